@@ -1,0 +1,123 @@
+"""The nouns of the auditor: recipe, measurement, finding, report.
+
+A `Measurement` is made from a `Recipe`, which holds no claim to be tested; a `Finding` is made
+from claims and measurements; a `Report` holds both for a reader. None of them does anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from zoo.index.types import Location, Severity
+
+Status = Literal["match", "mismatch", "unverified"]
+Size = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How to rebuild and feed a variant: all that measuring may know of it.
+
+    ``image_size`` is (height, width) in pixels, or None for the builder's own default.
+    """
+
+    name: str
+    builder: str = "zoo"
+    image_size: Size | None = None
+    crop_pct: float | None = None
+    interpolation: str | None = None
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+    weights: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """One fact with its provenance.
+
+    Attributes:
+        kind: what was measured: ``structure`` (parameters, buffers, layers), ``flops`` ...
+        name, builder: the variant it was measured on.
+        value: the fact, as plain JSON data; each kind documents its own keys.
+        image_size: the input geometry (height, width), None where none matters.
+        method: how, in a few words.
+        versions: distribution -> version of what the fact depends on.
+        device: where it ran, ``meta`` for an analysis without arithmetic.
+        made: when, ISO 8601 in UTC.
+    """
+
+    kind: str
+    name: str
+    builder: str
+    value: Mapping[str, Any]
+    image_size: Size | None
+    method: str
+    versions: Mapping[str, str]
+    device: str
+    made: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unmeasured:
+    """Why a fact is missing: a type of its own, so that nothing is silently skipped.
+
+    ``cause`` is a stable id such as ``build.failed``; ``why`` one line for a person.
+    """
+
+    kind: str
+    name: str
+    builder: str
+    cause: str
+    why: str
+    image_size: Size | None = None
+
+
+Fact = Measurement | Unmeasured
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A claim held against the measurements: what to show a maintainer, who acts on it alone."""
+
+    variant: str | None
+    field: str
+    check: str
+    status: Status
+    severity: Severity | None
+    cause: str | None
+    documented: str | None
+    measured: int | float | str | None
+    message: str
+    location: Location | None
+    fix: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class VariantReport:
+    """One variant's measurements as the JSON document names them; None is "not measured"."""
+
+    name: str
+    collection: str | None
+    builder: str
+    measurements: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """All findings and measurements of one run, in the order of the index."""
+
+    environment: Mapping[str, Any]
+    variants: tuple[VariantReport, ...]
+    findings: tuple[Finding, ...]
+    cut_short: str | None = field(default=None)
+
+    def summary(self) -> dict[str, int]:
+        """Counts by status and by severity, the keys of the JSON document's ``summary``."""
+        counts = {"match": 0, "mismatch": 0, "unverified": 0, "errors": 0, "warnings": 0, "notes": 0}
+        for finding in self.findings:
+            counts[finding.status] += 1
+            if finding.severity is not None:
+                counts[finding.severity + "s"] += 1
+        return counts

@@ -1,0 +1,134 @@
+"""The nouns of a model-index: what it documents, and where it says so.
+
+Everything here is immutable and cheap to import. Reading an index makes these; nothing changes
+them afterwards, so that a claim stays what its author wrote.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Literal
+
+Unit = Literal["count", "bytes", "percent", "pixels", "ratio", "number", "url", "text", "list"]
+Severity = Literal["error", "warning", "note"]
+
+# A normalised value. A size of pixels is (height, width); a list is a tuple of texts.
+Value = int | float | Decimal | str | tuple[int, int] | tuple[float, ...] | tuple[str, ...] | None
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Location:
+    """A place in a file, counted from 1 as editors do."""
+
+    file: str
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One documented value.
+
+    Attributes:
+        field: the key as the index writes it, e.g. ``Top 1 Accuracy``.
+        raw: the text of the value as written, without its quotes.
+        value: the normalised value in ``unit``; ``None`` where the text could not be understood
+            (the index then carries a `Problem` at the same place).
+        unit: the unit of ``value``. Percentages are 0 to 100; bytes and counts are whole.
+        step: one unit of the last digit that the text claims, in ``unit``: ``Decimal("0.01")`` for
+            ``82.88%``, 10000 for ``48280000`` (trailing zeros of an integer claim nothing, for
+            Parameters and FLOPs alone). ``None`` where the value is not a number.
+        location: where the value stands.
+        quoted: the number was written as a quoted string.
+        task, dataset: of a result; ``None`` elsewhere.
+        images: the population a result speaks of, where it declares ``Images``.
+    """
+
+    field: str
+    raw: str
+    value: Value
+    unit: Unit
+    step: Decimal | None
+    location: Location
+    quoted: bool = False
+    task: str | None = None
+    dataset: str | None = None
+    images: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong in an index file itself, found while reading it.
+
+    ``str()`` is the one line a person needs: ``file:line:column: what is wrong; what is right``.
+    """
+
+    cause: str
+    severity: Severity
+    message: str
+    remedy: str
+    location: Location
+    variant: str | None = None
+    field: str | None = None
+    documented: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.location}: {self.message}; {self.remedy}"
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """A family of variants; its claims hold for every variant that makes none of its own."""
+
+    name: str
+    location: Location
+    claims: tuple[Claim, ...] = ()
+
+    def claim(self, name: str) -> Claim | None:
+        """The claim of that field, or None."""
+        return next((c for c in self.claims if c.field == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One entry of a model-index: a name, its collection, its claims."""
+
+    name: str
+    collection: Collection | None
+    location: Location
+    claims: tuple[Claim, ...] = ()
+
+    def claim(self, name: str) -> Claim | None:
+        """The variant's first claim of that field, or None; its collection is not asked."""
+        return next((c for c in self.claims if c.field == name), None)
+
+    def claims_of(self, *names: str) -> Iterator[Claim]:
+        """All claims of these fields, in the order they are written."""
+        return (c for c in self.claims if c.field in names)
+
+    def effective(self, name: str) -> Claim | None:
+        """The variant's own claim of that field, else the one of its collection, else None."""
+        own = self.claim(name)
+        if own is not None or self.collection is None:
+            return own
+        return self.collection.claim(name)
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """What the given files document: variants in order of appearance, and what is wrong in them.
+
+    ``unusable`` names the files that yielded no variant at all where one was expected: the
+    problems that explain it are in ``problems``.
+    """
+
+    variants: tuple[Variant, ...]
+    collections: tuple[Collection, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    files: tuple[str, ...] = ()
+    unusable: tuple[str, ...] = field(default=())
