@@ -1,0 +1,64 @@
+"""What a run is asked for, and the one way to say that the asking was wrong."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+# The groups of checks that `--checks` names. Speed is measured only when it is asked for: it
+# takes minutes, and a busy machine would make it a lottery.
+GROUPS = ("metadata", "parameters", "layers", "flops", "accuracy")
+DEFAULT_GROUPS = ("metadata", "parameters", "layers", "flops", "accuracy")
+
+
+class UsageError(Exception):
+    """The command line is wrong, or an index yields no variant: exit status 2.
+
+    Attributes:
+        lines: one line per mistake, each saying what is wrong and what would be right.
+    """
+
+    def __init__(self, *lines: str) -> None:
+        super().__init__("\n".join(lines))
+        self.lines = lines
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A run as the command line, or a program, asks for it.
+
+    Attributes:
+        index: index files or folders; empty for the default index.
+        select: variant names, globs or collection names; empty means every variant.
+        builder: who builds the variants.
+        checks: groups of checks to apply, a subset of `GROUPS`.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``, for what needs arithmetic.
+        use_store: keep and reuse measurements between runs.
+        refresh: measure anew, whatever the store holds.
+        workers: processes that measure; None chooses by the machine.
+    """
+
+    index: tuple[Path, ...] = ()
+    select: tuple[str, ...] = ()
+    builder: str = "zoo"
+    checks: tuple[str, ...] = DEFAULT_GROUPS
+    device: str = "auto"
+    use_store: bool = True
+    refresh: bool = False
+    workers: int | None = None
+
+
+class Progress:
+    """What a run tells while it goes on; this one says nothing."""
+
+    def plan(self, sentence: str) -> None:
+        """What the run will do, in one line, before it does it."""
+
+    def start(self, total: int) -> None:
+        """So many measurements have to be made."""
+
+    def advance(self, name: str) -> None:
+        """One of them, of that variant, is done."""
+
+    def close(self) -> None:
+        """No more will be told."""
