@@ -1,0 +1,241 @@
+"""Model name -> the function that builds it.
+
+A variant is declared once, by ``@register_model`` on its entry function in
+``zoo/models/FAMILY.py``. The names are read from the sources and not from imported modules, because
+a family imports torch, which costs seconds that listing and auditing should not pay.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import fnmatch
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from zoo.models._base import ImageClassifier
+
+_Entry = TypeVar("_Entry", bound=Callable[..., Any])
+_IMAGENET_CLASSES = 1000
+
+
+class UnknownModelError(ValueError):
+    """No model has that name; ``nearest`` holds the closest ones there are, best first."""
+
+    def __init__(self, name: str, nearest: Sequence[str]) -> None:
+        # Both go to the base class, so that the error survives the way between two processes.
+        super().__init__(name, nearest)
+        self.name = name
+        self.nearest = tuple(nearest)
+
+    def __str__(self) -> str:
+        if not self.nearest:
+            return f"there is no model {self.name!r}; zoo.list_models() names them all"
+        return f"there is no model {self.name!r}; did you mean {_either(self.nearest)}?"
+
+
+class DuplicateModelError(ValueError):
+    """Two entry functions carry the same name."""
+
+
+def register_model(entry: _Entry) -> _Entry:
+    """Declare ``entry`` as the builder of the model that has its name.
+
+    The function comes back unchanged: the mark is read in the source (see `Registry`), so nothing
+    is kept here that could differ from it.
+    """
+    return entry
+
+
+class Registry:
+    """The models that the family modules of one package folder declare.
+
+    Args:
+        package: dotted name of the package that holds the families.
+        folder: where its sources lie. A module whose name starts with ``_`` is no family: it holds
+            layers that families share.
+    """
+
+    def __init__(self, package: str, folder: Path) -> None:
+        self._package = package
+        self._folder = folder
+
+    @cached_property
+    def families(self) -> Mapping[str, str]:
+        """Model name -> name of its family module, families in alphabetical order.
+
+        Raises:
+            DuplicateModelError: where a name is declared twice.
+        """
+        families: dict[str, str] = {}
+        places: dict[str, str] = {}
+        for stem, source in self._sources.items():
+            if stem.startswith("_"):
+                continue
+            for function in _registered(ast.parse(source, filename=f"{stem}.py")):
+                place = f"{stem}.py:{function.lineno}"
+                if function.name in families:
+                    raise DuplicateModelError(
+                        f"model {function.name!r} is declared twice: "
+                        f"at {places[function.name]} and at {place}"
+                    )
+                families[function.name] = stem
+                places[function.name] = place
+        return families
+
+    @cached_property
+    def _sources(self) -> Mapping[str, str]:
+        return {
+            path.stem: path.read_text(encoding="utf-8")
+            for path in sorted(self._folder.glob("*.py"))
+        }
+
+    def family(self, name: str) -> str:
+        """The name of the module that declares the model.
+
+        Raises:
+            UnknownModelError: where none does.
+        """
+        try:
+            return self.families[name]
+        except KeyError:
+            nearest = difflib.get_close_matches(name, self.families, n=3)
+            raise UnknownModelError(name, nearest) from None
+
+    def entry(self, name: str) -> Callable[..., ImageClassifier]:
+        """The entry function of a model; imports its family, and no other."""
+        module = import_module(f"{self._package}.{self.family(name)}")
+        return cast("Callable[..., ImageClassifier]", getattr(module, name))
+
+    def source(self, name: str) -> str:
+        """All source text that decides what a model is: its family and the shared layers."""
+        family = self.family(name)
+        return "\n".join(
+            text for stem, text in self._sources.items() if stem == family or stem.startswith("_")
+        )
+
+
+_REGISTRY = Registry("zoo.models", Path(__file__).with_name("models"))
+
+
+def list_models(pattern: str = "*") -> list[str]:
+    """The names of all models that match a shell pattern (``resnest50d*``), in sorted order."""
+    return sorted(fnmatch.filter(_REGISTRY.families, pattern))
+
+
+def is_model(name: str) -> bool:
+    """Whether `create_model` can build a model of that name."""
+    return name in _REGISTRY.families
+
+
+def model_source(name: str) -> str:
+    """The identity of a model's builder, for a cache: the text it is built from.
+
+    It is the source of the family's module and of the layer modules that families share, read
+    without importing them.
+
+    Raises:
+        UnknownModelError: if there is no model of that name.
+    """
+    return _REGISTRY.source(name)
+
+
+def create_model(
+    name: str,
+    pretrained: bool = False,
+    *,
+    num_classes: int = _IMAGENET_CLASSES,
+    in_chans: int = 3,
+    drop_rate: float = 0.0,
+    drop_block_rate: float = 0.0,
+    features_only: bool = False,
+    out_indices: Sequence[int] | None = None,
+) -> nn.Module:
+    """Build a model.
+
+    Args:
+        name: one of `list_models`.
+        pretrained: load the published ImageNet weights. With another ``num_classes`` the
+            classifier keeps its random initialisation; the rest is loaded.
+        num_classes: outputs of the classifier; 0 gives pooled features instead of logits.
+        in_chans: channels of the input.
+        drop_rate: probability of dropout before the classifier, while training.
+        drop_block_rate: fraction that DropBlock drops, while training, in the stages of the
+            family that have it.
+        features_only: give a module that returns feature maps, finest first, in place of logits.
+        out_indices: which entries of the model's ``feature_info`` to return, negative ones counted
+            from the last; all of them by default. Only with ``features_only``.
+
+    Returns:
+        A module from images (batch, in_chans, height, width) to logits (batch, num_classes), or,
+        with ``features_only``, to a list of maps (batch, channels, height / reduction,
+        width / reduction), sizes rounded up.
+
+    Raises:
+        UnknownModelError: if there is no model of that name.
+        ValueError: if an option is out of range, or options contradict each other.
+    """
+    build = _REGISTRY.entry(name)
+    _check_options(num_classes, in_chans, drop_rate, drop_block_rate)
+    if out_indices is not None and not features_only:
+        raise ValueError("out_indices chooses feature maps: it needs features_only=True")
+    if pretrained and in_chans != 3:
+        raise ValueError(f"the published weights take 3 channels, not in_chans={in_chans}")
+
+    model = build(
+        num_classes=_IMAGENET_CLASSES if pretrained else num_classes,
+        in_chans=in_chans,
+        drop_rate=drop_rate,
+        drop_block_rate=drop_block_rate,
+    )
+    if pretrained:
+        _load_pretrained(model, name)
+        if num_classes != _IMAGENET_CLASSES:
+            model.reset_classifier(num_classes)
+    if not features_only:
+        return model
+
+    from zoo.models._features import FeatureExtractor
+
+    return FeatureExtractor(model, out_indices)
+
+
+def _load_pretrained(model: nn.Module, name: str) -> None:
+    # Imported here because fetching needs libraries that building does not.
+    weights = import_module("zoo.weights")
+    if not hasattr(weights, "load_pretrained"):
+        raise RuntimeError(f"this version of zoo cannot load pretrained weights (for {name!r})")
+    weights.load_pretrained(model, name)
+
+
+def _check_options(
+    num_classes: int, in_chans: int, drop_rate: float, drop_block_rate: float
+) -> None:
+    if num_classes < 0:
+        raise ValueError(f"num_classes must be 0 or more, not {num_classes}")
+    if in_chans < 1:
+        raise ValueError(f"in_chans must be 1 or more, not {in_chans}")
+    for option, rate in (("drop_rate", drop_rate), ("drop_block_rate", drop_block_rate)):
+        if not 0 <= rate < 1:
+            raise ValueError(f"{option} must be from 0 to below 1, not {rate}")
+
+
+def _registered(tree: ast.Module) -> Iterator[ast.FunctionDef]:
+    """The top-level functions that are decorated with ``@register_model``."""
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef) and any(
+            isinstance(decorator, ast.Name) and decorator.id == register_model.__name__
+            for decorator in node.decorator_list
+        ):
+            yield node
+
+
+def _either(names: Sequence[str]) -> str:
+    *others, last = map(repr, names)
+    return f"{', '.join(others)} or {last}" if others else last
