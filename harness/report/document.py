@@ -1,0 +1,97 @@
+"""The JSON document: what scripts read. Its JSON Schema is published beside this module."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any, TextIO
+
+from harness.report.options import Options
+from harness.types import Finding, Report, VariantReport
+
+SCHEMA = 1
+
+_ENVIRONMENT = ("zoo", "torch", "python", "platform", "device", "started", "seconds")
+_MEASUREMENTS = (
+    "parameters",
+    "layers",
+    "image_size",
+    "flops",
+    "file_size",
+    "sha256",
+    "top1",
+    "top5",
+    "images",
+)
+# Conventions that every variant shows, as null where nothing was counted.
+_CONVENTIONS = ("macs", "flops", "fvcore", "thop-2020", "torchvision")
+
+
+def render(report: Report, *, out: TextIO, options: Options) -> None:
+    """Write the document, and nothing else; it holds ASCII alone, so any encoding carries it."""
+    json.dump(document(report), out, indent=2, allow_nan=False)
+    out.write("\n")
+
+
+def document(report: Report) -> dict[str, Any]:
+    """The report as plain JSON data, keys in the order that the schema lists them."""
+    return {
+        "schema": SCHEMA,
+        "environment": {key: _plain(report.environment.get(key)) for key in _ENVIRONMENT},
+        "variants": [_variant(variant) for variant in report.variants],
+        "findings": [_finding(finding) for finding in report.findings],
+        "summary": report.summary(),
+    }
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema (draft 2020-12) of the document, as it ships in the package."""
+    from importlib.resources import files
+
+    text = files("harness.report").joinpath(f"schema-{SCHEMA}.json").read_text(encoding="utf-8")
+    schema: dict[str, Any] = json.loads(text)
+    return schema
+
+
+def _variant(variant: VariantReport) -> dict[str, Any]:
+    measured = variant.measurements
+    values = {key: _plain(measured.get(key)) for key in _MEASUREMENTS}
+    values["flops"] = dict.fromkeys(_CONVENTIONS) | (values["flops"] or {})
+    return {
+        "name": variant.name,
+        "collection": variant.collection,
+        "builder": variant.builder,
+        "measurements": values,
+    }
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    where = finding.location
+    return {
+        "variant": finding.variant,
+        "field": finding.field,
+        "check": finding.check,
+        "status": finding.status,
+        "severity": finding.severity,
+        "cause": finding.cause,
+        "documented": finding.documented,
+        "measured": _plain(finding.measured),
+        "message": finding.message,
+        "location": where and {"file": where.file, "line": where.line, "column": where.column},
+        "fix": finding.fix,
+    }
+
+
+def _plain(value: Any) -> Any:
+    """The value as JSON can hold it. JSON has no NaN and no infinity: neither is a measurement."""
+    if isinstance(value, Decimal):
+        value = float(value)
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): _plain(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(entry) for entry in value]
+    return value

@@ -1,0 +1,76 @@
+"""Puts findings in the order in which a maintainer reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from harness.report.options import Options
+from harness.types import Finding, Report
+
+_RANK = {"error": 0, "warning": 1, "note": 2, None: 3}
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Findings that belong under one heading; no variant means the index itself."""
+
+    collection: str | None
+    variant: str | None
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What a reader is shown in full, and what is told in a line each.
+
+    ``groups`` hold the findings in full, by variant. ``alike`` holds the others by cause: sixteen
+    accuracies without pictures are one line, and do not drown an error. What neither holds is
+    counted in the summary alone.
+    """
+
+    groups: tuple[Group, ...]
+    alike: tuple[tuple[Finding, ...], ...]
+
+    def causes(self) -> tuple[str, ...]:
+        """The causes of the findings in full, in order of appearance."""
+        found = (finding.cause for group in self.groups for finding in group.findings)
+        return tuple(dict.fromkeys(cause for cause in found if cause is not None))
+
+
+def label(finding: Finding) -> str:
+    """One word for how a finding stands: its severity, else its status."""
+    return finding.severity or finding.status
+
+
+def arrange(report: Report, options: Options) -> Layout:
+    """Sort the report's findings for a reader, those that matter most first."""
+    full = [f for f in report.findings if options.verbose or f.severity in ("error", "warning")]
+    rest: list[Finding] = []
+    if not options.verbose and not options.quiet:
+        rest = [f for f in report.findings if label(f) in ("note", "unverified")]
+    return Layout(_by_variant(report, full), _by_cause(rest))
+
+
+def _by_variant(report: Report, findings: Iterable[Finding]) -> tuple[Group, ...]:
+    """Groups in the order of the index, the index itself first; the worst first in each."""
+    collections = {variant.name: variant.collection for variant in report.variants}
+    groups: dict[str | None, list[Finding]] = {None: [], **{name: [] for name in collections}}
+    for finding in findings:
+        groups.setdefault(finding.variant, []).append(finding)
+    return tuple(
+        Group(collections.get(name or ""), name, tuple(sorted(found, key=_rank)))
+        for name, found in groups.items()
+        if found
+    )
+
+
+def _by_cause(findings: Iterable[Finding]) -> tuple[tuple[Finding, ...], ...]:
+    groups: dict[tuple[str, str | None], list[Finding]] = {}
+    for finding in findings:
+        groups.setdefault((label(finding), finding.cause), []).append(finding)
+    return tuple(tuple(found) for found in groups.values())
+
+
+def _rank(finding: Finding) -> int:
+    return _RANK[finding.severity] + (finding.status == "match")

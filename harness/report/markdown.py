@@ -1,0 +1,64 @@
+"""The report as Markdown: a comment on a pull request, or a page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TextIO
+
+from harness.causes import CAUSES
+from harness.report import words
+from harness.report.grouping import arrange, label
+from harness.report.options import Options
+from harness.report.safe_text import for_markdown, shorten
+from harness.types import Finding, Report
+
+_HEADINGS = ("", "Variant", "Field", "Documented", "Measured", "What is wrong", "Cause", "Where")
+
+
+def render(report: Report, *, out: TextIO, options: Options) -> None:
+    """Write the summary, a table of the findings that matter, and what to do about each cause."""
+    layout = arrange(report, options)
+    out.write(f"## Model zoo report\n\n**{words.summary(report)}**\n")
+    broken = words.cut_short(report)
+    if broken:
+        out.write(f"\n{for_markdown(broken)}\n")
+    shown = [finding for group in layout.groups for finding in group.findings]
+    if shown or layout.alike:
+        out.write("\n")
+        _write_row(out, _HEADINGS)
+        _write_row(out, ["---"] * len(_HEADINGS))
+        for finding in shown:
+            _write_row(out, _cells(finding))
+        for findings in layout.alike:
+            _write_row(out, _alike_cells(findings))
+    known = [CAUSES[cause] for cause in layout.causes() if cause in CAUSES]
+    if known:
+        out.write("\n### What to do\n\n")
+        for cause in known:
+            out.write(f"- `{cause.id}`: {for_markdown(cause.remedy)}\n")
+
+
+def _write_row(out: TextIO, cells: Sequence[str]) -> None:
+    out.write("| " + " | ".join(cells) + " |\n")
+
+
+def _cells(finding: Finding) -> list[str]:
+    texts = (
+        finding.variant or "-",
+        finding.field,
+        shorten(words.value(finding.documented)),
+        words.value(finding.measured),
+        finding.message,
+        words.value(finding.cause),
+        words.place(finding),
+    )
+    return [label(finding), *map(for_markdown, texts)]
+
+
+def _alike_cells(findings: Sequence[Finding]) -> list[str]:
+    if len(findings) == 1:
+        return _cells(findings[0])
+    first = findings[0]
+    message = words.shared_message(findings)
+    texts = ("-", words.alike(findings), "-", "-", message, words.value(first.cause))
+    return [label(first), *map(for_markdown, (*texts, words.place(first)))]

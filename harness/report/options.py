@@ -1,0 +1,33 @@
+"""How a report is to be shown, and what shows it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol, TextIO
+
+from harness.types import Report
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a reader asks of a format; each format heeds what concerns it.
+
+    Attributes:
+        width: columns of the reader's terminal; None where there is none (a pipe, a file), and a
+            line may be as long as it needs to be.
+        color: colour may be used.
+        verbose: every finding in full, those that match as well.
+        quiet: errors, warnings and the summary alone.
+    """
+
+    width: int | None = None
+    color: bool = False
+    verbose: bool = False
+    quiet: bool = False
+
+
+class Format(Protocol):
+    """Writes a report for one kind of reader; it judges nothing and changes nothing."""
+
+    def __call__(self, report: Report, *, out: TextIO, options: Options) -> None:
+        """Write the whole report to ``out``."""

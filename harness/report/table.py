@@ -1,0 +1,200 @@
+"""The report for a person at a terminal, or for a log that somebody searches.
+
+On a terminal: a heading per variant, the findings under it wrapped to the width, then what to do
+about each cause, then the summary where the eye rests. In a pipe or a file: one line per finding,
+however long, in the form of a compiler's messages, so that ``grep`` and editors understand it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, TextIO
+
+from harness.causes import CAUSES
+from harness.report import words
+from harness.report.grouping import Layout, arrange, label
+from harness.report.options import Options
+from harness.report.safe_text import for_terminal, shorten
+from harness.types import Finding, Report
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+
+# Longer lines than this are tiring to read, however wide the window is.
+_WIDEST = 120
+_INDENT = 2
+_LABEL = 12
+_STYLES = {
+    "error": "bold red",
+    "warning": "bold yellow",
+    "note": "cyan",
+    "unverified": "magenta",
+    "match": "green",
+}
+
+
+def render(report: Report, *, out: TextIO, options: Options) -> None:
+    """Write a page for ``options.width`` columns, or a line per finding where that is None."""
+    layout = arrange(report, options)
+    if options.width is None and not options.color:
+        out.writelines(line + "\n" for line in _lines(report, layout))
+        return
+    from rich.console import Console
+
+    console = Console(
+        file=out,
+        width=options.width or 10**6,
+        height=25,
+        force_terminal=options.color,
+        color_system="standard" if options.color else None,
+        no_color=not options.color,
+        highlight=False,
+        markup=False,
+        emoji=False,
+        legacy_windows=False,
+    )
+    if options.width is None:
+        _colored_lines(console, report, layout)
+    else:
+        _page(console, report, layout)
+
+
+# One line per finding.
+
+
+def _lines(report: Report, layout: Layout) -> list[str]:
+    lines = [_line(finding) for group in layout.groups for finding in group.findings]
+    lines += [_alike_line(findings) for findings in layout.alike]
+    return [*lines, *_closing(report)]
+
+
+def _colored_lines(console: Console, report: Report, layout: Layout) -> None:
+    """The same lines for a log that shows colour: the severity's word stands out."""
+    from rich.text import Text
+
+    for line in _lines(report, layout):
+        text = Text(line, overflow="ignore", no_wrap=True)
+        for word, style in _STYLES.items():
+            at = line.find(f"{word}: ")
+            if at >= 0:
+                text.stylize(style, at, at + len(word))
+                break
+        console.print(text, soft_wrap=True)
+
+
+def _line(finding: Finding) -> str:
+    head = [str(finding.location)] if finding.location else []
+    head += [label(finding)]
+    head += [finding.variant] if finding.variant else []
+    tail = f" [{finding.cause}]" if finding.cause else ""
+    values = ", ".join(_both(finding))
+    return for_terminal(": ".join([*head, finding.field, finding.message]) + f" ({values}){tail}")
+
+
+def _alike_line(findings: Sequence[Finding]) -> str:
+    if len(findings) == 1:
+        return _line(findings[0])
+    first = findings[0]
+    where = f"{first.location}: " if first.location else ""
+    what = (
+        f"{label(first)}: {words.alike(findings)}: {words.shared_message(findings)} [{first.cause}]"
+    )
+    return for_terminal(where + what)
+
+
+# A page for a terminal.
+
+
+def _page(console: Console, report: Report, layout: Layout) -> None:
+    for group in layout.groups:
+        names = [name for name in (group.collection, group.variant) if name is not None]
+        _paragraph(console, _text(" / ".join(names) or "The index", "bold"))
+        for finding in group.findings:
+            _block(console, finding, finding.field, _details(finding, console.width))
+        console.print()
+    for findings in layout.alike:
+        _block(console, findings[0], words.alike(findings), [words.shared_message(findings)])
+    if layout.alike:
+        _paragraph(
+            console, _text("--verbose shows each of them, and what matches.", "dim"), _INDENT
+        )
+        console.print()
+    _remedies(console, layout.causes())
+    for line in _closing(report):
+        _paragraph(console, _text(line, "bold"))
+
+
+def _details(finding: Finding, width: int) -> list[str]:
+    """The lines under a finding's head; a match needs no words but its values."""
+    where = [str(finding.location)] if finding.location else []
+    documented, measured = _both(finding)
+    together = f"{documented}, {measured}"
+    fits = len(together) <= min(width, _WIDEST) - _INDENT - _LABEL
+    values = [together] if fits else [documented, measured]
+    message = [] if finding.status == "match" else [finding.message]
+    return [*message, *values, *where]
+
+
+def _block(console: Console, finding: Finding, head: str, lines: Sequence[str]) -> None:
+    word = label(finding)
+    title = _text("").append_text(_text(word.ljust(_LABEL), _STYLES[word]))
+    title.append_text(_text(head, "bold"))
+    if finding.cause:
+        title.append_text(_text(f"  {finding.cause}", "dim"))
+    _paragraph(console, title, _INDENT, hang=_LABEL)
+    for number, line in enumerate(lines):
+        _paragraph(console, _text(line, "" if number == 0 else "dim"), _INDENT + _LABEL)
+
+
+def _remedies(console: Console, causes: Sequence[str]) -> None:
+    """What to do, once for each cause, since many findings share one."""
+    known = [CAUSES[cause] for cause in causes if cause in CAUSES]
+    if not known:
+        return
+    _paragraph(console, _text("What to do", "bold"))
+    longest = max(len(cause.id) for cause in known) + 2
+    for cause in known:
+        line = _text("").append_text(_text(cause.id.ljust(longest), "dim"))
+        line.append_text(_text(cause.remedy))
+        _paragraph(console, line, _INDENT, hang=longest)
+    console.print()
+
+
+def _paragraph(console: Console, text: Text, indent: int = 0, hang: int = 0) -> None:
+    """Print wrapped text, its first line ``indent`` columns in and the others ``hang`` more.
+
+    Rich's own padding would fill each line to the window's edge with spaces, which then are in
+    everything that somebody copies.
+    """
+    room = max(min(console.width, _WIDEST) - indent - hang, 20)
+    first, rest = text, None
+    if hang:
+        first, rest = text.divide([hang])
+        rest.overflow = "fold"
+    lines = list((rest or first).wrap(console, room))
+    for number, line in enumerate(lines):
+        line.rstrip()
+        if hang:
+            head = first.copy() if number == 0 else _text(" " * hang)
+            line = head.append_text(line)  # noqa: PLW2901 - the hanging indent belongs to the line
+        console.print(_text(" " * indent).append_text(line), soft_wrap=True)
+
+
+def _text(text: str, style: str = "") -> Text:
+    from rich.text import Text
+
+    return Text(for_terminal(text), style=style, overflow="fold")
+
+
+# Both.
+
+
+def _both(finding: Finding) -> tuple[str, str]:
+    documented = shorten(words.value(finding.documented))
+    return f"documented {documented}", f"measured {words.value(finding.measured)}"
+
+
+def _closing(report: Report) -> list[str]:
+    broken = words.cut_short(report)
+    return [*([for_terminal(broken)] if broken else []), words.summary(report)]

@@ -1,0 +1,101 @@
+"""Reports made by hand: every kind of finding, and text that an attacker would write."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+
+import pytest
+
+from harness.causes import CAUSES
+from harness.report import Options, get_format
+from harness.types import Finding, Report, VariantReport
+from zoo.index.types import Location
+
+ENVIRONMENT = {
+    "zoo": "0.1",
+    "torch": "2.4.0",
+    "python": "3.11.7",
+    "platform": "Linux-6.1-x86_64",
+    "device": "cpu",
+    "started": "2025-01-02T03:04:05Z",
+    "seconds": 4.25,
+}
+
+
+def finding(**changes: object) -> Finding:
+    """A finding like any other, but for what is given."""
+    values: dict[str, object] = {
+        "variant": "net50",
+        "field": "FLOPs",
+        "check": "flops",
+        "status": "mismatch",
+        "severity": "error",
+        "cause": "flops.differs",
+        "documented": "6973972864",
+        "measured": 5399965376,
+        "message": "The model has 5399965376 FLOPs; write that.",
+        "location": Location("model-index/net.yml", 12, 7),
+    }
+    return Finding(**{**values, **changes})  # type: ignore[arg-type]
+
+
+def report(*findings: Finding, **changes: object) -> Report:
+    """A report of one variant with these findings."""
+    variants = (VariantReport("net50", "Net", "zoo", {"parameters": 27483240}),)
+    values: dict[str, object] = {
+        "environment": ENVIRONMENT,
+        "variants": variants,
+        "findings": findings,
+    }
+    return Report(**{**values, **changes})  # type: ignore[arg-type]
+
+
+def every_kind() -> list[Finding]:
+    """Each status, each severity, each cause, and null wherever the document allows it."""
+    kinds = [finding(status="match", severity=None, cause=None)]
+    for cause in CAUSES.values():
+        status = "mismatch" if cause.severity else "unverified"
+        kinds.append(finding(status=status, severity=cause.severity, cause=cause.id))
+    kinds.append(finding(status="unverified", severity="error", cause="build.failed"))
+    kinds.append(finding(severity="error", cause="flops.convention"))
+    nothing = {"variant": None, "documented": None, "measured": None, "location": None}
+    kinds.append(finding(**nothing))
+    kinds.append(finding(status="match", severity=None, cause=None, **nothing))
+    kinds.append(finding(status="unverified", severity=None, cause="accuracy.no-data", **nothing))
+    kinds.append(finding(measured="bicubic"))
+    kinds.append(finding(measured=0.875, fix="--- a\n+++ b\n"))
+    return kinds
+
+
+@pytest.fixture
+def make_finding() -> Callable[..., Finding]:
+    return finding
+
+
+@pytest.fixture
+def make_report() -> Callable[..., Report]:
+    return report
+
+
+@pytest.fixture(params=every_kind(), ids=lambda f: f"{f.status}-{f.severity}-{f.cause}")
+def any_finding(request: pytest.FixtureRequest) -> Finding:
+    kind: Finding = request.param
+    return kind
+
+
+@pytest.fixture
+def all_findings() -> list[Finding]:
+    return every_kind()
+
+
+@pytest.fixture
+def shown() -> Callable[..., str]:
+    """What a format writes for a report, with these options."""
+
+    def show(name: str, what: Report, **options: object) -> str:
+        out = io.StringIO()
+        get_format(name)(what, out=out, options=Options(**options))  # type: ignore[arg-type]
+        return out.getvalue()
+
+    return show

@@ -1,0 +1,168 @@
+"""The JSON document against its published schema."""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+from decimal import Decimal
+
+import jsonschema
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from harness.causes import CAUSES
+from harness.report.document import json_schema
+from harness.types import VariantReport
+
+
+@pytest.fixture(scope="module")
+def validator():
+    schema = json_schema()
+    jsonschema.Draft202012Validator.check_schema(schema)
+    return jsonschema.Draft202012Validator(schema)
+
+
+@pytest.fixture
+def parsed(shown):
+    def parse(report):
+        def refuse(name):
+            raise AssertionError(f"{name} is not JSON")
+
+        return json.loads(shown("json", report), parse_constant=refuse)
+
+    return parse
+
+
+@pytest.fixture
+def valid_document(make_finding, make_report, parsed):
+    return parsed(make_report(make_finding()))
+
+
+def test_every_kind_of_finding_is_valid(any_finding, make_report, parsed, validator):
+    validator.validate(parsed(make_report(any_finding)))
+
+
+def test_the_document_as_a_whole(make_finding, make_report, parsed, validator):
+    measured = {
+        "parameters": 27483240,
+        "layers": 50,
+        "image_size": (224, 256),
+        "flops": {"macs": 5371160576, "fvcore": None},
+        "top1": Decimal("82.5"),
+    }
+    report = make_report(
+        make_finding(severity="warning", cause="flops.convention"),
+        make_finding(status="match", severity=None, cause=None),
+        variants=(VariantReport("net50", "Net", "zoo", measured),),
+    )
+    document = parsed(report)
+    validator.validate(document)
+    assert list(document) == ["schema", "environment", "variants", "findings", "summary"]
+    assert document["schema"] == 1
+    assert document["environment"]["seconds"] == 4.25
+    assert document["variants"] == [
+        {
+            "name": "net50",
+            "collection": "Net",
+            "builder": "zoo",
+            "measurements": {
+                "parameters": 27483240,
+                "layers": 50,
+                "image_size": [224, 256],
+                "flops": {
+                    "macs": 5371160576,
+                    "flops": None,
+                    "fvcore": None,
+                    "thop-2020": None,
+                    "torchvision": None,
+                },
+                "file_size": None,
+                "sha256": None,
+                "top1": 82.5,
+                "top5": None,
+                "images": None,
+            },
+        }
+    ]
+    assert document["findings"][0] == {
+        "variant": "net50",
+        "field": "FLOPs",
+        "check": "flops",
+        "status": "mismatch",
+        "severity": "warning",
+        "cause": "flops.convention",
+        "documented": "6973972864",
+        "measured": 5399965376,
+        "message": "The model has 5399965376 FLOPs; write that.",
+        "location": {"file": "model-index/net.yml", "line": 12, "column": 7},
+        "fix": None,
+    }
+    assert document["summary"] == {
+        "match": 1,
+        "mismatch": 1,
+        "unverified": 0,
+        "errors": 0,
+        "warnings": 1,
+        "notes": 0,
+    }
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf, Decimal("NaN")])
+def test_no_number_that_json_lacks(number, make_finding, make_report, parsed, validator):
+    measurements = {"top1": number, "flops": {"macs": number}}
+    variants = (VariantReport("net50", None, "zoo", measurements),)
+    document = parsed(make_report(make_finding(measured=number), variants=variants))
+    validator.validate(document)
+    assert document["findings"][0]["measured"] is None
+
+
+def test_the_text_is_the_same_each_time(all_findings, make_report, shown):
+    report = make_report(*all_findings)
+    assert shown("json", report) == shown("json", copy.deepcopy(report))
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
+@given(text=st.text(st.characters(exclude_categories=[])))
+def test_any_text_survives_in_ascii(text, make_finding, make_report, shown):
+    written = shown("json", make_report(make_finding(message=text, documented=text)))
+    assert written.isascii()
+    assert json.loads(written)["findings"][0]["message"] == text
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("extra",), 1),
+        (("schema",), 2),
+        (("findings", 0, "extra"), 1),
+        (("findings", 0, "status"), "maybe"),
+        (("findings", 0, "status"), "match"),
+        (("findings", 0, "severity"), "fatal"),
+        (("findings", 0, "severity"), None),
+        (("findings", 0, "cause"), "flops.odd"),
+        (("findings", 0, "cause"), None),
+        (("findings", 0, "location", "line"), 0),
+        (("findings", 0, "location", "extra"), 0),
+        (("variants", 0, "measurements", "extra"), 0),
+        (("variants", 0, "measurements", "top1"), 101),
+        (("variants", 0, "measurements", "image_size"), [224]),
+        (("environment", "extra"), "x"),
+        (("summary", "errors"), -1),
+    ],
+)
+def test_the_schema_is_strict(path, value, valid_document, validator):
+    validator.validate(valid_document)
+    *parents, last = path
+    place = valid_document
+    for key in parents:
+        place = place[key]
+    place[last] = value
+    with pytest.raises(jsonschema.ValidationError):
+        validator.validate(valid_document)
+
+
+def test_the_schema_has_the_causes_of_the_table():
+    causes = json_schema()["$defs"]["finding"]["properties"]["cause"]["enum"]
+    assert causes == [*CAUSES, None]

@@ -1,0 +1,69 @@
+"""The Markdown report, read back by a Markdown parser."""
+
+from __future__ import annotations
+
+import itertools
+
+from markdown_it import MarkdownIt
+
+from zoo.index.types import Location
+
+PARSER = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
+
+
+def rows(markdown):
+    """The table's rows as lists of the texts that a reader sees."""
+    found = []
+    tokens = PARSER.parse(markdown)
+    for before, token in itertools.pairwise(tokens):
+        if before.type == "tr_open":
+            found.append([])
+        if before.type in ("td_open", "th_open"):
+            found[-1].append("".join(child.content for child in token.children or []))
+    return found
+
+
+def test_the_table_holds_every_finding(all_findings, make_report, shown):
+    found = rows(shown("markdown", make_report(*all_findings), verbose=True))
+    assert len(found) == len(all_findings) + 1
+    assert {len(row) for row in found} == {8}
+
+
+def test_a_row(make_finding, make_report, shown):
+    row = rows(shown("markdown", make_report(make_finding())))[1]
+    assert row == [
+        "error",
+        "net50",
+        "FLOPs",
+        "6973972864",
+        "5399965376",
+        "The model has 5399965376 FLOPs; write that.",
+        "flops.differs",
+        "model-index/net.yml:12:7",
+    ]
+
+
+def test_hostile_text_stays_in_its_cell(make_finding, make_report, shown):
+    hostile = "a | b\n| c | <img src=x onerror=alert(1)> [l](http://x) `code` @all **bold** \\"
+    bad = make_finding(
+        variant=hostile,
+        field=hostile,
+        documented=hostile,
+        measured=hostile,
+        message=hostile,
+        location=Location(hostile, 1, 1),
+    )
+    text = shown("markdown", make_report(bad, cut_short=hostile))
+    found = rows(text)
+    assert len(found) == 2
+    seen = hostile.replace("\n", "\\n").replace("@", "@\u200b")
+    assert found[1][1:6] == [seen] * 5
+    kinds = {child.type for token in PARSER.parse(text) for child in token.children or []}
+    # The summary is strong and the causes are code; nothing else may be.
+    assert kinds == {"text", "strong_open", "strong_close", "code_inline"}
+
+
+def test_alike_findings_are_one_row(make_finding, make_report, shown):
+    note = {"severity": "note", "cause": "schema.quoted-number"}
+    text = shown("markdown", make_report(*[make_finding(field=f, **note) for f in "ABA"]))
+    assert [row[2] for row in rows(text)[1:]] == ["3 findings on A, B of 1 variant"]

@@ -1,0 +1,123 @@
+"""The report as a person sees it."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from zoo.index.types import Location
+
+SGR = re.compile(r"\x1b\[[0-9;]*m")
+LONG = "This sentence says at length what is wrong and what would be right. " * 4
+
+
+@pytest.fixture
+def mixed(make_finding, make_report):
+    """One error, one warning, a match, and sixteen alike that must not drown them."""
+    unverified = [
+        make_finding(
+            variant=f"net{number}",
+            field="Top 1 Accuracy",
+            status="unverified",
+            severity=None,
+            cause="accuracy.no-data",
+            message="No pictures were given.",
+            location=Location("model-index/net.yml", 100 + number, 1),
+        )
+        for number in range(16)
+    ]
+    match = make_finding(status="match", severity=None, cause=None, field="Layers")
+    warning = make_finding(severity="warning", cause="flops.convention", message=LONG.strip())
+    error = make_finding(field="Weights", cause="weights.shared-url")
+    return make_report(*unverified, match, warning, error)
+
+
+@pytest.mark.parametrize("width", [40, 80, 200])
+def test_a_page_keeps_to_the_width_and_loses_no_word(width, mixed, shown):
+    text = shown("table", mixed, width=width)
+    assert max(map(len, text.splitlines())) <= width
+    assert not [line for line in text.splitlines() if line != line.rstrip()]
+    assert LONG.strip() in " ".join(text.split())
+    assert "model-index/net.yml:12:7" in text
+    assert "Net / net50" in text
+
+
+def test_the_worst_comes_first_and_the_summary_last(mixed, shown):
+    text = shown("table", mixed, width=100)
+    order = ["Weights", "FLOPs", "16 findings on Top 1 Accuracy of 16 variants", "What to do"]
+    places = [text.index(word) for word in order]
+    assert places == sorted(places)
+    assert text.count("No pictures were given.") == 1
+    assert "Layers" not in text
+    assert "Give each variant the URL of its own checkpoint." in text
+    assert text.splitlines()[-1] == (
+        "1 variant: 1 match, 2 differ, 16 could not be checked (1 error, 1 warning, 0 notes)"
+    )
+
+
+def test_verbose_shows_each_and_the_matches(mixed, shown):
+    text = shown("table", mixed, width=100, verbose=True)
+    assert text.count("No pictures were given.") == 16
+    assert "Layers" in text
+
+
+def test_quiet_shows_errors_and_warnings_and_the_summary(mixed, shown):
+    text = shown("table", mixed, quiet=True)
+    assert [line.split(": ")[1] for line in text.splitlines()[:-1]] == ["error", "warning"]
+    assert "16 could not be checked" in text.splitlines()[-1]
+
+
+def test_a_pipe_gets_one_line_per_finding(mixed, shown):
+    lines = shown("table", mixed).splitlines()
+    assert len(lines) == 4
+    assert lines[0] == (
+        "model-index/net.yml:12:7: error: net50: Weights: The model has 5399965376 FLOPs; write "
+        "that. (documented 6973972864, measured 5399965376) [weights.shared-url]"
+    )
+    assert LONG.strip() in lines[1]
+    assert lines[2].startswith("model-index/net.yml:100:1: unverified: 16 findings on Top 1")
+
+
+@pytest.mark.parametrize("width", [None, 80])
+def test_colour_only_where_it_is_allowed(width, mixed, shown):
+    plain = shown("table", mixed, width=width)
+    colored = shown("table", mixed, width=width, color=True)
+    assert "\x1b" not in plain
+    assert "\x1b[1;31merror" in colored
+    assert SGR.sub("", colored) == plain
+
+
+@pytest.mark.parametrize("options", [{}, {"width": 80}, {"width": 80, "color": True}])
+@pytest.mark.parametrize(
+    "hostile",
+    ["\x1b[2J\x1b[31m", "\x1b]8;;http://evil\x1b\\x", "\x9b2J", "a\rb\n", "\u202etxt", "[red]x[/]"],
+)
+def test_nothing_in_an_index_steers_the_terminal(
+    options, hostile, make_finding, make_report, shown
+):
+    bad = make_finding(
+        variant=hostile,
+        field=hostile,
+        documented=hostile,
+        measured=hostile,
+        message=hostile,
+        cause="flops.differs",
+        location=Location(hostile, 1, 1),
+    )
+    text = shown("table", make_report(bad, cut_short=hostile), verbose=True, **options)
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", SGR.sub("", text))
+    if "color" in options:
+        # Rich's own colours are all that is left: bold, dim, and the eight colours.
+        assert set(SGR.findall(text)) <= {
+            f"\x1b[{code}m" for code in ("0", "1", "2", "1;31", "1;33", "36", "35", "32")
+        }
+    if hostile == "[red]x[/]":
+        assert hostile in text
+
+
+def test_the_dumb_terminal_of_the_environment_changes_nothing(mixed, shown, monkeypatch):
+    text = shown("table", mixed, width=150)
+    for name, value in {"TERM": "dumb", "COLUMNS": "20", "FORCE_COLOR": "1"}.items():
+        monkeypatch.setenv(name, value)
+    assert shown("table", mixed, width=150) == text
