@@ -8,7 +8,7 @@ import torch
 
 import zoo
 
-FAMILIES = ["resnest14d"]
+FAMILIES = ["resnest14d", "efficientnet_lite2"]
 
 
 @pytest.mark.parametrize("indices", [(0,), (1, 3), (3, 1), (-1,), (-2, 0), (0, 1, 2, 3, 4), None])
