@@ -1,0 +1,89 @@
+"""What holds across entries and files: collections found, names unique."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from zoo.index.schema import nearest
+from zoo.index.source import shown
+from zoo.index.structure import Contents
+from zoo.index.types import Collection, Location, Problem, Variant
+
+
+def assemble(
+    contents: Sequence[Contents],
+) -> tuple[tuple[Variant, ...], tuple[Collection, ...], tuple[Problem, ...]]:
+    """All variants with their collections, all collections, and the problems between them.
+
+    A collection is looked for in the variant's own file first, since two zoos may both have a
+    "ResNet".
+    """
+    everywhere: dict[str, Collection] = {}
+    for file in contents:
+        for collection in file.collections:
+            everywhere.setdefault(collection.name, collection)
+    problems: list[Problem] = []
+    variants: list[Variant] = []
+    for file in contents:
+        here: dict[str, Collection] = {}
+        for collection in file.collections:
+            first = here.setdefault(collection.name, collection)
+            if first is not collection:
+                problems.append(_duplicate("collection", collection, first.location, None))
+        known = {**everywhere, **here}
+        variants += [_resolved(variant, known, problems) for variant in file.variants]
+    problems += _duplicate_variants(variants)
+    collections = tuple(c for file in contents for c in file.collections)
+    return tuple(variants), collections, tuple(problems)
+
+
+def _resolved(variant: Variant, known: dict[str, Collection], problems: list[Problem]) -> Variant:
+    claim = variant.claim("In Collection")
+    if claim is None or claim.value is None:
+        return variant
+    collection = known.get(claim.raw)
+    if collection is not None:
+        return replace(variant, collection=collection)
+    close = nearest(claim.raw, of=tuple(known))
+    remedy = f"did you mean {shown(close)}?" if close else "add it to Collections"
+    if known and not close:
+        remedy += f", or name one of {shown(', '.join(known))}"
+    problems.append(
+        Problem(
+            "schema.unknown-collection",
+            "error",
+            f"{shown(variant.name)}: In Collection is {shown(claim.raw)!r}, which names none",
+            remedy,
+            claim.location,
+            variant.name,
+            "In Collection",
+            claim.raw,
+        )
+    )
+    return variant
+
+
+def _duplicate_variants(variants: list[Variant]) -> list[Problem]:
+    first: dict[str, Variant] = {}
+    problems = []
+    for variant in variants:
+        known = first.setdefault(variant.name, variant)
+        if known is not variant:
+            problems.append(_duplicate("model", variant, known.location, variant.name))
+    return problems
+
+
+def _duplicate(
+    what: str, entry: Variant | Collection, first: Location, variant: str | None
+) -> Problem:
+    return Problem(
+        "schema.duplicate-name",
+        "error",
+        f"the name {shown(entry.name)} is given to two {what}s, first at {first}",
+        "rename or remove one of them",
+        entry.location,
+        variant,
+        "Name",
+        entry.name,
+    )

@@ -1,0 +1,263 @@
+"""Nodes to claims: the entries of a model-index, each problem with its place.
+
+An entry is a model or a collection. Their keys are read alike, so that what a collection says of
+all its variants is understood as what a variant says of itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+from zoo.index.nodes import Mapping, Node, Scalar, Sequence
+from zoo.index.scalars import excerpt, is_blank, kind_of
+from zoo.index.schema import FIELDS, NESTED, Field, canonical, nearest
+from zoo.index.source import Source, shortened, shown
+from zoo.index.types import Claim, Location, Problem, Severity
+from zoo.index.values import UNITS, Wrong, read_value
+
+_NOTES = frozenset({"schema.quoted-number", "schema.unknown-key"})
+_MAX_KEY = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A key with its value; ``key`` is the schema's spelling, ``written`` the author's."""
+
+    key: str
+    written: str
+    start: int
+    value: Node
+
+
+class EntryReader:
+    """Reads the entries of one source; what is wrong goes to ``problems``."""
+
+    def __init__(self, source: Source, problems: list[Problem]) -> None:
+        self.source = source
+        self.problems = problems
+        self.label: str | None = None  # the variant being read
+
+    def report(
+        self,
+        cause: str,
+        message: str,
+        remedy: str,
+        *,
+        index: int,
+        key: str,
+        documented: str | None,
+    ) -> None:
+        """Note one problem of the entry being read."""
+        severity: Severity = "note" if cause in _NOTES else "error"
+        if self.label is not None:
+            message = f"{shown(self.label)}: {message}"
+        if documented is not None:
+            documented = shortened(documented)
+        where = self.source.locate(index)
+        self.problems.append(
+            Problem(cause, severity, message, remedy, where, self.label, key, documented)
+        )
+
+    def wrong_type(
+        self, node: Node, key: str, expected: str, remedy: str, *, part: str | None = None
+    ) -> None:
+        """Note that the value of a key (or the ``part`` of it) is not what the structure needs."""
+        kind = kind_of(node)
+        got = "has no value" if kind == "null" else f"is a {kind}"
+        self.report(
+            "schema.wrong-type",
+            f"{part or shown(key)} {got}, where {expected} is expected",
+            remedy,
+            index=node.start,
+            key=key,
+            documented=excerpt(node, self.source.text),
+        )
+
+    def pairs(self, mapping: Mapping) -> list[Pair]:
+        """The pairs of a mapping, merge keys followed; duplicates are reported and kept."""
+        pairs: list[Pair] = []
+        merged: list[Pair] = []
+        seen: dict[str, Location] = {}
+        for key, value in mapping.pairs:
+            if not isinstance(key, Scalar) or key.tag or not key.text or len(key.text) > _MAX_KEY:
+                self.wrong_type(
+                    key,
+                    shown(excerpt(key, self.source.text)),
+                    "a short text",
+                    "write the key as one line of text",
+                    part="a key",
+                )
+                continue
+            if key.text == "<<" and not key.quoted:
+                merged += self._merged(value)
+                continue
+            pair = Pair(canonical(key.text), key.text, key.start, value)
+            if pair.key in seen:
+                self.report(
+                    "schema.duplicate-key",
+                    f"{shown(key.text)} is written twice, first at {seen[pair.key]}",
+                    "keep one of the two",
+                    index=key.start,
+                    key=key.text,
+                    documented=excerpt(value, self.source.text),
+                )
+            else:
+                seen[pair.key] = self.source.locate(key.start)
+            pairs.append(pair)
+        for pair in merged:
+            if pair.key not in seen:
+                seen[pair.key] = self.source.locate(pair.start)
+                pairs.append(pair)
+        return pairs
+
+    def _merged(self, value: Node) -> list[Pair]:
+        """What a YAML merge key (``<<: *defaults``) brings in; own keys win over it."""
+        sources = value.items if isinstance(value, Sequence) else [value]
+        found: list[Pair] = []
+        for source in sources:
+            if isinstance(source, Mapping):
+                found += self.pairs(source)
+            else:
+                self.wrong_type(source, "<<", "a mapping", "name the anchor of a mapping")
+        return found
+
+    def entry(self, pairs: list[Pair]) -> list[Claim]:
+        """The claims of a model or a collection, in the order they are written."""
+        claims: list[Claim] = []
+        for pair in pairs:
+            value = pair.value
+            if pair.key == "Metadata":
+                if isinstance(value, Mapping) and value.tag is None:
+                    claims += self.entry(self.pairs(value))
+                else:
+                    self.wrong_type(value, pair.written, "a mapping", "list the fields below it")
+            elif pair.key == "Results":
+                claims += self.results(pair)
+            elif pair.key in NESTED and isinstance(value, Mapping) and value.tag is None:
+                known = NESTED[pair.key]
+                for inner in self.pairs(value):
+                    claim = self.claim(inner, known.get(inner.key))
+                    claims.append(replace(claim, field=f"{pair.key}.{claim.field}"))
+            else:
+                claims.append(self.claim(pair, FIELDS.get(pair.key)))
+        return claims
+
+    def claim(self, pair: Pair, field: Field | None) -> Claim:
+        """One value as a claim; its value is None where a problem was reported instead."""
+        node, text = pair.value, self.source.text
+        where = self.source.locate(node.start)
+        if field is None:
+            return self._unknown(pair, where)
+        raw = _raw(node, text)
+        unit = UNITS[field.kind]
+        try:
+            value, step, quoted = read_value(node, field, text)
+        except Wrong as wrong:
+            self.report(
+                _missing_name(pair, wrong.cause),
+                f"{shown(pair.written)} {wrong.what}",
+                wrong.remedy,
+                index=wrong.node.start,
+                key=pair.written,
+                documented=excerpt(wrong.node, text),
+            )
+            return Claim(field.key, raw, None, unit, None, where)
+        if quoted:
+            self.report(
+                "schema.quoted-number",
+                f"{shown(pair.written)} is a number in quotes",
+                f"write {shown(raw)} without them",
+                index=node.start,
+                key=pair.written,
+                documented=raw,
+            )
+        return Claim(field.key, raw, value, unit, step, where, quoted)
+
+    def _unknown(self, pair: Pair, where: Location) -> Claim:
+        close = nearest(pair.written)
+        remedy = "check its spelling; it is kept as text and not verified"
+        if close is not None and close != pair.key:
+            remedy = f"did you mean {close}? It is kept as text and not verified"
+        raw = _raw(pair.value, self.source.text)
+        message = f"{shown(pair.written)} is not a known key"
+        self.report(
+            "schema.unknown-key",
+            message,
+            remedy,
+            index=pair.start,
+            key=pair.written,
+            documented=raw,
+        )
+        return Claim(pair.key, raw, raw, "text", None, where)
+
+    def results(self, pair: Pair) -> list[Claim]:
+        """The claims of all results. An empty ``Results`` is what unevaluated models have."""
+        remedy = "write a list of {Task, Dataset, Metrics}"
+        if not isinstance(pair.value, Sequence) or pair.value.tag:
+            if kind_of(pair.value) != "null":
+                self.wrong_type(pair.value, pair.written, "a list", remedy)
+            return []
+        claims: list[Claim] = []
+        for item in pair.value.items:
+            if isinstance(item, Mapping) and item.tag is None:
+                claims += self._result(item)
+            else:
+                self.wrong_type(item, pair.written, "a mapping", remedy, part="a result")
+        return claims
+
+    def _result(self, mapping: Mapping) -> list[Claim]:
+        claims: list[Claim] = []
+        for pair in self.pairs(mapping):
+            if pair.key != "Metrics":
+                claims.append(self.claim(pair, FIELDS.get(pair.key)))
+            elif isinstance(pair.value, Mapping) and pair.value.tag is None:
+                claims += [self.claim(p, FIELDS.get(p.key)) for p in self.pairs(pair.value)]
+            else:
+                self.wrong_type(pair.value, pair.written, "a mapping", "list the metrics below it")
+        first = {c.field: c.value for c in reversed(claims)}
+        task, dataset, images = first.get("Task"), first.get("Dataset"), first.get("Images")
+        self._check_order(claims)
+        return [
+            replace(
+                claim,
+                task=task if isinstance(task, str) else None,
+                dataset=dataset if isinstance(dataset, str) else None,
+                images=images if isinstance(images, int) else None,
+            )
+            for claim in claims
+        ]
+
+    def _check_order(self, claims: list[Claim]) -> None:
+        """A picture that is right at rank 1 is right within rank 5."""
+        by = {c.field: c for c in reversed(claims) if isinstance(c.value, Decimal)}
+        top1, top5 = by.get("Top 1 Accuracy"), by.get("Top 5 Accuracy")
+        if top1 is None or top5 is None or not top1.value > top5.value:  # type: ignore[operator]
+            return
+        # Which of the two is wrong can't be told from here, so that both places are named.
+        for claim in (top1, top5):
+            severity: Severity = "error"
+            self.problems.append(
+                Problem(
+                    "schema.out-of-range",
+                    severity,
+                    f"{shown(self.label or '?')}: Top 1 Accuracy is {shown(top1.raw)}, "
+                    f"above the Top 5 Accuracy of the same result, {shown(top5.raw)}",
+                    "correct the wrong one of the two",
+                    claim.location,
+                    self.label,
+                    claim.field,
+                    shortened(claim.raw),
+                )
+            )
+
+
+def _raw(node: Node, text: str) -> str:
+    """The value as written: a scalar's text, a list's texts, or the source of anything else."""
+    if isinstance(node, Sequence) and all(isinstance(item, Scalar) for item in node.items):
+        return ", ".join(item.text for item in node.items if isinstance(item, Scalar))
+    return excerpt(node, text)
+
+
+def _missing_name(pair: Pair, cause: str) -> str:
+    return "schema.missing-name" if pair.key == "Name" and is_blank(pair.value) else cause

@@ -1,0 +1,209 @@
+"""From paths to the files of an index: folders walked, imports followed, nothing read twice."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+
+from zoo.index.nodes import Unreadable
+from zoo.index.readers import Reader, built_in_for, reader_for
+from zoo.index.source import Source, shown
+from zoo.index.structure import Contents, read_documents
+from zoo.index.types import Location, Problem
+
+MAX_BYTES = 32 * 2**20  # 10,000 variants as documented as ResNeSt's take 12 MB
+MAX_FILES = 10_000
+MAX_IMPORT_DEPTH = 20
+UNREADABLE = "schema.unreadable"
+
+
+class FileReader:
+    """Reads the files behind the given paths, each once, and keeps what is wrong with them."""
+
+    def __init__(self) -> None:
+        self.contents: list[Contents] = []
+        self.problems: list[Problem] = []
+        self.files: list[str] = []
+        self.unusable: list[str] = []
+        self._seen: dict[str, bool] = {}  # real path -> whether it yielded a variant
+        self._open: list[str] = []  # the imports being followed
+
+    def add(self, path: str) -> None:
+        """Read a file or a folder that the user named."""
+        try:
+            mode = os.stat(path).st_mode
+        except (OSError, ValueError) as error:
+            self._refuse(
+                path, f"can't be read: {_reason(error)}", "name an existing file or folder"
+            )
+            return
+        if stat.S_ISDIR(mode):
+            self._add_folder(path)
+            return
+        reader = self._reader(path)
+        if reader is None:
+            return
+        known = len(self.unusable)
+        found = self._read(path, reader, os.path.dirname(path) or ".", named=True)
+        if not found and len(self.unusable) == known:
+            self._refuse(path, "documents no variant", "write its models below Models:")
+
+    def _reader(self, path: str) -> Reader | None:
+        try:
+            reader = reader_for(path)
+        except Exception as error:  # noqa: BLE001 - a third party's module may raise anything
+            self._refuse(path, f"its reader failed: {error!r}", "mend or remove that reader")
+            return None
+        if reader is None:
+            self._refuse(path, "is in no known format", "name a .yml, .yaml, .md or .mdx file")
+        return reader
+
+    def _add_folder(self, folder: str) -> None:
+        found, known = False, len(self.problems)
+        for number, path in enumerate(self._walk(folder)):
+            if number >= MAX_FILES:
+                self._refuse(
+                    folder, f"holds more than {MAX_FILES:,} files", "name a smaller folder"
+                )
+                return
+            reader = built_in_for(path)
+            if reader is not None:
+                found |= self._read(path, reader, folder, named=False)
+        if not found and len(self.problems) == known:
+            self._refuse(folder, "holds no model-index", "name a folder of .yml, .md or .mdx files")
+
+    def _walk(self, folder: str) -> Iterator[str]:
+        """The files of a folder: an index of imports first, then by name, then its folders.
+
+        Hidden ones are left out, and links to folders are not followed, so that there are no loops.
+        """
+
+        def failed(error: OSError) -> None:
+            where = os.fspath(error.filename or folder)
+            self._refuse(where, f"can't be read: {_reason(error)}", "make it readable")
+
+        for here, folders, names in os.walk(folder, onerror=failed):
+            folders[:] = sorted(name for name in folders if not name.startswith("."))
+            names.sort(key=lambda name: (not name.startswith("model-index."), name))
+            for name in names:
+                if not name.startswith(".") and built_in_for(name):
+                    yield os.path.join(here, name)
+
+    def _read(self, path: str, reader: Reader, root: str, named: bool) -> bool:
+        """Read one file and what it imports; whether any variant came of it.
+
+        Args:
+            path: the file.
+            reader: the reader of its format.
+            root: the folder that its imports must not leave.
+            named: a model-index is expected in it.
+        """
+        real = os.path.realpath(path)
+        if real in self._seen:
+            return self._seen[real]
+        self._seen[real] = False
+        source = Source(path, "")
+        try:
+            source = Source(path, _text_of(path))
+            contents = read_documents(source, reader.read(source.text))
+        except Unreadable as error:
+            where = source.locate(min(error.index, len(source.text)))
+            if error.index and not source.text:  # the text itself could not be decoded
+                where = Location(source.file, error.index, 1)
+            self._refuse(path, error.message, error.remedy, where)
+            return False
+        except Exception as error:
+            if built_in_for(path) is reader:
+                raise
+            self._refuse(path, f"its reader failed: {error!r}", "mend or remove that reader")
+            return False
+        if not contents.is_index:
+            if named:
+                self._refuse(path, "holds no model-index", "write Collections: and Models: in it")
+            return False
+        self.files.append(path)
+        self.contents.append(contents)
+        self.problems += contents.problems
+        found = bool(contents.variants)
+        if contents.claims_models and not found:
+            self._refuse_empty(path, contents)
+        self._open.append(real)
+        for target, where in contents.imports:
+            found |= self._import(path, target, where, root)
+        self._open.pop()
+        self._seen[real] = found
+        return found
+
+    def _refuse_empty(self, path: str, contents: Contents) -> None:
+        if contents.problems:  # they say why
+            self.unusable.append(path)
+        elif not contents.imports:
+            self._refuse(path, "documents no variant", "write its models below Models:")
+
+    def _import(self, importer: str, target: str, where: Location, root: str) -> bool:
+        path = os.path.join(os.path.dirname(importer), target)
+        reader = built_in_for(path)
+        fault = self._import_fault(path, target, root)
+        if reader is None and fault is None:
+            fault = "is in no known format", "name a .yml, .yaml, .md or .mdx file"
+        if reader is not None and fault is None:
+            return self._read(path, reader, root, named=True)
+        what, remedy = fault or ("", "")
+        message = f"the import {shown(target)!r} {what}"
+        self.problems.append(
+            Problem(UNREADABLE, "error", message, remedy, where, None, "Import", shown(target))
+        )
+        return False
+
+    def _import_fault(self, path: str, target: str, root: str) -> tuple[str, str] | None:
+        """What keeps a path from being imported, and what would be right; None if nothing."""
+        fault = None
+        try:
+            real, base = os.path.realpath(path), os.path.realpath(root)
+            if os.path.isabs(target) or os.path.commonpath([real, base]) != base:
+                fault = "leaves the folder of the index", "name a file inside that folder"
+            elif not os.path.isfile(real):
+                fault = "names no file", "name a file relative to this one"
+            elif real in self._open:
+                fault = "closes a circle of imports", "remove it"
+            elif len(self._open) >= MAX_IMPORT_DEPTH or len(self._seen) >= MAX_FILES:
+                fault = "is one too many", f"import at most {MAX_IMPORT_DEPTH} levels deep"
+        except (OSError, ValueError):
+            fault = "is no path", "name a file relative to this one"
+        return fault
+
+    def _refuse(self, path: str, message: str, remedy: str, where: Location | None = None) -> None:
+        """Report a file or folder that yields no variant, and why."""
+        where = where or Source(path, "").locate(0)
+        self.problems.append(Problem(UNREADABLE, "error", message, remedy, where))
+        self.unusable.append(path)
+
+
+def _text_of(path: str) -> str:
+    """The text of a regular file of bounded size.
+
+    Raises:
+        Unreadable: it is no such file, or not UTF-8.
+    """
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    try:
+        # Not to block on a pipe, which is told from a file only once it is open.
+        with open(os.open(path, flags), "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise Unreadable("is not a regular file", "name a regular file")
+            data = file.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:
+        raise Unreadable(f"can't be read: {_reason(error)}", "make it readable") from None
+    if len(data) > MAX_BYTES:
+        raise Unreadable(f"is larger than {MAX_BYTES:,} bytes", "split the file")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        remedy = "save the file as UTF-8"
+        raise Unreadable(f"is not UTF-8 ({error.reason} in line {line})", remedy, line) from None
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)

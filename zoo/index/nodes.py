@@ -1,0 +1,222 @@
+"""YAML text to nodes that know where they stand, within bounds.
+
+The nodes are composed here from the parser's events, one after the other: PyYAML's own ``compose``
+recurses and overflows the interpreter's stack on deeply nested text, and builds whatever an alias
+bomb asks for. No tag is ever constructed; an index needs mappings, sequences and scalars only.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+MAX_DEPTH = 40  # a real index nests 6 deep
+MAX_NODES = 4_000_000  # about 30,000 variants as documented as ResNeSt's are
+MAX_ALIAS_NODES = 100_000  # what aliases may add to the text by being expanded
+MAX_DOCUMENTS = 1_000
+
+_PREFIX = "tag:yaml.org,2002:"
+_TAGS = {
+    "scalar": {"!", *(_PREFIX + t for t in ("str", "int", "float", "bool", "null"))},
+    "sequence": {"!", _PREFIX + "seq"},
+    "mapping": {"!", _PREFIX + "map"},
+}
+# What YAML allows in a stream, less the C1 controls that a terminal would obey.
+_FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class Unreadable(Exception):
+    """The text is not the YAML of an index.
+
+    Attributes:
+        message, remedy: what is wrong, and what would be right.
+        index: the place, as an offset in characters.
+    """
+
+    def __init__(self, message: str, remedy: str, index: int = 0) -> None:
+        super().__init__(message)
+        self.message, self.remedy, self.index = message, remedy, index
+
+
+@dataclass(slots=True)
+class Scalar:
+    """A leaf: its text without quotes, and whether it was quoted (or tagged as a string)."""
+
+    text: str
+    quoted: bool
+    start: int
+    end: int
+    tag: str | None = None
+
+
+@dataclass(slots=True)
+class Sequence:
+    """A list of nodes."""
+
+    items: list[Node]
+    start: int
+    end: int
+    tag: str | None = None
+
+
+@dataclass(slots=True)
+class Mapping:
+    """Pairs in the order they are written, duplicates included."""
+
+    pairs: list[tuple[Node, Node]]
+    start: int
+    end: int
+    tag: str | None = None
+
+
+Node = Scalar | Sequence | Mapping
+
+
+def compose(text: str, offset: int = 0, length: int | None = None) -> list[Node]:
+    """The documents of ``text[offset:offset + length]`` as nodes with offsets into ``text``.
+
+    Args:
+        text: the whole text.
+        offset: where the YAML starts in it.
+        length: how long the YAML is; None for the rest.
+
+    Raises:
+        Unreadable: the text is no YAML, or exceeds a bound of this module.
+    """
+    body = text[offset : None if length is None else offset + length]
+    bad = _FORBIDDEN.search(body)
+    if bad:
+        raise Unreadable(
+            f"the character U+{ord(bad[0]):04X} is not allowed in YAML",
+            "save the file as plain UTF-8 text",
+            offset + bad.start(),
+        )
+    return _Composer(offset).documents(_events(body, offset))
+
+
+def _events(body: str, offset: int) -> Iterator[Any]:
+    try:
+        yield from yaml.parse(body, Loader=_LOADER)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        why = " ".join(str(part) for part in (error.context, error.problem) if part)
+        raise Unreadable(
+            f"not YAML: {why}",
+            "check indentation, quotes and brackets around here",
+            offset + min(mark.index if mark else 0, len(body)),
+        ) from None
+    except yaml.YAMLError as error:
+        raise Unreadable(f"not YAML: {error}", "save the file as UTF-8 YAML", offset) from None
+
+
+class _Composer:
+    """Builds nodes from events with a stack of its own, counting as it goes."""
+
+    def __init__(self, offset: int) -> None:
+        self.offset = offset
+        self.stack: list[tuple[Sequence | Mapping, list[Node], str | None, int]] = []
+        self.anchors: dict[str, tuple[Node, int]] = {}
+        self.size = 0  # nodes composed so far, aliases expanded
+        self.added = 0  # the part of it that aliases added
+        self.roots: list[Node] = []
+
+    def documents(self, events: Iterator[Any]) -> list[Node]:
+        for event in events:
+            self.take(event)
+        return self.roots
+
+    def take(self, event: Any) -> None:
+        if isinstance(event, yaml.ScalarEvent):
+            start = _at(event.start_mark) + self.offset
+            tag = _foreign(event.tag, "scalar")
+            quoted = event.style not in (None, "") or event.tag in ("!", _PREFIX + "str")
+            end = _at(event.end_mark) + self.offset
+            self.done(Scalar(event.value, quoted, start, end, tag), event.anchor, 1)
+        elif isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent)):
+            self.open(event)
+        elif isinstance(event, (yaml.MappingEndEvent, yaml.SequenceEndEvent)):
+            self.close(event)
+        elif isinstance(event, yaml.AliasEvent):
+            self.alias(event)
+        elif isinstance(event, yaml.DocumentStartEvent):
+            self.anchors.clear()
+            if len(self.roots) >= MAX_DOCUMENTS:
+                raise Unreadable(
+                    f"more than {MAX_DOCUMENTS} YAML documents in one file",
+                    "write the models as one list",
+                    _at(event.start_mark) + self.offset,
+                )
+
+    def open(self, event: Any) -> None:
+        start = _at(event.start_mark) + self.offset
+        if len(self.stack) >= MAX_DEPTH:
+            raise Unreadable(
+                f"nested more than {MAX_DEPTH} levels deep",
+                "an index needs no more than 8 levels",
+                start,
+            )
+        node: Sequence | Mapping
+        if isinstance(event, yaml.MappingStartEvent):
+            node = Mapping([], start, start, _foreign(event.tag, "mapping"))
+        else:
+            node = Sequence([], start, start, _foreign(event.tag, "sequence"))
+        self.stack.append((node, [], event.anchor, self.size))
+
+    def close(self, event: Any) -> None:
+        node, children, anchor, before = self.stack.pop()
+        node.end = _at(event.end_mark) + self.offset
+        if isinstance(node, Mapping):
+            node.pairs = list(zip(children[::2], children[1::2], strict=True))
+        else:
+            node.items = children
+        self.done(node, anchor, self.size - before + 1)
+
+    def alias(self, event: Any) -> None:
+        start = _at(event.start_mark) + self.offset
+        known = self.anchors.get(event.anchor)
+        if known is None:
+            # An anchor that is still open would make the node contain itself.
+            raise Unreadable(
+                f"the alias *{event.anchor} names no anchor that is complete before it",
+                "write the value out",
+                start,
+            )
+        node, size = known
+        self.added += size
+        if self.added > MAX_ALIAS_NODES:
+            raise Unreadable(
+                f"aliases expand to more than {MAX_ALIAS_NODES:,} values",
+                "write the values out",
+                start,
+            )
+        self.size += size - 1
+        self.done(node, None, size)
+
+    def done(self, node: Node, anchor: str | None, size: int) -> None:
+        self.size += 1
+        if self.size > MAX_NODES:
+            raise Unreadable(
+                f"more than {MAX_NODES:,} values in one file", "split the file", node.start
+            )
+        if anchor is not None:
+            self.anchors[anchor] = (node, size)
+        if self.stack:
+            self.stack[-1][1].append(node)
+        else:
+            self.roots.append(node)
+
+
+def _at(mark: Any) -> int:
+    """A mark's offset in characters."""
+    index: int = mark.index
+    return index
+
+
+def _foreign(tag: str | None, kind: str) -> str | None:
+    """The tag where it is not one that the kind of node has anyway."""
+    return None if tag is None or tag in _TAGS[kind] else tag.replace(_PREFIX, "!!")

@@ -1,0 +1,100 @@
+"""The readers of index files, by format.
+
+A reader turns a text into YAML-like nodes; what the nodes mean is the same for all formats. Others
+can be added through the entry point group ``zoo.readers``; they are asked only for a file that is
+named outright and that no reader here takes.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from typing import Protocol
+
+from zoo.index.nodes import Node, Unreadable, compose
+
+GROUP = "zoo.readers"
+
+
+class Reader(Protocol):
+    """What a reader has to offer, built in or found through an entry point."""
+
+    def takes(self, path: str) -> bool:
+        """Whether this reader reads a file of that name."""
+
+    def read(self, text: str) -> list[Node]:
+        """The documents in the text, with offsets into it; empty where it holds no model-index.
+
+        Raises:
+            Unreadable: the text should hold a model-index and can't be read.
+        """
+
+
+class YamlReader:
+    """YAML files."""
+
+    def takes(self, path: str) -> bool:
+        """Whether the file's name ends as YAML files' do."""
+        return path.lower().endswith((".yml", ".yaml"))
+
+    def read(self, text: str) -> list[Node]:
+        """All documents of the file."""
+        return compose(text)
+
+
+class MarkdownReader:
+    """Markdown pages with a model-index in an HTML comment, as timm's pages have it."""
+
+    # A fence, or a comment that starts as a model-index does. What a fence shows is an example.
+    _NEXT = re.compile(r"^ {0,3}(`{3,}|~{3,})[^\n]*$|<!--(?=\s*Type:[ \t]*model-index\b)", re.M)
+
+    def takes(self, path: str) -> bool:
+        """Whether the file's name ends as Markdown pages' do."""
+        return path.lower().endswith((".md", ".mdx"))
+
+    def read(self, text: str) -> list[Node]:
+        """The documents of all model-index comments of the page."""
+        documents: list[Node] = []
+        position = 0
+        while found := self._NEXT.search(text, position):
+            if found[1]:
+                position = self._after_fence(text, found[1], found.end())
+                continue
+            end = text.find("-->", found.end())
+            if end < 0:
+                raise Unreadable(
+                    "the model-index comment has no end", "close it with -->", found.start()
+                )
+            documents += compose(text, found.end(), end - found.end())
+            position = end + 3
+        return documents
+
+    @staticmethod
+    def _after_fence(text: str, fence: str, position: int) -> int:
+        closing = re.compile(rf"^ {{0,3}}{fence[0]}{{{len(fence)},}}[ \t]*\r?$", re.M)
+        end = closing.search(text, position)
+        return end.end() if end else len(text)
+
+
+BUILT_IN: tuple[Reader, ...] = (YamlReader(), MarkdownReader())
+
+
+def built_in_for(path: str) -> Reader | None:
+    """The built-in reader that takes a file of that name."""
+    return next((reader for reader in BUILT_IN if reader.takes(path)), None)
+
+
+def reader_for(path: str | os.PathLike[str]) -> Reader | None:
+    """The reader for a file: a built-in one, else one of a third party, else None."""
+    name = os.fspath(path)
+    return built_in_for(name) or next((r for r in third_party() if r.takes(name)), None)
+
+
+def third_party() -> Iterator[Reader]:
+    """The readers that installed distributions offer."""
+    from importlib.metadata import entry_points
+
+    for point in entry_points(group=GROUP):
+        reader: Reader = point.load()
+        yield reader

@@ -1,0 +1,207 @@
+"""The known fields of a model-index: one table, with kind, range and other spellings.
+
+Keys outside the table are kept as text claims and noted. To teach the reader a field, add a row.
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import lru_cache
+from typing import Literal
+
+Kind = Literal[
+    "count",  # a whole number
+    "rounded-count",  # a whole number whose trailing zeros claim nothing
+    "bytes",  # a whole number of bytes, or one with a unit
+    "percent",  # 0 to 100, with or without the sign
+    "ratio",  # a fraction of one
+    "number",  # a decimal number
+    "pixels",  # a height and a width
+    "numbers",  # a list of numbers, one per channel
+    "word",  # one of a few words
+    "text",  # a line of text
+    "texts",  # a list of texts
+    "text-or-texts",  # a list of texts, or one text
+    "link",  # an http or https URL
+    "weights",  # an http, https, file or package URL, or a relative path
+    "hash",  # a SHA-256 in hexadecimal
+]
+
+INTERPOLATIONS = (
+    "nearest", "nearest-exact", "bilinear", "bicubic", "lanczos", "box", "hamming", "area", "random"
+)  # fmt: skip
+CONVENTIONS = (
+    "macs", "flops", "fvcore", "thop-2020", "thop", "ptflops", "deepspeed", "torchinfo",
+    "torchvision",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One known field.
+
+    Attributes:
+        key: the key as an index writes it.
+        kind: how its value is read.
+        low, high: the range of a number, both inclusive unless ``above`` or ``below`` is set.
+        above, below: ``low``, ``high`` are excluded.
+        words: the words that a ``word`` can be.
+        example: a right value, for remedies.
+    """
+
+    key: str
+    kind: Kind
+    example: str
+    low: Decimal | None = None
+    high: Decimal | None = None
+    above: bool = False
+    below: bool = False
+    words: tuple[str, ...] = ()
+
+    def holds(self, value: Decimal) -> bool:
+        """Whether a number lies in the field's range."""
+        low, high = self.low, self.high
+        if low is not None and (value < low or (self.above and value == low)):
+            return False
+        return high is None or not (value > high or (self.below and value == high))
+
+    @property
+    def range(self) -> str:
+        """The range in words: ``above 0 and up to 1``."""
+        low = f"{'above' if self.above else 'from'} {_plain(self.low)}"
+        if self.high is None:
+            return low
+        return f"{low} and {'below' if self.below else 'up to'} {_plain(self.high)}"
+
+
+def _plain(value: Decimal | None) -> str:
+    return "any number" if value is None else f"{value.normalize():,f}"
+
+
+def _whole(key: str, example: str, high: str, kind: Kind = "count") -> Field:
+    return Field(key, kind, example, Decimal(1), Decimal(high))
+
+
+def _share(key: str, example: str, above: bool = False, below: bool = False) -> Field:
+    return Field(key, "ratio", example, Decimal(0), Decimal(1), above, below)
+
+
+def _number(key: str, example: str, high: str, above: bool = True) -> Field:
+    return Field(key, "number", example, Decimal(0), Decimal(high), above)
+
+
+def _percent(key: str, example: str) -> Field:
+    return Field(key, "percent", example, Decimal(0), Decimal(100), above=True)
+
+
+def _pixels(key: str, example: str) -> Field:
+    return Field(key, "pixels", example, Decimal(8), Decimal(16384))
+
+
+def _text(*rows: tuple[str, str]) -> tuple[Field, ...]:
+    return tuple(Field(key, "text", example) for key, example in rows)
+
+
+# A variant's own keys and those of its Metadata; a field may stand in either.
+_VARIANT = (
+    Field("Weights", "weights", "https://example.org/resnest50-528c19ca.pth"),
+    Field("Code", "link", "https://example.org/resnest.py#L170"),
+    Field("SHA256", "hash", "528c19ca..., 64 hexadecimal digits"),
+    Field("Pretrain", "weights", "https://example.org/resnest50-528c19ca.pth"),
+    _whole("FLOPs", "6937106336", "1e16", "rounded-count"),
+    _whole("Parameters", "27480000", "1e13", "rounded-count"),
+    _whole("File Size", "110273258", "1e13", "bytes"),
+    _whole("Layers", "50", "10000"),
+    _whole("Epochs", "270", "1e6"),
+    _whole("Batch Size", "256", "1e7"),
+    _share("Crop Pct", "0.875", above=True),
+    _share("Dropout", "0.2", below=True),
+    _share("Momentum", "0.9", below=True),
+    _share("Label Smoothing", "0.1", below=True),
+    _share("LR Gamma", "0.1", above=True),
+    _share("RMSProp Decay", "0.9"),
+    _share("BatchNorm Momentum", "0.99"),
+    _share("Stochastic Depth Survival", "0.8", above=True),
+    _number("LR", "0.1", "100"),
+    _number("LR Step Size", "30", "1e6"),
+    _number("Weight Decay", "0.0001", "1", above=False),
+    _pixels("Image Size", "224"),
+    _pixels("FLOPs Input", "224x285"),
+    Field("Mean", "numbers", "[0.485, 0.456, 0.406]", Decimal(0), Decimal(1)),
+    Field("Std", "numbers", "[0.229, 0.224, 0.225]", Decimal(0), Decimal(1), above=True),
+    Field("Interpolation", "word", "bicubic", words=INTERPOLATIONS),
+    Field("FLOPs Convention", "word", "fvcore", words=CONVENTIONS),
+    Field("Architecture", "texts", "[Convolution, ReLU]"),
+    Field("Tasks", "texts", "[Image Classification]"),
+    Field("Training Techniques", "texts", "[Mixup, Weight Decay]"),
+    Field("Training Data", "text-or-texts", "[ImageNet]"),
+    *_text(
+        ("Training Resources", "8x NVIDIA V100 GPUs"),
+        ("Training Time", "6 days"),
+        ("ID", "resnest50d"),
+        ("Config", "configs/resnest/resnest50.py"),
+        ("README", "configs/resnest/README.md"),
+        ("Name", "resnest50d"),
+        ("In Collection", "ResNeSt"),
+        ("Paper", "https://arxiv.org/abs/2004.08955"),
+        ("Converted From", "https://example.org/resnest50.pth"),
+    ),
+)
+_RESULT = (
+    *_text(("Task", "Image Classification"), ("Dataset", "ImageNet")),
+    _percent("Top 1 Accuracy", "80.96%"),
+    _percent("Top 5 Accuracy", "95.38%"),
+    _whole("Images", "50000", "1e12"),
+)
+# What a key may hold where its value is a mapping.
+_NESTED: dict[str, tuple[Field, ...]] = {
+    "Paper": (
+        *_text(("Title", "Split-Attention Networks")),
+        Field("URL", "link", "https://arxiv.org/abs/2004.08955"),
+    ),
+    "Code": (
+        Field("URL", "link", "https://example.org/resnest.py"),
+        *_text(("Version", "v0.15.0")),
+    ),
+    "Converted From": (
+        Field("Weights", "weights", "https://example.org/resnest50.pth"),
+        Field("Code", "link", "https://example.org/resnest.py"),
+    ),
+}
+_OTHER_SPELLINGS = {
+    "Params": "Parameters",
+    "Learning Rate": "LR",
+    "Crop Percentage": "Crop Pct",
+    "Filesize": "File Size",
+    "Top-1 Accuracy": "Top 1 Accuracy",
+    "Top-5 Accuracy": "Top 5 Accuracy",
+    "Top1 Accuracy": "Top 1 Accuracy",
+    "Top5 Accuracy": "Top 5 Accuracy",
+}
+
+FIELDS: dict[str, Field] = {f.key: f for f in (*_VARIANT, *_RESULT)}
+NESTED: dict[str, dict[str, Field]] = {k: {f.key: f for f in v} for k, v in _NESTED.items()}
+_RESULT_KEYS = {f.key for f in _RESULT}
+_BY_SPELLING = {k.lower(): k for k in (*FIELDS, *NESTED, "Metadata", "Results", "Metrics")} | {
+    other.lower(): key for other, key in _OTHER_SPELLINGS.items()
+}
+
+
+def canonical(key: str) -> str:
+    """The table's spelling of a key: other capitals and a few other names are understood."""
+    return _BY_SPELLING.get(key.lower(), key)
+
+
+@lru_cache(maxsize=1024)
+def nearest(word: str, *, of: tuple[str, ...] = ()) -> str | None:
+    """The known key (or the word in ``of``) that is closest to a misspelt one, if any is close."""
+    known = {k.lower(): k for k in of or (*FIELDS, *NESTED)}
+    close = difflib.get_close_matches(word[:80].lower(), list(known), n=1, cutoff=0.75)
+    return known[close[0]] if close else None
+
+
+def is_result_field(key: str) -> bool:
+    """Whether the field belongs to a result (its task, its dataset, a metric)."""
+    return key in _RESULT_KEYS

@@ -1,0 +1,52 @@
+"""Where things stand in a text: offsets to lines and columns, and text made safe to print."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+
+from zoo.index.types import Location
+
+_BREAK = re.compile(r"\r\n|\n|\r")
+_SHOWN = 80
+
+
+class Source:
+    """A text and the name its reader gave it.
+
+    Args:
+        file: the name to report, as the user wrote it.
+        text: the decoded text, its line breaks untouched, without a byte order mark.
+    """
+
+    def __init__(self, file: str, text: str) -> None:
+        self.file = printable(file)
+        self.text = text
+        # YAML 1.1 also breaks lines at NEL, LS and PS; editors don't, so the parser's own line
+        # numbers would mislead.
+        self._starts = [0, *(m.end() for m in _BREAK.finditer(text))]
+
+    def locate(self, index: int) -> Location:
+        """The line and column of an offset, both counted from 1, in characters."""
+        line = bisect_right(self._starts, index)
+        return Location(self.file, line, index - self._starts[line - 1] + 1)
+
+
+def shortened(text: str) -> str:
+    """``text`` with its middle left out where it is long."""
+    if len(text) <= _SHOWN:
+        return text
+    half = (_SHOWN - 3) // 2
+    return f"{text[:half]}...{text[-half:]}"
+
+
+def shown(text: str) -> str:
+    """``text`` as one short printable line: control characters escaped, the middle left out."""
+    return printable(shortened(text))
+
+
+def printable(text: str) -> str:
+    """``text`` with everything that is not a printable character escaped."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -1,0 +1,269 @@
+"""One value of an index, read as its field says: a claim, or the problem with it."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+
+from zoo.index import numbers
+from zoo.index.links import LinkError, check_link, check_weights
+from zoo.index.nodes import Mapping, Node, Scalar, Sequence
+from zoo.index.numbers import NotANumber, Number, OutOfRange
+from zoo.index.scalars import excerpt, kind_of, kind_of_plain
+from zoo.index.schema import Field, nearest
+from zoo.index.source import shown
+from zoo.index.types import Unit, Value
+
+UNITS: dict[str, Unit] = {
+    "count": "count", "rounded-count": "count", "bytes": "bytes", "percent": "percent",
+    "ratio": "ratio", "number": "number", "pixels": "pixels", "numbers": "number", "word": "text",
+    "text": "text", "texts": "list", "text-or-texts": "list", "link": "url", "weights": "url",
+    "hash": "text",
+}  # fmt: skip
+_NUMERIC = frozenset({"count", "rounded-count", "bytes", "percent", "ratio", "number"})
+_EXPECTED = {
+    "count": "a whole number", "rounded-count": "a whole number", "bytes": "a number of bytes",
+    "percent": "a percentage", "ratio": "a fraction of one", "number": "a number",
+    "pixels": "a size in pixels (height x width)", "numbers": "a list of numbers",
+    "word": "a word", "text": "text", "texts": "a list of texts",
+    "text-or-texts": "a list of texts", "link": "a URL", "weights": "a URL", "hash": "a SHA-256",
+}  # fmt: skip
+_SIZE = re.compile(r"([^x×]+)[x×]([^x×]+)", re.IGNORECASE)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+_MAX_TEXT = 10_000
+
+
+class Wrong(Exception):
+    """A value that its field can't have.
+
+    Attributes:
+        cause: a problem's cause id.
+        what: what is wrong, to follow "KEY is VALUE, which ..." or a whole clause.
+        remedy: what would be right.
+        node: the exact node at fault.
+    """
+
+    def __init__(self, cause: str, what: str, remedy: str, node: Node) -> None:
+        super().__init__(what)
+        self.cause, self.what, self.remedy, self.node = cause, what, remedy, node
+
+
+def read_value(node: Node, field: Field, text: str) -> tuple[Value, Decimal | None, bool]:
+    """The normalised value of a node, its step, and whether a plain number stands in quotes.
+
+    Args:
+        node: the value as composed.
+        field: the row of the schema that it has to follow.
+        text: the source text, to quote from.
+
+    Raises:
+        Wrong: the value is of another type, out of range, or an unknown word.
+    """
+    if node.tag is not None:
+        raise Wrong(
+            "schema.wrong-type",
+            f"has the tag {shown(node.tag)!r}, which is never followed",
+            f"write {_EXPECTED[field.kind]} such as {field.example}",
+            node,
+        )
+    value: Value
+    step: Decimal | None = None
+    quoted = False
+    if field.kind == "pixels":
+        value, quoted = _pixels(node, field, text), _is_quoted_number(node)
+    elif field.kind in ("texts", "text-or-texts"):
+        value = _texts(node, field, text)
+    elif field.kind == "numbers":
+        value, quoted = _numbers(node, field, text)
+    else:
+        scalar = _scalar(node, field, text)
+        if field.kind in _NUMERIC:
+            value, step = _quantity(scalar, field)
+            quoted = _is_quoted_number(scalar)
+        elif field.kind == "word":
+            value = _word(scalar, field)
+        elif field.kind == "hash":
+            value = _hash(scalar, field)
+        else:
+            value = _text(scalar, field)
+    return value, step, quoted
+
+
+def _is_quoted_number(node: Node) -> bool:
+    return isinstance(node, Scalar) and node.quoted and kind_of_plain(node.text) == "number"
+
+
+def _wrong_type(node: Node, field: Field, text: str, expected: str = "") -> Wrong:
+    kind = kind_of(node)
+    what = (
+        "has no value" if kind == "null" else f"is {_article(kind)} {shown(excerpt(node, text))!r}"
+    )
+    if isinstance(node, (Mapping, Sequence)):
+        what = f"is {_article(kind)}"
+    expected = expected or _EXPECTED[field.kind]
+    quote = field.kind in ("text", "texts", "text-or-texts", "word") and isinstance(node, Scalar)
+    remedy = f"write {expected} such as {field.example}"
+    if quote and kind not in ("null", "text"):
+        remedy = f'put it in quotes ("{shown(node.text)}") if it is meant as text'  # type: ignore[union-attr]
+    return Wrong("schema.wrong-type", f"{what}, where {expected} is expected", remedy, node)
+
+
+def _article(kind: str) -> str:
+    return {"text": "the text", "null": "nothing"}.get(kind, f"a {kind}")
+
+
+def _scalar(node: Node, field: Field, text: str) -> Scalar:
+    """The node as a scalar of the type that the field needs."""
+    kind = kind_of(node)
+    if not isinstance(node, Scalar) or kind in ("null", "boolean"):
+        raise _wrong_type(node, field, text)
+    is_text = field.kind in ("text", "word", "link", "weights")
+    if is_text and kind != "text":
+        raise _wrong_type(node, field, text)
+    return node
+
+
+def _parse(scalar: Scalar, field: Field, units: dict[str, Decimal] | None) -> Number:
+    try:
+        number = numbers.parse_number(scalar.text, units)
+    except OutOfRange as error:
+        raise _out_of_range(scalar, field, str(error)) from None
+    except NotANumber as error:
+        raise _not_such(scalar, field, str(error)) from None
+    if not field.holds(number.value):
+        raise _out_of_range(scalar, field, "is out of range")
+    return number
+
+
+def _not_such(scalar: Scalar, field: Field, why: str) -> Wrong:
+    return Wrong(
+        "schema.wrong-type",
+        f"is {shown(scalar.text)!r}, which {why}",
+        f"write {_EXPECTED[field.kind]} such as {field.example}",
+        scalar,
+    )
+
+
+def _out_of_range(scalar: Scalar, field: Field, why: str) -> Wrong:
+    return Wrong(
+        "schema.out-of-range",
+        f"is {shown(scalar.text)}, which {why}",
+        f"write {_EXPECTED[field.kind]} {field.range}, such as {field.example}",
+        scalar,
+    )
+
+
+def _quantity(scalar: Scalar, field: Field) -> tuple[int | Decimal, Decimal]:
+    kind = field.kind
+    if kind == "percent":
+        number = _parse(scalar, field, {"%": Decimal(1)})
+        return number.value, number.step
+    if kind in ("ratio", "number"):
+        number = _parse(scalar, field, None)
+        return number.value, number.step
+    units = {"bytes": numbers.BYTE_UNITS, "rounded-count": numbers.COUNT_UNITS}.get(kind)
+    number = _parse(scalar, field, units)
+    try:
+        if kind == "rounded-count":
+            return numbers.rounded_count(number)
+        if kind == "bytes" and number.unit not in ("", "B"):
+            # 97.8 MiB is no whole number of bytes, and does not claim to be one.
+            return int(number.value.to_integral_value()), max(Decimal(1), number.step)
+        return numbers.whole(number)
+    except NotANumber as error:
+        raise _not_such(scalar, field, str(error)) from None
+
+
+def _pixels(node: Node, field: Field, text: str) -> tuple[int, int]:
+    """``224``, ``224x288`` or ``[224, 288]`` (height, width), or ``[3, 224, 288]``."""
+    if isinstance(node, Sequence):
+        sides = node.items
+        if len(sides) == 3 and isinstance(sides[0], Scalar) and sides[0].text in "1234":
+            sides = sides[1:]
+        if len(sides) != 2:
+            raise _wrong_type(node, field, text)
+        height, width = (_side(side, field, text) for side in sides)
+        return height, width
+    scalar = _scalar(node, field, text)
+    pair = _SIZE.fullmatch(scalar.text)
+    if pair is None:
+        side = _side(scalar, field, text)
+        return side, side
+    height, width = (
+        _side(Scalar(part.strip(" "), True, scalar.start, scalar.end), field, text)
+        for part in pair.groups()
+    )
+    return height, width
+
+
+def _side(node: Node, field: Field, text: str) -> int:
+    scalar = _scalar(node, field, text)
+    number = _parse(scalar, field, None)
+    try:
+        return numbers.whole(number)[0]
+    except NotANumber as error:
+        raise _not_such(scalar, field, str(error)) from None
+
+
+def _numbers(node: Node, field: Field, text: str) -> tuple[tuple[float, ...], bool]:
+    if not isinstance(node, Sequence) or not 1 <= len(node.items) <= 4:
+        raise _wrong_type(node, field, text, "a list of one number per channel")
+    scalars = [_scalar(item, field, text) for item in node.items]
+    values = tuple(float(_parse(scalar, field, None).value) for scalar in scalars)
+    return values, any(map(_is_quoted_number, scalars))
+
+
+def _texts(node: Node, field: Field, text: str) -> tuple[str, ...]:
+    if isinstance(node, Sequence):
+        for item in node.items:
+            if item.tag is not None or not isinstance(item, Scalar) or kind_of(item) != "text":
+                raise _wrong_type(item, field, text, "text in the list")
+        return tuple(_text(item, field) for item in node.items if isinstance(item, Scalar))
+    if field.kind == "texts" or not isinstance(node, Scalar) or kind_of(node) != "text":
+        raise _wrong_type(node, field, text)
+    return (_text(node, field),)
+
+
+def _text(scalar: Scalar, field: Field) -> str:
+    text = scalar.text.rstrip("\n")  # the end of a block scalar
+    problem = None
+    if not text.strip():
+        problem = "is empty"
+    elif len(text) > _MAX_TEXT:
+        problem = f"is longer than {_MAX_TEXT:,} characters"
+    elif _CONTROL.search(text.replace("\n", " ").replace("\t", " ")) or (
+        "\n" in text and field.key in ("Name", "ID", "In Collection")
+    ):
+        problem = f"is {shown(text)!r}, which holds control characters"
+    if problem is not None:
+        remedy = f"write {_EXPECTED[field.kind]} such as {field.example}"
+        raise Wrong("schema.wrong-type", problem, remedy, scalar)
+    try:
+        if field.kind == "link":
+            check_link(text)
+        elif field.kind == "weights":
+            check_weights(text)
+    except LinkError as error:
+        raise _not_such(scalar, field, str(error)) from None
+    return text
+
+
+def _word(scalar: Scalar, field: Field) -> str:
+    word = scalar.text.strip().lower()
+    if word in field.words:
+        return word
+    close = nearest(word, of=field.words)
+    hint = f"did you mean {close}? " if close else ""
+    cause = "schema.unknown-interpolation" if field.key == "Interpolation" else "schema.wrong-type"
+    raise Wrong(
+        cause,
+        f"is {shown(scalar.text)!r}, which is unknown",
+        f"{hint}write one of {', '.join(field.words)}",
+        scalar,
+    )
+
+
+def _hash(scalar: Scalar, field: Field) -> str:
+    if not re.fullmatch(r"[0-9a-fA-F]{64}", scalar.text):
+        raise _not_such(scalar, field, "is not 64 hexadecimal digits")
+    return scalar.text.lower()
