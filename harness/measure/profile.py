@@ -1,0 +1,162 @@
+"""Measuring one variant: build it without values, pass shapes through it, write down the facts.
+
+This is what a worker process runs. It sees a `Recipe` and input geometries; no claim reaches it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime, timezone
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+from harness.measure.builders import Builder, get_builder
+from harness.measure.conventions import counts, macs
+from harness.measure.record import ModuleCall, walk
+from harness.types import Fact, Measurement, Recipe, Size, Unmeasured
+
+if TYPE_CHECKING:
+    from torch import nn
+
+# Where neither an index nor the builder says otherwise.
+USUAL_SIZE: Size = (224, 224)
+
+
+class Profiler:
+    """Measures variants, and keeps the last one built for further geometries."""
+
+    def __init__(self) -> None:
+        self._built: tuple[tuple[str, str], nn.Module] | None = None
+
+    def measure(self, recipe: Recipe, kinds: Sequence[str], sizes: Sequence[Size]) -> list[Fact]:
+        """Makes the facts of these kinds.
+
+        Args:
+            recipe: the variant.
+            kinds: ``structure``, made once, and ``flops`` and ``profile``, made at each size.
+            sizes: input geometries, (height, width) in pixels.
+
+        Returns:
+            One fact per kind, and per size where size matters; an `Unmeasured` one where the
+            variant can't be built or run.
+        """
+        at = [(kind, size) for kind in kinds for size in (sizes if kind != "structure" else [None])]
+        try:
+            builder = get_builder(recipe.builder)
+            model = self._model(builder, recipe)
+        except Exception as error:  # noqa: BLE001 - whatever a builder raises is a finding
+            cause = "build.failed"
+            why = f"{recipe.builder} can't build {recipe.name}: {_one_line(error)}"
+            return [
+                Unmeasured(kind, recipe.name, recipe.builder, cause, why, size) for kind, size in at
+            ]
+        facts: list[Fact] = []
+        records: dict[Size, ModuleCall] = {}
+        for kind, size in at:
+            if size is None:
+                facts.append(_measurement("structure", recipe, _structure(model), None))
+                continue
+            try:
+                if size not in records:
+                    records[size] = _pass(model, size)
+                value = _KINDS[kind](records[size])
+            except Exception as error:  # noqa: BLE001 - whatever a model raises is a finding
+                why = f"{recipe.name} can't run at {size[0]}x{size[1]}: {_one_line(error)}"
+                facts.append(
+                    Unmeasured(kind, recipe.name, recipe.builder, "build.failed", why, size)
+                )
+                continue
+            facts.append(_measurement(kind, recipe, value, size))
+        return facts
+
+    def _model(self, builder: Builder, recipe: Recipe) -> nn.Module:
+        from harness.measure.build import build_on_meta
+
+        key = (recipe.builder, recipe.name)
+        if self._built is None or self._built[0] != key:
+            self._built = None  # the old model goes before the new one comes
+            self._built = (key, build_on_meta(builder, recipe.name))
+        return self._built[1]
+
+
+def _pass(model: nn.Module, size: Size) -> ModuleCall:
+    import torch
+
+    from harness.measure.trace import trace
+
+    channels = _input_channels(model)
+    return trace(model, [torch.empty(1, channels, *size, device="meta")])
+
+
+def _input_channels(model: nn.Module) -> int:
+    """The channels that the first convolution takes; 3 where there is none."""
+    from torch import nn
+
+    first = next((m for m in model.modules() if isinstance(m, nn.Conv2d)), None)
+    return 3 if first is None else first.in_channels
+
+
+def _structure(model: nn.Module) -> dict[str, Any]:
+    from harness.measure.structure import structure
+
+    return structure(model)
+
+
+def _flops(record: ModuleCall) -> dict[str, Any]:
+    """``counts``: every figure of `harness.measure.conventions`; ``activations``: elements that
+    convolutions and linear layers put out, as the RegNet paper (arXiv 2003.13678) counts them."""
+    return {"counts": [asdict(c) for c in counts(record)], "activations": _activations(record)}
+
+
+def _activations(record: ModuleCall) -> int:
+    return sum(
+        prod(call.outputs[0])
+        for _, call in walk(record)
+        if "weight" in call.parameters
+        and len(call.parameters["weight"]) in (2, 4)
+        and len(call.outputs) == 1
+    )
+
+
+def _profile(record: ModuleCall) -> dict[str, Any]:
+    """``modules``: path, class, MACs (children included) and output shape of each module call."""
+    memo: dict[int, int] = {}
+    return {
+        "modules": [
+            {
+                "path": path,
+                "class": call.type.rpartition(".")[2],
+                "macs": macs((call,), memo),
+                "output": list(call.outputs[0]) if call.outputs else None,
+                "parameters": sum(prod(shape) for shape in call.parameters.values()),
+            }
+            for path, call in walk(record)
+        ]
+    }
+
+
+_KINDS = {"flops": _flops, "profile": _profile}
+
+
+def _measurement(
+    kind: str, recipe: Recipe, value: dict[str, Any], size: Size | None
+) -> Measurement:
+    from importlib.metadata import version
+
+    return Measurement(
+        kind=kind,
+        name=recipe.name,
+        builder=recipe.builder,
+        value=value,
+        image_size=size,
+        method="built and run on the meta device, in evaluation mode, batch 1",
+        versions={"torch": version("torch")},
+        device="meta",
+        made=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+    )
+
+
+def _one_line(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text[:300]}" if text else type(error).__name__

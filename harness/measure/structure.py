@@ -1,0 +1,73 @@
+"""What a built model is made of: parameters, buffers, state-dict tensors, depth."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def structure(model: nn.Module) -> dict[str, Any]:
+    """The facts of a model that don't depend on its input.
+
+    Returns:
+        ``parameters`` and ``trainable`` (counts), ``by_stage`` (parameters per top-level module,
+        in order), ``state`` (see `state_layout`), ``layers`` (see `depth`; None where no counting
+        rule fits).
+    """
+    by_stage: dict[str, int] = {}
+    for name, parameter in model.named_parameters():
+        stage = name.partition(".")[0]
+        by_stage[stage] = by_stage.get(stage, 0) + parameter.numel()
+    return {
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "trainable": sum(p.numel() for p in model.parameters() if p.requires_grad),
+        "by_stage": by_stage,
+        "state": state_layout(model),
+        "layers": depth(model),
+    }
+
+
+def state_layout(model: nn.Module) -> dict[str, int]:
+    """What the model's state dict holds, as a checkpoint stores it.
+
+    Returns:
+        ``tensors`` (count), ``float_elements`` (elements of floating-point tensors, parameters
+        included) and ``other_bytes`` (bytes of the integer and boolean ones).
+    """
+    float_elements = other_bytes = tensors = 0
+    for tensor in model.state_dict().values():
+        tensors += 1
+        if tensor.is_floating_point():
+            float_elements += tensor.numel()
+        else:
+            other_bytes += tensor.numel() * tensor.element_size()
+    return {"tensors": tensors, "float_elements": float_elements, "other_bytes": other_bytes}
+
+
+_STAGE = re.compile(r"layer\d+")
+_MAIN_PATH = re.compile(r"conv\w*")
+
+
+def depth(model: nn.Module) -> int | None:
+    """Weighted layers of a residual network as its papers count them, None for other networks.
+
+    The rule of He et al. 2015 (arXiv 1512.03385, table 1), which names ResNet-50 and its kin:
+    the stem is one layer (a deep stem too), each block as many as it has convolutions in a row,
+    and the classifier one; projections, and the small layers of an attention inside a
+    convolution, are not counted. It applies where the stages are called ``layer1``, ``layer2``
+    ... and their blocks name their convolutions ``conv1``, ``conv2`` ..., as in torchvision.
+    """
+    stages = [m for name, m in model.named_children() if _STAGE.fullmatch(name)]
+    if not stages or not any(hasattr(model, name) for name in ("conv1", "stem")):
+        return None
+    layers = 2
+    for stage in stages:
+        for block in stage.children():
+            convolutions = [n for n, _ in block.named_children() if _MAIN_PATH.fullmatch(n)]
+            if not convolutions:
+                return None
+            layers += len(convolutions)
+    return layers
