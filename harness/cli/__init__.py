@@ -1,0 +1,74 @@
+"""The `zoo` command: parsing and printing, nothing else."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import cast
+
+from harness.cli import terminal
+from harness.cli.status import FAILED, INTERRUPTED
+from harness.run.request import UsageError
+
+_WRONG_USE = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command with these arguments, by default the process's own.
+
+    Returns:
+        The exit status: 0 nothing at or above ``--fail-on``; 1 findings; 2 the command line is
+        wrong, or an index yields no variant; 3 the run failed or was cut short; 130 an interrupt.
+    """
+    terminal.prepare()
+    try:
+        return _run(arguments)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except UsageError as error:
+        for line in error.lines:
+            terminal.say(line)
+        return _WRONG_USE
+    except terminal.OutputError as error:
+        terminal.say(f"zoo: {error}")
+        return FAILED
+    except Exception as error:  # noqa: BLE001 - the last door: a person gets a line, not a stack
+        if os.environ.get("ZOO_DEBUG"):
+            import traceback
+
+            traceback.print_exc()
+        terminal.say(
+            f"zoo: internal error: {type(error).__name__}: {error}; "
+            "please report it, with what ZOO_DEBUG=1 shows"
+        )
+        return FAILED
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    import typer
+
+    from harness.cli.app import app
+
+    # Typer's errors about the command line have this base; it has no public name of its own.
+    wrong_line = cast(type[Exception], typer.BadParameter.__mro__[2])
+    command = typer.main.get_command(app)
+    try:
+        status = command.main(
+            args=None if arguments is None else list(arguments),
+            prog_name="zoo",
+            standalone_mode=False,
+        )
+    except typer.Abort:
+        return INTERRUPTED
+    except wrong_line as error:
+        terminal.say(_one_line(error))
+        return _WRONG_USE
+    return status if isinstance(status, int) else 0
+
+
+def _one_line(error: BaseException) -> str:
+    """What is wrong with the command line, and where to look."""
+    message = " ".join(error.format_message().split())  # type: ignore[attr-defined]
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context is not None else "zoo"
+    return f"{command}: {message.rstrip('.')}; see {command} --help"

@@ -1,0 +1,68 @@
+"""A run's progress on standard error: the plan in a line, and a bar where one can be drawn."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from harness.cli import terminal
+from harness.report.safe_text import for_terminal
+from harness.run.request import Progress
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+    from rich.progress import TaskID
+
+
+class StderrProgress(Progress):
+    """Says the plan, once, and draws a bar on a terminal; quiet, it says nothing."""
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self._quiet = quiet
+        self._draw = not quiet and terminal.can_redraw(sys.stderr)
+        self._said: set[str] = set()
+        self._bar: tuple[Bar, TaskID] | None = None
+
+    def plan(self, sentence: str) -> None:
+        """Say it, unless it was said before."""
+        if not self._quiet and sentence not in self._said:
+            self._said.add(sentence)
+            terminal.say(sentence)
+
+    def start(self, total: int) -> None:
+        """Draw an empty bar; with nothing to measure there is none."""
+        if not self._draw or not total:
+            return
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+        bar = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            console=Console(
+                file=sys.stderr,
+                no_color=not terminal.color(sys.stderr),
+                highlight=False,
+                markup=False,
+                emoji=False,
+            ),
+            transient=True,
+            # Drawn when there is news: a thread that redraws would take time from the measuring.
+            auto_refresh=False,
+        )
+        bar.start()
+        self._bar = (bar, bar.add_task("measuring", total=total))
+        bar.refresh()
+
+    def advance(self, name: str) -> None:
+        """One step, with the variant that it was for."""
+        if self._bar is not None:
+            bar, task = self._bar
+            bar.update(task, advance=1, description=for_terminal(name), refresh=True)
+
+    def close(self) -> None:
+        """Take the bar away."""
+        if self._bar is not None:
+            self._bar[0].stop()
+            self._bar = None

@@ -1,0 +1,17 @@
+"""What a report says to the shell."""
+
+from __future__ import annotations
+
+from harness.types import Report
+
+FINDINGS = 1
+FAILED = 3
+INTERRUPTED = 130
+
+
+def exit_status(report: Report, fail_on: str) -> int:
+    """0, or 1 for a finding at or above ``fail_on``; 3 or 130 for a run that was cut short."""
+    if report.cut_short is not None:
+        return INTERRUPTED if report.cut_short == "interrupted" else FAILED
+    failing = {"error": ("error",), "warning": ("error", "warning"), "never": ()}[fail_on]
+    return FINDINGS if any(f.severity in failing for f in report.findings) else 0

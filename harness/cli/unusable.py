@@ -1,0 +1,52 @@
+"""The report of an index that yields no variant: only what is wrong in it."""
+
+from __future__ import annotations
+
+import platform
+from datetime import datetime, timezone
+from importlib.metadata import PackageNotFoundError, version
+
+from harness.run.request import Request
+from harness.types import Finding, Report
+from zoo import __version__
+from zoo.index import Problem, default_index, load_index
+
+
+def report_of(request: Request) -> Report | None:
+    """What is wrong in the files of the request; None where they are not what is wrong."""
+    started = datetime.now(timezone.utc)
+    index = load_index(request.index or (default_index(),))
+    if not index.unusable:
+        return None
+    try:
+        torch = version("torch")
+    except PackageNotFoundError:
+        torch = None
+    return Report(
+        environment={
+            "zoo": __version__,
+            "torch": torch,
+            "python": platform.python_version(),
+            "platform": platform.platform(),
+            "device": None,
+            "started": started.isoformat(timespec="seconds"),
+            "seconds": (datetime.now(timezone.utc) - started).total_seconds(),
+        },
+        variants=(),
+        findings=tuple(map(_finding, index.problems)),
+    )
+
+
+def _finding(problem: Problem) -> Finding:
+    return Finding(
+        variant=problem.variant,
+        field=problem.field or "",
+        check="schema",
+        status="mismatch",
+        severity=problem.severity,
+        cause=problem.cause,
+        documented=problem.documented,
+        measured=None,
+        message=f"{problem.message}; {problem.remedy}",
+        location=problem.location,
+    )

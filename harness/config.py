@@ -1,0 +1,187 @@
+"""What can be set for the command, in `[tool.zoo]` of a pyproject.toml or by a flag.
+
+Both go through the same rules, so that a value is right or wrong wherever it is written. The keys
+are the names of the long options.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from harness.run.request import DEFAULT_GROUPS, GROUPS, UsageError
+
+FILE = "pyproject.toml"
+FAIL_ON = ("error", "warning", "never")
+_DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The settings of a run; see `harness.run.request.Request` for what they mean."""
+
+    index: tuple[Path, ...] = ()
+    builder: str = "zoo"
+    checks: tuple[str, ...] = DEFAULT_GROUPS
+    device: str = "auto"
+    format: str = "table"
+    fail_on: str = "error"
+    no_store: bool = False
+    refresh: bool = False
+
+    def with_flags(self, flags: Mapping[str, Any]) -> Settings:
+        """These settings, but for the flags that were given: those that are not None.
+
+        Raises:
+            UsageError: a flag's value is wrong; one line for each that is.
+        """
+        given = {key: value for key, value in flags.items() if value is not None}
+        return replace(self, **_checked(given, "--"))
+
+
+def load(folder: Path) -> Settings:
+    """The settings of the nearest pyproject.toml with a `[tool.zoo]`, from ``folder`` upwards.
+
+    Paths in it are relative to the folder that it is in.
+
+    Raises:
+        UsageError: it can't be read, or a key or a value in it is wrong; one line for each.
+    """
+    for parent in [folder, *folder.parents]:
+        path = parent / FILE
+        table = _table(path, folder)
+        if table is not None:
+            values = _checked(table, f"{os.path.relpath(path, folder)}: [tool.zoo] ")
+            if "index" in values:
+                values["index"] = tuple(_beside(path, each, folder) for each in values["index"])
+            return Settings(**values)
+    return Settings()
+
+
+def _table(path: Path, folder: Path) -> Mapping[str, object] | None:
+    """The file's `[tool.zoo]`; None where there is no such file or no such table."""
+    name = os.path.relpath(path, folder)
+    try:
+        content = path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        return None
+    except OSError as error:
+        raise UsageError(f"{name}: can't be read: {error.strerror or error}") from error
+    if b"zoo" not in content:  # Another project's file: its mistakes are not ours to report.
+        return None
+    toml = import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
+    try:
+        tool = toml.loads(content.decode("utf-8")).get("tool")
+    except ValueError as error:
+        raise UsageError(f"{name}: is no TOML: {error}") from error
+    table = tool.get("zoo") if isinstance(tool, dict) else None
+    if table is not None and not isinstance(table, dict):
+        raise UsageError(f"{name}: [tool.zoo]: {table!r} is no table; write [tool.zoo] and keys")
+    return table
+
+
+def _beside(path: Path, entry: Path, folder: Path) -> Path:
+    if path.parent == folder or entry.is_absolute():
+        return entry
+    return Path(os.path.relpath(path.parent / entry, folder))
+
+
+def _checked(values: Mapping[str, object], prefix: str) -> dict[str, Any]:
+    """The values by attribute name, each as its rule understands it; ``prefix`` says where."""
+    right: dict[str, Any] = {}
+    wrong: list[str] = []
+    for key, value in values.items():
+        try:
+            right[key.replace("-", "_")] = _rule(key)(value)
+        except ValueError as error:
+            wrong.append(f"{prefix}{key}: {error}")
+    if wrong:
+        raise UsageError(*wrong)
+    return right
+
+
+def _rule(key: str) -> Callable[[object], Any]:
+    if key not in _RULES:
+        raise ValueError(f"there is no such key; {_instead(key, _RULES)}")
+    return _RULES[key]
+
+
+def _instead(word: str, words: Iterable[str]) -> str:
+    words = list(words)
+    near = get_close_matches(word, words, n=1)
+    return f"did you mean {near[0]}?" if near else f"write {', '.join(words[:-1])} or {words[-1]}"
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"{value!r} is no text; write a word in quotes")
+    return value
+
+
+def _switch(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(f"{value!r} is neither true nor false; write one of them")
+    return value
+
+
+def _paths(value: object) -> tuple[Path, ...]:
+    paths: list[Path] = []
+    for entry in value if isinstance(value, (list, tuple)) else [value]:
+        if not isinstance(entry, (str, Path)) or not str(entry):
+            raise ValueError(f"{value!r} is no path; write a path, or a list of paths")
+        paths.append(Path(entry))
+    return tuple(paths)
+
+
+def _groups(value: object) -> tuple[str, ...]:
+    entries = value.split(",") if isinstance(value, str) else value
+    if not isinstance(entries, list) or not all(isinstance(entry, str) for entry in entries):
+        raise ValueError(f"{value!r} is no list; write names such as {','.join(GROUPS[:2])}")
+    names = [entry.strip() for entry in entries if entry.strip()]
+    for name in names:
+        if name not in GROUPS:
+            raise ValueError(f"there are no checks {name!r}; {_instead(name, GROUPS)}")
+    if not names:
+        raise ValueError(f"names no checks; write some of {','.join(GROUPS)}")
+    return tuple(dict.fromkeys(names))
+
+
+def _device(value: object) -> str:
+    if not isinstance(value, str) or not _DEVICE.fullmatch(value):
+        raise ValueError(f"{value!r} is no device; write auto, cpu, cuda or cuda:0")
+    return value
+
+
+def _format(value: object) -> str:
+    from harness.report import UnknownFormatError, get_format
+
+    try:
+        get_format(_text(value))
+    except UnknownFormatError as error:
+        raise ValueError(str(error)) from error
+    return _text(value)
+
+
+def _fail_on(value: object) -> str:
+    if value not in FAIL_ON:
+        raise ValueError(f"{value!r} is no severity to fail on; {_instead('', FAIL_ON)}")
+    return str(value)
+
+
+_RULES: Mapping[str, Callable[[object], Any]] = {
+    "index": _paths,
+    "builder": _text,
+    "checks": _groups,
+    "device": _device,
+    "format": _format,
+    "fail-on": _fail_on,
+    "no-store": _switch,
+    "refresh": _switch,
+}
