@@ -1,0 +1,286 @@
+"""The checkpoint cache: torch.hub's folder, and a folder of our own beside it.
+
+torch.hub knows a file by its base name alone, so two URLs that end alike share a name. Here each
+file that we fetch has a record of its URL, its SHA-256 and its identity on disk, and the rules are:
+
+- a file whose record names this URL is used;
+- a file recorded for another URL is not: this URL's file goes to ``DIGEST_NAME``, where DIGEST is
+  the head of the URL's SHA-256;
+- a file without a record (torch.hub or the user put it there) is used if the hash in its name
+  agrees; if the name holds no hash it is used and recorded as found, for this URL only;
+- a file that the hash in its name contradicts is corrupt: it stays until a good one is whole.
+
+A record counts only while size, modification time and inode are what they were.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from filelock import FileLock
+
+from zoo.weights.disk import file_stat, hash_file, read_small, sync_folder, url_digest, write_whole
+from zoo.weights.fetch_types import UNREACHABLE, UNSAFE, Fetched, FileStat
+from zoo.weights.locate import Source, name_hash
+
+_NAME_LOCK_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Corrupt:
+    """A cached file that the hash in its name contradicts, or that changed behind its record."""
+
+    path: Path
+    expected: str
+    sha256: str
+    stat: FileStat
+
+
+@dataclass(frozen=True, slots=True)
+class Unusable:
+    """Something at the file's place in the cache that is not read, and why."""
+
+    path: Path
+    why: str
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Record:
+    name: str
+    url: str
+    sha256: str
+    size: int
+    mtime_ns: int
+    inode: int
+    origin: Literal["cache", "found"]
+    final_url: str | None = None
+    etag: str | None = None
+
+    @property
+    def stat(self) -> FileStat:
+        return self.size, self.mtime_ns, self.inode
+
+
+def hub_dir() -> Path:
+    """torch.hub's folder, without importing torch.
+
+    The rules are those of ``torch.hub.get_dir``: ``TORCH_HOME``, else ``XDG_CACHE_HOME/torch``,
+    else ``~/.cache/torch``, and in it ``hub``; a program with torch loaded may have set another.
+    """
+    hub = sys.modules.get("torch.hub")
+    if hub is not None:
+        return Path(hub.get_dir())
+    cache = os.getenv("XDG_CACHE_HOME", "~/.cache")
+    home = os.getenv("TORCH_HOME", os.path.join(cache, "torch"))
+    return Path(os.path.expanduser(home)) / "hub"
+
+
+class Cache:
+    """One checkpoint cache.
+
+    Attributes:
+        checkpoints: where whole files are, under their final names.
+        own: our folder, on the same file system, so that a move between the two is atomic.
+    """
+
+    def __init__(self, hub: Path | None = None) -> None:
+        self.hub = hub or hub_dir()
+        self.checkpoints = self.hub / "checkpoints"
+        self.own = self.hub / "zoo-parts"
+        with contextlib.suppress(OSError):  # one of the two isn't there yet
+            # Users point the checkpoints folder at a larger disk.
+            if self.checkpoints.stat().st_dev != self.hub.stat().st_dev:
+                self.own = self.checkpoints / ".zoo-parts"
+
+    @property
+    def parts(self) -> Path:
+        """Partial files and their sidecars."""
+        return self.own / "parts"
+
+    @property
+    def quarantine(self) -> Path:
+        """Whole files that are not what their names say."""
+        return self.own / "quarantine"
+
+    def prepare(self) -> None:
+        """Make the folders; an OSError says why the cache can't be written."""
+        for folder in (self.checkpoints, self.parts, self.own / "records", self.own / "locks"):
+            folder.mkdir(parents=True, exist_ok=True)
+
+    def lock(self, name: str) -> FileLock:
+        """A lock between threads and processes; its file stays, since removing it would race."""
+        return FileLock(self.own / "locks" / f"{name}.lock", thread_local=False)
+
+    def holds(self, source: Source) -> bool:
+        """There seems to be a file for this source; a cheap look that reads no file."""
+        own, shared = self._places(source)
+        status = self._status(shared)
+        record = self._record(shared.name, status) if isinstance(status, tuple) else None
+        taken = record is not None and record.url != source.key
+        return own.is_file() or (isinstance(status, tuple) and not taken)
+
+    def look_up(
+        self, source: Source, *, rehash: bool = False, stop: threading.Event | None = None
+    ) -> Fetched | Corrupt | Unusable | None:
+        """The file that is there for this source, verified as the module's rules say.
+
+        Args:
+            source: what to look for.
+            rehash: read the file again even where a record vouches for it.
+            stop: ends a long hashing.
+        """
+        problem: Corrupt | Unusable | None = None
+        for path in self._places(source):
+            found = self._look_at(path, source, rehash, stop)
+            if isinstance(found, Fetched):
+                return found
+            problem = problem or found
+        return problem
+
+    def publish(
+        self,
+        part: Path,
+        source: Source,
+        sha256: str,
+        *,
+        replaces: Corrupt | None,
+        final_url: str | None,
+        etag: str | None,
+    ) -> Fetched:
+        """Move a whole, synced partial file to its final name.
+
+        The record is written first: killed in between, it names a file that isn't there, which
+        says nothing; the other way round, a file of ours would be taken for a found one.
+        """
+        status = file_stat(os.stat(part))
+        with self._name_lock(source.name):
+            target = self._target(source, replaces)
+            record = _Record(
+                target.name, source.key, sha256, *status, "cache", final_url=final_url, etag=etag
+            )
+            write_whole(self._record_path(target.name), asdict(record), durable=True)
+            os.replace(part, target)
+            sync_folder(target.parent)
+        fetched = _fetched(target, source, record)
+        return replace(fetched, origin="fetched")
+
+    def set_aside(self, part: Path, source: Source, keep: int) -> Path:
+        """Move a whole file that is not what it should be out of the way, and keep few of those."""
+        self.quarantine.mkdir(exist_ok=True)
+        target = self.quarantine / f"{url_digest(source.key)}_{source.name}"
+        os.replace(part, target)
+        held = sorted(self.quarantine.iterdir(), key=lambda path: path.lstat().st_mtime_ns)
+        for path in held[: max(0, len(held) - keep)]:
+            if path != target:
+                path.unlink(missing_ok=True)
+        return target
+
+    def _places(self, source: Source) -> tuple[Path, Path]:
+        """The name that is this URL's alone, then the one that torch.hub would use."""
+        own = f"{url_digest(source.key)}_{source.name}"
+        return self.checkpoints / own, self.checkpoints / source.name
+
+    def _look_at(
+        self, path: Path, source: Source, rehash: bool, stop: threading.Event | None
+    ) -> Fetched | Corrupt | Unusable | None:
+        status = self._status(path)
+        if not isinstance(status, tuple):
+            return status
+        record = self._record(path.name, status)
+        if record is not None and (record.url != source.key or not rehash):
+            return _fetched(path, source, record) if record.url == source.key else None
+        try:
+            sha256, status = hash_file(path, stop)
+        except OSError as error:
+            return Unusable(path, f"it can't be read: {error}", UNREACHABLE)
+        expected = name_hash(source.name) if record is None else record.sha256
+        if expected is not None and not sha256.startswith(expected):
+            return Corrupt(path, expected, sha256, status)
+        # A name that only we give, and neither a record nor a hash that says the file is whole.
+        nameless = expected is None and path.name != source.name
+        if record is None and not nameless:
+            record = self._adopt(_Record(path.name, source.key, sha256, *status, "found"))
+        return None if record is None else _fetched(path, source, record)
+
+    def _status(self, path: Path) -> FileStat | Unusable | None:
+        try:
+            if path.is_symlink():
+                real = path.resolve()
+                homes = (self.hub.resolve(), self.checkpoints.resolve())
+                if not any(real.is_relative_to(home) for home in homes):
+                    return Unusable(path, f"it is a symlink out of the cache, to {real}", UNSAFE)
+            status = os.stat(path)
+        except FileNotFoundError:
+            return None
+        except (OSError, RuntimeError) as error:
+            return Unusable(path, f"it can't be read: {error}", UNREACHABLE)
+        if not stat.S_ISREG(status.st_mode):
+            return Unusable(path, "it is not a regular file", UNSAFE)
+        return file_stat(status)
+
+    def _adopt(self, found: _Record) -> _Record | None:
+        """Note for which URL a found file is used; None if another URL was faster."""
+        try:
+            self.prepare()
+            with self._name_lock(found.name):
+                known = self._record(found.name, found.stat)
+                if known is not None:
+                    return known if known.url == found.url else None
+                write_whole(self._record_path(found.name), asdict(found), durable=False)
+        except OSError:
+            return found  # a cache that can't be written still serves the files it has
+        return found
+
+    def _target(self, source: Source, replaces: Corrupt | None) -> Path:
+        """Where this source's file goes, so that no other URL's file is overwritten."""
+        own, shared = self._places(source)
+        try:
+            status = file_stat(os.lstat(shared))
+        except FileNotFoundError:
+            return shared
+        record = self._record(shared.name, status)
+        ours = record is not None and record.url == source.key
+        known_bad = replaces is not None and replaces.path == shared and replaces.stat == status
+        return shared if ours or known_bad else own
+
+    @contextlib.contextmanager
+    def _name_lock(self, name: str) -> Iterator[None]:
+        # Case folded: some file systems don't tell "A.pth" from "a.pth".
+        with self.lock(f"name-{url_digest(name.casefold())}").acquire(timeout=_NAME_LOCK_S):
+            yield
+
+    def _record_path(self, name: str) -> Path:
+        return self.own / "records" / f"{url_digest(name)}.json"
+
+    def _record(self, name: str, status: FileStat) -> _Record | None:
+        """The record of the file with that name and that identity on disk."""
+        data = read_small(self._record_path(name))
+        try:
+            record = None if data is None else _Record(**data)
+        except TypeError:
+            return None
+        if record is None or record.name != name or record.stat != status:
+            return None
+        return record if isinstance(record.sha256, str) else None
+
+
+def _fetched(path: Path, source: Source, record: _Record) -> Fetched:
+    return Fetched(
+        path=path,
+        size=record.size,
+        sha256=record.sha256,
+        origin=record.origin,
+        url=source.url,
+        final_url=record.final_url,
+        etag=record.etag,
+        stat=record.stat,
+    )

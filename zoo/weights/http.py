@@ -1,0 +1,306 @@
+"""Asking servers: redirects that never leave https, hosts that are down asked once, and why not.
+
+httpx is imported when the first server is asked.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import urllib.request
+import weakref
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urljoin, urlsplit
+
+from zoo._version import __version__
+from zoo.weights.disk import Interrupted
+from zoo.weights.fetch_types import MISSING, UNREACHABLE, UNSAFE, Policy
+from zoo.weights.http_headers import content_length, content_range, retry_after
+from zoo.weights.locate import HttpSource, is_loopback
+
+if TYPE_CHECKING:
+    import httpx
+
+_REDIRECTS = {301, 302, 303, 307, 308}
+_PORTS = {"https": 443, "http": 80}
+
+
+class Refusal(Exception):
+    """The last word on a URL: no further attempt would help, or none may be made."""
+
+    def __init__(self, cause: str, why: str, *, permanent: bool = True) -> None:
+        super().__init__(why)
+        self.cause = cause
+        self.why = why
+        self.permanent = permanent
+
+
+class Trouble(Exception):
+    """An attempt failed; another may succeed.
+
+    Attributes:
+        why: one line for a person.
+        cause: what the outcome is if no attempt succeeds.
+        wait: seconds that the server asks for, or 0 for at once; None for the usual backoff.
+        host: the trouble is with the host, not with this file.
+    """
+
+    def __init__(
+        self, why: str, *, cause: str = UNREACHABLE, wait: float | None = None, host: bool = False
+    ) -> None:
+        super().__init__(why)
+        self.why = why
+        self.cause = cause
+        self.wait = wait
+        self.host = host
+
+
+class _Host:
+    """What a run knows of one host and port."""
+
+    def __init__(self) -> None:
+        self.first = threading.Lock()  # held by whoever makes the first contact
+        self.up = False
+        self.down: str | None = None
+
+
+class Client:
+    """The servers, for one run: connections, and which hosts can't be reached.
+
+    Thread-safe. `stop` may be called from any thread, and ends what the others are waiting for.
+    """
+
+    def __init__(self, policy: Policy, stop: threading.Event) -> None:
+        self._policy = policy
+        self._stop = stop
+        self._guard = threading.Lock()
+        self._hosts: dict[str, _Host] = {}
+        self._client: httpx.Client | None = None
+        self._sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
+
+    @contextlib.contextmanager
+    def ask(
+        self, method: str, source: HttpSource, headers: Mapping[str, str] | None = None
+    ) -> Iterator[tuple[httpx.Response, str]]:
+        """The answer to one request, redirects followed, body unread, and the URL it came from.
+
+        Only 200, 206 and 416 are handed over.
+
+        Raises:
+            Refusal: 404, 410, an unsafe redirect, a host that is down, any other answer.
+            Trouble: connection errors, stalls, 408, 429, 5xx.
+        """
+        url = source.key
+        for _ in range(self._policy.redirects + 1):
+            with _translated(), contextlib.closing(self._send(method, url, headers)) as response:
+                target = response.headers.get("Location")
+                if response.status_code in _REDIRECTS and target:
+                    url = _redirected(url, target, source.allow_http)
+                    continue
+                _check_status(response, url)
+                yield response, url
+                return
+        raise Refusal(
+            UNREACHABLE, f"more than {self._policy.redirects} redirects, the last to {url}"
+        )
+
+    def size(self, source: HttpSource) -> int | None:
+        """The size of the file in bytes as the server says it, None where it doesn't.
+
+        HEAD is asked first; servers that refuse it are asked for one byte.
+
+        Raises:
+            Refusal, Trouble: as `ask`.
+        """
+        plain = {"Accept-Encoding": "identity"}
+        try:
+            with self.ask("HEAD", source, plain) as (response, _):
+                length = content_length(response)
+                if length is not None:
+                    return length
+        except Refusal as refusal:
+            # Signed links and some stores answer GET alone.
+            if refusal.cause != UNREACHABLE or not refusal.permanent:
+                raise
+        with self.ask("GET", source, {**plain, "Range": "bytes=0-0"}) as (response, _):
+            if response.status_code == 206:
+                span = content_range(response)
+                return span[1] if span else None
+            return content_length(response) if response.status_code == 200 else None
+
+    def lost(self, source: HttpSource, why: str) -> None:
+        """A host that was up is no more: the other URLs on it need not try."""
+        host = self._host(source.key)
+        host.down = host.down or why
+
+    def stop(self) -> None:
+        """Cut all connections, so that no thread waits for a server."""
+        for connection in list(self._sockets):
+            with contextlib.suppress(OSError):  # closed by now
+                # The base method: SSLSocket's own would pull the session from under its reader.
+                socket.socket.shutdown(connection, socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Close idle connections."""
+        with self._guard:
+            if self._client is not None:
+                self._client.close()
+                self._client = None
+
+    def _host(self, url: str) -> _Host:
+        parts = urlsplit(url)
+        with self._guard:
+            return self._hosts.setdefault(f"{parts.scheme}://{parts.netloc}", _Host())
+
+    def _send(self, method: str, url: str, headers: Mapping[str, str] | None) -> httpx.Response:
+        """Send a request; the first one to a host goes alone, the others wait how it fares."""
+        import httpx
+
+        host = self._host(url)
+        with contextlib.ExitStack() as turn:
+            if not host.up:
+                turn.enter_context(host.first)
+            if self._stop.is_set():
+                raise Interrupted
+            if host.down is not None:
+                raise Refusal(UNREACHABLE, host.down, permanent=False)
+            try:
+                if not host.up:
+                    _resolve(url, self._policy.connect_s)
+                    response = self._open(method, url, headers, host, turn.close)
+                else:
+                    response = self._open(method, url, headers, host, None)
+            except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError, OSError) as error:
+                why = f"{urlsplit(url).netloc} can't be reached: {_line(error)}"
+                if host.up:
+                    raise Trouble(why, host=True) from error
+                host.down = why
+                raise Refusal(UNREACHABLE, why, permanent=False) from error
+            host.up = True
+            return response
+
+    def _open(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str] | None,
+        host: _Host,
+        connected: Callable[[], None] | None,
+    ) -> httpx.Response:
+        client = self._http()
+        last_step = "start_tls" if url.startswith("https") else "connect_tcp"
+
+        def trace(event: str, info: Mapping[str, Any]) -> None:
+            stream = info.get("return_value")
+            if not event.endswith((".connect_tcp.complete", ".start_tls.complete")):
+                return
+            if stream is not None:
+                self._sockets.add(stream.get_extra_info("socket"))
+            if event.endswith(f".{last_step}.complete"):
+                host.up = True
+                if connected is not None:
+                    connected()
+
+        request = client.build_request(method, url, headers=headers, extensions={"trace": trace})
+        request.extensions["timeout"] = self._timeout().as_dict()
+        response = client.send(request, stream=True, follow_redirects=False)
+        if self._stop.is_set():
+            response.close()
+            raise Interrupted
+        return response
+
+    def _timeout(self) -> httpx.Timeout:
+        import httpx
+
+        return httpx.Timeout(self._policy.stall_s, connect=self._policy.connect_s)
+
+    def _http(self) -> httpx.Client:
+        import httpx
+
+        with self._guard:
+            if self._client is None:
+                agent = f"model-zoo-verify/{__version__}"
+                # No limit of its own: a thread must never wait for another thread's connection.
+                limits = httpx.Limits(max_connections=None, max_keepalive_connections=8)
+                self._client = httpx.Client(
+                    headers={"User-Agent": agent}, limits=limits, timeout=self._timeout()
+                )
+            return self._client
+
+
+def _redirected(url: str, target: str, allow_http: bool) -> str:
+    """Where a redirect leads, if it may be followed."""
+    new = urljoin(url, target)
+    try:
+        old_parts, parts = urlsplit(url), urlsplit(new)
+        host = parts.hostname
+    except ValueError as error:
+        raise Refusal(UNSAFE, f"redirected to {target!r}, which is not a URL: {error}") from error
+    plain = parts.scheme == "http" and old_parts.scheme == "http"
+    if host and (parts.scheme == "https" or (plain and (allow_http or is_loopback(host)))):
+        return new
+    raise Refusal(
+        UNSAFE, f"redirected from {old_parts.scheme} to {new[:200]}, which is not followed"
+    )
+
+
+def _check_status(response: httpx.Response, url: str) -> None:
+    status = response.status_code
+    if status in {200, 206, 416}:
+        return
+    said = f"{urlsplit(url).netloc} answers {status} {response.reason_phrase}".rstrip()
+    if status in {404, 410}:
+        raise Refusal(MISSING, f"{said} for {url}")
+    # 501 says that the server never answers such a request.
+    if status in {408, 429} or (status >= 500 and status != 501):
+        raise Trouble(said, wait=retry_after(response))
+    raise Refusal(UNREACHABLE, f"{said} for {url}")
+
+
+@contextlib.contextmanager
+def _translated() -> Iterator[None]:
+    """What httpx raises, as `Trouble` or `Refusal`."""
+    import httpx
+
+    try:
+        yield
+    except httpx.TimeoutException as error:
+        raise Trouble(f"no answer within the time allowed ({_line(error)})") from error
+    except (httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
+        raise Refusal(UNSAFE, f"it is not a URL that can be asked: {_line(error)}") from error
+    except httpx.TransportError as error:
+        raise Trouble(f"the connection broke: {_line(error)}") from error
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _resolve(url: str, seconds: float) -> None:
+    """Look the host's name up within so many seconds; connecting has a time limit, this has none.
+
+    Raises:
+        OSError: the name can't be resolved, or not in time.
+    """
+    parts = urlsplit(url)
+    if urllib.request.getproxies():
+        return  # then the proxy looks it up
+    answer: list[Exception | None] = []
+
+    def look_up() -> None:
+        try:
+            socket.getaddrinfo(parts.hostname, parts.port or _PORTS[parts.scheme])
+            answer.append(None)
+        except (OSError, ValueError) as error:
+            answer.append(error)
+
+    # A daemon: a resolver without a route may keep it for a minute, and nobody waits for it.
+    thread = threading.Thread(target=look_up, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if not answer:
+        raise TimeoutError(f"no answer from the name server in {seconds:g} s")
+    if answer[0] is not None:
+        raise OSError(_line(answer[0])) from answer[0]
