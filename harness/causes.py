@@ -34,6 +34,13 @@ class Cause:
 
 _TABLE: tuple[tuple[str, Severity | None, str, str, str], ...] = (
     (
+        "schema.unreadable",
+        "error",
+        "A file can't be read as a model-index, so that nothing in it is checked.",
+        "A bracket that is never closed, or a file that is not there",
+        "Correct the place that the message names.",
+    ),
+    (
         "schema.duplicate-key",
         "error",
         "A mapping has the same key twice, and readers of YAML differ in which one they keep.",

@@ -118,7 +118,7 @@ def audit(
 
 
 @app.command()
-def verify(  # noqa: PLR0917 - each parameter is an option, given by name
+def verify(
     variants: Annotated[
         list[str] | None,
         typer.Argument(metavar="VARIANT|GLOB|COLLECTION", help="What to verify."),

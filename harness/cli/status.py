@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from harness.types import Report
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from harness.types import Report
+
 
 FINDINGS = 1
 FAILED = 3

@@ -6,10 +6,11 @@ import platform
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 
+from harness.check.schema import finding_of
 from harness.run.request import Request
-from harness.types import Finding, Report
+from harness.types import Report
 from zoo import __version__
-from zoo.index import Problem, default_index, load_index
+from zoo.index import default_index, load_index
 
 
 def report_of(request: Request) -> Report | None:
@@ -33,20 +34,5 @@ def report_of(request: Request) -> Report | None:
             "seconds": (datetime.now(timezone.utc) - started).total_seconds(),
         },
         variants=(),
-        findings=tuple(map(_finding, index.problems)),
-    )
-
-
-def _finding(problem: Problem) -> Finding:
-    return Finding(
-        variant=problem.variant,
-        field=problem.field or "",
-        check="schema",
-        status="mismatch",
-        severity=problem.severity,
-        cause=problem.cause,
-        documented=problem.documented,
-        measured=None,
-        message=f"{problem.message}; {problem.remedy}",
-        location=problem.location,
+        findings=tuple(map(finding_of, index.problems)),
     )

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol, TextIO
+from typing import TYPE_CHECKING, Protocol, TextIO
 
-from harness.types import Report
+if TYPE_CHECKING:
+    # Reading an index is not needed to parse a command line, nor to say how to print.
+    from harness.types import Report
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,8 @@ ROOT = Path(__file__).parents[3]
 # What other people's scripts may rely on, written down a second time on purpose.
 PUBLISHED = {
     "error": """
-        schema.duplicate-key schema.duplicate-name schema.wrong-type schema.out-of-range
+        schema.unreadable schema.duplicate-key schema.duplicate-name schema.wrong-type
+        schema.out-of-range
         schema.missing-name schema.unknown-collection schema.unknown-interpolation
         weights.shared-url weights.hash-mismatch weights.missing weights.unreadable weights.unsafe
         weights.tensors-differ size.shared size.impossible size.differs parameters.differs
