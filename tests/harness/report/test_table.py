@@ -116,8 +116,9 @@ def test_nothing_in_an_index_steers_the_terminal(
         assert hostile in text
 
 
-def test_the_dumb_terminal_of_the_environment_changes_nothing(mixed, shown, monkeypatch):
-    text = shown("table", mixed, width=150)
+@pytest.mark.parametrize("color", [False, True])
+def test_the_options_alone_say_what_the_terminal_is(color, mixed, shown, monkeypatch):
+    text = shown("table", mixed, width=150, color=color)
     for name, value in {"TERM": "dumb", "COLUMNS": "20", "FORCE_COLOR": "1"}.items():
         monkeypatch.setenv(name, value)
-    assert shown("table", mixed, width=150) == text
+    assert shown("table", mixed, width=150, color=color) == text
