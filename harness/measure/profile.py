@@ -105,7 +105,8 @@ def _structure(model: nn.Module) -> dict[str, Any]:
 
 def _flops(record: ModuleCall) -> dict[str, Any]:
     """``counts``: every figure of `harness.measure.conventions`; ``activations``: elements that
-    convolutions and linear layers put out, as the RegNet paper (arXiv 2003.13678) counts them."""
+    convolutions and linear layers put out, as the RegNet paper (arXiv 2003.13678) counts them.
+    """
     return {"counts": [asdict(c) for c in counts(record)], "activations": _activations(record)}
 
 

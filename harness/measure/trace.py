@@ -187,7 +187,7 @@ def _dispatch_mode(recorder: _Recorder) -> Any:
     # What an operator's name, schema and openness are does not change during a pass.
     facts: dict[Any, tuple[str, list[str], bool, Rule | None]] = {}
 
-    class RecordOps(TorchDispatchMode):
+    class RecordOps(TorchDispatchMode):  # type: ignore[no-untyped-call]
         @classmethod
         def _should_skip_dynamo(cls) -> bool:
             # Otherwise the base class wraps the method below so that its first call imports
@@ -195,7 +195,7 @@ def _dispatch_mode(recorder: _Recorder) -> Any:
             return False
 
         def __init__(self) -> None:
-            super().__init__()
+            super().__init__()  # type: ignore[no-untyped-call]
             self.sinks: list[list[Op]] = []
 
         def __torch_dispatch__(
@@ -382,7 +382,7 @@ def _share_repeated_blocks(recorder: _Recorder, model: nn.Module) -> None:
         if len(modules) > 1:
             shared = _Shared()
             for module in modules:
-                module.forward = shared.forward(module.forward)  # type: ignore[method-assign]
+                module.forward = shared.forward(module.forward)
 
 
 def _signature(

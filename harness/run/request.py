@@ -7,8 +7,8 @@ from pathlib import Path
 
 # The groups of checks that `--checks` names. Speed is measured only when it is asked for: it
 # takes minutes, and a busy machine would make it a lottery.
-GROUPS = ("metadata", "parameters", "layers", "flops", "accuracy")
-DEFAULT_GROUPS = ("metadata", "parameters", "layers", "flops", "accuracy")
+GROUPS = ("metadata", "parameters", "layers", "flops", "weights", "accuracy")
+DEFAULT_GROUPS = GROUPS
 
 
 class UsageError(Exception):
@@ -53,6 +53,9 @@ class Progress:
 
     def plan(self, sentence: str) -> None:
         """What the run will do, in one line, before it does it."""
+
+    def warn(self, sentence: str) -> None:
+        """What the run has to do without, in one line."""
 
     def start(self, total: int) -> None:
         """So many measurements have to be made."""

@@ -1,0 +1,130 @@
+"""What a check is: a rule that holds claims against facts, and says what facts it misses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from harness.causes import severity_of
+from harness.types import Fact, Finding, Measurement, Recipe, Size, Unmeasured
+from zoo.index.types import Claim, Index, Severity, Variant
+
+Number = int | float | str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """Facts that a check has to see: one per kind, and per size where size matters."""
+
+    kind: str
+    sizes: tuple[Size, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """All that is known of one variant: its claims, its recipe, and the facts made so far.
+
+    Attributes:
+        size: the geometry (height, width) that its FLOPs claim speaks of.
+        facts: kind and size (None where no size matters) -> fact.
+    """
+
+    variant: Variant
+    recipe: Recipe
+    size: Size
+    facts: Mapping[tuple[str, Size | None], Fact]
+
+    def measurement(self, kind: str, size: Size | None = None) -> Measurement | None:
+        """The measured fact, or None where it is missing or could not be made."""
+        fact = self.facts.get((kind, size))
+        return fact if isinstance(fact, Measurement) else None
+
+    def unmeasured(self, kind: str, size: Size | None = None) -> Unmeasured | None:
+        """Why the fact could not be made, or None where it was made or not asked for."""
+        fact = self.facts.get((kind, size))
+        return fact if isinstance(fact, Unmeasured) else None
+
+
+@dataclass(frozen=True, slots=True)
+class VariantCheck:
+    """A rule about one variant.
+
+    Attributes:
+        id: the check's name in findings.
+        group: the group that ``--checks`` switches.
+        needs: the facts it starts from, given the geometry of the FLOPs claim.
+        find: its findings; where a `Need` is among them the run makes those facts and asks again.
+    """
+
+    id: str
+    group: str
+    needs: Callable[[Size], tuple[Need, ...]]
+    find: Callable[[Evidence], Iterable[Finding | Need]]
+
+
+@dataclass(frozen=True, slots=True)
+class IndexCheck:
+    """A rule about the index as a whole, from its text alone.
+
+    ``find`` is given the index and the variants that the run is about, and speaks of those only.
+    """
+
+    id: str
+    group: str
+    find: Callable[[Index, Sequence[Variant]], Iterable[Finding]]
+
+
+def matched(claim: Claim, variant: Variant, check: str, measured: Number, message: str) -> Finding:
+    """The finding that a claim holds."""
+    return Finding(
+        variant=variant.name,
+        field=claim.field,
+        check=check,
+        status="match",
+        severity=None,
+        cause=None,
+        documented=claim.raw,
+        measured=measured,
+        message=message,
+        location=claim.location,
+    )
+
+
+def mismatched(
+    claim: Claim,
+    variant: Variant,
+    check: str,
+    cause: str,
+    measured: Number,
+    message: str,
+    severity: Severity | None = None,
+) -> Finding:
+    """The finding that a claim does not hold; its severity is the cause's unless one is given."""
+    return Finding(
+        variant=variant.name,
+        field=claim.field,
+        check=check,
+        status="mismatch",
+        severity=severity or severity_of(cause) or "error",
+        cause=cause,
+        documented=claim.raw,
+        measured=measured,
+        message=message,
+        location=claim.location,
+    )
+
+
+def unverified(claim: Claim, variant: Variant, check: str, cause: str, missing: str) -> Finding:
+    """The finding that a claim could not be checked, and what was missing for it."""
+    return Finding(
+        variant=variant.name,
+        field=claim.field,
+        check=check,
+        status="unverified",
+        severity=None,
+        cause=cause,
+        documented=claim.raw,
+        measured=None,
+        message=missing,
+        location=claim.location,
+    )

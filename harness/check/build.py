@@ -1,0 +1,19 @@
+"""Whether the builder has the variant at all, and could build it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from harness.check.base import Evidence, Need, mismatched
+from harness.types import Finding, Unmeasured
+
+
+def find(evidence: Evidence) -> Iterable[Finding | Need]:
+    """One finding, on the variant's Name, where no fact could be made of it."""
+    name = evidence.variant.claim("Name")
+    if name is None:
+        return
+    failures = [f for f in evidence.facts.values() if isinstance(f, Unmeasured)]
+    if failures and len(failures) == len(evidence.facts):
+        first = failures[0]
+        yield mismatched(name, evidence.variant, "build", first.cause, None, first.why)

@@ -1,0 +1,171 @@
+"""FLOPs under the claimed convention and input, and, where they differ, why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from decimal import Decimal
+from typing import Any
+
+from harness.check.base import Evidence, Need, VariantCheck, matched, mismatched, unverified
+from harness.check.compare import agrees, grouped, number
+from harness.explain.flops import Candidate, Explanation, candidates, explain
+from harness.explain.geometry import Geometry, geometries
+from harness.types import Finding, Size
+from zoo.index.types import Claim, Severity, Variant
+
+_ID = "flops"
+
+# What a page means that names no convention: the field's reference counter, or plain products.
+_DEFAULTS = ("fvcore", "macs")
+
+# An explanation that leaves out more than this share of the model is one, but no excuse.
+_MOST_LEFT_OUT = 0.1
+
+
+def _needs(size: Size) -> tuple[Need, ...]:
+    return (Need("flops", (size,)),)
+
+
+def find(evidence: Evidence) -> Iterable[Finding | Need]:
+    """The claim holds, or is explained, or differs; asks for more inputs before it says so."""
+    variant = evidence.variant
+    for claim in variant.claims_of("FLOPs"):
+        if number(claim) is None:
+            continue
+        fact = evidence.measurement("flops", evidence.size)
+        if fact is None:
+            failure = evidence.unmeasured("flops", evidence.size)
+            why = failure.why if failure is not None else "the model was not run"
+            cause = failure.cause if failure is not None else "build.failed"
+            yield unverified(claim, variant, _ID, cause, f"not measured: {why}")
+            continue
+        accepted = accepted_conventions(variant)
+        known = {c["convention"] for c in fact.value["counts"]}
+        if not known.intersection(accepted):
+            message = (
+                f"the claimed convention {accepted[0]} is not among those measured here "
+                f"({', '.join(sorted(known))})"
+            )
+            yield unverified(claim, variant, _ID, "flops.convention", message)
+            continue
+        held = next((n for n in accepted if _agrees(claim, n, fact.value)), None)
+        if held is not None:
+            value = figure(fact.value, held)
+            message = (
+                f"the model takes {grouped(value)} at {_x(evidence.size)} as {held} counts, "
+                "as documented"
+            )
+            yield matched(claim, variant, _ID, value, message)
+            continue
+        asked = geometries(evidence.size, evidence.recipe.crop_pct)
+        sizes = tuple(g.size for g in asked)
+        if any(("flops", size) not in evidence.facts for size in sizes):
+            yield Need("flops", sizes)
+            continue
+        tries = candidates(asked, measured_counts(evidence, asked))
+        yield _differing(evidence, claim, accepted, explain(claim, tries), len(tries))
+
+
+def accepted_conventions(variant: Variant) -> tuple[str, ...]:
+    """The conventions under which the variant's FLOPs may hold: the claimed one, or the usual."""
+    claim = variant.effective("FLOPs Convention")
+    if claim is not None and isinstance(claim.value, str):
+        return (claim.value,)
+    return _DEFAULTS
+
+
+def figure(value: Mapping[str, Any], convention: str) -> int | float:
+    """A measured count under a convention as named; torchvision's in billions, as it prints it.
+
+    Raises:
+        KeyError: the convention is not among the measured ones.
+    """
+    for count in value["counts"]:
+        if count["convention"] == convention and not count["variation"]:
+            number_ = int(count["value"])
+            return round(number_ / 1e9, 3) if convention == "torchvision" else number_
+    raise KeyError(convention)
+
+
+def measured_counts(evidence: Evidence, asked: Iterable[Geometry]) -> dict[Size, Mapping[str, Any]]:
+    """Size -> the ``flops`` measurement's value, for the inputs at which the model could run."""
+    found = {}
+    for geometry in asked:
+        fact = evidence.measurement("flops", geometry.size)
+        if fact is not None:
+            found[geometry.size] = fact.value
+    return found
+
+
+def _agrees(claim: Claim, convention: str, value: Mapping[str, Any]) -> bool:
+    try:
+        measured = figure(value, convention)
+    except KeyError:
+        return False
+    if convention == "torchvision":
+        # Its pages write billions, to three decimals; an index may write either.
+        exact = next(c["value"] for c in value["counts"] if c["convention"] == "torchvision")
+        return agrees(claim, Decimal(exact) / 10**9) or agrees(claim, exact)
+    return agrees(claim, measured)
+
+
+def _differing(
+    evidence: Evidence,
+    claim: Claim,
+    accepted: tuple[str, ...],
+    explanation: Explanation | None,
+    tried: int,
+) -> Finding:
+    fact = evidence.measurement("flops", evidence.size)
+    assert fact is not None
+    known = {c["convention"] for c in fact.value["counts"]}
+    reference = next((name for name in accepted if name in known), "fvcore")
+    right = figure(fact.value, reference)
+    at = _x(evidence.size)
+    if explanation is None:
+        message = (
+            f"at {at} the model takes {grouped(right)} as {reference} counts; none of the {tried} "
+            f"combinations of convention and input that were tried gives {claim.raw}: write "
+            f"{right} and FLOPs Convention: {reference}"
+        )
+        return mismatched(claim, evidence.variant, _ID, "flops.differs", right, message)
+    found = explanation.candidate
+    cause = "flops.input-geometry" if found.geometry.size != evidence.size else "flops.convention"
+    message = " ".join(_story(claim, found, at, reference, right, accepted))
+    severity: Severity | None = "error" if found.left_out > _MOST_LEFT_OUT else None
+    return mismatched(claim, evidence.variant, _ID, cause, right, message, severity)
+
+
+def _story(
+    claim: Claim,
+    found: Candidate,
+    at: str,
+    reference: str,
+    right: int | float,
+    accepted: tuple[str, ...],
+) -> Iterator[str]:
+    where = f" at {found.geometry}" if str(found.geometry) != at else ""
+    yield f"{claim.raw} is what {found.name} counts{where}"
+    if where:
+        yield f"({found.geometry.words}),"
+    if found.left_out > _MOST_LEFT_OUT:
+        yield f"which leaves out {found.left_out:.0%} of the multiply-accumulates;"
+    elif not where:
+        yield "and not what a reader expects;"
+    yield f"at {at} the model takes {grouped(right)} as {reference} counts:"
+    keep = []
+    if found.convention not in accepted or found.variation:
+        keep.append(f"FLOPs Convention: {found.convention}")
+    if where:
+        keep.append(f"FLOPs Input: {found.geometry}")
+    if found.variation or not keep:
+        yield f"write {right}"
+    else:
+        yield f"write {right}, or keep the number and add {' and '.join(keep)}"
+
+
+def _x(size: Size) -> str:
+    return f"{size[0]}x{size[1]}"
+
+
+CHECK = VariantCheck(_ID, "flops", _needs, find)

@@ -1,0 +1,81 @@
+"""Parameters and Layers: whole numbers that the built model either has or has not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from harness.check.base import Evidence, Need, VariantCheck, matched, mismatched, unverified
+from harness.check.compare import agrees, digits, grouped, number
+from harness.types import Finding, Size
+
+STRUCTURE = Need("structure")
+
+
+def _needs(size: Size) -> tuple[Need, ...]:
+    return (STRUCTURE,)
+
+
+def find_parameters(evidence: Evidence) -> Iterable[Finding | Need]:
+    """Parameters at the precision they were written with."""
+    variant, check = evidence.variant, "parameters"
+    for claim in variant.claims_of("Parameters"):
+        if number(claim) is None:
+            continue
+        fact = evidence.measurement("structure")
+        if fact is None:
+            yield _missing(evidence, claim.field, check)
+            continue
+        measured = int(fact.value["parameters"])
+        if agrees(claim, measured):
+            precision = "exactly" if (claim.step or 1) == 1 else f"at {digits(claim)} digits"
+            message = (
+                f"the built model has {grouped(measured)} parameters, as documented {precision}"
+            )
+            yield matched(claim, variant, check, measured, message)
+        else:
+            message = (
+                f"the built model has {grouped(measured)} parameters, not {claim.raw}; "
+                f"write {measured}, or correct the builder if {claim.raw} is what was meant"
+            )
+            yield mismatched(claim, variant, check, "parameters.differs", measured, message)
+
+
+def find_layers(evidence: Evidence) -> Iterable[Finding | Need]:
+    """Layers against the depth of the built network, for families that define one."""
+    variant, check = evidence.variant, "layers"
+    for claim in variant.claims_of("Layers"):
+        if number(claim) is None:
+            continue
+        fact = evidence.measurement("structure")
+        if fact is None:
+            yield _missing(evidence, claim.field, check)
+            continue
+        measured = fact.value["layers"]
+        if measured is None:
+            message = (
+                "this network is not built of residual stages, and no other rule is known that "
+                "says what its depth counts"
+            )
+            yield unverified(claim, variant, check, "layers.not-defined", message)
+        elif agrees(claim, measured):
+            message = f"the built network is {measured} weighted layers deep, as documented"
+            yield matched(claim, variant, check, measured, message)
+        else:
+            message = (
+                f"the built network is {measured} weighted layers deep (stem, the convolutions "
+                f"of its blocks and classifier), not {claim.raw}; write {measured}"
+            )
+            yield mismatched(claim, variant, check, "layers.differs", measured, message)
+
+
+def _missing(evidence: Evidence, field: str, check: str) -> Finding:
+    claim = evidence.variant.claim(field)
+    failure = evidence.unmeasured("structure")
+    assert claim is not None
+    why = failure.why if failure is not None else "the model was not built"
+    cause = failure.cause if failure is not None else "build.failed"
+    return unverified(claim, evidence.variant, check, cause, f"not measured: {why}")
+
+
+PARAMETERS = VariantCheck("parameters", "parameters", _needs, find_parameters)
+LAYERS = VariantCheck("layers", "layers", _needs, find_layers)

@@ -1,0 +1,36 @@
+"""What the reader found wrong in the index itself, as findings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from harness.check.base import IndexCheck
+from harness.types import Finding
+from zoo.index.types import Index, Problem, Variant
+
+
+def find(index: Index, variants: Sequence[Variant]) -> Iterable[Finding]:
+    """One finding per problem of the given variants, and of the files and collections."""
+    names = {variant.name for variant in variants}
+    for problem in index.problems:
+        if problem.variant is None or problem.variant in names:
+            yield finding_of(problem)
+
+
+def finding_of(problem: Problem) -> Finding:
+    """The finding that stands for a problem."""
+    return Finding(
+        variant=problem.variant,
+        field=problem.field or "",
+        check="schema",
+        status="mismatch",
+        severity=problem.severity,
+        cause=problem.cause,
+        documented=problem.documented,
+        measured=None,
+        message=f"{problem.message}; {problem.remedy}",
+        location=problem.location,
+    )
+
+
+CHECK = IndexCheck("schema", "metadata", find)

@@ -1,0 +1,90 @@
+"""File Size against what a checkpoint of the built model can weigh."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from harness.check.base import Evidence, Need, VariantCheck, matched, mismatched, unverified
+from harness.check.compare import grouped, number
+from harness.check.numbers import STRUCTURE
+from harness.types import Finding, Size
+
+# A checkpoint spends this many bytes per tensor on names, headers and alignment.
+OVERHEAD = (40, 400)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The sizes, in bytes, that a checkpoint with this many bytes per value can have."""
+
+    low: int
+    high: int
+
+
+def window(state: dict[str, int], bytes_per_value: int) -> Window:
+    """What a state dict weighs: its values, its integer buffers, and the overhead per tensor.
+
+    Args:
+        state: ``tensors``, ``float_elements`` and ``other_bytes`` of the model's state dict.
+        bytes_per_value: 4 for float32, 2 for half precision.
+    """
+    body = bytes_per_value * state["float_elements"] + state["other_bytes"]
+    return Window(*(body + overhead * state["tensors"] for overhead in OVERHEAD))
+
+
+def _needs(size: Size) -> tuple[Need, ...]:
+    return (STRUCTURE,)
+
+
+def find(evidence: Evidence) -> Iterable[Finding | Need]:
+    """Whether a checkpoint of this model, in float32 or half precision, can have that size."""
+    variant, check = evidence.variant, "file-size-possible"
+    for claim in variant.claims_of("File Size"):
+        documented = number(claim)
+        if documented is None:
+            continue
+        fact = evidence.measurement("structure")
+        if fact is None:
+            failure = evidence.unmeasured("structure")
+            why = failure.why if failure is not None else "the model was not built"
+            cause = failure.cause if failure is not None else "build.failed"
+            yield unverified(claim, variant, check, cause, f"not measured: {why}")
+            continue
+        state = fact.value["state"]
+        full, half = window(state, 4), window(state, 2)
+        # A size in rounded units may stand for any size that rounds to it.
+        slack = (claim.step or 1) - 1
+        low, high = documented - slack, documented + slack
+        if low <= full.high and high >= full.low:
+            message = (
+                f"a float32 checkpoint of this model takes {grouped(full.low)} to "
+                f"{grouped(full.high)} bytes, and this is one of those sizes"
+            )
+            yield matched(claim, variant, check, None, message)
+        elif low <= half.high and high >= half.low:
+            message = (
+                f"a half-precision checkpoint of this model takes {grouped(half.low)} to "
+                f"{grouped(half.high)} bytes; say in the index that the weights are in half "
+                "precision"
+            )
+            yield mismatched(claim, variant, check, "size.half-precision", None, message)
+        elif documented < full.low:
+            each = documented / max(1, fact.value["parameters"])
+            message = (
+                f"{grouped(documented)} bytes are {each:.2f} for each of the "
+                f"{grouped(fact.value['parameters'])} parameters: a float32 checkpoint of this "
+                f"model takes at least {grouped(full.low)} and a half-precision one at most "
+                f"{grouped(half.high)}; write the size of this variant's own file"
+            )
+            yield mismatched(claim, variant, check, "size.impossible", None, message)
+        else:
+            message = (
+                f"a float32 checkpoint of this model takes at most {grouped(full.high)} bytes; "
+                "the file holds more than the model needs, or the size is another file's: open "
+                "the file to tell"
+            )
+            yield mismatched(claim, variant, check, "size.larger", None, message)
+
+
+CHECK = VariantCheck("file-size-possible", "weights", _needs, find)

@@ -1,0 +1,199 @@
+"""Who makes the facts: an engine takes jobs and hands over what came of them.
+
+`LocalEngine` is a few worker processes on this machine. An engine runs nothing but jobs: what is
+worth measuring is decided above it.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Protocol
+
+from harness.run.wire import Job, dump_job, load_facts
+from harness.types import Fact, Unmeasured
+
+
+class EngineError(Exception):
+    """Nothing can be measured here; the message says why."""
+
+
+# Called in the run's own thread with each job's facts; a job that it returns is done next, by
+# the worker that still has the model.
+React = Callable[[Job, list[Fact]], "Job | None"]
+
+
+class Engine(Protocol):
+    """Runs jobs, in any order."""
+
+    def run(self, jobs: Iterable[Job], react: React) -> None:
+        """Runs all jobs, and those that ``react`` returns, and comes back when all are done."""
+
+
+class LocalEngine:
+    """Worker processes on this machine, reused from job to job.
+
+    Args:
+        workers: how many at most; None chooses by the work: a process costs the import of torch,
+            so a second one pays from some dozens of variants on.
+        timeout: seconds that one job may take before its worker is ended.
+    """
+
+    def __init__(self, workers: int | None = None, timeout: float = 600.0) -> None:
+        self.workers = workers
+        self.timeout = timeout
+
+    def run(self, jobs: Iterable[Job], react: React) -> None:
+        """Runs all jobs; a worker that dies or hangs is replaced, and its job answered for."""
+        waiting: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        total = 0
+        for job in jobs:
+            waiting.put(job)
+            total += 1
+        if not total:
+            return
+        number = self.workers or min(os.cpu_count() or 1, 1 + total // _JOBS_PER_WORKER)
+        hands = [_Hand(waiting, self.timeout) for _ in range(min(number, total))]
+        try:
+            done = 0
+            answers = _Hand.answers_of(hands)
+            while done < total:
+                hand, job, outcome = answers.get()
+                if isinstance(outcome, BaseException):
+                    raise outcome
+                following = react(job, outcome)
+                hand.replies.put(following)
+                done += following is None
+        finally:
+            for hand in hands:
+                hand.stop()
+
+
+_JOBS_PER_WORKER = 40
+
+# Not `python -m`: that would put the working folder first on the path, and a page's own folder
+# may hold files that are called like a module.
+_START = "import sys; sys.path[0] = sys.argv.pop(); from harness.run.worker import main; main()"
+_ROOT = str(Path(__file__).resolve().parents[2])
+
+_Answer = tuple["_Hand", Job, "list[Fact] | BaseException"]
+
+
+class _Hand:
+    """A thread that owns one worker process at a time and feeds it jobs."""
+
+    def __init__(self, waiting: queue.SimpleQueue[Job | None], timeout: float) -> None:
+        self.thread = threading.Thread(target=self._serve, daemon=True)
+        self.waiting = waiting
+        self.timeout = timeout
+        self.answers: queue.SimpleQueue[_Answer] = queue.SimpleQueue()
+        self.replies: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self.process: subprocess.Popen[str] | None = None
+        self.stopped = threading.Event()
+
+    @staticmethod
+    def answers_of(hands: list[_Hand]) -> queue.SimpleQueue[_Answer]:
+        """Starts the hands on one queue of answers."""
+        answers: queue.SimpleQueue[_Answer] = queue.SimpleQueue()
+        for hand in hands:
+            hand.answers = answers
+            hand.thread.start()
+        return answers
+
+    def _serve(self) -> None:
+        while not self.stopped.is_set():
+            try:
+                job = self.waiting.get_nowait()
+            except queue.Empty:
+                break
+            while job is not None:
+                outcome: list[Fact] | BaseException
+                try:
+                    outcome = self._do(job)
+                except Exception as error:  # noqa: BLE001 - raised again in the run's thread
+                    outcome = error
+                if self.stopped.is_set():
+                    return
+                self.answers.put((self, job, outcome))
+                job = self.replies.get()
+        self._end()
+
+    def _do(self, job: Job) -> list[Fact]:
+        process = self._worker()
+        assert process.stdin is not None
+        assert process.stdout is not None
+        timed_out = threading.Event()
+
+        def give_up() -> None:
+            timed_out.set()
+            process.kill()
+
+        timer = threading.Timer(self.timeout, give_up)
+        timer.start()
+        try:
+            process.stdin.write(dump_job(job) + "\n")
+            process.stdin.flush()
+            line = process.stdout.readline()
+        except BrokenPipeError:
+            line = ""
+        finally:
+            timer.cancel()
+        if line.endswith("\n"):
+            return load_facts(line)
+        status = process.wait()
+        self.process = None
+        if timed_out.is_set():
+            ended = f"took more than {self.timeout:g} seconds and was ended"
+        elif status < 0:
+            ended = f"ended the process that built it ({signal.Signals(-status).name})"
+        else:
+            ended = f"ended the process that built it (exit status {status})"
+        return _none_made(job, f"{job.recipe.name} {ended}")
+
+    def _worker(self) -> subprocess.Popen[str]:
+        if self.process is None or self.process.poll() is not None:
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", _START, _ROOT],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                encoding="utf-8",
+            )
+            assert self.process.stdout is not None
+            if not self.process.stdout.readline():
+                status = self.process.wait()
+                self.process = None
+                raise EngineError(
+                    f"a measuring process could not start (exit status {status}); "
+                    "what it said stands above"
+                )
+        return self.process
+
+    def _end(self) -> None:
+        """Lets the worker finish by itself: it has nothing left to do."""
+        if self.process is not None and self.process.stdin is not None:
+            self.process.stdin.close()
+            self.process.wait()
+
+    def stop(self) -> None:
+        """Ends the worker at once, and the thread with it."""
+        self.stopped.set()
+        self.replies.put(None)
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+
+def _none_made(job: Job, why: str) -> list[Fact]:
+    recipe = job.recipe
+    return [
+        Unmeasured(kind, recipe.name, recipe.builder, "build.failed", why, size)
+        for kind in job.kinds
+        for size in (job.sizes if kind != "structure" else (None,))
+    ]

@@ -1,0 +1,53 @@
+"""What a measurement depends on, as a key: same key, same fact.
+
+The key is made without importing torch: versions are read from package metadata, and builders
+say who they are by their source text or their distribution's version.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+
+from harness.measure.builders import get_builder
+from harness.types import Recipe, Size
+
+
+def key_of(kind: str, recipe: Recipe, size: Size | None) -> str:
+    """The key of one fact: a digest of its kind, builder, variant, geometry and versions."""
+    parts = [
+        kind,
+        recipe.builder,
+        recipe.name,
+        _identity(recipe.builder, recipe.name),
+        size,
+        version_of("torch"),
+        measuring_code(),
+    ]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+@cache
+def _identity(builder: str, name: str) -> str:
+    return get_builder(builder).identity(name)
+
+
+@cache
+def version_of(distribution: str) -> str:
+    """The version of an installed distribution, read from its metadata."""
+    return version(distribution)
+
+
+@cache
+def measuring_code() -> str:
+    """A digest of the measuring modules: a change in how is a change in what comes out."""
+    import harness.measure
+
+    folder = Path(harness.measure.__file__ or "").parent
+    digest = hashlib.sha256()
+    for path in sorted(folder.glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]

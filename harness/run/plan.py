@@ -1,0 +1,84 @@
+"""From an index and a request to what has to be measured, and the sentence that says so."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from decimal import Decimal
+from fnmatch import fnmatchcase
+
+from harness.measure.profile import USUAL_SIZE
+from harness.run.request import UsageError
+from harness.types import Recipe, Size
+from zoo.index.types import Claim, Index, Variant
+
+
+def select(index: Index, wanted: Sequence[str]) -> tuple[Variant, ...]:
+    """The variants of these names, globs and collections, in the order of the index.
+
+    Raises:
+        UsageError: for each word that means no variant, with the nearest names.
+    """
+    if not wanted:
+        return index.variants
+    chosen: set[int] = set()
+    wrong: list[str] = []
+    for word in wanted:
+        found = [v for v in index.variants if _means(word, v)]
+        chosen.update(map(id, found))
+        if not found:
+            names = [v.name for v in index.variants] + [c.name for c in index.collections]
+            near = difflib.get_close_matches(word, names, n=3, cutoff=0.5)
+            advice = f"did you mean {' or '.join(near)}?" if near else "zoo list shows all variants"
+            wrong.append(f"{word!r} names no variant, collection or glob of the index; {advice}")
+    if wrong:
+        raise UsageError(*wrong)
+    return tuple(v for v in index.variants if id(v) in chosen)
+
+
+def _means(word: str, variant: Variant) -> bool:
+    if word == variant.name or fnmatchcase(variant.name, word):
+        return True
+    return variant.collection is not None and word == variant.collection.name
+
+
+def recipe_of(variant: Variant, builder: str) -> Recipe:
+    """How to rebuild and feed a variant, from what its index says of its preprocessing."""
+    return Recipe(
+        name=variant.name,
+        builder=builder,
+        image_size=_size(variant.effective("Image Size")),
+        crop_pct=_number(variant.effective("Crop Pct")),
+        interpolation=_text(variant.effective("Interpolation")),
+        mean=_numbers(variant.effective("Mean")),
+        std=_numbers(variant.effective("Std")),
+        weights=_text(variant.effective("Weights")),
+    )
+
+
+def flops_size(variant: Variant, recipe: Recipe) -> Size:
+    """The geometry that the variant's FLOPs speak of: FLOPs Input, else Image Size."""
+    return _size(variant.effective("FLOPs Input")) or recipe.image_size or USUAL_SIZE
+
+
+def _size(claim: Claim | None) -> Size | None:
+    if claim is None or not isinstance(claim.value, tuple) or len(claim.value) != 2:
+        return None
+    height, width = claim.value
+    return (height, width) if isinstance(height, int) and isinstance(width, int) else None
+
+
+def _number(claim: Claim | None) -> float | None:
+    if claim is None or not isinstance(claim.value, int | float | Decimal):
+        return None
+    return float(claim.value)
+
+
+def _numbers(claim: Claim | None) -> tuple[float, ...] | None:
+    if claim is None or not isinstance(claim.value, tuple):
+        return None
+    return tuple(float(v) for v in claim.value)
+
+
+def _text(claim: Claim | None) -> str | None:
+    return claim.value if claim is not None and isinstance(claim.value, str) else None

@@ -1,0 +1,200 @@
+"""A run: an index, the variants chosen from it, and the report of what was found."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from harness.check.registry import index_checks, variant_checks
+from harness.measure.builders import get_builder
+from harness.run.engine import EngineError, LocalEngine
+from harness.run.plan import select
+from harness.run.request import GROUPS, Progress, Request, UsageError
+from harness.run.store import Store, StoreError
+from harness.run.subject import Subject
+from harness.types import Fact, Finding, Report
+from zoo import __version__
+from zoo.index import default_index, load_index
+from zoo.index.types import Index, Variant
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from harness.run.wire import Job
+
+
+def prepare(request: Request) -> Session:
+    """Reads the index and chooses the variants; nothing is measured yet.
+
+    Raises:
+        UsageError: the request names what there is not, or an index yields no variant.
+    """
+    unknown = [group for group in request.checks if group not in GROUPS]
+    if unknown:
+        raise UsageError(
+            *(f"--checks: no group {g!r}; there are {', '.join(GROUPS)}" for g in unknown)
+        )
+    try:
+        get_builder(request.builder)
+    except ValueError as error:
+        raise UsageError(f"--builder: {error}") from error
+    index = load_index(request.index or (default_index(),))
+    if index.unusable or not index.variants:
+        raise UsageError(*(map(str, index.problems) if index.problems else _empty(index)))
+    return Session(request, index, select(index, request.select))
+
+
+def _empty(index: Index) -> list[str]:
+    return [f"{name}: no variant; a model-index lists them under Models:" for name in index.files]
+
+
+class Session:
+    """A prepared run.
+
+    Attributes:
+        index: what was read.
+        variants: those that the run is about, in the order of the index.
+    """
+
+    def __init__(self, request: Request, index: Index, variants: tuple[Variant, ...]) -> None:
+        self.request = request
+        self.index = index
+        self.variants = variants
+        self._warnings: list[str] = []
+
+    def audit(self) -> Report:
+        """What the index says of itself, without building anything."""
+        clock = _Clock()
+        findings = self._index_findings()
+        return Report(clock.environment("none"), (), _ordered(findings, self.variants))
+
+    @cached_property
+    def plan(self) -> str:
+        """What the run will do, in one line: variants, measurements, files, pictures."""
+        with self._opened_store() as store:
+            subjects = self._subjects(store)
+            wanted = sum(len(s.first_needs()) for s in subjects)
+            jobs = [job for s in subjects if (job := s.advance()) is not None]
+        kept = wanted - sum(len(j.kinds) for j in jobs)
+        parts = [
+            _counted(len(self.variants), "variant"),
+            f"{_counted(len(jobs), 'variant')} to build" if jobs else "nothing to build",
+            f"{_counted(kept, 'measurement')} in the store",
+            "no files to fetch",
+            "no images",
+        ]
+        return ", ".join(parts)
+
+    def verify(self, progress: Progress) -> Report:
+        """Measures what the checks need and reports what they find.
+
+        An interrupt, or an engine that fails, ends the measuring: the report then holds what is
+        known so far, and says in ``cut_short`` what ended it.
+        """
+        clock = _Clock()
+        cut_short = None
+        with self._opened_store() as store:
+            subjects = self._subjects(store)
+            for warning in self._warnings:
+                progress.warn(warning)
+            if self.request.refresh:
+                jobs = [job for s in subjects if (job := s.forget()) is not None]
+            else:
+                jobs = [job for s in subjects if (job := s.advance()) is not None]
+            try:
+                self._measure(subjects, jobs, progress)
+            except KeyboardInterrupt:
+                cut_short = "interrupted"
+            except (EngineError, StoreError) as error:
+                cut_short = str(error)
+        findings = [*self._index_findings()]
+        findings += [f for s in subjects if s.findings is not None for f in s.findings]
+        return Report(
+            environment=clock.environment("cpu"),
+            variants=tuple(s.report() for s in subjects),
+            findings=_ordered(findings, self.variants),
+            cut_short=cut_short,
+        )
+
+    def _measure(self, subjects: list[Subject], jobs: list[Job], progress: Progress) -> None:
+        by_recipe: dict[Any, list[Subject]] = {}
+        for subject in subjects:
+            by_recipe.setdefault(subject.recipe, []).append(subject)
+
+        def react(job: Job, facts: list[Fact]) -> Job | None:
+            following = None
+            for subject in by_recipe[job.recipe]:
+                if subject.findings is None:
+                    subject.learn(facts)
+                    following = subject.advance() or following
+            if following is None:
+                progress.advance(job.recipe.name)
+            return following
+
+        unique = list({job.recipe: job for job in jobs}.values())
+        progress.start(len(unique))
+        LocalEngine(self.request.workers).run(unique, react)
+
+    def _index_findings(self) -> list[Finding]:
+        return [
+            finding
+            for check in index_checks(self.request.checks)
+            for finding in check.find(self.index, self.variants)
+        ]
+
+    def _subjects(self, store: Store | None) -> list[Subject]:
+        builder = get_builder(self.request.builder)
+        checks = variant_checks(self.request.checks)
+        return [Subject(v, self.request.builder, builder, checks, store) for v in self.variants]
+
+    @contextmanager
+    def _opened_store(self) -> Iterator[Store | None]:
+        """The store, or None where it is not wanted or can't be used, which is warned of."""
+        store = None
+        if self.request.use_store:
+            try:
+                store = Store.open()
+            except StoreError as error:
+                if str(error) not in self._warnings:
+                    self._warnings.append(str(error))
+        try:
+            yield store
+        finally:
+            if store is not None:
+                store.close()
+
+
+class _Clock:
+    """When a run began, and in what environment."""
+
+    def __init__(self) -> None:
+        self.started = datetime.now(timezone.utc)
+        self._zero = time.monotonic()
+
+    def environment(self, device: str) -> dict[str, Any]:
+        from harness.run.keys import version_of
+
+        return {
+            "zoo": __version__,
+            "torch": version_of("torch"),
+            "python": platform.python_version(),
+            "platform": platform.platform(),
+            "device": device,
+            "started": self.started.isoformat(timespec="seconds"),
+            "seconds": round(time.monotonic() - self._zero, 3),
+        }
+
+
+def _ordered(findings: Iterable[Finding], variants: Sequence[Variant]) -> tuple[Finding, ...]:
+    """Findings of the index itself first, then variant by variant in the order of the index."""
+    rank = {variant.name: i for i, variant in enumerate(variants)}
+    return tuple(sorted(findings, key=lambda f: -1 if f.variant is None else rank[f.variant]))
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

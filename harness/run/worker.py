@@ -1,0 +1,40 @@
+"""A worker process: reads jobs from standard input, answers with facts, one line each.
+
+It runs the builders' code, so it is a process of its own: what crashes or hangs there is a fact
+about a variant, not the end of the run.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+
+def main() -> None:
+    """Serves jobs until standard input ends."""
+    # The run decides when to stop; a terminal's Ctrl-C reaches every process of the group.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Model code may print: that goes to standard error, and the answers keep the pipe alone.
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+
+    import torch
+
+    from harness.measure.profile import Profiler
+    from harness.run.wire import dump_facts, load_job
+
+    # Shapes alone are computed: more threads would only get in the other workers' way.
+    torch.set_num_threads(1)
+    answers.write("ready\n")
+    answers.flush()
+    profiler = Profiler()
+    for line in sys.stdin:
+        job = load_job(line)
+        facts = profiler.measure(job.recipe, job.kinds, job.sizes)
+        answers.write(dump_facts(facts) + "\n")
+        answers.flush()
+
+
+if __name__ == "__main__":
+    main()
