@@ -11,7 +11,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from harness.check.registry import index_checks, variant_checks
-from harness.measure.builders import get_builder
+from harness.explain.story import Story, tell
+from harness.measure.builders import Builder, get_builder
 from harness.run.engine import EngineError, LocalEngine
 from harness.run.plan import select
 from harness.run.request import GROUPS, Progress, Request, UsageError
@@ -20,7 +21,7 @@ from harness.run.subject import Subject
 from harness.types import Fact, Finding, Report
 from zoo import __version__
 from zoo.index import default_index, load_index
-from zoo.index.types import Index, Variant
+from zoo.index.types import Claim, Index, Variant
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,6 +67,7 @@ class Session:
         self.index = index
         self.variants = variants
         self._warnings: list[str] = []
+        self._subjects_seen: list[Subject] = []
 
     def audit(self) -> Report:
         """What the index says of itself, without building anything."""
@@ -99,7 +101,7 @@ class Session:
         clock = _Clock()
         cut_short = None
         with self._opened_store() as store:
-            subjects = self._subjects(store)
+            subjects = self._subjects_seen = self._subjects(store)
             for warning in self._warnings:
                 progress.warn(warning)
             if self.request.refresh:
@@ -120,6 +122,26 @@ class Session:
             findings=_ordered(findings, self.variants),
             cut_short=cut_short,
         )
+
+    def story(self, report: Report, variant: Variant, claim: Claim) -> Story:
+        """The whole story of one claim, after `verify` has made the report."""
+        subject = next(s for s in self._subjects_seen if s.variant is variant)
+        findings = [f for f in report.findings if f.variant == variant.name]
+        return tell(subject.evidence(), findings, claim)
+
+    def profile(self, variant: Variant) -> Fact:
+        """What each module of a variant costs at the input that its FLOPs speak of."""
+        with self._opened_store() as store:
+            subject = Subject(variant, self.request.builder, self._builder(), (), store)
+            slot = ("profile", subject.size)
+            job = subject.job_for({slot})
+            if job is not None:
+
+                def react(job: Job, facts: list[Fact]) -> None:
+                    subject.learn(facts)
+
+                LocalEngine(1).run([job], react)
+        return subject.facts[slot]
 
     def _measure(self, subjects: list[Subject], jobs: list[Job], progress: Progress) -> None:
         by_recipe: dict[Any, list[Subject]] = {}
@@ -148,9 +170,13 @@ class Session:
         ]
 
     def _subjects(self, store: Store | None) -> list[Subject]:
-        builder = get_builder(self.request.builder)
         checks = variant_checks(self.request.checks)
-        return [Subject(v, self.request.builder, builder, checks, store) for v in self.variants]
+        return [
+            Subject(v, self.request.builder, self._builder(), checks, store) for v in self.variants
+        ]
+
+    def _builder(self) -> Builder:
+        return get_builder(self.request.builder)
 
     @contextmanager
     def _opened_store(self) -> Iterator[Store | None]:

@@ -63,7 +63,7 @@ class Subject:
             missing = self._recall(missing)
             if missing:
                 return self._job(missing)
-            evidence = Evidence(self.variant, self.recipe, self.size, self.facts)
+            evidence = self.evidence()
             findings: list[Finding] = list(_findings(build.find(evidence)))
             for check in self._checks:
                 for item in check.find(evidence):
@@ -74,6 +74,15 @@ class Subject:
             if not missing:
                 self.findings = tuple(findings)
                 return None
+
+    def evidence(self) -> Evidence:
+        """The variant with all that is known of it."""
+        return Evidence(self.variant, self.recipe, self.size, self.facts)
+
+    def job_for(self, slots: set[Slot]) -> Job | None:
+        """The job that makes these facts, None where they are known without building."""
+        missing = self._recall(slots)
+        return self._job(missing) if missing else None
 
     def forget(self) -> Job | None:
         """As `advance`, with every fact made anew: nothing is taken from the store."""
