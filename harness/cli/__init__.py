@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import cast
 
 from harness.cli import terminal
-from harness.cli.status import FAILED, INTERRUPTED
+from harness.cli.status import FAILED, INTERRUPTED, Failure
 from harness.run.request import UsageError
 
 _WRONG_USE = 2
@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for line in error.lines:
             terminal.say(line)
         return _WRONG_USE
-    except terminal.OutputError as error:
+    except Failure as error:
         terminal.say(f"zoo: {error}")
         return FAILED
     except Exception as error:  # noqa: BLE001 - the last door: a person gets a line, not a stack

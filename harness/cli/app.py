@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from harness.cli import terminal
-from harness.run.request import Request, UsageError
+from harness.cli.status import Failure, exit_status
+from harness.run.request import GROUPS, Request, UsageError
 
 if TYPE_CHECKING:
     from harness.config import Settings
     from harness.run.session import Session
+    from harness.run.store import Store
     from harness.types import Report
 
 _Index = Annotated[
@@ -134,7 +138,7 @@ def verify(
         typer.Option(
             "--checks",
             metavar="LIST",
-            help="Groups with commas between them: metadata, parameters, layers, flops, accuracy.",
+            help=f"Groups with commas between them: {', '.join(GROUPS)}.",
         ),
     ] = None,
     device: Annotated[
@@ -199,26 +203,29 @@ def verify(
 def info() -> None:
     """Where the measurements are kept, how many there are, and of what kinds."""
     from harness.cli import listing
-    from harness.run.store import Store
 
-    store = Store.open(None)
-    try:
+    with _store() as store:
         terminal.emit(listing.facts(store.info()))
-    finally:
-        store.close()
 
 
 @cache.command()
 def clear() -> None:
     """Forget all measurements; the next run makes them anew."""
     from harness.report.words import counted
-    from harness.run.store import Store
 
-    store = Store.open(None)
-    try:
+    with _store() as store:
         terminal.emit(f"{counted(store.clear(), 'measurement')} removed\n")
-    finally:
-        store.close()
+
+
+@contextmanager
+def _store() -> Iterator[Store]:
+    from harness.run.store import Store, StoreError
+
+    try:
+        with closing(Store.open(None)) as store:
+            yield store
+    except StoreError as error:
+        raise Failure(str(error)) from error
 
 
 def _settings(**flags: Any) -> Settings:
@@ -253,8 +260,6 @@ def _prepare(request: Request, settings: Settings) -> Session:
 
 def _finish(report: Report, settings: Settings, *, quiet: bool, verbose: bool) -> None:
     """Print the report and exit with the status that it asks for."""
-    from harness.cli.status import exit_status
-
     _show(report, settings, quiet=quiet, verbose=verbose)
     raise typer.Exit(exit_status(report, settings.fail_on))
 

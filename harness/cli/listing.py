@@ -52,14 +52,13 @@ def claims(variant: Variant) -> str:
 
 
 def facts(values: Mapping[str, object]) -> str:
-    """Names and values, one pair a line; what a value counts by kind follows it, indented."""
+    """Names and values, one pair a line; what is counted by kind is indented below."""
     text = ""
     for name, value in values.items():
-        if isinstance(value, Mapping):
-            rows = [(str(key), str(entry)) for key, entry in value.items()]
-            text += f"{for_terminal(name)}:\n{_indented(rows)}"
+        if isinstance(value, Mapping) and value:
+            text += f"{name}:\n" + _indented((str(key), str(each)) for key, each in value.items())
         else:
-            text += f"{for_terminal(name)}: {for_terminal(str(value))}\n"
+            text += f"{name}: {for_terminal(str(value or 0))}\n"
     return text
 
 

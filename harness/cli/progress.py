@@ -29,6 +29,13 @@ class StderrProgress(Progress):
             self._said.add(sentence)
             terminal.say(sentence)
 
+    def warn(self, sentence: str) -> None:
+        """Say it even where quiet was asked for: the run is not what it should have been."""
+        if self._bar is None:
+            terminal.say(sentence)
+        else:
+            self._bar[0].console.print(for_terminal(sentence))
+
     def start(self, total: int) -> None:
         """Draw an empty bar; with nothing to measure there is none."""
         if not self._draw or not total:

@@ -1,4 +1,4 @@
-"""What a report says to the shell."""
+"""What the command says to the shell."""
 
 from __future__ import annotations
 
@@ -11,6 +11,13 @@ if TYPE_CHECKING:
 FINDINGS = 1
 FAILED = 3
 INTERRUPTED = 130
+
+
+class Failure(Exception):
+    """What was asked for can't be done here, on a full disk for example: exit status 3.
+
+    The message says what failed and, where there is a way, what to do about it.
+    """
 
 
 def exit_status(report: Report, fail_on: str) -> int:

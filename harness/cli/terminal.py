@@ -7,14 +7,11 @@ import shutil
 import sys
 from typing import TextIO
 
+from harness.cli.status import Failure
 from harness.report.options import Options
 from harness.report.safe_text import for_terminal
 
 _DUMB = ("dumb", "unknown")
-
-
-class OutputError(Exception):
-    """Standard output could not be written, on a full disk for example."""
 
 
 def prepare() -> None:
@@ -75,7 +72,7 @@ def emit(text: str) -> None:
     the exit status stays what it would have been.
 
     Raises:
-        OutputError: the text could not be written.
+        Failure: the text could not be written.
     """
     if sys.stdout is None:
         return
@@ -86,7 +83,7 @@ def emit(text: str) -> None:
         _abandon(sys.stdout)
     except OSError as error:
         _abandon(sys.stdout)
-        raise OutputError(f"can't write to standard output: {error.strerror or error}") from error
+        raise Failure(f"can't write to standard output: {error.strerror or error}") from error
 
 
 def _abandon(stream: TextIO) -> None:

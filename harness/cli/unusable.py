@@ -29,7 +29,7 @@ def report_of(request: Request) -> Report | None:
             "torch": torch,
             "python": platform.python_version(),
             "platform": platform.platform(),
-            "device": None,
+            "device": "none",
             "started": started.isoformat(timespec="seconds"),
             "seconds": (datetime.now(timezone.utc) - started).total_seconds(),
         },

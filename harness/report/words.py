@@ -22,7 +22,8 @@ def summary(report: Report) -> str:
     severities = ", ".join(
         counted(counts[noun + "s"], noun) for noun in ("error", "warning", "note")
     )
-    return f"{counted(len(report.variants), 'variant')}: {claims} ({severities})"
+    of_whom = f"{counted(len(report.variants), 'variant')}: " if report.variants else ""
+    return f"{of_whom}{claims} ({severities})"
 
 
 def cut_short(report: Report) -> str | None:

@@ -1,0 +1,150 @@
+"""The command without a run: help, wrong use, accidents."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ("torch", "pandas", "httpx", "matplotlib", "torchvision")
+
+
+def test_help_names_every_command(zoo):
+    done = zoo("--help")
+    assert done.returncode == 0
+    assert done.stderr == ""
+    for command in ("list", "show", "audit", "verify", "cache"):
+        assert f"\n  {command} " in done.stdout
+
+
+def test_version(zoo):
+    from zoo import __version__
+
+    done = zoo("--version")
+    assert (done.returncode, done.stdout) == (0, f"zoo {__version__}\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        ([], "zoo: say what to do, one of "),
+        (["verfy"], "zoo: No such command 'verfy'. Did you mean 'verify'?; see zoo --help"),
+        (["verify"], "zoo verify: nothing to verify; name variants, globs or collections, or"),
+        (["verify", "--all", "resnest50d"], "zoo verify: both --all and names; leave out one"),
+        (["show"], "zoo show: Missing argument 'VARIANT'; see zoo show --help"),
+        (["list", "--frmat", "json"], "zoo list: No such option: --frmat"),
+        (["list", "--format", "xml"], "--format: 'xml' is no format of a list; write table or"),
+        (["verify", "--all", "--checks", "flop"], "--checks: there are no checks 'flop'; did you"),
+        (["verify", "--all", "--device", "gpu"], "--device: 'gpu' is no device; write auto,"),
+        (["verify", "--all", "--fail-on", "x"], "--fail-on: 'x' is no severity to fail on; write"),
+        (["verify", "--all", "--format", "x"], "--format: there is no format 'x'; there are table"),
+        (["audit", "--index"], "zoo: Option '--index' requires an argument; see zoo --help"),
+    ],
+)
+def test_wrong_use_is_one_line_and_2(arguments, line, zoo):
+    done = zoo(*arguments)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith(line)
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_wrong_setting_is_one_line_and_2(zoo, folder):
+    (folder / "pyproject.toml").write_text('[tool.zoo]\nformat = "xml"\n')
+    done = zoo("audit")
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith("pyproject.toml: [tool.zoo] format: there is no format 'xml'")
+    assert done.stderr.count("\n") == 1
+    assert zoo("--help").returncode == 0
+
+
+def test_help_imports_nothing_that_is_slow(environment):
+    code = (
+        "import sys; sys.argv = ['zoo', 'verify', '--help']\n"
+        "from zoo.__main__ import main\n"
+        "try: main()\n"
+        f"finally: print(sorted({{*{(*HEAVY, 'rich', 'yaml')!r}}} & {{*sys.modules}}))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.stdout.splitlines()[-1] == "[]", done.stdout
+    assert done.stderr == ""
+
+
+# An accident inside, made by a format of a third party that fails as it is told.
+BROKEN = """
+def render(report, *, out, options):
+    raise RuntimeError("sixty\\x1b[31m four")
+"""
+
+
+@pytest.fixture
+def broken_format(environment, tmp_path):
+    """Installs a format named `broken` where the command's process looks."""
+    site = tmp_path / "site"
+    info = site / "broken-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: broken\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[zoo.formats]\nbroken = broken_format:render\n")
+    (site / "broken_format.py").write_text(BROKEN)
+    return {"PYTHONPATH": os.pathsep.join([environment["PYTHONPATH"], str(site)])}
+
+
+def test_an_accident_is_one_line_and_3(zoo, broken_format):
+    done = zoo("audit", "--format", "broken", **broken_format)
+    assert done.returncode == 3
+    assert done.stdout == ""
+    assert done.stderr.startswith(r"zoo: internal error: RuntimeError: sixty\x1b[31m four; please")
+    assert done.stderr.count("\n") == 1
+
+
+def test_an_accident_can_be_looked_into(zoo, broken_format):
+    done = zoo("audit", "--format", "broken", ZOO_DEBUG="1", **broken_format)
+    assert done.returncode == 3
+    assert "Traceback" in done.stderr
+    assert "broken_format.py" in done.stderr
+
+
+def test_a_reader_that_goes_away_is_no_accident(environment, folder):
+    """The reader is gone before anything is written: the pipe is broken from the start."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-m", "zoo", "list"],
+        cwd=folder,
+        env=environment,
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+def test_a_full_disk_is_said(environment, folder):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "zoo", "list"],
+            cwd=folder,
+            env=environment,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 3
+    assert done.stderr == "zoo: can't write to standard output: No space left on device\n"
+
+
+def test_an_output_that_knows_ascii_alone(zoo, folder):
+    index = folder / "model-index" / "net.yml"
+    index.write_text(index.read_text().replace("resnest14d", "résnest模"))
+    done = zoo("list", PYTHONIOENCODING="ascii")
+    assert done.returncode == 0
+    assert r"r\xe9snest\u6a21" in done.stdout

@@ -1,0 +1,252 @@
+"""The commands on a small index: what they print, where, and the status they exit with."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+
+import jsonschema
+import pytest
+
+from harness.report.document import json_schema
+
+HEAVY = ("torch", "pandas", "httpx", "matplotlib", "torchvision")
+BAD_LAYERS = ("Layers: 50", "Layers: 51")
+
+
+@pytest.fixture
+def edit(folder):
+    def change(old, new):
+        index = folder / "model-index" / "net.yml"
+        text = index.read_text()
+        assert old in text
+        index.write_text(text.replace(old, new, 1))
+
+    return change
+
+
+def document_of(done):
+    document = json.loads(done.stdout)
+    jsonschema.validate(document, json_schema())
+    return document
+
+
+def errors(document):
+    return [
+        (f["variant"], f["field"], f["cause"])
+        for f in document["findings"]
+        if f["severity"] == "error"
+    ]
+
+
+def test_list(zoo):
+    done = zoo("list")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [line.split() for line in done.stdout.splitlines()] == [
+        ["resnest50d", "ResNeSt", "27480000", "224", "80.96%"],
+        ["resnest14d", "ResNeSt", "10610000", "-", "-"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "names"),
+    [
+        ("resnest50d", ["resnest50d"]),
+        ("*14*", ["resnest14d"]),
+        ("ResNeSt", ["resnest50d", "resnest14d"]),
+    ],
+)
+def test_list_as_json(pattern, names, zoo):
+    done = zoo("list", pattern, "--format", "json")
+    entries = json.loads(done.stdout)
+    assert [entry["name"] for entry in entries] == names
+    if names == ["resnest50d"]:
+        assert entries == [
+            {
+                "name": "resnest50d",
+                "collection": "ResNeSt",
+                "parameters": 27480000,
+                "image_size": [224, 224],
+                "top1": 80.96,
+            }
+        ]
+
+
+def test_show_says_where_each_claim_stands(zoo, folder):
+    done = zoo("show", "resnest50d")
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = (folder / "model-index" / "net.yml").read_text().splitlines()
+    shown = [line.strip() for line in done.stdout.splitlines()]
+    for field, value in [
+        ("Parameters", "27480000"),
+        ("Top 1 Accuracy (ImageNet)", "80.96%"),
+        ("Layers", "50"),
+    ]:
+        [line] = [line for line in shown if line.startswith(f"{field} ")]
+        place = re.fullmatch(
+            re.escape(field) + rf" +{value} +model-index/net.yml:(\d+):(\d+)", line
+        )
+        number, column = int(place[1]), int(place[2])
+        assert lines[number - 1][column - 1 :] == value
+    assert "A paper" in done.stdout
+    assert "of the collection ResNeSt" in done.stdout
+
+
+@pytest.mark.parametrize("command", [["show"], ["list"], ["verify"]])
+def test_an_unknown_variant_names_the_nearest(command, zoo):
+    done = zoo(*command, "resnest51d")
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert "resnest50d" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "command", [["list"], ["show", "resnest50d"], ["audit"], ["cache", "info"]]
+)
+def test_light_commands_import_nothing_heavy(command, environment, folder):
+    code = (
+        f"import sys; sys.argv = {['zoo', *command]!r}\n"
+        "from zoo.__main__ import main\n"
+        "try: main()\n"
+        f"finally: print(sorted({{*{HEAVY!r}}} & {{*sys.modules}}), file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stderr.splitlines()[-1] == "[]", done.stderr
+
+
+def test_audit_exit_statuses(zoo, edit):
+    assert zoo("audit").returncode == 0
+    edit("Image Size: 224", "Image Size: 0")
+    assert zoo("audit").returncode == 1
+    assert zoo("audit", "--fail-on", "never").returncode == 0
+    done = zoo("audit", "--format", "json")
+    assert done.returncode == 1
+    assert errors(document_of(done)) == [("resnest50d", "Image Size", "schema.out-of-range")]
+
+
+def test_a_warning_fails_only_where_it_is_asked_for(zoo, edit):
+    edit("  Results:\n", "  Weights: https://x.org/resnest14d-12345678.pth\n  Results:\n")
+    summary = document_of(zoo("audit", "--format", "json"))["summary"]
+    assert (summary["errors"], summary["warnings"]) == (0, 1)
+    assert zoo("audit").returncode == 0
+    assert zoo("audit", "--fail-on", "warning").returncode == 1
+
+
+def test_verify_reports_what_differs(zoo, edit):
+    done = zoo("verify", "--all", "--format", "json")
+    assert done.returncode == 0
+    document = document_of(done)
+    assert document["variants"][0]["measurements"]["parameters"] == 27483240
+    assert errors(document) == []
+    assert len(done.stderr.splitlines()) == 1, "the plan, and no bar in a pipe"
+    edit(*BAD_LAYERS)
+    done = zoo("verify", "--all", "--format", "json")
+    assert done.returncode == 1
+    assert errors(document_of(done)) == [("resnest50d", "Layers", "layers.differs")]
+    table = zoo("verify", "--all")
+    assert table.returncode == 1
+    assert re.search(r"^model-index/net.yml:\d+:\d+: error: resnest50d: Layers: ", table.stdout)
+    assert "\x1b" not in table.stdout + table.stderr
+
+
+def test_a_dry_run_stops_at_the_plan(zoo):
+    done = zoo("verify", "--all", "--dry-run", "--format", "json")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr.startswith("2 variants")
+    assert done.stderr.count("\n") == 1
+
+
+def test_quiet_is_quiet(zoo):
+    done = zoo("verify", "resnest14d", "--quiet")
+    assert done.returncode == 0
+    assert done.stderr == ""
+    assert done.stdout.count("\n") == 1
+
+
+def test_defaults_are_read_and_a_flag_beats_them(zoo, folder, edit):
+    edit(*BAD_LAYERS)
+    table = '[tool.zoo]\nformat = "json"\nfail-on = "never"\nchecks = ["layers"]\n'
+    (folder / "pyproject.toml").write_text(table)
+    done = zoo("verify", "--all")
+    assert done.returncode == 0
+    assert errors(document_of(done)) == [("resnest50d", "Layers", "layers.differs")]
+    done = zoo("verify", "--all", "--format", "markdown", "--fail-on", "error")
+    assert done.returncode == 1
+    assert done.stdout.startswith("## ")
+
+
+@pytest.mark.parametrize("command", [["audit"], ["verify", "--all"]])
+@pytest.mark.parametrize("text", ["Models:\n- Name: [\n", "", "Models: 3\n"])
+def test_an_unusable_index(command, text, zoo, folder):
+    (folder / "bad.yml").write_text(text)
+    done = zoo(*command, "--index", "bad.yml")
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr
+    for line in done.stderr.splitlines():
+        assert re.match(r"bad\.yml:\d+:\d+: .+; .+", line)
+    done = zoo(*command, "--index", "bad.yml", "--format", "json")
+    assert done.returncode == 2
+    document = document_of(done)
+    assert document["variants"] == []
+    assert {f["location"]["file"] for f in document["findings"]} == {"bad.yml"}
+
+
+def test_an_index_that_is_not_there(zoo):
+    done = zoo("audit", "--index", "nowhere.yml")
+    assert done.returncode == 2
+    assert done.stderr.startswith("nowhere.yml")
+    assert "Traceback" not in done.stderr
+
+
+def test_the_store_is_shown_and_emptied(zoo, environment):
+    assert zoo("verify", "resnest14d", "--checks", "parameters").returncode == 0
+    before = zoo("cache", "info")
+    assert before.returncode == 0
+    assert environment["XDG_CACHE_HOME"] in before.stdout
+    assert not re.search(r"^measurements: 0$", before.stdout, re.MULTILINE)
+    done = zoo("cache", "clear")
+    assert re.fullmatch(r"[1-9]\d* measurements? removed\n", done.stdout)
+    assert re.search(r"^measurements: 0$", zoo("cache", "info").stdout, re.MULTILINE)
+
+
+def test_a_store_that_can_not_be_used_is_one_line(zoo, tmp_path):
+    (tmp_path / "file").write_text("")
+    done = zoo("cache", "info", XDG_CACHE_HOME=str(tmp_path / "file"))
+    assert done.returncode == 3
+    assert done.stdout == ""
+    assert "the measurement store can't be used" in done.stderr
+    assert "internal" not in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_an_interrupt_leaves_a_report_and_130(environment, folder):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "zoo", "verify", "--all", "--format", "json"],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    # The plan is said before anything is measured.
+    assert process.stderr.readline().startswith("2 variants")
+    os.killpg(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    jsonschema.validate(json.loads(out), json_schema())
+    assert "Traceback" not in err
+    assert "internal error" not in err

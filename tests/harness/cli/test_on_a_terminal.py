@@ -1,0 +1,76 @@
+"""What a person sees: a pseudo-terminal stands in for a screen."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+SGR = re.compile(r"\x1b\[[0-9;]*m")
+HOSTILE = r'"\e]8;;http://evil\e\\ res\e[2J"'
+
+
+def test_a_bar_while_it_measures_and_none_after(zoo_on_a_terminal):
+    status, out, err = zoo_on_a_terminal("verify", "--all", "--no-store")
+    assert status == 0
+    assert re.search(r"[━╸]", err)
+    assert re.search(r"[12]/\d", err)
+    assert err.startswith("2 variants")
+    assert not re.search(r"[━╸]", out)
+    # What is left at the end is the erased line of the bar.
+    assert err.rstrip("\n").endswith("\x1b[2K") or err.endswith("\x1b[?25h")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "changes"),
+    [(["--quiet"], {}), ([], {"TERM": "dumb"})],
+)
+def test_no_bar_where_none_is_wanted(arguments, changes, zoo_on_a_terminal):
+    _, out, err = zoo_on_a_terminal("verify", "--all", "--no-store", *arguments, **changes)
+    assert not re.search(r"[━╸]", err)
+    assert "\x1b" not in err
+    if changes:
+        assert "\x1b" not in out
+
+
+@pytest.mark.parametrize("columns", [60, 200])
+def test_the_report_fits_the_screen(columns, zoo_on_a_terminal, folder):
+    index = folder / "model-index" / "net.yml"
+    index.write_text(index.read_text().replace("Image Size: 224", "Image Size: 0"))
+    status, out, _ = zoo_on_a_terminal("audit", columns=columns)
+    assert status == 1
+    assert "\x1b[1;31merror" in out
+    assert max(len(line) for line in SGR.sub("", out).splitlines()) <= columns
+
+
+def test_no_color(zoo_on_a_terminal):
+    _, out, err = zoo_on_a_terminal("audit", NO_COLOR="1")
+    assert out
+    assert "\x1b" not in out + err
+
+
+def test_colour_can_be_forced_in_a_pipe(zoo, folder):
+    index = folder / "model-index" / "net.yml"
+    index.write_text(index.read_text().replace("Image Size: 224", "Image Size: 0"))
+    assert "\x1b[1;31merror" in zoo("audit", FORCE_COLOR="1").stdout
+    assert "\x1b" not in zoo("audit", FORCE_COLOR="1", NO_COLOR="1").stdout
+
+
+@pytest.mark.parametrize("command", [["list"], ["audit", "-v"], ["show", "*"], ["verify", "--all"]])
+def test_an_index_can_not_steer_the_screen(command, zoo_on_a_terminal, folder):
+    index = folder / "model-index" / "net.yml"
+    index.write_text(
+        index.read_text()
+        .replace("Name: resnest14d", f"Name: {HOSTILE}")
+        .replace("Title: A paper", f"Title: {HOSTILE}")
+        .replace("Parameters: 10610000", f"Parameters: {HOSTILE}")
+    )
+    _, out, err = zoo_on_a_terminal(*command)
+    assert r"\x1b]8;;http://evil\x1b" in out
+    assert "\x1b]" not in out + err
+    assert "\x1b[2J" not in out + err
+
+
+def test_a_list_has_a_heading_on_a_screen(zoo_on_a_terminal):
+    _, out, _ = zoo_on_a_terminal("list")
+    assert out.split()[:2] == ["variant", "collection"]
