@@ -1,0 +1,24 @@
+"""What all tests share: where this repository is, and the pages beside it that only CI has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The root of this checkout."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def shared_corpus(repository: Path) -> Path:
+    """Real pages of other zoos; they are nobody's to copy, so they lie beside the checkout."""
+    folder = repository.parent / "shared" / "corpus"
+    if not folder.is_dir():
+        pytest.skip(f"the corpus of real pages is not here: {folder.name} beside the checkout")
+    return folder
