@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import islice
 
 from zoo.index.schema import nearest
 from zoo.index.source import shown
 from zoo.index.structure import Contents
 from zoo.index.types import Collection, Location, Problem, Variant
+
+_NAMED = 12
 
 
 def assemble(
@@ -45,10 +48,11 @@ def _resolved(variant: Variant, known: dict[str, Collection], problems: list[Pro
     collection = known.get(claim.raw)
     if collection is not None:
         return replace(variant, collection=collection)
-    close = nearest(claim.raw, of=tuple(known))
+    some = tuple(islice(known, _NAMED))  # a look-up among thousands takes long
+    close = nearest(claim.raw, of=some)
     remedy = f"did you mean {shown(close)}?" if close else "add it to Collections"
     if known and not close:
-        remedy += f", or name one of {shown(', '.join(known))}"
+        remedy += f", or name one of {', '.join(map(shown, some))}"
     problems.append(
         Problem(
             "schema.unknown-collection",

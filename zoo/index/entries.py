@@ -18,6 +18,7 @@ from zoo.index.values import UNITS, Wrong, read_value
 
 _NOTES = frozenset({"schema.quoted-number", "schema.unknown-key"})
 _MAX_KEY = 200
+MAX_PROBLEMS = 100_000  # in one file; a file with more is not an index with mistakes
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ class EntryReader:
         self.source = source
         self.problems = problems
         self.label: str | None = None  # the variant being read
+        self.hints = 200  # look-ups of what a misspelt key may mean, which are slow
 
     def report(
         self,
@@ -50,7 +52,12 @@ class EntryReader:
     ) -> None:
         """Note one problem of the entry being read."""
         severity: Severity = "note" if cause in _NOTES else "error"
-        if self.label is not None:
+        if len(self.problems) > MAX_PROBLEMS:
+            return
+        if len(self.problems) == MAX_PROBLEMS:
+            cause, severity = "schema.wrong-type", "error"
+            message, remedy = f"more than {MAX_PROBLEMS:,} problems", "mend the first ones"
+        elif self.label is not None:
             message = f"{shown(self.label)}: {message}"
         if documented is not None:
             documented = shortened(documented)
@@ -135,13 +142,21 @@ class EntryReader:
             elif pair.key == "Results":
                 claims += self.results(pair)
             elif pair.key in NESTED and isinstance(value, Mapping) and value.tag is None:
-                known = NESTED[pair.key]
-                for inner in self.pairs(value):
-                    claim = self.claim(inner, known.get(inner.key))
-                    claims.append(replace(claim, field=f"{pair.key}.{claim.field}"))
+                claims += self._nested(pair, value)
             else:
                 claims.append(self.claim(pair, FIELDS.get(pair.key)))
         return claims
+
+    def _nested(self, outer: Pair, mapping: Mapping) -> list[Claim]:
+        """The claims of a ``Paper``, ``Code`` or ``Converted From``: ``Paper.URL`` and the like."""
+        known = NESTED[outer.key]
+        pairs = self.pairs(mapping)
+        if not any(pair.key in known for pair in pairs):
+            names = " and ".join(known)
+            self.wrong_type(mapping, outer.written, f"a mapping of {names}", f"add {names}")
+            return []
+        claims = [self.claim(pair, known.get(pair.key)) for pair in pairs]
+        return [replace(claim, field=f"{outer.key}.{claim.field}") for claim in claims]
 
     def claim(self, pair: Pair, field: Field | None) -> Claim:
         """One value as a claim; its value is None where a problem was reported instead."""
@@ -175,7 +190,8 @@ class EntryReader:
         return Claim(field.key, raw, value, unit, step, where, quoted)
 
     def _unknown(self, pair: Pair, where: Location) -> Claim:
-        close = nearest(pair.written)
+        self.hints -= 1
+        close = nearest(pair.written) if self.hints >= 0 else None
         remedy = "check its spelling; it is kept as text and not verified"
         if close is not None and close != pair.key:
             remedy = f"did you mean {close}? It is kept as text and not verified"

@@ -44,10 +44,12 @@ class FileReader:
         reader = self._reader(path)
         if reader is None:
             return
-        known = len(self.unusable)
+        if os.path.realpath(path) in self._seen:
+            return
+        known = len(self.problems)
         found = self._read(path, reader, os.path.dirname(path) or ".", named=True)
-        if not found and len(self.unusable) == known:
-            self._refuse(path, "documents no variant", "write its models below Models:")
+        if not found:
+            self._refuse_empty(path, known)
 
     def _reader(self, path: str) -> Reader | None:
         try:
@@ -103,6 +105,7 @@ class FileReader:
         if real in self._seen:
             return self._seen[real]
         self._seen[real] = False
+        known = len(self.problems)
         source = Source(path, "")
         try:
             source = Source(path, _text_of(path))
@@ -126,20 +129,20 @@ class FileReader:
         self.contents.append(contents)
         self.problems += contents.problems
         found = bool(contents.variants)
-        if contents.claims_models and not found:
-            self._refuse_empty(path, contents)
         self._open.append(real)
         for target, where in contents.imports:
             found |= self._import(path, target, where, root)
         self._open.pop()
         self._seen[real] = found
+        if not found and (contents.claims_models or contents.imports):
+            self._refuse_empty(path, known)
         return found
 
-    def _refuse_empty(self, path: str, contents: Contents) -> None:
-        if contents.problems:  # they say why
-            self.unusable.append(path)
-        elif not contents.imports:
+    def _refuse_empty(self, path: str, known: int) -> None:
+        """Name a file that yielded no variant; say why unless problems after ``known`` do."""
+        if len(self.problems) == known:
             self._refuse(path, "documents no variant", "write its models below Models:")
+        self.unusable.append(path)
 
     def _import(self, importer: str, target: str, where: Location, root: str) -> bool:
         path = os.path.join(os.path.dirname(importer), target)

@@ -15,16 +15,13 @@ from typing import Any
 import yaml
 
 MAX_DEPTH = 40  # a real index nests 6 deep
-MAX_NODES = 4_000_000  # about 30,000 variants as documented as ResNeSt's are
+MAX_NODES = 2_000_000  # about 25,000 variants as documented as ResNeSt's are
 MAX_ALIAS_NODES = 100_000  # what aliases may add to the text by being expanded
 MAX_DOCUMENTS = 1_000
 
 _PREFIX = "tag:yaml.org,2002:"
-_TAGS = {
-    "scalar": {"!", *(_PREFIX + t for t in ("str", "int", "float", "bool", "null"))},
-    "sequence": {"!", _PREFIX + "seq"},
-    "mapping": {"!", _PREFIX + "map"},
-}
+# A tag may say that something is text, a list or a mapping, and nothing else.
+_TAGS = {"scalar": _PREFIX + "str", "sequence": _PREFIX + "seq", "mapping": _PREFIX + "map"}
 # What YAML allows in a stream, less the C1 controls that a terminal would obey.
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -120,8 +117,9 @@ class _Composer:
     def __init__(self, offset: int) -> None:
         self.offset = offset
         self.stack: list[tuple[Sequence | Mapping, list[Node], str | None, int]] = []
-        self.anchors: dict[str, tuple[Node, int]] = {}
-        self.size = 0  # nodes composed so far, aliases expanded
+        self.heights: list[int] = []  # of what each node on the stack holds so far
+        self.anchors: dict[str, tuple[Node, int, int]] = {}
+        self.size = 0  # nodes composed so far, aliases expanded, long texts weighing more
         self.added = 0  # the part of it that aliases added
         self.roots: list[Node] = []
 
@@ -136,7 +134,9 @@ class _Composer:
             tag = _foreign(event.tag, "scalar")
             quoted = event.style not in (None, "") or event.tag in ("!", _PREFIX + "str")
             end = _at(event.end_mark) + self.offset
-            self.done(Scalar(event.value, quoted, start, end, tag), event.anchor, 1)
+            size = 1 + len(event.value) // 64
+            self.size += size
+            self.done(Scalar(event.value, quoted, start, end, tag), event.anchor, size, 0)
         elif isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent)):
             self.open(event)
         elif isinstance(event, (yaml.MappingEndEvent, yaml.SequenceEndEvent)):
@@ -154,18 +154,15 @@ class _Composer:
 
     def open(self, event: Any) -> None:
         start = _at(event.start_mark) + self.offset
-        if len(self.stack) >= MAX_DEPTH:
-            raise Unreadable(
-                f"nested more than {MAX_DEPTH} levels deep",
-                "an index needs no more than 8 levels",
-                start,
-            )
+        self.check_depth(0, start)
         node: Sequence | Mapping
         if isinstance(event, yaml.MappingStartEvent):
             node = Mapping([], start, start, _foreign(event.tag, "mapping"))
         else:
             node = Sequence([], start, start, _foreign(event.tag, "sequence"))
+        self.size += 1
         self.stack.append((node, [], event.anchor, self.size))
+        self.heights.append(0)
 
     def close(self, event: Any) -> None:
         node, children, anchor, before = self.stack.pop()
@@ -174,7 +171,7 @@ class _Composer:
             node.pairs = list(zip(children[::2], children[1::2], strict=True))
         else:
             node.items = children
-        self.done(node, anchor, self.size - before + 1)
+        self.done(node, anchor, self.size - before + 1, self.heights.pop() + 1)
 
     def alias(self, event: Any) -> None:
         start = _at(event.start_mark) + self.offset
@@ -186,7 +183,8 @@ class _Composer:
                 "write the value out",
                 start,
             )
-        node, size = known
+        node, size, height = known
+        self.check_depth(height - 1, start)
         self.added += size
         if self.added > MAX_ALIAS_NODES:
             raise Unreadable(
@@ -194,19 +192,27 @@ class _Composer:
                 "write the values out",
                 start,
             )
-        self.size += size - 1
-        self.done(node, None, size)
+        self.size += size
+        self.done(node, None, size, height)
 
-    def done(self, node: Node, anchor: str | None, size: int) -> None:
-        self.size += 1
+    def check_depth(self, height: int, start: int) -> None:
+        if len(self.stack) + height >= MAX_DEPTH:
+            raise Unreadable(
+                f"nested more than {MAX_DEPTH} levels deep",
+                "an index needs no more than 8 levels",
+                start,
+            )
+
+    def done(self, node: Node, anchor: str | None, size: int, height: int) -> None:
         if self.size > MAX_NODES:
             raise Unreadable(
                 f"more than {MAX_NODES:,} values in one file", "split the file", node.start
             )
         if anchor is not None:
-            self.anchors[anchor] = (node, size)
+            self.anchors[anchor] = (node, size, height)
         if self.stack:
             self.stack[-1][1].append(node)
+            self.heights[-1] = max(self.heights[-1], height)
         else:
             self.roots.append(node)
 
@@ -219,4 +225,4 @@ def _at(mark: Any) -> int:
 
 def _foreign(tag: str | None, kind: str) -> str | None:
     """The tag where it is not one that the kind of node has anyway."""
-    return None if tag is None or tag in _TAGS[kind] else tag.replace(_PREFIX, "!!")
+    return None if tag is None or tag in ("!", _TAGS[kind]) else tag.replace(_PREFIX, "!!")

@@ -19,6 +19,7 @@ _NUMBER = re.compile(
     r"(?P<fraction>\.[0-9]*)?"
     r"(?P<exponent>[eE][+-]?[0-9]+)?"
 )
+_WHOLE = re.compile(r"0|[1-9][0-9]{0,30}")
 _SPECIAL = re.compile(r"[+-]?\.?(?:nan|inf|infinity)", re.IGNORECASE)
 _LOOKS_NUMERIC = re.compile(r"[+-]?\.?[0-9]")
 
@@ -79,6 +80,8 @@ def parse_number(text: str, units: dict[str, Decimal] | None = None) -> Number:
         OutOfRange: NaN, an infinity, or more digits than any quantity has.
     """
     text = text.strip(" ")
+    if _WHOLE.fullmatch(text):  # nearly all of them
+        return Number(Decimal(text), Decimal(1), "", text)
     if _SPECIAL.fullmatch(text):
         raise OutOfRange("is not a finite number")
     found = _NUMBER.match(text)

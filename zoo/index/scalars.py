@@ -18,6 +18,7 @@ _NUMBER = re.compile(
     r"[+-]?(?:0b[01_]+|0o[0-7_]+|0x[0-9a-fA-F_]+|[0-9][0-9_]*(?::[0-5]?[0-9])*(?:\.[0-9_]*)?"
     r"(?:[eE][+-]?[0-9]+)?|\.[0-9][0-9_]*(?:[eE][+-]?[0-9]+)?|\.(?:inf|Inf|INF))|\.(?:nan|NaN|NAN)"
 )
+_MAX_EXCERPT = 1_000
 _DATE = re.compile(r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:[Tt ].*)?")
 
 
@@ -38,7 +39,6 @@ def kind_of_plain(text: str) -> str:
         return "boolean"
     first = text[0]
     if first in "+-." or "0" <= first <= "9":
-        # Bounded, so that a million digits are not matched for their own sake.
         if _NUMBER.fullmatch(text):
             return "number"
         if _DATE.fullmatch(text):
@@ -52,5 +52,7 @@ def is_blank(node: Node) -> bool:
 
 
 def excerpt(node: Node, text: str) -> str:
-    """The node as its author wrote it: the scalar's text, or the source of a list or mapping."""
-    return node.text if isinstance(node, Scalar) else text[node.start : node.end].strip()
+    """The node as its author wrote it: a scalar's text, or the (first) source of anything else."""
+    if isinstance(node, Scalar):
+        return node.text
+    return text[node.start : min(node.end, node.start + _MAX_EXCERPT)].strip()

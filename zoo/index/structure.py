@@ -150,4 +150,5 @@ def _name(
         return None
     if not isinstance(node, Scalar) or not node.text.strip() or kind_of(node) == "null":
         return None  # reported where the value was read
-    return next((c for c in claims if c.field == "Name"), None)
+    here = reader.source.locate(node.start)  # its Metadata may hold a Name as well
+    return next((c for c in claims if c.field == "Name" and c.location == here), None)

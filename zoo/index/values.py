@@ -30,6 +30,8 @@ _EXPECTED = {
 }  # fmt: skip
 _SIZE = re.compile(r"([^x×]+)[x×]([^x×]+)", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+_NAMES = frozenset({"Name", "ID", "In Collection"})
+_MAX_NAME = 200
 _MAX_TEXT = 10_000
 
 
@@ -62,8 +64,8 @@ def read_value(node: Node, field: Field, text: str) -> tuple[Value, Decimal | No
     if node.tag is not None:
         raise Wrong(
             "schema.wrong-type",
-            f"has the tag {shown(node.tag)!r}, which is never followed",
-            f"write {_EXPECTED[field.kind]} such as {field.example}",
+            f"has the tag {shown(node.tag)}, which is never followed",
+            f"write {_EXPECTED[field.kind]} such as {field.example}, without a tag",
             node,
         )
     value: Value
@@ -229,10 +231,10 @@ def _text(scalar: Scalar, field: Field) -> str:
     problem = None
     if not text.strip():
         problem = "is empty"
-    elif len(text) > _MAX_TEXT:
-        problem = f"is longer than {_MAX_TEXT:,} characters"
+    elif len(text) > (limit := _MAX_NAME if field.key in _NAMES else _MAX_TEXT):
+        problem = f"is longer than {limit:,} characters"
     elif _CONTROL.search(text.replace("\n", " ").replace("\t", " ")) or (
-        "\n" in text and field.key in ("Name", "ID", "In Collection")
+        "\n" in text and field.key in _NAMES
     ):
         problem = f"is {shown(text)!r}, which holds control characters"
     if problem is not None:
