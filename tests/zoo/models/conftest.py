@@ -12,7 +12,7 @@ from torch import nn
 def _randomise(model: nn.Module, seed: int = 0) -> None:
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
-        for module in model.modules():
+        for name, module in model.named_modules():
             if isinstance(module, nn.Conv2d | nn.Linear):
                 fan_in = module.weight[0].numel()
                 module.weight.normal_(0, fan_in**-0.5, generator=generator)
@@ -20,6 +20,9 @@ def _randomise(model: nn.Module, seed: int = 0) -> None:
                     module.bias.normal_(0, 0.1, generator=generator)
             elif isinstance(module, nn.BatchNorm2d):
                 module.weight.uniform_(0.5, 1.5, generator=generator)
+                if name.endswith("bn3"):
+                    # Else a hundred blocks would grow until every softmax saturates.
+                    module.weight.mul_(0.3)
                 module.bias.normal_(0, 0.1, generator=generator)
                 module.running_mean.normal_(0, 0.1, generator=generator)
                 module.running_var.uniform_(0.5, 1.5, generator=generator)
