@@ -69,14 +69,23 @@ def sync_folder(folder: Path) -> None:
 
 
 def write_whole(path: Path, data: dict[str, Any], *, durable: bool) -> None:
-    """Write a small JSON file so that it is there whole or as it was before."""
-    scratch = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
+    """Write a small JSON file so that it is there whole or as it was before.
+
+    The caller holds the lock that guards it: its scratch file has one name.
+    """
+    scratch = _scratch(path)
     with open(scratch, "w", encoding="utf-8") as file:
         json.dump(data, file)
         if durable:
             file.flush()
             os.fsync(file.fileno())
     os.replace(scratch, path)
+
+
+def remove_whole(path: Path) -> None:
+    """Remove what `write_whole` wrote, and what a kill in the middle of it left."""
+    path.unlink(missing_ok=True)
+    _scratch(path).unlink(missing_ok=True)
 
 
 def read_small(path: Path) -> dict[str, Any] | None:
@@ -87,3 +96,7 @@ def read_small(path: Path) -> dict[str, Any] | None:
     except (OSError, ValueError, RecursionError):
         return None
     return data if isinstance(data, dict) else None
+
+
+def _scratch(path: Path) -> Path:
+    return path.with_name(f"{path.name}.tmp")

@@ -232,8 +232,8 @@ class Client:
 
 def _redirected(url: str, target: str, allow_http: bool) -> str:
     """Where a redirect leads, if it may be followed."""
-    new = urljoin(url, target)
     try:
+        new = urljoin(url, target)
         old_parts, parts = urlsplit(url), urlsplit(new)
         host = parts.hostname
     except ValueError as error:

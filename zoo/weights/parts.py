@@ -20,7 +20,7 @@ from types import TracebackType
 from filelock import FileLock, Timeout
 
 from zoo.weights.cache import Cache
-from zoo.weights.disk import Interrupted, read_small, url_digest, write_whole
+from zoo.weights.disk import Interrupted, read_small, remove_whole, url_digest, write_whole
 from zoo.weights.fetch_types import Policy
 from zoo.weights.locate import Source, name_hash
 
@@ -162,12 +162,12 @@ class Part:
     def moved(self) -> None:
         """The file has been moved to its place, where it must not be touched any more."""
         self._gone = True
-        self._sidecar.unlink(missing_ok=True)
+        remove_whole(self._sidecar)
 
     def reset(self) -> None:
         """Forget the bytes: the next attempt starts from zero."""
         self._waiting, self._waiting_bytes, self.size, self.version = [], 0, 0, None
-        self._sidecar.unlink(missing_ok=True)
+        remove_whole(self._sidecar)
         os.ftruncate(self._file, 0)
 
     def remove(self) -> None:
@@ -176,7 +176,7 @@ class Part:
         # a publishing that failed after the move.
         self._waiting, self._waiting_bytes, self.size, self.version = [], 0, 0, None
         self._gone = True
-        self._sidecar.unlink(missing_ok=True)
+        remove_whole(self._sidecar)
         self.path.unlink(missing_ok=True)
 
     def _flush(self) -> None:

@@ -1,0 +1,297 @@
+"""The shared cache: what is used, what is not, and that a good file is never lost."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from zoo.weights.cache import Cache, hub_dir
+from zoo.weights.fetch import Fetcher, fetch_all
+from zoo.weights.fetch_types import Fetched, NotFetched, Outcome, Policy, SizeOnly
+from zoo.weights.locate import locate
+
+Fetch = Callable[..., Outcome]
+Left = Callable[[], dict[str, bytes]]
+Named = Callable[[bytes], str]
+
+
+@pytest.fixture
+def put(hub: Path) -> Callable[[str, bytes], Path]:
+    """Put a file into the cache as torch.hub or the user would."""
+
+    def write(name: str, content: bytes) -> Path:
+        path = hub / "checkpoints" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        return path
+
+    return write
+
+
+def test_hub_dir_is_torchs(monkeypatch: pytest.MonkeyPatch) -> None:
+    environments: list[dict[str, str]] = [
+        {"TORCH_HOME": "~/t"},
+        {"XDG_CACHE_HOME": "/x/cache"},
+        {},
+        {"TORCH_HOME": "", "HOME": "/h"},
+        {"TORCH_HOME": "/t/", "XDG_CACHE_HOME": "/x/cache"},
+    ]
+    code = """
+import json, os, sys, torch.hub
+for environment in json.loads(sys.argv[1]):
+    for name in ("TORCH_HOME", "XDG_CACHE_HOME"):
+        os.environ.pop(name, None)
+    os.environ.update(environment)
+    print(torch.hub.get_dir())
+"""
+    command = [sys.executable, "-c", code, json.dumps(environments)]
+    torchs = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    monkeypatch.delitem(sys.modules, "torch.hub", raising=False)
+    ours = []
+    for environment in environments:
+        for name in ("TORCH_HOME", "XDG_CACHE_HOME"):
+            monkeypatch.delenv(name, raising=False)
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        ours.append(str(hub_dir()))
+    assert ours == [os.path.normpath(line) for line in torchs.splitlines()]
+
+
+def test_found_file_with_right_hash_is_used(
+    server: Any, fetch: Fetch, put: Any, data: bytes, named: Named
+) -> None:
+    path = put(named(data), data)
+    outcome = fetch(server.on(named(data), lambda h, n: h.good(data)))
+    assert isinstance(outcome, Fetched)
+    assert (outcome.path, outcome.origin) == (path, "found")
+    assert outcome.sha256 == hashlib.sha256(data).hexdigest()
+    assert server.requests == []
+
+
+def test_corrupt_file_is_replaced_by_a_good_one(
+    server: Any, fetch: Fetch, put: Any, left: Left, data: bytes, named: Named
+) -> None:
+    put(named(data), data[:1000])
+    seen = []
+
+    def look(handler: Any, count: int) -> None:
+        seen.append(left()[named(data)])
+        handler.good(data)
+
+    assert isinstance(fetch(server.on(named(data), look)), Fetched)
+    assert seen == [data[:1000]]  # it stays until the good one is whole
+    assert left() == {named(data): data}
+
+
+@pytest.mark.parametrize("fault", ["404", "wrong", "offline", "unreachable"])
+def test_corrupt_file_stays_if_no_good_one_comes(
+    server: Any, fetch: Fetch, put: Any, left: Left, data: bytes, named: Named, fault: str
+) -> None:
+    put(named(data), b"old")
+    behaviour = (lambda h, n: h.head(404, 0)) if fault == "404" else (lambda h, n: h.good(b"bad"))
+    url = server.on(named(data), behaviour)
+    if fault == "unreachable":
+        server.server_close()
+    outcome = fetch(url, offline=fault == "offline")
+    assert isinstance(outcome, NotFetched)
+    assert outcome.cause == "weights.hash-mismatch"
+    assert left() == {named(data): b"old"}
+
+
+def test_two_urls_with_one_name(server: Any, fetch: Fetch, left: Left, data: bytes) -> None:
+    one = fetch(server.on("a/model.bin", lambda h, n: h.good(data)))
+    two = fetch(server.on("b/model.bin", lambda h, n: h.good(data[::-1])))
+    assert isinstance(one, Fetched)
+    assert isinstance(two, Fetched)
+    assert one.path.name == "model.bin"
+    assert two.path.name.endswith("_model.bin")
+    assert (one.path.read_bytes(), two.path.read_bytes()) == (data, data[::-1])
+    assert len(left()) == 2
+    for url, wanted in (("a/model.bin", one), ("b/model.bin", two)):
+        again = fetch(server.on(url, lambda h, n: h.head(500, 0)))
+        assert isinstance(again, Fetched)
+        assert (again.path, again.sha256) == (wanted.path, wanted.sha256)
+
+
+def test_found_file_without_hash_serves_one_url(
+    server: Any, fetch: Fetch, put: Any, left: Left, data: bytes
+) -> None:
+    put("model.bin", data)
+    one = fetch(server.on("a/model.bin", lambda h, n: h.good(b"other")))
+    assert isinstance(one, Fetched)
+    assert one.origin == "found"
+    two = fetch(server.on("b/model.bin", lambda h, n: h.good(data[::-1])))
+    assert isinstance(two, Fetched)
+    assert two.path.read_bytes() == data[::-1]
+    assert left()["model.bin"] == data
+
+
+def test_record_of_a_replaced_file_does_not_count(
+    server: Any, fetch: Fetch, put: Any, data: bytes, named: Named
+) -> None:
+    url = server.on(named(data), lambda h, n: h.good(data))
+    fetch(url)
+    put(named(data), b"someone else wrote this")
+    outcome = fetch(url)
+    assert isinstance(outcome, Fetched)
+    assert outcome.path.read_bytes() == data
+
+
+def test_rehash_finds_silent_damage(server: Any, fetch: Fetch, left: Left, data: bytes) -> None:
+    url = server.on("net.pth", lambda h, n: h.good(data))
+    outcome = fetch(url)
+    assert isinstance(outcome, Fetched)
+    with outcome.path.open("r+b") as file:
+        file.write(b"rot")
+    os.utime(outcome.path, ns=(outcome.stat[1], outcome.stat[1]))
+    assert isinstance(fetch(url), Fetched)
+    assert left()["net.pth"] != data
+    assert isinstance(fetch(url, rehash=True), Fetched)
+    assert left()["net.pth"] == data
+
+
+def test_symlink_out_of_the_cache_is_refused(
+    server: Any, fetch: Fetch, put: Any, tmp_path: Path, data: bytes, named: Named
+) -> None:
+    secret = tmp_path / "secret"
+    secret.write_bytes(data)
+    link = put(named(data), b"")
+    link.unlink()
+    link.symlink_to(secret)
+    outcome = fetch(server.on(named(data), lambda h, n: h.good(data)))
+    assert isinstance(outcome, NotFetched)
+    assert outcome.cause == "weights.unsafe"
+    assert str(secret) in outcome.why
+    assert secret.read_bytes() == data
+    assert link.is_symlink()
+
+
+@pytest.mark.parametrize("kind", ["folder", "pipe"])
+def test_what_is_no_file_is_refused(
+    server: Any, fetch: Fetch, hub: Path, data: bytes, kind: str
+) -> None:
+    place = hub / "checkpoints" / "net.pth"
+    place.parent.mkdir(parents=True)
+    if kind == "folder":
+        place.mkdir()
+    else:
+        os.mkfifo(place)
+    outcome = fetch(server.on("net.pth", lambda h, n: h.good(data)))
+    assert isinstance(outcome, NotFetched)
+    assert outcome.cause == "weights.unsafe"
+    assert "not a regular file" in outcome.why
+
+
+def test_part_is_not_written_through_a_symlink(
+    server: Any, fetch: Fetch, hub: Path, tmp_path: Path, data: bytes, impatient: Policy
+) -> None:
+    from dataclasses import replace
+
+    url = server.on("net.pth", lambda h, n: h.good(data, stop_after=1000))
+    fetch(url, policy=replace(impatient, attempts=1))
+    (part,) = (hub / "zoo-parts" / "parts").glob("*.part")
+    victim = tmp_path / "victim"
+    victim.write_bytes(b"precious")
+    part.unlink()
+    part.symlink_to(victim)
+    assert isinstance(fetch(url), NotFetched)
+    assert victim.read_bytes() == b"precious"
+
+
+def test_offline_asks_nobody(server: Any, fetch: Fetch, left: Left, data: bytes) -> None:
+    url = server.on("net.pth", lambda h, n: h.good(data))
+    outcome = fetch(url, offline=True)
+    assert isinstance(outcome, NotFetched)
+    assert outcome.cause == "weights.unreachable"
+    assert server.requests == []
+    fetch(url)
+    server.server_close()
+    assert isinstance(fetch(url, offline=True), Fetched)
+
+
+@pytest.mark.parametrize("head", ["length", "405", "501", "no length"])
+def test_no_download_asks_for_the_size(
+    server: Any, fetch: Fetch, left: Left, data: bytes, head: str
+) -> None:
+    def answer(handler: Any, count: int) -> None:
+        if handler.command == "HEAD" and head.isdigit():
+            handler.head(int(head), 0)
+        elif handler.command == "HEAD" and head == "no length":
+            handler.head(200, None, Connection="close")
+            handler.hang_up()
+        else:
+            handler.good(data)
+
+    outcome = fetch(server.on("net.pth", answer), no_download=True)
+    assert outcome == SizeOnly(outcome.url, len(data))
+    assert left() == {}
+    assert server.full_bodies == 0
+
+
+def test_no_download_missing(server: Any, fetch: Fetch) -> None:
+    outcome = fetch(server.on("net.pth", lambda h, n: h.head(404, 0)), no_download=True)
+    assert isinstance(outcome, NotFetched)
+    assert outcome.cause == "weights.missing"
+    assert len(server.requests) == 1
+
+
+def test_plan_counts_what_is_to_come(
+    server: Any, hub: Path, fetch: Fetch, data: bytes, impatient: Policy
+) -> None:
+    here = server.on("here.pth", lambda h, n: h.good(data))
+    fetch(here)
+    server.requests.clear()
+    urls = [
+        here,
+        server.on("one.pth", lambda h, n: h.good(data)),
+        server.on("one.pth", lambda h, n: h.good(data)) + "#again",
+        server.on("two.pth", lambda h, n: h.good(data[:1000])),
+        server.on("gone.pth", lambda h, n: h.head(404, 0)),
+        "ftp://host/x.pth",
+    ]
+    sources = [locate(url, index_dir=None) for url in urls]
+    with Fetcher(cache=Cache(hub), policy=impatient) as fetcher:
+        plan = fetcher.plan(sources)
+    assert (plan.files, plan.bytes, plan.unknown, plan.present) == (2, 301_000, 0, 1)
+    assert {refused.cause for refused in plan.refused.values()} == {
+        "weights.missing",
+        "weights.unsafe",
+    }
+    assert sorted(path for _, path, _ in server.requests) == ["/gone.pth", "/one.pth", "/two.pth"]
+
+
+def test_same_url_is_fetched_once(server: Any, hub: Path, data: bytes, impatient: Policy) -> None:
+    url = server.on("net.pth", lambda h, n: h.good(data, rate=1_000_000))
+    sources = [locate(url + end, index_dir=None) for end in ("", "#a", "#b", "")]
+    outcomes = fetch_all(sources, cache=Cache(hub), policy=impatient, workers=4)
+    assert [outcome.url for outcome in outcomes.values()] == [url, url + "#a", url + "#b"]
+    assert all(isinstance(outcome, Fetched) for outcome in outcomes.values())
+    assert len(server.requests) == 1
+
+
+def test_progress_is_told(server: Any, fetch: Fetch, data: bytes) -> None:
+    told: list[tuple[Any, ...]] = []
+
+    class Watcher:
+        def start(self, url: str, total: int | None) -> None:
+            told.append(("start", url, total))
+
+        def advance(self, url: str, count: int) -> None:
+            told.append(("advance", url, count))
+
+        def done(self, url: str, outcome: Outcome) -> None:
+            told.append(("done", url, outcome))
+
+    url = server.on("net.pth", lambda h, n: h.good(data))
+    outcome = fetch(url, progress=Watcher())
+    assert told[0] == ("start", url, len(data))
+    assert sum(count for what, _, count in told if what == "advance") == len(data)
+    assert told[-1] == ("done", url, outcome)

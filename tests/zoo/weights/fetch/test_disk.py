@@ -1,0 +1,164 @@
+"""Trouble on this side: a full disk, a cache that can't be written, the umask, old leftovers."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from zoo.weights.fetch_types import Fetched, Outcome
+
+Fetch = Callable[..., Outcome]
+Left = Callable[[], dict[str, bytes]]
+
+
+@pytest.fixture
+def tmpfs(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
+    """A small file system of its own."""
+    mounted: list[Path] = []
+
+    def mount(options: str) -> Path:
+        folder = tmp_path / f"disk{len(mounted)}"
+        folder.mkdir()
+        command = ["mount", "-t", "tmpfs", "-o", options, "none", str(folder)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            pytest.skip(f"a tmpfs can't be mounted here: {done.stderr.strip()}")
+        mounted.append(folder)
+        return folder
+
+    if sys.platform != "linux" or shutil.which("mount") is None:
+        pytest.skip("tmpfs is Linux's")
+    yield mount
+    for folder in mounted:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def test_file_size_limit(
+    server: Any, start: Any, outcome_of: Any, left: Left, parts: Any, data: bytes
+) -> None:
+    url = server.on("net.pth", lambda h, n: h.good(data))
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))"
+    outcome = outcome_of(start(url, before=limit))
+    assert outcome["cause"] == "weights.unreachable"
+    assert "File too large" in outcome["why"]
+    assert left() == {}
+    assert parts() == []
+    assert outcome_of(start(url))["origin"] == "fetched"
+    assert left() == {"net.pth": data}
+
+
+def test_full_disk(server: Any, start: Any, outcome_of: Any, tmpfs: Any, data: bytes) -> None:
+    disk = tmpfs("size=256k")
+    url = server.on("net.pth", lambda h, n: h.good(data))
+    outcome = outcome_of(start(url, hub=disk))
+    assert outcome["cause"] == "weights.unreachable"
+    assert "No space left" in outcome["why"]
+    assert list((disk / "checkpoints").iterdir()) == []
+    assert list((disk / "zoo-parts" / "parts").iterdir()) == []
+    subprocess.run(["mount", "-o", "remount,size=2m", str(disk)], check=True)
+    assert outcome_of(start(url, hub=disk))["origin"] == "fetched"
+    assert (disk / "checkpoints" / "net.pth").read_bytes() == data
+
+
+def test_full_disk_keeps_the_corrupt_file(
+    server: Any, start: Any, outcome_of: Any, tmpfs: Any, data: bytes, named: Any
+) -> None:
+    disk = tmpfs("size=256k")
+    old = disk / "checkpoints" / named(data)
+    old.parent.mkdir()
+    old.write_bytes(b"old")
+    url = server.on(named(data), lambda h, n: h.good(data))
+    assert outcome_of(start(url, hub=disk))["cause"] == "weights.hash-mismatch"
+    assert old.read_bytes() == b"old"
+
+
+def test_read_only_cache(
+    server: Any, start: Any, outcome_of: Any, tmpfs: Any, data: bytes, named: Any
+) -> None:
+    disk = tmpfs("size=2m")
+    held = disk / "checkpoints" / named(data)
+    held.parent.mkdir()
+    held.write_bytes(data)
+    subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+    url = server.on("net.pth", lambda h, n: h.good(data))
+    outcome = outcome_of(start(url, hub=disk))
+    assert outcome["cause"] == "weights.unreachable"
+    assert "Read-only file system" in outcome["why"]
+    assert str(disk) in outcome["why"]
+    found = outcome_of(start(server.on(named(data), lambda h, n: h.good(data)), hub=disk))
+    assert (found["origin"], found["path"]) == ("found", str(held))
+
+
+def test_cache_of_another_user(
+    server: Any, start: Any, outcome_of: Any, tmp_path: Path, data: bytes
+) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can become another user")
+    hub = tmp_path / "theirs"
+    (hub / "checkpoints").mkdir(parents=True, mode=0o755)
+    for folder in (hub, *hub.parents[: len(hub.parents) - 2]):
+        if folder.stat().st_mode & 0o011 == 0:
+            folder.chmod(folder.stat().st_mode | 0o011)
+    url = server.on("net.pth", lambda h, n: h.good(data))
+    become = "import httpx, filelock; os.setgid(65534); os.setuid(65534)"
+    outcome = outcome_of(start(url, hub=hub, before=become))
+    assert outcome["cause"] == "weights.unreachable"
+    assert "Permission denied" in outcome["why"]
+    assert list((hub / "checkpoints").iterdir()) == []
+
+
+def test_checkpoints_on_another_disk(
+    server: Any, start: Any, outcome_of: Any, tmpfs: Any, hub: Path, data: bytes
+) -> None:
+    disk = tmpfs("size=2m")
+    hub.mkdir()
+    (hub / "checkpoints").symlink_to(disk)
+    url = server.on("net.pth", lambda h, n: h.good(data))
+    assert outcome_of(start(url))["origin"] == "fetched"
+    assert (disk / "net.pth").read_bytes() == data
+    assert outcome_of(start(url))["origin"] == "cache"
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o002, 0o664), (0o077, 0o600)])
+def test_umask(
+    server: Any, start: Any, outcome_of: Any, hub: Path, data: bytes, umask: int, mode: int
+) -> None:
+    url = server.on("net.pth", lambda h, n: h.good(data))
+    outcome_of(start(url, before=f"os.umask({umask})"))
+    assert (hub / "checkpoints" / "net.pth").stat().st_mode & 0o777 == mode
+
+
+def test_stale_parts_are_swept(server: Any, fetch: Fetch, hub: Path, data: bytes) -> None:
+    from zoo.weights.cache import Cache
+
+    cache = Cache(hub)
+    cache.prepare()
+    cache.quarantine.mkdir()
+    month_ago = time.time() - 30 * 86400
+    held_name, fresh = "a" * 16, "b" * 16
+    old = [
+        cache.parts / f"{'c' * 16}.part",
+        cache.parts / f"{'c' * 16}.json",
+        cache.parts / f"{'d' * 16}.json.tmp",
+        cache.quarantine / f"{'e' * 16}_net.pth",
+    ]
+    kept = [cache.parts / f"{held_name}.part", cache.parts / f"{fresh}.part"]
+    for path in (*old, *kept):
+        path.write_bytes(b"x")
+        if path.stem != fresh:
+            os.utime(path, (month_ago, month_ago))
+    bystander = cache.checkpoints / "old.pth"
+    bystander.write_bytes(b"x")
+    os.utime(bystander, (month_ago, month_ago))
+    with cache.lock(held_name):
+        assert isinstance(fetch(server.on("n.pth", lambda h, n: h.good(data))), Fetched)
+    assert [path for path in old if path.exists()] == []
+    assert all(path.exists() for path in (*kept, bystander))

@@ -1,0 +1,210 @@
+"""Hosts that can't be reached, and redirects that are not followed."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from zoo.weights.cache import Cache
+from zoo.weights.fetch import Fetcher, fetch_all
+from zoo.weights.fetch_types import Fetched, NotFetched, Outcome, Policy
+from zoo.weights.locate import locate
+
+Fetch = Callable[..., Outcome]
+Left = Callable[[], dict[str, bytes]]
+
+
+def sources_of(urls: list[str]) -> list[Any]:
+    return [locate(url, index_dir=None) for url in urls]
+
+
+def test_closed_port(hub: Path, impatient: Policy) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    sources = sources_of([f"http://127.0.0.1:{port}/n{k}.pth" for k in range(20)])
+    begun = time.monotonic()
+    outcomes = fetch_all(sources, cache=Cache(hub), policy=impatient)
+    assert time.monotonic() - begun < 2
+    assert {outcome.cause for outcome in outcomes.values()} == {"weights.unreachable"}
+    assert not any(outcome.permanent for outcome in outcomes.values())
+
+
+def test_silent_host_is_asked_once_per_run(hub: Path, impatient: Policy) -> None:
+    """Connecting times out: the backlog of this listener is full, and nobody accepts."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        address = listener.getsockname()
+        fillers = []
+        for _ in range(4):
+            filler = socket.socket()
+            filler.setblocking(False)
+            filler.connect_ex(address)
+            fillers.append(filler)
+        time.sleep(0.1)
+        sources = sources_of([f"http://127.0.0.1:{address[1]}/n{k}.pth" for k in range(20)])
+        begun = time.monotonic()
+        policy = replace(impatient, connect_s=1.0)
+        with Fetcher(cache=Cache(hub), policy=policy) as fetcher:
+            plan = fetcher.plan(sources)
+            outcomes = dict(fetcher.fetch(sources))
+        seconds = time.monotonic() - begun
+        for filler in fillers:
+            filler.close()
+    assert seconds < 2.5  # one time limit, not twenty, nor one per worker
+    assert len(plan.refused) == 20
+    assert {outcome.cause for outcome in outcomes.values()} == {"weights.unreachable"}
+
+
+def test_connections_to_a_host_that_breaks_tls(hub: Path, impatient: Policy) -> None:
+    """Counted: a host that hangs up in the handshake is connected to once, whatever the URLs."""
+    count = 0
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer() -> None:
+            nonlocal count
+            while True:
+                try:
+                    connection, _ = listener.accept()
+                except OSError:
+                    return
+                count += 1
+                connection.close()
+
+        threading.Thread(target=answer, daemon=True).start()
+        port = listener.getsockname()[1]
+        sources = sources_of([f"https://127.0.0.1:{port}/n{k}.pth" for k in range(12)])
+        outcomes = fetch_all(sources, cache=Cache(hub), policy=impatient, workers=6)
+    assert {outcome.cause for outcome in outcomes.values()} == {"weights.unreachable"}
+    assert count == 1
+
+
+def test_name_that_does_not_resolve(hub: Path, impatient: Policy) -> None:
+    sources = sources_of([f"https://no-such-host.invalid/n{k}.pth" for k in range(8)])
+    begun = time.monotonic()
+    outcomes = fetch_all(sources, cache=Cache(hub), policy=impatient)
+    assert time.monotonic() - begun < impatient.connect_s + 1
+    assert {outcome.cause for outcome in outcomes.values()} == {"weights.unreachable"}
+    assert all("no-such-host.invalid" in outcome.why for outcome in outcomes.values())
+
+
+def test_other_hosts_are_not_held_up(
+    server: Any, hub: Path, data: bytes, impatient: Policy
+) -> None:
+    good = server.on("net.pth", lambda h, n: h.good(data))
+    sources = sources_of(["https://no-such-host.invalid/a.pth", good])
+    outcomes = fetch_all(sources, cache=Cache(hub), policy=impatient, workers=1)
+    assert [type(outcome) for outcome in outcomes.values()] == [NotFetched, Fetched]
+
+
+def test_host_that_dies_midway(server: Any, hub: Path, data: bytes, impatient: Policy) -> None:
+    def last_words(handler: Any, count: int) -> None:
+        handler.good(data, stop_after=1000)
+        server.server_close()
+        server.shutdown()
+
+    urls = [server.on(f"n{k}.pth", last_words) for k in range(10)]
+    begun = time.monotonic()
+    policy = replace(impatient, backoff_s=0.3, backoff_max_s=0.3)
+    outcomes = fetch_all(sources_of(urls), cache=Cache(hub), policy=policy, workers=1)
+    assert time.monotonic() - begun < 3  # the others don't each try for themselves
+    assert {outcome.cause for outcome in outcomes.values()} == {"weights.unreachable"}
+
+
+def test_redirect_is_followed_to_the_urls_own_name(
+    server: Any, fetch: Fetch, left: Left, data: bytes
+) -> None:
+    final = server.on("store/0815", lambda h, n: h.good(data))
+    url = server.on("net.pth", lambda h, n: h.head(302, 0, Location="/store/0815"))
+    outcome = fetch(url)
+    assert isinstance(outcome, Fetched)
+    assert (outcome.url, outcome.final_url) == (url, final)
+    assert left() == {"net.pth": data}
+
+
+@pytest.mark.parametrize(("hops", "works"), [(5, True), (6, False)])
+def test_five_redirects(server: Any, fetch: Fetch, data: bytes, hops: int, works: bool) -> None:
+    for k in range(hops):
+        server.on(f"hop{k}", lambda h, n, k=k: h.head(302, 0, Location=f"/hop{k + 1}"))
+    server.on(f"hop{hops}", lambda h, n: h.good(data))
+    url = server.on("hop0", server.routes["/hop0"])
+    assert isinstance(fetch(url), Fetched) is works
+
+
+def test_redirect_loop(server: Any, fetch: Fetch, left: Left) -> None:
+    url = server.on("net.pth", lambda h, n: h.head(302, 0, Location="/net.pth"))
+    outcome = fetch(url)
+    assert isinstance(outcome, NotFetched)
+    assert outcome.cause == "weights.unreachable"
+    assert "redirects" in outcome.why
+    assert len(server.requests) == 6
+    assert left() == {}
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "file:///etc/passwd",
+        "http://example.com/net.pth",
+        "ftp://127.0.0.1/net.pth",
+        "http://[broken/net.pth",
+        "package://zoo/net.pth",
+    ],
+)
+def test_redirect_to_a_place_that_is_refused(
+    server: Any, fetch: Fetch, left: Left, target: str
+) -> None:
+    outcome = fetch(server.on("net.pth", lambda h, n: h.head(302, 0, Location=target)))
+    assert isinstance(outcome, NotFetched)
+    assert outcome.cause == "weights.unsafe"
+    assert len(server.requests) == 1
+    assert left() == {}
+
+
+@pytest.fixture
+def tls_server(server: Any, tls_files: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The same server behind TLS, with a certificate that the client trusts."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*tls_files)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    server.scheme = "https"
+    monkeypatch.setenv("SSL_CERT_FILE", str(tls_files[0]))
+    return server
+
+
+def test_https(tls_server: Any, fetch: Fetch, left: Left, data: bytes) -> None:
+    cut = [100_000, None]
+    url = tls_server.on("net.pth", lambda h, n: h.good(data, stop_after=cut[n - 1]))
+    assert isinstance(fetch(url), Fetched)
+    assert left() == {"net.pth": data}
+
+
+def test_https_never_redirects_to_http(
+    tls_server: Any, fetch: Fetch, left: Left, data: bytes
+) -> None:
+    for target in ("http://127.0.0.1:1/net.pth", "http://example.com/net.pth"):
+        outcome = fetch(tls_server.on("net.pth", lambda h, n, t=target: h.head(302, 0, Location=t)))
+        assert isinstance(outcome, NotFetched)
+        assert outcome.cause == "weights.unsafe"
+        assert "from https to http" in outcome.why
+    assert left() == {}
+
+
+def test_unknown_certificate_is_unreachable(
+    tls_server: Any, fetch: Fetch, data: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SSL_CERT_FILE")
+    outcome = fetch(tls_server.on("net.pth", lambda h, n: h.good(data)))
+    assert isinstance(outcome, NotFetched)
+    assert outcome.cause == "weights.unreachable"
+    assert "certificate" in outcome.why.lower()
+    assert tls_server.requests == []

@@ -1,0 +1,241 @@
+"""Going on with what an earlier run left: only the same version, only bytes that are proven."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from email.utils import formatdate
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from zoo.weights.fetch_types import Fetched, NotFetched, Outcome, Policy
+
+Fetch = Callable[..., Outcome]
+Left = Callable[[], dict[str, bytes]]
+
+CUT = 150_000
+
+
+@pytest.fixture
+def once(impatient: Policy) -> Policy:
+    """One attempt: what fails stays as a partial file."""
+    from dataclasses import replace
+
+    return replace(impatient, attempts=1)
+
+
+@pytest.fixture
+def interrupted(server: Any, fetch: Fetch, data: bytes, once: Policy) -> Callable[..., str]:
+    """A first run that ended after CUT bytes; the URL."""
+
+    def run(name: str = "net.pth", **headers: Any) -> str:
+        url = server.on(name, lambda h, n: h.good(data, stop_after=CUT, **headers))
+        assert isinstance(fetch(url, policy=once), NotFetched)
+        server.requests.clear()
+        return str(url)
+
+    return run
+
+
+def test_resumed_by_a_later_run(
+    server: Any, fetch: Fetch, left: Left, parts: Any, data: bytes, interrupted: Any
+) -> None:
+    url = interrupted()
+    assert len(parts()) == 2
+    server.on("net.pth", lambda h, n: h.good(data))
+    assert isinstance(fetch(url), Fetched)
+    assert server.ranges() == [f"bytes={CUT}-"]
+    assert left() == {"net.pth": data}
+    assert parts() == []
+
+
+def test_old_last_modified_is_a_validator(
+    server: Any, fetch: Fetch, left: Left, data: bytes, interrupted: Any
+) -> None:
+    stamp = {"Last_Modified": formatdate(time.time() - 3600, usegmt=True)}
+    url = interrupted(etag=None, **stamp)
+    server.on("net.pth", lambda h, n: h.good(data, etag=None, **stamp))
+    assert isinstance(fetch(url), Fetched)
+    assert server.ranges() == [f"bytes={CUT}-"]
+    assert left() == {"net.pth": data}
+
+
+@pytest.mark.parametrize("kind", ["none", "weak etag", "young date"])
+def test_no_strong_validator_starts_again(
+    server: Any, fetch: Fetch, left: Left, data: bytes, interrupted: Any, kind: str
+) -> None:
+    headers: dict[str, Any] = {"etag": None}
+    if kind == "weak etag":
+        headers = {"etag": 'W/"v1"'}
+    elif kind == "young date":
+        headers["Last_Modified"] = formatdate(usegmt=True)
+    url = interrupted(**headers)
+    server.on("net.pth", lambda h, n: h.good(data, **headers))
+    assert isinstance(fetch(url), Fetched)
+    assert server.ranges() == [None]
+    assert left() == {"net.pth": data}
+
+
+def test_range_ignored(
+    server: Any, fetch: Fetch, left: Left, data: bytes, interrupted: Any
+) -> None:
+    url = interrupted()
+    server.on("net.pth", lambda h, n: h.good(data, ranges=False))
+    assert isinstance(fetch(url), Fetched)
+    assert len(server.requests) == 1
+    assert left() == {"net.pth": data}
+
+
+def test_file_changed_between_two_parts(
+    server: Any, fetch: Fetch, left: Left, data: bytes, interrupted: Any
+) -> None:
+    url = interrupted()
+    new = data[::-1]
+    server.on("net.pth", lambda h, n: h.good(new, etag='"v2"'))
+    outcome = fetch(url)
+    assert isinstance(outcome, Fetched)
+    assert outcome.etag == '"v2"'
+    assert left() == {"net.pth": new}
+
+
+def test_changed_file_from_a_server_that_ignores_if_range(
+    server: Any, fetch: Fetch, left: Left, data: bytes, interrupted: Any
+) -> None:
+    url = interrupted()
+    new = data[::-1]
+
+    def careless(handler: Any, count: int) -> None:
+        del handler.headers["If-Range"]
+        handler.good(new, etag='"v2"')
+
+    server.on("net.pth", careless)
+    assert isinstance(fetch(url), Fetched)
+    assert server.ranges() == [f"bytes={CUT}-", None]
+    assert left() == {"net.pth": new}
+
+
+@pytest.mark.parametrize(
+    "span",
+    [
+        "bytes 0-299999/300000",
+        f"bytes {CUT}-299999/299999",
+        f"bytes {CUT + 1}-299999/300000",
+        "",
+        "x",
+    ],
+)
+def test_wrong_content_range_starts_again(
+    server: Any, fetch: Fetch, left: Left, data: bytes, interrupted: Any, span: str
+) -> None:
+    url = interrupted()
+
+    def wrong(handler: Any, count: int) -> None:
+        if handler.headers.get("Range") is None:
+            handler.good(data)
+            return
+        handler.head(206, CUT, ETag='"v1"', Content_Range=span)
+        handler.send(bytes(CUT))
+
+    server.on("net.pth", wrong)
+    assert isinstance(fetch(url), Fetched)
+    assert server.ranges() == [f"bytes={CUT}-", None]
+    assert left() == {"net.pth": data}
+
+
+def test_416_starts_again(
+    server: Any, fetch: Fetch, left: Left, data: bytes, interrupted: Any
+) -> None:
+    url = interrupted()
+    server.on("net.pth", lambda h, n: h.head(416, 0) if h.headers.get("Range") else h.good(data))
+    assert isinstance(fetch(url), Fetched)
+    assert left() == {"net.pth": data}
+
+
+def test_206_that_nobody_asked_for(server: Any, fetch: Fetch, left: Left, data: bytes) -> None:
+    def eager(handler: Any, count: int) -> None:
+        handler.head(206, 100, Content_Range="bytes 0-99/300000")
+        handler.send(data[:100])
+
+    outcome = fetch(server.on("net.pth", eager))
+    assert isinstance(outcome, NotFetched)
+    assert outcome.cause == "weights.unreachable"
+    assert left() == {}
+
+
+def test_rest_in_several_answers(
+    server: Any, fetch: Fetch, left: Left, data: bytes, interrupted: Any
+) -> None:
+    """A server may send less than the range that was asked for."""
+    url = interrupted()
+
+    def piecewise(handler: Any, count: int) -> None:
+        first = int(handler.headers["Range"][6:-1])
+        piece = data[first : first + 60_000]
+        span = f"bytes {first}-{first + len(piece) - 1}/{len(data)}"
+        handler.head(206, len(piece), ETag='"v1"', Content_Range=span)
+        handler.send(piece)
+
+    server.on("net.pth", piecewise)
+    assert isinstance(fetch(url), Fetched)
+    assert left() == {"net.pth": data}
+
+
+def test_damaged_head_is_not_built_upon(
+    server: Any, fetch: Fetch, left: Left, hub: Path, data: bytes, interrupted: Any
+) -> None:
+    url = interrupted()
+    (part,) = (hub / "zoo-parts" / "parts").glob("*.part")
+    with part.open("r+b") as file:
+        file.seek(1000)
+        file.write(b"damaged")
+    server.on("net.pth", lambda h, n: h.good(data))
+    assert isinstance(fetch(url), Fetched)
+    assert server.ranges() == [None]
+    assert left() == {"net.pth": data}
+
+
+def test_bytes_behind_the_mark_are_dropped(
+    server: Any, fetch: Fetch, left: Left, hub: Path, data: bytes, interrupted: Any
+) -> None:
+    url = interrupted()
+    (part,) = (hub / "zoo-parts" / "parts").glob("*.part")
+    with part.open("ab") as file:
+        file.write(bytes(5000))  # as a power cut may leave them
+    server.on("net.pth", lambda h, n: h.good(data))
+    assert isinstance(fetch(url), Fetched)
+    assert server.ranges() == [f"bytes={CUT}-"]
+    assert left() == {"net.pth": data}
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"kept": 5}', "[" * 50_000, "null"])
+def test_unreadable_sidecar(
+    server: Any, fetch: Fetch, left: Left, hub: Path, data: bytes, interrupted: Any, text: str
+) -> None:
+    url = interrupted()
+    (sidecar,) = (hub / "zoo-parts" / "parts").glob("*.json")
+    sidecar.write_text(text)
+    server.on("net.pth", lambda h, n: h.good(data))
+    assert isinstance(fetch(url), Fetched)
+    assert left() == {"net.pth": data}
+
+
+def test_complete_part_is_confirmed_by_the_server(
+    server: Any, fetch: Fetch, left: Left, hub: Path, data: bytes, interrupted: Any
+) -> None:
+    """A kill between the last byte and the move: one byte is asked for, the version checked."""
+    import hashlib
+
+    url = interrupted()
+    folder = hub / "zoo-parts" / "parts"
+    (part,), (sidecar,) = folder.glob("*.part"), folder.glob("*.json")
+    part.write_bytes(data)
+    record = json.loads(sidecar.read_text())
+    record |= {"kept": len(data), "kept_sha256": hashlib.sha256(data).hexdigest()}
+    sidecar.write_text(json.dumps(record))
+    server.on("net.pth", lambda h, n: h.good(data))
+    assert isinstance(fetch(url), Fetched)
+    assert server.ranges() == [f"bytes={len(data) - 1}-"]
+    assert left() == {"net.pth": data}
