@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pty
 import select
+import struct
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -101,9 +104,7 @@ def zoo_on_a_terminal(environment, folder) -> Callable[..., tuple[int, str, str]
 
 
 def _resize(terminal: int, columns: int) -> None:
-    import termios
-
-    termios.tcsetwinsize(terminal, (40, columns))
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
 
 
 def _read(terminals: list[int]) -> list[str]:
