@@ -115,7 +115,14 @@ class Report:
 
     def summary(self) -> dict[str, int]:
         """Counts by status and by severity, the keys of the JSON document's ``summary``."""
-        counts = {"match": 0, "mismatch": 0, "unverified": 0, "errors": 0, "warnings": 0, "notes": 0}
+        counts = {
+            "match": 0,
+            "mismatch": 0,
+            "unverified": 0,
+            "errors": 0,
+            "warnings": 0,
+            "notes": 0,
+        }
         for finding in self.findings:
             counts[finding.status] += 1
             if finding.severity is not None:
