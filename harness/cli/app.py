@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -100,11 +101,38 @@ def list_variants(
 def show(
     variant: Annotated[str, typer.Argument(metavar="VARIANT", help="A name, or a glob.")],
     index: _Index = None,
+    profile: Annotated[
+        bool, typer.Option("--profile", help="What each module costs, as a tree, instead.")
+    ] = False,
+    depth: Annotated[
+        int | None,
+        typer.Option("--depth", min=0, metavar="N", help="Levels of the tree; all by default."),
+    ] = None,
 ) -> None:
     """Everything that an index claims of a variant, and where each claim stands."""
+    session = _open(variant, index)
+    if profile:
+        from harness.cli import looks
+
+        terminal.emit("\n".join(looks.profile(session, v, depth) for v in session.variants))
+        return
+    if depth is not None:
+        raise UsageError("zoo show: --depth goes with --profile")
     from harness.cli import listing
 
-    terminal.emit("\n".join(map(listing.claims, _open(variant, index).variants)))
+    terminal.emit("\n".join(map(listing.claims, session.variants)))
+
+
+@app.command()
+def explain(
+    variant: Annotated[str, typer.Argument(metavar="VARIANT")],
+    field: Annotated[str, typer.Argument(metavar="FIELD", help="As the index writes it: FLOPs.")],
+    index: _Index = None,
+) -> None:
+    """Tell the whole story of one claim: documented, measured, tried, and what it should say."""
+    from harness.cli import looks
+
+    terminal.emit(looks.explain(_open(variant, index), field, terminal.options().width))
 
 
 @app.command()
@@ -189,11 +217,15 @@ def verify(
     from harness.cli.progress import StderrProgress
 
     progress = StderrProgress(quiet=quiet)
-    progress.plan(session.plan)
-    if dry_run:
-        return
+    plan = session.plan
     try:
+        progress.plan(plan)
+        if dry_run:
+            return
         report = session.verify(progress)
+    except KeyboardInterrupt:
+        # Before the first measurement or after the last: the index alone can still be reported.
+        report = replace(session.audit(), cut_short="interrupted")
     finally:
         progress.close()
     _finish(report, settings, quiet=quiet, verbose=verbose)
