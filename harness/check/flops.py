@@ -147,7 +147,7 @@ def _story(
     where = f" at {found.geometry}" if str(found.geometry) != at else ""
     yield f"{claim.raw} is what {found.name} counts{where}"
     if where:
-        yield f"({found.geometry.words}),"
+        yield f"({found.geometry.words});"
     if found.left_out > _MOST_LEFT_OUT:
         yield f"which leaves out {found.left_out:.0%} of the multiply-accumulates;"
     elif not where:

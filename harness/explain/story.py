@@ -99,7 +99,7 @@ def _flops(evidence: Evidence, claim: Claim) -> Iterable[Section]:
     legend = [f"{g}: {g.words}" for g in asked if g.size in counts]
     variations = sorted({c.variation for c in tries if c.variation})
     if variations:
-        legend.append(f"each also {', '.join(variations)}")
+        legend.append(f"tried as well, at each input: {', '.join(variations)}")
     if found is not None and found.candidate.variation:
         legend.append(f"= {grouped(found.candidate.value)}: {found.candidate.name}")
     method = f"{fact.method}; torch {fact.versions['torch']}"

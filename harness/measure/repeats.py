@@ -7,7 +7,9 @@ record, since nothing else can steer a pass without values.
 
 from __future__ import annotations
 
+import operator
 import types
+from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -22,29 +24,44 @@ class SharedPasses:
     """What the modules of one structure have in common: the passes they have already made.
 
     It stands in for each module's ``forward``. The first call with some input shapes runs the
-    module; later ones return new meta tensors of the same shapes and the same record.
+    module; later ones return new meta tensors of the same shapes and the same record. A pass is
+    remembered and repeated only where the module is as it was when it was found equal: some set
+    an attribute between two calls.
     """
 
     def __init__(self) -> None:
         self.results: dict[Any, tuple[tuple[ModuleCall | Op, ...], Any]] = {}
         self.pending: tuple[Any, Any] | None = None
         self.replayed: tuple[ModuleCall | Op, ...] | None = None
+        self.entered = False
 
     @staticmethod
     def of(module: nn.Module) -> SharedPasses | None:
         return getattr(module.__dict__.get("forward"), "shared", None)
 
-    def forward(self, original: Callable[..., Any]) -> Callable[..., Any]:
+    def enter(self) -> None:
+        """Called when a module's call begins; without it, ``forward`` was called by itself.
+
+        Then nothing will tell that the pass has ended, and its operators are the caller's own.
+        """
+        self.entered = True
+
+    def forward(self, module: nn.Module) -> Callable[..., Any]:
         import torch
 
+        original = module.forward
+        parts = [vars(part) for part in module.modules()]
+        before = _values(parts)
+
         def forward(*args: Any, **kwargs: Any) -> Any:
-            key = _key_of_inputs(args, kwargs)
+            entered, self.entered = self.entered, False
+            key = _key_of_inputs(args, kwargs) if entered and _same(before, parts) else None
             if key is None:
                 return original(*args, **kwargs)
             known = self.results.get(key)
             if known is None:
                 output = original(*args, **kwargs)
-                if isinstance(output, torch.Tensor):
+                if isinstance(output, torch.Tensor) and _same(before, parts):
                     self.pending = (key, _likeness(output))
                 return output
             self.replayed = known[0]
@@ -68,6 +85,16 @@ class SharedPasses:
         return calls
 
 
+def _values(parts: Iterable[dict[str, Any]]) -> list[Any]:
+    """The attributes' values of modules; ``forward`` is left out, which sharing itself replaces."""
+    return [v for attributes in parts for name, v in attributes.items() if name != "forward"]
+
+
+def _same(before: list[Any], parts: Iterable[dict[str, Any]]) -> bool:
+    now = _values(parts)
+    return len(now) == len(before) and all(map(operator.is_, before, now))
+
+
 def _is_self_contained(calls: Iterable[ModuleCall | Op]) -> bool:
     """Whether all modules called are the caller's own: only then can the record move."""
     return all(
@@ -82,15 +109,20 @@ def _likeness(tensor: torch.Tensor) -> tuple[Any, ...]:
 
 
 def _key_of_inputs(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """A key that equal calls share, None where an argument is not understood."""
+    """A key that equal calls share, None where an argument is not understood.
+
+    Which arguments are one tensor is part of it: attention asks whether its key is its query.
+    """
     import torch
 
     key: list[Any] = []
+    seen: list[int] = []
     for name, value in [*enumerate(args), *sorted(kwargs.items())]:
         if isinstance(value, torch.Tensor):
-            key.append((name, *_likeness(value)))
+            key.append((name, *_likeness(value), seen.index(id(value)) if id(value) in seen else -1))
+            seen.append(id(value))
         elif value is None or isinstance(value, int | float | str | bool):
-            key.append((name, value))
+            key.append((name, type(value), value))
         else:
             return None
     return tuple(key)
@@ -101,15 +133,17 @@ def share_repeated_blocks(model: nn.Module) -> None:
     signatures: dict[nn.Module, int | None] = {}
     numbers: dict[Any, int] = {}
     groups: dict[int, list[nn.Module]] = {}
+    held = Counter(id(child) for module in model.modules() for child in module._modules.values())
     for module in model.modules():
         number = _signature(module, signatures, numbers)
-        if number is not None and module._modules:
+        # What another module holds too has its path there, and would get a wrong one here.
+        if number is not None and module._modules and all(held[id(m)] < 2 for m in module.modules()):
             groups.setdefault(number, []).append(module)
     for modules in groups.values():
         if len(modules) > 1:
             shared = SharedPasses()
             for module in modules:
-                module.forward = shared.forward(module.forward)
+                module.forward = shared.forward(module)
 
 
 def _signature(

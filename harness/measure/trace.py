@@ -121,6 +121,8 @@ class _Recorder:
 
     def _enter(self, module: nn.Module, args: Any) -> None:
         self.stack.append((self.paths.get(module, ""), []))
+        if (shared := SharedPasses.of(module)) is not None:
+            shared.enter()
 
     def _leave(self, module: nn.Module, args: Any, output: Any) -> None:
         path, calls = self.stack.pop()

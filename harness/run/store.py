@@ -74,7 +74,7 @@ class Store:
 
     def put(self, key: str, measurement: Measurement) -> None:
         """Keeps a measurement; one of the same key gives way."""
-        body = json.dumps(asdict(measurement), sort_keys=True)
+        body = json.dumps(asdict(measurement))
         row = (key, measurement.kind, measurement.builder, measurement.name, measurement.made, body)
         with _told(self.path):
             self._db.execute("INSERT OR REPLACE INTO measurements VALUES (?,?,?,?,?,?)", row)

@@ -1,0 +1,47 @@
+"""Looking at one variant closely: the story of a claim, the cost of each module."""
+
+from __future__ import annotations
+
+import difflib
+
+from harness.cli.status import Failure
+from harness.cli.stories import columns, story
+from harness.explain.tree import tree
+from harness.report.safe_text import for_terminal
+from harness.run.request import Progress, UsageError
+from harness.run.session import Session
+from harness.types import Unmeasured
+from zoo.index.types import Claim, Variant
+
+_HEADINGS = ("module", "class", "output", "parameters", "MACs", "share")
+
+
+def profile(session: Session, variant: Variant, depth: int | None) -> str:
+    """What each module of a variant costs, as a tree."""
+    fact = session.profile(variant)
+    if isinstance(fact, Unmeasured):
+        raise Failure(fact.why)
+    assert fact.image_size is not None
+    height, width = fact.image_size
+    heading = f"{for_terminal(variant.name)} at {height}x{width}: {fact.method}\n"
+    rows = [_HEADINGS, *tree(fact.value, depth)]
+    return heading + "".join(f"{line}\n" for line in columns(rows, left=2))
+
+
+def explain(session: Session, field: str, width: int | None) -> str:
+    """The story of each claim that the chosen variants make in that field."""
+    asked = [(v, c) for v in session.variants for c in v.claims if c.field == field]
+    if not asked:
+        raise UsageError(_no_such_field(session, field))
+    report = session.verify(Progress())
+    if report.cut_short is not None:
+        raise Failure(report.cut_short)
+    return "\n".join(story(session.story(report, v, c), width) for v, c in asked)
+
+
+def _no_such_field(session: Session, field: str) -> str:
+    claims: list[Claim] = [c for v in session.variants for c in v.claims]
+    names = list(dict.fromkeys(c.field for c in claims))
+    near = difflib.get_close_matches(field, names, n=1, cutoff=0.4)
+    advice = f"did you mean {near[0]!r}?" if near else "zoo show lists what is claimed"
+    return f"{session.variants[0].name} claims no {field!r}; {advice}"
