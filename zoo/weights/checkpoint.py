@@ -74,8 +74,9 @@ def read_checkpoint(
 def _read(file: BinaryIO, path: Path, size: int, limits: Limits) -> Contents:
     head = file.read(_HEAD)
     if path.suffix == ".safetensors" or looks_like(head, size):
+        # A header's length may begin as any other file does; a text there is no length.
         known = sniff(head)
-        if known is not None:
+        if known is not None and (is_text(head[:8]) or not looks_like(head, size)):
             raise unreadable(known)
         contents = read_safetensors(file, size, limits)
         if not contents.tensors:

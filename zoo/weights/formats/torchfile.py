@@ -114,7 +114,7 @@ def read_legacy(file: BinaryIO, size: int, limits: Limits) -> TorchFile:
         Refused: also `Unreadable` for a pickle that torch.save didn't write, once it is known
             to ask for nothing unsafe.
     """
-    look = min(size, _FIRST_LOOK)
+    look = min(size, _FIRST_LOOK, limits.pickle_bytes)
     while True:
         file.seek(0)
         data = file.read(look)

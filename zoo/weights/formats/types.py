@@ -64,7 +64,7 @@ class Limits:
     """
 
     pickle_bytes: int = 32 << 20
-    opcodes: int = 4_000_000
+    opcodes: int = 2_000_000
     tensors: int = 200_000
     header_bytes: int = 8 << 20
     members: int = 200_000

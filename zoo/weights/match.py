@@ -1,0 +1,295 @@
+"""A checkpoint's tensors against those of a model: what is missing, extra, or of another shape.
+
+Nothing here reads a file or imports torch: the left side comes from
+`zoo.weights.checkpoint.read_checkpoint`, the right side from `specs_of` a model on the meta device.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from zoo.weights.formats.types import Contents, TensorInfo
+from zoo.weights.summary import list_groups, summarise
+
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = [
+    "Match",
+    "Reshaped",
+    "Retyped",
+    "TensorSpec",
+    "explain_size",
+    "match",
+    "recognise",
+    "specs_of",
+    "summarise",
+]
+
+_HALF = frozenset({"float16", "bfloat16"})
+_FLOATS = _HALF | {"float32", "float64"}
+_AUXILIARY = ("aux", "auxlogits", "aux1", "aux2", "aux_logits", "aux_classifier", "aux_head")
+_COUNTER = "num_batches_tracked"
+
+
+@dataclass(frozen=True, slots=True)
+class TensorSpec:
+    """What a model expects of one tensor; ``dtype`` is torch's name without ``torch.``."""
+
+    shape: tuple[int, ...]
+    dtype: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reshaped:
+    """A tensor of another shape than the model's."""
+
+    name: str
+    expected: tuple[int, ...]
+    found: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Retyped:
+    """A tensor of another element type than the model's."""
+
+    name: str
+    expected: str
+    found: str
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """How a checkpoint's tensors fit a model.
+
+    Attributes:
+        matched: tensors of the same name and shape.
+        missing: names that the model has and the file lacks.
+        extra: names that the file has and the model lacks, without those in ``auxiliary``.
+        auxiliary: extra names of an auxiliary head, which a model drops after training.
+        reshaped: of another shape.
+        retyped: of another type, without those that are only at half precision.
+        uncounted: absent ``num_batches_tracked``, which checkpoints before torch 0.4.1 lack.
+        prefix: what was taken off every name of the file so that they fit, ``""`` for nothing.
+        half: ``float16`` or ``bfloat16`` where all floating tensors of the file are that, and
+            the model's are not.
+        other_classes: (the model's classes, the file's) where only the classifier's first
+            dimension differs: a model fine-tuned on another data set.
+    """
+
+    matched: int
+    missing: tuple[str, ...] = ()
+    extra: tuple[str, ...] = ()
+    auxiliary: tuple[str, ...] = ()
+    reshaped: tuple[Reshaped, ...] = ()
+    retyped: tuple[Retyped, ...] = ()
+    uncounted: tuple[str, ...] = ()
+    prefix: str = ""
+    half: str | None = None
+    other_classes: tuple[int, int] | None = None
+
+    @property
+    def fits(self) -> bool:
+        """Whether the model can load the file and be the model that was trained."""
+        return not (self.missing or self.extra or self.reshaped or self.retyped)
+
+    def lines(self, limit: int = 12) -> list[str]:
+        """What differs, grouped for a person: at most ``limit`` lines for each kind."""
+        out: list[str] = []
+        if self.other_classes is not None:
+            mine, theirs = self.other_classes
+            out.append(f"the file's classifier has {theirs} classes, the model's {mine}")
+        out += [f"missing: {line}" for line in summarise(self.missing, limit)]
+        out += [f"extra: {line}" for line in summarise(self.extra, limit)]
+        shapes = {r.name: f"{_size(r.found)} instead of {_size(r.expected)}" for r in self.reshaped}
+        out += [f"reshaped: {line}" for line in list_groups(shapes, limit)]
+        types = {r.name: f"{r.found} instead of {r.expected}" for r in self.retyped}
+        out += [f"other type: {line}" for line in list_groups(types, limit)]
+        return out
+
+    def notes(self) -> list[str]:
+        """What is unusual about a file without being wrong with it."""
+        out: list[str] = []
+        if self.prefix:
+            out.append(f"every name in the file begins with {self.prefix!r}")
+        if self.half is not None:
+            out.append(f"the weights are at half precision ({self.half})")
+        if self.auxiliary:
+            out.append(f"the file has an auxiliary head: {', '.join(summarise(self.auxiliary, 3))}")
+        if self.uncounted:
+            out.append(f"the file lacks {_COUNTER} ({len(self.uncounted)} tensors), as old ones do")
+        return out
+
+    def sentence(self) -> str:
+        """The match in one sentence."""
+        if self.fits:
+            return f"all {self.matched} tensors fit"
+        if self.other_classes is not None:
+            return self.lines()[0]
+        counts = (
+            (len(self.missing), "missing"),
+            (len(self.extra), "extra"),
+            (len(self.reshaped), "of another shape"),
+            (len(self.retyped), "of another type"),
+        )
+        said = ", ".join(f"{n} {kind}" for n, kind in counts if n)
+        return f"{self.matched} tensors fit, {said}: {'; '.join(self.lines(3))}"
+
+
+def specs_of(module: nn.Module) -> dict[str, TensorSpec]:
+    """What a model's state dict holds; a model on the meta device is enough."""
+    return {
+        name: TensorSpec(tuple(tensor.shape), str(tensor.dtype).removeprefix("torch."))
+        for name, tensor in module.state_dict().items()
+        if hasattr(tensor, "shape")
+    }
+
+
+def match(tensors: Iterable[TensorInfo], expected: Mapping[str, TensorSpec]) -> Match:
+    """Hold a file's tensors against a model's.
+
+    A prefix that every name of the file has is taken off where more names fit without it.
+    """
+    found = {t.name: t for t in tensors}
+    prefix = _best_prefix(found, expected)
+    found = {name[len(prefix) :]: t for name, t in found.items()}
+    common = [name for name in expected if name in found]
+    absent = [name for name in expected if name not in found]
+    surplus = [name for name in found if name not in expected]
+    half = _half(found.values(), expected.values())
+    reshaped = tuple(
+        Reshaped(name, expected[name].shape, found[name].shape)
+        for name in common
+        if expected[name].shape != found[name].shape
+    )
+    retyped = tuple(
+        Retyped(name, expected[name].dtype, found[name].dtype)
+        for name in common
+        if expected[name].dtype != found[name].dtype
+        and not (found[name].dtype == half and expected[name].dtype in _FLOATS)
+    )
+    missing = tuple(n for n in absent if not _is_counter(n))
+    extra = tuple(n for n in surplus if not _is_auxiliary(n) and not _is_counter(n))
+    other_classes = None if missing or extra else _other_classes(reshaped, list(expected))
+    return Match(
+        matched=len(common) - len(reshaped),
+        missing=missing,
+        extra=extra,
+        auxiliary=tuple(n for n in surplus if _is_auxiliary(n)),
+        reshaped=reshaped,
+        retyped=retyped,
+        uncounted=tuple(n for n in absent if _is_counter(n)),
+        prefix=prefix,
+        half=half,
+        other_classes=other_classes,
+    )
+
+
+def recognise(
+    tensors: Iterable[TensorInfo], known: Mapping[str, Mapping[str, TensorSpec]]
+) -> tuple[str, ...]:
+    """The known variants whose names and shapes the file has exactly; several may share them.
+
+    Args:
+        tensors: of the file.
+        known: variant -> its model's tensors.
+    """
+    found = {t.name: t for t in tensors}
+    names = {n for n in found if not _is_counter(n)}
+    fitting: list[str] = []
+    for variant, expected in known.items():
+        wanted = {n for n in expected if not _is_counter(n)}
+        surplus = len(names) - len(wanted)
+        if surplus < 0 or not wanted:
+            continue
+        prefix = _best_prefix(found, expected)
+        here = {n[len(prefix) :] for n in names}
+        if wanted <= here and all(_is_auxiliary(n) for n in here - wanted):
+            shapes = (found[prefix + n].shape == expected[n].shape for n in wanted)
+            if all(shapes):
+                fitting.append(variant)
+    return tuple(fitting)
+
+
+def explain_size(contents: Contents, result: Match | None = None) -> list[str]:
+    """Why a file is larger or smaller than the model: one clause for each reason, with bytes."""
+    out: list[str] = []
+    names = {
+        "optimizer": "an optimizer's state",
+        "ema": "a second copy of the weights, their moving average (EMA)",
+        "tensors": "other tensors",
+        "records": "records that no tensor uses",
+    }
+    for kind, said in names.items():
+        of_kind = [e for e in contents.extras if e.kind == kind and e.nbytes]
+        if of_kind:
+            total = sum(e.nbytes for e in of_kind)
+            keys = ", ".join(e.name for e in of_kind[:3]) + (", ..." if len(of_kind) > 3 else "")
+            out.append(f"{said} ({keys}: {total:,} bytes)")
+    if result is None:
+        return out
+    if result.auxiliary:
+        wanted = set(result.auxiliary)
+        total = sum(
+            t.nbytes for t in contents.tensors if t.name.removeprefix(result.prefix) in wanted
+        )
+        groups = ", ".join(summarise(result.auxiliary, 3))
+        out.append(f"an auxiliary head ({groups}: {total:,} bytes)")
+    if result.half is not None:
+        out.append(f"half precision ({result.half}: 2 bytes per parameter)")
+    return out
+
+
+def _best_prefix(names: Iterable[str], expected: Mapping[str, TensorSpec]) -> str:
+    """The common opening, up to a dot, without which most names fit."""
+    found = list(names)
+    if not found:
+        return ""
+    first, last = min(found), max(found)
+    shared = 0
+    while shared < min(len(first), len(last), 200) and first[shared] == last[shared]:
+        shared += 1
+    parts = first[:shared].split(".")[:-1]
+    best, most = "", sum(n in expected for n in found)
+    for depth in range(1, len(parts) + 1):
+        prefix = ".".join(parts[:depth]) + "."
+        fitting = sum(n[len(prefix) :] in expected for n in found)
+        if fitting > most:
+            best, most = prefix, fitting
+    return best
+
+
+def _is_counter(name: str) -> bool:
+    return name == _COUNTER or name.endswith("." + _COUNTER)
+
+
+def _is_auxiliary(name: str) -> bool:
+    return any(part.lower() in _AUXILIARY for part in name.split("."))
+
+
+def _half(found: Iterable[TensorInfo], expected: Iterable[TensorSpec]) -> str | None:
+    types = {t.dtype for t in found if t.dtype in _FLOATS}
+    wanted = {s.dtype for s in expected if s.dtype in _FLOATS}
+    if len(types) == 1 and types <= _HALF and not types & wanted:
+        return next(iter(types))
+    return None
+
+
+def _other_classes(reshaped: Sequence[Reshaped], names: Sequence[str]) -> tuple[int, int] | None:
+    """(expected, found) where just the last layer's tensors differ, in their first dimension."""
+    if not reshaped or len({r.name.rpartition(".")[0] for r in reshaped}) != 1:
+        return None
+    layer = reshaped[0].name.rpartition(".")[0]
+    if layer != names[-1].rpartition(".")[0]:
+        return None
+    counts = {(r.expected[:1], r.found[:1]) for r in reshaped}
+    if len(counts) != 1 or any(r.expected[1:] != r.found[1:] for r in reshaped):
+        return None
+    expected, found = next(iter(counts))
+    return (expected[0], found[0]) if expected and found else None
+
+
+def _size(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape)) if shape else "a scalar"

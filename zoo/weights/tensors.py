@@ -1,0 +1,232 @@
+"""Loading a checkpoint for real, after `read_checkpoint` has described it.
+
+The tensors are made from that description: each is a view of the file's bytes, mapped into
+memory. No second parser sees the file, so what was checked is what is loaded, and a format that
+torch.load reads into memory twice over (the legacy one) costs nothing more than a zip file.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import sys
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zoo.weights.checkpoint import Contents, StorageInfo, TensorInfo, Unsafe, read_checkpoint
+from zoo.weights.formats.archive import inflate
+from zoo.weights.formats.types import ITEM_SIZES, Refused, printable
+from zoo.weights.match import Match, TensorSpec, match, specs_of
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+__all__ = [
+    "CheckpointError",
+    "MismatchedCheckpointError",
+    "UnreadableCheckpointError",
+    "UnsafeCheckpointError",
+    "load_into",
+    "load_tensors",
+]
+
+
+# Covers the largest element, two doubles.
+_ALIGNMENT = 16
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that wasn't loaded; the message says which and why."""
+
+
+class UnsafeCheckpointError(CheckpointError):
+    """The file asks for more than tensors."""
+
+
+class UnreadableCheckpointError(CheckpointError):
+    """The file is no checkpoint, or a damaged one."""
+
+
+class MismatchedCheckpointError(CheckpointError):
+    """The file holds another model's tensors; ``match`` has them all."""
+
+    def __init__(self, message: str, result: Match) -> None:
+        super().__init__(message)
+        self.match = result
+
+
+def load_tensors(
+    path: Path, *, device: str = "cpu", within: Path | None = None
+) -> dict[str, torch.Tensor]:
+    """The state dict of a checkpoint, unwrapped and under the names that `read_checkpoint` gives.
+
+    On the CPU the tensors are views of the file, which is mapped privately: writing to them
+    doesn't change it. The file must stay as it is while they are used; clone them to be free of it.
+
+    Args:
+        path: the file.
+        device: where to put the tensors.
+        within: a folder that the file must lie in.
+
+    Raises:
+        UnsafeCheckpointError: the file asks for more than tensors.
+        UnreadableCheckpointError: it is no checkpoint, a damaged one, or of a layout (sparse,
+            quantized) that isn't a model's weights.
+    """
+    with _reading(path, within) as (contents, mapping):
+        tensors = {t.name: mapping.tensor(t).to(device) for t in contents.tensors}
+    return _as_state_dict(contents, tensors)
+
+
+def load_into(model: nn.Module, path: Path, *, within: Path | None = None) -> Match:
+    """Load a checkpoint into a model, which must expect just these tensors.
+
+    Weights at half precision are cast to the model's types. An auxiliary head that the model
+    doesn't have is left out. Peak memory is the weights, once: a model on the meta device gets
+    tensors of its own, any other is written in place out of the mapped file.
+
+    Raises:
+        MismatchedCheckpointError: names or shapes differ.
+        UnsafeCheckpointError, UnreadableCheckpointError: as `load_tensors`.
+    """
+    import torch
+
+    expected = specs_of(model)
+    on_meta = any(t.is_meta for t in model.state_dict().values() if isinstance(t, torch.Tensor))
+    with _reading(path, within) as (contents, mapping):
+        result = match(contents.tensors, expected)
+        if not result.fits:
+            raise MismatchedCheckpointError(f"{path}: {result.sentence()}", result)
+        cut = len(result.prefix)
+        infos = {t.name[cut:]: t for t in contents.tensors if t.name[cut:] in expected}
+        if on_meta:
+            wanted = _own(infos, expected, mapping)
+        else:
+            wanted = {name: mapping.tensor(info) for name, info in infos.items()}
+        for name in result.uncounted:
+            wanted[name] = torch.tensor(0, dtype=torch.long)
+        state = _as_state_dict(contents, wanted, cut)
+        model.load_state_dict(state, strict=True, assign=on_meta)
+    return result
+
+
+def _own(
+    infos: Mapping[str, TensorInfo], expected: Mapping[str, TensorSpec], mapping: _Mapping
+) -> dict[str, torch.Tensor]:
+    """Tensors in the expected types that don't depend on the file; tied ones stay tied."""
+    import torch
+
+    copies: dict[tuple[object, ...], torch.Tensor] = {}
+    owned: dict[str, torch.Tensor] = {}
+    for name, info in infos.items():
+        dtype = getattr(torch, expected[name].dtype)
+        place = (info.storage, info.offset, info.shape, info.stride, info.dtype, info.flags, dtype)
+        if place not in copies:
+            tensor = mapping.tensor(info)
+            copies[place] = tensor.to(dtype, copy=mapping.holds(tensor))
+        owned[name] = copies[place]
+    return owned
+
+
+@contextmanager
+def _reading(path: Path, within: Path | None) -> Iterator[tuple[Contents, _Mapping]]:
+    """A checkpoint's description and bytes, or the error that says why not."""
+    before = _identity(path)
+    contents = read_checkpoint(path, within=within)
+    if isinstance(contents, Unsafe):
+        raise UnsafeCheckpointError(f"{path}: {contents}")
+    if not isinstance(contents, Contents):
+        raise UnreadableCheckpointError(f"{path}: {contents}")
+    odd = next((t for t in contents.tensors if t.layout != "strided"), None)
+    if odd is not None:
+        raise UnreadableCheckpointError(f"{path}: {printable(odd.name)} is a {odd.layout} tensor")
+    mapping = _Mapping(path, contents)
+    # What is described has to be what is mapped.
+    if _identity(path) != before:
+        raise UnreadableCheckpointError(f"{path}: the file changed while it was read")
+    try:
+        yield contents, mapping
+    except Refused as e:
+        kind = UnsafeCheckpointError if isinstance(e.result, Unsafe) else UnreadableCheckpointError
+        raise kind(f"{path}: {e.result}") from e
+
+
+def _identity(path: Path) -> tuple[int, int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+class _Mapping:
+    """A checkpoint's bytes in memory, and the tensors in them."""
+
+    def __init__(self, path: Path, contents: Contents) -> None:
+        import torch
+
+        self._contents = contents
+        with path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            self._bytes = mmap.mmap(file.fileno(), size, access=mmap.ACCESS_COPY)
+        self._whole = torch.frombuffer(self._bytes, dtype=torch.uint8)
+        # Storages that can't be views of the file; kept, so that tensors share them as they did.
+        self._copies: dict[str, torch.Tensor] = {}
+
+    def holds(self, tensor: torch.Tensor) -> bool:
+        """Whether a tensor is a view of the file."""
+        start = self._whole.data_ptr()
+        return start <= tensor.data_ptr() < start + self._whole.numel()
+
+    def _storage(self, storage: StorageInfo) -> torch.Tensor:
+        import torch
+
+        if storage.key in self._copies:
+            return self._copies[storage.key]
+        if storage.deflated is not None:
+            raw = self._bytes[storage.position : storage.position + storage.deflated]
+            data = bytearray(inflate(raw, storage.nbytes, storage.key))
+            self._copies[storage.key] = torch.frombuffer(data, dtype=torch.uint8)
+            return self._copies[storage.key]
+        piece = self._whole[storage.position : storage.position + storage.nbytes]
+        if storage.position % _ALIGNMENT:
+            # Legacy files put a storage at any byte; numbers have to begin at a multiple.
+            piece = self._copies[storage.key] = piece.clone()
+        return piece
+
+    def tensor(self, info: TensorInfo) -> torch.Tensor:
+        """A tensor as `info` describes it."""
+        import torch
+
+        dtype: Any = getattr(torch, info.dtype)
+        if not info.nbytes:
+            return torch.empty(info.shape, dtype=dtype)
+        item = ITEM_SIZES[info.dtype]
+        data = self._storage(self._contents.storages[info.storage])
+        reach = sum((n - 1) * step for n, step in zip(info.shape, info.stride, strict=True)) + 1
+        part = data[info.offset : info.offset + reach * item]
+        if self._contents.byteorder != sys.byteorder:
+            # A complex number is two, each swapped by itself.
+            number = item // 2 if info.dtype.startswith("complex") else item
+            part = part.reshape(-1, number).flip(1).reshape(-1)
+        elif info.offset % item:
+            part = part.clone()
+        tensor = torch.as_strided(part.view(dtype), info.shape, info.stride)
+        if "conj" in info.flags:
+            tensor = tensor.conj()
+        return torch._neg_view(tensor) if "neg" in info.flags else tensor
+
+
+def _as_state_dict(
+    contents: Contents, tensors: Mapping[str, torch.Tensor], cut: int = 0
+) -> dict[str, torch.Tensor]:
+    """With the module versions, by which torch's modules tell the layout of old checkpoints."""
+    state: OrderedDict[str, torch.Tensor] = OrderedDict(tensors)
+    versions = {path[cut:]: {"version": v} for path, v in contents.versions.items()}
+    if versions:
+        state._metadata = OrderedDict(versions)  # type: ignore[attr-defined]
+    return state
