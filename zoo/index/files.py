@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Iterator
 
@@ -15,6 +16,7 @@ from zoo.index.types import Location, Problem
 MAX_BYTES = 32 * 2**20  # 10,000 variants as documented as ResNeSt's take 12 MB
 MAX_FILES = 10_000
 MAX_IMPORT_DEPTH = 20
+_NOT_UTF8 = re.compile("[\udc80-\udcff]")
 UNREADABLE = "schema.unreadable"
 
 
@@ -109,11 +111,10 @@ class FileReader:
         source = Source(path, "")
         try:
             source = Source(path, _text_of(path))
+            _check_utf8(source.text)
             contents = read_documents(source, reader.read(source.text))
         except Unreadable as error:
             where = source.locate(min(error.index, len(source.text)))
-            if error.index and not source.text:  # the text itself could not be decoded
-                where = Location(source.file, error.index, 1)
             self._refuse(path, error.message, error.remedy, where)
             return False
         except Exception as error:
@@ -187,7 +188,7 @@ def _text_of(path: str) -> str:
     """The text of a regular file of bounded size.
 
     Raises:
-        Unreadable: it is no such file, or not UTF-8.
+        Unreadable: it is no such file.
     """
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     try:
@@ -200,12 +201,15 @@ def _text_of(path: str) -> str:
         raise Unreadable(f"can't be read: {_reason(error)}", "make it readable") from None
     if len(data) > MAX_BYTES:
         raise Unreadable(f"is larger than {MAX_BYTES:,} bytes", "split the file")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        remedy = "save the file as UTF-8"
-        raise Unreadable(f"is not UTF-8 ({error.reason} in line {line})", remedy, line) from None
+    # Bytes that are not UTF-8 are kept as surrogates here, to be reported where they stand.
+    return data.decode("utf-8-sig", errors="surrogateescape")
+
+
+def _check_utf8(text: str) -> None:
+    bad = _NOT_UTF8.search(text)
+    if bad:
+        what = f"is not UTF-8 (the byte 0x{ord(bad[0]) - 0xDC00:02X})"
+        raise Unreadable(what, "save the file as UTF-8", bad.start())
 
 
 def _reason(error: Exception) -> str:

@@ -69,11 +69,11 @@ class Field:
 
     @property
     def range(self) -> str:
-        """The range in words: ``above 0 and up to 1``."""
+        """The range in words: ``above 0 up to 1``."""
         low = f"{'above' if self.above else 'from'} {_plain(self.low)}"
         if self.high is None:
             return low
-        return f"{low} and {'below' if self.below else 'up to'} {_plain(self.high)}"
+        return f"{low} {'to below' if self.below else 'up to'} {_plain(self.high)}"
 
 
 def _plain(value: Decimal | None) -> str:

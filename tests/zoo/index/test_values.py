@@ -1,0 +1,179 @@
+"""Each field's value as a claim: unit, precision, and what is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from zoo.index import Claim, Index
+
+Read = Callable[..., Index]
+
+
+def one(read: Read, key: str, value: str) -> tuple[Claim, list[str]]:
+    """The claim of a variant with that one key, and the causes of its errors."""
+    index = read(f"Models:\n- Name: m\n  Metadata:\n    {key}: {value}\n")
+    found = index.variants[0].claim(key)
+    assert found is not None
+    return found, [p.cause for p in index.problems if p.severity == "error"]
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "value", "unit", "step"),
+    [
+        ("Parameters", "48280000", 48280000, "count", Decimal(10000)),
+        ("Layers", "50", 50, "count", Decimal(1)),
+        ("File Size", "102 MB", 102000000, "bytes", Decimal(10**6)),
+        ("File Size", "97.8 MiB", 102550733, "bytes", Decimal("104857.6")),
+        ("Crop Pct", "'0.875'", Decimal("0.875"), "ratio", Decimal("0.001")),
+        ("Crop Pct", "1.0", Decimal(1), "ratio", Decimal("0.1")),
+        ("Weight Decay", "4e-05", Decimal("0.00004"), "number", Decimal("0.00001")),
+        ("Dropout", "0", Decimal(0), "ratio", Decimal(1)),
+        ("Image Size", "224", (224, 224), "pixels", None),
+        ("Image Size", "224x288", (224, 288), "pixels", None),
+        ("Image Size", "[3, 224, 288]", (224, 288), "pixels", None),
+        ("Image Size", "[224, 288]", (224, 288), "pixels", None),
+        ("FLOPs Input", "224 x 285", (224, 285), "pixels", None),
+        ("Interpolation", "Bicubic", "bicubic", "text", None),
+        ("FLOPs Convention", "thop-2020", "thop-2020", "text", None),
+        ("Mean", "[0.485, 0.456, 0.406]", (0.485, 0.456, 0.406), "number", None),
+        ("Training Data", "ImageNet", ("ImageNet",), "list", None),
+        ("Tasks", "[A b, C]", ("A b", "C"), "list", None),
+        ("SHA256", "'" + "0F" * 32 + "'", "0f" * 32, "text", None),
+        ("Training Time", "6 days", "6 days", "text", None),
+    ],
+)
+def test_values(read: Read, key: str, text: str, value: Any, unit: str, step: Any) -> None:
+    claim, errors = one(read, key, text)
+    assert (claim.value, claim.unit, claim.step, errors) == (value, unit, step, [])
+
+
+@pytest.mark.parametrize("text", ["82.88%", "82.88", "'82.88%'", "82.88 %"])
+def test_accuracies(read: Read, text: str) -> None:
+    index = read(
+        "Models:\n- Name: m\n  Results:\n  - Images: 50000\n    Metrics:\n"
+        f"      Top 1 Accuracy: {text}\n    Task: T\n    Dataset: D\n"
+    )
+    claim = index.variants[0].claim("Top 1 Accuracy")
+    assert claim is not None
+    assert (claim.value, claim.step, claim.unit) == (Decimal("82.88"), Decimal("0.01"), "percent")
+    assert (claim.task, claim.dataset, claim.images) == ("T", "D", 50000)
+
+
+TYPES = ["{a: b}", "null", "", "~", "true", "[[1]]", "!!python/name:os.system x", "!foo 1"]
+NUMBERS = ["Parameters", "FLOPs", "File Size", "Layers", "Epochs", "Batch Size", "Image Size",
+           "FLOPs Input", "Crop Pct", "Dropout", "Momentum", "LR", "Weight Decay", "LR Gamma",
+           "LR Step Size", "Label Smoothing", "RMSProp Decay", "BatchNorm Momentum",
+           "Stochastic Depth Survival"]  # fmt: skip
+TEXTS = ["Training Resources", "Training Time", "ID", "Config", "README"]
+LISTS = ["Architecture", "Tasks", "Training Techniques", "Training Data"]
+
+
+@pytest.mark.parametrize("key", [*NUMBERS, *TEXTS, *LISTS, "Interpolation", "FLOPs Convention",
+                                 "Mean", "Std", "SHA256", "Weights"])  # fmt: skip
+@pytest.mark.parametrize("text", TYPES)
+def test_no_field_takes_another_type(read: Read, key: str, text: str) -> None:
+    claim, errors = one(read, key, text)
+    assert (claim.value, errors) == (None, ["schema.wrong-type"])
+
+
+@pytest.mark.parametrize("key", NUMBERS)
+@pytest.mark.parametrize(
+    ("text", "cause"),
+    [
+        ("abc", "schema.wrong-type"),
+        ("5 kg", "schema.wrong-type"),
+        ("0224", "schema.wrong-type"),
+        ("1:30", "schema.wrong-type"),
+        ("٣", "schema.wrong-type"),
+        ("2020-01-01", "schema.wrong-type"),
+        (".nan", "schema.out-of-range"),
+        ("-.inf", "schema.out-of-range"),
+        ("-1", "schema.out-of-range"),
+        ("1e30", "schema.out-of-range"),
+        ("9" * 100_000, "schema.out-of-range"),
+    ],
+)
+def test_no_number_field_takes_these(read: Read, key: str, text: str, cause: str) -> None:
+    claim, errors = one(read, key, text)
+    assert (claim.value, errors) == (None, [cause])
+
+
+@pytest.mark.parametrize("key", TEXTS)
+@pytest.mark.parametrize("text", ["5", "1e3", "1.5", "on", "2020-01-01", "''", '"a\\eb"', ".inf"])
+def test_text_is_text(read: Read, key: str, text: str) -> None:
+    assert one(read, key, text)[1] == ["schema.wrong-type"]
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "cause"),
+    [
+        ("Crop Pct", "8.75", "schema.out-of-range"),
+        ("Crop Pct", "0", "schema.out-of-range"),
+        ("Crop Pct", "0.875%", "schema.wrong-type"),
+        ("Image Size", "0", "schema.out-of-range"),
+        ("Image Size", "16385", "schema.out-of-range"),
+        ("Image Size", "[224, 0]", "schema.out-of-range"),
+        ("Image Size", "224.5", "schema.wrong-type"),
+        ("Image Size", "224x", "schema.wrong-type"),
+        ("Image Size", "[224, 224, 3]", "schema.wrong-type"),
+        ("Parameters", "0", "schema.out-of-range"),
+        ("Parameters", "25.5", "schema.wrong-type"),
+        ("Parameters", "48280000M", "schema.out-of-range"),
+        ("Layers", "50K", "schema.wrong-type"),
+        ("Layers", "10001", "schema.out-of-range"),
+        ("Dropout", "1.2", "schema.out-of-range"),
+        ("Interpolation", "bicubik", "schema.unknown-interpolation"),
+        ("Interpolation", "3", "schema.wrong-type"),
+        ("FLOPs Convention", "whatever", "schema.wrong-type"),
+        ("Mean", "[123.675, 116.28, 103.53]", "schema.out-of-range"),
+        ("Std", "[0.2, 0, 0.2]", "schema.out-of-range"),
+        ("Architecture", "[ReLU, 5]", "schema.wrong-type"),
+        ("Architecture", "ReLU", "schema.wrong-type"),
+        ("SHA256", "abc", "schema.wrong-type"),
+        ("Top 1 Accuracy", "103%", "schema.out-of-range"),
+        ("Top 1 Accuracy", "0%", "schema.out-of-range"),
+        ("Top 1 Accuracy", "82.88 kg", "schema.wrong-type"),
+    ],
+)
+def test_refused(read: Read, key: str, text: str, cause: str) -> None:
+    claim, errors = one(read, key, text)
+    assert (claim.value, errors) == (None, [cause])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://example.org/a/b-12345678.pth",
+        "http://127.0.0.1:8000/x.pth?download=1",
+        "https://1drv.ms/u/s!AkxDDnOtroRPdOTqhF8ne_aakDI?e=EVb8Ri",
+        "file:///home/me/x.pth",
+        "package://my_weights/models/x.pth",
+        "weights/x.pth",
+        "../x.safetensors",
+    ],
+)
+def test_weights(read: Read, text: str) -> None:
+    claim, errors = one(read, "Weights", text)
+    assert (claim.value, errors) == (text, [])
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["javascript:alert(1)", "ftp://example.org/x.pth", "data:text/html,x.pth", "/etc/passwd",
+     "not a url.pth", "kg", "https://", "https:///x.pth", '"https://a.b/\\x1b[31m.pth"',
+     '"https://a.b/x\\u202egpj.pth"', "https://a.b/x y", "C:\\x.pth", "package://a",
+     "https://[evil/x.pth", "file://otherhost/x.pth"],
+)  # fmt: skip
+def test_no_weights(read: Read, text: str) -> None:
+    assert one(read, "Weights", text)[1] == ["schema.wrong-type"]
+
+
+@pytest.mark.parametrize("text", ["models/resnest.py", "package://a/b.py", "file:///x.py", "5"])
+def test_code_is_a_web_address(read: Read, text: str) -> None:
+    assert one(read, "Code", text)[1] == ["schema.wrong-type"]
+    index = read(f"Collections:\n- Name: C\n  Paper:\n    URL: {text}\n", "c.yml")
+    assert [p.cause for p in index.problems][:1] == ["schema.wrong-type"]
