@@ -119,7 +119,9 @@ def _key_of_inputs(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     seen: list[int] = []
     for name, value in [*enumerate(args), *sorted(kwargs.items())]:
         if isinstance(value, torch.Tensor):
-            key.append((name, *_likeness(value), seen.index(id(value)) if id(value) in seen else -1))
+            key.append(
+                (name, *_likeness(value), seen.index(id(value)) if id(value) in seen else -1)
+            )
             seen.append(id(value))
         elif value is None or isinstance(value, int | float | str | bool):
             key.append((name, type(value), value))
@@ -137,7 +139,11 @@ def share_repeated_blocks(model: nn.Module) -> None:
     for module in model.modules():
         number = _signature(module, signatures, numbers)
         # What another module holds too has its path there, and would get a wrong one here.
-        if number is not None and module._modules and all(held[id(m)] < 2 for m in module.modules()):
+        if (
+            number is not None
+            and module._modules
+            and all(held[id(m)] < 2 for m in module.modules())
+        ):
             groups.setdefault(number, []).append(module)
     for modules in groups.values():
         if len(modules) > 1:

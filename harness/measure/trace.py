@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 # Non-tensor arguments that a convention reads; the others are not kept.
-_KEPT_ARGUMENTS = frozenset({"transposed", "equation", "training", "groups", "stride"})
+_KEPT_ARGUMENTS = frozenset({"transposed", "equation", "training", "groups", "stride", "padding"})
 
 # Configuration that counters working on modules read.
 _KEPT_CONFIGURATION = (
@@ -185,7 +185,7 @@ def _dispatch_mode(recorder: _Recorder) -> Any:
     from torch.utils._python_dispatch import TorchDispatchMode
 
     # What an operator's name, schema and openness are does not change during a pass.
-    facts: dict[Any, tuple[str, list[str], bool, Rule | None]] = {}
+    facts: dict[Any, tuple[str, list[str], dict[str, object], bool, Rule | None]] = {}
 
     class RecordOps(TorchDispatchMode):  # type: ignore[no-untyped-call]
         @classmethod
@@ -207,9 +207,10 @@ def _dispatch_mode(recorder: _Recorder) -> Any:
                 name = func._schema.name.replace("::", ".")
                 rule = output_of(name)
                 opens = rule is None and name not in _WHOLE and func._can_decompose()
-                known = (name, [a.name for a in func._schema.arguments], opens, rule)
+                schema = func._schema.arguments
+                known = (name, [a.name for a in schema], _default_words(schema), opens, rule)
                 facts[func] = known
-            name, arguments, opens, rule = known
+            name, arguments, words, opens, rule = known
             parts: tuple[Op, ...] = ()
             output = NotImplemented
             if opens:
@@ -232,7 +233,7 @@ def _dispatch_mode(recorder: _Recorder) -> Any:
                 name,
                 tuple(_argument_shapes(args)),
                 tuple(_shapes(output)),
-                _kept(arguments, args, kwargs),
+                {**words, **_kept(arguments, args, kwargs)},
                 parts,
             )
             if self.sinks:
@@ -243,6 +244,15 @@ def _dispatch_mode(recorder: _Recorder) -> Any:
 
     assert torch.is_inference_mode_enabled()
     return RecordOps()
+
+
+def _default_words(arguments: Iterable[Any]) -> dict[str, object]:
+    """Kept arguments that are a word by default: the dispatcher leaves defaults out."""
+    return {
+        a.name: a.default_value
+        for a in arguments
+        if a.name in _KEPT_ARGUMENTS and isinstance(a.default_value, str)
+    }
 
 
 def _kept(names: list[str], args: Any, kwargs: dict[str, Any]) -> dict[str, object]:
