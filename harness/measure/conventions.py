@@ -159,9 +159,14 @@ def _norm(weight: int) -> Callable[[Op], int]:
     def count(op: Op) -> int:
         shape = op.inputs[0]
         assert shape is not None
-        return prod(shape) * (5 if op.inputs[weight] is not None else 4)
+        return prod(shape) * (5 if _given(op, weight) else 4)
 
     return count
+
+
+def _given(op: Op, argument: int) -> bool:
+    """Whether an optional tensor was given; the dispatcher leaves out those at the end."""
+    return len(op.inputs) > argument and op.inputs[argument] is not None
 
 
 def _batch_norm(op: Op) -> int:
@@ -169,7 +174,7 @@ def _batch_norm(op: Op) -> int:
         return _norm(1)(op)
     shape = op.inputs[0]
     assert shape is not None
-    return prod(shape) * (2 if op.inputs[1] is not None else 1)
+    return prod(shape) * (2 if _given(op, 1) else 1)
 
 
 def _per_input(op: Op) -> int:
@@ -183,10 +188,20 @@ def _per_output(times: int) -> Callable[[Op], int]:
 
 
 def _einsum(op: Op) -> int:
-    """NumPy's estimate, halved, as fvcore takes it from the printed report (four digits)."""
+    """NumPy's estimate, halved, as fvcore takes it from the printed report (four digits).
+
+    Two equations it knows, whatever their letters: a product over the second or third axis.
+    """
     import numpy as np
 
-    equation = str(op.attributes["equation"])
+    equation = str(op.attributes["equation"]).replace(" ", "")
+    letters = "".join(dict.fromkeys(filter(str.isalpha, equation)))
+    form = equation.translate({ord(x): chr(ord("a") + i) for i, x in enumerate(letters)})
+    if form in ("abc,abd->acd", "abc,adc->adb"):
+        left, right = op.inputs[:2]
+        assert left is not None
+        assert right is not None
+        return prod(left) * right[2 if form == "abc,abd->acd" else 1]
     # Broadcast views have the shape and take no memory.
     operands = [np.broadcast_to(np.float64(0), s) for s in op.inputs if s is not None]
     report = str(np.einsum_path(equation, *operands, optimize="optimal")[1])
@@ -194,8 +209,13 @@ def _einsum(op: Op) -> int:
     return int(float(line.split(":")[-1]) // 2)
 
 
+def _traced_conv(op: Op) -> int:
+    """Padding given as a word (``same``) is traced as another operator, without a handle."""
+    return 0 if isinstance(op.attributes.get("padding"), str) else _conv(op)
+
+
 _FVCORE: dict[str, tuple[str, Callable[[Op], int]]] = {
-    **{name: ("conv", rule) for name, rule in _MACS.items() if rule is _conv},
+    **{name: ("conv", _traced_conv) for name, rule in _MACS.items() if rule is _conv},
     "aten.addmm": ("addmm", _product(1)),
     "aten.bmm": ("bmm", _product(0)),
     "aten.mm": ("mm", _product(0)),
@@ -235,7 +255,15 @@ def _thop_conv(call: ModuleCall) -> int:
 
 
 def _thop_adaptive_pool(call: ModuleCall) -> int:
-    (x,), (y,) = call.inputs, call.outputs
+    (y,) = call.outputs
+    # Given by keyword, the input is seen by the operator alone.
+    x = (
+        call.inputs[0]
+        if call.inputs
+        else next(
+            op.inputs[0] for op in call.calls if isinstance(op, Op) and op.inputs[0] is not None
+        )
+    )
     area = prod(i // o for i, o in zip(_positions(x), _positions(y), strict=True))
     return prod(y) * (area + 1)
 
