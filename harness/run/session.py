@@ -73,7 +73,8 @@ class Session:
         """What the index says of itself, without building anything."""
         clock = _Clock()
         findings = self._index_findings()
-        return Report(clock.environment("none"), (), _ordered(findings, self.variants))
+        reports = tuple(s.report() for s in self._subjects(None))
+        return Report(clock.environment("none"), reports, _ordered(findings, self.variants))
 
     @cached_property
     def plan(self) -> str:

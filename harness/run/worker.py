@@ -26,14 +26,16 @@ def main() -> None:
 
     # Shapes alone are computed: more threads would only get in the other workers' way.
     torch.set_num_threads(1)
-    answers.write("ready\n")
-    answers.flush()
     profiler = Profiler()
-    for line in sys.stdin:
-        job = load_job(line)
-        facts = profiler.measure(job.recipe, job.kinds, job.sizes)
-        answers.write(dump_facts(facts) + "\n")
-        answers.flush()
+    try:
+        print("ready", file=answers, flush=True)
+        for line in sys.stdin:
+            job = load_job(line)
+            facts = profiler.measure(job.recipe, job.kinds, job.sizes)
+            print(dump_facts(facts), file=answers, flush=True)
+    except BrokenPipeError:
+        # The run has ended and waits for nothing: leave without a word, not even a flush at exit.
+        os._exit(0)
 
 
 if __name__ == "__main__":
