@@ -13,7 +13,9 @@ def find(evidence: Evidence) -> Iterable[Finding | Need]:
     name = evidence.variant.claim("Name")
     if name is None:
         return
-    failures = [f for f in evidence.facts.values() if isinstance(f, Unmeasured)]
-    if failures and len(failures) == len(evidence.facts):
+    # What a server did with a file says nothing of the builder.
+    made = [fact for (kind, _), fact in evidence.facts.items() if kind != "file"]
+    failures = [f for f in made if isinstance(f, Unmeasured)]
+    if failures and len(failures) == len(made):
         first = failures[0]
         yield mismatched(name, evidence.variant, "build", first.cause, None, first.why)

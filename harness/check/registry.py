@@ -8,7 +8,16 @@ from __future__ import annotations
 
 from functools import cache
 
-from harness.check import accuracy, flops, numbers, schema, shared, size, weights_name
+from harness.check import (
+    accuracy,
+    flops,
+    numbers,
+    schema,
+    shared,
+    size,
+    weights,
+    weights_name,
+)
 from harness.check.base import IndexCheck, VariantCheck
 
 _BUILT_IN: tuple[VariantCheck | IndexCheck, ...] = (
@@ -20,6 +29,7 @@ _BUILT_IN: tuple[VariantCheck | IndexCheck, ...] = (
     numbers.LAYERS,
     flops.CHECK,
     size.CHECK,
+    weights.CHECK,
     accuracy.CHECK,
 )
 

@@ -1,4 +1,4 @@
-"""File Size against what a checkpoint of the built model can weigh."""
+"""File Size against the file itself, or, without it, what a checkpoint of the model can weigh."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from harness.check.base import Evidence, Need, VariantCheck, matched, mismatched, unverified
-from harness.check.compare import grouped, number
+from harness.check.compare import agrees, grouped, number
 from harness.check.numbers import STRUCTURE
 from harness.types import Finding, Size
+from zoo.index.types import Claim
 
 # A checkpoint spends this many bytes per tensor on names, headers and alignment.
 OVERHEAD = (40, 400)
@@ -39,10 +40,14 @@ def _needs(size: Size) -> tuple[Need, ...]:
 
 def find(evidence: Evidence) -> Iterable[Finding | Need]:
     """Whether a checkpoint of this model, in float32 or half precision, can have that size."""
-    variant, check = evidence.variant, "file-size-possible"
+    variant, check = evidence.variant, "file-size"
     for claim in variant.claims_of("File Size"):
         documented = number(claim)
         if documented is None:
+            continue
+        file = evidence.measurement("file")
+        if file is not None and file.value["size"] is not None:
+            yield _against_the_file(evidence, claim, int(file.value["size"]))
             continue
         fact = evidence.measurement("structure")
         if fact is None:
@@ -87,4 +92,24 @@ def find(evidence: Evidence) -> Iterable[Finding | Need]:
             yield mismatched(claim, variant, check, "size.larger", None, message)
 
 
-CHECK = VariantCheck("file-size-possible", "weights", _needs, find)
+def _against_the_file(evidence: Evidence, claim: Claim, size: int) -> Finding:
+    variant, check = evidence.variant, "file-size"
+    opened = evidence.measurement("checkpoint")
+    reasons = list(opened.value.get("reasons", ())) if opened is not None else []
+    why = f" ({'; '.join(reasons)})" if reasons else ""
+    if not agrees(claim, size):
+        message = f"the file behind Weights has {grouped(size)} bytes{why}; write {size}"
+        return mismatched(claim, variant, check, "size.differs", size, message)
+    if not reasons:
+        message = f"the file behind Weights has {grouped(size)} bytes, as documented"
+        return matched(claim, variant, check, size, message)
+    half = opened is not None and opened.value["half"] is not None
+    cause = "size.half-precision" if half else "size.extra-tensors"
+    message = (
+        f"the file has {grouped(size)} bytes, as documented, and holds more or less than the "
+        f"model in float32{why}; say so in the index"
+    )
+    return mismatched(claim, variant, check, cause, size, message)
+
+
+CHECK = VariantCheck("file-size", "weights", _needs, find)

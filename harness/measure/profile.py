@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime, timezone
+from functools import partial
 from math import prod
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.measure.builders import Builder, get_builder
@@ -23,25 +25,40 @@ if TYPE_CHECKING:
 USUAL_SIZE: Size = (224, 224)
 
 
+def slots_of(kind: str, sizes: Sequence[Size]) -> Sequence[Size | None]:
+    """The sizes at which a kind is measured; one None where no size matters."""
+    return (None,) if kind in ("structure", "checkpoint") else sizes
+
+
 class Profiler:
     """Measures variants, and keeps the last one built for further geometries."""
 
     def __init__(self) -> None:
         self._built: tuple[tuple[str, str], nn.Module] | None = None
 
-    def measure(self, recipe: Recipe, kinds: Sequence[str], sizes: Sequence[Size]) -> list[Fact]:
+    def measure(
+        self,
+        recipe: Recipe,
+        kinds: Sequence[str],
+        sizes: Sequence[Size],
+        checkpoint: str | None = None,
+        siblings: Sequence[str] = (),
+    ) -> list[Fact]:
         """Makes the facts of these kinds.
 
         Args:
             recipe: the variant.
-            kinds: ``structure``, made once, and ``flops`` and ``profile``, made at each size.
+            kinds: ``structure`` and ``checkpoint``, made once, and ``flops`` and ``profile``,
+                made at each size.
             sizes: input geometries, (height, width) in pixels.
+            checkpoint: the file to match, for ``checkpoint``.
+            siblings: other variants of the builder that the file may turn out to hold.
 
         Returns:
             One fact per kind, and per size where size matters; an `Unmeasured` one where the
             variant can't be built or run.
         """
-        at = [(kind, size) for kind in kinds for size in (sizes if kind != "structure" else [None])]
+        at = [(kind, size) for kind in kinds for size in slots_of(kind, sizes)]
         try:
             builder = get_builder(recipe.builder)
             model = self._model(builder, recipe)
@@ -55,7 +72,11 @@ class Profiler:
         records: dict[Size, ModuleCall] = {}
         for kind, size in at:
             if size is None:
-                facts.append(_measurement("structure", recipe, _structure(model), None))
+                if kind == "structure":
+                    value = _structure(model)
+                else:
+                    value = self._checkpoint(model, recipe, builder, checkpoint, siblings)
+                facts.append(_measurement(kind, recipe, value, None))
                 continue
             try:
                 if size not in records:
@@ -69,6 +90,25 @@ class Profiler:
                 continue
             facts.append(_measurement(kind, recipe, value, size))
         return facts
+
+    def _checkpoint(
+        self,
+        model: nn.Module,
+        recipe: Recipe,
+        builder: Builder,
+        path: str | None,
+        siblings: Sequence[str],
+    ) -> dict[str, Any]:
+        from harness.measure.build import build_on_meta
+        from harness.measure.checkpoint import inspect
+
+        assert path is not None
+        others = [
+            (name, partial(build_on_meta, builder, name))
+            for name in siblings
+            if name != recipe.name and builder.knows(name)
+        ]
+        return inspect(model, Path(path), others)
 
     def _model(self, builder: Builder, recipe: Recipe) -> nn.Module:
         from harness.measure.build import build_on_meta

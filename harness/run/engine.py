@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Protocol
 
+from harness.measure.profile import slots_of
 from harness.run.wire import Job, dump_job, load_facts
 from harness.types import Fact, Unmeasured
 
@@ -195,5 +196,5 @@ def _none_made(job: Job, why: str) -> list[Fact]:
     return [
         Unmeasured(kind, recipe.name, recipe.builder, "build.failed", why, size)
         for kind in job.kinds
-        for size in (job.sizes if kind != "structure" else (None,))
+        for size in slots_of(kind, job.sizes)
     ]

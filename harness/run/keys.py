@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -16,14 +17,23 @@ from harness.measure.builders import get_builder
 from harness.types import Recipe, Size
 
 
-def key_of(kind: str, recipe: Recipe, size: Size | None) -> str:
-    """The key of one fact: a digest of its kind, builder, variant, geometry and versions."""
+def key_of(kind: str, recipe: Recipe, size: Size | None, file: Sequence[str | int] = ()) -> str:
+    """The key of one fact: a digest of its kind, builder, variant, geometry and versions.
+
+    Args:
+        kind: of the fact.
+        recipe: the variant; only its builder and name count, for nothing else steers a build.
+        size: the input geometry, where it matters.
+        file: the identity of the file that the fact is about: path, size, modification time,
+            inode.
+    """
     parts = [
         kind,
         recipe.builder,
         recipe.name,
         _identity(recipe.builder, recipe.name),
         size,
+        list(file),
         version_of("torch"),
         measuring_code(),
     ]

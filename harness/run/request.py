@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from zoo.weights.fetch_types import Progress as Downloads
 
 # The groups of checks that `--checks` names. Speed is measured only when it is asked for: it
 # takes minutes, and a busy machine would make it a lottery.
@@ -36,6 +40,11 @@ class Request:
         use_store: keep and reuse measurements between runs.
         refresh: measure anew, whatever the store holds.
         workers: processes that measure; None chooses by the machine.
+        offline: fetch nothing and ask nobody; weights are looked for in the cache alone.
+        no_download: ask servers for sizes only.
+        allow_http: weights from any host over plain http, not only from this machine.
+        allow_local: weights from files outside the index's own folder.
+        max_bytes: a download is cut off there; None for the fetcher's own bound.
     """
 
     index: tuple[Path, ...] = ()
@@ -46,6 +55,11 @@ class Request:
     use_store: bool = True
     refresh: bool = False
     workers: int | None = None
+    offline: bool = False
+    no_download: bool = False
+    allow_http: bool = False
+    allow_local: bool = False
+    max_bytes: int | None = None
 
 
 class Progress:
@@ -56,6 +70,10 @@ class Progress:
 
     def warn(self, sentence: str) -> None:
         """What the run has to do without, in one line."""
+
+    def downloads(self) -> Downloads | None:
+        """Who is told how each file's download goes on; None for nobody."""
+        return None
 
     def start(self, total: int) -> None:
         """So many measurements have to be made."""

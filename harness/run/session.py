@@ -26,6 +26,7 @@ from zoo.index.types import Claim, Index, Variant
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from harness.run.files import Files
     from harness.run.wire import Job
 
 
@@ -88,7 +89,7 @@ class Session:
             _counted(len(self.variants), "variant"),
             f"{_counted(len(jobs), 'variant')} to build" if jobs else "nothing to build",
             f"{_counted(kept, 'measurement')} in the store",
-            "no files to fetch",
+            str(self._files.plan()) if self._files is not None else "no files to fetch",
             "no images",
         ]
         return ", ".join(parts)
@@ -105,6 +106,7 @@ class Session:
             subjects = self._subjects_seen = self._subjects(store)
             for warning in self._warnings:
                 progress.warn(warning)
+            self._fetch(subjects, progress)
             if self.request.refresh:
                 jobs = [job for s in subjects if (job := s.forget()) is not None]
             else:
@@ -144,6 +146,27 @@ class Session:
                 LocalEngine(1).run([job], react)
         return subject.facts[slot]
 
+    def _fetch(self, subjects: list[Subject], progress: Progress) -> None:
+        if self._files is None:
+            return
+        try:
+            wanted = [(s.variant, s.recipe) for s in subjects]
+            facts = self._files.fetch(wanted, progress.downloads())
+        finally:
+            self._files.close()
+        for subject in subjects:
+            if id(subject.variant) in facts:
+                subject.learn([facts[id(subject.variant)]])
+
+    @cached_property
+    def _files(self) -> Files | None:
+        """The weights files of the run, None where no check asks for them."""
+        if "weights" not in self.request.checks:
+            return None
+        from harness.run.files import Files
+
+        return Files(self.request, self.variants)
+
     def _measure(self, subjects: list[Subject], jobs: list[Job], progress: Progress) -> None:
         by_recipe: dict[Any, list[Subject]] = {}
         for subject in subjects:
@@ -172,8 +195,10 @@ class Session:
 
     def _subjects(self, store: Store | None) -> list[Subject]:
         checks = variant_checks(self.request.checks)
+        siblings = tuple(dict.fromkeys(v.name for v in self.index.variants))[:_MOST_SIBLINGS]
         return [
-            Subject(v, self.request.builder, self._builder(), checks, store) for v in self.variants
+            Subject(v, self.request.builder, self._builder(), checks, store, siblings)
+            for v in self.variants
         ]
 
     def _builder(self) -> Builder:
@@ -194,6 +219,10 @@ class Session:
         finally:
             if store is not None:
                 store.close()
+
+
+# A file that holds another model is compared with as many variants of the index at most.
+_MOST_SIBLINGS = 200
 
 
 class _Clock:

@@ -27,6 +27,7 @@ class Subject:
         builder_name, builder: who rebuilds it.
         checks: the rules to apply.
         store: where facts of earlier runs are, or None.
+        siblings: the names of the index, which a checkpoint may turn out to hold.
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class Subject:
         builder: Builder,
         checks: Sequence[VariantCheck],
         store: Store | None,
+        siblings: tuple[str, ...] = (),
     ) -> None:
         self.variant = variant
         self.recipe = recipe_of(variant, builder_name)
@@ -45,6 +47,7 @@ class Subject:
         self._builder = builder
         self._checks = checks
         self._store = store
+        self._siblings = siblings
 
     def first_needs(self) -> set[Slot]:
         """The facts that the checks start from."""
@@ -94,17 +97,20 @@ class Subject:
             self._store = known
 
     def learn(self, facts: Iterable[Fact]) -> None:
-        """Takes in new facts, and keeps the measured ones in the store."""
+        """Takes in new facts, and keeps the measured ones in the store.
+
+        What is known of a file is not kept: the checkpoint cache has its own records of that.
+        """
         for fact in facts:
             self.facts[fact.kind, fact.image_size] = fact
-            if self._store is not None and isinstance(fact, Measurement):
-                key = key_of(fact.kind, self.recipe, fact.image_size)
-                self._store.put(key, fact)
+            if self._store is not None and isinstance(fact, Measurement) and (fact.kind != "file"):
+                self._store.put(self._key(fact.kind, fact.image_size), fact)
 
     def report(self) -> VariantReport:
         """The measurements as the JSON document names them."""
         structure = self._measured("structure", None)
         flops = self._measured("flops", self.size)
+        file = self._measured("file", None)
         counts = {c["convention"] for c in flops.value["counts"]} if flops else set()
         collection = self.variant.collection
         return VariantReport(
@@ -118,8 +124,8 @@ class Subject:
                 "flops": {name: figure(flops.value, name) for name in sorted(counts)}
                 if flops
                 else {},
-                "file_size": None,
-                "sha256": None,
+                "file_size": file.value["size"] if file else None,
+                "sha256": file.value["sha256"] if file else None,
                 "top1": None,
                 "top5": None,
                 "images": None,
@@ -148,7 +154,7 @@ class Subject:
             return missing
         left = set()
         for kind, size in missing:
-            fact = self._store.get(key_of(kind, self.recipe, size))
+            fact = self._store.get(self._key(kind, size))
             if fact is None:
                 left.add((kind, size))
             else:
@@ -158,7 +164,18 @@ class Subject:
     def _job(self, missing: set[Slot]) -> Job:
         kinds = tuple(sorted({kind for kind, _ in missing}))
         sizes = tuple(sorted({size for _, size in missing if size is not None}))
-        return Job(self.recipe, kinds, sizes)
+        if "checkpoint" not in kinds:
+            return Job(self.recipe, kinds, sizes)
+        return Job(self.recipe, kinds, sizes, str(self._file()[0]), self._siblings)
+
+    def _key(self, kind: str, size: Size | None) -> str:
+        return key_of(kind, self.recipe, size, self._file() if kind == "checkpoint" else ())
+
+    def _file(self) -> list[str | int]:
+        """Path, size, modification time and inode of the fetched file."""
+        fact = self._measured("file", None)
+        assert fact is not None
+        return [fact.value["path"], *fact.value["stat"]]
 
 
 def _slots(need: Need) -> list[Slot]:

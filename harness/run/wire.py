@@ -14,11 +14,18 @@ from harness.types import Fact, Measurement, Recipe, Size, Unmeasured
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Facts to be made of one variant: each kind, at each size where size matters."""
+    """Facts to be made of one variant: each kind, at each size where size matters.
+
+    Attributes:
+        checkpoint: the file for the kind ``checkpoint``, which is on this machine.
+        siblings: other variants that the file may turn out to hold.
+    """
 
     recipe: Recipe
     kinds: tuple[str, ...]
     sizes: tuple[Size, ...]
+    checkpoint: str | None = None
+    siblings: tuple[str, ...] = ()
 
 
 def dump_job(job: Job) -> str:
@@ -30,7 +37,13 @@ def load_job(line: str) -> Job:
     """The job of one line."""
     body = json.loads(line)
     recipe = Recipe(**{k: _tupled(v) for k, v in body["recipe"].items()})
-    return Job(recipe, tuple(body["kinds"]), tuple(_tupled(s) for s in body["sizes"]))
+    return Job(
+        recipe,
+        tuple(body["kinds"]),
+        tuple(_tupled(s) for s in body["sizes"]),
+        body["checkpoint"],
+        tuple(body["siblings"]),
+    )
 
 
 def dump_facts(facts: list[Fact]) -> str:

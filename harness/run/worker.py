@@ -31,7 +31,7 @@ def main() -> None:
         print("ready", file=answers, flush=True)
         for line in sys.stdin:
             job = load_job(line)
-            facts = profiler.measure(job.recipe, job.kinds, job.sizes)
+            facts = profiler.measure(job.recipe, job.kinds, job.sizes, job.checkpoint, job.siblings)
             print(dump_facts(facts), file=answers, flush=True)
     except BrokenPipeError:
         # The run has ended and waits for nothing: leave without a word, not even a flush at exit.

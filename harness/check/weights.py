@@ -1,0 +1,115 @@
+"""The weights file: that it is there, is what its name and the index say, and holds this model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from harness.causes import severity_of
+from harness.check.base import Evidence, Need, VariantCheck, matched, mismatched, unverified
+from harness.check.compare import grouped
+from harness.types import Finding, Measurement, Size
+from zoo.index.types import Claim
+
+CHECKPOINT = Need("checkpoint")
+
+
+def _needs(size: Size) -> tuple[Need, ...]:
+    # The run fetches the files of all variants before any check is asked.
+    return ()
+
+
+def find(evidence: Evidence) -> Iterable[Finding | Need]:
+    """Findings on Weights and SHA256, from the fetched file and from what it holds."""
+    claim = evidence.variant.claim("Weights")
+    if claim is None or not isinstance(claim.value, str):
+        return
+    file = evidence.measurement("file")
+    if file is None:
+        yield from _absent(evidence, claim)
+        return
+    yield from _hashes(evidence, claim, file)
+    if file.value["path"] is None:
+        message = (
+            f"the server says that the file is there with {_bytes(file.value['size'])}; it was "
+            "not downloaded, so what it holds is not known"
+        )
+        yield unverified(claim, evidence.variant, "weights-tensors", "weights.unreachable", message)
+        return
+    if ("checkpoint", None) not in evidence.facts:
+        yield CHECKPOINT
+        return
+    yield from _contents(evidence, claim)
+
+
+def _absent(evidence: Evidence, claim: Claim) -> Iterator[Finding]:
+    missing = evidence.unmeasured("file")
+    if missing is None:
+        return
+    variant = evidence.variant
+    if severity_of(missing.cause) is None:
+        yield unverified(claim, variant, "weights-file", missing.cause, missing.why)
+    else:
+        yield mismatched(claim, variant, "weights-file", missing.cause, None, missing.why)
+
+
+def _hashes(evidence: Evidence, claim: Claim, file: Measurement) -> Iterator[Finding]:
+    """The whole SHA-256 where one is claimed; its head is in the name of many files."""
+    sha256, head = file.value["sha256"], file.value["name_hash"]
+    if sha256 is None:
+        return
+    variant = evidence.variant
+    if head is not None:
+        if sha256.startswith(head):
+            message = f"the SHA-256 of the file begins with {head}, as its name says"
+            yield matched(claim, variant, "weights-hash", sha256, message)
+        else:
+            message = (
+                f"the SHA-256 of the file is {sha256}, and its name says that it begins with "
+                f"{head}: the file is another one, or damaged; upload the right one"
+            )
+            cause = "weights.hash-mismatch"
+            yield mismatched(claim, variant, "weights-hash", cause, sha256, message)
+    for stated in variant.claims_of("SHA256"):
+        if not isinstance(stated.value, str):
+            continue
+        if sha256 == stated.value.lower():
+            message = "the file has this SHA-256"
+            yield matched(stated, variant, "weights-sha256", sha256, message)
+        else:
+            message = (
+                f"the file behind Weights has the SHA-256 {sha256}; write it, or upload the file "
+                "that was meant"
+            )
+            cause = "weights.hash-mismatch"
+            yield mismatched(stated, variant, "weights-sha256", cause, sha256, message)
+
+
+def _contents(evidence: Evidence, claim: Claim) -> Iterator[Finding]:
+    variant, check = evidence.variant, "weights-tensors"
+    fact = evidence.measurement("checkpoint")
+    if fact is None:
+        failure = evidence.unmeasured("checkpoint")
+        cause = failure.cause if failure is not None else "build.failed"
+        why = failure.why if failure is not None else "the model was not built"
+        yield unverified(claim, variant, check, cause, f"not compared: {why}")
+        return
+    value = fact.value
+    if value["refused"] is not None:
+        message = f"the file is not loaded: {value['why']}; upload the state dict alone"
+        yield mismatched(claim, variant, check, value["refused"], None, message)
+        return
+    if value["fits"]:
+        message = "; ".join((f"{value['sentence']} the model", *value["notes"]))
+        yield matched(claim, variant, check, value["tensors"], message)
+        return
+    holds = [name for name in value["holds"] if name != variant.name]
+    what = f"this file holds {' or '.join(holds)}" if holds else "this file holds another model"
+    message = f"{what}: {value['sentence']}; write the URL of this variant's own checkpoint"
+    yield mismatched(claim, variant, check, "weights.tensors-differ", value["tensors"], message)
+
+
+def _bytes(size: int | None) -> str:
+    return "a size that it does not say" if size is None else f"{grouped(size)} bytes"
+
+
+CHECK = VariantCheck("weights", "weights", _needs, find)

@@ -1,0 +1,55 @@
+"""What a checkpoint file holds, held against the tensors of a built model.
+
+The file is read without running anything in it and without loading its tensors (see
+`zoo.weights.checkpoint`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zoo.weights.checkpoint import Contents, Unsafe, read_checkpoint
+from zoo.weights.match import explain_size, match, recognise, specs_of
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def inspect(
+    model: nn.Module, path: Path, siblings: Iterable[tuple[str, Callable[[], nn.Module]]]
+) -> dict[str, Any]:
+    """Reads a checkpoint and matches its tensors with those of the model.
+
+    Args:
+        model: the variant, built anywhere; the meta device will do.
+        path: the file.
+        siblings: other variants that the file may turn out to hold, with what builds them; they
+            are built only where the file is not this variant's.
+
+    Returns:
+        Either ``refused``, the cause (``weights.unsafe``, ``weights.unreadable``) and ``why``; or
+        ``format``, ``tensors`` (count), ``fits``, ``sentence`` and ``lines`` (what differs, for a
+        person), ``notes`` (unusual and not wrong), ``half`` (the half-precision type, or None),
+        ``reasons`` (what makes the file larger or smaller than the model, with bytes) and
+        ``holds`` (names of the siblings whose tensors these are exactly).
+    """
+    contents = read_checkpoint(path)
+    if not isinstance(contents, Contents):
+        cause = "weights.unsafe" if isinstance(contents, Unsafe) else "weights.unreadable"
+        return {"refused": cause, "why": str(contents)}
+    result = match(contents.tensors, specs_of(model))
+    known = {} if result.fits else {name: specs_of(build()) for name, build in siblings}
+    return {
+        "refused": None,
+        "format": contents.format,
+        "tensors": len(contents.tensors),
+        "fits": result.fits,
+        "sentence": result.sentence(),
+        "lines": result.lines(),
+        "notes": result.notes(),
+        "half": result.half,
+        "reasons": explain_size(contents, result),
+        "holds": list(recognise(contents.tensors, known)),
+    }

@@ -1,0 +1,165 @@
+"""The weights files of a run: which there are, how large, and fetching them.
+
+What steers a fetch is the URL, the server and the request's bounds. What the index says of a
+file's size or hash is never seen here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.run.request import Request
+from harness.types import Fact, Measurement, Recipe, Unmeasured
+from zoo.weights.fetch import Fetcher, Located
+from zoo.weights.fetch_types import DEFAULT_MAX_BYTES, Fetched, NotFetched, Outcome
+from zoo.weights.locate import locate, name_hash
+
+if TYPE_CHECKING:
+    from zoo.index.types import Variant
+    from zoo.weights.fetch_types import Progress
+
+_METHOD = {
+    "fetched": "fetched, hashed while it was written",
+    "cache": "in the checkpoint cache, hashed when it was fetched",
+    "found": "found in the checkpoint cache, hashed there",
+    "local": "a file of this machine, hashed there",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class FilePlan:
+    """What a fetch would do, for the sentence that is said before it."""
+
+    files: int
+    bytes: int
+    unknown: int
+    present: int
+
+    def __str__(self) -> str:
+        if not self.files:
+            return (
+                f"no files to fetch ({self.present} here)" if self.present else "no files to fetch"
+            )
+        size = human_bytes(self.bytes) if self.bytes or not self.unknown else "of unknown size"
+        more = f" and {self.unknown} of unknown size" if self.unknown and self.bytes else ""
+        return f"{self.files} file{'s' * (self.files != 1)} to fetch, {size}{more}"
+
+
+class Files:
+    """The files that variants name, located once.
+
+    Args:
+        request: how to fetch.
+        variants: whose files; one without a Weights claim has none.
+    """
+
+    def __init__(self, request: Request, variants: Sequence[Variant]) -> None:
+        self._request = request
+        self._fetcher: Fetcher | None = None
+        self._progress = _Relay()
+        self._located: dict[int, Located] = {}
+        for variant in variants:
+            claim = variant.claim("Weights")
+            if claim is not None and isinstance(claim.value, str):
+                self._located[id(variant)] = locate(
+                    claim.value,
+                    index_dir=Path(claim.location.file).parent,
+                    allow_http=request.allow_http,
+                    allow_local=request.allow_local,
+                )
+
+    def plan(self) -> FilePlan:
+        """How many files are to be fetched; servers are asked for their sizes unless offline."""
+        if not self._located or self._request.offline:
+            return FilePlan(0, 0, 0, 0)
+        plan = self._open().plan(self._located.values())
+        return FilePlan(plan.files, plan.bytes, plan.unknown, plan.present)
+
+    def fetch(
+        self, recipes: Iterable[tuple[Variant, Recipe]], progress: Progress | None
+    ) -> dict[int, Fact]:
+        """Fetches all; returns the fact of kind ``file`` by the variant's identity."""
+        if not self._located:
+            return {}
+        self._progress.target = progress
+        outcomes = dict(self._open().fetch(self._located.values()))
+        return {
+            id(variant): _fact(recipe, self._located[id(variant)], outcomes)
+            for variant, recipe in recipes
+            if id(variant) in self._located
+        }
+
+    def close(self) -> None:
+        """Closes connections; nothing can be fetched afterwards."""
+        if self._fetcher is not None:
+            self._fetcher.__exit__(None, None, None)
+
+    def _open(self) -> Fetcher:
+        # One fetcher for plan and fetch: it asks a host that can't be reached only once.
+        if self._fetcher is None:
+            self._fetcher = Fetcher(
+                offline=self._request.offline,
+                no_download=self._request.no_download,
+                max_bytes=self._request.max_bytes or DEFAULT_MAX_BYTES,
+                progress=self._progress,
+            )
+        return self._fetcher
+
+
+class _Relay:
+    """Passes a fetcher's progress on to whoever watches by then."""
+
+    def __init__(self) -> None:
+        self.target: Progress | None = None
+
+    def start(self, url: str, total: int | None) -> None:
+        if self.target is not None:
+            self.target.start(url, total)
+
+    def advance(self, url: str, count: int) -> None:
+        if self.target is not None:
+            self.target.advance(url, count)
+
+    def done(self, url: str, outcome: Outcome) -> None:
+        if self.target is not None:
+            self.target.done(url, outcome)
+
+
+def _fact(recipe: Recipe, located: Located, outcomes: dict[Located, Outcome]) -> Fact:
+    outcome = outcomes[located]
+    if isinstance(outcome, NotFetched):
+        return Unmeasured("file", recipe.name, recipe.builder, outcome.cause, outcome.why)
+    fetched = outcome if isinstance(outcome, Fetched) else None
+    name = "" if isinstance(located, NotFetched) else located.name
+    return Measurement(
+        kind="file",
+        name=recipe.name,
+        builder=recipe.builder,
+        value={
+            "size": outcome.size,
+            "sha256": fetched.sha256 if fetched else None,
+            "name_hash": name_hash(name),
+            "path": str(fetched.path) if fetched else None,
+            "stat": list(fetched.stat) if fetched else None,
+            "final_url": fetched.final_url if fetched else None,
+        },
+        image_size=None,
+        method=_METHOD[fetched.origin] if fetched else "the server's word for its size",
+        versions={},
+        device="disk" if fetched else "network",
+        made=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+    )
+
+
+def human_bytes(count: int) -> str:
+    """A size for a sentence: ``1.1 GB``, in powers of ten as file sizes are published."""
+    size = float(count)
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if size < 1000 or unit == "GB":
+            return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
+        size /= 1000
+    raise AssertionError("unreachable: the last unit takes every size")
