@@ -35,6 +35,11 @@ class Settings:
     fail_on: str = "error"
     no_store: bool = False
     refresh: bool = False
+    offline: bool = False
+    no_download: bool = False
+    max_bytes: int | None = None
+    allow_http: bool = False
+    allow_local: bool = False
 
     def with_flags(self, flags: Mapping[str, Any]) -> Settings:
         """These settings, but for the flags that were given: those that are not None.
@@ -131,6 +136,12 @@ def _switch(value: object) -> bool:
     return value
 
 
+def _bytes(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ValueError(f"{value!r} is no number of bytes; write a whole number from 1")
+    return value
+
+
 def _paths(value: object) -> tuple[Path, ...]:
     paths: list[Path] = []
     for entry in value if isinstance(value, (list, tuple)) else [value]:
@@ -184,4 +195,9 @@ _RULES: Mapping[str, Callable[[object], Any]] = {
     "fail-on": _fail_on,
     "no-store": _switch,
     "refresh": _switch,
+    "offline": _switch,
+    "no-download": _switch,
+    "max-bytes": _bytes,
+    "allow-http": _switch,
+    "allow-local": _switch,
 }

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bar
     from rich.progress import TaskID
 
+    from harness.cli.downloads import Downloads
+
 
 class StderrProgress(Progress):
     """Says the plan, once, and draws a bar on a terminal; quiet, it says nothing."""
@@ -22,6 +24,7 @@ class StderrProgress(Progress):
         self._draw = not quiet and terminal.can_redraw(sys.stderr)
         self._said: set[str] = set()
         self._bar: tuple[Bar, TaskID] | None = None
+        self._downloads: Downloads | None = None
 
     def plan(self, sentence: str) -> None:
         """Say it, unless it was said before."""
@@ -36,8 +39,19 @@ class StderrProgress(Progress):
         else:
             self._bar[0].console.print(for_terminal(sentence))
 
+    def downloads(self) -> Downloads | None:
+        """A line for each file, unless quiet was asked for."""
+        if self._quiet:
+            return None
+        from harness.cli.downloads import Downloads
+
+        self._downloads = Downloads(draw=self._draw)
+        return self._downloads
+
     def start(self, total: int) -> None:
         """Draw an empty bar; with nothing to measure there is none."""
+        if self._downloads is not None:
+            self._downloads.close()  # Two live displays can't share a terminal.
         if not self._draw or not total:
             return
         from rich.console import Console
@@ -69,7 +83,9 @@ class StderrProgress(Progress):
             bar.update(task, advance=1, description=for_terminal(name), refresh=True)
 
     def close(self) -> None:
-        """Take the bar away."""
+        """Take the bars away."""
+        if self._downloads is not None:
+            self._downloads.close()
         if self._bar is not None:
             self._bar[0].stop()
             self._bar = None

@@ -32,21 +32,31 @@ _METHOD = {
 
 @dataclass(frozen=True, slots=True)
 class FilePlan:
-    """What a fetch would do, for the sentence that is said before it."""
+    """What a fetch would do, for the sentence that is said before it.
+
+    Attributes:
+        files: to be fetched, each URL once.
+        bytes: of those whose size a server says.
+        unknown: those whose size none says.
+        present: on this machine already.
+        refused: that can't be had, as far as can be told beforehand.
+    """
 
     files: int
     bytes: int
     unknown: int
     present: int
+    refused: int
 
     def __str__(self) -> str:
+        beside = [f"{self.present} here"] if self.present else []
+        beside += [f"{self.refused} can't be had"] if self.refused else []
+        rest = f" ({', '.join(beside)})" if beside else ""
         if not self.files:
-            return (
-                f"no files to fetch ({self.present} here)" if self.present else "no files to fetch"
-            )
+            return f"no files to fetch{rest}"
         size = human_bytes(self.bytes) if self.bytes or not self.unknown else "of unknown size"
         more = f" and {self.unknown} of unknown size" if self.unknown and self.bytes else ""
-        return f"{self.files} file{'s' * (self.files != 1)} to fetch, {size}{more}"
+        return f"{self.files} file{'s' * (self.files != 1)} to fetch, {size}{more}{rest}"
 
 
 class Files:
@@ -75,9 +85,9 @@ class Files:
     def plan(self) -> FilePlan:
         """How many files are to be fetched; servers are asked for their sizes unless offline."""
         if not self._located or self._request.offline:
-            return FilePlan(0, 0, 0, 0)
+            return FilePlan(0, 0, 0, 0, 0)
         plan = self._open().plan(self._located.values())
-        return FilePlan(plan.files, plan.bytes, plan.unknown, plan.present)
+        return FilePlan(plan.files, plan.bytes, plan.unknown, plan.present, len(plan.refused))
 
     def fetch(
         self, recipes: Iterable[tuple[Variant, Recipe]], progress: Progress | None

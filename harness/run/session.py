@@ -89,7 +89,7 @@ class Session:
             _counted(len(self.variants), "variant"),
             f"{_counted(len(jobs), 'variant')} to build" if jobs else "nothing to build",
             f"{_counted(kept, 'measurement')} in the store",
-            str(self._files.plan()) if self._files is not None else "no files to fetch",
+            self.file_plan,
             "no images",
         ]
         return ", ".join(parts)
@@ -106,12 +106,10 @@ class Session:
             subjects = self._subjects_seen = self._subjects(store)
             for warning in self._warnings:
                 progress.warn(warning)
-            self._fetch(subjects, progress)
-            if self.request.refresh:
-                jobs = [job for s in subjects if (job := s.forget()) is not None]
-            else:
-                jobs = [job for s in subjects if (job := s.advance()) is not None]
             try:
+                self._fetch(subjects, progress)
+                step = Subject.forget if self.request.refresh else Subject.advance
+                jobs = [job for s in subjects if (job := step(s)) is not None]
                 self._measure(subjects, jobs, progress)
             except KeyboardInterrupt:
                 cut_short = "interrupted"
@@ -145,6 +143,19 @@ class Session:
 
                 LocalEngine(1).run([job], react)
         return subject.facts[slot]
+
+    @property
+    def file_plan(self) -> str:
+        """What fetching the weights would take, in one line."""
+        return str(self._files.plan()) if self._files is not None else "no files to fetch"
+
+    def fetch(self, progress: Progress) -> list[tuple[Variant, Fact]]:
+        """Fetches the weights of all variants; what came of each that names any, in order."""
+        subjects = self._subjects(None)
+        self._fetch(subjects, progress)
+        return [
+            (s.variant, fact) for s in subjects if (fact := s.facts.get(("file", None))) is not None
+        ]
 
     def _fetch(self, subjects: list[Subject], progress: Progress) -> None:
         if self._files is None:

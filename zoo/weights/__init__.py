@@ -1,0 +1,70 @@
+"""Checkpoints: locate, fetch, check and load them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from torch import nn
+
+
+class WeightsError(RuntimeError):
+    """A variant's weights can't be had; the message says which, why, and what would help.
+
+    Attributes:
+        cause: the stable id of the reason, such as ``weights.unreachable``.
+    """
+
+    def __init__(self, message: str, cause: str) -> None:
+        super().__init__(message)
+        self.cause = cause
+
+
+def fetch_weights(name: str) -> Path:
+    """The checkpoint of a variant as a file on this machine, fetched where it is not here yet.
+
+    Which file it is says the index that ships in the package, never one of the working folder.
+    The file's hash is that of its name, where the name has one, and the one that the index
+    states, where it states one.
+
+    Raises:
+        WeightsError: the index lists no weights for that name, or they can't be had whole.
+    """
+    from pathlib import Path
+
+    from zoo.index import load_index, package_index
+    from zoo.weights.fetch import fetch_all
+    from zoo.weights.fetch_types import Fetched, NotFetched
+    from zoo.weights.locate import locate
+
+    variant = next((v for v in load_index([package_index()]).variants if v.name == name), None)
+    claim = None if variant is None else variant.claim("Weights")
+    if variant is None or claim is None or not isinstance(claim.value, str):
+        raise WeightsError(f"the index of this package lists no weights for {name}", "")
+    source = locate(claim.value, index_dir=Path(claim.location.file).parent)
+    outcome = fetch_all([source])[source]
+    if isinstance(outcome, NotFetched):
+        raise WeightsError(f"no weights for {name}: {outcome.why}", outcome.cause)
+    assert isinstance(outcome, Fetched)
+    stated = variant.claim("SHA256")
+    if stated is not None and outcome.sha256 != stated.value:
+        why = f"the file has the SHA-256 {outcome.sha256}, and the index states {stated.value}"
+        raise WeightsError(f"no weights for {name}: {why}", "weights.hash-mismatch")
+    return outcome.path
+
+
+def load_pretrained(model: nn.Module, name: str) -> None:
+    """Loads a variant's published weights into a model of its architecture.
+
+    The file is verified before any of it is loaded: its hash, that it holds tensors alone, and
+    that they are this model's.
+
+    Raises:
+        WeightsError: the file can't be had.
+        zoo.weights.tensors.CheckpointError: it is not what it should be.
+    """
+    from zoo.weights.tensors import load_into
+
+    load_into(model, fetch_weights(name))

@@ -1,0 +1,131 @@
+"""The commands that end in a report: `zoo audit` and `zoo verify`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Annotated
+
+import typer
+
+from harness.cli import options
+from harness.cli.common import finish, prepared, settings_of
+from harness.run.request import GROUPS, Request, UsageError
+
+
+def audit(
+    index: options.Index = None,
+    format: options.Format = None,
+    fail_on: options.FailOn = None,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+) -> None:
+    """Check an index by itself, without building or measuring anything."""
+    settings = settings_of(index=index, format=format, **{"fail-on": fail_on})
+    session = prepared(Request(index=settings.index, checks=("metadata",)), settings)
+    finish(session.audit(), settings, quiet=quiet, verbose=verbose)
+
+
+def verify(
+    variants: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="VARIANT|GLOB|COLLECTION", help="What to verify."),
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="Every variant of the index.")] = False,
+    index: options.Index = None,
+    builder: Annotated[
+        str | None,
+        typer.Option("--builder", metavar="NAME", help="Who builds the models: zoo."),
+    ] = None,
+    checks: Annotated[
+        str | None,
+        typer.Option(
+            "--checks",
+            metavar="LIST",
+            help=f"Groups with commas between them: {', '.join(GROUPS)}.",
+        ),
+    ] = None,
+    device: Annotated[
+        str | None,
+        typer.Option("--device", metavar="NAME", help="auto (the default), cpu, cuda or cuda:N."),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done.")] = False,
+    no_store: Annotated[
+        bool | None,
+        typer.Option(
+            "--no-store/--store", help="Neither use nor keep measurements.", show_default=False
+        ),
+    ] = None,
+    refresh: Annotated[
+        bool | None,
+        typer.Option(
+            "--refresh/--no-refresh", help="Measure anew what is stored.", show_default=False
+        ),
+    ] = None,
+    offline: options.Offline = None,
+    no_download: Annotated[
+        bool | None,
+        typer.Option(
+            "--no-download/--download", help="Ask servers for sizes alone.", show_default=False
+        ),
+    ] = None,
+    max_bytes: options.MaxBytes = None,
+    allow_http: options.AllowHttp = None,
+    allow_local: options.AllowLocal = None,
+    format: options.Format = None,
+    fail_on: options.FailOn = None,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+) -> None:
+    """Measure variants, and hold what is documented against it.
+
+    Exit status: 0 no finding at or above --fail-on; 1 findings; 2 wrong use, or an index without
+    variants; 3 the run failed or was cut short; 130 an interrupt.
+    """
+    if every == bool(variants):
+        raise UsageError(
+            "zoo verify: both --all and names; leave out one of them"
+            if every
+            else "zoo verify: nothing to verify; name variants, globs or collections, or say --all"
+        )
+    flags = {
+        "no-store": no_store,
+        "fail-on": fail_on,
+        "format": format,
+        "refresh": refresh,
+        "offline": offline,
+        "no-download": no_download,
+        "max-bytes": max_bytes,
+        "allow-http": allow_http,
+        "allow-local": allow_local,
+    }
+    settings = settings_of(index=index, builder=builder, checks=checks, device=device, **flags)
+    request = Request(
+        index=settings.index,
+        select=tuple(variants or ()),
+        builder=settings.builder,
+        checks=settings.checks,
+        device=settings.device,
+        use_store=not settings.no_store,
+        refresh=settings.refresh,
+        offline=settings.offline,
+        no_download=settings.no_download,
+        max_bytes=settings.max_bytes,
+        allow_http=settings.allow_http,
+        allow_local=settings.allow_local,
+    )
+    session = prepared(request, settings)
+    from harness.cli.progress import StderrProgress
+
+    progress = StderrProgress(quiet=quiet)
+    plan = session.plan
+    try:
+        progress.plan(plan)
+        if dry_run:
+            return
+        report = session.verify(progress)
+    except KeyboardInterrupt:
+        # Before the first measurement or after the last: the index alone can still be reported.
+        report = replace(session.audit(), cut_short="interrupted")
+    finally:
+        progress.close()
+    finish(report, settings, quiet=quiet, verbose=verbose)
