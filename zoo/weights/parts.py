@@ -26,6 +26,7 @@ from zoo.weights.locate import Source, name_hash
 
 _BLOCK = 1 << 20
 _INLINE = 128 << 10
+_MAX_BLOCKS = 256  # one writev takes 1024
 _SNIFFED = 1024
 
 
@@ -139,7 +140,8 @@ class Part:
         self._waiting.append(data)
         self._waiting_bytes += len(data)
         self.size += len(data)
-        if self._waiting_bytes >= min(_BLOCK, self._mark_bytes):
+        full = self._waiting_bytes >= min(_BLOCK, self._mark_bytes)
+        if full or len(self._waiting) >= _MAX_BLOCKS:
             self._flush()
             if self.size - self._marked >= self._mark_bytes:
                 self._mark()
@@ -180,23 +182,32 @@ class Part:
         self.path.unlink(missing_ok=True)
 
     def _flush(self) -> None:
-        if not self._waiting:
-            return
-        block = self._waiting[0] if len(self._waiting) == 1 else b"".join(self._waiting)
-        self._waiting, self._waiting_bytes = [], 0
-        if len(block) < _INLINE:
-            self._hash.update(block)
-            self._put(block)
+        blocks, self._waiting, count, self._waiting_bytes = (
+            self._waiting,
+            [],
+            self._waiting_bytes,
+            0,
+        )
+        if count < _INLINE:
+            self._digest(blocks)
+            self._put(blocks)
             return
         # hashlib lets go of the interpreter, so hashing costs no time beside the writing.
-        hashed = self._hasher.submit(self._hash.update, block)
+        hashed = self._hasher.submit(self._digest, blocks)
         try:
-            self._put(block)
+            self._put(blocks)
         finally:
             hashed.result()
 
-    def _put(self, block: bytes) -> None:
-        view = memoryview(block)
+    def _digest(self, blocks: list[bytes]) -> None:
+        for block in blocks:
+            self._hash.update(block)
+
+    def _put(self, blocks: list[bytes]) -> None:
+        if not blocks:
+            return
+        written = os.writev(self._file, blocks)  # no copy to join them
+        view = memoryview(b"".join(blocks))[written:] if written < sum(map(len, blocks)) else b""
         while view:
             view = view[os.write(self._file, view) :]
 

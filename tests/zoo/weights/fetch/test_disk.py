@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -97,22 +98,19 @@ def test_read_only_cache(
     assert (found["origin"], found["path"]) == ("found", str(held))
 
 
-def test_cache_of_another_user(
-    server: Any, start: Any, outcome_of: Any, tmp_path: Path, data: bytes
-) -> None:
+def test_cache_of_another_user(server: Any, start: Any, outcome_of: Any, data: bytes) -> None:
     if os.geteuid() != 0:
         pytest.skip("only root can become another user")
-    hub = tmp_path / "theirs"
-    (hub / "checkpoints").mkdir(parents=True, mode=0o755)
-    for folder in (hub, *hub.parents[: len(hub.parents) - 2]):
-        if folder.stat().st_mode & 0o011 == 0:
-            folder.chmod(folder.stat().st_mode | 0o011)
-    url = server.on("net.pth", lambda h, n: h.good(data))
-    become = "import httpx, filelock; os.setgid(65534); os.setuid(65534)"
-    outcome = outcome_of(start(url, hub=hub, before=become))
-    assert outcome["cause"] == "weights.unreachable"
-    assert "Permission denied" in outcome["why"]
-    assert list((hub / "checkpoints").iterdir()) == []
+    with tempfile.TemporaryDirectory() as folder:  # pytest's own folders are closed to others
+        os.chmod(folder, 0o755)
+        hub = Path(folder) / "theirs"
+        (hub / "checkpoints").mkdir(parents=True)
+        url = server.on("net.pth", lambda h, n: h.good(data))
+        become = "import httpx, filelock; os.setgid(65534); os.setuid(65534)"
+        outcome = outcome_of(start(url, hub=hub, before=become))
+        assert outcome["cause"] == "weights.unreachable"
+        assert "Permission denied" in outcome["why"]
+        assert list((hub / "checkpoints").iterdir()) == []
 
 
 def test_checkpoints_on_another_disk(

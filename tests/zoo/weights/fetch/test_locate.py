@@ -92,6 +92,9 @@ def test_same_place_has_the_same_key() -> None:
         "package://zoo/%2e%2e/x",
         "package://os.path;x/y",
         "file://otherhost/net.pth",
+        "file:///no/such/net.pth",
+        "/no/such/net.pth",
+        "../no-such-net.pth",
         "\ud800",
     ],
 )
