@@ -3,7 +3,9 @@
 Those kernels are written in Python and their first call imports a symbolic algebra package and
 the compiler, which takes longer than tracing a family of models. The rules here are enough for
 most convolutional networks; each gives up, by returning None, on any argument that it was
-not written for, and torch's own kernel then decides, errors included.
+not written for, and torch's own kernel then decides, errors included. Strides matter too, since
+they decide whether a later ``view`` is possible: where an operand's layout would shape the
+result's, the rules take contiguous operands alone.
 """
 
 from __future__ import annotations
@@ -32,9 +34,11 @@ def _convolution(
     spatial = weight.ndim - 2
     if isinstance(padding, str) or x.ndim != weight.ndim or x.dtype != weight.dtype:
         return None
+    if not (x.is_contiguous() and weight.is_contiguous()):
+        return None
     if x.shape[1] != weight.shape[1] * groups or weight.shape[0] % groups:
         return None
-    if bias is not None and tuple(bias.shape) != (weight.shape[0],):
+    if bias is not None and (tuple(bias.shape) != weight.shape[:1] or bias.dtype != x.dtype):
         return None
     sizes = []
     for i in range(spatial):
@@ -53,6 +57,8 @@ def _at(value: Any, i: int) -> int:
 
 
 def _batch_norm(x: Any, weight: Any, bias: Any, mean: Any, var: Any, *rest: Any) -> Any:
+    if not x.dtype.is_floating_point or not x.is_contiguous():
+        return None
     if x.ndim < 2 or any(t is not None and tuple(t.shape) != (x.shape[1],) for t in (weight, bias)):
         return None
     if any(t is not None and tuple(t.shape) != (x.shape[1],) for t in (mean, var)):
@@ -63,7 +69,7 @@ def _batch_norm(x: Any, weight: Any, bias: Any, mean: Any, var: Any, *rest: Any)
 def _linear(x: Any, weight: Any, bias: Any = None) -> Any:
     if weight.ndim != 2 or x.ndim < 1 or x.shape[-1] != weight.shape[1] or x.dtype != weight.dtype:
         return None
-    if bias is not None and tuple(bias.shape) != (weight.shape[0],):
+    if bias is not None and (tuple(bias.shape) != weight.shape[:1] or bias.dtype != x.dtype):
         return None
     return x.new_empty((*x.shape[:-1], weight.shape[0]))
 
@@ -96,7 +102,7 @@ def _pool(x: Any, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil: b
 
     A window that would begin beyond the input and its left padding is left out.
     """
-    if x.ndim != 4:
+    if x.ndim != 4 or not x.is_contiguous():
         return None
     sizes = []
     for i in range(2):
@@ -114,6 +120,8 @@ def _pool(x: Any, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil: b
 
 
 def _adaptive_pool(x: Any, size: Any) -> Any:
+    if not x.dtype.is_floating_point or not x.is_contiguous():
+        return None
     if x.ndim != 4 or any(n == 0 for n in x.shape[1:]):
         return None
     return x.new_empty((*x.shape[:2], _at(size, 0), _at(size, 1)))
@@ -140,9 +148,11 @@ def _softmax(x: Any, dim: Any, dtype: Any = None) -> Any:
 def _broadcast(a: Any, b: Any, *rest: Any) -> Any:
     """Both operands of one dtype, sizes equal or 1 from the right, as NumPy has it."""
     if isinstance(b, int | float):
-        return a.new_empty(a.shape) if a.dtype.is_floating_point else None
+        return _elementwise(a)
     shape = _common_shape(a, b)
-    return None if shape is None else a.new_empty(shape)
+    if shape is None or not (a.is_contiguous() and b.is_contiguous()):
+        return None
+    return a.new_empty(shape)
 
 
 def _broadcast_in_place(a: Any, b: Any, *rest: Any) -> Any:
@@ -167,6 +177,8 @@ def _concatenate(tensors: Any, dim: int = 0) -> Any:
         return None
     dim %= first.ndim
     shape = list(first.shape)
+    if not all(t.is_contiguous() for t in tensors):
+        return None
     for other in tensors[1:]:
         if other.ndim != first.ndim or other.dtype != first.dtype:
             return None
@@ -177,11 +189,18 @@ def _concatenate(tensors: Any, dim: int = 0) -> Any:
 
 
 def _elementwise(x: Any, *rest: Any) -> Any:
-    return x.new_empty(x.shape) if x.dtype.is_floating_point else None
+    if not x.dtype.is_floating_point or not x.is_contiguous():
+        return None
+    return x.new_empty(x.shape)
 
 
 def _in_place(x: Any, *rest: Any) -> Any:
-    return x
+    return x if x.dtype.is_floating_point else None
+
+
+def _dropout(x: Any, p: float, train: bool) -> Any:
+    """Nothing is dropped in evaluation, and the input itself comes out."""
+    return None if train else x
 
 
 _RULES: dict[str, Rule] = {
@@ -213,8 +232,6 @@ _RULES: dict[str, Rule] = {
             "aten.hardtanh",
             "aten.hardswish",
             "aten.hardsigmoid",
-            "aten.dropout",
-            "aten.feature_dropout",
         ),
         _elementwise,
     ),
@@ -227,8 +244,8 @@ _RULES: dict[str, Rule] = {
             "aten.hardtanh_",
             "aten.hardswish_",
             "aten.hardsigmoid_",
-            "aten.dropout_",
         ),
         _in_place,
     ),
+    **dict.fromkeys(("aten.dropout", "aten.feature_dropout", "aten.dropout_"), _dropout),
 }
