@@ -195,7 +195,10 @@ def create_model(
         drop_block_rate=drop_block_rate,
     )
     if pretrained:
-        _load_pretrained(model, name)
+        # Imported here because fetching needs libraries that building does not.
+        from zoo.weights import load_pretrained
+
+        load_pretrained(model, name)
         if num_classes != _IMAGENET_CLASSES:
             model.reset_classifier(num_classes)
     if not features_only:
@@ -204,14 +207,6 @@ def create_model(
     from zoo.models._features import FeatureExtractor
 
     return FeatureExtractor(model, out_indices)
-
-
-def _load_pretrained(model: nn.Module, name: str) -> None:
-    # Imported here because fetching needs libraries that building does not.
-    weights = import_module("zoo.weights")
-    if not hasattr(weights, "load_pretrained"):
-        raise RuntimeError(f"this version of zoo cannot load pretrained weights (for {name!r})")
-    weights.load_pretrained(model, name)
 
 
 def _check_options(

@@ -112,3 +112,16 @@ def test_reset_classifier():
     pooled = model.forward_head(model.forward_features(x), pre_logits=True)
     torch.testing.assert_close(model(x), pooled)
     assert pooled.shape == (2, model.num_features) == (2, 1280)
+
+
+def test_pretrained_weights_with_another_number_of_classes():
+    weights = checkpoint("efficientnet_lite0")
+    model = zoo.create_model("efficientnet_lite0", pretrained=True, num_classes=7)
+    assert model._fc.weight.shape == (7, 1280)
+    state = model.state_dict()
+    for key, value in weights.items():
+        assert key.startswith("_fc.") or state[key].equal(value), key
+
+    maps = zoo.create_model("efficientnet_lite0", pretrained=True, features_only=True)
+    for key, value in maps.state_dict().items():
+        assert value.equal(weights[key]), key
