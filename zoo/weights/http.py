@@ -156,8 +156,6 @@ class Client:
 
     def _send(self, method: str, url: str, headers: Mapping[str, str] | None) -> httpx.Response:
         """Send a request; the first one to a host goes alone, the others wait how it fares."""
-        import httpx
-
         host = self._host(url)
         with contextlib.ExitStack() as turn:
             if not host.up:
@@ -166,12 +164,18 @@ class Client:
                 raise Interrupted
             if host.down is not None:
                 raise Refusal(UNREACHABLE, host.down, permanent=False)
-            try:
-                if not host.up:
+            if not host.up:
+                # Before the client is imported: a run whose hosts have no address needs none.
+                try:
                     _resolve(url, self._policy.connect_s)
-                    response = self._open(method, url, headers, host, turn.close)
-                else:
-                    response = self._open(method, url, headers, host, None)
+                except OSError as error:
+                    host.down = f"{urlsplit(url).netloc} can't be reached: {_line(error)}"
+                    raise Refusal(UNREACHABLE, host.down, permanent=False) from error
+            import httpx
+
+            try:
+                connected = None if host.up else turn.close
+                response = self._open(method, url, headers, host, connected)
             except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError, OSError) as error:
                 why = f"{urlsplit(url).netloc} can't be reached: {_line(error)}"
                 if host.up:

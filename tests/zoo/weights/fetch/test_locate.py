@@ -188,3 +188,15 @@ def test_package_without_the_file(url: str, cause: str) -> None:
     outcome = fetch_all([source])[source]
     assert isinstance(outcome, NotFetched)
     assert outcome.cause == cause
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("resnet18_b16x8_cifar10-20210528.pth", None),
+        ("resnet18-20210528-bd6371c8.pth", "bd6371c8"),
+        ("model-20219928.pth", "20219928"),
+    ],
+)
+def test_a_date_is_no_hash(name: str, expected: str | None) -> None:
+    assert name_hash(name) == expected
