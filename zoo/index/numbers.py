@@ -89,7 +89,7 @@ def parse_number(text: str, units: dict[str, Decimal] | None = None) -> Number:
         raise NotANumber("is not a number")
     written = found[0]
     unit = text[found.end() :].strip(" ")
-    if len(written) > MAX_DIGITS or len(found["exponent"] or "") > 6:
+    if len(written) > MAX_DIGITS:
         raise OutOfRange("has more digits than any such quantity")
     if unit and unit not in (units or {}):
         raise NotANumber(_why(text, unit))

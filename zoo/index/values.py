@@ -32,6 +32,7 @@ _SIZE = re.compile(r"([^x×]+)[x×]([^x×]+)", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 _NAMES = frozenset({"Name", "ID", "In Collection"})
 _MAX_NAME = 200
+_CHANNELS = ("1", "2", "3", "4")
 _MAX_TEXT = 10_000
 
 
@@ -180,7 +181,7 @@ def _pixels(node: Node, field: Field, text: str) -> tuple[int, int]:
     """``224``, ``224x288`` or ``[224, 288]`` (height, width), or ``[3, 224, 288]``."""
     if isinstance(node, Sequence):
         sides = node.items
-        if len(sides) == 3 and isinstance(sides[0], Scalar) and sides[0].text in "1234":
+        if len(sides) == 3 and isinstance(sides[0], Scalar) and sides[0].text in _CHANNELS:
             sides = sides[1:]
         if len(sides) != 2:
             raise _wrong_type(node, field, text)

@@ -1,0 +1,204 @@
+"""Entries, positions, and every cause with its exact place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+
+import pytest
+
+from zoo.index import Index
+
+Read = Callable[..., Index]
+
+PAGE = """\
+Collections:
+- Name: Résnet
+  Paper: {Title: 'ééé', URL: https://arxiv.org/abs/1}
+  Metadata: {Epochs: 100, Training Data: ImageNet}
+Models:
+- Name: m1
+  In Collection: Résnet
+  Metadata:
+    Parameters: 25.6M
+    Crop Pct: '0.875'
+  Results:
+  - Dataset: ImageNet
+    Metrics: {Top 1 Accuracy: 75.5%, 'é': 1, Top 5 Accuracy: 92.5%}
+    Task: Image Classification
+"""
+PLACES = {
+    "Name": (6, 9), "In Collection": (7, 18), "Parameters": (9, 17), "Crop Pct": (10, 15),
+    "Dataset": (12, 14), "Top 1 Accuracy": (13, 31), "Top 5 Accuracy": (13, 62), "Task": (14, 11),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+def test_every_value_knows_its_place(read: Read, newline: str, mark: bytes) -> None:
+    variant = read(mark + PAGE.replace("\n", newline).encode()).variants[0]
+    places = {c.field: (c.location.line, c.location.column) for c in variant.claims}
+    assert {field: places[field] for field in PLACES} == PLACES
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_places_in_a_page_are_those_of_the_page(read: Read, newline: str) -> None:
+    comment = "<!--\nType: model-index\n"
+    before = f"# Ünïcode\n\n```html\n{comment}Models: nonsense\n-->\n```\n\n{comment}"
+    page = (before + PAGE + "-->\n\n<!-- a remark -->\n").replace("\n", newline)
+    index = read(page.encode(), "page.mdx")
+    lines = before.count("\n")
+    places = {
+        c.field: (c.location.line - lines, c.location.column) for c in index.variants[0].claims
+    }
+    assert {field: places[field] for field in PLACES} == PLACES
+    assert not [p for p in index.problems if p.severity == "error"]
+
+
+def test_lines_are_those_of_editors_not_of_yaml(read: Read) -> None:
+    index = read("Models:\n# a\u2028# b\u0085# c\n- Name: m\n  Layers: x\n")
+    assert str(index.problems[0].location) == "index.yml:4:11"
+
+
+def test_what_a_variant_says_and_what_its_collection_says_for_it(read: Read) -> None:
+    index = read(PAGE)
+    variant = index.variants[0]
+    assert variant.collection is index.collections[0]
+    epochs = variant.effective("Epochs")
+    assert epochs is not None
+    assert (epochs.value, epochs.location.line) == (100, 4)
+    assert variant.claim("Epochs") is None
+    top1 = variant.claim("Top 1 Accuracy")
+    assert top1 is not None
+    assert (top1.task, top1.dataset, top1.raw) == ("Image Classification", "ImageNet", "75.5%")
+    assert top1.value == Decimal("75.5")
+    crop = variant.claim("Crop Pct")
+    assert crop is not None
+    assert crop.quoted
+    url = index.collections[0].claim("Paper.URL")
+    assert url is not None
+    assert url.value == "https://arxiv.org/abs/1"
+
+
+ERROR, NOTE = "error", "note"
+RANGE, COLLECTION = "schema.out-of-range", "schema.unknown-collection"
+WORD = "schema.unknown-interpolation"
+MODEL = "Collections: [{Name: C}]\nModels:\n- Name: m\n  In Collection: C\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "cause", "severity", "place", "field"),
+    [
+        (MODEL + "  Name: n\n", "schema.duplicate-key", ERROR, (5, 3), "Name"),
+        (MODEL + "  Metadata: {LR: 1, lr: 2}\n", "schema.duplicate-key", ERROR, (5, 21), "lr"),
+        (MODEL + "- Name: m\n", "schema.duplicate-name", ERROR, (5, 9), "Name"),
+        (MODEL + "  Metadata: 5\n", "schema.wrong-type", ERROR, (5, 13), "Metadata"),
+        (MODEL + "  Results: {}\n", "schema.wrong-type", ERROR, (5, 12), "Results"),
+        (MODEL + "  Results: [5]\n", "schema.wrong-type", ERROR, (5, 13), "Results"),
+        (MODEL + "  Results: [{Metrics: 5}]\n", "schema.wrong-type", ERROR, (5, 23), "Metrics"),
+        (MODEL + "  Code: {a: b}\n", "schema.wrong-type", ERROR, (5, 9), "Code"),
+        (MODEL + "  Layers:\n  LR: 1\n", "schema.wrong-type", ERROR, (5, 10), "Layers"),
+        (MODEL + "  Tasks: [a, 5]\n", "schema.wrong-type", ERROR, (5, 14), "Tasks"),
+        (MODEL + "  ? [a]\n  : b\n", "schema.wrong-type", ERROR, (5, 5), "[a]"),
+        (MODEL + "- 5\n", "schema.wrong-type", ERROR, (5, 3), "Models"),
+        (MODEL + "- Name: on\n", "schema.wrong-type", ERROR, (5, 9), "Name"),
+        (MODEL + "- Name: 1e3\n", "schema.wrong-type", ERROR, (5, 9), "Name"),
+        (MODEL + "  Crop Pct: 8.75\n", "schema.out-of-range", ERROR, (5, 13), "Crop Pct"),
+        (MODEL + "  Top 1 Accuracy: 103%\n", RANGE, ERROR, (5, 19), "Top 1 Accuracy"),
+        (MODEL + "- Weights: a.pth\n", "schema.missing-name", ERROR, (5, 3), "Name"),
+        (MODEL + "- Name: ''\n", "schema.missing-name", ERROR, (5, 9), "Name"),
+        (MODEL + "- Name:\n", "schema.missing-name", ERROR, (5, 8), "Name"),
+        (MODEL + "- Name: n\n  In Collection: D\n", COLLECTION, ERROR, (6, 18), "In Collection"),
+        (MODEL + "  Interpolation: cubic\n", WORD, ERROR, (5, 18), "Interpolation"),
+        (MODEL + "  Layers: '50'\n", "schema.quoted-number", NOTE, (5, 11), "Layers"),
+        (MODEL + "  Paramters: 5\n", "schema.unknown-key", NOTE, (5, 3), "Paramters"),
+        (MODEL + "  '': 5\n", "schema.wrong-type", ERROR, (5, 3), ""),
+    ],
+)  # fmt: skip
+def test_each_cause_at_its_place(
+    read: Read, text: str, cause: str, severity: str, place: tuple[int, int], field: str
+) -> None:
+    (problem,) = read(text).problems
+    where = problem.location
+    assert (problem.cause, problem.severity) == (cause, severity)
+    assert (where.file, where.line, where.column) == ("index.yml", *place)
+    assert problem.field == field
+    assert str(problem).startswith(f"index.yml:{place[0]}:{place[1]}: ")
+    assert "; " in str(problem)
+    assert str(problem).isprintable()
+
+
+def test_one_page_with_many_faults_is_reported_whole(read: Read) -> None:
+    text = "Models:\n- Name: a\n  Layers: -1\n  LR: x\n- Name: b\n  Crop Pct: 2\n- {}\n- Name: c\n"
+    index = read(text)
+    assert [v.name for v in index.variants] == ["a", "b", "c"]
+    assert [(p.variant, p.location.line) for p in index.problems] == [
+        ("a", 3), ("a", 4), ("b", 6), (None, 7)
+    ]  # fmt: skip
+
+
+def test_top_1_above_top_5_is_shown_at_both(read: Read) -> None:
+    index = read(
+        MODEL + "  Results:\n  - Metrics:\n      Top 1 Accuracy: 90\n      Top 5 Accuracy: 80\n"
+    )
+    assert [(p.cause, p.location.line) for p in index.problems] == [
+        ("schema.out-of-range", 7), ("schema.out-of-range", 8)
+    ]  # fmt: skip
+
+
+def test_results_of_one_variant_are_not_mixed(read: Read) -> None:
+    index = read(
+        MODEL + "  Results:\n"
+        "  - {Task: A, Dataset: X, Metrics: {Top 1 Accuracy: 90}}\n"
+        "  - {Task: B, Dataset: Y, Metrics: {Top 5 Accuracy: 80}}\n"
+    )
+    assert not index.problems
+    got = [
+        (c.field, c.task, c.dataset)
+        for c in index.variants[0].claims_of("Top 1 Accuracy", "Top 5 Accuracy")
+    ]
+    assert got == [("Top 1 Accuracy", "A", "X"), ("Top 5 Accuracy", "B", "Y")]
+
+
+def test_unknown_keys_are_kept_and_the_nearest_is_named(read: Read) -> None:
+    index = read(MODEL + "  Paramters: 5M\n")
+    claim = index.variants[0].claim("Paramters")
+    assert claim is not None
+    assert (claim.raw, claim.value, claim.unit) == ("5M", "5M", "text")
+    assert "Parameters" in str(index.problems[0])
+
+
+def test_no_more_misspelt_keys_than_a_person_reads_are_looked_up(read: Read) -> None:
+    index = read(MODEL + "".join(f"  Paramters{i}: 1\n" for i in range(1000)))
+    hints = ["Parameters" in p.remedy for p in index.problems]
+    assert (hints[0], hints[-1], len(hints)) == (True, False, 1000)
+
+
+def test_a_nameless_model_is_called_by_its_id(read: Read) -> None:
+    index = read("Models:\n- Metadata: {ID: m, Layers: x}\n- Name: n\n")
+    assert {p.variant for p in index.problems} == {"m"}
+    assert [v.name for v in index.variants] == ["n"]
+
+
+def test_a_name_in_the_metadata_names_nothing(read: Read) -> None:
+    index = read("Models:\n- Metadata: {Name: inner}\n  Name: outer\n")
+    assert [v.name for v in index.variants] == ["outer"]
+
+
+def test_a_list_of_models_and_several_documents(read: Read) -> None:
+    assert [v.name for v in read("- Name: a\n  Weights: a.pth\n- Name: b\n").variants] == ["a", "b"]
+    text = "Models: [{Name: a}]\n---\nModels: [{Name: b}]\n---\nother: thing\n"
+    assert [v.name for v in read(text).variants] == ["a", "b"]
+
+
+def test_merge_keys_and_aliases(read: Read) -> None:
+    index = read(
+        "Models:\n- Name: a\n  Metadata: &m {LR: 0.1, Layers: 50}\n"
+        "- Name: b\n  Metadata: {<<: *m, Layers: 26}\n"
+    )
+    b = index.variants[1]
+    layers, rate = b.claim("Layers"), b.claim("LR")
+    assert layers is not None
+    assert rate is not None
+    assert (layers.value, rate.location.line) == (26, 3)
+    assert len(list(b.claims_of("Layers"))) == 1
