@@ -1,0 +1,140 @@
+"""How often the accuracy rule is wrong and how soon it stops, by simulation.
+
+    python tests/benchmarks/accuracy_rule.py [PATHS [SEED]]
+
+A path is one validation run: the pictures of a population, in a random order, of which a known
+number is answered right. Each path is judged by the rule's own verdicts; nothing is approximated
+but the probabilities, by the share of the paths. The table is the one of docs/accuracy.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.check.decide import IMAGENET, Observation, Rule, Verdict, looks, rule_for
+
+CLAIM = Decimal("80.00")
+OFFSETS = tuple(map(Decimal, ("0", "0.05", "0.1", "0.2", "0.5", "1", "2", "5", "20", "40")))
+PATHS, SEED = 100_000, 2012
+
+Counts = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the rule said on each path: after how many pictures it stopped, and with what."""
+
+    stopped: Counts
+    contradicted: NDArray[np.bool_]
+    confirmed: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a look says of each number of right answers: it is judged by where the number falls.
+
+    Up to ``too_few`` and from ``too_many`` on the claim is contradicted, from ``low`` to ``high``
+    confirmed. An empty range has its ends crossed.
+    """
+
+    drawn: int
+    too_few: int
+    low: int
+    high: int
+    too_many: int
+
+
+def limits(rule: Rule, drawn: int) -> Limits:
+    """The numbers of right answers at which the verdict of a look changes, found by bisection.
+
+    The more right answers, the higher the interval: the verdict changes at most four times.
+    """
+
+    def verdict(correct: int) -> Verdict:
+        return rule.verdict(Observation(drawn, correct))
+
+    # The number that agrees best with the claim is never contradicted while others are not.
+    best = min(drawn, max(0, round(rule.claimed * drawn / 100)))
+    too_few = _last(-1, best, lambda k: verdict(k) == "contradicted")
+    too_many = _last(best, drawn, lambda k: verdict(k) != "contradicted") + 1
+    # Where few numbers confirm, the one that rounding gives need not be among them.
+    near = [k for k in (best, best - 1, best + 1) if 0 <= k <= drawn and verdict(k) == "confirmed"]
+    if not near:
+        return Limits(drawn, too_few, best + 1, best, too_many)
+    low = _last(-1, near[0], lambda k: verdict(k) != "confirmed") + 1
+    high = _last(near[0], drawn, lambda k: verdict(k) == "confirmed")
+    return Limits(drawn, too_few, low, high, too_many)
+
+
+def _last(low: int, high: int, holds: Callable[[int], bool]) -> int:
+    """The last number from ``low`` to ``high`` for which ``holds``, given that ``low`` does."""
+    while low < high:
+        middle = (low + high + 1) // 2
+        if holds(middle):
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+def simulate(
+    table: Sequence[Limits], population: int, right: int, paths: int, rng: np.random.Generator
+) -> Outcome:
+    """Run so many validations of a model that answers ``right`` pictures of the population."""
+    drawn = 0
+    seen = np.zeros(paths, dtype=np.int64)
+    stopped = np.full(paths, table[-1].drawn, dtype=np.int64)
+    contradicted, confirmed = np.zeros((2, paths), dtype=bool)
+    for look in table:
+        left = right - seen
+        seen = seen + rng.hypergeometric(left, population - drawn - left, look.drawn - drawn)
+        drawn = look.drawn
+        running = ~(contradicted | confirmed)
+        against = running & ((seen <= look.too_few) | (seen >= look.too_many))
+        in_favour = running & (seen >= look.low) & (seen <= look.high)
+        stopped[against | in_favour] = drawn
+        contradicted |= against
+        confirmed |= in_favour
+    return Outcome(stopped, contradicted, confirmed)
+
+
+def table_of(rule: Rule) -> list[Limits]:
+    """The limits of every look of the plan for the rule's population."""
+    return [limits(rule, drawn) for drawn in looks(rule.population, rule.population)]
+
+
+def rows(paths: int, seed: int) -> list[str]:
+    """The table in Markdown, one row per distance of the true accuracy from the claim."""
+    table = table_of(rule_for(CLAIM))
+    rng = np.random.default_rng(seed)
+    lines = [
+        "| true accuracy is off by | contradicted | confirmed | median stop | 90 % stop by |",
+        "|---|---|---|---|---|",
+    ]
+    for offset in OFFSETS:
+        right = int((CLAIM - offset) * IMAGENET / 100)
+        outcome = simulate(table, IMAGENET, right, paths, rng)
+        half, most = np.quantile(outcome.stopped, (0.5, 0.9), method="inverted_cdf")
+        lines.append(
+            f"| {offset} points | {100 * outcome.contradicted.mean():.3f} % "
+            f"| {100 * outcome.confirmed.mean():.3f} % | {half:,} | {most:,} |"
+        )
+    return lines
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("paths", nargs="?", type=int, default=PATHS)
+    parser.add_argument("seed", nargs="?", type=int, default=SEED)
+    options = parser.parse_args()
+    print("\n".join(rows(options.paths, options.seed)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+"""docs/accuracy.md says what the rule does: its constants, its looks, and the simulated table."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from harness.check.decide import (
+    ERRORS,
+    IMAGENET,
+    TOLERANCE,
+    decide,
+    looks,
+    rule_for,
+)
+
+
+@pytest.fixture(scope="module")
+def page(repository: Path) -> str:
+    """The page, its line ends as spaces."""
+    return " ".join((repository / "docs" / "accuracy.md").read_text("utf-8").split())
+
+
+def test_the_constants_are_those_of_the_code(page: str) -> None:
+    assert f"plus or minus {TOLERANCE} points" in page
+    assert f"1 in {round(1 / ERRORS.contradiction):,}" in page
+    assert f"1 in {round(1 / ERRORS.confirmation):,}" in page
+    assert f"looks {len(looks(IMAGENET))} times" in page
+    assert ", ".join(f"{n:,}" for n in looks(IMAGENET)) in page
+
+
+def test_the_example_of_the_sample_pictures_is_what_decide_shows(page: str) -> None:
+    found = decide(Decimal("74.83"), [(20, 15)])
+    assert f"15 right of 20 leave {found.interval} possible" in page
+
+
+def test_the_command_it_names_makes_the_table(page: str, simulation: ModuleType) -> None:
+    assert (
+        f"`python tests/benchmarks/accuracy_rule.py {simulation.PATHS} {simulation.SEED}`" in page
+    )
+    assert f"claims {simulation.CLAIM} %" in page
+
+
+def test_the_table_is_what_a_simulation_gives(repository: Path, simulation: ModuleType) -> None:
+    text = (repository / "docs" / "accuracy.md").read_text("utf-8")
+    pattern = r"^\| ([\d.]+) points \| ([\d.]+) % \| ([\d.]+) % \| ([\d,]+) \| ([\d,]+) \|$"
+    shown = re.findall(pattern, text, re.MULTILINE)
+    assert [Decimal(row[0]) for row in shown] == list(simulation.OFFSETS)
+    plan, paths = looks(IMAGENET), 5000
+    table = simulation.table_of(rule_for(simulation.CLAIM))
+    # Another seed: the page has to be right, not repeated.
+    rng = np.random.default_rng(99)
+    for offset, *cells in shown:
+        right = int((simulation.CLAIM - Decimal(offset)) * IMAGENET / 100)
+        found = simulation.simulate(table, IMAGENET, right, paths, rng)
+        for cell, flags in zip(cells, (found.contradicted, found.confirmed), strict=False):
+            share = float(cell) / 100
+            assert abs(flags.mean() - share) <= 0.002
+        stops = np.quantile(found.stopped, (0.5, 0.9), method="inverted_cdf")
+        for cell, stop in zip(cells[2:], stops, strict=True):
+            documented = plan.index(int(cell.replace(",", "")))
+            assert abs(plan.index(int(stop)) - documented) <= 1, (offset, cell, stop)
