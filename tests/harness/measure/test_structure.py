@@ -1,0 +1,156 @@
+"""Parameters, the state dict's layout and depth against the model itself and its saved file."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+import torch
+from torch import nn
+
+import zoo
+from harness.check.size import window
+from harness.measure.structure import depth, state_layout, structure
+
+
+def saved_bytes(model: nn.Module, **options) -> int:
+    file = io.BytesIO()
+    torch.save(model.state_dict(), file, **options)
+    return file.tell()
+
+
+class Buffers(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(1000, 10))
+        self.register_buffer("index", torch.zeros(500, dtype=torch.int64))
+        self.register_buffer("mask", torch.zeros(300, dtype=torch.bool))
+        self.register_buffer("scratch", torch.zeros(10**6), persistent=False)
+
+
+MODELS = {
+    "resnest14d": lambda: zoo.create_model("resnest14d"),
+    "resnest50d": lambda: zoo.create_model("resnest50d"),
+    "efficientnet_lite0": lambda: zoo.create_model("efficientnet_lite0"),
+    "buffers": lambda: nn.Sequential(*(Buffers() for _ in range(20))),
+    "a long name for every tensor": lambda: nn.Sequential(
+        *(nn.ModuleDict({"a_rather_long_name_for_a_child": nn.Linear(3, 3)}) for _ in range(40))
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_saved_file_has_a_size_that_is_possible(name):
+    model = MODELS[name]()
+    full = window(state_layout(model), 4)
+    assert full.low <= saved_bytes(model) <= full.high
+    half = window(state_layout(model), 2)
+    assert half.low <= saved_bytes(model.half()) <= half.high
+
+
+@pytest.mark.parametrize("name", ["resnest14d", "efficientnet_lite0"])
+def test_the_format_of_before_2020_too(name):
+    model = MODELS[name]()
+    full = window(state_layout(model), 4)
+    assert full.low <= saved_bytes(model, _use_new_zipfile_serialization=False) <= full.high
+
+
+@pytest.mark.parametrize("name", ["resnest26d", "efficientnet_lite1"])
+def test_safetensors_too(name):
+    from safetensors.torch import save
+
+    model = zoo.create_model(name)
+    full = window(state_layout(model), 4)
+    assert full.low <= len(save(model.state_dict())) <= full.high
+
+
+def test_the_layout_counts_what_is_saved():
+    model = Buffers()
+    assert state_layout(model) == {
+        "tensors": 3,
+        "float_elements": 10_000,
+        "other_bytes": 500 * 8 + 300,
+    }
+    assert structure(model)["parameters"] == 10_000
+
+
+def test_frozen_and_tied_parameters():
+    model = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4, bias=False), nn.Linear(4, 2))
+    model[1].weight = model[0].weight
+    model[2].bias.requires_grad_(False)
+    found = structure(model)
+    assert found["parameters"] == 16 + 4 + 8 + 2
+    assert found["trainable"] == 16 + 4 + 8
+    assert sum(found["by_stage"].values()) == found["parameters"]
+
+
+@pytest.mark.parametrize("name", ["resnest50d", "efficientnet_lite2"])
+def test_the_stages_add_up_in_order(name, on_meta):
+    model = on_meta(zoo.create_model, name)
+    found = structure(model)
+    assert found["parameters"] == found["trainable"] == sum(found["by_stage"].values())
+    assert list(found["by_stage"]) == [
+        child for child, module in model.named_children() if list(module.parameters())
+    ]
+
+
+NATIVE_DEPTHS = {
+    "resnest14d": 14,
+    "resnest26d": 26,
+    "resnest50d": 50,
+    "resnest50d_1s4x24d": 50,
+    "resnest50d_4s2x40d": 50,
+    "resnest101e": 101,
+    "resnest200e": 200,
+    "resnest269e": 269,
+    "efficientnet_lite0": None,
+}
+TORCHVISION_DEPTHS = {
+    "resnet18": 18,
+    "resnet34": 34,
+    "resnet50": 50,
+    "resnet101": 101,
+    "resnet152": 152,
+    "resnext50_32x4d": 50,
+    "wide_resnet50_2": 50,
+    "vit_b_16": None,
+    "densenet121": None,
+    "vgg11": None,
+    "convnext_tiny": None,
+    "regnet_y_400mf": None,
+}
+TIMM_DEPTHS = {
+    "resnet18": 18,
+    "resnet50d": 50,
+    "seresnet50": 50,
+    "res2net50_26w_4s": 50,
+    "skresnet34": 34,
+    "resnest50d": 50,
+    "ecaresnet101d": 101,
+    "vit_tiny_patch16_224": None,
+    "mixer_s32_224": None,
+    "efficientnet_b0": None,
+    "regnetx_002": None,
+}
+
+
+@pytest.mark.parametrize("name", NATIVE_DEPTHS)
+def test_depth_of_native_variants(name, on_meta):
+    assert depth(on_meta(zoo.create_model, name)) == NATIVE_DEPTHS[name]
+
+
+@pytest.mark.parametrize("name", TORCHVISION_DEPTHS)
+def test_depth_of_torchvision_models(name):
+    from torchvision.models import get_model
+
+    from harness.measure.build import without_initialisation
+
+    with without_initialisation():
+        model = get_model(name)
+    assert depth(model) == TORCHVISION_DEPTHS[name]
+
+
+@pytest.mark.parametrize("name", TIMM_DEPTHS)
+def test_depth_of_timm_models(name, on_meta):
+    timm = pytest.importorskip("timm", reason="timm, an extra, is not installed")
+    assert depth(on_meta(timm.create_model, name)) == TIMM_DEPTHS[name]
