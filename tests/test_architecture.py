@@ -17,8 +17,9 @@ MODULES = {
     for path in sorted((ROOT / package).rglob("*.py"))
 }
 HEAVY = frozenset(
-    {"torch", "pandas", "httpx", "matplotlib", "plotly", "torchvision", "fvcore", "timm"}
+    {"torch", "pandas", "httpx", "matplotlib", "plotly", "torchvision", "fvcore", "timm", "numpy"}
 )
+LIGHT = ("zoo", "zoo.index", "zoo.registry", "harness.cli.app", "harness.run.session")
 # What runs models, weights or tables, and is itself imported inside functions alone.
 MAY_IMPORT_TORCH = ("zoo.models.",)
 
