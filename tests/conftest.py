@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+pytest_plugins = ["fault_server"]
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
