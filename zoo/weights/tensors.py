@@ -14,11 +14,11 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from zoo.weights.checkpoint import Contents, StorageInfo, TensorInfo, Unsafe, read_checkpoint
 from zoo.weights.formats.archive import inflate
-from zoo.weights.formats.types import ITEM_SIZES, Refused, printable
+from zoo.weights.formats.types import ITEM_SIZES, Refused, printable, unreadable
 from zoo.weights.match import Match, TensorSpec, match, specs_of
 
 if TYPE_CHECKING:
@@ -77,8 +77,8 @@ def load_tensors(
         UnreadableCheckpointError: it is no checkpoint, a damaged one, or of a layout (sparse,
             quantized) that isn't a model's weights.
     """
-    with _reading(path, within) as (contents, mapping):
-        tensors = {t.name: mapping.tensor(t).to(device) for t in contents.tensors}
+    with _reading(path, within, mapped=True) as (contents, storages):
+        tensors = {t.name: storages.tensor(t).to(device) for t in contents.tensors}
     return _as_state_dict(contents, tensors)
 
 
@@ -97,16 +97,16 @@ def load_into(model: nn.Module, path: Path, *, within: Path | None = None) -> Ma
 
     expected = specs_of(model)
     on_meta = any(t.is_meta for t in model.state_dict().values() if isinstance(t, torch.Tensor))
-    with _reading(path, within) as (contents, mapping):
+    with _reading(path, within, mapped=not on_meta) as (contents, storages):
         result = match(contents.tensors, expected)
         if not result.fits:
             raise MismatchedCheckpointError(f"{path}: {result.sentence()}", result)
         cut = len(result.prefix)
         infos = {t.name[cut:]: t for t in contents.tensors if t.name[cut:] in expected}
         if on_meta:
-            wanted = _own(infos, expected, mapping)
+            wanted = _own(infos, expected, storages)
         else:
-            wanted = {name: mapping.tensor(info) for name, info in infos.items()}
+            wanted = {name: storages.tensor(info) for name, info in infos.items()}
         for name in result.uncounted:
             wanted[name] = torch.tensor(0, dtype=torch.long)
         state = _as_state_dict(contents, wanted, cut)
@@ -115,7 +115,7 @@ def load_into(model: nn.Module, path: Path, *, within: Path | None = None) -> Ma
 
 
 def _own(
-    infos: Mapping[str, TensorInfo], expected: Mapping[str, TensorSpec], mapping: _Mapping
+    infos: Mapping[str, TensorInfo], expected: Mapping[str, TensorSpec], storages: _Bytes
 ) -> dict[str, torch.Tensor]:
     """Tensors in the expected types that don't depend on the file; tied ones stay tied."""
     import torch
@@ -126,16 +126,21 @@ def _own(
         dtype = getattr(torch, expected[name].dtype)
         place = (info.storage, info.offset, info.shape, info.stride, info.dtype, info.flags, dtype)
         if place not in copies:
-            tensor = mapping.tensor(info)
-            copies[place] = tensor.to(dtype, copy=mapping.holds(tensor))
+            tensor = storages.tensor(info).to(dtype)
+            # A parameter whose elements share memory, as an expanded one's do, can't be trained.
+            overlaps = _reach(info) < tensor.numel()
+            copies[place] = tensor.contiguous() if overlaps else tensor
         owned[name] = copies[place]
     return owned
 
 
 @contextmanager
-def _reading(path: Path, within: Path | None) -> Iterator[tuple[Contents, _Mapping]]:
+def _reading(path: Path, within: Path | None, *, mapped: bool) -> Iterator[tuple[Contents, _Bytes]]:
     """A checkpoint's description and bytes, or the error that says why not."""
-    before = _identity(path)
+    try:
+        before = _identity(path.stat())
+    except OSError:
+        before = None  # `read_checkpoint` says why
     contents = read_checkpoint(path, within=within)
     if isinstance(contents, Unsafe):
         raise UnsafeCheckpointError(f"{path}: {contents}")
@@ -144,59 +149,57 @@ def _reading(path: Path, within: Path | None) -> Iterator[tuple[Contents, _Mappi
     odd = next((t for t in contents.tensors if t.layout != "strided"), None)
     if odd is not None:
         raise UnreadableCheckpointError(f"{path}: {printable(odd.name)} is a {odd.layout} tensor")
-    mapping = _Mapping(path, contents)
-    # What is described has to be what is mapped.
-    if _identity(path) != before:
-        raise UnreadableCheckpointError(f"{path}: the file changed while it was read")
     try:
-        yield contents, mapping
+        with path.open("rb") as file:
+            if _identity(os.fstat(file.fileno())) != before:
+                raise unreadable("the file changed while it was read")
+            yield contents, _Bytes(file, contents, mapped=mapped)
     except Refused as e:
         kind = UnsafeCheckpointError if isinstance(e.result, Unsafe) else UnreadableCheckpointError
         raise kind(f"{path}: {e.result}") from e
 
 
-def _identity(path: Path) -> tuple[int, int, int] | None:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
+def _identity(found: os.stat_result) -> tuple[int, int, int]:
     return found.st_ino, found.st_size, found.st_mtime_ns
 
 
-class _Mapping:
-    """A checkpoint's bytes in memory, and the tensors in them."""
+class _Bytes:
+    """A checkpoint's storages: views of the file where that is possible, else read into memory."""
 
-    def __init__(self, path: Path, contents: Contents) -> None:
+    def __init__(self, file: BinaryIO, contents: Contents, *, mapped: bool) -> None:
         import torch
 
+        self._file = file
         self._contents = contents
-        with path.open("rb") as file:
+        self._whole: torch.Tensor | None = None
+        if mapped:
             size = os.fstat(file.fileno()).st_size
-            self._bytes = mmap.mmap(file.fileno(), size, access=mmap.ACCESS_COPY)
-        self._whole = torch.frombuffer(self._bytes, dtype=torch.uint8)
-        # Storages that can't be views of the file; kept, so that tensors share them as they did.
-        self._copies: dict[str, torch.Tensor] = {}
-
-    def holds(self, tensor: torch.Tensor) -> bool:
-        """Whether a tensor is a view of the file."""
-        start = self._whole.data_ptr()
-        return start <= tensor.data_ptr() < start + self._whole.numel()
+            view = mmap.mmap(file.fileno(), size, access=mmap.ACCESS_COPY)
+            self._whole = torch.frombuffer(view, dtype=torch.uint8)
+        # What was read; kept, so that tensors share their storages as the file says.
+        self._read: dict[str, torch.Tensor] = {}
 
     def _storage(self, storage: StorageInfo) -> torch.Tensor:
+        # Legacy files put a storage at any byte; a view of numbers has to begin at a multiple.
+        aligned = storage.deflated is None and storage.position % _ALIGNMENT == 0
+        if self._whole is not None and aligned:
+            return self._whole[storage.position : storage.position + storage.nbytes]
+        if storage.key not in self._read:
+            self._read[storage.key] = self._fetch(storage)
+        return self._read[storage.key]
+
+    def _fetch(self, storage: StorageInfo) -> torch.Tensor:
         import torch
 
-        if storage.key in self._copies:
-            return self._copies[storage.key]
+        self._file.seek(storage.position)
         if storage.deflated is not None:
-            raw = self._bytes[storage.position : storage.position + storage.deflated]
+            raw = self._file.read(storage.deflated)
             data = bytearray(inflate(raw, storage.nbytes, storage.key))
-            self._copies[storage.key] = torch.frombuffer(data, dtype=torch.uint8)
-            return self._copies[storage.key]
-        piece = self._whole[storage.position : storage.position + storage.nbytes]
-        if storage.position % _ALIGNMENT:
-            # Legacy files put a storage at any byte; numbers have to begin at a multiple.
-            piece = self._copies[storage.key] = piece.clone()
-        return piece
+            return torch.frombuffer(data, dtype=torch.uint8)
+        memory = torch.empty(storage.nbytes, dtype=torch.uint8)
+        if self._file.readinto(memory.numpy()) != storage.nbytes:  # type: ignore[attr-defined]
+            raise unreadable("the file was cut off while it was read")
+        return memory
 
     def tensor(self, info: TensorInfo) -> torch.Tensor:
         """A tensor as `info` describes it."""
@@ -207,8 +210,7 @@ class _Mapping:
             return torch.empty(info.shape, dtype=dtype)
         item = ITEM_SIZES[info.dtype]
         data = self._storage(self._contents.storages[info.storage])
-        reach = sum((n - 1) * step for n, step in zip(info.shape, info.stride, strict=True)) + 1
-        part = data[info.offset : info.offset + reach * item]
+        part = data[info.offset : info.offset + _reach(info) * item]
         if self._contents.byteorder != sys.byteorder:
             # A complex number is two, each swapped by itself.
             number = item // 2 if info.dtype.startswith("complex") else item
@@ -219,6 +221,11 @@ class _Mapping:
         if "conj" in info.flags:
             tensor = tensor.conj()
         return torch._neg_view(tensor) if "neg" in info.flags else tensor
+
+
+def _reach(info: TensorInfo) -> int:
+    """Elements of the storage from a tensor's first to its last."""
+    return sum((n - 1) * step for n, step in zip(info.shape, info.stride, strict=True)) + 1
 
 
 def _as_state_dict(

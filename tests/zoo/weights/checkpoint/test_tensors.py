@@ -254,7 +254,7 @@ def test_weights_are_allocated_once(form: str, tmp_path: Path) -> None:
         "def watch():\n"
         "    global peak\n"
         "    while not done: peak = max(peak, anonymous()); time.sleep(0.002)\n"
-        "thread = threading.Thread(target=watch); thread.start()\n"
+        "thread = threading.Thread(target=watch, daemon=True); thread.start()\n"
         "load_into(model, Path(sys.argv[1])); done = True; thread.join()\n"
         "print(max(peak, anonymous()) - before)\n"
     )
@@ -264,6 +264,7 @@ def test_weights_are_allocated_once(form: str, tmp_path: Path) -> None:
         text=True,
         cwd=ROOT,
         check=False,
+        timeout=60,
     )
     assert run.returncode == 0, run.stderr[-2000:]
     weights = sum(t.nbytes for t in state.values())
