@@ -87,7 +87,7 @@ def too_many(population: int, drawn: int, seen: int, right: int, level: float) -
     """
     if right > population - (drawn - seen):
         return True
-    # The sample's own proportion is never excluded, however large the level.
+    # Up to the sample's own proportion no count is too many, however large the level.
     if right * drawn <= seen * population:
         return False
     log_first = (
