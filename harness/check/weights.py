@@ -33,7 +33,9 @@ def find(evidence: Evidence) -> Iterable[Finding | Need]:
             f"the server says that the file is there with {_bytes(file.value['size'])}; it was "
             "not downloaded, so what it holds is not known"
         )
-        yield unverified(claim, evidence.variant, "weights-tensors", "weights.unreachable", message)
+        cause = "weights.unreachable"
+        yield unverified(claim, evidence.variant, "weights-tensors", cause, message)
+        yield from _unhashed(evidence, cause, "the file was not downloaded")
         return
     if ("checkpoint", None) not in evidence.facts:
         yield CHECKPOINT
@@ -50,6 +52,14 @@ def _absent(evidence: Evidence, claim: Claim) -> Iterator[Finding]:
         yield unverified(claim, variant, "weights-file", missing.cause, missing.why)
     else:
         yield mismatched(claim, variant, "weights-file", missing.cause, None, missing.why)
+    yield from _unhashed(evidence, missing.cause, f"there is no file to hash: {missing.why}")
+
+
+def _unhashed(evidence: Evidence, cause: str, why: str) -> Iterator[Finding]:
+    """A claimed SHA-256 that no file could be held against is not passed over."""
+    for stated in evidence.variant.claims_of("SHA256"):
+        if isinstance(stated.value, str):
+            yield unverified(stated, evidence.variant, "weights-sha256", cause, why)
 
 
 def _hashes(evidence: Evidence, claim: Claim, file: Measurement) -> Iterator[Finding]:
