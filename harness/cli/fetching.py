@@ -52,6 +52,7 @@ def fetch(
     )
     session = prepared(request, settings)
     from harness.cli.progress import StderrProgress
+    from harness.report.safe_text import for_terminal
     from harness.types import Measurement
 
     progress = StderrProgress(quiet=quiet)
@@ -63,9 +64,14 @@ def fetch(
     finally:
         progress.close()
     status = 0
+    named = {id(variant) for variant, _ in facts}
+    for variant in session.variants:
+        if id(variant) not in named:
+            terminal.say(f"{variant.name}: the index lists no weights for it")
     for variant, fact in facts:
         if isinstance(fact, Measurement):
-            terminal.emit(f"{variant.name}  {fact.value['path']}  {fact.value['sha256']}\n")
+            line = f"{variant.name}  {fact.value['path']}  {fact.value['sha256']}"
+            terminal.emit(for_terminal(line) + "\n")
             continue
         terminal.say(f"{variant.name}: {fact.why} [{fact.cause}]")
         from harness.causes import severity_of
