@@ -117,9 +117,9 @@ def verify(
     from harness.cli.progress import StderrProgress
 
     progress = StderrProgress(quiet=quiet)
-    plan = session.plan
     try:
-        progress.plan(plan)
+        # Asking servers for sizes takes its time, too, and may be what is interrupted.
+        progress.plan(session.plan)
         if dry_run:
             return
         report = session.verify(progress)
