@@ -44,11 +44,14 @@ class Downloads:
                 self._bars.update(self._tasks[url], advance=count)
 
     def done(self, url: str, outcome: Outcome) -> None:
-        """One line for a file that was fetched just now."""
-        if not isinstance(outcome, Fetched) or outcome.origin != "fetched":
-            return
-        line = f"fetched {_name(url)}, {human_bytes(outcome.size)}"
+        """One line for a file that was fetched just now, in place of its bar."""
         with self._lock:
+            task = self._tasks.pop(url, None)
+            if self._bars is not None and task is not None:
+                self._bars.remove_task(task)
+            if not isinstance(outcome, Fetched) or outcome.origin != "fetched":
+                return
+            line = f"fetched {_name(url)}, {human_bytes(outcome.size)}"
             if self._bars is None:
                 terminal.say(line)
             else:
