@@ -1,0 +1,30 @@
+"""Pictures to validate on: finding them, reading them, and keeping them decoded.
+
+    >>> images = open_image_set("sample")
+    >>> len(images), images.labels[0]
+    (20, 243)
+
+Nothing here knows a variant's claims but its preprocessing, and a model never sees a file.
+"""
+
+from harness.images.decode import decoding_pool
+from harness.images.decoded import Batch, DecodedSet
+from harness.images.find import open_image_set
+from harness.images.inspect import check
+from harness.images.order import order, shards
+from harness.images.types import ImageSet, ImageSetError, Population, Problems, Unreadable
+
+__all__ = [
+    "Batch",
+    "DecodedSet",
+    "ImageSet",
+    "ImageSetError",
+    "Population",
+    "Problems",
+    "Unreadable",
+    "check",
+    "decoding_pool",
+    "open_image_set",
+    "order",
+    "shards",
+]

@@ -1,0 +1,185 @@
+"""The folder of decoded sets: which there are, which are in use, and which have to go.
+
+Each set is a folder with ``about.json``. Who uses a set holds a shared lock on its ``use.lock``;
+only who gets that lock alone may remove the set. A set's last use is the time of its ``use.lock``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+GIB = 1 << 30
+RESERVE = 2 * GIB  # free disk that the cache never takes
+_LOCK_S = 60.0
+_TRASH, _NEW = ".trash-", ".new-"
+_ABANDONED_S = 3600.0  # a set is made in milliseconds
+
+
+def default_root() -> Path:
+    """Where decoded sets are, unless a caller says otherwise."""
+    from platformdirs import user_cache_path
+
+    return user_cache_path("zoo") / "decoded-1"
+
+
+@dataclass(frozen=True, slots=True)
+class CachedSet:
+    """One decoded set on disk: what it says of itself, its size, and when it was last opened."""
+
+    folder: Path
+    about: dict[str, Any]
+    bytes: int
+    used: float
+
+
+def cached_sets(root: Path | None = None) -> list[CachedSet]:
+    """The decoded sets, the least recently opened first."""
+    found = []
+    root = root or default_root()
+    for folder in root.iterdir() if root.is_dir() else ():
+        if folder.name.startswith("."):
+            continue
+        with contextlib.suppress(OSError):  # Another process removes it just now.
+            used = (folder / "use.lock").stat().st_mtime
+            found.append(CachedSet(folder, _about(folder), _disk_bytes(folder), used))
+    return sorted(found, key=lambda s: s.used)
+
+
+def clear(root: Path | None = None) -> int:
+    """Removes all decoded sets that nobody uses; returns the bytes that were freed."""
+    root = root or default_root()
+    if not root.is_dir():
+        return 0
+    with _root_lock(root):
+        _empty_trash(root)
+        return sum(s.bytes for s in cached_sets(root) if remove(s.folder))
+
+
+def make_room(root: Path, wanted: int, max_bytes: int) -> bool:
+    """Whether ``wanted`` more bytes may be stored, after removing the sets longest unused.
+
+    Sets in use stay.
+
+    Args:
+        root: the folder of sets.
+        wanted: bytes about to be written.
+        max_bytes: what all sets together may take up.
+    """
+    with _root_lock(root):
+        _empty_trash(root)
+        sets = cached_sets(root)
+        total = sum(s.bytes for s in sets)
+        free = shutil.disk_usage(root).free
+        for item in sets:
+            if total + wanted <= max_bytes and free - wanted >= RESERVE:
+                break
+            if remove(item.folder):
+                total -= item.bytes
+                free += item.bytes
+        return total + wanted <= max_bytes and free - wanted >= RESERVE
+
+
+def remove(folder: Path) -> bool:
+    """Removes a set that nobody uses; False where somebody does, or it is gone already."""
+    try:
+        descriptor = os.open(folder / "use.lock", os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        trash = tempfile.mkdtemp(prefix=_TRASH, dir=folder.parent)
+        # One step: a reader finds the whole set, or none.
+        os.rename(folder, trash)
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    shutil.rmtree(trash, ignore_errors=True)
+    return True
+
+
+def enter(folder: Path, about: dict[str, Any], fill: Callable[[Path], None]) -> int:
+    """Takes a set into use, making it where there is none.
+
+    Args:
+        folder: of the set.
+        about: what the set is; written down when it is made.
+        fill: makes the set's files in a folder that nobody sees yet.
+
+    Returns:
+        A descriptor that holds the shared lock until it is closed.
+
+    Raises:
+        OSError: the folder can't be made or locked.
+    """
+    while True:
+        if not folder.is_dir():
+            _make(folder, about, fill)
+        try:
+            descriptor = os.open(folder / "use.lock", os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            # Removed since; or a folder without a lock, which only a stranger leaves here.
+            if folder.is_dir():
+                shutil.rmtree(folder)
+            continue
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.stat(folder / "use.lock"), os.fstat(descriptor)):
+                os.utime(folder / "use.lock")
+                return descriptor
+        os.close(descriptor)
+
+
+def _make(folder: Path, about: dict[str, Any], fill: Callable[[Path], None]) -> None:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    made = Path(tempfile.mkdtemp(prefix=_NEW, dir=folder.parent))
+    try:
+        fill(made)
+        (made / "about.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
+        (made / "use.lock").touch()
+        os.rename(made, folder)
+    except OSError:
+        shutil.rmtree(made, ignore_errors=True)
+        if not folder.is_dir():  # Else another process was first, and its set is the same.
+            raise
+
+
+def _about(folder: Path) -> dict[str, Any]:
+    try:
+        about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return about if isinstance(about, dict) else {}
+
+
+def _disk_bytes(folder: Path) -> int:
+    """What a set takes up: its files are sparse."""
+    return sum(file.stat().st_blocks * 512 for file in folder.iterdir())
+
+
+def _empty_trash(root: Path) -> None:
+    """Removes what a killed process left half removed or half made."""
+    for folder in root.glob(_TRASH + "*"):
+        shutil.rmtree(folder, ignore_errors=True)
+    for folder in root.glob(_NEW + "*"):
+        with contextlib.suppress(OSError):
+            if time.time() - folder.stat().st_mtime > _ABANDONED_S:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _root_lock(root: Path) -> Iterator[None]:
+    with FileLock(root / ".lock", timeout=_LOCK_S):
+        yield

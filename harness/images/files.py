@@ -1,0 +1,86 @@
+"""Pictures that are files of their own, and folders of them."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.images.assemble import Entry, is_picture
+from harness.images.types import ImageSetError, reason
+
+CHANGED = "it changed since the image set was opened"
+MAX_PICTURE = 256 << 20  # bytes; no picture of a validation set is near it
+
+
+@dataclass(frozen=True, slots=True)
+class FileSource:
+    """A file on disk, as it was when the set was opened: its size and modification time."""
+
+    path: str
+    size: int = -1
+    modified: int = -1
+
+    @property
+    def place(self) -> tuple[str, int]:
+        """Files have no better order than that of their names."""
+        return self.path, 0
+
+    def read(self) -> bytes:
+        """As `Source.read`; what is no regular file is not waited for."""
+        return self._read(None)
+
+    def head(self, count: int) -> bytes:
+        """As `Source.head`."""
+        return self._read(count)
+
+    def _read(self, count: int | None) -> bytes:
+        descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        with open(descriptor, "rb", buffering=0) as file:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise OSError("it is not a regular file")
+            check_size(status.st_size)
+            if (status.st_size, status.st_mtime_ns) != (self.size, self.modified):
+                raise OSError(CHANGED)
+            return file.read(count) if count is not None else file.readall()
+
+
+def check_size(size: int) -> None:
+    """Raises OSError for a picture whose file is larger than any picture's."""
+    if size > MAX_PICTURE:
+        raise OSError(f"its file has {size} bytes, more than the limit of {MAX_PICTURE}")
+
+
+def listing(folder: Path) -> list[os.DirEntry[str]]:
+    """What lies in a folder, sorted by name, hidden things left out.
+
+    Raises:
+        ImageSetError: it can't be listed.
+    """
+    try:
+        with os.scandir(folder) as found:
+            return sorted((e for e in found if not e.name.startswith(".")), key=lambda e: e.name)
+    except OSError as error:
+        raise ImageSetError(f"{folder}: it can't be listed: {reason(error)}") from None
+
+
+def pictures(found: list[os.DirEntry[str]], prefix: str = "") -> Iterator[tuple[str, Entry | None]]:
+    """Each thing that lies in a folder with its picture, None where it is none.
+
+    A link to a file counts as that file. A link to nothing, or a pipe, with a picture's name stays
+    in the set as one that can't be read.
+    """
+    for item in found:
+        name = prefix + item.name
+        if not is_picture(item.name) or item.is_dir():
+            yield name, None
+            continue
+        try:
+            status = item.stat()
+            stamp: tuple[int, ...] = (status.st_size, status.st_mtime_ns)
+        except OSError:
+            stamp = ()
+        yield name, Entry(name, stamp, FileSource(os.path.abspath(item.path), *stamp))
