@@ -6,7 +6,7 @@ from claims and measurements; a `Report` holds both for a reader. None of them d
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -14,6 +14,8 @@ from zoo.index.types import Location, Severity
 
 Status = Literal["match", "mismatch", "unverified"]
 Size = tuple[int, int]
+# Which fact of a variant: its kind, with the input size or the part where one matters.
+Slot = tuple[str, Size | str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,25 @@ class Recipe:
 
 
 @dataclass(frozen=True, slots=True)
+class Pictures:
+    """The pictures that a run may use for accuracies.
+
+    Attributes:
+        spec: what was asked for: a path, or ``sample``.
+        fingerprint: a text that changes when the pictures or their labels do.
+        count: how many there are.
+        limit: how many of them a run may look at.
+        sample: a handful that ships with a package, no validation set.
+    """
+
+    spec: str
+    fingerprint: str
+    count: int
+    limit: int
+    sample: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Measurement:
     """One fact with its provenance.
 
@@ -46,6 +67,7 @@ class Measurement:
         versions: distribution -> version of what the fact depends on.
         device: where it ran, ``meta`` for an analysis without arithmetic.
         made: when, ISO 8601 in UTC.
+        part: of facts that are made in parts, which part it is.
     """
 
     kind: str
@@ -57,6 +79,12 @@ class Measurement:
     versions: Mapping[str, str]
     device: str
     made: str
+    part: str | None = None
+
+    @property
+    def slot(self) -> Slot:
+        """Which fact of its variant this is."""
+        return (self.kind, self.part or self.image_size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +100,27 @@ class Unmeasured:
     cause: str
     why: str
     image_size: Size | None = None
+    part: str | None = None
+
+    @property
+    def slot(self) -> Slot:
+        """Which fact of its variant this would have been."""
+        return (self.kind, self.part or self.image_size)
 
 
 Fact = Measurement | Unmeasured
+
+
+def slots_of(kind: str, sizes: Sequence[Size]) -> Sequence[Size | None]:
+    """The sizes at which a kind of fact is made; one None where no size matters."""
+    return (None,) if kind in ("structure", "checkpoint") else sizes
+
+
+def unmeasured(recipe: Recipe, slot: Slot, cause: str, why: str) -> Unmeasured:
+    """The fact of that slot, as one that could not be made."""
+    kind, which = slot
+    size, part = (None, which) if isinstance(which, str) else (which, None)
+    return Unmeasured(kind, recipe.name, recipe.builder, cause, why, size, part)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from harness.causes import severity_of
-from harness.types import Fact, Finding, Measurement, Recipe, Size, Unmeasured
+from harness.types import Fact, Finding, Measurement, Pictures, Recipe, Size, Slot, Unmeasured
 from zoo.index.types import Claim, Index, Severity, Variant
 
 Number = int | float | str | None
@@ -14,10 +14,18 @@ Number = int | float | str | None
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """Facts that a check has to see: one per kind, and per size where size matters."""
+    """Facts that a check has to see: one per kind, and per size or part where these matter."""
 
     kind: str
     sizes: tuple[Size, ...] = ()
+    parts: tuple[str, ...] = ()
+
+    @property
+    def slots(self) -> tuple[Slot, ...]:
+        """The single facts."""
+        slots: list[Slot] = [(self.kind, size) for size in self.sizes]
+        slots += [(self.kind, part) for part in self.parts]
+        return tuple(slots) or ((self.kind, None),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,22 +34,26 @@ class Evidence:
 
     Attributes:
         size: the geometry (height, width) that its FLOPs claim speaks of.
-        facts: kind and size (None where no size matters) -> fact.
+        facts: which fact (kind, with size or part where these matter) -> fact.
+        pictures: what accuracies may be measured on, None where there is nothing.
+        alternatives: other ways to prepare a picture, by name, each with its words.
     """
 
     variant: Variant
     recipe: Recipe
     size: Size
-    facts: Mapping[tuple[str, Size | None], Fact]
+    facts: Mapping[Slot, Fact]
+    pictures: Pictures | None = None
+    alternatives: Mapping[str, str] = field(default_factory=dict)
 
-    def measurement(self, kind: str, size: Size | None = None) -> Measurement | None:
+    def measurement(self, kind: str, which: Size | str | None = None) -> Measurement | None:
         """The measured fact, or None where it is missing or could not be made."""
-        fact = self.facts.get((kind, size))
+        fact = self.facts.get((kind, which))
         return fact if isinstance(fact, Measurement) else None
 
-    def unmeasured(self, kind: str, size: Size | None = None) -> Unmeasured | None:
+    def unmeasured(self, kind: str, which: Size | str | None = None) -> Unmeasured | None:
         """Why the fact could not be made, or None where it was made or not asked for."""
-        fact = self.facts.get((kind, size))
+        fact = self.facts.get((kind, which))
         return fact if isinstance(fact, Unmeasured) else None
 
 

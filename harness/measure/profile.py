@@ -16,18 +16,13 @@ from typing import TYPE_CHECKING, Any
 from harness.measure.builders import Builder, get_builder
 from harness.measure.conventions import counts, macs
 from harness.measure.record import ModuleCall, walk
-from harness.types import Fact, Measurement, Recipe, Size, Unmeasured
+from harness.types import Fact, Measurement, Recipe, Size, Unmeasured, slots_of
 
 if TYPE_CHECKING:
     from torch import nn
 
 # Where neither an index nor the builder says otherwise.
 USUAL_SIZE: Size = (224, 224)
-
-
-def slots_of(kind: str, sizes: Sequence[Size]) -> Sequence[Size | None]:
-    """The sizes at which a kind is measured; one None where no size matters."""
-    return (None,) if kind in ("structure", "checkpoint") else sizes
 
 
 class Profiler:

@@ -12,22 +12,21 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from harness.measure.profile import slots_of
 from harness.run.wire import Job, dump_job, load_facts
-from harness.types import Fact, Unmeasured
+from harness.types import Fact, unmeasured
 
 
 class EngineError(Exception):
     """Nothing can be measured here; the message says why."""
 
 
-# Called in the run's own thread with each job's facts; a job that it returns is done next, by
-# the worker that still has the model.
-React = Callable[[Job, list[Fact]], "Job | None"]
+# Called in the run's own thread with each job's facts; returns the jobs that follow from them.
+# The first of these is done next by the worker that still has the model.
+React = Callable[[Job, list[Fact]], "Sequence[Job]"]
 
 
 class Engine(Protocol):
@@ -53,24 +52,25 @@ class LocalEngine:
     def run(self, jobs: Iterable[Job], react: React) -> None:
         """Runs all jobs; a worker that dies or hangs is replaced, and its job answered for."""
         waiting: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
-        total = 0
+        pending = 0
         for job in jobs:
             waiting.put(job)
-            total += 1
-        if not total:
+            pending += 1
+        if not pending:
             return
-        number = self.workers or min(os.cpu_count() or 1, 1 + total // _JOBS_PER_WORKER)
-        hands = [_Hand(waiting, self.timeout) for _ in range(min(number, total))]
+        number = self.workers or min(os.cpu_count() or 1, 1 + pending // _JOBS_PER_WORKER)
+        hands = [_Hand(waiting, self.timeout) for _ in range(number)]
         try:
-            done = 0
             answers = _Hand.answers_of(hands)
-            while done < total:
+            while pending:
                 hand, job, outcome = answers.get()
                 if isinstance(outcome, BaseException):
                     raise outcome
                 following = react(job, outcome)
-                hand.replies.put(following)
-                done += following is None
+                pending += len(following) - 1
+                hand.replies.put(following[0] if following else None)
+                for other in following[1:]:
+                    waiting.put(other)
         finally:
             for hand in hands:
                 hand.stop()
@@ -109,10 +109,7 @@ class _Hand:
 
     def _serve(self) -> None:
         while not self.stopped.is_set():
-            try:
-                job = self.waiting.get_nowait()
-            except queue.Empty:
-                break
+            job = self.waiting.get()
             while job is not None:
                 outcome: list[Fact] | BaseException
                 try:
@@ -123,7 +120,6 @@ class _Hand:
                     return
                 self.answers.put((self, job, outcome))
                 job = self.replies.get()
-        self._end()
 
     def _do(self, job: Job) -> list[Fact]:
         process = self._worker()
@@ -176,16 +172,11 @@ class _Hand:
                 )
         return self.process
 
-    def _end(self) -> None:
-        """Lets the worker finish by itself: it has nothing left to do."""
-        if self.process is not None and self.process.stdin is not None:
-            self.process.stdin.close()
-            self.process.wait()
-
     def stop(self) -> None:
         """Ends the worker at once, and the thread with it."""
         self.stopped.set()
         self.replies.put(None)
+        self.waiting.put(None)
         if self.process is not None and self.process.poll() is None:
             self.process.kill()
             self.process.wait()
@@ -193,8 +184,4 @@ class _Hand:
 
 def _none_made(job: Job, why: str) -> list[Fact]:
     recipe = job.recipe
-    return [
-        Unmeasured(kind, recipe.name, recipe.builder, "build.failed", why, size)
-        for kind in job.kinds
-        for size in slots_of(kind, job.sizes)
-    ]
+    return [unmeasured(recipe, slot, "build.failed", why) for slot in job.slots]

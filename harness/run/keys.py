@@ -17,23 +17,25 @@ from harness.measure.builders import get_builder
 from harness.types import Recipe, Size
 
 
-def key_of(kind: str, recipe: Recipe, size: Size | None, file: Sequence[str | int] = ()) -> str:
+def key_of(
+    kind: str, recipe: Recipe, which: Size | str | None, depends: Sequence[str | int] = ()
+) -> str:
     """The key of one fact: a digest of its kind, builder, variant, geometry and versions.
 
     Args:
         kind: of the fact.
         recipe: the variant; only its builder and name count, for nothing else steers a build.
-        size: the input geometry, where it matters.
-        file: the identity of the file that the fact is about: path, size, modification time,
-            inode.
+        which: the input geometry or the part, where one matters.
+        depends: what else it depends on: of a checkpoint its path, size, modification time and
+            inode; of an accuracy also the pictures, and how they are prepared and run.
     """
     parts = [
         kind,
         recipe.builder,
         recipe.name,
         _identity(recipe.builder, recipe.name),
-        size,
-        list(file),
+        which,
+        list(depends),
         version_of("torch"),
         measuring_code(),
     ]

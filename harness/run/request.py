@@ -45,6 +45,13 @@ class Request:
         allow_http: weights from any host over plain http, not only from this machine.
         allow_local: weights from files outside the index's own folder.
         max_bytes: a download is cut off there; None for the fetcher's own bound.
+        data: pictures for accuracies: a path, or ``sample``; None for none.
+        samples: how many of them to look at, at most.
+        budget: seconds after which no further pictures are looked at.
+        amp: ``bf16``, ``fp16`` or ``off``.
+        compile: run the models through torch.compile.
+        decode: ``pillow``, or ``fast`` for a decoder whose pixels differ a little.
+        decode_workers: processes that decode; None chooses by the machine.
     """
 
     index: tuple[Path, ...] = ()
@@ -60,6 +67,13 @@ class Request:
     allow_http: bool = False
     allow_local: bool = False
     max_bytes: int | None = None
+    data: str | None = None
+    samples: int | None = None
+    budget: float | None = None
+    amp: str = "off"
+    compile: bool = False
+    decode: str = "pillow"
+    decode_workers: int | None = None
 
 
 class Progress:

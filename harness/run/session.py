@@ -14,11 +14,12 @@ from harness.check.registry import index_checks, variant_checks
 from harness.explain.story import Story, tell
 from harness.measure.builders import Builder, get_builder
 from harness.run.engine import EngineError, LocalEngine
+from harness.run.gallery import Gallery
 from harness.run.plan import select
 from harness.run.request import GROUPS, Progress, Request, UsageError
 from harness.run.store import Store, StoreError
 from harness.run.subject import Subject
-from harness.types import Fact, Finding, Report
+from harness.types import Fact, Finding, Recipe, Report
 from zoo import __version__
 from zoo.index import default_index, load_index
 from zoo.index.types import Claim, Index, Variant
@@ -83,14 +84,16 @@ class Session:
         with self._opened_store() as store:
             subjects = self._subjects(store)
             wanted = sum(len(s.first_needs()) for s in subjects)
-            jobs = [job for s in subjects if (job := s.advance()) is not None]
-        kept = wanted - sum(len(j.kinds) for j in jobs)
+            jobs = [job for s in subjects for job in s.advance()]
+        kept = wanted - sum(len(j.slots) for j in jobs)
         parts = [
             _counted(len(self.variants), "variant"),
             f"{_counted(len(jobs), 'variant')} to build" if jobs else "nothing to build",
             f"{_counted(kept, 'measurement')} in the store",
             self.file_plan,
-            "no images",
+            "no images"
+            if self._gallery is None
+            else f"up to {_counted(self._gallery.pictures.limit, 'image')}",
         ]
         return ", ".join(parts)
 
@@ -108,8 +111,7 @@ class Session:
                 progress.warn(warning)
             try:
                 self._fetch(subjects, progress)
-                step = Subject.forget if self.request.refresh else Subject.advance
-                jobs = [job for s in subjects if (job := step(s)) is not None]
+                jobs = [job for s in subjects for job in s.advance()]
                 self._measure(subjects, jobs, progress)
             except KeyboardInterrupt:
                 cut_short = "interrupted"
@@ -135,13 +137,12 @@ class Session:
         with self._opened_store() as store:
             subject = Subject(variant, self.request.builder, self._builder(), (), store)
             slot = ("profile", subject.size)
-            job = subject.job_for({slot})
-            if job is not None:
 
-                def react(job: Job, facts: list[Fact]) -> None:
-                    subject.learn(facts)
+            def react(job: Job, facts: list[Fact]) -> list[Job]:
+                subject.learn(facts)
+                return []
 
-                LocalEngine(1).run([job], react)
+            LocalEngine(1).run(subject.jobs_for({slot}), react)
         return subject.facts[slot]
 
     @property
@@ -170,31 +171,39 @@ class Session:
                 subject.learn([facts[id(subject.variant)]])
 
     @cached_property
+    def _gallery(self) -> Gallery | None:
+        """The pictures of the run, None where it has none or no check asks for them."""
+        if "accuracy" not in self.request.checks or self.request.data is None:
+            return None
+        return Gallery(self.request)
+
+    @cached_property
     def _files(self) -> Files | None:
         """The weights files of the run, None where no check asks for them."""
-        if "weights" not in self.request.checks:
+        if "weights" not in self.request.checks and self._gallery is None:
             return None
         from harness.run.files import Files
 
         return Files(self.request, self.variants)
 
     def _measure(self, subjects: list[Subject], jobs: list[Job], progress: Progress) -> None:
-        by_recipe: dict[Any, list[Subject]] = {}
+        by_recipe: dict[Recipe, list[Subject]] = {}
         for subject in subjects:
             by_recipe.setdefault(subject.recipe, []).append(subject)
 
-        def react(job: Job, facts: list[Fact]) -> Job | None:
-            following = None
+        def react(job: Job, facts: list[Fact]) -> list[Job]:
+            following: dict[Job, None] = {}
             for subject in by_recipe[job.recipe]:
                 if subject.findings is None:
                     subject.learn(facts)
-                    following = subject.advance() or following
-            if following is None:
+                    following.update(dict.fromkeys(subject.advance()))
+            if all(subject.findings is not None for subject in by_recipe[job.recipe]):
                 progress.advance(job.recipe.name)
-            return following
+            return list(following)
 
-        unique = list({job.recipe: job for job in jobs}.values())
-        progress.start(len(unique))
+        # Entries that say the same of a variant are measured once.
+        unique = list(dict.fromkeys(jobs))
+        progress.start(len({job.recipe for job in unique}))
         LocalEngine(self.request.workers).run(unique, react)
 
     def _index_findings(self) -> list[Finding]:
@@ -208,8 +217,17 @@ class Session:
         checks = variant_checks(self.request.checks)
         siblings = tuple(dict.fromkeys(v.name for v in self.index.variants))[:_MOST_SIBLINGS]
         return [
-            Subject(v, self.request.builder, self._builder(), checks, store, siblings)
-            for v in self.variants
+            Subject(
+                variant,
+                self.request.builder,
+                self._builder(),
+                checks,
+                store,
+                siblings,
+                self._gallery,
+                self.request.refresh,
+            )
+            for variant in self.variants
         ]
 
     def _builder(self) -> Builder:

@@ -6,17 +6,17 @@ import difflib
 from collections.abc import Iterable, Sequence
 
 from harness.check import build
+from harness.check.accuracy import span_of
 from harness.check.base import Evidence, Need, VariantCheck
 from harness.check.flops import figure
 from harness.measure.builders import Builder
+from harness.run.gallery import Gallery
 from harness.run.keys import key_of
 from harness.run.plan import flops_size, recipe_of
 from harness.run.store import Store
 from harness.run.wire import Job
-from harness.types import Fact, Finding, Measurement, Size, Unmeasured, VariantReport
+from harness.types import Fact, Finding, Measurement, Size, Slot, VariantReport, unmeasured
 from zoo.index.types import Variant
-
-Slot = tuple[str, Size | None]
 
 
 class Subject:
@@ -28,6 +28,8 @@ class Subject:
         checks: the rules to apply.
         store: where facts of earlier runs are, or None.
         siblings: the names of the index, which a checkpoint may turn out to hold.
+        gallery: the pictures to measure accuracies on, and how, or None.
+        refresh: make every fact anew, whatever the store holds.
     """
 
     def __init__(
@@ -38,6 +40,8 @@ class Subject:
         checks: Sequence[VariantCheck],
         store: Store | None,
         siblings: tuple[str, ...] = (),
+        gallery: Gallery | None = None,
+        refresh: bool = False,
     ) -> None:
         self.variant = variant
         self.recipe = recipe_of(variant, builder_name)
@@ -48,53 +52,53 @@ class Subject:
         self._checks = checks
         self._store = store
         self._siblings = siblings
+        self._gallery = gallery
+        self._refresh = refresh
+        self._asked: set[Slot] = set()
 
     def first_needs(self) -> set[Slot]:
         """The facts that the checks start from."""
-        return {
-            s for check in self._checks for need in check.needs(self.size) for s in _slots(need)
-        }
+        return {slot for c in self._checks for need in c.needs(self.size) for slot in need.slots}
 
-    def advance(self) -> Job | None:
+    def advance(self) -> list[Job]:
         """Applies the checks as far as the facts go.
 
         Returns:
-            The job that makes the missing facts, or None when all is found.
+            The jobs that make missing facts, without those that were returned before; none, with
+            ``findings`` set, when all is found.
         """
         missing = self.first_needs() - self.facts.keys()
         while True:
             missing = self._recall(missing)
             if missing:
-                return self._job(missing)
+                return self._jobs(missing)
             evidence = self.evidence()
             findings: list[Finding] = list(_findings(build.find(evidence)))
             for check in self._checks:
                 for item in check.find(evidence):
                     if isinstance(item, Need):
-                        missing |= set(_slots(item)) - self.facts.keys()
+                        missing |= set(item.slots) - self.facts.keys()
                     else:
                         findings.append(item)
             if not missing:
                 self.findings = tuple(findings)
-                return None
+                return []
 
     def evidence(self) -> Evidence:
         """The variant with all that is known of it."""
-        return Evidence(self.variant, self.recipe, self.size, self.facts)
+        gallery = self._gallery
+        return Evidence(
+            self.variant,
+            self.recipe,
+            self.size,
+            self.facts,
+            None if gallery is None else gallery.available(self.facts),
+            {} if gallery is None else gallery.alternatives(self.recipe),
+        )
 
-    def job_for(self, slots: set[Slot]) -> Job | None:
-        """The job that makes these facts, None where they are known without building."""
-        missing = self._recall(slots)
-        return self._job(missing) if missing else None
-
-    def forget(self) -> Job | None:
-        """As `advance`, with every fact made anew: nothing is taken from the store."""
-        known = self._store
-        self._store = None
-        try:
-            return self.advance()
-        finally:
-            self._store = known
+    def jobs_for(self, slots: set[Slot]) -> list[Job]:
+        """The jobs that make these facts; none where they are known without building."""
+        return self._jobs(self._recall(slots))
 
     def learn(self, facts: Iterable[Fact]) -> None:
         """Takes in new facts, and keeps the measured ones in the store.
@@ -102,9 +106,9 @@ class Subject:
         What is known of a file is not kept: the checkpoint cache has its own records of that.
         """
         for fact in facts:
-            self.facts[fact.kind, fact.image_size] = fact
-            if self._store is not None and isinstance(fact, Measurement) and (fact.kind != "file"):
-                self._store.put(self._key(fact.kind, fact.image_size), fact)
+            self.facts[fact.slot] = fact
+            if self._store is not None and isinstance(fact, Measurement) and fact.kind != "file":
+                self._store.put(self._key(fact.slot), fact)
 
     def report(self) -> VariantReport:
         """The measurements as the JSON document names them."""
@@ -126,14 +130,31 @@ class Subject:
                 else {},
                 "file_size": file.value["size"] if file else None,
                 "sha256": file.value["sha256"] if file else None,
-                "top1": None,
-                "top5": None,
-                "images": None,
+                **self._accuracies(),
             },
         )
 
-    def _measured(self, kind: str, size: Size | None) -> Measurement | None:
-        fact = self.facts.get((kind, size))
+    def _accuracies(self) -> dict[str, float | int | None]:
+        """Percent right of all pictures counted as documented, and how many these are."""
+        counted = [
+            f.value
+            for f in self.facts.values()
+            if isinstance(f, Measurement)
+            and f.kind == "accuracy"
+            and f.part is not None
+            and not span_of(f.part).alternative
+        ]
+        images = sum(value["images"] for value in counted)
+        if not images:
+            return {"top1": None, "top5": None, "images": None}
+        percent = {
+            name: round(100 * sum(value[name] for value in counted) / images, 4)
+            for name in ("top1", "top5")
+        }
+        return {**percent, "images": images}
+
+    def _measured(self, kind: str, which: Size | str | None) -> Measurement | None:
+        fact = self.facts.get((kind, which))
         return fact if isinstance(fact, Measurement) else None
 
     def _recall(self, missing: set[Slot]) -> set[Slot]:
@@ -145,41 +166,63 @@ class Subject:
             near = difflib.get_close_matches(name, self._builder.names(), n=3)
             advice = f"; the nearest it has: {', '.join(near)}" if near else ""
             why = f"the builder {self.recipe.builder} has no variant called {name}{advice}"
-            for kind, size in missing:
-                self.facts[kind, size] = Unmeasured(
-                    kind, name, self.recipe.builder, "build.unknown", why, size
-                )
+            for slot in missing:
+                self.facts[slot] = unmeasured(self.recipe, slot, "build.unknown", why)
             return set()
-        if self._store is None:
+        if self._store is None or self._refresh:
             return missing
         left = set()
-        for kind, size in missing:
-            fact = self._store.get(self._key(kind, size))
+        for slot in missing:
+            fact = self._store.get(self._key(slot))
             if fact is None:
-                left.add((kind, size))
+                left.add(slot)
             else:
-                self.facts[kind, size] = fact
+                self.facts[slot] = fact
         return left
 
-    def _job(self, missing: set[Slot]) -> Job:
-        kinds = tuple(sorted({kind for kind, _ in missing}))
-        sizes = tuple(sorted({size for _, size in missing if size is not None}))
-        if "checkpoint" not in kinds:
-            return Job(self.recipe, kinds, sizes)
-        return Job(self.recipe, kinds, sizes, str(self._file()[0]), self._siblings)
+    def _jobs(self, missing: set[Slot]) -> list[Job]:
+        """One job for what a build tells, and one for each part of the pictures."""
+        fresh = missing - self._asked
+        self._asked |= fresh
+        built = {slot for slot in fresh if slot[0] != "accuracy"}
+        parts = [which for kind, which in fresh if kind == "accuracy" and isinstance(which, str)]
+        jobs: list[Job] = []
+        if built:
+            kinds = tuple(sorted({kind for kind, _ in built}))
+            sizes = tuple(sorted({which for _, which in built if isinstance(which, tuple)}))
+            if "checkpoint" in kinds:
+                jobs.append(Job(self.recipe, kinds, sizes, self._path(), self._siblings))
+            else:
+                jobs.append(Job(self.recipe, kinds, sizes))
+        for part in sorted(parts, key=_place):
+            assert self._gallery is not None
+            counting = self._gallery.counting((part,))
+            jobs.append(Job(self.recipe, ("accuracy",), (), self._path(), counting=counting))
+        return jobs
 
-    def _key(self, kind: str, size: Size | None) -> str:
-        return key_of(kind, self.recipe, size, self._file() if kind == "checkpoint" else ())
+    def _key(self, slot: Slot) -> str:
+        kind, which = slot
+        depends = [self._path(), *self._stat()] if kind in ("checkpoint", "accuracy") else []
+        if kind == "accuracy" and self._gallery is not None:
+            depends += self._gallery.identity(self.recipe)
+        return key_of(kind, self.recipe, which, depends)
 
-    def _file(self) -> list[str | int]:
-        """Path, size, modification time and inode of the fetched file."""
+    def _path(self) -> str:
+        """Where the fetched file is."""
         fact = self._measured("file", None)
         assert fact is not None
-        return [fact.value["path"], *fact.value["stat"]]
+        return str(fact.value["path"])
+
+    def _stat(self) -> list[str | int]:
+        """Size, modification time and inode of the fetched file."""
+        fact = self._measured("file", None)
+        assert fact is not None
+        return list(fact.value["stat"])
 
 
-def _slots(need: Need) -> list[Slot]:
-    return [(need.kind, size) for size in need.sizes] if need.sizes else [(need.kind, None)]
+def _place(part: str) -> tuple[str, int]:
+    span = span_of(part)
+    return span.alternative, span.begin
 
 
 def _findings(items: Iterable[Finding | Need]) -> Iterable[Finding]:

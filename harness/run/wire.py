@@ -9,7 +9,27 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from harness.types import Fact, Measurement, Recipe, Size, Unmeasured
+from harness.types import Fact, Measurement, Recipe, Size, Slot, Unmeasured, slots_of
+
+
+@dataclass(frozen=True, slots=True)
+class Counting:
+    """Right answers to be counted on some pictures.
+
+    Attributes:
+        images: the image set, as the user named it.
+        parts: the parts of its fixed order, by name.
+        device, amp, compile, decode: how the model is run, as the command's options name it.
+        workers: processes or threads that decode.
+    """
+
+    images: str
+    parts: tuple[str, ...]
+    device: str = "auto"
+    amp: str = "off"
+    compile: bool = False
+    decode: str = "pillow"
+    workers: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +39,7 @@ class Job:
     Attributes:
         checkpoint: the file for the kind ``checkpoint``, which is on this machine.
         siblings: other variants that the file may turn out to hold.
+        counting: for the kind ``accuracy``: what to count, and how.
     """
 
     recipe: Recipe
@@ -26,6 +47,17 @@ class Job:
     sizes: tuple[Size, ...]
     checkpoint: str | None = None
     siblings: tuple[str, ...] = ()
+    counting: Counting | None = None
+
+    @property
+    def slots(self) -> tuple[Slot, ...]:
+        """The single facts."""
+        parts = () if self.counting is None else self.counting.parts
+        return tuple(
+            (kind, which)
+            for kind in self.kinds
+            for which in (parts if kind == "accuracy" else slots_of(kind, self.sizes))
+        )
 
 
 def dump_job(job: Job) -> str:
@@ -43,7 +75,12 @@ def load_job(line: str) -> Job:
         tuple(_tupled(s) for s in body["sizes"]),
         body["checkpoint"],
         tuple(body["siblings"]),
+        _counting(body["counting"]),
     )
+
+
+def _counting(body: dict[str, Any] | None) -> Counting | None:
+    return None if body is None else Counting(**{**body, "parts": tuple(body["parts"])})
 
 
 def dump_facts(facts: list[Fact]) -> str:

@@ -1,0 +1,92 @@
+"""The pictures of a run: which set, how variants see them, what counting is told."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import lru_cache
+
+from harness.check.accuracy import span_of
+from harness.run.request import Request, UsageError
+from harness.run.wire import Counting
+from harness.types import Fact, Pictures, Recipe, Slot
+
+
+class Gallery:
+    """An opened image set with the request's way to run models on it.
+
+    Raises:
+        UsageError: the set can't be read; one line that says what is wrong with it.
+    """
+
+    def __init__(self, request: Request) -> None:
+        from harness.images import ImageSetError, open_image_set
+
+        assert request.data is not None
+        try:
+            images = open_image_set(request.data)
+        except ImageSetError as error:
+            raise UsageError(f"--data: {error}") from error
+        limit = len(images) if request.samples is None else min(request.samples, len(images))
+        self._request = request
+        self._begun = time.monotonic()
+        self.pictures = Pictures(
+            spec=request.data,
+            fingerprint=images.fingerprint,
+            count=len(images),
+            limit=limit,
+            sample=request.data == "sample",
+        )
+
+    def available(self, facts: Mapping[Slot, Fact]) -> Pictures:
+        """The pictures that may be looked at: once the time is over, those counted already."""
+        budget = self._request.budget
+        if budget is None or time.monotonic() - self._begun < budget:
+            return self.pictures
+        spans = (
+            span_of(which) for kind, which in facts if kind == "accuracy" and isinstance(which, str)
+        )
+        counted = 0
+        for span in sorted(spans, key=lambda s: s.begin):
+            if not span.alternative and span.begin == counted:
+                counted = span.end
+        return replace(self.pictures, limit=counted)
+
+    def counting(self, parts: tuple[str, ...]) -> Counting:
+        """What a worker is told to count."""
+        request = self._request
+        return Counting(
+            images=self.pictures.spec,
+            parts=parts,
+            device=request.device,
+            amp=request.amp,
+            compile=request.compile,
+            decode=request.decode,
+            workers=request.decode_workers,
+        )
+
+    def alternatives(self, recipe: Recipe) -> dict[str, str]:
+        """Other ways to prepare a picture, by name, each with its words."""
+        return _alternatives(recipe)
+
+    def identity(self, recipe: Recipe) -> list[str | int]:
+        """What a count depends on beside the model and its weights."""
+        from harness.measure.accuracy import preprocessing_of
+
+        request = self._request
+        return [
+            self.pictures.fingerprint,
+            preprocessing_of(recipe).key(),
+            request.device,
+            request.amp,
+            int(request.compile),
+            request.decode,
+        ]
+
+
+@lru_cache(maxsize=256)
+def _alternatives(recipe: Recipe) -> dict[str, str]:
+    from harness.measure.accuracy import alternatives, preprocessing_of
+
+    return {name: words for name, words, _ in alternatives(preprocessing_of(recipe))}
