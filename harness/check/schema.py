@@ -10,10 +10,15 @@ from zoo.index.types import Index, Problem, Variant
 
 
 def find(index: Index, variants: Sequence[Variant]) -> Iterable[Finding]:
-    """One finding per problem of the given variants, and of the files and collections."""
+    """One finding per problem, but for those of variants that the run is not about.
+
+    An entry whose name can't be read is no variant, so that no run is about it: its problem bears
+    another label, its ID for one, and is always reported.
+    """
     names = {variant.name for variant in variants}
+    others = {variant.name for variant in index.variants} - names
     for problem in index.problems:
-        if problem.variant is None or problem.variant in names:
+        if problem.variant not in others:
             yield finding_of(problem)
 
 

@@ -278,7 +278,7 @@ class _Clock:
 def _ordered(findings: Iterable[Finding], variants: Sequence[Variant]) -> tuple[Finding, ...]:
     """Findings of the index itself first, then variant by variant in the order of the index."""
     rank = {variant.name: i for i, variant in enumerate(variants)}
-    return tuple(sorted(findings, key=lambda f: -1 if f.variant is None else rank[f.variant]))
+    return tuple(sorted(findings, key=lambda f: rank.get(f.variant or "", -1)))
 
 
 def _counted(number: int, noun: str) -> str:
