@@ -12,14 +12,18 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from harness.run.request import DEFAULT_GROUPS, GROUPS, UsageError
+from harness.run.request import DEFAULT_GROUPS, GROUPS, Request, UsageError
 
 FILE = "pyproject.toml"
 FAIL_ON = ("error", "warning", "never")
+AMP = ("off", "bf16", "fp16")
+DECODE = ("pillow", "fast")
+_DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)([smh])")
 _DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
 
 
@@ -40,6 +44,37 @@ class Settings:
     max_bytes: int | None = None
     allow_http: bool = False
     allow_local: bool = False
+    data: str | None = None
+    samples: int | None = None
+    budget: float | None = None
+    amp: str = "off"
+    compile: bool = False
+    decode: str = "pillow"
+    workers: int | None = None
+
+    def request(self, select: tuple[str, ...]) -> Request:
+        """The run that these settings ask for, of these variants."""
+        return Request(
+            index=self.index,
+            select=select,
+            builder=self.builder,
+            checks=self.checks,
+            device=self.device,
+            use_store=not self.no_store,
+            refresh=self.refresh,
+            offline=self.offline,
+            no_download=self.no_download,
+            max_bytes=self.max_bytes,
+            allow_http=self.allow_http,
+            allow_local=self.allow_local,
+            data=self.data,
+            samples=self.samples,
+            budget=self.budget,
+            amp=self.amp,
+            compile=self.compile,
+            decode=self.decode,
+            decode_workers=self.workers,
+        )
 
     def with_flags(self, flags: Mapping[str, Any]) -> Settings:
         """These settings, but for the flags that were given: those that are not None.
@@ -136,6 +171,28 @@ def _switch(value: object) -> bool:
     return value
 
 
+def _count(value: object, *, least: int = 1) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ValueError(f"{value!r} is no number; write a whole number from {least}")
+    return value
+
+
+def _duration(value: object) -> float:
+    """Seconds, from ``90s``, ``10m`` or ``2h``; a plain number is seconds."""
+    if isinstance(value, int | float) and not isinstance(value, bool) and value > 0:
+        return float(value)
+    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
+    if match is None or not float(match[1]):
+        raise ValueError(f"{value!r} is no time; write one such as 90s, 10m or 2h")
+    return float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]]
+
+
+def _word(words: tuple[str, ...], value: object) -> str:
+    if value not in words:
+        raise ValueError(f"{value!r} is not one of them; write {' or '.join(words)}")
+    return str(value)
+
+
 def _bytes(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise ValueError(f"{value!r} is no number of bytes; write a whole number from 1")
@@ -200,4 +257,11 @@ _RULES: Mapping[str, Callable[[object], Any]] = {
     "max-bytes": _bytes,
     "allow-http": _switch,
     "allow-local": _switch,
+    "data": _text,
+    "samples": _count,
+    "budget": _duration,
+    "amp": partial(_word, AMP),
+    "compile": _switch,
+    "decode": partial(_word, DECODE),
+    "workers": partial(_count, least=0),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -9,7 +10,7 @@ import typer
 from harness.cli import options, terminal
 from harness.cli.common import prepared, settings_of
 from harness.cli.status import FAILED, FINDINGS
-from harness.run.request import Request, UsageError
+from harness.run.request import UsageError
 
 
 def fetch(
@@ -40,16 +41,7 @@ def fetch(
         "allow-local": allow_local,
     }
     settings = settings_of(index=index, **flags)
-    request = Request(
-        index=settings.index,
-        select=tuple(variants or ()),
-        checks=("weights",),
-        use_store=False,
-        offline=settings.offline,
-        max_bytes=settings.max_bytes,
-        allow_http=settings.allow_http,
-        allow_local=settings.allow_local,
-    )
+    request = replace(settings.request(tuple(variants or ())), checks=("weights",), use_store=False)
     session = prepared(request, settings)
     from harness.cli.progress import StderrProgress
     from harness.report.safe_text import for_terminal

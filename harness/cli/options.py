@@ -60,3 +60,48 @@ AllowLocal = Annotated[
         show_default=False,
     ),
 ]
+Data = Annotated[
+    str | None,
+    typer.Option(
+        "--data",
+        metavar="PATH",
+        envvar="ZOO_IMAGENET",
+        show_envvar=False,
+        help="Pictures to measure accuracies on: a folder, a tar, Parquet shards, or the word "
+        "sample. Default: what ZOO_IMAGENET names, if it is set.",
+    ),
+]
+Samples = Annotated[
+    int | None,
+    typer.Option("--samples", min=1, metavar="N", help="Look at N pictures at the most."),
+]
+Budget = Annotated[
+    str | None,
+    typer.Option(
+        "--budget", metavar="TIME", help="Look at no further pictures after it: 90s, 10m or 2h."
+    ),
+]
+Amp = Annotated[
+    str | None,
+    typer.Option("--amp", metavar="NAME", help="off (the default), bf16 or fp16."),
+]
+Compile = Annotated[
+    bool | None,
+    typer.Option("--compile/--eager", help="Compile the models first.", show_default=False),
+]
+Decode = Annotated[
+    str | None,
+    typer.Option(
+        "--decode",
+        metavar="NAME",
+        help="pillow (the default), or fast, whose pixels differ a little.",
+    ),
+]
+Device = Annotated[
+    str | None,
+    typer.Option("--device", metavar="NAME", help="auto (the default), cpu, cuda or cuda:N."),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option("--workers", min=0, metavar="N", help="Processes that decode pictures."),
+]

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from harness.cli import options
 from harness.cli.common import finish, prepared, settings_of
 from harness.run.request import GROUPS, Request, UsageError
+
+if TYPE_CHECKING:
+    from harness.config import Settings
 
 
 def audit(
@@ -44,10 +47,14 @@ def verify(
             help=f"Groups with commas between them: {', '.join(GROUPS)}.",
         ),
     ] = None,
-    device: Annotated[
-        str | None,
-        typer.Option("--device", metavar="NAME", help="auto (the default), cpu, cuda or cuda:N."),
-    ] = None,
+    device: options.Device = None,
+    data: options.Data = None,
+    samples: options.Samples = None,
+    budget: options.Budget = None,
+    amp: options.Amp = None,
+    compile: options.Compile = None,
+    decode: options.Decode = None,
+    workers: options.Workers = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done.")] = False,
     no_store: Annotated[
         bool | None,
@@ -87,32 +94,35 @@ def verify(
             if every
             else "zoo verify: nothing to verify; name variants, globs or collections, or say --all"
         )
-    flags = {
-        "no-store": no_store,
-        "fail-on": fail_on,
-        "format": format,
-        "refresh": refresh,
-        "offline": offline,
-        "no-download": no_download,
-        "max-bytes": max_bytes,
-        "allow-http": allow_http,
-        "allow-local": allow_local,
-    }
-    settings = settings_of(index=index, builder=builder, checks=checks, device=device, **flags)
-    request = Request(
-        index=settings.index,
-        select=tuple(variants or ()),
-        builder=settings.builder,
-        checks=settings.checks,
-        device=settings.device,
-        use_store=not settings.no_store,
-        refresh=settings.refresh,
-        offline=settings.offline,
-        no_download=settings.no_download,
-        max_bytes=settings.max_bytes,
-        allow_http=settings.allow_http,
-        allow_local=settings.allow_local,
+    settings = settings_of(
+        index=index,
+        builder=builder,
+        checks=checks,
+        device=device,
+        data=data,
+        samples=samples,
+        budget=budget,
+        amp=amp,
+        compile=compile,
+        decode=decode,
+        workers=workers,
+        offline=offline,
+        refresh=refresh,
+        format=format,
+        **{
+            "no-store": no_store,
+            "no-download": no_download,
+            "max-bytes": max_bytes,
+            "allow-http": allow_http,
+            "allow-local": allow_local,
+            "fail-on": fail_on,
+        },
     )
+    run(settings.request(tuple(variants or ())), settings, dry_run, quiet, verbose)
+
+
+def run(request: Request, settings: Settings, dry_run: bool, quiet: bool, verbose: bool) -> None:
+    """Say the plan, measure, print the report, and exit with its status."""
     session = prepared(request, settings)
     from harness.cli.progress import StderrProgress
 

@@ -37,7 +37,7 @@ def key_of(
         which,
         list(depends),
         version_of("torch"),
-        measuring_code(),
+        measuring_code(kind),
     ]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
@@ -53,13 +53,38 @@ def version_of(distribution: str) -> str:
     return version(distribution)
 
 
-@cache
-def measuring_code() -> str:
-    """A digest of the measuring modules: a change in how is a change in what comes out."""
-    import harness.measure
+# The modules whose text decides what a measurement says. An accuracy costs hours of a GPU, so a
+# change of its modules counts only with its number: raise it when another count could come out.
+_SHAPES = [
+    "build",
+    "builders",
+    "conventions",
+    "profile",
+    "record",
+    "repeats",
+    "shapes",
+    "structure",
+    "trace",
+]
+_MODULES = {"checkpoint": ["build", "builders", "checkpoint"]}
+_NUMBERED = {"accuracy": 1}
 
-    folder = Path(harness.measure.__file__ or "").parent
+
+@cache
+def measuring_code(kind: str) -> str:
+    """A digest of what measures that kind: a change in how is a change in what comes out."""
+    if kind in _NUMBERED:
+        return f"{kind} {_NUMBERED[kind]}"
+    import harness.measure
+    import zoo.weights
+
+    measure = Path(harness.measure.__file__ or "").parent
+    paths = [measure / f"{name}.py" for name in _MODULES.get(kind, _SHAPES)]
+    if kind == "checkpoint":
+        weights = Path(zoo.weights.__file__ or "").parent
+        paths += [weights / "checkpoint.py", weights / "match.py", weights / "summary.py"]
+        paths += sorted((weights / "formats").glob("*.py"))
     digest = hashlib.sha256()
-    for path in sorted(folder.glob("*.py")):
+    for path in paths:
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
