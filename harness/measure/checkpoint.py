@@ -48,8 +48,18 @@ def inspect(
         "fits": result.fits,
         "sentence": result.sentence(),
         "lines": result.lines(),
-        "notes": result.notes(),
+        "notes": [*_wrapping(contents), *result.notes()],
         "half": result.half,
         "reasons": explain_size(contents, result),
         "holds": list(recognise(contents.tensors, known)),
     }
+
+
+def _wrapping(contents: Contents) -> list[str]:
+    """What had to be taken off before the tensors had a model's names."""
+    notes = []
+    if contents.container:
+        notes.append(f"the state dict is the entry {contents.container!r} of the file")
+    if contents.prefixes:
+        notes.append(f"every name in the file begins with {''.join(contents.prefixes)!r}")
+    return notes
