@@ -203,6 +203,9 @@ class Subject:
     def _key(self, slot: Slot) -> str:
         kind, which = slot
         depends = [self._path(), *self._stat()] if kind in ("checkpoint", "accuracy") else []
+        if kind == "checkpoint":
+            # Which variants the file was compared with is part of what is said of it.
+            depends += self._siblings
         if kind == "accuracy" and self._gallery is not None:
             depends += self._gallery.identity(self.recipe)
         return key_of(kind, self.recipe, which, depends)
