@@ -182,6 +182,7 @@ def test_all_drawn_is_certain_and_none_drawn_says_nothing() -> None:
 def test_it_is_shown_in_percent_and_never_narrower_than_it_is() -> None:
     assert str(Interval(41_440, 41_440, 50_000)) == "82.88 to 82.88 %"
     assert str(Interval(1, 2, 3)) == "33.33 to 66.67 %"
+    assert str(Interval(2, 3, 3)) == "66.66 to 100.00 %"
     assert str(Interval(29, 29, 100)) == "29.00 to 29.00 %"
     assert Interval(1, 3, 4).percent == (25.0, 75.0)
 
