@@ -17,6 +17,8 @@ from harness.images.files import CHANGED, check_size
 from harness.images.labels import label
 from harness.images.types import ImageSet, ImageSetError, reason
 
+_BLOCK = tarfile.BLOCKSIZE
+
 
 @dataclass(frozen=True, slots=True)
 class TarSource:
@@ -97,6 +99,11 @@ def tar_set(path: Path, labels: Path | None) -> ImageSet:
                 if name in entries:
                     raise ImageSetError(f"{path}: it holds {name} twice; make the archive anew")
                 entries[name] = _entry(name, member, where, status.st_mtime_ns)
+            # tarfile takes a damaged header, or half a one, for the end: only zeros are the end.
+            with open(path, "rb") as file:
+                file.seek(archive.offset)
+                if file.read(_BLOCK) != bytes(_BLOCK):
+                    raise tarfile.ReadError(f"it breaks off or is damaged at {archive.offset}")
     except tarfile.ReadError as error:
         raise ImageSetError(
             f"{path}: it is no whole, uncompressed tar archive ({reason(error)}); get it anew, or "

@@ -1,0 +1,257 @@
+"""Generated pictures of every kind, and each form of image set made from the same ones."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from zoo.categories import imagenet_categories, imagenet_synsets
+
+
+@dataclass(frozen=True)
+class Given:
+    """One generated picture: its file name, its bytes, its class; whether Pillow can read it."""
+
+    name: str
+    data: bytes
+    label: int
+    readable: bool = True
+
+
+def saved(image: Image.Image, form: str, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, form, **options)
+    return buffer.getvalue()
+
+
+def smooth(seed: int, height: int, width: int, channels: int = 3) -> Image.Image:
+    """A picture of soft blobs, another one for each seed."""
+    small = np.random.default_rng(seed).integers(0, 256, (7, 9, channels), dtype=np.uint8)
+    return Image.fromarray(small).resize((width, height), Image.Resampling.BICUBIC)
+
+
+def generate() -> list[Given]:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    colour = smooth(1, 90, 130)
+    whole = saved(smooth(2, 200, 150), "JPEG", quality=95)
+    kinds: list[tuple[bytes, bool]] = [
+        (saved(colour, "JPEG"), True),
+        (saved(smooth(3, 300, 40), "JPEG"), True),
+        (saved(colour.convert("L"), "JPEG"), True),
+        (saved(colour.convert("CMYK"), "JPEG"), True),
+        (saved(colour.quantize(16), "PNG", transparency=2), True),
+        (saved(smooth(4, 80, 80, 4), "PNG"), True),
+        (saved(colour, "JPEG", exif=exif.tobytes()), True),
+        (saved(colour.quantize(8), "GIF", save_all=True, append_images=[smooth(5, 90, 130)]), True),
+        (whole[: len(whole) // 2], False),
+        (b"", False),
+        (b"<html>404 Not Found</html>", False),
+        *((saved(smooth(100 + n, 60 + 7 * n, 140 - 5 * n), "JPEG"), True) for n in range(13)),
+    ]
+    labels = [0, 999, 7, 281, 281, 500, 65, 2, 10, 100, 998, *range(300, 313)]
+    return [
+        Given(f"ILSVRC2012_val_{number:08d}.JPEG", data, label, readable)
+        for number, ((data, readable), label) in enumerate(zip(kinds, labels, strict=True), start=1)
+    ]
+
+
+@pytest.fixture(scope="session")
+def given() -> list[Given]:
+    """24 pictures, three of them broken."""
+    return generate()
+
+
+def write_flat(root: Path, given: list[Given]) -> Path:
+    root.mkdir(parents=True)
+    for picture in given:
+        (root / picture.name).write_bytes(picture.data)
+    return root
+
+
+def write_classes(root: Path, given: list[Given], name: Callable[[int], str]) -> Path:
+    for picture in given:
+        folder = root / name(picture.label)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / picture.name).write_bytes(picture.data)
+    return root
+
+
+def write_tar(
+    path: Path, given: list[Given], prefix: str = "", form: int = tarfile.GNU_FORMAT
+) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(path, "w", format=form) as archive:
+        for picture in given:
+            member = tarfile.TarInfo(prefix + picture.name)
+            member.size = len(picture.data)
+            archive.addfile(member, io.BytesIO(picture.data))
+    return path
+
+
+def write_meta(path: Path) -> list[int]:
+    """A development kit's table of IDs in an order of its own; gives the class of each ID."""
+    io_ = pytest.importorskip("scipy.io")
+    order = [int(i) for i in np.random.default_rng(11).permutation(1000)]
+    rows = np.zeros((1003, 1), dtype=[(n, "O") for n in ("ILSVRC2012_ID", "WNID", "words")])
+    synsets = imagenet_synsets()
+    for id_ in range(1, 1004):
+        # After the classes come the inner nodes of the tree.
+        wnid = synsets[order[id_ - 1]] if id_ <= 1000 else f"n9000000{id_ - 1001}"
+        rows[id_ - 1, 0] = (id_, wnid, "some words")
+    io_.savemat(path, {"synsets": rows})
+    return order
+
+
+def write_kit(root: Path, given: list[Given]) -> None:
+    order = write_meta(root / "meta.mat")
+    ids = {class_: id_ for id_, class_ in enumerate(order, start=1)}
+    lines = "".join(f"{ids[picture.label]}\n" for picture in given)
+    (root / "ILSVRC2012_validation_ground_truth.txt").write_text(lines)
+
+
+def write_parquet(root: Path, given: list[Given]) -> Path:
+    arrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    (root / "data").mkdir(parents=True)
+    half = len(given) // 2
+    for number, part in enumerate((given[:half], given[half:])):
+        images = [{"bytes": picture.data, "path": picture.name} for picture in part]
+        table = arrow.table({"image": images, "label": [picture.label for picture in part]})
+        shard = root / "data" / f"validation-0000{number}-of-00002.parquet"
+        parquet.write_table(table, shard, row_group_size=5)
+    (root / "data" / "train-00000-of-00001.parquet").write_bytes(b"another split")
+    return root
+
+
+def pairs(given: list[Given], label: Callable[[int], object] = int, between: str = " ") -> str:
+    return "".join(f"{picture.name}{between}{label(picture.label)}\n" for picture in given)
+
+
+def _kit_archive(root: Path, given: list[Given]) -> Path:
+    inner = root / "ILSVRC2012_devkit_t12" / "data"
+    inner.mkdir(parents=True)
+    write_kit(inner, given)
+    with tarfile.open(root / "ILSVRC2012_devkit_t12.tar.gz", "w:gz") as archive:
+        archive.add(root / "ILSVRC2012_devkit_t12", "ILSVRC2012_devkit_t12")
+    for file in inner.iterdir():
+        file.unlink()
+    return write_tar(root / "ILSVRC2012_img_val.tar", given)
+
+
+def _flat(text: Callable[[list[Given]], bytes], name: str = "labels.txt") -> Callable[..., Path]:
+    def write(root: Path, given: list[Given]) -> Path:
+        (write_flat(root, given) / name).write_bytes(text(given))
+        return root
+
+    return write
+
+
+def _named(root: Path, given: list[Given]) -> Path:
+    return write_flat(root, [_with_synset(picture) for picture in given])
+
+
+def _with_synset(picture: Given) -> Given:
+    name = f"{picture.name.removesuffix('.JPEG')}_{imagenet_synsets()[picture.label]}.JPEG"
+    return Given(name, picture.data, picture.label, picture.readable)
+
+
+def _synset(label: int) -> str:
+    return imagenet_synsets()[label]
+
+
+def _tar_beside(root: Path, given: list[Given]) -> Path:
+    write_tar(root / "ILSVRC2012_val.tar", given, "./", tarfile.PAX_FORMAT)
+    (root / "ILSVRC2012_val.txt").write_text(pairs(given))
+    return root / "ILSVRC2012_val.tar"
+
+
+def _tar_of_folders(root: Path, given: list[Given]) -> Path:
+    moved = [Given(f"val/{_synset(p.label)}/{p.name}", p.data, p.label, p.readable) for p in given]
+    return write_tar(root / "mine.tar", moved)
+
+
+def _kit(root: Path, given: list[Given]) -> Path:
+    write_flat(root, given)
+    write_kit(root, given)
+    return root
+
+
+def _pictures_in_val(root: Path, given: list[Given]) -> Path:
+    write_flat(root / "val", given)
+    (root / "labels.csv").write_text("filename,label\n" + pairs(given, _synset, ","))
+    return root
+
+
+def _linked(root: Path, given: list[Given]) -> Path:
+    """Class folders of links, as people sort pictures without a second copy of them."""
+    store = write_flat(root / "store", given)
+    for picture in given:
+        folder = root / "sorted" / _synset(picture.label)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / picture.name).symlink_to(store / picture.name)
+    return root / "sorted"
+
+
+FORMS: dict[str, Callable[[Path, list[Given]], Path]] = {
+    "synset folders": lambda root, given: write_classes(root, given, _synset),
+    "index folders": lambda root, given: write_classes(root, given, lambda n: f"{n:03d}"),
+    "name folders": lambda root, given: write_classes(
+        root, given, lambda n: imagenet_categories()[n].replace(" ", "_").replace("/", "_")
+    ),
+    "folders in val": lambda root, given: write_classes(root / "val", given, _synset).parent,
+    "links": _linked,
+    "labels": _flat(lambda given: pairs(given).encode()),
+    "synset labels": _flat(lambda given: pairs(given[::-1], _synset, "\t").encode()),
+    "windows labels": _flat(
+        lambda given: b"\xef\xbb\xbf" + pairs(given, between=", ").replace("\n", "\r\n").encode()
+    ),
+    "labels without suffix": _flat(lambda given: pairs(given).replace(".JPEG", "").encode()),
+    "bare synsets": _flat(
+        lambda given: "\n".join(_synset(p.label) for p in given).encode(), "synset_labels.txt"
+    ),
+    "labels above val": _pictures_in_val,
+    "names end in synsets": _named,
+    "kit": _kit,
+    "tar": _tar_beside,
+    "tar of folders": _tar_of_folders,
+    "tar and kit": _kit_archive,
+    "parquet": write_parquet,
+}
+
+
+@pytest.fixture
+def forms() -> dict[str, Callable[[Path, list[Given]], Path]]:
+    """Name of a form -> a function that writes it below a folder and gives the path to open."""
+    return FORMS
+
+
+@pytest.fixture
+def flat(tmp_path: Path, given: list[Given]) -> Path:
+    """The pictures in one folder, no labels yet."""
+    return write_flat(tmp_path / "pictures", given)
+
+
+@pytest.fixture
+def tar_writer() -> Callable[..., Path]:
+    """Writes given pictures into an archive."""
+    return write_tar
+
+
+@pytest.fixture
+def make_given() -> Callable[..., Given]:
+    """Makes one more picture by name, bytes, label."""
+    return Given
+
+
+@pytest.fixture
+def plain_set(tmp_path: Path, given: list[Given]) -> Path:
+    """The pictures in one folder with their labels."""
+    return FORMS["labels"](tmp_path / "plain", given)
