@@ -22,6 +22,7 @@ from harness.run.request import DEFAULT_GROUPS, GROUPS, Request, UsageError
 FILE = "pyproject.toml"
 FAIL_ON = ("error", "warning", "never")
 AMP = ("off", "bf16", "fp16")
+ENGINES = ("local", "ray")
 DECODE = ("pillow", "fast")
 _DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)([smh])")
 _DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
@@ -51,6 +52,8 @@ class Settings:
     compile: bool = False
     decode: str = "pillow"
     workers: int | None = None
+    engine: str = "local"
+    address: str | None = None
 
     def request(self, select: tuple[str, ...]) -> Request:
         """The run that these settings ask for, of these variants."""
@@ -74,6 +77,8 @@ class Settings:
             compile=self.compile,
             decode=self.decode,
             decode_workers=self.workers,
+            engine=self.engine,
+            address=self.address,
         )
 
     def with_flags(self, flags: Mapping[str, Any]) -> Settings:
@@ -263,5 +268,7 @@ _RULES: Mapping[str, Callable[[object], Any]] = {
     "amp": partial(_word, AMP),
     "compile": _switch,
     "decode": partial(_word, DECODE),
+    "engine": partial(_word, ENGINES),
+    "address": _text,
     "workers": partial(_count, least=0),
 }

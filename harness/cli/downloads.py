@@ -49,6 +49,7 @@ class Downloads:
             task = self._tasks.pop(url, None)
             if self._bars is not None and task is not None:
                 self._bars.remove_task(task)
+                self._bars.refresh()
             if not isinstance(outcome, Fetched) or outcome.origin != "fetched":
                 return
             line = f"fetched {_name(url)}, {human_bytes(outcome.size)}"

@@ -105,3 +105,17 @@ Workers = Annotated[
     int | None,
     typer.Option("--workers", min=0, metavar="N", help="Processes that decode pictures."),
 ]
+Engine = Annotated[
+    str | None,
+    typer.Option(
+        "--engine",
+        metavar="NAME",
+        help="local (the default), or ray: tasks of a Ray cluster (extra ray).",
+    ),
+]
+Address = Annotated[
+    str | None,
+    typer.Option(
+        "--address", metavar="ADDRESS", help="Of the Ray cluster; without it, this machine."
+    ),
+]

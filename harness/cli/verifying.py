@@ -55,6 +55,8 @@ def verify(
     compile: options.Compile = None,
     decode: options.Decode = None,
     workers: options.Workers = None,
+    engine: options.Engine = None,
+    address: options.Address = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done.")] = False,
     no_store: Annotated[
         bool | None,
@@ -106,6 +108,8 @@ def verify(
         compile=compile,
         decode=decode,
         workers=workers,
+        engine=engine,
+        address=address,
         offline=offline,
         refresh=refresh,
         format=format,

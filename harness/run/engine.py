@@ -151,7 +151,7 @@ class _Hand:
             ended = f"ended the process that built it ({signal.Signals(-status).name})"
         else:
             ended = f"ended the process that built it (exit status {status})"
-        return _none_made(job, f"{job.recipe.name} {ended}")
+        return none_made(job, f"{job.recipe.name} {ended}")
 
     def _worker(self) -> subprocess.Popen[str]:
         if self.process is None or self.process.poll() is not None:
@@ -182,6 +182,7 @@ class _Hand:
             self.process.wait()
 
 
-def _none_made(job: Job, why: str) -> list[Fact]:
+def none_made(job: Job, why: str) -> list[Fact]:
+    """The facts of a job of which nothing came."""
     recipe = job.recipe
     return [unmeasured(recipe, slot, "build.failed", why) for slot in job.slots]

@@ -52,6 +52,8 @@ class Request:
         compile: run the models through torch.compile.
         decode: ``pillow``, or ``fast`` for a decoder whose pixels differ a little.
         decode_workers: processes that decode; None chooses by the machine.
+        engine: ``local``, or ``ray`` for the tasks of a Ray cluster.
+        address: of that cluster; None starts one on this machine.
     """
 
     index: tuple[Path, ...] = ()
@@ -74,6 +76,8 @@ class Request:
     compile: bool = False
     decode: str = "pillow"
     decode_workers: int | None = None
+    engine: str = "local"
+    address: str | None = None
 
 
 class Progress:

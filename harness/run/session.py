@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from harness.check.registry import index_checks, variant_checks
 from harness.explain.story import Story, tell
 from harness.measure.builders import Builder, get_builder
-from harness.run.engine import EngineError, LocalEngine
+from harness.run.engine import Engine, EngineError, LocalEngine
 from harness.run.gallery import Gallery
 from harness.run.plan import select
 from harness.run.request import GROUPS, Progress, Request, UsageError
@@ -204,7 +204,15 @@ class Session:
         # Entries that say the same of a variant are measured once.
         unique = list(dict.fromkeys(jobs))
         progress.start(len({job.recipe for job in unique}))
-        LocalEngine(self.request.workers).run(unique, react)
+        self._engine().run(unique, react)
+
+    def _engine(self) -> Engine:
+        if self.request.engine == "local":
+            # A model on pictures takes all cores: two at a time would only share them.
+            return LocalEngine(1 if self._gallery is not None else self.request.workers)
+        from harness.run.engine_ray import RayEngine
+
+        return RayEngine(self.request.address, self.request.device)
 
     def _index_findings(self) -> list[Finding]:
         return [

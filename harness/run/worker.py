@@ -19,20 +19,18 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
 
-    import torch
+    # Before "ready": a machine whose torch does not work is told apart from a job that fails.
+    import torch  # noqa: F401
 
-    from harness.measure.profile import Profiler
+    from harness.run.perform import Performer
     from harness.run.wire import dump_facts, load_job
 
-    # Shapes alone are computed: more threads would only get in the other workers' way.
-    torch.set_num_threads(1)
-    profiler = Profiler()
+    performer = Performer()
     try:
         print("ready", file=answers, flush=True)
         for line in sys.stdin:
             job = load_job(line)
-            facts = profiler.measure(job.recipe, job.kinds, job.sizes, job.checkpoint, job.siblings)
-            print(dump_facts(facts), file=answers, flush=True)
+            print(dump_facts(performer.perform(job)), file=answers, flush=True)
     except BrokenPipeError:
         # The run has ended and waits for nothing: leave without a word, not even a flush at exit.
         os._exit(0)
