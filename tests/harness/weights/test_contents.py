@@ -1,0 +1,242 @@
+"""What a file can hold, as `zoo verify` reports it: whose tensors, how many bytes, what for."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import pickle
+import random
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+NAME = "efficientnet_lite0"
+
+State = Callable[..., dict[str, Any]]
+
+
+class _Payload:
+    """Unpickled, it would leave a file."""
+
+    def __init__(self, marker: Path) -> None:
+        self._marker = marker
+
+    def __reduce__(self) -> tuple[Callable[[str], int], tuple[str]]:
+        return os.system, (f"touch {self._marker}",)
+
+
+class Shelf:
+    """An index whose every entry names a file beside it."""
+
+    def __init__(self, place: Any) -> None:
+        self.place = place
+        self.marker: Path = place.folder / "marker"
+        self.sizes: dict[str, int] = {}
+
+    def entry(self, case: str, name: str, variant: str = NAME, **claims: Any) -> None:
+        self.sizes[case] = (self.place.index / name).stat().st_size
+        self.place.add(case, variant, name, **({"File_Size": self.sizes[case]} | claims))
+
+    def save(self, case: str, content: object, variant: str = NAME, **options: Any) -> None:
+        """An entry for what torch.save makes of this."""
+        import torch
+
+        torch.save(content, self.place.index / f"{case}.pth", **options)
+        self.entry(case, f"{case}.pth", variant)
+
+    def write(self, case: str, data: bytes) -> None:
+        """An entry for a file of these bytes."""
+        (self.place.index / f"{case}.pth").write_bytes(data)
+        self.entry(case, f"{case}.pth")
+
+
+def _add_plain(shelf: Shelf, lite0: Path, sha256: str) -> None:
+    """The model's own weights, under right and wrong claims."""
+    for name in ("plain.pth", "misnamed-00000000.pth"):
+        os.link(lite0, shelf.place.index / name)
+    shelf.entry("plain", "plain.pth", SHA256=sha256)
+    shelf.entry("wrong-size", "plain.pth", File_Size=18_800_001)
+    shelf.entry("wrong-sha256", "plain.pth", SHA256="0" * 64)
+    shelf.entry("misnamed", "misnamed-00000000.pth")
+
+
+def _add_forms(shelf: Shelf, weights: dict[str, Any]) -> None:
+    """The same weights in other formats and wrappings, and with more beside them."""
+    import torch
+    from safetensors.torch import save_file
+
+    save_file(weights, shelf.place.index / "safe.safetensors")
+    shelf.entry("safetensors", "safe.safetensors")
+    shelf.save("legacy", weights, _use_new_zipfile_serialization=False)
+    shelf.save("module", {f"module.{k}": v for k, v in weights.items()})
+    shelf.save("wrapped", {"state_dict": weights, "epoch": 90})
+    half = {k: v.half() if v.is_floating_point() else v for k, v in weights.items()}
+    shelf.save("half", half)
+    averaged = {k: v.clone() for k, v in weights.items()}
+    shelf.save("ema", {"state_dict": weights, "state_dict_ema": averaged})
+    momenta = {"state": {0: {"momentum_buffer": torch.zeros(500_000)}}, "param_groups": []}
+    shelf.save("optimizer", {"state_dict": weights, "optimizer": momenta})
+
+
+def _add_others(shelf: Shelf, state: State, weights: dict[str, Any]) -> None:
+    """Weights of other models, more and less alike."""
+    import torch
+
+    shelf.save("fine-tuned", state(NAME, num_classes=10))
+    different = {k: v for k, v in weights.items() if not k.startswith("_blocks.1.")}
+    different |= {f"head.{k}.weight": torch.zeros(1) for k in range(400)}
+    different["_conv_stem.weight"] = torch.zeros(32, 4, 3, 3)
+    shelf.save("different", different)
+    shelf.place.add("known", "resnest26d")
+    shelf.save("other", state("resnest26d"), variant="resnest14d")
+
+
+def _add_refused(shelf: Shelf, lite0: Path) -> None:
+    """Damage, noise, and pickles that would run a command."""
+    payload = _Payload(shelf.marker)
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("archive/data.pkl", pickle.dumps({"weight": payload}))
+        file.writestr("archive/version", "3\n")
+    shelf.write("hostile", archive.getvalue())
+    shelf.write("old-hostile", pickle.dumps(payload))
+    shelf.write("cut", lite0.read_bytes()[:10_000_000])
+    shelf.write("noise", random.Random(3).randbytes(50_000))
+
+
+@pytest.fixture(scope="module")
+def opened(new_place: Callable[[], Any], state: State, lite0: Path) -> Any:
+    """One run over an index whose entries name files of every kind."""
+    shelf = Shelf(new_place())
+    weights, sha256 = state(NAME), hashlib.sha256(lite0.read_bytes()).hexdigest()
+    _add_plain(shelf, lite0, sha256)
+    _add_forms(shelf, weights)
+    _add_others(shelf, state, weights)
+    _add_refused(shelf, lite0)
+    run = shelf.place.verify()
+    return SimpleNamespace(run=run, sizes=shelf.sizes, sha256=sha256, marker=shelf.marker)
+
+
+def _tensors(opened: Any, case: str) -> dict[str, Any]:
+    """The finding about what the file of that case holds."""
+    (finding,) = [f for f in opened.run.of(case, "Weights") if f["check"] == "weights-tensors"]
+    result: dict[str, Any] = finding
+    return result
+
+
+@pytest.mark.parametrize("case", ["plain", "legacy", "safetensors"])
+def test_every_form_of_the_same_weights_matches(opened: Any, case: str) -> None:
+    finding = _tensors(opened, case)
+    assert (finding["status"], finding["measured"]) == ("match", 296)
+    assert finding["message"] == "all 296 tensors fit the model"
+    (size,) = opened.run.of(case, "File Size")
+    assert (size["status"], size["measured"]) == ("match", opened.sizes[case])
+
+
+@pytest.mark.parametrize(
+    ("case", "note"),
+    [
+        ("module", "every name in the file begins with 'module.'"),
+        ("wrapped", "the state dict is the entry 'state_dict' of the file"),
+    ],
+)
+def test_a_wrapping_is_taken_off_and_said(opened: Any, case: str, note: str) -> None:
+    finding = _tensors(opened, case)
+    assert (finding["status"], finding["measured"]) == ("match", 296)
+    assert finding["message"] == f"all 296 tensors fit the model; {note}"
+    assert opened.run.verdicts(case, "File Size") == [("match", None)]
+
+
+def test_half_precision_explains_the_size(opened: Any) -> None:
+    finding = _tensors(opened, "half")
+    assert finding["status"] == "match"
+    assert "float16" in finding["message"]
+    (size,) = opened.run.of("half", "File Size")
+    assert (size["severity"], size["cause"]) == ("note", "size.half-precision")
+    assert size["measured"] == opened.sizes["half"] < opened.sizes["plain"] * 0.52
+
+
+@pytest.mark.parametrize(
+    ("case", "said", "count"),
+    [
+        ("ema", "moving average", "18,776,488 bytes"),
+        ("optimizer", "optimizer's state", "2,000,000 bytes"),
+    ],
+)
+def test_what_a_model_does_not_need_explains_the_size(
+    opened: Any, case: str, said: str, count: str
+) -> None:
+    assert _tensors(opened, case)["status"] == "match"
+    (size,) = opened.run.of(case, "File Size")
+    assert (size["severity"], size["cause"]) == ("note", "size.extra-tensors")
+    assert said in size["message"]
+    assert count in size["message"]
+    assert size["measured"] == opened.sizes[case]
+
+
+def test_a_wrong_size_is_told_the_right_one(opened: Any) -> None:
+    (size,) = opened.run.of("wrong-size", "File Size")
+    assert (size["severity"], size["cause"]) == ("error", "size.differs")
+    assert (size["documented"], size["measured"]) == ("18800001", opened.sizes["plain"])
+    assert _tensors(opened, "wrong-size")["status"] == "match"
+
+
+def test_hashes_are_held_against_claim_and_name(opened: Any) -> None:
+    (right,) = opened.run.of("plain", "SHA256")
+    assert (right["status"], right["measured"]) == ("match", opened.sha256)
+    (wrong,) = opened.run.of("wrong-sha256", "SHA256")
+    assert (wrong["cause"], wrong["measured"]) == ("weights.hash-mismatch", opened.sha256)
+    assert opened.run.verdicts("wrong-sha256", "Weights") == [("match", None)]
+    assert opened.run.verdicts("misnamed", "Weights") == [
+        ("mismatch", "weights.hash-mismatch"),
+        ("match", None),  # its tensors are the model's all the same
+    ]
+
+
+def test_another_variants_file_is_named(opened: Any) -> None:
+    finding = _tensors(opened, "other")
+    assert (finding["status"], finding["cause"]) == ("mismatch", "weights.tensors-differ")
+    assert finding["message"].startswith("this file holds resnest26d: ")
+
+
+def test_other_classes_are_told_from_another_model(opened: Any) -> None:
+    finding = _tensors(opened, "fine-tuned")
+    assert finding["cause"] == "weights.tensors-differ"
+    assert "the file's classifier has 10 classes, the model's 1000" in finding["message"]
+
+
+def test_differences_are_grouped_for_a_reader(opened: Any) -> None:
+    message = _tensors(opened, "different")["message"]
+    assert "400 extra" in message
+    assert "head.{0..399}.weight (400 tensors)" in message
+    assert "_blocks.1." in message
+    assert "reshaped: _conv_stem.weight: 32x4x3x3 instead of 32x3x3x3" in message
+    assert len(message) < 800
+
+
+@pytest.mark.parametrize(
+    ("case", "cause", "said"),
+    [
+        ("cut", "weights.unreadable", "cut"),
+        ("noise", "weights.unreadable", "no known format"),
+        ("hostile", "weights.unsafe", "system"),
+        ("old-hostile", "weights.unsafe", "system"),
+    ],
+)
+def test_a_refused_file_is_one_finding(opened: Any, case: str, cause: str, said: str) -> None:
+    (finding,) = opened.run.of(case, "Weights")
+    assert (finding["severity"], finding["cause"]) == ("error", cause)
+    assert said in finding["message"]
+    assert not opened.marker.exists()
+
+
+def test_nothing_is_copied_into_the_cache_and_the_status_is_of_findings(opened: Any) -> None:
+    assert opened.run.status == 1
+    # Files of this machine are used where they are.
+    assert "no files to fetch" in opened.run.err
+    assert len(opened.run.err.splitlines()) == 1
