@@ -266,16 +266,20 @@ def _check_status(response: httpx.Response, url: str) -> None:
 @contextlib.contextmanager
 def _translated() -> Iterator[None]:
     """What httpx raises, as `Trouble` or `Refusal`."""
-    import httpx
-
     try:
         yield
-    except httpx.TimeoutException as error:
-        raise Trouble(f"no answer within the time allowed ({_line(error)})") from error
-    except (httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
-        raise Refusal(UNSAFE, f"it is not a URL that can be asked: {_line(error)}") from error
-    except httpx.TransportError as error:
-        raise Trouble(f"the connection broke: {_line(error)}") from error
+    except (Refusal, Trouble, Interrupted):
+        raise  # not httpx's: it need not be imported to see that
+    except Exception as error:
+        import httpx
+
+        if isinstance(error, httpx.TimeoutException):
+            raise Trouble(f"no answer within the time allowed ({_line(error)})") from error
+        if isinstance(error, httpx.UnsupportedProtocol | httpx.InvalidURL):
+            raise Refusal(UNSAFE, f"it is not a URL that can be asked: {_line(error)}") from error
+        if isinstance(error, httpx.TransportError):
+            raise Trouble(f"the connection broke: {_line(error)}") from error
+        raise
 
 
 def _line(error: Exception) -> str:
