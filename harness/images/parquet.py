@@ -86,7 +86,7 @@ class _Groups:
         return self._files[key]
 
     def forget(self) -> None:
-        """After a fork: a file position that two processes move is nobody's."""
+        """After a fork: a lock that another thread held would stay locked for ever."""
         self.__init__()  # type: ignore[misc]
 
 

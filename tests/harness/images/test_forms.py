@@ -100,6 +100,22 @@ def test_a_set_survives_fork_and_spawn(
             assert result.get(60) == expected
 
 
+def test_a_fork_while_another_thread_reads_parquet_does_not_hang(
+    forms: dict[str, Any], given: list[Any], tmp_path: Path
+) -> None:
+    from harness.images import parquet
+
+    images = open_image_set(forms["parquet"](tmp_path / "set", given))
+    with parquet._GROUPS._lock:
+        child = multiprocessing.get_context("fork").Process(target=images.read, args=(0,))
+        child.start()
+        child.join(20)
+        hangs = child.is_alive()
+        child.kill()
+    assert not hangs
+    assert child.exitcode == 0
+
+
 @pytest.mark.parametrize("form", ["synset folders", "labels", "tar", "parquet"])
 def test_the_fingerprint_tells_what_changed(
     form: str, forms: dict[str, Any], given: list[Any], tmp_path: Path
