@@ -115,8 +115,10 @@ class Session:
                 self._measure(subjects, jobs, progress)
             except KeyboardInterrupt:
                 cut_short = "interrupted"
-            except (EngineError, StoreError) as error:
+            except EngineError as error:
                 cut_short = str(error)
+            if store is not None and store.failure is not None:
+                progress.warn(store.failure)
         findings = [*self._index_findings()]
         findings += [f for s in subjects if s.findings is not None for f in s.findings]
         return Report(

@@ -37,11 +37,17 @@ def default_path() -> Path:
 
 
 class Store:
-    """Measurements by key. Open one with `Store.open`, and close it."""
+    """Measurements by key. Open one with `Store.open`, and close it.
+
+    Attributes:
+        path: the store's file.
+        failure: why a measurement could not be read or kept, None while all goes well.
+    """
 
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         self._db = connection
         self.path = path
+        self.failure: str | None = None
 
     @classmethod
     def open(cls, path: Path | None = None) -> Store:
@@ -67,17 +73,27 @@ class Store:
         return cls(db, path)
 
     def get(self, key: str) -> Measurement | None:
-        """The measurement of that key, None where there is none."""
-        with _told(self.path):
-            row = self._db.execute("SELECT body FROM measurements WHERE key=?", (key,)).fetchone()
-        return None if row is None else _from_json(row[0])
+        """The measurement of that key, None where there is none that can be read."""
+        try:
+            with _told(self.path):
+                found = self._db.execute("SELECT body FROM measurements WHERE key=?", (key,))
+                row = found.fetchone()
+            return None if row is None else _from_json(row[0])
+        except StoreError as error:
+            self.failure = str(error)
+        except (ValueError, TypeError, KeyError):
+            self.failure = f"{self.path}: a stored measurement is damaged; zoo cache clear mends it"
+        return None
 
     def put(self, key: str, measurement: Measurement) -> None:
-        """Keeps a measurement; one of the same key gives way."""
+        """Keeps a measurement, where that is possible; one of the same key gives way."""
         body = json.dumps(asdict(measurement))
         row = (key, measurement.kind, measurement.builder, measurement.name, measurement.made, body)
-        with _told(self.path):
-            self._db.execute("INSERT OR REPLACE INTO measurements VALUES (?,?,?,?,?,?)", row)
+        try:
+            with _told(self.path):
+                self._db.execute("INSERT OR REPLACE INTO measurements VALUES (?,?,?,?,?,?)", row)
+        except StoreError as error:
+            self.failure = str(error)
 
     def drop(self, keys: Iterable[str]) -> None:
         """Forgets the measurements of these keys."""
