@@ -1,0 +1,165 @@
+"""Third-party builders, installed as a real distribution, and the real command."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+BUILDERS = '''
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+
+def small():
+    from torch import nn
+
+    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2))
+
+
+class Unprintable(Exception):
+    def __str__(self):
+        raise RuntimeError("no words")
+
+
+class Hostile:
+    """Builds by a name's first word; what stands behind a dash tells variants apart."""
+
+    def knows(self, name):
+        return name.partition("-")[0] in dir(self)
+
+    def names(self):
+        return [name for name in dir(self) if not name.startswith("_")]
+
+    def identity(self, name):
+        return "hostile 1.0"
+
+    def build(self, name):
+        return getattr(self, name.partition("-")[0])()
+
+    def good(self):
+        return small()
+
+    def prints(self):
+        print("[]\\nready\\n")
+        sys.stdout.flush()
+        return small()
+
+    def writes(self):
+        os.write(1, b'[{"is": "Measurement"}]\\n\\xff\\x00')
+        return small()
+
+    def chatters(self):
+        subprocess.run(["echo", "a line from a child"])
+        return small()
+
+    def raises(self):
+        raise ValueError("first line\\nsecond line")
+
+    def unspeakable(self):
+        raise ValueError("\\ud800 \\x1b[31mred\\x1b[0m [bold]x[/bold] \\u202e")
+
+    def unprintable(self):
+        raise Unprintable
+
+    def nothing(self):
+        return None
+
+    def leaves(self):
+        raise SystemExit(0)
+
+    def interrupts(self):
+        raise KeyboardInterrupt
+
+    def exits(self):
+        os._exit(3)
+
+    def segfaults(self):
+        os.kill(os.getpid(), signal.SIGSEGV)
+
+    def recurses(self):
+        return self.recurses()
+
+    def hangs(self):
+        time.sleep(600)
+
+    def waits(self):
+        subprocess.run(["sleep", "600"])
+
+    def asks(self):
+        sys.stdin.readline()
+
+    def marks(self):
+        """Says that it runs, and in which process, and goes on for long."""
+        Path(os.environ["MARK"]).write_text(str(os.getpid()))
+        time.sleep(600)
+'''
+
+
+@pytest.fixture
+def hostile(tmp_path, monkeypatch) -> Path:
+    """The builder ``hostile``, found by its entry point here and in every child process."""
+    site = tmp_path / "site"
+    info = site / "hostile_builders-1.0.dist-info"
+    info.mkdir(parents=True)
+    (site / "hostile_builders.py").write_text(BUILDERS)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: hostile-builders\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[zoo.builders]\nhostile = hostile_builders:Hostile\n")
+    monkeypatch.syspath_prepend(str(site))
+    path = os.pathsep.join(filter(None, [str(site), os.environ.get("PYTHONPATH")]))
+    monkeypatch.setenv("PYTHONPATH", path)
+    return site
+
+
+Command = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def environment(repository, store_home) -> dict[str, str]:
+    """Of a child process that runs this checkout, with a store of the test's own."""
+    path = os.pathsep.join(filter(None, [str(repository), os.environ.get("PYTHONPATH")]))
+    keep = {k: v for k, v in os.environ.items() if k not in ("ZOO_DEBUG", "FORCE_COLOR")}
+    return keep | {"PYTHONPATH": path, "XDG_CACHE_HOME": str(store_home)}
+
+
+@pytest.fixture
+def zoo(environment, tmp_path) -> Command:
+    """Runs the command: ``zoo("verify", "--all")``."""
+
+    def run(*arguments: str, cwd: Path = tmp_path, **more: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "zoo", *arguments]
+        return subprocess.run(
+            command,
+            cwd=cwd,
+            env=environment | more,
+            capture_output=True,
+            text=True,
+            errors="replace",  # a model may write any bytes
+            check=False,
+            timeout=120,
+        )
+
+    return run
+
+
+@pytest.fixture
+def index_of(tmp_path) -> Callable[..., Path]:
+    """Writes an index of these variants, each with the same metadata."""
+
+    def write(names: Sequence[str], metadata: str = "Parameters: 122") -> Path:
+        path = tmp_path / "index.yml"
+        lines = textwrap.indent(textwrap.dedent(metadata).strip(), "    ")
+        entries = [f"- Name: {name}\n  Metadata:\n{lines}\n" for name in names]
+        path.write_text("Models:\n" + "".join(entries))
+        return path
+
+    return write

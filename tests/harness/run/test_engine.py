@@ -1,0 +1,139 @@
+"""Worker processes against builders that do their worst."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+
+from harness.run.engine import EngineError, LocalEngine
+from harness.run.wire import Job
+from harness.types import Measurement, Recipe, Unmeasured
+
+# Each kind of failure, and a word that its finding has to say.
+FAILING = {
+    "raises": "ValueError: first line second line",
+    "unspeakable": "ValueError",
+    "unprintable": "unprintable",
+    "nothing": "can't build nothing",
+    "leaves": "exit status 0",
+    "interrupts": "(SIGINT)",
+    "exits": "exit status 3",
+    "segfaults": "SIGSEGV",
+    "recurses": "RecursionError",
+}
+WORKING = ("good", "prints", "writes", "chatters")
+
+
+def job(name: str) -> Job:
+    return Job(Recipe(name, "hostile"), ("structure",), ())
+
+
+def run(names, *, workers=1, timeout=60.0):
+    """Name -> its facts, each job answered exactly once."""
+    answers = {}
+
+    def react(done, facts):
+        assert done.recipe.name not in answers
+        answers[done.recipe.name] = facts
+        return []
+
+    LocalEngine(workers, timeout).run([job(name) for name in names], react)
+    return answers
+
+
+def test_each_failure_is_one_fact_and_the_others_go_on(hostile, capfd):
+    names = [f"{kind}-{i}" for i, kind in enumerate([*FAILING, *WORKING])]
+    names = ["good-first", *names, "good-last"]
+    answers = run(names, workers=2)
+    assert set(answers) == set(names)
+    for name, facts in answers.items():
+        (fact,) = facts
+        kind = name.partition("-")[0]
+        if kind in FAILING:
+            assert isinstance(fact, Unmeasured), name
+            assert (fact.cause, fact.name, fact.kind) == ("build.failed", name, "structure")
+            assert FAILING[kind] in fact.why
+            assert "\n" not in fact.why
+        else:
+            assert isinstance(fact, Measurement), fact
+            assert fact.value["parameters"] == 4 * 28 + 10
+    assert capfd.readouterr().out == ""
+
+
+@pytest.mark.parametrize("kind", ["hangs", "waits", "asks"])
+def test_what_hangs_is_ended(hostile, kind):
+    started = time.monotonic()
+    # The time of the process's own start does not count: torch is imported before the first job.
+    answers = run([kind, "good"], timeout=2)
+    assert time.monotonic() - started < 60
+    (fact,) = answers[kind]
+    assert isinstance(fact, Unmeasured)
+    assert "more than 2 seconds" in fact.why
+    (fact,) = answers["good"]
+    assert isinstance(fact, Measurement)
+
+
+def test_what_follows_from_a_job_is_done_as_well(hostile):
+    done = []
+
+    def react(finished, facts):
+        done.append(finished.recipe.name)
+        return [job("good-b"), job("exits-c"), job("good-d")] if len(done) == 1 else []
+
+    LocalEngine(2).run([job("good-a")], react)
+    assert sorted(done) == ["exits-c", "good-a", "good-b", "good-d"]
+
+
+def test_no_job_starts_no_process(monkeypatch):
+    monkeypatch.setattr("subprocess.Popen", None)
+    LocalEngine().run([], lambda job, facts: [])
+
+
+def test_a_python_that_can_not_start_is_no_finding(hostile, monkeypatch, tmp_path):
+    """Not the variant's fault: the run ends, and says so."""
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "torch.py").write_text("raise ImportError('a broken torch')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "broken"))
+    with pytest.raises(EngineError, match="could not start"):
+        run(["good"])
+
+
+def test_what_the_run_raises_ends_the_engine(hostile):
+    def react(finished, facts):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        LocalEngine(2).run([job("good"), job("good-b")], react)
+
+
+def test_the_command_reports_each_failure_and_measures_the_rest(hostile, zoo, index_of):
+    names = [*FAILING, *WORKING, "unknown"]
+    index = index_of(names)
+    arguments = ("--all", "--builder", "hostile", "--checks", "parameters", "--format", "json")
+    done = zoo("verify", "--index", str(index), *arguments)
+    assert done.returncode == 1, done.stderr
+    findings = json.loads(done.stdout)["findings"]
+    names_wrong = [f["variant"] for f in findings if f["field"] == "Name"]
+    assert names_wrong == [*FAILING, "unknown"]
+    causes = {f["variant"]: f["cause"] for f in findings if f["field"] == "Name"}
+    assert causes.pop("unknown") == "build.unknown"
+    assert set(causes.values()) == {"build.failed"}
+    held = {f["variant"]: f["status"] for f in findings if f["field"] == "Parameters"}
+    assert {name for name, status in held.items() if status == "match"} == set(WORKING)
+    assert {name for name, status in held.items() if status == "unverified"} == {
+        *FAILING,
+        "unknown",
+    }
+
+
+@pytest.mark.parametrize("format", ["table", "markdown"])
+def test_no_failure_writes_to_the_terminal_what_it_likes(hostile, zoo, index_of, format):
+    index = index_of(["unspeakable", "good"])
+    arguments = ("--all", "--builder", "hostile", "--checks", "parameters", "--format", format)
+    done = zoo("verify", "--index", str(index), *arguments)
+    assert done.returncode == 1, done.stderr
+    assert "ValueError" in done.stdout
+    assert "\x1b[31m" not in done.stdout + done.stderr
+    assert "\u202e" not in done.stdout

@@ -1,0 +1,89 @@
+"""What a run imports, and what it must never import."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ("torch", "pandas", "httpx", "matplotlib", "plotly", "torchvision", "numpy")
+
+SCRIPT = f"""
+import json, sys
+from harness.cli import main
+
+status = main(sys.argv[1:])
+modules = {{name.partition(".")[0] for name in sys.modules}}
+print(json.dumps([status, sorted(modules & set({HEAVY!r}))]), file=sys.stderr)
+"""
+
+WARM = ("verify", "--all", "--offline", "--format", "json")
+
+
+@pytest.fixture
+def imported(environment, tmp_path):
+    """The status of a command, and which of the heavy packages it imported."""
+
+    def run(*arguments):
+        done = subprocess.run(
+            [sys.executable, "-c", SCRIPT, *arguments],
+            cwd=tmp_path,
+            env=environment | {"TORCH_HOME": str(tmp_path / "torch")},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return json.loads(done.stderr.splitlines()[-1])
+
+    return run
+
+
+def test_a_warm_run_imports_nothing_heavy(imported, seed_index):
+    arguments = (*WARM, "--index", str(seed_index))
+    status, _ = imported(*arguments)
+    assert status == 1
+    assert imported(*arguments) == [1, []]
+
+
+@pytest.mark.parametrize("command", ["--help", "list", "audit", "show", "cache"])
+def test_light_commands_import_nothing_heavy(imported, seed_index, command):
+    arguments = {
+        "--help": ["--help"],
+        "list": ["list", "--index", str(seed_index)],
+        "audit": ["audit", "--index", str(seed_index), "--fail-on", "never"],
+        "show": ["show", "resnest50d", "--index", str(seed_index)],
+        "cache": ["cache", "info"],
+    }[command]
+    assert imported(*arguments) == [0, []]
+
+
+MODULES = ("json", "torch", "numpy", "sqlite3", "typing", "harness", "zoo", "sitecustomize")
+
+
+def test_the_working_folder_is_no_place_for_modules(environment, tmp_path, seed_index):
+    """Neither the command as installed nor its workers run what lies where it was called."""
+    trap = tmp_path / "trap"
+    trap.mkdir()
+    for name in MODULES:
+        path = trap / f"{name}.py"
+        path.write_text(f"open({str(tmp_path / 'sprung')!r}, 'a').write({name!r} + ' ')\n")
+    (trap / "model-index").mkdir()
+    (trap / "model-index" / "index.yml").write_text(
+        "Models:\n- Name: resnest14d\n  Metadata:\n    Parameters: 10610000\n"
+    )
+    # As the script that an installer makes: its own folder comes first, not the working folder.
+    script = tmp_path / "bin" / "zoo-command"
+    script.parent.mkdir()
+    script.write_text("from zoo.__main__ import main\n\nmain()\n")
+    done = subprocess.run(
+        [sys.executable, str(script), "verify", "--all", "--checks", "parameters"],
+        cwd=trap,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert not (tmp_path / "sprung").exists(), (tmp_path / "sprung").read_text()

@@ -1,0 +1,222 @@
+"""The store of measurements under two writers, kills, damage and folders that can't be written."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+
+import pytest
+
+from harness.run.store import Store, StoreError, default_path
+from harness.types import Measurement
+
+WRITER = """
+import sys
+from pathlib import Path
+from harness.run.store import Store
+from harness.types import Measurement
+
+store = Store.open(Path(sys.argv[1]))
+for i in range(int(sys.argv[3])):
+    body = {"parameters": i, "filler": "x" * 500}
+    fact = Measurement("structure", sys.argv[2], "zoo", body, None, "", {}, "meta", "2020-01-01")
+    store.put(f"{sys.argv[2]} {i}", fact)
+    print(i, flush=True)
+"""
+
+
+def fact(**changes) -> Measurement:
+    fields = {
+        "kind": "flops",
+        "name": "resnest50d",
+        "builder": "zoo",
+        "value": {"counts": [{"convention": "macs", "value": 5371160576}], "text": "é\u2028"},
+        "image_size": (224, 285),
+        "method": "by hand",
+        "versions": {"torch": "2.4"},
+        "device": "meta",
+        "made": "2020-04-19T00:00:00+00:00",
+    }
+    return Measurement(**(fields | changes))
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "deep" / "store.sqlite"
+
+
+def test_what_is_kept_comes_back(path):
+    facts = {
+        "a": fact(),
+        "b": fact(kind="structure", image_size=None),
+        "c": fact(kind="accuracy", image_size=None, part="0-500"),
+    }
+    store = Store.open(path)
+    for key, value in facts.items():
+        store.put(key, value)
+    store.put("a", facts["a"])
+    store.close()
+    store = Store.open(path)
+    assert {key: store.get(key) for key in facts} == facts
+    assert store.get("d") is None
+    assert store.info()["kinds"] == {"accuracy": 1, "flops": 1, "structure": 1}
+    store.drop(["b"])
+    assert store.get("b") is None
+    assert store.clear() == 2
+    assert store.info()["measurements"] == 0
+
+
+def test_the_default_is_below_the_cache_folder(store_home):
+    assert default_path() == store_home / "zoo" / "measurements-1.sqlite"
+
+
+def writer(path, name, count, environment, stderr=subprocess.PIPE):
+    return subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(path), name, str(count)],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=stderr,
+        text=True,
+    )
+
+
+def test_several_processes_write_at_once(path, environment):
+    writers = [writer(path, name, 150, environment) for name in ("a", "b", "c")]
+    for process in writers:
+        _, errors = process.communicate(timeout=60)
+        assert process.returncode == 0, errors
+    store = Store.open(path)
+    for name in ("a", "b", "c"):
+        for i in (0, 75, 149):
+            kept = store.get(f"{name} {i}")
+            assert kept is not None
+            assert kept.value["parameters"] == i
+    assert store.info()["measurements"] == 450
+
+
+@pytest.mark.parametrize("kill_after", [0, 40, 90])
+def test_a_killed_writer_loses_nothing_that_was_kept(path, environment, kill_after):
+    process = writer(path, "a", 100_000, environment, stderr=None)
+    assert process.stdout is not None
+    for _ in range(kill_after + 1):
+        said = int(process.stdout.readline())
+    os.kill(process.pid, signal.SIGKILL)
+    rest, _ = process.communicate()
+    said = max([said, *map(int, rest.splitlines()[:-1])])
+    with sqlite3.connect(path) as db:
+        assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    store = Store.open(path)
+    assert all(store.get(f"a {i}") is not None for i in range(said + 1))
+    assert said + 1 <= store.info()["measurements"] <= said + 3
+
+
+def test_another_process_that_holds_the_store_is_waited_for(path):
+    one, other = Store.open(path), Store.open(path)
+    one.put("a", fact())
+    assert other.get("a") == fact()
+    other.put("a", fact(device="cpu"))
+    assert one.get("a") == fact(device="cpu")
+
+
+def test_no_database_is_told_in_one_line(path):
+    path.parent.mkdir()
+    path.write_bytes(b"this is no database\n" * 100)
+    with pytest.raises(StoreError) as caught:
+        Store.open(path)
+    assert str(path) in str(caught.value)
+    assert "--no-store" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+ARGUMENTS = ("--all", "--checks", "parameters", "--format", "json")
+
+
+@pytest.fixture
+def index(index_of):
+    return index_of(["resnest14d"], "Parameters: 10610000")
+
+
+@pytest.fixture
+def kept(zoo, index, store_home):
+    """A store that holds what the index needs."""
+    done = zoo("verify", "--index", str(index), *ARGUMENTS)
+    assert done.returncode == 0, done.stderr
+    assert "1 variant to build" in done.stderr
+    path = store_home / "zoo" / "measurements-1.sqlite"
+    with sqlite3.connect(path) as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        assert db.execute("SELECT COUNT(*) FROM measurements").fetchone() == (1,)
+    return path
+
+
+def is_right(done) -> bool:
+    """The run measured, whatever the store is like, and its document is whole."""
+    (parameters,) = [f for f in json.loads(done.stdout)["findings"] if f["field"] == "Parameters"]
+    return done.returncode == 0 and parameters["status"] == "match"
+
+
+def test_a_kept_fact_is_used_again(kept, zoo, index):
+    done = zoo("verify", "--index", str(index), *ARGUMENTS)
+    assert is_right(done)
+    assert "nothing to build" in done.stderr
+
+
+def test_no_store_neither_reads_nor_writes(kept, zoo, index):
+    before = kept.read_bytes()
+    done = zoo("verify", "--index", str(index), *ARGUMENTS, "--no-store")
+    assert is_right(done)
+    assert "1 variant to build" in done.stderr
+    assert kept.read_bytes() == before
+
+
+def test_refresh_measures_anew_and_keeps_it(kept, zoo, index):
+    with sqlite3.connect(kept) as db:
+        (body,) = db.execute("SELECT body FROM measurements").fetchone()
+        wrong = json.dumps(json.loads(body) | {"value": {"parameters": 1, "layers": 1}})
+        db.execute("UPDATE measurements SET body=?", (wrong,))
+    lied = zoo("verify", "--index", str(index), *ARGUMENTS)
+    assert lied.returncode == 1  # so it is the stored fact that counts
+    done = zoo("verify", "--index", str(index), *ARGUMENTS, "--refresh")
+    assert is_right(done)
+    again = zoo("verify", "--index", str(index), *ARGUMENTS)
+    assert is_right(again)
+    assert "nothing to build" in again.stderr
+
+
+@pytest.mark.parametrize("damage", ["no database", "pages", "a body", "fields of a body"])
+def test_a_damaged_store_costs_the_reuse_alone(damage, kept, zoo, index):
+    if damage == "no database":
+        kept.write_bytes(b"no database" * 1000)
+    elif damage == "pages":
+        data = bytearray(kept.read_bytes())
+        data[4096:] = b"\xff" * (len(data) - 4096)
+        kept.write_bytes(data)
+    else:
+        body = "no json" if damage == "a body" else '{"image_size": null, "color": "red"}'
+        with sqlite3.connect(kept) as db:
+            db.execute("UPDATE measurements SET body=?", (body,))
+    done = zoo("verify", "--index", str(index), *ARGUMENTS)
+    assert is_right(done), done.stderr
+    assert str(kept) in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("place", ["below a file", "a folder", "not writable"])
+def test_a_store_that_can_not_be_made_costs_a_warning(place, zoo, index, tmp_path):
+    home = tmp_path / "home"
+    if place == "below a file":
+        home.write_text("a file")
+    elif place == "a folder":
+        (home / "zoo" / "measurements-1.sqlite").mkdir(parents=True)
+    else:
+        if os.geteuid() == 0:
+            pytest.skip("nothing is read-only to root")
+        home.mkdir(mode=0o500)
+    done = zoo("verify", "--index", str(index), *ARGUMENTS, XDG_CACHE_HOME=str(home))
+    assert is_right(done), done.stderr
+    assert "measurement store can't be used" in done.stderr
+    assert "Traceback" not in done.stderr
