@@ -12,11 +12,18 @@ from typing import TYPE_CHECKING, Any
 from zoo._version import __version__
 
 if TYPE_CHECKING:
+    from zoo.classnames import categories
+    from zoo.preprocessing import preprocess
     from zoo.registry import create_model, list_models
 
-__all__ = ["__version__", "create_model", "list_models"]
+__all__ = ["__version__", "categories", "create_model", "list_models", "preprocess"]
 
-_HOMES = {"create_model": "zoo.registry", "list_models": "zoo.registry"}
+_HOMES = {
+    "categories": "zoo.classnames",
+    "create_model": "zoo.registry",
+    "list_models": "zoo.registry",
+    "preprocess": "zoo.preprocessing",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -32,6 +32,11 @@ class StderrProgress(Progress):
             self._said.add(sentence)
             terminal.say(sentence)
 
+    def tell(self, sentence: str) -> None:
+        """Say it, unless quiet was asked for."""
+        if not self._quiet:
+            terminal.say(sentence)
+
     def warn(self, sentence: str) -> None:
         """Say it even where quiet was asked for: the run is not what it should have been."""
         if self._bar is None:

@@ -12,6 +12,9 @@ from harness.run.request import Request, UsageError
 from harness.run.wire import Counting
 from harness.types import Fact, Pictures, Recipe, Slot
 
+# So many names are shown of each kind of trouble with a set's files.
+_SHOWN = 10
+
 
 class Gallery:
     """An opened image set with the request's way to run models on it.
@@ -28,6 +31,7 @@ class Gallery:
             images = open_image_set(request.data)
         except ImageSetError as error:
             raise UsageError(f"--data: {error}") from error
+        self._images = images
         limit = len(images) if request.samples is None else min(request.samples, len(images))
         self._request = request
         self._begun = time.monotonic()
@@ -38,6 +42,23 @@ class Gallery:
             limit=limit,
             sample=request.data == "sample",
         )
+
+    def survey(self) -> list[str]:
+        """What is in the set, and what is wrong with it, in a line each, before a model runs."""
+        from harness.images import check
+
+        found = check(self._images)
+        lines = [f"{found.images:,} pictures of {found.classes:,} classes ({self._images.form})"]
+        for names, what in (
+            ([f"{item.name} ({item.why})" for item in found.unreadable], "can't be read"),
+            (list(found.missing), "are labelled and not there"),
+            (list(found.ignored), "are no pictures by their names and are left out"),
+        ):
+            if names:
+                shown = ", ".join(names[:_SHOWN])
+                more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
+                lines.append(f"{len(names):,} {what}: {shown}{more}")
+        return lines
 
     def available(self, facts: Mapping[Slot, Fact]) -> Pictures:
         """The pictures that may be looked at: once the time is over, those counted already."""
@@ -72,7 +93,7 @@ class Gallery:
 
     def identity(self, recipe: Recipe) -> list[str | int]:
         """What a count depends on beside the model and its weights."""
-        from harness.measure.accuracy import preprocessing_of
+        from harness.measure.preparation import preprocessing_of
 
         request = self._request
         return [
@@ -87,6 +108,7 @@ class Gallery:
 
 @lru_cache(maxsize=256)
 def _alternatives(recipe: Recipe) -> dict[str, str]:
-    from harness.measure.accuracy import alternatives, preprocessing_of
+    from harness.measure.accuracy_alternatives import alternatives
+    from harness.measure.preparation import preprocessing_of
 
-    return {name: words for name, words, _ in alternatives(preprocessing_of(recipe))}
+    return {each.name: each.words for each in alternatives(preprocessing_of(recipe))}

@@ -89,6 +89,9 @@ class Progress:
     def warn(self, sentence: str) -> None:
         """What the run has to do without, in one line."""
 
+    def tell(self, sentence: str) -> None:
+        """What the run has seen, in one line."""
+
     def downloads(self) -> Downloads | None:
         """Who is told how each file's download goes on; None for nobody."""
         return None

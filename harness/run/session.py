@@ -110,6 +110,8 @@ class Session:
             for warning in self._warnings:
                 progress.warn(warning)
             try:
+                for line in self._gallery.survey() if self._gallery is not None else ():
+                    progress.tell(line)
                 self._fetch(subjects, progress)
                 jobs = [job for s in subjects for job in s.advance()]
                 self._measure(subjects, jobs, progress)

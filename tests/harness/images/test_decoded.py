@@ -16,7 +16,7 @@ import pytest
 
 from harness.images import DecodedSet, ImageSet, Unreadable, decoding_pool, open_image_set, order
 from harness.images.cache_folder import cached_sets, clear, make_room
-from zoo.preprocess import Preprocessing
+from zoo.preprocessing import Preprocessing
 
 SIZE = 48
 SMALL = Preprocessing.from_settings(SIZE, 0.875, "bicubic")

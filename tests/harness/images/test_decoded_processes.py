@@ -17,7 +17,7 @@ from PIL import Image
 
 from harness.images import DecodedSet, open_image_set
 from harness.images.slots import Slots
-from zoo.preprocess import Preprocessing
+from zoo.preprocessing import Preprocessing
 
 PICTURES = 240
 SMALL = Preprocessing.from_settings(96, 0.875, "bicubic")
@@ -27,7 +27,7 @@ WRITER = """
 import sys
 from pathlib import Path
 from harness.images import DecodedSet, decoding_pool, open_image_set, order, shards
-from zoo.preprocess import Preprocessing
+from zoo.preprocessing import Preprocessing
 
 def main():
     place, root, workers = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])

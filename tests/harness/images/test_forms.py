@@ -17,7 +17,7 @@ from PIL import Image
 
 from harness.images import ImageSet, ImageSetError, Unreadable, check, open_image_set
 from harness.images.decode import Picture, decode_one
-from zoo.preprocess import Preprocessing
+from zoo.preprocessing import Preprocessing
 
 SMALL = Preprocessing.from_settings(32, 0.875, "bicubic")
 FORMS = [

@@ -1,0 +1,338 @@
+"""The evaluation transform, held bit for bit to torchvision and to timm."""
+
+from __future__ import annotations
+
+import io
+import math
+import os
+import pickle
+import random
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, files
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torchvision import transforms
+from torchvision.transforms import InterpolationMode
+
+from zoo.classnames import categories, imagenet_categories, imagenet_synsets
+from zoo.preprocessing import (
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    INTERPOLATIONS,
+    Preprocessing,
+    preprocess,
+    variant_preprocessing,
+)
+from zoo.registry import UnknownModelError
+
+Settings = tuple[int | tuple[int, int], float, str]
+SETTINGS: list[Settings] = [
+    *((48, 0.875, word) for word in INTERPOLATIONS),
+    (224, 0.875, "bilinear"),
+    (64, 1.0, "bilinear"),
+    (97, 0.9, "lanczos"),
+    ((40, 64), 0.875, "bicubic"),
+    ((80, 32), 0.95, "bilinear"),
+    (64, 1.1, "bilinear"),  # The crop is larger than the resized picture.
+    ((64, 64), 0.875, "bilinear"),
+]
+PUBLISHED: list[Settings] = [
+    (224, 0.875, "bilinear"),
+    (240, 0.882, "bicubic"),
+    (260, 0.89, "bicubic"),
+    ((160, 224), 0.875, "bicubic"),
+]
+
+
+def noise(height: int, width: int, channels: int = 3) -> np.ndarray:
+    shape = (height, width) if channels == 1 else (height, width, channels)
+    return np.random.default_rng(height * 7919 + width).integers(0, 256, shape, dtype=np.uint8)
+
+
+def saved(image: Image.Image, form: str, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, form, **options)
+    return buffer.getvalue()
+
+
+def odd_pictures() -> dict[str, bytes]:
+    """Pictures of every mode and shape that a validation set can hold."""
+    colour = Image.fromarray(noise(90, 130))
+    palette = colour.quantize(32)
+    sixteen = Image.fromarray(
+        np.random.default_rng(1).integers(0, 65536, (70, 60), dtype=np.uint16)
+    )
+    exif = Image.Exif()
+    exif[0x0112] = 6  # The camera was turned by a quarter.
+    return {
+        "1x1000": saved(Image.fromarray(noise(1000, 1)), "PNG"),
+        "1000x1": saved(Image.fromarray(noise(1, 1000)), "PNG"),
+        "1x1": saved(Image.fromarray(noise(1, 1)), "PNG"),
+        "portrait": saved(Image.fromarray(noise(301, 127)), "JPEG", quality=90),
+        "landscape": saved(Image.fromarray(noise(127, 301)), "JPEG", quality=90),
+        "right size already": saved(Image.fromarray(noise(256, 256)), "PNG"),
+        "grayscale": saved(Image.fromarray(noise(100, 120, 1)), "JPEG"),
+        "CMYK": saved(colour.convert("CMYK"), "JPEG"),
+        "palette with transparency": saved(palette, "PNG", transparency=3),
+        "16-bit": saved(sixteen, "PNG"),
+        "alpha": saved(Image.fromarray(noise(80, 80, 4), "RGBA"), "PNG"),
+        "gray alpha": saved(Image.fromarray(noise(80, 90, 4), "RGBA").convert("LA"), "PNG"),
+        "bilevel": saved(colour.convert("1"), "PNG"),
+        "EXIF rotation": saved(colour, "JPEG", exif=exif.tobytes()),
+        "animated GIF": saved(
+            palette,
+            "GIF",
+            save_all=True,
+            append_images=[Image.fromarray(noise(90, 130)).rotate(90).quantize(8)],
+        ),
+    }
+
+
+@pytest.fixture(scope="session")
+def photographs() -> list[bytes]:
+    """The 20 real pictures, found without importing the package that ships them."""
+    try:
+        shipped = files("foolbox") or []
+    except PackageNotFoundError:
+        pytest.skip("the 20 real pictures need the extra 'sample'")
+    paths = [Path(str(f.locate())) for f in shipped if re.search(r"imagenet_\d+_\d+\.jpg$", str(f))]
+    assert len(paths) == 20
+    return [path.read_bytes() for path in sorted(paths)]
+
+
+def torchvision_transform(settings: Settings) -> Callable[[Image.Image], torch.Tensor]:
+    """Its four transforms, put together by hand; of a square input only."""
+    size, crop_pct, word = settings
+    assert isinstance(size, int)
+    return transforms.Compose(
+        [
+            transforms.Resize(math.floor(size / crop_pct), InterpolationMode(word)),
+            transforms.CenterCrop(size),
+            transforms.ToTensor(),
+            transforms.Normalize(IMAGENET_MEAN, IMAGENET_STD),
+        ]
+    )
+
+
+def check(settings: Settings, pictures: list[bytes]) -> None:
+    size, crop_pct, word = settings
+    create_transform = pytest.importorskip("timm.data").create_transform
+    ours = Preprocessing.from_settings(size, crop_pct, word)
+    references = [create_transform(size, is_training=False, crop_pct=crop_pct, interpolation=word)]
+    if isinstance(size, int):
+        references.append(torchvision_transform(settings))
+    for number, data in enumerate(pictures):
+        tensor = ours(Image.open(io.BytesIO(data)))
+        kept = ours.to_tensor(ours.decode(data))
+        assert torch.equal(tensor, kept)
+        for reference in references:
+            expected = reference(Image.open(io.BytesIO(data)).convert("RGB"))
+            assert tensor.dtype == expected.dtype
+            assert torch.equal(tensor, expected), (settings, number)
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=str)
+def test_odd_pictures_are_bit_for_bit_those_of_torchvision_and_timm(settings: Settings) -> None:
+    check(settings, list(odd_pictures().values()))
+
+
+@pytest.mark.parametrize("settings", PUBLISHED, ids=str)
+def test_photographs_are_bit_for_bit_those_of_torchvision_and_timm(
+    settings: Settings, photographs: list[bytes]
+) -> None:
+    check(settings, photographs)
+
+
+def test_rounding_agrees_at_many_sizes() -> None:
+    """The sizes after resizing and the place of the crop, where one pixel is easily lost."""
+    create_transform = pytest.importorskip("timm.data").create_transform
+    chance = random.Random(5)
+    for _ in range(150):
+        size: int | tuple[int, int] = chance.randint(8, 48)
+        if chance.random() < 0.4:
+            size = (size, chance.randint(8, 48))
+        crop_pct = chance.choice([0.7, 0.8, 0.875, 0.882, 0.9, 0.95, 0.965, 1.0, 1.07])
+        image = Image.fromarray(noise(chance.randint(3, 90), chance.randint(3, 90)))
+        theirs = create_transform(size, crop_pct=crop_pct, interpolation="nearest")
+        ours = Preprocessing.from_settings(size, crop_pct, "nearest")
+        assert torch.equal(ours(image), theirs(image)), (size, crop_pct, image.size)
+
+
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_a_batch_is_normalised_as_its_pictures_are(
+    channels_last: bool, photographs: list[bytes]
+) -> None:
+    settings: Settings = (96, 0.875, "bicubic")
+    ours, theirs = Preprocessing.from_settings(*settings), torchvision_transform(settings)
+    pixels = np.stack([ours.decode(data) for data in photographs])
+    pixels.flags.writeable = False
+    batch = ours.to_tensor(pixels, channels_last=channels_last)
+    expected = torch.stack([theirs(Image.open(io.BytesIO(data))) for data in photographs])
+    assert torch.equal(batch, expected)
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    assert batch.is_contiguous(memory_format=layout)
+
+
+def test_every_byte_normalises_as_torchvision_does() -> None:
+    mean, std = (127 / 255,) * 3, (128 / 255,) * 3
+    levels = np.arange(256, dtype=np.uint8).reshape(16, 16, 1).repeat(3, axis=2)
+    theirs = transforms.Normalize(mean, std)(transforms.ToTensor()(levels))
+    ours = Preprocessing.from_settings(16, 1.0, mean=[127 / 255], std=[128 / 255])
+    assert torch.equal(ours.to_tensor(levels), theirs)
+
+
+def test_the_fast_decoder_is_close_and_leaves_the_rest_to_pillow(photographs: list[bytes]) -> None:
+    ours = Preprocessing.from_settings(224, 0.875, "bicubic")
+    for data in photographs[:5]:
+        exact, fast = ours.decode(data), ours.decode(data, "fast")
+        assert exact.shape == fast.shape == (224, 224, 3)
+        assert np.abs(exact.astype(int) - fast).mean() < 1
+    others = {k: v for k, v in odd_pictures().items() if k not in ("portrait", "landscape")}
+    for name in ("CMYK", "16-bit", "palette with transparency", "animated GIF"):
+        assert np.array_equal(ours.decode(others[name]), ours.decode(others[name], "fast")), name
+    lanczos = Preprocessing.from_settings(224, 0.875, "lanczos")
+    assert np.array_equal(lanczos.decode(photographs[0]), lanczos.decode(photographs[0], "fast"))
+
+
+def test_the_fast_decoder_uses_torchvision(
+    photographs: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise the test above would pass on Pillow alone."""
+    ours = Preprocessing.from_settings(224, 0.875, "bicubic")
+
+    def refuse(self: Preprocessing, image: Image.Image) -> np.ndarray:
+        raise AssertionError("Pillow resized it")
+
+    monkeypatch.setattr(Preprocessing, "to_pixels", refuse)
+    assert ours.decode(photographs[0], "fast").shape == (224, 224, 3)
+    with pytest.raises(AssertionError):
+        ours.decode(photographs[0])
+
+
+@pytest.mark.parametrize("decoder", ["pillow", "fast"])
+def test_a_truncated_picture_is_an_error_under_both_decoders(
+    decoder: str, photographs: list[bytes]
+) -> None:
+    for keep in (0.5, 0.99):
+        data = photographs[0][: int(len(photographs[0]) * keep)]
+        with pytest.raises(OSError, match="truncated"):
+            Preprocessing().decode(data, decoder)  # type: ignore[arg-type]
+
+
+def test_a_picture_of_extreme_shape_does_not_fill_the_memory() -> None:
+    line = saved(Image.new("L", (60_000, 1)), "PNG")
+    with pytest.raises(ValueError, match=r"resized to 256x15360000"):
+        Preprocessing().decode(line)
+
+
+def test_settings_out_of_range_are_refused_in_one_line() -> None:
+    for wrong in (
+        {"image_size": 0},
+        {"crop_pct": 0.0},
+        {"crop_pct": math.nan},
+        {"crop_pct": 1e-9},
+        {"interpolation": "random"},
+        {"mean": [0.5, 0.5]},
+        {"std": [0.0, 1.0, 1.0]},
+    ):
+        with pytest.raises(ValueError, match="must be") as caught:
+            Preprocessing.from_settings(**wrong)  # type: ignore[arg-type]
+        assert "\n" not in str(caught.value)
+    with pytest.raises(ValueError, match="decoder must be"):
+        Preprocessing().decode(b"", "quick")  # type: ignore[arg-type]
+
+
+def test_what_was_not_stated_takes_the_default_and_says_so() -> None:
+    bare = Preprocessing.from_settings()
+    assert bare == Preprocessing((224, 224), 0.875, "bilinear", IMAGENET_MEAN, IMAGENET_STD)
+    assert set(bare.defaults) == {"image_size", "crop_pct", "interpolation", "mean", "std"}
+    assert Preprocessing.from_settings(256, 0.9).defaults == ("interpolation", "mean", "std")
+
+
+def test_keys_tell_settings_apart_and_pixels_only_what_changes_them() -> None:
+    one, other = Preprocessing.from_settings(224), Preprocessing.from_settings(224, std=[0.5])
+    assert one.key() != other.key()
+    assert one.pixels_key() == other.pixels_key()
+    assert one.pixels_key() == Preprocessing.from_settings(224, 0.8749).pixels_key()
+    assert one.pixels_key() != Preprocessing.from_settings(224, 0.9).pixels_key()
+    assert one.pixels_key() != Preprocessing.from_settings(224, None, "bicubic").pixels_key()
+    back = pickle.loads(pickle.dumps(other))
+    assert back == other
+    assert hash(back) == hash(other)
+    assert back.key() == other.key()
+
+
+def test_the_transform_of_a_model_is_that_of_its_claims() -> None:
+    lite = preprocess("efficientnet_lite1")
+    assert (lite.image_size, lite.crop_pct, lite.interpolation) == ((240, 240), 0.882, "bicubic")
+    assert lite.mean == (127 / 255,) * 3
+    assert lite.std == (128 / 255,) * 3
+    assert lite.defaults == ()
+    largest = preprocess("resnest200e")
+    assert (largest.image_size, largest.scale_size) == ((320, 320), (352, 352))
+    assert largest.defaults == ("mean", "std")
+    with pytest.raises(UnknownModelError, match="did you mean"):
+        preprocess("resnest200")
+
+
+def test_a_model_s_transform_ignores_the_working_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "model-index").mkdir()
+    index = tmp_path / "model-index" / "resnest.yml"
+    index.write_text("Models:\n- Name: resnest50d\n  Metadata:\n    Image Size: 999\n")
+    program = "from zoo.preprocessing import preprocess as p; print(p('resnest50d').image_size)"
+    repository = Path(__file__).resolve().parents[2]
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(repository)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "(224, 224)\n"
+
+
+def test_claims_of_the_collection_count_for_its_variants(tmp_path: Path) -> None:
+    from zoo.index import load_index
+
+    page = tmp_path / "index.yml"
+    page.write_text(
+        "Collections:\n- Name: Some\n  Metadata:\n    Mean: [0.5, 0.5, 0.5]\n"
+        "Models:\n- Name: some_a\n  In Collection: Some\n  Metadata:\n    Image Size: 64x96\n"
+    )
+    (variant,) = load_index([page]).variants
+    described = variant_preprocessing(variant)
+    assert described.image_size == (64, 96)
+    assert described.mean == (0.5, 0.5, 0.5)
+
+
+def test_decoding_needs_no_torch() -> None:
+    program = (
+        "import sys; from PIL import Image; from zoo.preprocessing import Preprocessing;"
+        "Preprocessing().to_pixels(Image.new('RGB', (300, 300)));"
+        "print({'torch', 'torchvision'} & set(sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "set()\n"
+
+
+def test_the_synsets_are_those_of_the_classes() -> None:
+    timm_data = pytest.importorskip("timm.data")
+    ours, theirs = imagenet_synsets(), timm_data.ImageNetInfo("imagenet-1k").label_names()
+    assert len(set(ours)) == 1000
+    assert list(ours) == sorted(ours) == list(theirs)
+    assert categories("resnest50d") == imagenet_categories()
+    assert imagenet_categories()[ours.index("n02123045")] == "tabby"
+    with pytest.raises(UnknownModelError):
+        categories("resnest")

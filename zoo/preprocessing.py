@@ -1,0 +1,352 @@
+"""The evaluation transform that a variant's claims describe: from a picture to the model's input.
+
+It has two stages. Up to the crop a picture stays 8-bit pixels, which can be kept and shared between
+variants; after it come the scaling to 0..1 and the normalisation, which cost next to nothing. Both
+are bit for bit those of torchvision on Pillow (``Resize``, ``CenterCrop``, ``ToTensor``,
+``Normalize``) and of timm's ``create_transform(is_training=False)``.
+
+The first stage needs Pillow and NumPy alone, so that a process that only decodes starts at once.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from io import BytesIO
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from PIL.Image import Image
+    from torch import Tensor, device
+
+    from zoo.index.types import Variant
+
+Decoder = Literal["pillow", "fast"]
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos", "box", "hamming")
+_MAX_SIDE = 65_536
+# torchvision resizes tensors with these; "nearest-exact" is the rule that Pillow calls nearest.
+_TENSOR_INTERPOLATIONS = {
+    "nearest": "nearest-exact",
+    "bilinear": "bilinear",
+    "bicubic": "bicubic",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Preprocessing:
+    """How a picture becomes the input of a variant. Call it on a Pillow image to do it.
+
+    Attributes:
+        image_size: (height, width) of the input in pixels.
+        crop_pct: share of the resized picture that the central crop keeps: the picture is resized
+            to ``floor(size / crop_pct)``.
+        interpolation: one of `INTERPOLATIONS`, as Pillow does it.
+        mean, std: of each channel, on values of 0 to 1.
+        defaults: the names of the settings that nobody stated and that are the field's usual ones.
+            They count for nothing in comparisons.
+
+    Raises:
+        ValueError: a setting is out of range.
+    """
+
+    image_size: tuple[int, int] = (224, 224)
+    crop_pct: float = 0.875
+    interpolation: str = "bilinear"
+    mean: tuple[float, ...] = IMAGENET_MEAN
+    std: tuple[float, ...] = IMAGENET_STD
+    defaults: tuple[str, ...] = field(default=(), compare=False)
+
+    def __post_init__(self) -> None:
+        if len(self.image_size) != 2 or min(self.image_size) < 1:
+            raise ValueError(f"image_size must be (height, width), not {self.image_size}")
+        if not (math.isfinite(self.crop_pct) and self.crop_pct > 0):
+            raise ValueError(f"crop_pct must be above 0, not {self.crop_pct}")
+        if self.interpolation not in INTERPOLATIONS:
+            raise ValueError(
+                f"interpolation must be one of {', '.join(INTERPOLATIONS)}, "
+                f"not {self.interpolation!r}"
+            )
+        for name, values in (("mean", self.mean), ("std", self.std)):
+            if len(values) != 3 or not all(map(math.isfinite, values)):
+                raise ValueError(f"{name} must be three numbers, one per channel, not {values}")
+        if min(self.std) <= 0:
+            raise ValueError(f"std must be above 0, not {self.std}")
+        if not 1 <= min(self.scale_size) <= max(self.scale_size) <= _MAX_SIDE:
+            raise ValueError(
+                f"image_size {self.image_size} at crop_pct {self.crop_pct} means a resize to "
+                f"{self.scale_size}; a side must be from 1 to {_MAX_SIDE} pixels"
+            )
+
+    @classmethod
+    def from_settings(
+        cls,
+        image_size: int | tuple[int, int] | None = None,
+        crop_pct: float | None = None,
+        interpolation: str | None = None,
+        mean: Sequence[float] | None = None,
+        std: Sequence[float] | None = None,
+    ) -> Preprocessing:
+        """Preprocessing from what is known; what is None takes the default and says so.
+
+        Args:
+            image_size: (height, width), or the side of a square.
+            crop_pct: share that the crop keeps.
+            interpolation: one of `INTERPOLATIONS`.
+            mean: of each channel; a single number stands for all three.
+            std: likewise.
+
+        Raises:
+            ValueError: a setting is out of range.
+        """
+        stated: dict[str, Any] = {
+            "image_size": (image_size, image_size) if isinstance(image_size, int) else image_size,
+            "crop_pct": None if crop_pct is None else float(crop_pct),
+            "interpolation": interpolation,
+            "mean": _per_channel(mean),
+            "std": _per_channel(std),
+        }
+        missing = tuple(name for name, value in stated.items() if value is None)
+        return cls(
+            **{name: value for name, value in stated.items() if value is not None},
+            defaults=missing,
+        )
+
+    @property
+    def scale_size(self) -> tuple[int, int]:
+        """What the picture is resized to before the crop, (height, width).
+
+        Where both are equal it is the short side of the picture (torchvision's ``Resize`` of one
+        number); else the picture keeps its proportions and just covers both sides (timm).
+        """
+        height, width = self.image_size
+        return math.floor(height / self.crop_pct), math.floor(width / self.crop_pct)
+
+    def key(self) -> str:
+        """The settings as one stable line of text, for keys of what depends on them."""
+        mean, std = (",".join(map(repr, values)) for values in (self.mean, self.std))
+        height, width = self.image_size
+        return (
+            f"size={height}x{width} crop_pct={self.crop_pct!r} "
+            f"interpolation={self.interpolation} mean={mean} std={std}"
+        )
+
+    def pixels_key(self) -> str:
+        """As `key`, of what the 8-bit pixels depend on: equal for equal pixels."""
+        (high, wide), (height, width) = self.scale_size, self.image_size
+        return f"resize={high}x{wide} crop={height}x{width} interpolation={self.interpolation}"
+
+    def __call__(self, image: Image) -> Tensor:
+        """The input for one picture: float32, (3, height, width)."""
+        return self.to_tensor(self.to_pixels(image))
+
+    def to_pixels(self, image: Image) -> NDArray[np.uint8]:
+        """The first stage: RGB, resized, cropped.
+
+        Args:
+            image: a Pillow image of any mode.
+
+        Returns:
+            uint8, (height, width, 3).
+
+        Raises:
+            ValueError: the resized picture would exceed Pillow's limit for any picture: it is
+                thousands of times longer than wide.
+            OSError: the picture can't be decoded; Pillow raises other errors on some bad files.
+        """
+        import numpy as np
+        from PIL.Image import Resampling
+
+        image = image.convert("RGB")
+        height, width = self._resized(image.height, image.width)
+        # Without this copy of Pillow's shortcut a picture of the right size would be copied anyway.
+        if (width, height) != image.size:
+            image = image.resize((width, height), Resampling[self.interpolation.upper()])
+        top, left = _offset(height, self.image_size[0]), _offset(width, self.image_size[1])
+        box = (left, top, left + self.image_size[1], top + self.image_size[0])
+        return np.array(image.crop(box))  # A crop that is larger than the picture is black there.
+
+    def decode(self, data: bytes, decoder: Decoder = "pillow") -> NDArray[np.uint8]:
+        """The first stage from the bytes of a picture file.
+
+        Args:
+            data: the whole file, in any format that Pillow reads.
+            decoder: ``fast`` has torchvision decode and resize colour and gray JPEGs, on tensors.
+                Its pixels are close to Pillow's and not equal. What it can't do, another format or
+                interpolation or a damaged file, Pillow does.
+
+        Returns:
+            uint8, (height, width, 3).
+
+        Raises:
+            ValueError: there is no such decoder, or as `to_pixels`.
+            OSError: the picture can't be decoded; Pillow raises other errors on some bad files.
+        """
+        from PIL import Image
+
+        if decoder not in get_args(Decoder):
+            raise ValueError(f"decoder must be pillow or fast, not {decoder!r}")
+        with Image.open(BytesIO(data)) as image:
+            if decoder == "fast" and image.format == "JPEG" and image.mode in ("RGB", "L"):
+                pixels = self._decode_jpeg(data)
+                if pixels is not None:
+                    return pixels
+            return self.to_pixels(image)
+
+    def to_tensor(
+        self,
+        pixels: NDArray[np.uint8] | Tensor,
+        *,
+        device: str | device = "cpu",
+        channels_last: bool = False,
+    ) -> Tensor:
+        """The second stage: pixels scaled to 0..1 and normalised, equal bits on every layout.
+
+        Args:
+            pixels: uint8, (height, width, 3) or (batch, height, width, 3).
+            device: where the result is to be; the pixels travel there as bytes.
+            channels_last: keep the channels innermost in memory (``torch.channels_last``).
+
+        Returns:
+            float32, (3, height, width) or (batch, 3, height, width).
+        """
+        import torch
+
+        if not isinstance(pixels, torch.Tensor):
+            # torch can't mark a tensor read-only, and warns of an array that is.
+            pixels = torch.from_numpy(pixels if pixels.flags.writeable else pixels.copy())
+        planes = pixels.to(device, non_blocking=True).movedim(-1, -3)
+        if not channels_last:
+            planes = planes.contiguous()
+        values = planes.to(torch.float32)
+        # A divisor on the device: by a plain number, CUDA multiplies with its reciprocal, whose
+        # last bit can differ from the quotient's.
+        limit = torch.tensor(255.0, device=values.device)
+        mean, std = (
+            torch.tensor(v, dtype=torch.float32, device=values.device).view(3, 1, 1)
+            for v in (self.mean, self.std)
+        )
+        return values.div_(limit).sub_(mean).div_(std)
+
+    def _resized(self, height: int, width: int) -> tuple[int, int]:
+        high, wide = self.scale_size
+        if high == wide:
+            short = min(height, width)
+            size = (
+                high if height == short else int(high * height / short),
+                wide if width == short else int(wide * width / short),
+            )
+        else:
+            ratio = min(height / high, width / wide)
+            size = round(height / ratio), round(width / ratio)
+        from PIL import Image
+
+        limit = Image.MAX_IMAGE_PIXELS
+        if limit is not None and size[0] * size[1] > 2 * limit:
+            raise ValueError(
+                f"a picture of {height}x{width} pixels would be resized to {size[0]}x{size[1]}, "
+                f"more than the limit of {2 * limit} pixels"
+            )
+        return size
+
+    def _decode_jpeg(self, data: bytes) -> NDArray[np.uint8] | None:
+        """The pixels as torchvision decodes and resizes them, None where it can't."""
+        interpolation = _TENSOR_INTERPOLATIONS.get(self.interpolation)
+        if interpolation is None:
+            return None
+        import warnings
+
+        import torch
+        from torchvision.transforms import InterpolationMode
+        from torchvision.transforms.v2 import functional
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Of its own deprecation, once per picture.
+            try:
+                from torchvision.io import ImageReadMode, decode_jpeg
+
+                raw = torch.frombuffer(bytearray(data), dtype=torch.uint8)
+                planes = decode_jpeg(raw, mode=ImageReadMode.RGB)
+            except (ImportError, RuntimeError):
+                return None
+        size = list(self._resized(*planes.shape[-2:]))
+        mode = InterpolationMode(interpolation)
+        planes = functional.resize(planes, size, interpolation=mode, antialias=True)
+        planes = functional.center_crop(planes, list(self.image_size))
+        result: NDArray[np.uint8] = planes.movedim(0, -1).contiguous().numpy()
+        return result
+
+
+def preprocess(name: str) -> Preprocessing:
+    """The evaluation transform of a model: call it on a Pillow image.
+
+    It is what the model's entry of the index that ships with this package documents.
+
+        >>> transform = zoo.preprocess("resnest50d")
+        >>> transform(Image.open("cat.jpg")).shape
+        torch.Size([3, 224, 224])
+
+    Raises:
+        UnknownModelError: if the index has no model of that name.
+    """
+    return variant_preprocessing(package_variant(name))
+
+
+def variant_preprocessing(variant: Variant) -> Preprocessing:
+    """The evaluation transform that the claims of a variant, or of its collection, describe.
+
+    Raises:
+        ValueError: a claim states what can't be done, such as a random interpolation.
+    """
+    settings: dict[str, Any] = {}
+    for setting, key in (
+        ("image_size", "Image Size"),
+        ("crop_pct", "Crop Pct"),
+        ("interpolation", "Interpolation"),
+        ("mean", "Mean"),
+        ("std", "Std"),
+    ):
+        claim = variant.effective(key)
+        settings[setting] = None if claim is None else claim.value
+    return Preprocessing.from_settings(**settings)
+
+
+def package_variant(name: str) -> Variant:
+    """The entry of a model in the index that ships with this package.
+
+    Raises:
+        UnknownModelError: if it has none.
+    """
+    variants = _package_variants()
+    if name not in variants:
+        import difflib
+
+        from zoo.registry import UnknownModelError
+
+        raise UnknownModelError(name, difflib.get_close_matches(name, variants, n=3))
+    return variants[name]
+
+
+@cache
+def _package_variants() -> dict[str, Variant]:
+    from zoo.index import load_index, package_index
+
+    return {variant.name: variant for variant in load_index([package_index()]).variants}
+
+
+def _per_channel(values: Sequence[float] | None) -> tuple[float, ...] | None:
+    if values is None:
+        return None
+    numbers = tuple(float(value) for value in values)
+    return numbers * 3 if len(numbers) == 1 else numbers
+
+
+def _offset(side: int, crop: int) -> int:
+    """Where the crop begins: torchvision centres it by rounding, and pads by flooring."""
+    return round((side - crop) / 2) if side >= crop else -((crop - side) // 2)
