@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from harness.images.slots import Slots
 from harness.images.types import Source, Unreadable, reason
-from zoo.preprocess import Decoder, Preprocessing
+from zoo.preprocessing import Decoder, Preprocessing
 
 if TYPE_CHECKING:
     import numpy as np

@@ -22,7 +22,7 @@ from harness.images.decode import Picture, decode_all, decode_one, decoder_ident
 from harness.images.order import order
 from harness.images.slots import Mapped, Slots
 from harness.images.types import ImageSet, Unreadable, reason
-from zoo.preprocess import Decoder, Preprocessing
+from zoo.preprocessing import Decoder, Preprocessing
 
 if TYPE_CHECKING:
     import numpy as np

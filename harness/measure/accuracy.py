@@ -28,7 +28,7 @@ from harness.measure.devices import (
     keep_freed_memory,
     usable_cores,
 )
-from zoo.preprocess import Decoder, Preprocessing
+from zoo.preprocessing import Decoder, Preprocessing
 
 if TYPE_CHECKING:
     import numpy as np

@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields, replace
 from functools import cache
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from zoo.preprocess import IMAGENET_MEAN, IMAGENET_STD, INTERPOLATIONS, Preprocessing
+from zoo.preprocessing import IMAGENET_MEAN, IMAGENET_STD, INTERPOLATIONS, Preprocessing
 
 if TYPE_CHECKING:
     import numpy as np
@@ -211,7 +211,7 @@ def _centre(pixels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint
 def _rank_by_name() -> NDArray[np.int64]:
     import numpy as np
 
-    from zoo.categories import imagenet_categories
+    from zoo.classnames import imagenet_categories
 
     names = imagenet_categories()
     ranks = np.empty(len(names), dtype=np.int64)
