@@ -154,7 +154,8 @@ def _decided(evidence: Evidence, claim: Claim, pictures: Pictures, decision: Dec
     else:
         advice = "no number of further pictures is sure to decide"
     message = f"{seen}: the whole set has {decision.interval}; {advice}"
-    return unverified(claim, variant, _ID, "accuracy.undecided", message)
+    measured = _percent(decision)
+    return unverified(claim, variant, _ID, "accuracy.undecided", message, measured)
 
 
 def _contradicted(

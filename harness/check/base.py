@@ -126,8 +126,18 @@ def mismatched(
     )
 
 
-def unverified(claim: Claim, variant: Variant, check: str, cause: str, missing: str) -> Finding:
-    """The finding that a claim could not be checked, and what was missing for it."""
+def unverified(
+    claim: Claim,
+    variant: Variant,
+    check: str,
+    cause: str,
+    missing: str,
+    measured: Number = None,
+) -> Finding:
+    """The finding that a claim could not be checked, and what was missing for it.
+
+    ``measured`` is what was seen where that was too little to decide.
+    """
     return Finding(
         variant=variant.name,
         field=claim.field,
@@ -136,7 +146,7 @@ def unverified(claim: Claim, variant: Variant, check: str, cause: str, missing: 
         severity=None,
         cause=cause,
         documented=claim.raw,
-        measured=None,
+        measured=measured,
         message=missing,
         location=claim.location,
     )

@@ -45,11 +45,22 @@ def label(finding: Finding) -> str:
 
 def arrange(report: Report, options: Options) -> Layout:
     """Sort the report's findings for a reader, those that matter most first."""
-    full = [f for f in report.findings if options.verbose or f.severity in ("error", "warning")]
+    full = [f for f in report.findings if _is_shown_in_full(f, options)]
     rest: list[Finding] = []
     if not options.verbose and not options.quiet:
-        rest = [f for f in report.findings if label(f) in ("note", "unverified")]
+        rest = [
+            f
+            for f in report.findings
+            if label(f) in ("note", "unverified") and not _is_shown_in_full(f, options)
+        ]
     return Layout(_by_variant(report, full), _by_cause(rest))
+
+
+def _is_shown_in_full(finding: Finding, options: Options) -> bool:
+    if options.verbose or finding.severity in ("error", "warning"):
+        return True
+    # What was measured and not decided has a number of its own to show.
+    return finding.status == "unverified" and finding.measured is not None and not options.quiet
 
 
 def _by_variant(report: Report, findings: Iterable[Finding]) -> tuple[Group, ...]:

@@ -93,7 +93,7 @@ class Gallery:
 
     def identity(self, recipe: Recipe) -> list[str | int]:
         """What a count depends on beside the model and its weights."""
-        from harness.measure.preparation import preprocessing_of
+        from harness.measure.accuracy import preprocessing_of
 
         request = self._request
         return [
@@ -108,7 +108,7 @@ class Gallery:
 
 @lru_cache(maxsize=256)
 def _alternatives(recipe: Recipe) -> dict[str, str]:
+    from harness.measure.accuracy import preprocessing_of
     from harness.measure.accuracy_alternatives import alternatives
-    from harness.measure.preparation import preprocessing_of
 
     return {each.name: each.words for each in alternatives(preprocessing_of(recipe))}

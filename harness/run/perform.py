@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from datetime import datetime, timezone
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
-from harness.run.wire import Job
-from harness.types import Fact
+from harness.check.accuracy import Span, span_of
+from harness.run.wire import Counting, Job
+from harness.types import Fact, Measurement, Recipe, unmeasured
 
 if TYPE_CHECKING:
-    from harness.measure.accuracy import Validator
+    from harness.measure.accuracy import Reading, Validator
+    from harness.measure.devices import Amp
     from harness.measure.profile import Profiler
+    from zoo.preprocessing import Decoder
 
 
 class Performer:
@@ -17,14 +24,14 @@ class Performer:
 
     def __init__(self) -> None:
         self._profiler: Profiler | None = None
-        self._validator: tuple[object, Validator] | None = None
+        self._validator: tuple[Counting, Validator] | None = None
 
     def perform(self, job: Job) -> list[Fact]:
         """The facts of a job, one for each of its slots."""
+        if job.counting is not None:
+            return [self._count(job, job.counting, part) for part in job.counting.parts]
         import torch
 
-        if job.counting is not None:
-            return self._count(job)
         # Shapes alone are computed: more threads would only get in the other workers' way.
         torch.set_num_threads(1)
         if self._profiler is None:
@@ -35,5 +42,72 @@ class Performer:
             job.recipe, job.kinds, job.sizes, job.checkpoint, job.siblings
         )
 
-    def _count(self, job: Job) -> list[Fact]:
-        raise NotImplementedError
+    def _count(self, job: Job, counting: Counting, part: str) -> Fact:
+        """Right answers on one part of the pictures; what can't be counted says why."""
+        from harness.images import open_image_set
+        from harness.measure.devices import environment
+
+        assert job.checkpoint is not None
+        try:
+            span = span_of(part)
+            images = len(open_image_set(counting.images))
+            validator = self._with(counting)
+            value = validator.count(
+                job.recipe,
+                Path(job.checkpoint),
+                counting.images,
+                _reading(job.recipe, span),
+                _order(images)[span.begin : span.end],
+            )
+        except Exception as error:  # noqa: BLE001 - whatever a model raises is a finding
+            why = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+            return unmeasured(job.recipe, ("accuracy", part), "accuracy.undecided", why)
+        return Measurement(
+            kind="accuracy",
+            name=job.recipe.name,
+            builder=job.recipe.builder,
+            value=value,
+            image_size=None,
+            method=f"top-1 and top-5 on {counting.images}, float32"
+            if counting.amp == "off"
+            else f"top-1 and top-5 on {counting.images}, {counting.amp}",
+            versions={"torch": environment(validator.device)["torch"]},
+            device=str(validator.device),
+            made=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            part=part,
+        )
+
+    def _with(self, counting: Counting) -> Validator:
+        """The validator of these settings; the last one is kept."""
+        settings = replace(counting, parts=())
+        if self._validator is None or self._validator[0] != settings:
+            from harness.measure.accuracy import Validator
+
+            if self._validator is not None:
+                self._validator[1].close()
+            validator = Validator(
+                counting.device,
+                amp=cast("Amp", counting.amp),
+                compile=counting.compile,
+                decode_workers=counting.workers,
+                decoder=cast("Decoder", counting.decode),
+            )
+            self._validator = (settings, validator)
+        return self._validator[1]
+
+
+def _reading(recipe: Recipe, span: Span) -> Reading:
+    """How the part's pictures are read: as the recipe says, or in one other way."""
+    from harness.measure.accuracy import Reading, alternatives, preprocessing_of
+
+    preprocessing = preprocessing_of(recipe)
+    if not span.alternative:
+        return Reading(preprocessing)
+    return next(a.reading for a in alternatives(preprocessing) if a.name == span.alternative)
+
+
+@lru_cache(maxsize=2)
+def _order(images: int) -> Any:
+    from harness.images import order
+
+    return order(images)
