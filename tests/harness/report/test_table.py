@@ -22,6 +22,7 @@ def mixed(make_finding, make_report):
             status="unverified",
             severity=None,
             cause="accuracy.no-data",
+            measured=None,
             message="No pictures were given.",
             location=Location("model-index/net.yml", 100 + number, 1),
         )
