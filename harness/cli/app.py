@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli import fetching, options, terminal, validating, verifying
+from harness.cli import benching, fetching, options, terminal, validating, verifying
 from harness.cli.common import open_index
 from harness.cli.status import Failure
 from harness.run.request import UsageError
@@ -26,6 +26,7 @@ cache = typer.Typer(rich_markup_mode=None)
 app.command()(verifying.audit)
 app.command()(verifying.verify)
 app.command()(validating.validate)
+app.command()(benching.bench)
 app.command()(fetching.fetch)
 app.add_typer(cache, name="cache", help="Show or empty the store of measurements.")
 

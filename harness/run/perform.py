@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from harness.check.accuracy import Span, span_of
-from harness.run.wire import Counting, Job
+from harness.run.wire import Counting, Job, Timing
 from harness.types import Fact, Measurement, Recipe, unmeasured
 
 if TYPE_CHECKING:
@@ -30,6 +30,8 @@ class Performer:
         """The facts of a job, one for each of its slots."""
         if job.counting is not None:
             return [self._count(job, job.counting, part) for part in job.counting.parts]
+        if job.timing is not None:
+            return [self._time(job, job.timing)]
         import torch
 
         # Shapes alone are computed: more threads would only get in the other workers' way.
@@ -73,8 +75,38 @@ class Performer:
             else f"top-1 and top-5 on {counting.images}, {counting.amp}",
             versions={"torch": environment(validator.device)["torch"]},
             device=str(validator.device),
-            made=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            made=_now(),
             part=part,
+        )
+
+    def _time(self, job: Job, timing: Timing) -> Fact:
+        """How fast the variant runs; what can't be timed says why."""
+        from harness.measure.speed import bench
+
+        recipe = job.recipe
+        try:
+            timings = bench(
+                recipe,
+                device=timing.device,
+                batch_sizes=timing.batch_sizes,
+                precision=cast("Amp", timing.amp),
+                seconds=timing.seconds,
+                compile=timing.compile,
+            )
+        except Exception as error:  # noqa: BLE001 - whatever a model raises is said, not shown
+            why = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+            return unmeasured(recipe, ("speed", None), "build.failed", why)
+        about = timings[0]["environment"]
+        return Measurement(
+            kind="speed",
+            name=recipe.name,
+            builder=recipe.builder,
+            value={"timings": timings},
+            image_size=None,
+            method="forward passes of a model with random weights",
+            versions={"torch": about["torch"]},
+            device=about["device_name"],
+            made=_now(),
         )
 
     def _with(self, counting: Counting) -> Validator:
@@ -104,6 +136,10 @@ def _reading(recipe: Recipe, span: Span) -> Reading:
     if not span.alternative:
         return Reading(preprocessing)
     return next(a.reading for a in alternatives(preprocessing) if a.name == span.alternative)
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
 
 
 @lru_cache(maxsize=2)

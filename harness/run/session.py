@@ -19,7 +19,8 @@ from harness.run.plan import select
 from harness.run.request import GROUPS, Progress, Request, UsageError
 from harness.run.store import Store, StoreError
 from harness.run.subject import Subject
-from harness.types import Fact, Finding, Recipe, Report
+from harness.run.wire import Job, Timing
+from harness.types import Fact, Finding, Recipe, Report, Unmeasured
 from zoo import __version__
 from zoo.index import default_index, load_index
 from zoo.index.types import Claim, Index, Variant
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from harness.run.files import Files
-    from harness.run.wire import Job
 
 
 def prepare(request: Request) -> Session:
@@ -148,6 +148,35 @@ class Session:
 
             LocalEngine(1).run(subject.jobs_for({slot}), react)
         return subject.facts[slot]
+
+    def bench(
+        self, batch_sizes: Sequence[int], seconds: float
+    ) -> Iterator[tuple[str, list[dict[str, Any]] | str]]:
+        """Times every variant, one after the other; a line instead where one can't be timed."""
+        engine = LocalEngine(1)
+        for subject in self._subjects(None):
+            job = Job(
+                subject.recipe,
+                ("speed",),
+                (),
+                timing=Timing(
+                    tuple(batch_sizes),
+                    seconds,
+                    self.request.device,
+                    self.request.amp,
+                    self.request.compile,
+                ),
+            )
+            made: list[Fact] = []
+
+            def react(_: Job, facts: list[Fact], made: list[Fact] = made) -> list[Job]:
+                made.extend(facts)
+                return []
+
+            engine.run([job], react)
+            (fact,) = made
+            name = subject.variant.name
+            yield name, fact.why if isinstance(fact, Unmeasured) else fact.value["timings"]
 
     @property
     def file_plan(self) -> str:

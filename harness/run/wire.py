@@ -33,6 +33,23 @@ class Counting:
 
 
 @dataclass(frozen=True, slots=True)
+class Timing:
+    """Forward passes to be timed.
+
+    Attributes:
+        batch_sizes: pictures per pass.
+        seconds: how long to time each of them.
+        device, amp, compile: how the model is run, as the command's options name it.
+    """
+
+    batch_sizes: tuple[int, ...]
+    seconds: float
+    device: str = "auto"
+    amp: str = "off"
+    compile: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """Facts to be made of one variant: each kind, at each size where size matters.
 
@@ -40,6 +57,7 @@ class Job:
         checkpoint: the file for the kind ``checkpoint``, which is on this machine.
         siblings: other variants that the file may turn out to hold.
         counting: for the kind ``accuracy``: what to count, and how.
+        timing: for the kind ``speed``: what to time, and how.
     """
 
     recipe: Recipe
@@ -48,6 +66,7 @@ class Job:
     checkpoint: str | None = None
     siblings: tuple[str, ...] = ()
     counting: Counting | None = None
+    timing: Timing | None = None
 
     @property
     def slots(self) -> tuple[Slot, ...]:
@@ -76,7 +95,12 @@ def load_job(line: str) -> Job:
         body["checkpoint"],
         tuple(body["siblings"]),
         _counting(body["counting"]),
+        _timing(body["timing"]),
     )
+
+
+def _timing(body: dict[str, Any] | None) -> Timing | None:
+    return None if body is None else Timing(**{**body, "batch_sizes": tuple(body["batch_sizes"])})
 
 
 def _counting(body: dict[str, Any] | None) -> Counting | None:
