@@ -69,7 +69,9 @@ def _file_name(url: str) -> str:
 
 
 def _squeezed(name: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "", name.lower())
+    """Letters and digits; two numbers stay two, so ``resnet18_8xb16`` is no ``resnet188``."""
+    joined = re.sub(r"[^a-z0-9]+", "_", name.lower())
+    return re.sub(r"(?<!\d)_|_(?!\d)", "", joined)
 
 
 def _numbers(name: str) -> dict[str, str]:

@@ -1,0 +1,108 @@
+"""Small indexes as text, and facts made by hand."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from harness.check.base import Evidence, Need
+from harness.run.plan import flops_size, recipe_of
+from harness.types import Fact, Measurement, Unmeasured
+from zoo.index import Index, load_index
+
+
+@pytest.fixture
+def load(tmp_path) -> Callable[[str], Index]:
+    """Reads an index from its text."""
+
+    def read(text: str) -> Index:
+        path = tmp_path / "index.yml"
+        path.write_text(textwrap.dedent(text), encoding="utf-8")
+        index = load_index([path])
+        errors = [p for p in index.problems if p.severity == "error"]
+        assert not errors, errors
+        return index
+
+    return read
+
+
+@pytest.fixture
+def measured() -> Callable[..., Measurement]:
+    """A fact with this value: ``measured("structure", {"parameters": 5})``."""
+
+    def make(kind, value, size=None):
+        made = "2020-04-19T00:00:00+00:00"
+        return Measurement(kind, "net", "zoo", value, size, "by hand", {}, "meta", made)
+
+    return make
+
+
+@pytest.fixture
+def structure(measured) -> Callable[..., Measurement]:
+    def make(parameters=1000, layers=None, tensors=10, floats=None, other=0):
+        state = {
+            "tensors": tensors,
+            "float_elements": parameters if floats is None else floats,
+            "other_bytes": other,
+        }
+        value = {"parameters": parameters, "layers": layers, "state": state}
+        return measured("structure", value)
+
+    return make
+
+
+@pytest.fixture
+def flops(measured) -> Callable[..., Measurement]:
+    """Counts at a size: ``flops((224, 224), macs=5, fvcore=6)``; all of them cover everything."""
+
+    def make(size, *, covered=None, **values):
+        names = {name.replace("_", "-"): value for name, value in values.items()}
+        counts = [
+            {
+                "convention": name,
+                "variation": "",
+                "value": value,
+                "covered": (covered or {}).get(name, names["macs"]),
+            }
+            for name, value in names.items()
+        ]
+        return measured("flops", {"counts": counts}, size)
+
+    return make
+
+
+Found = Callable[..., list]
+
+
+@pytest.fixture
+def judge() -> Found:
+    """What a check finds about an index's only variant, or about the one at a place."""
+
+    def findings(check, index: Index, facts: Sequence[Fact] = (), place: int = 0):
+        variant = index.variants[place]
+        recipe = recipe_of(variant, "zoo")
+        by_slot = {fact.slot: fact for fact in facts}
+        evidence = Evidence(variant, recipe, flops_size(variant, recipe), by_slot)
+        return list(check.find(evidence))
+
+    return findings
+
+
+@pytest.fixture
+def needs(judge) -> Found:
+    """The facts that a check asks for."""
+
+    def asked(check, index, facts=()):
+        return [n for n in judge(check, index, facts) if isinstance(n, Need)]
+
+    return asked
+
+
+@pytest.fixture
+def failed() -> Callable[..., Unmeasured]:
+    def make(kind, size=None, cause="build.failed", why="the builder is broken"):
+        return Unmeasured(kind, "net", "zoo", cause, why, size)
+
+    return make

@@ -1,0 +1,141 @@
+"""Parameters and Layers at the precision that they were written with; File Size by windows."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.check.build import find as find_build
+from harness.check.numbers import LAYERS, PARAMETERS
+from harness.check.size import CHECK as FILE_SIZE
+
+
+def index_with(load, *lines):
+    return load("Models:\n- Name: net\n  Metadata:\n" + "".join(f"    {x}\n" for x in lines))
+
+
+@pytest.mark.parametrize(
+    ("written", "count", "status"),
+    [
+        ("48275016", 48275016, "match"),
+        ("48275016", 48275017, "mismatch"),
+        ("48280000", 48275016, "match"),
+        ("48270000", 48275016, "match"),
+        ("48280000", 48270001, "match"),
+        ("48280000", 48270000, "mismatch"),
+        ("48280000", 48290000, "mismatch"),
+        ("48280000", 48289999, "match"),
+        ("50000000", 59999999, "match"),
+        ("50000000", 60000000, "mismatch"),
+        ("48.28M", 48275016, "match"),
+        ("48.2M", 48275016, "match"),
+        ("48.3M", 48275016, "match"),
+        ("48.1M", 48275016, "mismatch"),
+        ("25.60M", 25615016, "mismatch"),
+        ("25.60M", 25609999, "match"),
+        ("8199999", 8204000, "match"),
+        ("8199999", 8399999, "mismatch"),
+        ("'48280000'", 48275016, "match"),
+        ("1.1e8", 110929480, "match"),
+    ],
+)
+def test_parameters(written, count, status, load, judge, structure):
+    index = index_with(load, f"Parameters: {written}")
+    (finding,) = judge(PARAMETERS, index, [structure(count)])
+    assert (finding.status, finding.measured) == (status, count)
+    assert finding.documented == written.strip("'")
+    assert finding.location == index.variants[0].claim("Parameters").location
+    if status == "match":
+        assert (finding.severity, finding.cause) == (None, None)
+    else:
+        assert (finding.severity, finding.cause) == ("error", "parameters.differs")
+        assert str(count) in finding.message
+
+
+@pytest.mark.parametrize(
+    ("documented", "depth", "status", "cause"),
+    [
+        (50, 50, "match", None),
+        (50, 49, "mismatch", "layers.differs"),
+        (100, 101, "mismatch", "layers.differs"),
+        (200, 269, "mismatch", "layers.differs"),
+        (12, None, "unverified", "layers.not-defined"),
+    ],
+)
+def test_layers(documented, depth, status, cause, load, judge, structure):
+    index = index_with(load, f"Layers: {documented}")
+    (finding,) = judge(LAYERS, index, [structure(layers=depth)])
+    assert (finding.status, finding.cause, finding.measured) == (status, cause, depth)
+
+
+@pytest.mark.parametrize("check", [PARAMETERS, LAYERS, FILE_SIZE])
+def test_what_could_not_be_built_is_unverified(check, load, judge, failed):
+    index = index_with(load, "Parameters: 50", "Layers: 50", "File Size: 50")
+    (finding,) = judge(check, index, [failed("structure")])
+    assert (finding.status, finding.severity, finding.cause) == ("unverified", None, "build.failed")
+    assert "the builder is broken" in finding.message
+
+
+@pytest.mark.parametrize("check", [PARAMETERS, LAYERS, FILE_SIZE])
+def test_what_is_not_documented_is_not_judged(check, load, judge, structure):
+    assert judge(check, index_with(load, "ID: net"), [structure(layers=50)]) == []
+
+
+def test_one_finding_where_nothing_could_be_made(load, judge, failed, structure, flops):
+    class Check:
+        find = staticmethod(find_build)
+
+    index = index_with(load, "Parameters: 50")
+    failures = [failed("structure"), failed("flops", (224, 224))]
+    (finding,) = judge(Check, index, failures)
+    assert (finding.field, finding.cause, finding.severity) == ("Name", "build.failed", "error")
+    assert judge(Check, index, [failures[0], flops((224, 224), macs=1)]) == []
+    assert judge(Check, index, [structure(), failures[1]]) == []
+    assert judge(Check, index, []) == []
+
+
+# A model of 1,000,000 parameters in 100 tensors, with 1,000 bytes of integers: in float32 a file
+# of 4,001,000 bytes and 4,000 to 40,000 for the tensors' names, in half precision 2,001,000.
+STATE = {"parameters": 1_000_000, "tensors": 100, "other": 1000}
+
+
+@pytest.mark.parametrize(
+    ("written", "status", "cause", "severity"),
+    [
+        ("4005000", "match", None, None),
+        ("4041000", "match", None, None),
+        ("4020000", "match", None, None),
+        ("4004999", "mismatch", "size.impossible", "error"),
+        ("4041001", "mismatch", "size.larger", "warning"),
+        ("16000000", "mismatch", "size.larger", "warning"),
+        ("3000000", "mismatch", "size.impossible", "error"),
+        ("2041001", "mismatch", "size.impossible", "error"),
+        ("2041000", "mismatch", "size.half-precision", "note"),
+        ("2005000", "mismatch", "size.half-precision", "note"),
+        ("2004999", "mismatch", "size.impossible", "error"),
+        ("1", "mismatch", "size.impossible", "error"),
+        ("4.0 MB", "match", None, None),
+        ("4.1 MB", "match", None, None),
+        ("4.00 MB", "match", None, None),
+        ("4.06 MB", "mismatch", "size.larger", "warning"),
+        ("3.99 MB", "mismatch", "size.impossible", "error"),
+        ("3.83 MiB", "match", None, None),
+        ("2.0 MB", "mismatch", "size.half-precision", "note"),
+        ("3.0 MB", "mismatch", "size.impossible", "error"),
+    ],
+)
+def test_file_sizes(written, status, cause, severity, load, judge, structure):
+    index = index_with(load, f"File Size: {written}")
+    (finding,) = judge(FILE_SIZE, index, [structure(**STATE)])
+    assert (finding.status, finding.cause, finding.severity) == (status, cause, severity)
+    assert finding.documented == written
+
+
+def test_what_may_be_impossible_for_one_model_is_right_for_another(load, judge, structure):
+    """193782911 bytes are the file of 48.28 M parameters, not of 70.2 M."""
+    index = index_with(load, "File Size: 193782911")
+    small = structure(48275016, tensors=935, floats=48380664, other=8 * 170)
+    large = structure(70201544, tensors=1800, floats=70400000, other=8 * 330)
+    assert judge(FILE_SIZE, index, [small])[0].status == "match"
+    (finding,) = judge(FILE_SIZE, index, [large])
+    assert finding.cause == "size.impossible"
+    assert "2.76" in finding.message

@@ -1,0 +1,117 @@
+"""The search for a count that is the claim: the simplest first, and never one by chance."""
+
+from __future__ import annotations
+
+import random
+from decimal import Decimal
+
+import pytest
+
+from harness.explain.flops import Candidate, candidates, explain
+from harness.explain.geometry import Geometry, geometries
+from zoo.index.numbers import parse_number, rounded_count
+from zoo.index.types import Claim, Location
+
+
+def claim_of(text: str) -> Claim:
+    units = {"M": Decimal(10**6), "G": Decimal(10**9)}
+    value, step = rounded_count(parse_number(text, units))
+    return Claim("FLOPs", text, value, "count", step, Location("a.yml", 1, 1))
+
+
+def candidate(value: int, rank: int = 0) -> Candidate:
+    return Candidate("macs", "", Geometry((8, 8), rank, "an input"), value, value, value)
+
+
+def test_a_long_number_is_explained():
+    values = [candidate(10**9 + 7919 * i) for i in range(100)]
+    found = explain(claim_of(str(10**9 + 7919 * 63)), values)
+    assert found is not None
+    assert found.candidate is values[63]
+    assert found.tried == 64
+
+
+def test_the_nearest_number_is_none():
+    values = [candidate(10**9 + 7919 * i) for i in range(100)]
+    assert explain(claim_of(str(10**9 + 7919 * 63 + 1)), values) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "explained"),
+    [
+        ("68M", 0, True),
+        ("68M", 1, False),
+        ("684M", 8, True),
+        ("684M", 12, False),
+        ("6840000", 12, False),
+        ("6847M", 12, True),
+        ("6.847G", 98, True),
+        ("6.847G", 100, False),
+        ("6847123", 100, True),
+    ],
+)
+def test_it_takes_two_digits_more_than_the_tries(text, place, explained):
+    """After n figures a number of d digits is explained where d is at least 2 + log10(n)."""
+    claim = claim_of(text)
+    tries = [candidate(10**14 + i) for i in range(place)] + [candidate(int(claim.value))]
+    assert (explain(claim, tries) is not None) == explained
+
+
+def test_chance_is_kept_small():
+    """Random numbers against random figures: those of few digits are not explained by luck."""
+    dice = random.Random(1)
+    lucky = 0
+    for _ in range(3000):
+        tries = [candidate(dice.randrange(10**8, 10**10)) for _ in range(40)]
+        length = dice.choice([1, 2, 3, 4, 5])
+        text = str(dice.randrange(10 ** (length - 1), 10**length)) + "0" * 6
+        lucky += explain(claim_of(text), tries) is not None
+    assert lucky <= 0.02 * 3000
+
+
+def test_equal_figures_are_one_try():
+    tries = [candidate(5 * 10**9)] * 500 + [candidate(6847000)]
+    found = explain(claim_of("6847K".replace("K", "000")), tries)
+    assert found is not None
+    assert found.tried == 2
+
+
+def counts(macs: int, **others: int):
+    named = {"macs": macs, **{k.replace("_", "-"): v for k, v in others.items()}}
+    return {
+        "counts": [
+            {"convention": name, "variation": "", "value": value, "covered": macs}
+            for name, value in named.items()
+        ]
+    }
+
+
+def test_the_simplest_of_equal_explanations_is_taken():
+    """The claimed input before another one, products before an old counter."""
+    asked = geometries((224, 224), 0.875)
+    wide = asked[-1].size
+    found = explain(
+        claim_of("5371160576"),
+        candidates(
+            asked,
+            {
+                (224, 224): counts(7 * 10**9 + 1, thop_2020=5371160576),
+                wide: counts(5371160576, thop_2020=5371160576),
+            },
+        ),
+    )
+    assert found is not None
+    assert found.candidate.convention == "thop-2020"
+    assert found.candidate.geometry.size == (224, 224)
+
+
+def test_what_was_left_out_is_a_share_of_the_products_at_that_input():
+    value = counts(1000, thop_2020=900)
+    value["counts"][1]["covered"] = 800
+    (found,) = [c for c in candidates(geometries((8, 8), None), {(8, 8): value}) if c.value == 900]
+    assert found.left_out == pytest.approx(0.2)
+    assert found.name == "thop-2020"
+
+
+def test_an_input_that_was_not_measured_is_passed_over():
+    assert candidates(geometries((8, 8), 0.875), {}) == []
