@@ -21,7 +21,7 @@ from typing import TypeVar
 from zoo.weights.cache import Cache
 from zoo.weights.disk import Interrupted, hash_file
 from zoo.weights.fetch_attempt import Context
-from zoo.weights.fetch_one import fetch_http, server_size
+from zoo.weights.fetch_one import fetch_http, planned_size
 from zoo.weights.fetch_types import (
     DEFAULT_MAX_BYTES,
     UNREACHABLE,
@@ -173,7 +173,7 @@ class Fetcher:
         if isinstance(source, NotFetched):
             return source
         if isinstance(source, HttpSource):
-            return server_size(source, self._context)
+            return planned_size(source, self._context)
         path = source.find()
         return path if isinstance(path, NotFetched) else None
 

@@ -211,7 +211,8 @@ class Download:
         limit = self._context.max_bytes
         if size is not None and size > limit:
             self._part.remove()
-            raise Refusal(UNREADABLE, f"it has {size} bytes or more, the limit is {limit}")
+            # The limit is the user's own: it says nothing against the file.
+            raise Refusal(UNREACHABLE, f"it has {size} bytes or more, the limit is {limit}")
 
 
 def _cut_off(size: int, length: int | None) -> Trouble:

@@ -62,16 +62,22 @@ def fetch_http(source: HttpSource, context: Context) -> Outcome:
     return NotFetched(HASH_MISMATCH, why, source.url, outcome.permanent)
 
 
-def server_size(source: HttpSource, context: Context) -> SizeOnly | NotFetched | None:
-    """What the server says the file's size is; None where the cache seems to hold the file."""
+def planned_size(source: HttpSource, context: Context) -> SizeOnly | NotFetched | None:
+    """What the server says the file's size is; None where the cache seems to hold the file.
+
+    It is asked once, and for a short time: a plan that waits is worse than one with a gap, and
+    the fetch itself will be patient.
+    """
     if context.cache.holds(source):
         return None
     try:
         if context.offline:
             raise _absent()
-        return SizeOnly(source.url, _size(source, context))
+        return SizeOnly(source.url, context.client.size(source, context.policy.plan_s))
     except Refusal as refusal:
         return NotFetched(refusal.cause, refusal.why, source.url, refusal.permanent)
+    except Trouble:
+        return SizeOnly(source.url, None)
 
 
 def _absent() -> Refusal:

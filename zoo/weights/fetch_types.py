@@ -95,6 +95,7 @@ class Policy:
             maximum; a random part of up to a half is taken off, so that clients spread out.
         retry_after_max_s: a server that asks for a longer wait is not asked again.
         total_s: for one file in all, waiting for another process included.
+        plan_s: how long a server may be silent that is asked for a size beforehand.
         redirects: how many are followed.
         mark_bytes: how often the sidecar of a partial file notes the hash of what is there; at
             most this much is lost to a kill.
@@ -111,6 +112,7 @@ class Policy:
     backoff_max_s: float = 20.0
     retry_after_max_s: float = 120.0
     total_s: float = 4 * 3600.0
+    plan_s: float = 3.0
     redirects: int = 5
     mark_bytes: int = 4 << 20
     stale_days: float = 14.0

@@ -82,11 +82,16 @@ class Client:
 
     @contextlib.contextmanager
     def ask(
-        self, method: str, source: HttpSource, headers: Mapping[str, str] | None = None
+        self,
+        method: str,
+        source: HttpSource,
+        headers: Mapping[str, str] | None = None,
+        within: float | None = None,
     ) -> Iterator[tuple[httpx.Response, str]]:
         """The answer to one request, redirects followed, body unread, and the URL it came from.
 
-        Only 200, 206 and 416 are handed over.
+        Only 200, 206 and 416 are handed over. ``within`` is how many seconds the server may be
+        silent, if not as many as the policy says.
 
         Raises:
             Refusal: 404, 410, an unsafe redirect, a host that is down, any other answer.
@@ -94,7 +99,10 @@ class Client:
         """
         url = source.key
         for _ in range(self._policy.redirects + 1):
-            with _translated(), contextlib.closing(self._send(method, url, headers)) as response:
+            with (
+                _translated(),
+                contextlib.closing(self._send(method, url, headers, within)) as response,
+            ):
                 target = response.headers.get("Location")
                 if response.status_code in _REDIRECTS and target:
                     url = _redirected(url, target, source.allow_http)
@@ -106,17 +114,17 @@ class Client:
             UNREACHABLE, f"more than {self._policy.redirects} redirects, the last to {url}"
         )
 
-    def size(self, source: HttpSource) -> int | None:
+    def size(self, source: HttpSource, within: float | None = None) -> int | None:
         """The size of the file in bytes as the server says it, None where it doesn't.
 
-        HEAD is asked first; servers that refuse it are asked for one byte.
+        HEAD is asked first; servers that refuse it are asked for one byte. ``within`` as in `ask`.
 
         Raises:
             Refusal, Trouble: as `ask`.
         """
         plain = {"Accept-Encoding": "identity"}
         try:
-            with self.ask("HEAD", source, plain) as (response, _):
+            with self.ask("HEAD", source, plain, within) as (response, _):
                 length = content_length(response)
                 if length is not None:
                     return length
@@ -124,7 +132,8 @@ class Client:
             # Signed links and some stores answer GET alone.
             if refusal.cause != UNREACHABLE or not refusal.permanent:
                 raise
-        with self.ask("GET", source, {**plain, "Range": "bytes=0-0"}) as (response, _):
+        first = {**plain, "Range": "bytes=0-0"}
+        with self.ask("GET", source, first, within) as (response, _):
             if response.status_code == 206:
                 span = content_range(response)
                 return span[1] if span else None
@@ -154,7 +163,9 @@ class Client:
         with self._guard:
             return self._hosts.setdefault(f"{parts.scheme}://{parts.netloc}", _Host())
 
-    def _send(self, method: str, url: str, headers: Mapping[str, str] | None) -> httpx.Response:
+    def _send(
+        self, method: str, url: str, headers: Mapping[str, str] | None, within: float | None
+    ) -> httpx.Response:
         """Send a request; the first one to a host goes alone, the others wait how it fares."""
         host = self._host(url)
         with contextlib.ExitStack() as turn:
@@ -175,7 +186,7 @@ class Client:
 
             try:
                 connected = None if host.up else turn.close
-                response = self._open(method, url, headers, host, connected)
+                response = self._open(method, url, headers, host, connected, within)
             except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError, OSError) as error:
                 why = f"{urlsplit(url).netloc} can't be reached: {_line(error)}"
                 if host.up:
@@ -192,6 +203,7 @@ class Client:
         headers: Mapping[str, str] | None,
         host: _Host,
         connected: Callable[[], None] | None,
+        within: float | None,
     ) -> httpx.Response:
         client = self._http()
         last_step = "start_tls" if url.startswith("https") else "connect_tcp"
@@ -208,17 +220,18 @@ class Client:
                     connected()
 
         request = client.build_request(method, url, headers=headers, extensions={"trace": trace})
-        request.extensions["timeout"] = self._timeout().as_dict()
+        request.extensions["timeout"] = self._timeout(within).as_dict()
         response = client.send(request, stream=True, follow_redirects=False)
         if self._stop.is_set():
             response.close()
             raise Interrupted
         return response
 
-    def _timeout(self) -> httpx.Timeout:
+    def _timeout(self, within: float | None = None) -> httpx.Timeout:
         import httpx
 
-        return httpx.Timeout(self._policy.stall_s, connect=self._policy.connect_s)
+        silence = self._policy.stall_s if within is None else within
+        return httpx.Timeout(silence, connect=self._policy.connect_s)
 
     def _http(self) -> httpx.Client:
         import httpx

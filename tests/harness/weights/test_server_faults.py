@@ -26,7 +26,7 @@ REFUSED = {
     "length-too-long": ("mismatch", "weights.unreadable", "ended the file after"),
     "length-too-short": ("mismatch", "weights.hash-mismatch", "the server sends"),
     "wrong-hash": ("mismatch", "weights.hash-mismatch", "its name says SHA-256"),
-    "too-large": ("mismatch", "weights.unreadable", f"the limit is {LIMIT}"),
+    "too-large": ("unverified", "weights.unreachable", f"the limit is {LIMIT}"),
     "to-file": ("mismatch", "weights.unsafe", "file:///etc/hostname"),
     "to-plain-http": ("mismatch", "weights.unsafe", "http://192.0.2.1/net.pth"),
     "loop": ("unverified", "weights.unreachable", "more than 5 redirects"),

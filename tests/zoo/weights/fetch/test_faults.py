@@ -336,7 +336,7 @@ def test_max_bytes(
 
     outcome = fetch(server.on("net.pth", big), max_bytes=200_000)
     assert isinstance(outcome, NotFetched)
-    assert outcome.cause == "weights.unreadable"
+    assert outcome.cause == "weights.unreachable"
     assert "200000" in outcome.why
     assert sum(sent) < 200 * len(data)
     assert left() == {}
