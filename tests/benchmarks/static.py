@@ -82,7 +82,9 @@ def note(sides: dict[str, list[tuple[float, int]]], name: str, result: tuple[flo
 
 
 def ratio(what: str, value: float, goal: float) -> None:
-    print(f"  {what:32} {value:6.2f}  (goal: at most {goal}; {'met' if value <= goal else 'MISSED'})")
+    print(
+        f"  {what:32} {value:6.2f}  (goal: at most {goal}; {'met' if value <= goal else 'MISSED'})"
+    )
 
 
 def run(command: Sequence[str], environment: Mapping[str, str] | None = None) -> tuple[float, int]:
