@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import lru_cache
 
 from harness.check.accuracy import span_of
+from harness.run.engine import EngineError
 from harness.run.request import Request, UsageError
 from harness.run.wire import Counting
 from harness.types import Fact, Pictures, Recipe, Slot
@@ -75,8 +76,14 @@ class Gallery:
         return replace(self.pictures, limit=counted)
 
     def counting(self, parts: tuple[str, ...]) -> Counting:
-        """What a worker is told to count."""
+        """What a worker is told to count.
+
+        Raises:
+            EngineError: this machine is to count on a device that it has not.
+        """
         request = self._request
+        if request.engine == "local" and request.device not in ("auto", "cpu"):
+            _require(request.device)
         return Counting(
             images=self.pictures.spec,
             parts=parts,
@@ -104,6 +111,17 @@ class Gallery:
             int(request.compile),
             request.decode,
         ]
+
+
+@lru_cache(maxsize=1)
+def _require(device: str) -> None:
+    """Asked once and here: else each part of each variant would fail for the same reason."""
+    from harness.measure.devices import DeviceError, choose_device
+
+    try:
+        choose_device(device)
+    except DeviceError as error:
+        raise EngineError(f"--device: {error}") from error
 
 
 @lru_cache(maxsize=256)
