@@ -32,6 +32,8 @@ FAMILY = (
     "resnet18_8xb16_cifar10",
     "resnet50",
     "swsl_resnet50",
+    "b16",
+    "b32",
 )
 URL = "https://example.org/releases/v0.1-weights/"
 
@@ -101,6 +103,7 @@ def test_the_name_of_a_sibling(variant, file, like, told):
         ("resnet18", "resnet18-5c106cde.pth"),
         ("resnet18_8xb16_cifar10", "resnet18_b16x8_cifar10_20210528-bd6371c8.pth"),
         ("resnet50", "rn50_epoch18.pth"),
+        ("b16", "net2-b32c19ca.pth"),
     ],
 )
 def test_a_name_that_is_its_own_or_says_nothing(variant, file, told):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sqlite3
@@ -73,7 +74,9 @@ def test_an_interrupt(begun, store_home, group):
     output, errors = process.communicate(timeout=30)
     assert process.returncode == 130
     assert "Traceback" not in errors
-    assert '"schema"' in output  # what was found so far
+    document = json.loads(output)  # what was found so far
+    (held,) = [f for f in document["findings"] if f["variant"] == "good"]
+    assert (held["field"], held["status"], held["measured"]) == ("Parameters", "match", 122)
     assert is_gone(worker)
     assert stored_names(store_home) == {"good"}
 
