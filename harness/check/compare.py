@@ -36,6 +36,14 @@ def digits(claim: Claim) -> int:
     return floor(log10(abs(value) / (claim.step or Decimal(1))) + 1e-9) + 1
 
 
+def precision(claim: Claim) -> str:
+    """How exactly a claim speaks, for a sentence: ``exactly``, ``at 4 digits``."""
+    if (claim.step or 1) == 1:
+        return "exactly"
+    count = digits(claim)
+    return f"at {count} digit{'s' if count > 1 else ''}"
+
+
 def grouped(value: float | Decimal) -> str:
     """A count for a sentence, its digits in groups of three."""
     return f"{value:,}"

@@ -7,8 +7,8 @@ from decimal import Decimal
 from typing import Any
 
 from harness.check.base import Evidence, Need, VariantCheck, matched, mismatched, unverified
-from harness.check.compare import agrees, grouped, number
-from harness.explain.flops import Candidate, Explanation, candidates, explain
+from harness.check.compare import agrees, digits, grouped, number
+from harness.explain.flops import Explanation, candidates, explain
 from harness.explain.geometry import Geometry, geometries
 from harness.types import Finding, Size
 from zoo.index.types import Claim, Severity, Variant
@@ -57,7 +57,7 @@ def find(evidence: Evidence) -> Iterable[Finding | Need]:
             )
             yield matched(claim, variant, _ID, value, message)
             continue
-        asked = geometries(evidence.size, evidence.recipe.crop_pct)
+        asked = geometries(evidence.size, evidence.recipe.crop_pct, evidence.recipe.image_size)
         sizes = tuple(g.size for g in asked)
         if any(("flops", size) not in evidence.facts for size in sizes):
             yield Need("flops", sizes)
@@ -103,7 +103,7 @@ def _agrees(claim: Claim, convention: str, value: Mapping[str, Any]) -> bool:
     except KeyError:
         return False
     if convention == "torchvision":
-        # Its pages write billions, to three decimals; an index may write either.
+        # Its pages write billions, to three decimals.
         exact = next(c["value"] for c in value["counts"] if c["convention"] == "torchvision")
         return agrees(claim, Decimal(exact) / 10**9) or agrees(claim, exact)
     return agrees(claim, measured)
@@ -122,28 +122,48 @@ def _differing(
     reference = next((name for name in accepted if name in known), "fvcore")
     right = figure(fact.value, reference)
     at = _x(evidence.size)
-    if explanation is None:
+    if explanation is None or not explanation.certain:
         message = (
-            f"at {at} the model takes {grouped(right)} as {reference} counts; none of the {tried} "
-            f"combinations of convention and input that were tried gives {claim.raw}: write "
-            f"{right} and FLOPs Convention: {reference}"
+            f"at {at} the model takes {grouped(right)} as {reference} counts; "
+            f"{_unexplained(claim, explanation, tried)}: write {_written(right, reference)} with "
+            f"FLOPs Convention: {reference}"
         )
         return mismatched(claim, evidence.variant, _ID, "flops.differs", right, message)
     found = explanation.candidate
     cause = "flops.input-geometry" if found.geometry.size != evidence.size else "flops.convention"
-    message = " ".join(_story(claim, found, at, reference, right, accepted))
+    message = " ".join(_story(claim, explanation, at, reference, right, accepted))
     severity: Severity | None = "error" if found.left_out > _MOST_LEFT_OUT else None
     return mismatched(claim, evidence.variant, _ID, cause, right, message, severity)
 
 
+def _unexplained(claim: Claim, explanation: Explanation | None, tried: int) -> str:
+    if explanation is None:
+        return (
+            f"none of the {tried} combinations of convention and input that were tried gives "
+            f"{claim.raw}"
+        )
+    found = explanation.candidate
+    count = digits(claim)
+    return (
+        f"{claim.raw} would fit {found.name} at {found.geometry}, but {count} "
+        f"digit{'s are' if count > 1 else ' is'} too few to tell that from chance"
+    )
+
+
+def _written(figure: float, convention: str) -> str:
+    """How an index writes a figure: torchvision's are billions."""
+    return f"{figure}G" if convention == "torchvision" else f"{figure}"
+
+
 def _story(
     claim: Claim,
-    found: Candidate,
+    explanation: Explanation,
     at: str,
     reference: str,
     right: int | float,
     accepted: tuple[str, ...],
 ) -> Iterator[str]:
+    found = explanation.candidate
     where = f" at {found.geometry}" if str(found.geometry) != at else ""
     yield f"{claim.raw} is what {found.name} counts{where}"
     if where:
@@ -152,16 +172,21 @@ def _story(
         yield f"which leaves out {found.left_out:.0%} of the multiply-accumulates;"
     elif not where:
         yield "and not what a reader expects;"
+    if explanation.also:
+        others = [f"{c.name} at {c.geometry}" for c in explanation.also[:2]]
+        more = len(explanation.also) - len(others)
+        yield f"as written it is also {', '.join(others)}{f' and {more} more' if more else ''};"
     yield f"at {at} the model takes {grouped(right)} as {reference} counts:"
     keep = []
     if found.convention not in accepted or found.variation:
         keep.append(f"FLOPs Convention: {found.convention}")
     if where:
         keep.append(f"FLOPs Input: {found.geometry}")
+    write = _written(right, reference)
     if found.variation or not keep:
-        yield f"write {right}"
+        yield f"write {write}"
     else:
-        yield f"write {right}, or keep the number and add {' and '.join(keep)}"
+        yield f"write {write}, or keep the number with {' and '.join(keep)}"
 
 
 def _x(size: Size) -> str:

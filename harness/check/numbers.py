@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from harness.check.base import Evidence, Need, VariantCheck, matched, mismatched, unverified
-from harness.check.compare import agrees, digits, grouped, number
+from harness.check.compare import agrees, grouped, number, precision
 from harness.types import Finding, Size
+from zoo.index.types import Claim
 
 STRUCTURE = Need("structure")
 
@@ -23,13 +24,13 @@ def find_parameters(evidence: Evidence) -> Iterable[Finding | Need]:
             continue
         fact = evidence.measurement("structure")
         if fact is None:
-            yield _missing(evidence, claim.field, check)
+            yield _missing(evidence, claim, check)
             continue
         measured = int(fact.value["parameters"])
         if agrees(claim, measured):
-            precision = "exactly" if (claim.step or 1) == 1 else f"at {digits(claim)} digits"
             message = (
-                f"the built model has {grouped(measured)} parameters, as documented {precision}"
+                f"the built model has {grouped(measured)} parameters, as documented "
+                f"{precision(claim)}"
             )
             yield matched(claim, variant, check, measured, message)
         else:
@@ -48,7 +49,7 @@ def find_layers(evidence: Evidence) -> Iterable[Finding | Need]:
             continue
         fact = evidence.measurement("structure")
         if fact is None:
-            yield _missing(evidence, claim.field, check)
+            yield _missing(evidence, claim, check)
             continue
         measured = fact.value["layers"]
         if measured is None:
@@ -68,10 +69,8 @@ def find_layers(evidence: Evidence) -> Iterable[Finding | Need]:
             yield mismatched(claim, variant, check, "layers.differs", measured, message)
 
 
-def _missing(evidence: Evidence, field: str, check: str) -> Finding:
-    claim = evidence.variant.claim(field)
+def _missing(evidence: Evidence, claim: Claim, check: str) -> Finding:
     failure = evidence.unmeasured("structure")
-    assert claim is not None
     why = failure.why if failure is not None else "the model was not built"
     cause = failure.cause if failure is not None else "build.failed"
     return unverified(claim, evidence.variant, check, cause, f"not measured: {why}")

@@ -22,6 +22,39 @@ def find(index: Index, variants: Sequence[Variant]) -> Iterable[Finding]:
             yield finding_of(problem)
 
 
+# What a group of checks reads: without it a check has nothing to say, and must not be silent.
+_FIELDS = {
+    "parameters": {"Parameters"},
+    "layers": {"Layers"},
+    "flops": {"FLOPs", "FLOPs Convention", "FLOPs Input", "Image Size"},
+    "weights": {"Weights", "File Size", "SHA256"},
+    "accuracy": {
+        "Top 1 Accuracy",
+        "Top 5 Accuracy",
+        "Images",
+        "Image Size",
+        "Crop Pct",
+        "Interpolation",
+        "Mean",
+        "Std",
+    },
+}
+
+
+def find_in_fields_of(
+    groups: Sequence[str], index: Index, variants: Sequence[Variant]
+) -> Iterable[Finding]:
+    """The errors in the fields that these groups of checks read.
+
+    For a run without the group ``metadata``: a value that can't be read is measured by none of
+    the other checks, and that must be said.
+    """
+    read = {field for group in groups for field in _FIELDS.get(group, ())}
+    for finding in find(index, variants):
+        if finding.severity == "error" and finding.field in read:
+            yield finding
+
+
 def finding_of(problem: Problem) -> Finding:
     """The finding that stands for a problem."""
     return Finding(

@@ -92,13 +92,16 @@ def _contradiction(a: Variant, b: Variant) -> str | None:
                 else f"{a.name} documents a {field} of {_said(a, field)} and {b.name} of "
                 f"{_said(b, field)}"
             )
-    theirs = {(c.field, c.task, c.dataset): c for c in _metrics(b)}
+    theirs: dict[tuple[str, str | None, str | None], list[Claim]] = {}
+    for claim in _metrics(b):
+        theirs.setdefault((claim.field, claim.task, claim.dataset), []).append(claim)
     for claim in _metrics(a):
-        other = theirs.get((claim.field, claim.task, claim.dataset))
-        if other is not None and _values_differ(claim, other):
+        # A variant may state several results on one data set, one for each way to crop, say.
+        others = theirs.get((claim.field, claim.task, claim.dataset), [])
+        if others and all(_values_differ(claim, other) for other in others):
             return (
-                f"{a.name} documents a {claim.field} of {claim.raw} and {b.name} of {other.raw} "
-                f"on {claim.dataset or 'the same data'}"
+                f"{a.name} documents a {claim.field} of {claim.raw} and {b.name} of "
+                f"{others[0].raw} on {claim.dataset or 'the same data'}"
             )
     return None
 

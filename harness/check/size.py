@@ -106,8 +106,8 @@ def _against_the_file(evidence: Evidence, claim: Claim, size: int) -> Finding:
     half = opened is not None and opened.value["half"] is not None
     cause = "size.half-precision" if half else "size.extra-tensors"
     message = (
-        f"the file has {grouped(size)} bytes, as documented, and holds more or less than the "
-        f"model in float32{why}; say so in the index"
+        f"the file has {grouped(size)} bytes, as documented, and holds something else than "
+        f"the model in float32{why}; say so in the index"
     )
     return mismatched(claim, variant, check, cause, size, message)
 

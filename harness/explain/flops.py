@@ -3,13 +3,14 @@
 The search goes over the figures that every known counter would print at every likely input,
 simplest first, and takes the first that is equal to the claim at the claim's own precision. With
 many candidates a short number fits one of them by chance, so a claim must carry at least two
-digits more than the logarithm of the candidates tried; else it stays unexplained.
+digits more than the logarithm of the candidates tried; with fewer the fit is told as what it is.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from math import log10
 from typing import Any
 
@@ -20,6 +21,8 @@ from zoo.index.types import Claim
 
 # How far a convention is from what most tables print.
 _CONVENTION_RANK = {"macs": 0, "fvcore": 0, "flops": 1, "thop-2020": 2}
+# A counter as it is comes before one that somebody changed.
+_VARIATION_RANK = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,7 @@ class Candidate:
     @property
     def rank(self) -> tuple[int, int, int]:
         """Simpler candidates first; of equally simple ones, the nearer input."""
-        how = _CONVENTION_RANK.get(self.convention, 3) + bool(self.variation)
+        how = _CONVENTION_RANK.get(self.convention, 3) + _VARIATION_RANK * bool(self.variation)
         return (how + self.geometry.rank, self.geometry.rank, how)
 
     @property
@@ -58,10 +61,19 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """A candidate that is the claim, and how many distinct figures were tried to find it."""
+    """A candidate that is the claim.
+
+    Attributes:
+        candidate: the simplest one.
+        also: others that are the claim too, at the claim's precision.
+        tried: how many figures were tried to find it that the claim's precision tells apart.
+        certain: the claim has digits enough to rule out that it fits by chance.
+    """
 
     candidate: Candidate
+    also: tuple[Candidate, ...]
     tried: int
+    certain: bool
 
 
 def candidates(
@@ -92,12 +104,17 @@ def _all(
 
 
 def explain(claim: Claim, tries: Sequence[Candidate]) -> Explanation | None:
-    """The first candidate that equals the claim, None where none does or the claim is too short."""
-    distinct: set[int] = set()
-    for candidate in tries:
-        distinct.add(candidate.value)
+    """The first candidate that equals the claim, None where none does."""
+    step = claim.step or Decimal(1)
+    distinct: set[Decimal] = set()
+    for place, candidate in enumerate(tries):
+        distinct.add(candidate.value // step)
         if agrees(claim, candidate.value):
-            if digits(claim) < 2 + log10(len(distinct)):
-                return None
-            return Explanation(candidate, len(distinct))
+            also = tuple(
+                other
+                for other in tries[place + 1 :]
+                if agrees(claim, other.value) and other.value != candidate.value
+            )
+            certain = digits(claim) >= 2 + log10(len(distinct))
+            return Explanation(candidate, also, len(distinct), certain)
     return None

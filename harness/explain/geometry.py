@@ -24,26 +24,36 @@ class Geometry:
         return f"{self.size[0]}x{self.size[1]}"
 
 
-def geometries(claimed: Size, crop_pct: float | None) -> list[Geometry]:
+def geometries(
+    claimed: Size, crop_pct: float | None, image_size: Size | None = None
+) -> list[Geometry]:
     """The inputs that an explanation tries, the claimed one first, each size once.
 
     Args:
         claimed: the claim's own input, (height, width) in pixels.
         crop_pct: the share of the resized picture that is cropped, where the index says one.
+        image_size: the variant's Image Size, which may be another than the claim's input.
     """
-    height, width = claimed
     found = [Geometry(claimed, 0, "the documented input")]
-    if crop_pct:
-        resized = (floor(height / crop_pct), floor(width / crop_pct))
-        found.append(Geometry(resized, 1, "the picture as resized, before its centre is cropped"))
-    for short in (height, *(floor(height / crop_pct) for _ in range(1) if crop_pct)):
-        long = int(short * SAMPLE_PICTURE[1] / SAMPLE_PICTURE[0])
-        words = (
-            f"a photograph of {SAMPLE_PICTURE[1]}x{SAMPLE_PICTURE[0]} pixels resized to {short} "
-            "on its short side and never cropped"
-        )
-        found.append(Geometry((short, long), 2 if short == height else 3, words))
+    if image_size is not None:
+        found.append(Geometry(image_size, 1, "the documented Image Size"))
+    for rank, (height, width) in enumerate(dict.fromkeys((claimed, image_size or claimed))):
+        found.append(_uncropped(height, 2 + rank))
+        if crop_pct:
+            resized = (floor(height / crop_pct), floor(width / crop_pct))
+            words = "the picture as resized, before its centre is cropped"
+            found += [Geometry(resized, 1 + rank, words), _uncropped(resized[0], 3 + rank)]
     unique: dict[Size, Geometry] = {}
-    for geometry in found:
+    for geometry in sorted(found, key=lambda g: g.rank):
         unique.setdefault(geometry.size, geometry)
     return list(unique.values())
+
+
+def _uncropped(short: int, rank: int) -> Geometry:
+    """The sample picture, resized on its short side alone."""
+    height, width = SAMPLE_PICTURE
+    words = (
+        f"a photograph of {width}x{height} pixels resized to {short} on its short side and never "
+        "cropped"
+    )
+    return Geometry((short, int(short * width / height)), rank, words)

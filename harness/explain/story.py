@@ -13,6 +13,9 @@ from harness.explain.geometry import geometries
 from harness.types import Finding
 from zoo.index.types import Claim
 
+# So many fits of a short number are listed.
+_MOST_FITS = 5
+
 # What a table of FLOPs shows: the conventions as they are named, without their variations.
 _COLUMNS = ("macs", "fvcore", "flops", "thop-2020")
 
@@ -61,7 +64,7 @@ def _documented(claim: Claim) -> str:
     step = claim.step or 1
     return (
         f"{claim.raw}, which claims {digits(claim)} digits: anything less than "
-        f"{grouped(step)} away is the same number"
+        f"{grouped(int(step))} away is the same number"
         if step > 1
         else f"{claim.raw}, which claims every digit"
     )
@@ -87,7 +90,7 @@ def _flops(evidence: Evidence, claim: Claim) -> Iterable[Section]:
     fact = evidence.measurement("flops", evidence.size)
     if fact is None:
         return
-    asked = geometries(evidence.size, evidence.recipe.crop_pct)
+    asked = geometries(evidence.size, evidence.recipe.crop_pct, evidence.recipe.image_size)
     counts = measured_counts(evidence, asked)
     tries = candidates(asked, counts)
     held = accepted_conventions(evidence.variant)
@@ -106,6 +109,13 @@ def _flops(evidence: Evidence, claim: Claim) -> Iterable[Section]:
     yield Section(f"measured ({method})", rows=tuple(rows))
     yield Section("the inputs", tuple(legend))
     yield Section("a reader expects", (f"{' or '.join(held)} at {rows[1][0]}",))
+    if found is not None:
+        named = (found.candidate, *found.also)
+        fits = tuple(f"{c.name} at {c.geometry}: {grouped(c.value)}" for c in named[:_MOST_FITS])
+        need = "enough" if found.certain else "too few"
+        told = f"{digits(claim)} digits are {need} to tell it from {found.tried} figures tried"
+        yield Section("what fits", (*fits, told))
+    yield Section("beside it", (f"activations: {grouped(fact.value['activations'])} elements",))
 
 
 def _cell(candidate: Candidate | None, claim: Claim) -> str:

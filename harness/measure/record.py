@@ -49,7 +49,6 @@ class ModuleCall:
             ``torch.nn.Module``: what a counter sees that tests with ``isinstance``.
         inputs, outputs: shapes of the tensors that went in and came out.
         parameters: shapes of the module's own parameters by name (children excluded).
-        attributes: configuration that module-level counters read, e.g. ``kernel_size``.
         calls: what ran inside, in order.
     """
 
@@ -59,7 +58,6 @@ class ModuleCall:
     inputs: tuple[Shape, ...]
     outputs: tuple[Shape, ...]
     parameters: Mapping[str, Shape]
-    attributes: Mapping[str, object]
     calls: tuple[ModuleCall | Op, ...]
 
 

@@ -24,20 +24,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 # Non-tensor arguments that a convention reads; the others are not kept.
-_KEPT_ARGUMENTS = frozenset({"transposed", "equation", "training", "groups", "stride", "padding"})
-
-# Configuration that counters working on modules read.
-_KEPT_CONFIGURATION = (
-    "in_channels",
-    "out_channels",
-    "in_features",
-    "out_features",
-    "kernel_size",
-    "groups",
-    "transposed",
-    "affine",
-    "num_features",
-)
+_KEPT_ARGUMENTS = frozenset({"transposed", "equation", "training", "padding"})
 
 # Composite operators that conventions count whole: they are not opened.
 _WHOLE = frozenset(
@@ -127,7 +114,7 @@ class _Recorder:
     def _leave(self, module: nn.Module, args: Any, output: Any) -> None:
         path, calls = self.stack.pop()
         parent = self.stack[-1][0] if self.stack else ""
-        kind, bases, parameters, attributes = self._describe(module)
+        kind, bases, parameters = self._describe(module)
         shared = SharedPasses.of(module)
         node = ModuleCall(
             name=_relative(path, parent, bool(self.stack)),
@@ -136,7 +123,6 @@ class _Recorder:
             inputs=tuple(_shapes(args)),
             outputs=tuple(_shapes(output)),
             parameters=parameters,
-            attributes=attributes,
             calls=tuple(calls) if shared is None else shared.settle(tuple(calls)),
         )
         if module is self.root and not self.stack:
@@ -156,11 +142,6 @@ class _Recorder:
                     and base.__name__ not in ("Module",)
                 ),
                 {name: tuple(p.shape) for name, p in module._parameters.items() if p is not None},
-                {
-                    name: value
-                    for name in _KEPT_CONFIGURATION
-                    if isinstance(value := getattr(module, name, None), int | tuple | bool)
-                },
             )
         return known
 

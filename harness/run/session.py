@@ -10,6 +10,7 @@ from datetime import datetime, timezone
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from harness.check import schema
 from harness.check.registry import index_checks, variant_checks
 from harness.explain.story import Story, tell
 from harness.measure.builders import Builder, get_builder
@@ -248,11 +249,15 @@ class Session:
         return RayEngine(self.request.address, self.request.device)
 
     def _index_findings(self) -> list[Finding]:
-        return [
+        groups = self.request.checks
+        findings = [
             finding
-            for check in index_checks(self.request.checks)
+            for check in index_checks(groups)
             for finding in check.find(self.index, self.variants)
         ]
+        if "metadata" not in groups:
+            findings += schema.find_in_fields_of(groups, self.index, self.variants)
+        return findings
 
     def _subjects(self, store: Store | None) -> list[Subject]:
         checks = variant_checks(self.request.checks)

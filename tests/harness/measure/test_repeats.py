@@ -37,7 +37,6 @@ def full_record():
                 call.inputs,
                 call.outputs,
                 dict(call.parameters),
-                dict(call.attributes),
                 [op(c) if isinstance(c, Op) else c.name for c in call.calls],
             )
             for path, call in walk(root)
