@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 import pytest
@@ -130,6 +131,19 @@ def test_average_pool(x, kernel, stride, padding, ceil):
 @given(pictures, pair, st.one_of(st.just([]), pair), pair, pair, st.booleans())
 def test_maximum_pool(x, kernel, stride, padding, dilation, ceil):
     same_as_torch("max_pool2d", x, kernel, stride, padding, dilation, ceil)
+
+
+@pytest.mark.parametrize("ceil", [False, True])
+def test_windows_at_the_edge(ceil):
+    """With ``ceil`` a last window that begins in the padding is left out."""
+    answered = 0
+    for size, kernel, stride, dilation in product(range(1, 9), range(1, 5), range(1, 5), (1, 2)):
+        x = torch.empty(1, 1, size, size, device="meta")
+        for padding in range(kernel // 2 + 1):
+            args = (x, [kernel], [stride], [padding])
+            answered += same_as_torch("max_pool2d", *args, [dilation], ceil)
+            answered += same_as_torch("avg_pool2d", *args, ceil)
+    assert answered > 700
 
 
 @FAST
