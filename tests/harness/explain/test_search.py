@@ -53,8 +53,10 @@ def test_the_nearest_number_is_none():
 def test_it_takes_two_digits_more_than_the_tries(text, place, explained):
     """After n figures a number of d digits is explained where d is at least 2 + log10(n)."""
     claim = claim_of(text)
-    tries = [candidate(10**14 + i) for i in range(place)] + [candidate(int(claim.value))]
-    assert (explain(claim, tries) is not None) == explained
+    tries = [candidate((10**6 + i) * 10**9) for i in range(place)] + [candidate(int(claim.value))]
+    found = explain(claim, tries)
+    assert found is not None
+    assert found.certain == explained
 
 
 def test_chance_is_kept_small():
@@ -65,7 +67,8 @@ def test_chance_is_kept_small():
         tries = [candidate(dice.randrange(10**8, 10**10)) for _ in range(40)]
         length = dice.choice([1, 2, 3, 4, 5])
         text = str(dice.randrange(10 ** (length - 1), 10**length)) + "0" * 6
-        lucky += explain(claim_of(text), tries) is not None
+        found = explain(claim_of(text), tries)
+        lucky += found is not None and found.certain
     assert lucky <= 0.02 * 3000
 
 
@@ -73,6 +76,15 @@ def test_equal_figures_are_one_try():
     tries = [candidate(5 * 10**9)] * 500 + [candidate(6847000)]
     found = explain(claim_of("6847K".replace("K", "000")), tries)
     assert found is not None
+    assert found.tried == 2
+
+
+def test_figures_that_the_claim_can_not_tell_apart_are_one_try_and_all_named():
+    tries = [candidate(n) for n in (5_000_000_000, 6_937_106_336, 6_936_417_472, 6_940_000_001)]
+    found = explain(claim_of("6.94G"), tries)
+    assert found is not None
+    assert found.candidate.value == 6_937_106_336
+    assert [c.value for c in found.also] == [6_936_417_472, 6_940_000_001]
     assert found.tried == 2
 
 
