@@ -158,3 +158,26 @@ def test_the_pages_of_other_zoos(shared_corpus):
     errors = [f for f in URL_CHECK.find(index, index.variants) if f.severity == "error"]
     assert {f.variant for f in errors} == wrong
     assert {f.variant for f in SIZE_CHECK.find(index, index.variants)} == wrong
+
+
+def test_two_results_on_one_data_set_contradict_only_where_none_agrees(tmp_path):
+    """One checkpoint at two crops: each sharer states both results."""
+    from harness.check.shared import find_urls
+    from zoo.index import load_index
+
+    def model(name, *accuracies):
+        results = "".join(
+            f"  - Task: Image Classification\n    Dataset: ImageNet\n"
+            f"    Metrics:\n      Top 1 Accuracy: {value}%\n"
+            for value in accuracies
+        )
+        url = "https://example.org/net-12345678.pth"
+        return f"- Name: {name}\n  Weights: {url}\n  Results:\n{results}"
+
+    path = tmp_path / "index.yml"
+    path.write_text("Models:\n" + model("a", "80.0", "81.0") + model("b", "80.0", "81.0"))
+    index = load_index([path])
+    assert [f.cause for f in find_urls(index, index.variants)] == ["weights.shared-checkpoint"] * 2
+    path.write_text("Models:\n" + model("a", "80.0", "81.0") + model("b", "80.0", "79.0"))
+    index = load_index([path])
+    assert [f.cause for f in find_urls(index, index.variants)] == ["weights.shared-url"] * 2
