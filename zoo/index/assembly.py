@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import islice
 
+from zoo.index.safe_text import shown
 from zoo.index.schema import nearest
-from zoo.index.source import shown
 from zoo.index.structure import Contents
 from zoo.index.types import Collection, Location, Problem, Variant
 
@@ -57,7 +57,7 @@ def _resolved(variant: Variant, known: dict[str, Collection], problems: list[Pro
         Problem(
             "schema.unknown-collection",
             "error",
-            f"{shown(variant.name)}: In Collection is {shown(claim.raw)!r}, which names none",
+            f"is {shown(claim.raw)!r}, which names none",
             remedy,
             claim.location,
             variant.name,
@@ -84,7 +84,7 @@ def _duplicate(
     return Problem(
         "schema.duplicate-name",
         "error",
-        f"the name {shown(entry.name)} is given to two {what}s, first at {first}",
+        f"is {shown(entry.name)!r}, the name of another {what} at {first}",
         "rename or remove one of them",
         entry.location,
         variant,

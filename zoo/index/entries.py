@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from zoo.index.nodes import Mapping, Node, Scalar, Sequence
+from zoo.index.safe_text import shortened, shown
 from zoo.index.scalars import excerpt, is_blank, kind_of
 from zoo.index.schema import FIELDS, NESTED, Field, canonical, nearest
-from zoo.index.source import Source, shortened, shown
+from zoo.index.source import Source
 from zoo.index.types import Claim, Location, Problem, Severity
 from zoo.index.values import UNITS, Wrong, read_value
 
@@ -56,9 +57,8 @@ class EntryReader:
             return
         if len(self.problems) == MAX_PROBLEMS:
             cause, severity = "schema.wrong-type", "error"
-            message, remedy = f"more than {MAX_PROBLEMS:,} problems", "mend the first ones"
-        elif self.label is not None:
-            message = f"{shown(self.label)}: {message}"
+            message = f"is one of more than {MAX_PROBLEMS:,} problems"
+            remedy = "mend the first ones"
         if documented is not None:
             documented = shortened(documented)
         where = self.source.locate(index)
@@ -74,7 +74,7 @@ class EntryReader:
         got = "has no value" if kind == "null" else f"is a {kind}"
         self.report(
             "schema.wrong-type",
-            f"{part or shown(key)} {got}, where {expected} is expected",
+            f"{part + ' ' if part else ''}{got}, where {expected} is expected",
             remedy,
             index=node.start,
             key=key,
@@ -103,7 +103,7 @@ class EntryReader:
             if pair.key in seen:
                 self.report(
                     "schema.duplicate-key",
-                    f"{shown(key.text)} is written twice, first at {seen[pair.key]}",
+                    f"is written twice, first at {seen[pair.key]}",
                     "keep one of the two",
                     index=key.start,
                     key=key.text,
@@ -171,7 +171,7 @@ class EntryReader:
         except Wrong as wrong:
             self.report(
                 _missing_name(pair, wrong.cause),
-                f"{shown(pair.written)} {wrong.what}",
+                wrong.what,
                 wrong.remedy,
                 index=wrong.node.start,
                 key=pair.written,
@@ -181,7 +181,7 @@ class EntryReader:
         if quoted:
             self.report(
                 "schema.quoted-number",
-                f"{shown(pair.written)} is a number in quotes",
+                "is a number in quotes",
                 f"write {shown(raw)} without them",
                 index=node.start,
                 key=pair.written,
@@ -196,10 +196,9 @@ class EntryReader:
         if close is not None and close != pair.key:
             remedy = f"did you mean {close}? It is kept as text and not verified"
         raw = _raw(pair.value, self.source.text)
-        message = f"{shown(pair.written)} is not a known key"
         self.report(
             "schema.unknown-key",
-            message,
+            "is not a known key",
             remedy,
             index=pair.start,
             key=pair.written,
@@ -251,14 +250,14 @@ class EntryReader:
         if top1 is None or top5 is None or not top1.value > top5.value:  # type: ignore[operator]
             return
         # Which of the two is wrong can't be told from here, so that both places are named.
-        for claim in (top1, top5):
+        for claim, other, side in ((top1, top5, "above"), (top5, top1, "below")):
             severity: Severity = "error"
             self.problems.append(
                 Problem(
                     "schema.out-of-range",
                     severity,
-                    f"{shown(self.label or '?')}: Top 1 Accuracy is {shown(top1.raw)}, "
-                    f"above the Top 5 Accuracy of the same result, {shown(top5.raw)}",
+                    f"is {shown(claim.raw)}, {side} the {other.field} of the same result, "
+                    f"{shown(other.raw)}",
                     "correct the wrong one of the two",
                     claim.location,
                     self.label,

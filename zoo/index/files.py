@@ -9,7 +9,8 @@ from collections.abc import Iterator
 
 from zoo.index.nodes import Unreadable
 from zoo.index.readers import Reader, built_in_for, reader_for
-from zoo.index.source import Source, shown
+from zoo.index.safe_text import shown
+from zoo.index.source import Source
 from zoo.index.structure import Contents, read_documents
 from zoo.index.types import Location, Problem
 
@@ -154,7 +155,7 @@ class FileReader:
         if reader is not None and fault is None:
             return self._read(path, reader, root, named=True)
         what, remedy = fault or ("", "")
-        message = f"the import {shown(target)!r} {what}"
+        message = f"{shown(target)!r} {what}"
         self.problems.append(
             Problem(UNREADABLE, "error", message, remedy, where, None, "Import", shown(target))
         )

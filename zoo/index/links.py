@@ -8,10 +8,10 @@ _MAX_LINK = 4096
 _UNSAFE = re.compile(r"[^\x21-\x7e\xa0-\ud7ff\ue000-\U0010ffff]|[\"<>\\^`{|}\xa0\u2028-\u202f]")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 _HTTP = re.compile(
-    r"https?://(?:[^/?#@\s]+@)?(?:\[[0-9A-Fa-f:.]+\]|[^/?#@:\s\[\]]+)(?::[0-9]{1,5})?(?:[/?#].*)?"
+    r"(?i:https?)://(?:[^/?#@\s]+@)?(?:\[[0-9A-Fa-f:.]+\]|[^/?#@:\s\[\]]+)(?::[0-9]{1,5})?(?:[/?#].*)?"
 )
-_PACKAGE = re.compile(r"package://[A-Za-z_][\w.]*(?:/[^/?#]+)+")
-_FILE = re.compile(r"file://(?:localhost)?/[^?#]+")
+_PACKAGE = re.compile(r"(?i:package)://[A-Za-z_][\w.]*(?:/[^/?#]+)+")
+_FILE = re.compile(r"(?i:file)://(?:localhost)?/[^?#]+")
 _RELATIVE = re.compile(r"(?:[^/:?#]+/)*[^/:?#]+\.[A-Za-z][A-Za-z0-9]{0,15}")
 
 

@@ -46,8 +46,11 @@ class YamlReader:
 class MarkdownReader:
     """Markdown pages with a model-index in an HTML comment, as timm's pages have it."""
 
-    # A fence, or a comment that starts as a model-index does. What a fence shows is an example.
-    _NEXT = re.compile(r"^ {0,3}(`{3,}|~{3,})[^\n]*$|<!--(?=\s*Type:[ \t]*model-index\b)", re.M)
+    # A fence, or a comment that starts as a model-index does. What a fence shows is an example. The
+    # space after the comment's opening is no indentation of a key on the same line.
+    _NEXT = re.compile(
+        r"^ {0,3}(`{3,}|~{3,})[^\n]*$|<!--[ \t]*(?=\s*Type:[ \t]*model-index\b)", re.M
+    )
 
     def takes(self, path: str) -> bool:
         """Whether the file's name ends as Markdown pages' do."""

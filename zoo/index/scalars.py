@@ -47,8 +47,8 @@ def kind_of_plain(text: str) -> str:
 
 
 def is_blank(node: Node) -> bool:
-    """Nothing is written after the key, or only quotes or spaces."""
-    return isinstance(node, Scalar) and not node.text.strip()
+    """Nothing is written after the key, or only a null, quotes or spaces."""
+    return isinstance(node, Scalar) and (not node.text.strip() or kind_of(node) == "null")
 
 
 def excerpt(node: Node, text: str) -> str:

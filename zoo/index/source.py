@@ -1,14 +1,14 @@
-"""Where things stand in a text: offsets to lines and columns, and text made safe to print."""
+"""Where things stand in a text: offsets to lines and columns."""
 
 from __future__ import annotations
 
 import re
 from bisect import bisect_right
 
+from zoo.index.safe_text import printable
 from zoo.index.types import Location
 
 _BREAK = re.compile(r"\r\n|\n|\r")
-_SHOWN = 80
 
 
 class Source:
@@ -30,23 +30,3 @@ class Source:
         """The line and column of an offset, both counted from 1, in characters."""
         line = bisect_right(self._starts, index)
         return Location(self.file, line, index - self._starts[line - 1] + 1)
-
-
-def shortened(text: str) -> str:
-    """``text`` with its middle left out where it is long."""
-    if len(text) <= _SHOWN:
-        return text
-    half = (_SHOWN - 3) // 2
-    return f"{text[:half]}...{text[-half:]}"
-
-
-def shown(text: str) -> str:
-    """``text`` as one short printable line: control characters escaped, the middle left out."""
-    return printable(shortened(text))
-
-
-def printable(text: str) -> str:
-    """``text`` with everything that is not a printable character escaped."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from zoo.index.entries import EntryReader, Pair
 from zoo.index.nodes import Mapping, Node, Scalar, Sequence
-from zoo.index.scalars import kind_of
+from zoo.index.scalars import is_blank, kind_of
 from zoo.index.source import Source
 from zoo.index.types import Claim, Collection, Location, Problem, Variant
 
@@ -121,7 +121,7 @@ def _read_models(models: Node, contents: Contents, reader: EntryReader) -> None:
 def _label(model: Mapping) -> str | None:
     """What to call a model in messages: its Name, or its ID where it has no usable name."""
     name = _find(model, "Name")
-    if isinstance(name, Scalar) and name.text.strip() and kind_of(name) != "null":
+    if isinstance(name, Scalar) and not is_blank(name):
         return name.text
     metadata = _find(model, "Metadata")
     ident = _find(metadata, "ID") if isinstance(metadata, Mapping) else None
@@ -141,14 +141,14 @@ def _name(
     if node is None:
         reader.report(
             "schema.missing-name",
-            f"a {what} has no Name",
+            f"is missing from a {what}",
             "add a Name as its first key",
             index=entry.start,
             key="Name",
             documented=None,
         )
         return None
-    if not isinstance(node, Scalar) or not node.text.strip() or kind_of(node) == "null":
+    if not isinstance(node, Scalar) or is_blank(node):
         return None  # reported where the value was read
     here = reader.source.locate(node.start)  # its Metadata may hold a Name as well
     return next((c for c in claims if c.field == "Name" and c.location == here), None)

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal
 
+from zoo.index.safe_text import shown
+
 Unit = Literal["count", "bytes", "percent", "pixels", "ratio", "number", "url", "text", "list"]
 Severity = Literal["error", "warning", "note"]
 
@@ -65,7 +67,9 @@ class Claim:
 class Problem:
     """What is wrong in an index file itself, found while reading it.
 
-    ``str()`` is the one line a person needs: ``file:line:column: what is wrong; what is right``.
+    ``message`` and ``remedy`` leave out what the other attributes say: a message follows upon the
+    ``field``, where there is one. ``str()`` is the one line a person needs:
+    ``file:line:column: variant: field: what is wrong; what is right``.
     """
 
     cause: str
@@ -78,7 +82,8 @@ class Problem:
     documented: str | None = None
 
     def __str__(self) -> str:
-        return f"{self.location}: {self.message}; {self.remedy}"
+        about = [shown(part) for part in (self.variant, self.field) if part]
+        return ": ".join([str(self.location), *about, f"{self.message}; {self.remedy}"])
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,9 @@ from zoo.index import numbers
 from zoo.index.links import LinkError, check_link, check_weights
 from zoo.index.nodes import Mapping, Node, Scalar, Sequence
 from zoo.index.numbers import NotANumber, Number, OutOfRange
+from zoo.index.safe_text import shown
 from zoo.index.scalars import excerpt, kind_of, kind_of_plain
 from zoo.index.schema import Field, nearest
-from zoo.index.source import shown
 from zoo.index.types import Unit, Value
 
 UNITS: dict[str, Unit] = {

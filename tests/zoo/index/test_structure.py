@@ -55,6 +55,23 @@ def test_places_in_a_page_are_those_of_the_page(read: Read, newline: str) -> Non
     assert not [p for p in index.problems if p.severity == "error"]
 
 
+@pytest.mark.parametrize(
+    ("comment", "place"),
+    [
+        ("<!--Type: model-index\nModels:\n- Name: m\n", (4, 9)),
+        ("<!-- Type: model-index\nModels:\n- Name: m\n", (4, 9)),
+        ("<!-- \t\n\n  Type: model-index\n  Models:\n  - Name: m\n", (6, 11)),
+    ],
+)
+def test_the_type_may_stand_where_the_comment_opens(
+    read: Read, comment: str, place: tuple[int, int]
+) -> None:
+    index = read(f"# A\n{comment}-->\n", "page.md")
+    assert index.problems == ()
+    (variant,) = index.variants
+    assert (variant.location.line, variant.location.column) == place
+
+
 def test_lines_are_those_of_editors_not_of_yaml(read: Read) -> None:
     index = read("Models:\n# a\u2028# b\u0085# c\n- Name: m\n  Layers: x\n")
     assert str(index.problems[0].location) == "index.yml:4:11"
@@ -108,6 +125,8 @@ MODEL = "Collections: [{Name: C}]\nModels:\n- Name: m\n  In Collection: C\n"
         (MODEL + "- Weights: a.pth\n", "schema.missing-name", ERROR, (5, 3), "Name"),
         (MODEL + "- Name: ''\n", "schema.missing-name", ERROR, (5, 9), "Name"),
         (MODEL + "- Name:\n", "schema.missing-name", ERROR, (5, 8), "Name"),
+        (MODEL + "- Name: null\n", "schema.missing-name", ERROR, (5, 9), "Name"),
+        (MODEL + "- Name: ~\n", "schema.missing-name", ERROR, (5, 9), "Name"),
         (MODEL + "- Name: n\n  In Collection: D\n", COLLECTION, ERROR, (6, 18), "In Collection"),
         (MODEL + "  Interpolation: cubic\n", WORD, ERROR, (5, 18), "Interpolation"),
         (MODEL + "  Layers: '50'\n", "schema.quoted-number", NOTE, (5, 11), "Layers"),
@@ -126,6 +145,27 @@ def test_each_cause_at_its_place(
     assert str(problem).startswith(f"index.yml:{place[0]}:{place[1]}: ")
     assert "; " in str(problem)
     assert str(problem).isprintable()
+
+
+def test_who_and_what_are_said_once(read: Read) -> None:
+    index = read(
+        "Models:\n- Name: m\n  Image Size: 0\n  Epochz: 1\n  In Collection: X\n- 3\n- Name: m\n"
+    )
+    for problem in index.problems:
+        assert "m" not in problem.message.replace(",", "").split()
+        assert not problem.message.startswith(str(problem.field))
+    lines = [str(problem).partition(";")[0] for problem in index.problems]
+    assert lines == [
+        "index.yml:3:15: m: Image Size: is 0, which is out of range",
+        "index.yml:4:3: m: Epochz: is not a known key",
+        "index.yml:5:18: m: In Collection: is 'X', which names none",
+        "index.yml:6:3: Models: a model is a number, where a mapping is expected",
+        "index.yml:7:9: m: Name: is 'm', the name of another model at index.yml:2:9",
+    ]
+
+
+def test_a_name_in_quotes_may_look_like_none(read: Read) -> None:
+    assert [v.name for v in read("Models:\n- Name: 'null'\n").variants] == ["null"]
 
 
 def test_one_page_with_many_faults_is_reported_whole(read: Read) -> None:

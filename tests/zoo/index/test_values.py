@@ -152,6 +152,7 @@ def test_refused(read: Read, key: str, text: str, cause: str) -> None:
     "text",
     [
         "https://example.org/a/b-12345678.pth",
+        "HTTPS://example.org/a/b-12345678.pth",
         "http://127.0.0.1:8000/x.pth?download=1",
         "https://1drv.ms/u/s!AkxDDnOtroRPdOTqhF8ne_aakDI?e=EVb8Ri",
         "file:///home/me/x.pth",
