@@ -76,7 +76,8 @@ class Profiler:
             try:
                 if size not in records:
                     records[size] = _pass(model, size)
-                value = _KINDS[kind](records[size])
+                record = records[size]
+                value = _flops(record) if kind == "flops" else _profile(record, model)
             except Exception as error:  # noqa: BLE001 - whatever a model raises is a finding
                 why = f"{recipe.name} can't run at {size[0]}x{size[1]}: {_one_line(error)}"
                 facts.append(
@@ -155,10 +156,24 @@ def _activations(record: ModuleCall) -> int:
     )
 
 
-def _profile(record: ModuleCall) -> dict[str, Any]:
-    """``modules``: path, class, MACs (children included) and output shape of each module call."""
+def _profile(record: ModuleCall, model: nn.Module) -> dict[str, Any]:
+    """``modules``: path, class, MACs (children included) and output shape of each module call.
+
+    ``uncalled``: path, class and own parameters of the modules that were never called, as a list
+    of blocks isn't that the model goes through itself.
+    """
     memo: dict[int, int] = {}
+    called = {path for path, _ in walk(record)}
     return {
+        "uncalled": [
+            {
+                "path": path,
+                "class": type(module).__name__,
+                "parameters": sum(p.numel() for p in module.parameters(recurse=False)),
+            }
+            for path, module in model.named_modules()
+            if path not in called
+        ],
         "modules": [
             {
                 "path": path,
@@ -168,11 +183,8 @@ def _profile(record: ModuleCall) -> dict[str, Any]:
                 "parameters": sum(prod(shape) for shape in call.parameters.values()),
             }
             for path, call in walk(record)
-        ]
+        ],
     }
-
-
-_KINDS = {"flops": _flops, "profile": _profile}
 
 
 def _measurement(
