@@ -113,23 +113,29 @@ _TABLE: tuple[tuple[str, Severity | None, str, str, str], ...] = (
     (
         "weights.unreadable",
         "error",
-        "What the URL gives is no checkpoint.",
-        "A truncated file, or an HTML page in place of weights",
-        "Upload the checkpoint again, and compare its size with the original.",
+        "What the URL gives is no checkpoint, or not a whole one.",
+        "A truncated or empty file, or an HTML page in place of weights",
+        "See that the URL gives the file itself, and upload it again, whole, as torch.save or "
+        "safetensors wrote it.",
     ),
     (
         "weights.unsafe",
         "error",
-        "Reading the file would run code: it holds more than tensors and plain values.",
-        "A whole pickled model in place of its state dict",
-        "Save the state dict alone, or as safetensors.",
+        "The address leads where a run doesn't go unasked, or the file holds more than tensors and "
+        "plain values: reading it would run code, or deceive its reader.",
+        "An `http:` URL, a password in a URL, a link out of the index's folder, or a whole pickled "
+        "model in place of its state dict",
+        "Where the message is about the address, correct it: https without a password, or a file "
+        "in the index's folder. Where it is about the file, save its state dict alone, or as "
+        "safetensors.",
     ),
     (
         "weights.tensors-differ",
         "error",
-        "The checkpoint's tensors are not the model's: names or shapes differ.",
-        "The weights of a variant with another width",
-        "Name the checkpoint that was trained with this variant.",
+        "The checkpoint's tensors are not the model's: names, shapes or kinds of types differ.",
+        "The weights of a variant with another width, or without the classifier",
+        "Name the checkpoint that was trained with this variant, or change the file as the message "
+        "says.",
     ),
     (
         "size.shared",
@@ -241,15 +247,15 @@ _TABLE: tuple[tuple[str, Severity | None, str, str, str], ...] = (
     (
         "size.half-precision",
         "note",
-        "The File Size is that of a checkpoint in half precision.",
+        "The File Size is that of a checkpoint in half precision, all of it or a part.",
         "Two bytes per parameter",
         "Say in the index that the weights are float16 or bfloat16.",
     ),
     (
         "size.extra-tensors",
         "note",
-        "The checkpoint holds more tensors than the model builds.",
-        "An auxiliary head, averaged weights, an optimizer's state",
+        "The checkpoint holds more tensors than the model builds, or the same ones in more bytes.",
+        "An auxiliary head, averaged weights, an optimizer's state, weights in float64",
         "Publish a checkpoint of the model alone if the rest is not needed.",
     ),
     (
@@ -290,9 +296,11 @@ _TABLE: tuple[tuple[str, Severity | None, str, str, str], ...] = (
     (
         "weights.unreachable",
         None,
-        "The server gave no answer that says whether the file exists.",
-        "A timeout, or a server error",
-        "Try again later.",
+        "The file could not be had here: no answer from the server, no download wanted, a limit or "
+        "the disk of this machine.",
+        "A timeout, `--offline`, a file above `--max-bytes`, or a full disk",
+        "Try again later, or allow what the message names: a download, more bytes, room on the "
+        "disk.",
     ),
     (
         "weights.not-installed",

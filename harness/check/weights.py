@@ -6,11 +6,29 @@ from collections.abc import Iterable, Iterator
 
 from harness.causes import severity_of
 from harness.check.base import Evidence, Need, VariantCheck, matched, mismatched, unverified
-from harness.check.compare import grouped
 from harness.types import Finding, Measurement, Size
 from zoo.index.types import Claim
 
 CHECKPOINT = Need("checkpoint")
+
+# What to do about a file that was not loaded, by the cause.
+_REFUSED = {
+    "weights.unsafe": "save the state dict alone, with torch.save or as safetensors, and upload "
+    "that",
+    "weights.unreadable": "upload the whole file again, as torch.save or safetensors wrote it",
+}
+# What to do about a file that holds other tensors, by what differs. Every way out has its words,
+# for the maintainer may have meant the file or the entry.
+_MISFIT = {
+    "classes": "write the URL of a checkpoint that was trained on this model's classes",
+    "classifier": "the file lacks the model's classifier: upload the checkpoint with it, or write "
+    "the URL of one that has it",
+    "extra": "upload a checkpoint without the extra tensors, or name the variant that has them",
+    "names": "as many tensors of the same shapes have other names: rename those in the file, or "
+    "name the builder that uses them",
+    "types": "upload the tensors in the model's types",
+    "other": "write the URL of this variant's own checkpoint",
+}
 
 
 def _needs(size: Size) -> tuple[Need, ...]:
@@ -29,13 +47,11 @@ def find(evidence: Evidence) -> Iterable[Finding | Need]:
         return
     yield from _hashes(evidence, claim, file)
     if file.value["path"] is None:
-        message = (
-            f"the server says that the file is there with {_bytes(file.value['size'])}; it was "
-            "not downloaded, so what it holds is not known"
-        )
+        # The same words for both claims: a reader is told once of all files that were not wanted.
+        message = "not compared: the file is on the server, and was not downloaded"
         cause = "weights.unreachable"
         yield unverified(claim, evidence.variant, "weights-tensors", cause, message)
-        yield from _unhashed(evidence, cause, "the file was not downloaded")
+        yield from _unhashed(evidence, cause, message)
         return
     if ("checkpoint", None) not in evidence.facts:
         yield CHECKPOINT
@@ -48,18 +64,19 @@ def _absent(evidence: Evidence, claim: Claim) -> Iterator[Finding]:
     if missing is None:
         return
     variant = evidence.variant
+    message = f"not compared: {missing.why}"
     if severity_of(missing.cause) is None:
-        yield unverified(claim, variant, "weights-file", missing.cause, missing.why)
+        yield unverified(claim, variant, "weights-file", missing.cause, message)
     else:
         yield mismatched(claim, variant, "weights-file", missing.cause, None, missing.why)
-    yield from _unhashed(evidence, missing.cause, f"there is no file to hash: {missing.why}")
+    yield from _unhashed(evidence, missing.cause, message)
 
 
-def _unhashed(evidence: Evidence, cause: str, why: str) -> Iterator[Finding]:
+def _unhashed(evidence: Evidence, cause: str, message: str) -> Iterator[Finding]:
     """A claimed SHA-256 that no file could be held against is not passed over."""
     for stated in evidence.variant.claims_of("SHA256"):
         if isinstance(stated.value, str):
-            yield unverified(stated, evidence.variant, "weights-sha256", cause, why)
+            yield unverified(stated, evidence.variant, "weights-sha256", cause, message)
 
 
 def _hashes(evidence: Evidence, claim: Claim, file: Measurement) -> Iterator[Finding]:
@@ -105,7 +122,7 @@ def _contents(evidence: Evidence, claim: Claim) -> Iterator[Finding]:
         return
     value = fact.value
     if value["refused"] is not None:
-        message = f"the file is not loaded: {value['why']}; upload the state dict alone"
+        message = f"the file is not loaded: {value['why']}; {_REFUSED[value['refused']]}"
         yield mismatched(claim, variant, check, value["refused"], None, message)
         return
     if value["fits"]:
@@ -113,13 +130,12 @@ def _contents(evidence: Evidence, claim: Claim) -> Iterator[Finding]:
         yield matched(claim, variant, check, value["tensors"], message)
         return
     holds = [name for name in value["holds"] if name != variant.name]
-    what = f"this file holds {' or '.join(holds)}" if holds else "this file holds another model"
-    message = f"{what}: {value['sentence']}; write the URL of this variant's own checkpoint"
+    if holds:
+        what, remedy = f"this file holds {' or '.join(holds)}", _MISFIT["other"]
+    else:
+        what, remedy = "the file's tensors are not this model's", _MISFIT[value["misfit"]]
+    message = f"{what}: {value['sentence']}; {remedy}"
     yield mismatched(claim, variant, check, "weights.tensors-differ", value["tensors"], message)
-
-
-def _bytes(size: int | None) -> str:
-    return "a size that it does not say" if size is None else f"{grouped(size)} bytes"
 
 
 CHECK = VariantCheck("weights", "weights", _needs, find)

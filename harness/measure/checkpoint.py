@@ -30,9 +30,10 @@ def inspect(
 
     Returns:
         Either ``refused``, the cause (``weights.unsafe``, ``weights.unreadable``) and ``why``; or
-        ``format``, ``tensors`` (count), ``fits``, ``sentence`` and ``lines`` (what differs, for a
-        person), ``notes`` (unusual and not wrong), ``half`` (the half-precision type, or None),
-        ``reasons`` (what makes the file larger or smaller than the model, with bytes) and
+        ``tensors`` (count), ``fits``, ``misfit`` (the kind of difference, see
+        `zoo.weights.match.Match.misfit`), ``sentence`` (what differs, for a person), ``notes``
+        (unusual and not wrong), ``half`` (the half-precision type of all weights or of some, or
+        None), ``reasons`` (what makes the file larger or smaller than the model, with bytes) and
         ``holds`` (names of the siblings whose tensors these are exactly).
     """
     contents = read_checkpoint(path)
@@ -43,13 +44,12 @@ def inspect(
     known = {} if result.fits else {name: specs_of(build()) for name, build in siblings}
     return {
         "refused": None,
-        "format": contents.format,
         "tensors": len(contents.tensors),
         "fits": result.fits,
+        "misfit": result.misfit,
         "sentence": result.sentence(),
-        "lines": result.lines(),
         "notes": [*_wrapping(contents), *result.notes()],
-        "half": result.half,
+        "half": result.half or result.partly_half,
         "reasons": explain_size(contents, result),
         "holds": list(recognise(contents.tensors, known)),
     }

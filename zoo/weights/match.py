@@ -6,9 +6,10 @@ Nothing here reads a file or imports torch: the left side comes from
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from zoo.weights.formats.types import Contents, TensorInfo
 from zoo.weights.summary import list_groups, summarise
@@ -28,8 +29,20 @@ __all__ = [
     "summarise",
 ]
 
+Misfit = Literal["classes", "classifier", "extra", "names", "types", "other"]
+
 _HALF = frozenset({"float16", "bfloat16"})
-_FLOATS = _HALF | {"float32", "float64"}
+# Types that torch converts into each other when it loads a state dict, number for number. Quantized
+# ones need their scales, and float4 holds two numbers in an element.
+_FLOATS = _HALF | {
+    "float32",
+    "float64",
+    "float8_e4m3fn",
+    "float8_e4m3fnuz",
+    "float8_e5m2",
+    "float8_e5m2fnuz",
+}
+_INTEGERS = frozenset({"int64", "int32", "int16", "int8", "uint64", "uint32", "uint16", "uint8"})
 _AUXILIARY = ("aux", "auxlogits", "aux1", "aux2", "aux_logits", "aux_classifier", "aux_head")
 _COUNTER = "num_batches_tracked"
 
@@ -70,11 +83,17 @@ class Match:
         extra: names that the file has and the model lacks, without those in ``auxiliary``.
         auxiliary: extra names of an auxiliary head, which a model drops after training.
         reshaped: of another shape.
-        retyped: of another type, without those that are only at half precision.
+        retyped: of another kind of type, such as integers for floating-point numbers.
+        recast: of another type of the same kind, such as float64 for float32, which loading
+            converts.
         uncounted: absent ``num_batches_tracked``, which checkpoints before torch 0.4.1 lack.
         prefix: what was taken off every name of the file so that they fit, ``""`` for nothing.
         half: ``float16`` or ``bfloat16`` where all floating tensors of the file are that, and
             the model's are not.
+        renamed: the missing and the extra tensors have the same shapes and types, each as often:
+            the model's under other names.
+        headless: what is missing is the model's last layer, its classifier, and nothing else
+            differs.
         other_classes: (the model's classes, the file's) where only the classifier's first
             dimension differs: a model fine-tuned on another data set.
     """
@@ -87,7 +106,10 @@ class Match:
     retyped: tuple[Retyped, ...] = ()
     uncounted: tuple[str, ...] = ()
     prefix: str = ""
+    recast: tuple[Retyped, ...] = ()
     half: str | None = None
+    renamed: bool = False
+    headless: bool = False
     other_classes: tuple[int, int] | None = None
 
     @property
@@ -95,19 +117,41 @@ class Match:
         """Whether the model can load the file and be the model that was trained."""
         return not (self.missing or self.extra or self.reshaped or self.retyped)
 
+    @property
+    def misfit(self) -> Misfit | None:
+        """What kind of difference keeps the file from fitting: each has its own remedy."""
+        if self.fits:
+            return None
+        differing = [self.missing, self.extra, self.reshaped, self.retyped]
+        kinds: tuple[tuple[Misfit, bool], ...] = (
+            ("classes", self.other_classes is not None),
+            ("classifier", self.headless),
+            ("names", self.renamed),
+            ("extra", differing == [(), self.extra, (), ()]),
+            ("types", differing == [(), (), (), self.retyped]),
+        )
+        return next((kind for kind, holds in kinds if holds), "other")
+
+    @property
+    def partly_half(self) -> str | None:
+        """The half-precision type of some of the weights, where others are not."""
+        types = (r.found for r in self._uneven() if r.found in _HALF)
+        return next(types, None)
+
     def lines(self, limit: int = 12) -> list[str]:
-        """What differs, grouped for a person: at most ``limit`` lines for each kind."""
-        out: list[str] = []
+        """What differs: a line for each kind, with at most ``limit`` groups of names in it."""
         if self.other_classes is not None:
             mine, theirs = self.other_classes
-            out.append(f"the file's classifier has {theirs} classes, the model's {mine}")
-        out += [f"missing: {line}" for line in summarise(self.missing, limit)]
-        out += [f"extra: {line}" for line in summarise(self.extra, limit)]
+            return [f"the file's classifier has {theirs} classes, the model's {mine}"]
         shapes = {r.name: f"{_size(r.found)} instead of {_size(r.expected)}" for r in self.reshaped}
-        out += [f"reshaped: {line}" for line in list_groups(shapes, limit)]
         types = {r.name: f"{r.found} instead of {r.expected}" for r in self.retyped}
-        out += [f"other type: {line}" for line in list_groups(types, limit)]
-        return out
+        kinds = (
+            ("missing", len(self.missing), summarise(self.missing, limit)),
+            ("extra", len(self.extra), summarise(self.extra, limit)),
+            ("of another shape", len(shapes), list_groups(shapes, limit)),
+            ("of another type", len(types), list_groups(types, limit)),
+        )
+        return [f"{count} {kind}: {', '.join(groups)}" for kind, count, groups in kinds if count]
 
     def notes(self) -> list[str]:
         """What is unusual about a file without being wrong with it."""
@@ -116,6 +160,10 @@ class Match:
             out.append(f"every name in the file begins with {self.prefix!r}")
         if self.half is not None:
             out.append(f"the weights are at half precision ({self.half})")
+        casts = Counter((r.found, r.expected) for r in self._uneven())
+        for (found, expected), count in casts.items():
+            are = "tensor of the file is" if count == 1 else "tensors of the file are"
+            out.append(f"{count} {are} {found}, where the model has {expected}")
         if self.auxiliary:
             out.append(f"the file has an auxiliary head: {', '.join(summarise(self.auxiliary, 3))}")
         if self.uncounted:
@@ -128,14 +176,12 @@ class Match:
             return f"all {self.matched} tensors fit"
         if self.other_classes is not None:
             return self.lines()[0]
-        counts = (
-            (len(self.missing), "missing"),
-            (len(self.extra), "extra"),
-            (len(self.reshaped), "of another shape"),
-            (len(self.retyped), "of another type"),
-        )
-        said = ", ".join(f"{n} {kind}" for n, kind in counts if n)
-        return f"{self.matched} tensors fit, {said}: {'; '.join(self.lines(3))}"
+        fitting = "1 tensor fits" if self.matched == 1 else f"{self.matched} tensors fit"
+        return "; ".join((fitting, *self.lines(3)))
+
+    def _uneven(self) -> list[Retyped]:
+        """The tensors of another type but for what ``half`` says of all of them."""
+        return [r for r in self.recast if r.found != self.half]
 
 
 def specs_of(module: nn.Module) -> dict[str, TensorSpec]:
@@ -164,15 +210,18 @@ def match(tensors: Iterable[TensorInfo], expected: Mapping[str, TensorSpec]) -> 
         for name in common
         if expected[name].shape != found[name].shape
     )
-    retyped = tuple(
+    typed = [
         Retyped(name, expected[name].dtype, found[name].dtype)
         for name in common
         if expected[name].dtype != found[name].dtype
-        and not (found[name].dtype == half and expected[name].dtype in _FLOATS)
-    )
+    ]
+    retyped = tuple(r for r in typed if _kind(r.expected) != _kind(r.found))
     missing = tuple(n for n in absent if not _is_counter(n))
     extra = tuple(n for n in surplus if not _is_auxiliary(n) and not _is_counter(n))
-    other_classes = None if missing or extra else _other_classes(reshaped, list(expected))
+    other_classes = None
+    if not (missing or extra or retyped):
+        other_classes = _other_classes(reshaped, list(expected))
+    in_place = not (reshaped or retyped)
     return Match(
         matched=len(common) - len(reshaped),
         missing=missing,
@@ -182,7 +231,13 @@ def match(tensors: Iterable[TensorInfo], expected: Mapping[str, TensorSpec]) -> 
         retyped=retyped,
         uncounted=tuple(n for n in absent if _is_counter(n)),
         prefix=prefix,
+        recast=tuple(r for r in typed if _kind(r.expected) == _kind(r.found)),
         half=half,
+        renamed=in_place
+        and bool(missing)
+        and Counter((expected[n].shape, _kind(expected[n].dtype)) for n in missing)
+        == Counter((found[n].shape, _kind(found[n].dtype)) for n in extra),
+        headless=in_place and not extra and _is_classifier(missing, list(expected)),
         other_classes=other_classes,
     )
 
@@ -190,7 +245,7 @@ def match(tensors: Iterable[TensorInfo], expected: Mapping[str, TensorSpec]) -> 
 def recognise(
     tensors: Iterable[TensorInfo], known: Mapping[str, Mapping[str, TensorSpec]]
 ) -> tuple[str, ...]:
-    """The known variants whose names and shapes the file has exactly; several may share them.
+    """The known variants whose names, shapes and kinds of types the file has; several may.
 
     Args:
         tensors: of the file.
@@ -206,10 +261,9 @@ def recognise(
             continue
         prefix = _best_prefix(found, expected)
         here = {n[len(prefix) :] for n in names}
-        if wanted <= here and all(_is_auxiliary(n) for n in here - wanted):
-            shapes = (found[prefix + n].shape == expected[n].shape for n in wanted)
-            if all(shapes):
-                fitting.append(variant)
+        named = wanted <= here and all(_is_auxiliary(n) for n in here - wanted)
+        if named and all(_is_like(found[prefix + n], expected[n]) for n in wanted):
+            fitting.append(variant)
     return tuple(fitting)
 
 
@@ -239,6 +293,15 @@ def explain_size(contents: Contents, result: Match | None = None) -> list[str]:
         out.append(f"an auxiliary head ({groups}: {total:,} bytes)")
     if result.half is not None:
         out.append(f"half precision ({result.half}: 2 bytes per parameter)")
+    cast = {r.name: r.found for r in result._uneven()}
+    sizes: Counter[str] = Counter()
+    for t in contents.tensors:
+        if t.name.removeprefix(result.prefix) in cast:
+            sizes[t.dtype] += t.nbytes
+    for dtype, total in sizes.items():
+        count = sum(found == dtype for found in cast.values())
+        what = "half precision for part of the weights" if dtype in _HALF else "another type"
+        out.append(f"{what} ({dtype}: {count} of {result.matched} tensors, {total:,} bytes)")
     return out
 
 
@@ -269,12 +332,31 @@ def _is_auxiliary(name: str) -> bool:
     return any(part.lower() in _AUXILIARY for part in name.split("."))
 
 
+def _kind(dtype: str) -> str:
+    """What a type is converted within; a type of no such kind is its own."""
+    if dtype in _FLOATS:
+        return "floating"
+    return "integer" if dtype in _INTEGERS else dtype
+
+
+def _is_like(found: TensorInfo, expected: TensorSpec) -> bool:
+    return found.shape == expected.shape and _kind(found.dtype) == _kind(expected.dtype)
+
+
 def _half(found: Iterable[TensorInfo], expected: Iterable[TensorSpec]) -> str | None:
     types = {t.dtype for t in found if t.dtype in _FLOATS}
     wanted = {s.dtype for s in expected if s.dtype in _FLOATS}
     if len(types) == 1 and types <= _HALF and not types & wanted:
         return next(iter(types))
     return None
+
+
+def _is_classifier(missing: Sequence[str], names: Sequence[str]) -> bool:
+    """Whether these are all tensors of the model's last layer, and no more."""
+    if not missing:
+        return False
+    layer = names[-1].rpartition(".")[0]
+    return bool(layer) and set(missing) == {n for n in names if n.rpartition(".")[0] == layer}
 
 
 def _other_classes(reshaped: Sequence[Reshaped], names: Sequence[str]) -> tuple[int, int] | None:

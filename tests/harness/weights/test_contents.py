@@ -77,6 +77,11 @@ def _add_forms(shelf: Shelf, weights: dict[str, Any]) -> None:
     shelf.save("wrapped", {"state_dict": weights, "epoch": 90})
     half = {k: v.half() if v.is_floating_point() else v for k, v in weights.items()}
     shelf.save("half", half)
+    # As a mixed-precision run saves them: the norms stay in float32.
+    shelf.save("mixed", {k: half[k] if "bn" not in k else v for k, v in weights.items()})
+    shelf.save(
+        "double", {k: v.double() if v.is_floating_point() else v for k, v in weights.items()}
+    )
     averaged = {k: v.clone() for k, v in weights.items()}
     shelf.save("ema", {"state_dict": weights, "state_dict_ema": averaged})
     momenta = {"state": {0: {"momentum_buffer": torch.zeros(500_000)}}, "param_groups": []}
@@ -88,6 +93,10 @@ def _add_others(shelf: Shelf, state: State, weights: dict[str, Any]) -> None:
     import torch
 
     shelf.save("fine-tuned", state(NAME, num_classes=10))
+    shelf.save("headless", {k: v for k, v in weights.items() if not k.startswith("_fc.")})
+    shelf.save("extra", weights | {"extra.w": torch.zeros(9)})
+    shelf.save("renamed", {k.replace("_blocks", "blocks"): v for k, v in weights.items()})
+    shelf.save("integers", {k: v.to(torch.int8) for k, v in weights.items()})
     different = {k: v for k, v in weights.items() if not k.startswith("_blocks.1.")}
     different |= {f"head.{k}.weight": torch.zeros(1) for k in range(400)}
     different["_conv_stem.weight"] = torch.zeros(32, 4, 3, 3)
@@ -106,6 +115,8 @@ def _add_refused(shelf: Shelf, lite0: Path) -> None:
     shelf.write("hostile", archive.getvalue())
     shelf.write("old-hostile", pickle.dumps(payload))
     shelf.write("cut", lite0.read_bytes()[:10_000_000])
+    shelf.write("page", b"<!DOCTYPE html><html>Sign in</html>")
+    shelf.write("empty", b"")
     shelf.write("noise", random.Random(3).randbytes(50_000))
 
 
@@ -162,6 +173,24 @@ def test_half_precision_explains_the_size(opened: Any) -> None:
 
 
 @pytest.mark.parametrize(
+    ("case", "cause", "said"),
+    [
+        ("mixed", "size.half-precision", "half precision for part of the weights (float16: "),
+        ("double", "size.extra-tensors", "float64"),
+    ],
+)
+def test_other_floating_types_match_and_explain_the_size(
+    opened: Any, case: str, cause: str, said: str
+) -> None:
+    finding = _tensors(opened, case)
+    assert (finding["status"], finding["measured"]) == ("match", 296)
+    assert "where the model has float32" in finding["message"]
+    (size,) = opened.run.of(case, "File Size")
+    assert (size["severity"], size["cause"]) == ("note", cause)
+    assert said in size["message"]
+
+
+@pytest.mark.parametrize(
     ("case", "said", "count"),
     [
         ("ema", "moving average", "18,776,488 bytes"),
@@ -210,12 +239,35 @@ def test_other_classes_are_told_from_another_model(opened: Any) -> None:
     assert "the file's classifier has 10 classes, the model's 1000" in finding["message"]
 
 
+@pytest.mark.parametrize(
+    ("case", "differs", "remedy"),
+    [
+        ("fine-tuned", "has 10 classes, the model's 1000", "trained on this model's classes"),
+        ("headless", "2 missing: _fc.weight, _fc.bias", "lacks the model's classifier"),
+        ("extra", "296 tensors fit; 1 extra: extra.w; ", "without the extra tensors"),
+        ("renamed", "235 extra: blocks.{0..15}.* (235 tensors)", "rename those in the file"),
+        ("integers", "int8 instead of float32", "in the model's types"),
+        ("different", "400 extra", "this variant's own checkpoint"),
+    ],
+)
+def test_no_model_is_named_that_was_not_recognised(
+    opened: Any, case: str, differs: str, remedy: str
+) -> None:
+    finding = _tensors(opened, case)
+    assert (finding["status"], finding["cause"]) == ("mismatch", "weights.tensors-differ")
+    said = finding["message"]
+    assert said.startswith("the file's tensors are not this model's: ")
+    assert "holds" not in said
+    assert differs in said
+    assert remedy in said.rpartition("; ")[2]
+
+
 def test_differences_are_grouped_for_a_reader(opened: Any) -> None:
     message = _tensors(opened, "different")["message"]
     assert "400 extra" in message
     assert "head.{0..399}.weight (400 tensors)" in message
     assert "_blocks.1." in message
-    assert "reshaped: _conv_stem.weight: 32x4x3x3 instead of 32x3x3x3" in message
+    assert "1 of another shape: _conv_stem.weight: 32x4x3x3 instead of 32x3x3x3" in message
     assert len(message) < 800
 
 
@@ -224,12 +276,18 @@ def test_differences_are_grouped_for_a_reader(opened: Any) -> None:
     [
         ("cut", "weights.unreadable", "cut"),
         ("noise", "weights.unreadable", "no known format"),
+        ("page", "weights.unreadable", "an HTML page"),
+        ("empty", "weights.unreadable", "empty"),
         ("hostile", "weights.unsafe", "system"),
         ("old-hostile", "weights.unsafe", "system"),
     ],
 )
 def test_a_refused_file_is_one_finding(opened: Any, case: str, cause: str, said: str) -> None:
     (finding,) = opened.run.of(case, "Weights")
+    # Only a file that asks for too much is helped by saving less.
+    remedy = "the state dict alone" if cause == "weights.unsafe" else "the whole file again"
+    assert remedy in finding["message"].rpartition("; ")[2]
+    assert ("state dict alone" in finding["message"]) == (cause == "weights.unsafe")
     assert (finding["severity"], finding["cause"]) == ("error", cause)
     assert said in finding["message"]
     assert not opened.marker.exists()

@@ -117,7 +117,7 @@ def test_new_names_in_the_index_are_recognised_in_a_known_file(
     torch.save(state("efficientnet_lite0"), place.index / "net.pth")
     place.add("net", "efficientnet_lite1", "net.pth")
     (finding,) = place.verify().of("net", "Weights")
-    assert finding["message"].startswith("this file holds another model: ")
+    assert finding["message"].startswith("the file's tensors are not this model's: ")
     place.add("sibling", "efficientnet_lite0")
     (finding,) = place.verify().of("net", "Weights")
     assert finding["message"].startswith("this file holds efficientnet_lite0: ")

@@ -73,7 +73,16 @@ def test_what_torch_calls_missing_and_unexpected() -> None:
         assert f"size mismatch for {reshaped.name}:" in message
     assert message.count("size mismatch for ") == len(result.reshaped)
     assert not result.fits
-    assert len(result.lines()) <= 36
+    kinds = [line.split(": ")[0] for line in result.lines()]
+    assert (
+        kinds
+        == [
+            f"{len(result.missing)} missing",
+            f"{len(result.extra)} extra",
+            f"{len(result.reshaped)} of another shape",
+        ][-len(kinds) :]
+    )
+    assert all(len(line.split(", ")) <= 24 for line in result.lines())
 
 
 def test_a_prefix_is_taken_off_and_noted() -> None:
@@ -105,19 +114,126 @@ def test_types() -> None:
     assert half.fits
     assert half.half == "float16"
     assert match(tensors_of(small().bfloat16()), specs_of(small())).half == "bfloat16"
-    double = match(tensors_of(small().double()), specs_of(small()))
-    assert not double.fits
-    assert {r.found for r in double.retyped} == {"float64"}
-    mixed = tensors_of(small())
-    mixed[0] = TensorInfo(mixed[0].name, mixed[0].shape, "float16", 0, "")
-    result = match(mixed, specs_of(small()))
+
+
+def some_at(*dtypes: torch.dtype) -> dict[str, torch.Tensor]:
+    """The state dict of `small`, its first tensors in these types."""
+    state = small().state_dict()
+    return state | {n: t.to(d) for (n, t), d in zip(state.items(), dtypes, strict=False)}
+
+
+@pytest.mark.parametrize(
+    ("state", "half", "said"),
+    [
+        # The first tensors have 108, 4 and 4 numbers; all floating ones together have 178.
+        (some_at(torch.float16), "float16", "part of the weights (float16: 1 of 9 tensors, 216 "),
+        (
+            some_at(torch.float32, torch.bfloat16, torch.bfloat16),
+            "bfloat16",
+            "part of the weights (bfloat16: 2 of 9 tensors, 16 bytes",
+        ),
+        (small().double().state_dict(), None, "another type (float64: 8 of 9 tensors, 1,424 bytes"),
+        (some_at(torch.float8_e4m3fn), None, "another type (float8_e4m3fn: 1 of 9 tensors, 108 "),
+    ],
+    ids=["mixed", "mixed-bfloat16", "double", "float8"],
+)
+def test_floating_types_are_noted_as_torch_converts_them(
+    state: dict[str, torch.Tensor],
+    half: str | None,
+    said: str,
+    saved: Callable[[object], Contents],
+) -> None:
+    contents = saved(state)
+    result = match(contents.tensors, specs_of(small()))
+    assert result.fits
     assert result.half is None
-    assert [r.name for r in result.retyped] == [mixed[0].name]
+    assert result.partly_half == half
+    assert all("where the model has float32" in note for note in result.notes())
+    assert result.notes()
+    (reason,) = explain_size(contents, result)
+    assert said in reason
+    # What is called fitting does load.
+    small().load_state_dict(state, strict=True)
+
+
+@pytest.mark.parametrize("dtype", [torch.int32, torch.bool, torch.complex64])
+def test_other_kinds_of_types_do_not_fit(
+    dtype: torch.dtype, saved: Callable[[object], Contents]
+) -> None:
+    result = match(saved(some_at(dtype)).tensors, specs_of(small()))
+    assert not result.fits
+    assert [r.name for r in result.retyped] == ["0.weight"]
+    assert result.recast == ()
+    assert result.misfit == "types"
+    said = f"{str(dtype).removeprefix('torch.')} instead of float32"
+    assert result.sentence() == f"9 tensors fit; 1 of another type: 0.weight: {said}"
+
+
+def test_a_counter_of_another_width_is_noted(saved: Callable[[object], Contents]) -> None:
+    state = small().state_dict()
+    state["1.num_batches_tracked"] = state["1.num_batches_tracked"].to(torch.int32)
+    result = match(saved(state).tensors, specs_of(small()))
+    assert result.fits
+    assert result.notes() == ["1 tensor of the file is int32, where the model has int64"]
+
+
+def _without(*names: str) -> list[TensorInfo]:
+    return [t for t in tensors_of(small()) if t.name not in names]
+
+
+def _with(*infos: TensorInfo) -> list[TensorInfo]:
+    return [*tensors_of(small()), *infos]
+
+
+def _renamed(old: str, new: str) -> list[TensorInfo]:
+    return [
+        TensorInfo(t.name.replace(old, new), t.shape, t.dtype, t.nbytes, t.storage)
+        for t in tensors_of(small())
+    ]
+
+
+EXTRA = TensorInfo("more.w", (2,), "float32", 8, "more.w")
+
+
+@pytest.mark.parametrize(
+    ("infos", "misfit", "sentence"),
+    [
+        (
+            _without("3.weight", "3.bias"),
+            "classifier",
+            "7 tensors fit; 2 missing: 3.weight, 3.bias",
+        ),
+        # Half of the classifier, or more than the classifier, is something else.
+        (_without("3.bias"), "other", "8 tensors fit; 1 missing: 3.bias"),
+        (
+            _without("0.bias", "3.weight", "3.bias"),
+            "other",
+            "6 tensors fit; 3 missing: 0.bias, 3.weight, 3.bias",
+        ),
+        (_with(EXTRA), "extra", "9 tensors fit; 1 extra: more.w"),
+        (
+            _renamed("0.", "stem."),
+            "names",
+            "7 tensors fit; 2 missing: 0.weight, 0.bias; 2 extra: stem.weight, stem.bias",
+        ),
+        (
+            [*_without("0.bias"), EXTRA],
+            "other",
+            "8 tensors fit; 1 missing: 0.bias; 1 extra: more.w",
+        ),
+    ],
+    ids=["classifier", "half-classifier", "more-missing", "extra", "names", "other-shapes"],
+)
+def test_a_misfit_is_told_by_its_kind(infos: list[TensorInfo], misfit: str, sentence: str) -> None:
+    result = match(infos, specs_of(small()))
+    assert not result.fits
+    assert (result.misfit, result.sentence()) == (misfit, sentence)
 
 
 def test_another_number_of_classes() -> None:
     result = match(tensors_of(resnet(num_classes=37)), specs_of(resnet()))
     assert result.other_classes == (1000, 37)
+    assert result.misfit == "classes"
     assert "37" in result.sentence()
     assert "1000" in result.sentence()
     # Another width everywhere is another model.
@@ -173,6 +289,13 @@ def test_a_variant_is_recognised_without_its_counters_and_at_half() -> None:
     known = {n: specs_of(resnet(n)) for n in ("resnet18", "resnet34")}
     infos = [t for t in tensors_of(resnet("resnet18").half()) if "num_batches" not in t.name]
     assert recognise(infos, known) == ("resnet18",)
+
+
+def test_integers_of_a_variants_shapes_are_not_that_variant() -> None:
+    known = {"resnet18": specs_of(resnet("resnet18"))}
+    integers = {n: t.to(torch.int8) for n, t in resnet("resnet18").state_dict().items()}
+    infos = [TensorInfo(n, tuple(t.shape), "int8", t.nbytes, n) for n, t in integers.items()]
+    assert recognise(infos, known) == ()
 
 
 def test_a_summary_can_be_read() -> None:
