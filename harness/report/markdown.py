@@ -59,6 +59,6 @@ def _alike_cells(findings: Sequence[Finding]) -> list[str]:
     if len(findings) == 1:
         return _cells(findings[0])
     first = findings[0]
-    message = words.shared_message(findings)
+    message = "; ".join(words.messages(findings))
     texts = ("-", words.alike(findings), "-", "-", message, words.value(first.cause))
     return [label(first), *map(for_markdown, (*texts, words.place(first)))]

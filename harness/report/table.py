@@ -97,9 +97,8 @@ def _alike_line(findings: Sequence[Finding]) -> str:
         return _line(findings[0])
     first = findings[0]
     where = f"{first.location}: " if first.location else ""
-    what = (
-        f"{label(first)}: {words.alike(findings)}: {words.shared_message(findings)} [{first.cause}]"
-    )
+    said = "; ".join(words.messages(findings))
+    what = f"{label(first)}: {words.alike(findings)}: {said} [{first.cause}]"
     return for_terminal(where + what)
 
 
@@ -114,7 +113,7 @@ def _page(console: Console, report: Report, layout: Layout) -> None:
             _block(console, finding, finding.field, _details(finding, console.width))
         console.print()
     for findings in layout.alike:
-        _block(console, findings[0], words.alike(findings), [words.shared_message(findings)])
+        _block(console, findings[0], words.alike(findings), words.messages(findings), dim=False)
     if layout.alike:
         _paragraph(
             console, _text("--verbose shows each of them, and what matches.", "dim"), _INDENT
@@ -136,7 +135,10 @@ def _details(finding: Finding, width: int) -> list[str]:
     return [*message, *values, *where]
 
 
-def _block(console: Console, finding: Finding, head: str, lines: Sequence[str]) -> None:
+def _block(
+    console: Console, finding: Finding, head: str, lines: Sequence[str], *, dim: bool = True
+) -> None:
+    """A head with lines under it; all but the first are details, and dim, unless that is off."""
     word = label(finding)
     title = _text("").append_text(_text(word.ljust(_LABEL), _STYLES[word]))
     title.append_text(_text(head, "bold"))
@@ -144,7 +146,7 @@ def _block(console: Console, finding: Finding, head: str, lines: Sequence[str]) 
         title.append_text(_text(f"  {finding.cause}", "dim"))
     _paragraph(console, title, _INDENT, hang=_LABEL)
     for number, line in enumerate(lines):
-        _paragraph(console, _text(line, "" if number == 0 else "dim"), _INDENT + _LABEL)
+        _paragraph(console, _text(line, "dim" if dim and number else ""), _INDENT + _LABEL)
 
 
 def _remedies(console: Console, causes: Sequence[str]) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
-from harness.causes import CAUSES
 from harness.types import Finding, Report
+
+# How many messages are shown of findings that have one cause.
+_MESSAGES = 4
 
 
 def counted(number: int, noun: str) -> str:
@@ -42,15 +45,24 @@ def alike(findings: Sequence[Finding]) -> str:
     return f"{counted(len(findings), 'finding')} on {fields}{of_whom}"
 
 
-def shared_message(findings: Sequence[Finding]) -> str:
-    """The message of findings of one cause: their own where they agree, else what the cause means.
+def messages(findings: Sequence[Finding]) -> list[str]:
+    """What findings of one cause say: each different message, those of most findings first.
 
-    Without a known cause it is the first finding's message, as an example.
+    What one of them says is not said of another: where the messages differ, each has the number
+    of its findings, and where there are more than a few, the rest is counted.
     """
-    cause = CAUSES.get(findings[0].cause or "")
-    if cause is None or len({finding.message for finding in findings}) == 1:
-        return findings[0].message
-    return cause.meaning
+    counts = Counter(finding.message for finding in findings)
+    if len(counts) == 1:
+        return [findings[0].message]
+    common = counts.most_common()
+    # A line that says "and one more" would take the place of that one.
+    kept = common if len(common) <= _MESSAGES else common[: _MESSAGES - 1]
+    lines = [f"{counted(number, 'finding')}: {message}" for message, number in kept]
+    rest = common[len(kept) :]
+    if rest:
+        number = sum(number for _, number in rest)
+        lines.append(f"{counted(number, 'finding')} with {len(rest)} other messages")
+    return lines
 
 
 def place(finding: Finding) -> str:

@@ -67,3 +67,9 @@ def test_alike_findings_are_one_row(make_finding, make_report, shown):
     note = {"severity": "note", "cause": "schema.quoted-number"}
     text = shown("markdown", make_report(*[make_finding(field=f, **note) for f in "ABA"]))
     assert [row[2] for row in rows(text)[1:]] == ["3 findings on A, B of 1 variant"]
+
+
+def test_alike_findings_keep_their_own_messages(make_finding, make_report, shown):
+    note = {"severity": "note", "cause": "schema.quoted-number"}
+    found = [make_finding(message=text, **note) for text in ("One.", "Two.", "Two.")]
+    assert rows(shown("markdown", make_report(*found)))[1][5] == "2 findings: Two.; 1 finding: One."

@@ -123,3 +123,47 @@ def test_the_options_alone_say_what_the_terminal_is(color, mixed, shown, monkeyp
     for name, value in {"TERM": "dumb", "COLUMNS": "20", "FORCE_COLOR": "1"}.items():
         monkeypatch.setenv(name, value)
     assert shown("table", mixed, width=150, color=color) == text
+
+
+@pytest.fixture
+def unreachable(make_finding):
+    """Makes claims that could not be checked, one for each of these messages."""
+
+    def make(*messages):
+        return [
+            make_finding(
+                field="Weights",
+                status="unverified",
+                severity=None,
+                cause="weights.unreachable",
+                measured=None,
+                message=message,
+            )
+            for message in messages
+        ]
+
+    return make
+
+
+@pytest.mark.parametrize("options", [{}, {"width": 100}])
+def test_findings_of_one_cause_say_their_own_reasons(options, unreachable, make_report, shown):
+    found = unreachable("The disk is full.", "The limit is 9 bytes.", "The limit is 9 bytes.")
+    text = shown("table", make_report(*found), **options)
+    assert text.count("3 findings on Weights") == 1
+    assert text.index("2 findings: The limit is 9 bytes.") < text.index("1 finding: The disk is ")
+    # The cause's own sentence speaks of a server, and none was asked.
+    assert "server" not in text
+    alone = shown("table", make_report(*found[1:]), **options)
+    assert alone.count("The limit is 9 bytes.") == 1
+    assert "2 findings:" not in alone
+
+
+@pytest.mark.parametrize(("count", "shown_of_them", "rest"), [(4, 4, 0), (5, 3, 2), (40, 3, 37)])
+def test_of_many_reasons_the_most_common_are_told(
+    count, shown_of_them, rest, unreachable, make_report, shown
+):
+    messages = [f"Reason {number}." for number in range(count)]
+    text = shown("table", make_report(*unreachable(*messages, messages[-1])), width=100)
+    assert text.count(": Reason ") == shown_of_them
+    assert f"2 findings: {messages[-1]}" in text
+    assert (f"{rest} findings with {rest} other messages" in text) == bool(rest)
