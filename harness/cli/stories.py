@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from harness.explain.story import Story
 from harness.report.safe_text import for_terminal
+
+if TYPE_CHECKING:
+    from harness.explain.story import Story
 
 # Where the output is no terminal, lines stay whole so that a search finds them.
 _UNLIMITED = 10_000
