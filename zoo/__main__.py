@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import sys
 
+_INTERRUPTED = 130
+
 
 def main() -> None:
     """Run the command and exit with its status."""
-    # The one place where the library knows of the auditor, and only once it is asked for.
-    from harness.cli import main as run
+    try:
+        # The one place where the library knows of the auditor, and only once it is asked for.
+        from harness.cli import main as run
 
-    sys.exit(run())
+        status = run()
+    except KeyboardInterrupt:  # while it was still being imported
+        status = _INTERRUPTED
+    sys.exit(status)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -120,10 +121,25 @@ def info() -> None:
 @cache.command()
 def clear() -> None:
     """Forget all measurements; the next run makes them anew."""
-    from harness.report.words import counted
+    import sqlite3
 
-    with _store() as store:
-        terminal.emit(f"{counted(store.clear(), 'measurement')} removed\n")
+    from harness.report.words import counted
+    from harness.run.store import StoreError, default_path
+
+    try:
+        with _store() as store:
+            count = store.clear()
+    except Failure as error:
+        # A file that is locked or can't be reached is one more error of a derived class.
+        known = error.__cause__
+        if not isinstance(known, StoreError) or type(known.__cause__) is not sqlite3.DatabaseError:
+            raise
+        path = default_path()
+        for name in (path, f"{path}-wal", f"{path}-shm"):
+            Path(name).unlink(missing_ok=True)
+        terminal.emit(f"{path} was damaged, and is removed\n")
+        return
+    terminal.emit(f"{counted(count, 'measurement')} removed\n")
 
 
 @contextmanager

@@ -39,7 +39,7 @@ def bench(
         raise UsageError(f"--format: {format!r} is no format of timings; write table or json")
     sizes = _sizes(batch)
     settings = settings_of(index=index, device=device, amp=amp, compile=compile)
-    session = prepared(settings.request(tuple(variants)), settings)
+    session = prepared(settings.request(tuple(variants)))
     timings: list[tuple[str, dict[str, Any]]] = []
     failed = False
     for name, outcome in session.bench(sizes, seconds):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,10 +23,11 @@ def settings_of(**flags: Any) -> Settings:
     """The settings of the nearest pyproject.toml, with the flags that were given."""
     from harness.config import load
 
+    flags = {name.replace("_", "-"): value for name, value in flags.items()}
     return load(Path.cwd()).with_flags(flags)
 
 
-def open_index(pattern: str | None, index: list[Path] | None) -> Session:
+def open_index(pattern: str | None, index: list[str] | None) -> Session:
     """The chosen variants of an index, to be looked at."""
     from harness.run.session import prepare
 
@@ -32,21 +35,42 @@ def open_index(pattern: str | None, index: list[Path] | None) -> Session:
     return prepare(Request(index=settings.index, select=(pattern,) if pattern else ()))
 
 
-def prepared(request: Request, settings: Settings) -> Session:
+def prepared(request: Request) -> Session:
     """The session of a request."""
     from harness.run.session import prepare
 
-    try:
-        return prepare(request)
-    except UsageError:
-        # A script that reads the document gets one for an index that holds no variant, too.
-        if settings.format == "json":
+    return prepare(request)
+
+
+def documented(command: Callable[..., None]) -> Callable[..., None]:
+    """Lets a command that ends in a report print a document for wrong use as well.
+
+    A script that asked for JSON then has one to read, whatever the exit status.
+    """
+
+    @wraps(command)
+    def run(**given: Any) -> None:
+        try:
+            command(**given)
+        except UsageError:
             from harness.cli.unusable import report_of
 
-            report = report_of(request)
-            if report is not None:
-                show_report(report, settings)
-        raise
+            settings = _as_far_as_known(given["index"], given["format"])
+            if settings.format == "json":
+                show_report(report_of(settings.index), settings)
+            raise
+
+    return run
+
+
+def _as_far_as_known(index: Any, format: Any) -> Settings:
+    """The settings that a document needs; the defaults where the mistake is in the settings."""
+    from harness.config import Settings
+
+    try:
+        return settings_of(index=index, format=format)
+    except UsageError:
+        return Settings(format=format or "table")
 
 
 def finish(report: Report, settings: Settings, *, quiet: bool, verbose: bool) -> None:

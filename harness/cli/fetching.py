@@ -34,15 +34,15 @@ def fetch(
     """
     if every == bool(variants):
         raise UsageError("zoo fetch: name variants, globs or collections, or say --all")
-    flags = {
-        "offline": offline,
-        "max-bytes": max_bytes,
-        "allow-http": allow_http,
-        "allow-local": allow_local,
-    }
-    settings = settings_of(index=index, **flags)
+    settings = settings_of(
+        index=index,
+        offline=offline,
+        max_bytes=max_bytes,
+        allow_http=allow_http,
+        allow_local=allow_local,
+    )
     request = replace(settings.request(tuple(variants or ())), checks=("weights",), use_store=False)
-    session = prepared(request, settings)
+    session = prepared(request)
     from harness.cli.progress import StderrProgress
     from harness.report.safe_text import for_terminal
     from harness.types import Measurement

@@ -11,6 +11,7 @@ from harness.report.safe_text import for_terminal
 from harness.run.request import Progress, UsageError
 from harness.run.session import Session
 from harness.types import Unmeasured
+from zoo.index.schema import canonical
 from zoo.index.types import Claim, Variant
 
 _HEADINGS = ("module", "class", "output", "parameters", "MACs", "share")
@@ -29,8 +30,8 @@ def profile(session: Session, variant: Variant, depth: int | None) -> str:
 
 
 def explain(session: Session, field: str, width: int | None) -> str:
-    """The story of each claim that the chosen variants make in that field."""
-    asked = [(v, c) for v in session.variants for c in v.claims if c.field == field]
+    """The story of each claim in that field of the chosen variants, or of their collections."""
+    asked = [(v, c) for v in session.variants for c in _effective(v) if _is_meant(c.field, field)]
     if not asked:
         raise UsageError(_no_such_field(session, field))
     report = session.verify(Progress())
@@ -39,9 +40,20 @@ def explain(session: Session, field: str, width: int | None) -> str:
     return "\n".join(story(session.story(report, v, c), width) for v, c in asked)
 
 
+def _effective(variant: Variant) -> list[Claim]:
+    """The variant's own claims, and those of its collection in the fields that it leaves out."""
+    own = {claim.field for claim in variant.claims}
+    inherited = variant.collection.claims if variant.collection is not None else ()
+    return [*variant.claims, *(claim for claim in inherited if claim.field not in own)]
+
+
+def _is_meant(field: str, asked: str) -> bool:
+    """Whether somebody who writes ``asked`` means that field, or the whole that it is a part of."""
+    return canonical(asked).lower() in (field.lower(), field.partition(".")[0].lower())
+
+
 def _no_such_field(session: Session, field: str) -> str:
-    claims: list[Claim] = [c for v in session.variants for c in v.claims]
-    names = list(dict.fromkeys(c.field for c in claims))
-    near = difflib.get_close_matches(field, names, n=1, cutoff=0.4)
-    advice = f"did you mean {near[0]!r}?" if near else "zoo show lists what is claimed"
+    names = {c.field.lower(): c.field for v in session.variants for c in _effective(v)}
+    near = difflib.get_close_matches(field.lower(), names, n=1, cutoff=0.4)
+    advice = f"did you mean {names[near[0]]!r}?" if near else "zoo show lists what is claimed"
     return f"{session.variants[0].name} claims no {field!r}; {advice}"

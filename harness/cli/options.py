@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 Index = Annotated[
-    list[Path] | None,
+    list[str] | None,
     typer.Option(
         "--index",
         metavar="PATH",

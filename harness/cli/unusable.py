@@ -1,24 +1,23 @@
-"""The report of an index that yields no variant: only what is wrong in it."""
+"""The report of a run that can't be: no variant, and what is wrong where the index is the cause."""
 
 from __future__ import annotations
 
 import platform
+from collections.abc import Sequence
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 from harness.check.schema import finding_of
-from harness.run.request import Request
 from harness.types import Report
 from zoo import __version__
 from zoo.index import default_index, load_index
 
 
-def report_of(request: Request) -> Report | None:
-    """What is wrong in the files of the request; None where they are not what is wrong."""
+def report_of(paths: Sequence[Path]) -> Report:
+    """What is wrong in the files of an index; nothing where they are not what is wrong."""
     started = datetime.now(timezone.utc)
-    index = load_index(request.index or (default_index(),))
-    if not index.unusable:
-        return None
+    index = load_index(paths or (default_index(),))
     try:
         torch = version("torch")
     except PackageNotFoundError:
@@ -34,5 +33,5 @@ def report_of(request: Request) -> Report | None:
             "seconds": (datetime.now(timezone.utc) - started).total_seconds(),
         },
         variants=(),
-        findings=tuple(map(finding_of, index.problems)),
+        findings=tuple(map(finding_of, index.problems if index.unusable else ())),
     )

@@ -8,11 +8,12 @@ from typing import Annotated
 import typer
 
 from harness.cli import options
-from harness.cli.common import settings_of
+from harness.cli.common import documented, settings_of
 from harness.cli.verifying import run
 from harness.run.request import UsageError
 
 
+@documented
 def validate(
     variants: Annotated[
         list[str], typer.Argument(metavar="VARIANT|GLOB|COLLECTION", help="What to validate.")
@@ -52,7 +53,7 @@ def validate(
         address=address,
         offline=offline,
         format=format,
-        **{"fail-on": fail_on},
+        fail_on=fail_on,
     )
     if settings.data is None:
         raise UsageError("zoo validate: no pictures; name them with --data, or set ZOO_IMAGENET")

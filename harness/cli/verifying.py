@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.cli import options
-from harness.cli.common import finish, prepared, settings_of
+from harness.cli.common import documented, finish, prepared, settings_of
 from harness.run.request import GROUPS, Request, UsageError
 
 if TYPE_CHECKING:
     from harness.config import Settings
 
 
+@documented
 def audit(
     index: options.Index = None,
     format: options.Format = None,
@@ -23,11 +24,12 @@ def audit(
     verbose: options.Verbose = False,
 ) -> None:
     """Check an index by itself, without building or measuring anything."""
-    settings = settings_of(index=index, format=format, **{"fail-on": fail_on})
-    session = prepared(Request(index=settings.index, checks=("metadata",)), settings)
+    settings = settings_of(index=index, format=format, fail_on=fail_on)
+    session = prepared(Request(index=settings.index, checks=("metadata",)))
     finish(session.audit(), settings, quiet=quiet, verbose=verbose)
 
 
+@documented
 def verify(
     variants: Annotated[
         list[str] | None,
@@ -37,7 +39,11 @@ def verify(
     index: options.Index = None,
     builder: Annotated[
         str | None,
-        typer.Option("--builder", metavar="NAME", help="Who builds the models: zoo."),
+        typer.Option(
+            "--builder",
+            metavar="NAME",
+            help="Who builds the models: zoo (the default), or what an installed package adds.",
+        ),
     ] = None,
     checks: Annotated[
         str | None,
@@ -113,22 +119,21 @@ def verify(
         offline=offline,
         refresh=refresh,
         format=format,
-        **{
-            "no-store": no_store,
-            "no-download": no_download,
-            "max-bytes": max_bytes,
-            "allow-http": allow_http,
-            "allow-local": allow_local,
-            "fail-on": fail_on,
-        },
+        no_store=no_store,
+        no_download=no_download,
+        max_bytes=max_bytes,
+        allow_http=allow_http,
+        allow_local=allow_local,
+        fail_on=fail_on,
     )
     run(settings.request(tuple(variants or ())), settings, dry_run, quiet, verbose)
 
 
 def run(request: Request, settings: Settings, dry_run: bool, quiet: bool, verbose: bool) -> None:
     """Say the plan, measure, print the report, and exit with its status."""
-    session = prepared(request, settings)
+    session = prepared(request)
     from harness.cli.progress import StderrProgress
+    from harness.report.words import cut_short
 
     progress = StderrProgress(quiet=quiet)
     try:
@@ -142,4 +147,8 @@ def run(request: Request, settings: Settings, dry_run: bool, quiet: bool, verbos
         report = replace(session.audit(), cut_short="interrupted")
     finally:
         progress.close()
+    broken = cut_short(report)
+    if broken is not None and settings.format != "table":
+        # The other formats have no place for it, or are read from a file.
+        progress.warn(broken)
     finish(report, settings, quiet=quiet, verbose=verbose)

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
+import platform
+import signal
 import subprocess
 import sys
 
+import jsonschema
 import pytest
+
+from harness.report.document import json_schema
 
 HEAVY = ("torch", "pandas", "httpx", "matplotlib", "torchvision")
 
@@ -40,6 +46,12 @@ def test_version(zoo):
         (["verify", "--all", "--device", "gpu"], "--device: 'gpu' is no device; write auto,"),
         (["verify", "--all", "--fail-on", "x"], "--fail-on: 'x' is no severity to fail on; write"),
         (["verify", "--all", "--format", "x"], "--format: there is no format 'x'; there are table"),
+        (["audit", "--index", ""], "--index: [''] is no path; write a path"),
+        (["list", "--index", ""], "--index: [''] is no path; write a path"),
+        (
+            ["explain", "resnest50d", "Layer", "--index", ""],
+            "--index: [''] is no path; write a path",
+        ),
         (["audit", "--index"], "zoo: Option '--index' requires an argument; see zoo --help"),
     ],
 )
@@ -49,6 +61,38 @@ def test_wrong_use_is_one_line_and_2(arguments, line, zoo):
     assert done.stdout == ""
     assert done.stderr.startswith(line)
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["verify", "nosuch"],
+        ["verify"],
+        ["verify", "--all", "--device", "gpu"],
+        ["verify", "--all", "--builder", "nosuch"],
+        ["validate", "resnest50d"],
+        ["validate", "nosuch", "--data", "sample"],
+        ["audit", "--fail-on", "x"],
+        ["audit", "--index", ""],
+    ],
+)
+def test_wrong_use_has_a_document_where_one_is_asked_for(arguments, zoo):
+    done = zoo(*arguments, "--format", "json", ZOO_IMAGENET="")
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    document = json.loads(done.stdout)
+    jsonschema.validate(document, json_schema())
+    assert (document["variants"], document["findings"]) == ([], [])
+    assert document["environment"]["python"] == platform.python_version()
+
+
+def test_settings_ask_for_a_document_too_and_only_of_reports(zoo, folder):
+    (folder / "pyproject.toml").write_text('[tool.zoo]\nformat = "json"\n')
+    done = zoo("verify", "nosuch")
+    assert (done.returncode, json.loads(done.stdout)["variants"]) == (2, [])
+    for command in ("bench", "fetch"):
+        done = zoo(command, "nosuch")
+        assert (done.returncode, done.stdout) == (2, "")
 
 
 def test_a_wrong_setting_is_one_line_and_2(zoo, folder):
@@ -73,6 +117,29 @@ def test_help_imports_nothing_that_is_slow(environment):
     )
     assert done.stdout.splitlines()[-1] == "[]", done.stdout
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize("module", ["harness.cli", "typer", "harness.cli.verifying"])
+def test_an_interrupt_while_it_is_imported_is_130(environment, module):
+    code = (
+        "import os, signal, sys\n"
+        "class Interrupts:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        f"        if name == {module!r}: os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Interrupts())\n"
+        "sys.argv = ['zoo', 'list']\n"
+        "from zoo.__main__ import main\n"
+        "main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
 
 
 # An accident inside, made by a format of a third party that fails as it is told.

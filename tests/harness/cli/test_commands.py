@@ -6,8 +6,11 @@ import json
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
+from pathlib import Path
 
 import jsonschema
 import pytest
@@ -220,6 +223,66 @@ def test_the_store_is_shown_and_emptied(zoo, environment):
     done = zoo("cache", "clear")
     assert re.fullmatch(r"[1-9]\d* measurements? removed\n", done.stdout)
     assert re.search(r"^measurements: 0$", zoo("cache", "info").stdout, re.MULTILINE)
+
+
+@pytest.mark.parametrize("damage", ["all", "pages"])
+def test_a_damaged_store_is_emptied(damage, zoo, environment):
+    assert zoo("verify", "resnest14d", "--checks", "parameters").returncode == 0
+    store = next(Path(environment["XDG_CACHE_HOME"]).rglob("measurements-*.sqlite"))
+    content = store.read_bytes()
+    start = 0 if damage == "all" else 4096  # what follows the page that says what the tables are
+    store.write_bytes(content[:start] + b"\x5a" * (len(content) - start))
+    assert zoo("cache", "info").returncode == 3
+    done = zoo("cache", "clear")
+    assert (done.returncode, done.stdout, done.stderr) == (
+        0, f"{store} was damaged, and is removed\n", ""
+    )  # fmt: skip
+    assert "\nmeasurements: 0\n" in zoo("cache", "info").stdout
+
+
+def test_a_store_that_another_run_holds_is_left_alone(zoo, environment):
+    assert zoo("verify", "resnest14d", "--checks", "parameters").returncode == 0
+    store = next(Path(environment["XDG_CACHE_HOME"]).rglob("measurements-*.sqlite"))
+    with closing(sqlite3.connect(store, isolation_level=None)) as held:
+        held.execute("BEGIN EXCLUSIVE")
+        done = zoo("cache", "clear")
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "locked" in done.stderr
+    assert not re.search(r"^measurements: 0$", zoo("cache", "info").stdout, re.MULTILINE)
+
+
+@pytest.mark.parametrize("field", ["Parameters", "parameters", "Params", "PARAMS"])
+def test_a_field_is_found_however_it_is_spelt(field, zoo):
+    done = zoo("explain", "resnest50d", field)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("resnest50d  Parameters  model-index/net.yml:9:17\n")
+    assert "27,483,240" in done.stdout
+
+
+@pytest.mark.parametrize("field", ["Paper", "paper.title"])
+def test_a_claim_of_the_collection_can_be_asked_about(field, zoo):
+    done = zoo("explain", "resnest50d", field)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("resnest50d  Paper.Title  model-index/net.yml:4:12\n")
+    assert "A paper" in done.stdout
+
+
+def test_a_misspelt_field_names_the_nearest(zoo):
+    done = zoo("explain", "resnest50d", "layesr")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "resnest50d claims no 'layesr'; did you mean 'Layers'?\n"
+
+
+def test_a_profile_shows_lists_of_blocks(zoo, folder):
+    index = folder / "model-index" / "net.yml"
+    index.write_text("Models:\n- Name: efficientnet_lite0\n")
+    done = zoo("show", "efficientnet_lite0", "--profile", "--depth", "1")
+    assert (done.returncode, done.stderr) == (0, "")
+    rows = {line.split()[0]: line.split() for line in done.stdout.splitlines()[2:]}
+    assert rows["_blocks"][1] == "ModuleList"
+    macs = {name: int(row[-2].replace(",", "")) for name, row in rows.items()}
+    assert macs["_blocks"] == macs.pop("(model)") - sum(macs.values()) + macs["_blocks"]
+    assert macs["_blocks"] > 0
 
 
 def test_a_store_that_can_not_be_used_is_one_line(zoo, tmp_path):
