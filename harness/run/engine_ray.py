@@ -6,7 +6,9 @@ done here. Each task is one job, and its answer is the same line of JSON that a 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
+from contextlib import redirect_stdout
 from functools import cache
 from typing import Any
 
@@ -39,7 +41,16 @@ class RayEngine:
         waiting = list(jobs)
         if not waiting:
             return
-        ray = self._joined()
+        # Ray tells of nodes that die on standard output, which is the document's alone.
+        with redirect_stdout(sys.stderr):
+            ray, joined = self._joined()
+            try:
+                self._run(ray, waiting, react)
+            finally:
+                if joined:
+                    ray.shutdown()  # With it end the threads that would still print.
+
+    def _run(self, ray: Any, waiting: list[Job], react: React) -> None:
         task = ray.remote(max_retries=_RETRIES)(_perform)
         counting = task.options(num_gpus=1) if self._wants_gpu(ray) else task
         running: dict[Any, Job] = {}
@@ -67,20 +78,22 @@ class RayEngine:
             for reference in running:
                 ray.cancel(reference, force=True)
 
-    def _joined(self) -> Any:
+    def _joined(self) -> tuple[Any, bool]:
+        """Ray, in its cluster; and whether it was joined only now."""
         try:
             import ray
         except ImportError as error:
             raise EngineError(
                 "--engine ray needs the extra: pip install 'model-zoo-verify[ray]'"
             ) from error
-        if not ray.is_initialized():
+        joined = not ray.is_initialized()
+        if joined:
             try:
                 ray.init(address=self.address, log_to_driver=False, configure_logging=False)
             except (ConnectionError, RuntimeError, ValueError) as error:
                 where = self.address or "this machine"
                 raise EngineError(f"no Ray on {where}: {' '.join(str(error).split())}") from error
-        return ray
+        return ray, joined
 
     def _wants_gpu(self, ray: Any) -> bool:
         if self.device.startswith("cuda"):
