@@ -399,7 +399,7 @@ def roundings(bench: Bench) -> Iterator[tuple[Site, str]]:
         yield site, str((int(site.text) // 10**6 + 1) * 10**6)
         yield site, str(int(float(f"{int(site.text) / 1e6:.1f}") * 1e6))
     for site in bench.at("FLOPs"):
-        yield from ((site, rounded(site.text, digits)) for digits in (5, 6, 8))
+        yield from ((site, rounded(site.text, digits)) for digits in (4, 5, 8))
         yield site, f"{int(site.text) / 1e9:.3f}G"
     for site in bench.at("File Size"):
         yield from ((site, f"{int(site.text) / 1e6:.{n}f} MB") for n in (0, 1, 2))
