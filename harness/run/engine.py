@@ -6,6 +6,7 @@ worth measuring is decided above it.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
 import signal
@@ -177,9 +178,18 @@ class _Hand:
         self.stopped.set()
         self.replies.put(None)
         self.waiting.put(None)
-        if self.process is not None and self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
+        process = self.process
+        if process is None:
+            return
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+        # The thread sees the end of the answers; only then may the pipes be closed under it.
+        self.thread.join(timeout=5)
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                with contextlib.suppress(BrokenPipeError):
+                    pipe.close()
 
 
 def none_made(job: Job, why: str) -> list[Fact]:
