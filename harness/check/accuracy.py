@@ -180,6 +180,13 @@ def _contradicted(
         yield mismatched(claim, variant, _ID, "accuracy.contradicted", measured, message)
         return
     ways = " or ".join(tried[name] for name, _ in best)
+    if len(best) > _MOST_WAYS:
+        message = (
+            f"{seen}: the whole set has {decision.interval}, which excludes {claim.raw}; "
+            f"{len(best)} other ways to prepare a picture restore it equally, so none can be named"
+        )
+        yield mismatched(claim, variant, _ID, "accuracy.contradicted", measured, message)
+        return
     message = (
         f"{seen}, which excludes {claim.raw}; prepared with {ways} the first {end:,} give "
         f"{best[0][1]:,} right, which agrees with it: document that preprocessing"
@@ -190,10 +197,7 @@ def _contradicted(
 def _restoring(
     evidence: Evidence, claim: Claim, end: int, names: Sequence[str]
 ) -> list[tuple[str, int]]:
-    """The alternatives with the most right answers, if the claim agrees with these; else none.
-
-    More than a few that are equally good say nothing about the preprocessing: then none either.
-    """
+    """The alternatives with the most right answers, if the claim agrees with these; else none."""
     claimed = number(claim)
     assert claimed is not None
     population = claim.images or IMAGENET
@@ -204,7 +208,7 @@ def _restoring(
             right[name] = sum(f.value[FIELDS[claim.field]] for f in facts if f is not None)
     most = max(right.values(), default=0)
     best = [(name, count) for name, count in right.items() if count == most]
-    if not 1 <= len(best) <= _MOST_WAYS:
+    if not best:
         return []
     decision = decide(claimed, [Observation(end, most)], population, step=claim.step)
     return [] if decision.verdict == "contradicted" else best

@@ -78,6 +78,7 @@ class LocalEngine:
 
 
 _JOBS_PER_WORKER = 40
+_COUNTING_FACTOR = 12
 
 # Not `python -m`: that would put the working folder first on the path, and a page's own folder
 # may hold files that are called like a module.
@@ -132,7 +133,9 @@ class _Hand:
             timed_out.set()
             process.kill()
 
-        timer = threading.Timer(self.timeout, give_up)
+        # Pictures take as long as the model takes for them, which is known to nobody beforehand.
+        limit = self.timeout if job.counting is None else _COUNTING_FACTOR * self.timeout
+        timer = threading.Timer(limit, give_up)
         timer.start()
         try:
             process.stdin.write(dump_job(job) + "\n")
@@ -147,7 +150,7 @@ class _Hand:
         status = process.wait()
         self.process = None
         if timed_out.is_set():
-            ended = f"took more than {self.timeout:g} seconds and was ended"
+            ended = f"took more than {limit:g} seconds and was ended"
         elif status < 0:
             ended = f"ended the process that built it ({signal.Signals(-status).name})"
         else:

@@ -21,7 +21,7 @@ from harness.run.request import GROUPS, Progress, Request, UsageError
 from harness.run.store import Store, StoreError
 from harness.run.subject import Subject
 from harness.run.wire import Job, Timing
-from harness.types import Fact, Finding, Recipe, Report, Unmeasured
+from harness.types import Fact, Finding, Measurement, Recipe, Report, Unmeasured
 from zoo import __version__
 from zoo.index import default_index, load_index
 from zoo.index.types import Claim, Index, Variant
@@ -125,7 +125,7 @@ class Session:
         findings = [*self._index_findings()]
         findings += [f for s in subjects if s.findings is not None for f in s.findings]
         return Report(
-            environment=clock.environment("cpu"),
+            environment=clock.environment(_device_of(subjects)),
             variants=tuple(s.report() for s in subjects),
             findings=_ordered(findings, self.variants),
             cut_short=cut_short,
@@ -298,6 +298,12 @@ class Session:
 
 # A file that holds another model is compared with as many variants of the index at most.
 _MOST_SIBLINGS = 200
+
+
+def _device_of(subjects: Iterable[Subject]) -> str:
+    """Where arithmetic was done, if any was; shapes are worked out on the CPU."""
+    counted = (f for s in subjects for (kind, _), f in s.facts.items() if kind == "accuracy")
+    return next((f.device for f in counted if isinstance(f, Measurement)), "cpu")
 
 
 class _Clock:

@@ -184,9 +184,11 @@ class Subject:
     def _jobs(self, missing: set[Slot]) -> list[Job]:
         """One job for what a build tells, and one for each part of the pictures."""
         fresh = missing - self._asked
-        self._asked |= fresh
         built = {slot for slot in fresh if slot[0] != "accuracy"}
-        parts = [which for kind, which in fresh if kind == "accuracy" and isinstance(which, str)]
+        counted = [which for kind, which in fresh if kind == "accuracy" and isinstance(which, str)]
+        waiting = sum(kind == "accuracy" for kind, _ in self._asked - self.facts.keys())
+        parts = sorted(counted, key=_place)[: max(0, _MOST_WAITING - waiting)]
+        self._asked |= built | {("accuracy", part) for part in parts}
         jobs: list[Job] = []
         if built:
             kinds = tuple(sorted({kind for kind, _ in built}))
@@ -195,7 +197,7 @@ class Subject:
                 jobs.append(Job(self.recipe, kinds, sizes, self._path(), self._siblings))
             else:
                 jobs.append(Job(self.recipe, kinds, sizes))
-        for part in sorted(parts, key=_place):
+        for part in parts:
             assert self._gallery is not None
             counting = self._gallery.counting((part,))
             jobs.append(Job(self.recipe, ("accuracy",), (), self._path(), counting=counting))
@@ -222,6 +224,11 @@ class Subject:
         fact = self._measured("file", None)
         assert fact is not None
         return list(fact.value["stat"])
+
+
+# Parts of the pictures that are asked for ahead: enough to keep several workers busy, and few
+# enough that a budget which is over leaves little to be finished in vain.
+_MOST_WAITING = 8
 
 
 def _place(part: str) -> tuple[str, int]:
