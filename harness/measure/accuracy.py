@@ -175,10 +175,12 @@ class Validator:
         tuner = model.tuner(reading.preprocessing.image_size)
         lanes = self._lanes()
 
-        def portion() -> int:
-            if self._on_cpu:
-                return max(1, min(_CPU_PORTION, len(indices) // (4 * lanes)))
-            return tuner.size
+        def portion(left: int) -> int:
+            if not self._on_cpu:
+                return tuner.size
+            # Ever smaller towards the end, so that all lanes end together; of whole batches.
+            batches = min(_CPU_PORTION, left // (2 * lanes)) // tuner.size
+            return max(1, batches) * tuner.size
 
         with Feed(
             decoded,

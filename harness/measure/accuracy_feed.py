@@ -45,7 +45,7 @@ class Feed:
         decoded: where the pixels come from.
         shard: indices of pictures.
         labels: of these pictures, int64 (n,).
-        size: gives the number of pictures of the next portion.
+        size: from the number of pictures that are left to that of the next portion.
         pool: processes that decode; None decodes in the threads that ask.
         workers: how many processes ``pool`` has.
         ahead: prepare portions before they are asked for.
@@ -57,7 +57,7 @@ class Feed:
         decoded: DecodedSet,
         shard: NDArray[np.int64],
         labels: NDArray[np.int64],
-        size: Callable[[], int],
+        size: Callable[[int], int],
         *,
         pool: Executor | None = None,
         workers: int = 0,
@@ -114,13 +114,18 @@ class Feed:
     def _take(self) -> slice | None:
         if self._begin >= len(self._shard):
             return None
-        span = slice(self._begin, min(self._begin + self._size(), len(self._shard)))
+        span = slice(self._begin, min(self._begin + self._next_size(), len(self._shard)))
         self._begin = span.stop
         return span
 
+    def _next_size(self) -> int:
+        return self._size(len(self._shard) - self._begin)
+
     def _submit(self, threads: ThreadPoolExecutor) -> None:
         """Keeps enough pictures in preparation for all decoders and for two portions."""
-        while sum(count for count, _ in self._pending) < max(self._in_flight, 2 * self._size()):
+        while sum(count for count, _ in self._pending) < max(
+            self._in_flight, 2 * self._next_size()
+        ):
             span = self._take()
             if span is None:
                 return
