@@ -145,7 +145,8 @@ class Validator:
             ``images`` (all of the shard, those included that can't be read), ``top1`` and ``top5``
             (those answered right), ``unreadable`` (a list of [name, why]), ``not_finite`` (pictures
             with a logit that is no finite number; they count as wrong), ``decided_exactly``
-            (pictures whose answer hung on rounding, and was decided in float64), ``seconds``,
+            (pictures whose answer hung on rounding, and was decided in float64), ``not_decided``
+            (why the model can't run in float64, None where it can or need not), ``seconds``,
             ``batch`` (the batch size), ``not_kept`` (why decoded pictures were not kept, None if
             they were).
 
@@ -204,6 +205,7 @@ class Validator:
             "unreadable": [[item.name, item.why] for item in tally.unreadable],
             "not_finite": tally.invalid,
             "decided_exactly": model.referee.decided - decided,
+            "not_decided": model.referee.unable,
             "seconds": time.perf_counter() - begin,
             "batch": tuner.size,
             "not_kept": decoded.kept_out,

@@ -146,6 +146,7 @@ def test_answers_that_hang_on_rounding_are_decided_in_float64(
     assert {each["top1"] for each in found} == {found[0]["top1"]}
     assert 0 < found[0]["top1"] < 24
     assert [each["decided_exactly"] for each in found] == [24] * 4
+    assert [each["not_decided"] for each in found] == [None] * 4
 
 
 class FloatOnly(Unsteady):
@@ -162,6 +163,7 @@ def test_a_model_without_float64_keeps_its_answers(two_classes: Path, tmp_path: 
     # What the noise does where nothing settles it: it shows that the test above can fail.
     assert [each["top1"] for each in found] == [24, 0]
     assert [each["decided_exactly"] for each in found] == [0, 0]
+    assert all("Double" in each["not_decided"] for each in found)
 
 
 def test_the_referee_says_why_it_could_not_decide() -> None:
