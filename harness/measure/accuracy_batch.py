@@ -9,11 +9,11 @@ from __future__ import annotations
 import threading
 
 # On a CPU a small batch keeps activations in the caches; on a GPU a large one fills the device.
-CPU_SIZES = (2, 4, 8, 16)
+CPU_SIZES = (4, 8, 16)
 GPU_SIZES = (16, 32, 64, 128, 256, 512, 1024, 2048)
 _PAYS = 1.05  # a larger batch takes more memory: it has to be this much faster
 _WARM_UPS = 1
-_TRIALS = 2
+_TRIALS = 4
 
 
 class BatchTuner:
