@@ -99,5 +99,6 @@ def test_time_that_is_over_ends_the_counting_at_a_part(zoo, all_pictures, tiled)
     finding = outcome.finding()
     _, _, images = outcome.counts
     assert 0 < images < 2000
-    assert tiled([part for part, _ in zoo.parts()]) == images
+    # A fast machine contradicts the claim before the time is over, and then tries alternatives.
+    assert tiled([part for part, _ in zoo.parts() if "@" not in part]) == images
     assert f"of {images:,} pictures are right" in finding["message"]
