@@ -46,14 +46,13 @@ class Performer:
 
     def _count(self, job: Job, counting: Counting, part: str) -> Fact:
         """Right answers on one part of the pictures; what can't be counted says why."""
-        from harness.images import open_image_set
         from harness.measure.devices import environment
 
         assert job.checkpoint is not None
         try:
             span = span_of(part)
-            images = len(open_image_set(counting.images))
             validator = self._with(counting)
+            images = len(validator.open_images(counting.images))
             value = validator.count(
                 job.recipe,
                 Path(job.checkpoint),
