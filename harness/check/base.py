@@ -150,3 +150,18 @@ def unverified(
         message=missing,
         location=claim.location,
     )
+
+
+def not_measured(
+    evidence: Evidence,
+    claim: Claim,
+    check: str,
+    kind: str,
+    size: Size | None = None,
+    verb: str = "measured",
+) -> Finding:
+    """The finding that a claim could not be checked because its fact could not be made."""
+    failure = evidence.unmeasured(kind, size)
+    why = failure.why if failure is not None else "the model was not built"
+    cause = failure.cause if failure is not None else "build.failed"
+    return unverified(claim, evidence.variant, check, cause, f"not {verb}: {why}")

@@ -6,7 +6,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
-from harness.check.base import Evidence, Need, VariantCheck, matched, mismatched, unverified
+from harness.check.base import (
+    Evidence,
+    Need,
+    VariantCheck,
+    matched,
+    mismatched,
+    not_measured,
+    unverified,
+)
 from harness.check.compare import agrees, digits, grouped, number
 from harness.explain.flops import Explanation, candidates, explain
 from harness.explain.geometry import Geometry, geometries
@@ -34,10 +42,7 @@ def find(evidence: Evidence) -> Iterable[Finding | Need]:
             continue
         fact = evidence.measurement("flops", evidence.size)
         if fact is None:
-            failure = evidence.unmeasured("flops", evidence.size)
-            why = failure.why if failure is not None else "the model was not run"
-            cause = failure.cause if failure is not None else "build.failed"
-            yield unverified(claim, variant, _ID, cause, f"not measured: {why}")
+            yield not_measured(evidence, claim, _ID, "flops", evidence.size)
             continue
         accepted = accepted_conventions(variant)
         known = {c["convention"] for c in fact.value["counts"]}

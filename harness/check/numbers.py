@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from harness.check.base import Evidence, Need, VariantCheck, matched, mismatched, unverified
+from harness.check.base import (
+    Evidence,
+    Need,
+    VariantCheck,
+    matched,
+    mismatched,
+    not_measured,
+    unverified,
+)
 from harness.check.compare import agrees, grouped, number, precision
 from harness.types import Finding, Size
-from zoo.index.types import Claim
 
 STRUCTURE = Need("structure")
 
@@ -24,7 +31,7 @@ def find_parameters(evidence: Evidence) -> Iterable[Finding | Need]:
             continue
         fact = evidence.measurement("structure")
         if fact is None:
-            yield _missing(evidence, claim, check)
+            yield not_measured(evidence, claim, check, "structure")
             continue
         measured = int(fact.value["parameters"])
         if agrees(claim, measured):
@@ -49,7 +56,7 @@ def find_layers(evidence: Evidence) -> Iterable[Finding | Need]:
             continue
         fact = evidence.measurement("structure")
         if fact is None:
-            yield _missing(evidence, claim, check)
+            yield not_measured(evidence, claim, check, "structure")
             continue
         measured = fact.value["layers"]
         if measured is None:
@@ -67,13 +74,6 @@ def find_layers(evidence: Evidence) -> Iterable[Finding | Need]:
                 f"of its blocks and classifier), not {claim.raw}; write {measured}"
             )
             yield mismatched(claim, variant, check, "layers.differs", measured, message)
-
-
-def _missing(evidence: Evidence, claim: Claim, check: str) -> Finding:
-    failure = evidence.unmeasured("structure")
-    why = failure.why if failure is not None else "the model was not built"
-    cause = failure.cause if failure is not None else "build.failed"
-    return unverified(claim, evidence.variant, check, cause, f"not measured: {why}")
 
 
 PARAMETERS = VariantCheck("parameters", "parameters", _needs, find_parameters)

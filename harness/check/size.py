@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from harness.check.base import Evidence, Need, VariantCheck, matched, mismatched, unverified
+from harness.check.base import Evidence, Need, VariantCheck, matched, mismatched, not_measured
 from harness.check.compare import agrees, grouped, number
 from harness.check.numbers import STRUCTURE
 from harness.types import Finding, Size
@@ -51,10 +51,7 @@ def find(evidence: Evidence) -> Iterable[Finding | Need]:
             continue
         fact = evidence.measurement("structure")
         if fact is None:
-            failure = evidence.unmeasured("structure")
-            why = failure.why if failure is not None else "the model was not built"
-            cause = failure.cause if failure is not None else "build.failed"
-            yield unverified(claim, variant, check, cause, f"not measured: {why}")
+            yield not_measured(evidence, claim, check, "structure")
             continue
         state = fact.value["state"]
         full, half = window(state, 4), window(state, 2)

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from harness.causes import severity_of
-from harness.check.base import Evidence, Need, VariantCheck, matched, mismatched, unverified
+from harness.check.base import (
+    Evidence,
+    Need,
+    VariantCheck,
+    matched,
+    mismatched,
+    not_measured,
+    unverified,
+)
 from harness.types import Finding, Measurement, Size
 from zoo.index.types import Claim
 
@@ -115,10 +123,7 @@ def _contents(evidence: Evidence, claim: Claim) -> Iterator[Finding]:
     variant, check = evidence.variant, "weights-tensors"
     fact = evidence.measurement("checkpoint")
     if fact is None:
-        failure = evidence.unmeasured("checkpoint")
-        cause = failure.cause if failure is not None else "build.failed"
-        why = failure.why if failure is not None else "the model was not built"
-        yield unverified(claim, variant, check, cause, f"not compared: {why}")
+        yield not_measured(evidence, claim, check, "checkpoint", verb="compared")
         return
     value = fact.value
     if value["refused"] is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from posixpath import basename
 from typing import TYPE_CHECKING
@@ -67,7 +66,6 @@ class Downloads:
 
     def _opened(self) -> Progress:
         if self._bars is None:
-            from rich.console import Console
             from rich.progress import (
                 BarColumn,
                 DownloadColumn,
@@ -83,13 +81,7 @@ class Downloads:
                 DownloadColumn(),
                 TransferSpeedColumn(),
                 TimeRemainingColumn(),
-                console=Console(
-                    file=sys.stderr,
-                    no_color=not terminal.color(sys.stderr),
-                    highlight=False,
-                    markup=False,
-                    emoji=False,
-                ),
+                console=terminal.stderr_console(),
                 transient=True,
             )
             self._bars.start()

@@ -59,20 +59,13 @@ class StderrProgress(Progress):
             self._downloads.close()  # Two live displays can't share a terminal.
         if not self._draw or not total:
             return
-        from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
         bar = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
-            console=Console(
-                file=sys.stderr,
-                no_color=not terminal.color(sys.stderr),
-                highlight=False,
-                markup=False,
-                emoji=False,
-            ),
+            console=terminal.stderr_console(),
             transient=True,
             # Drawn when there is news: a thread that redraws would take time from the measuring.
             auto_refresh=False,

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from harness.cli.status import Failure
 from harness.report.options import Options
 from harness.report.safe_text import for_terminal
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 _DUMB = ("dumb", "unknown")
 
@@ -53,6 +56,19 @@ def color(stream: TextIO | None) -> bool:
     if os.environ.get("FORCE_COLOR"):
         return True
     return can_redraw(stream)
+
+
+def stderr_console() -> Console:
+    """Rich's console for what is drawn live: on standard error, and no text of it is markup."""
+    from rich.console import Console
+
+    return Console(
+        file=sys.stderr,
+        no_color=not color(sys.stderr),
+        highlight=False,
+        markup=False,
+        emoji=False,
+    )
 
 
 def say(line: str) -> None:
