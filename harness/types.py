@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from zoo.index.types import Location, Severity
+from zoo.index.types import Claim, Location, Severity
 
 Status = Literal["match", "mismatch", "unverified"]
 Size = tuple[int, int]
@@ -142,12 +142,26 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class VariantReport:
-    """One variant's measurements as the JSON document names them; None is "not measured"."""
+    """One variant: what is documented of it, and what was measured.
+
+    Attributes:
+        name, collection, builder: which variant, and who rebuilt it.
+        measurements: as the JSON document names them; None is "not measured".
+        claims: those in effect: the variant's own, then its collection's that it doesn't override.
+        facts: what the measurements were taken from, with its provenance, and what is missing.
+        intervals: ``top1`` and ``top5`` -> (lowest, highest) percent that the pictures counted
+            leave possible for the population that the claim speaks of.
+        location: of the variant's entry in the index.
+    """
 
     name: str
     collection: str | None
     builder: str
     measurements: Mapping[str, Any]
+    claims: tuple[Claim, ...] = ()
+    facts: tuple[Fact, ...] = ()
+    intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    location: Location | None = None
 
 
 @dataclass(frozen=True, slots=True)
