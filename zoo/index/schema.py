@@ -143,6 +143,9 @@ _VARIANT = (
         ("ID", "resnest50d"),
         ("Config", "configs/resnest/resnest50.py"),
         ("README", "configs/resnest/README.md"),
+        # What a page about a collection says; blank lines part the paragraphs of a description.
+        ("Description", "ResNets whose blocks split the attention"),
+        ("Citation", "a BibTeX entry"),
         ("Name", "resnest50d"),
         ("In Collection", "ResNeSt"),
         ("Paper", "https://arxiv.org/abs/2004.08955"),

@@ -182,3 +182,26 @@ def test_code_is_a_web_address(read: Read, text: str) -> None:
     assert one(read, "Code", text)[1] == ["schema.wrong-type"]
     index = read(f"Collections:\n- Name: C\n  Paper:\n    URL: {text}\n", "c.yml")
     assert [p.cause for p in index.problems][:1] == ["schema.wrong-type"]
+
+
+def test_what_a_page_says_of_a_collection_keeps_its_lines(read: Read) -> None:
+    index = read(
+        "Collections:\n- Name: C\n  Description: |\n    One\n    more.\n\n    Two.\n"
+        "  Citation: |\n    @misc{key,\n      title = {A: 'b' #c},\n    }\n"
+        "Models:\n- Name: m\n  In Collection: C\n"
+    )
+    assert not index.problems
+    said = {claim.field: claim.value for claim in index.collections[0].claims}
+    assert said["Description"] == "One\nmore.\n\nTwo."
+    assert said["Citation"] == "@misc{key,\n  title = {A: 'b' #c},\n}"
+
+
+def test_what_a_page_says_is_text(read: Read) -> None:
+    index = read(
+        "Collections:\n- Name: C\n  Citation: {a: b}\n  Description: 5\nModels: [{Name: m}]\n"
+    )
+    wrong = [(p.cause, p.severity, p.field) for p in index.problems]
+    assert wrong == [
+        ("schema.wrong-type", "error", "Citation"),
+        ("schema.wrong-type", "error", "Description"),
+    ]
