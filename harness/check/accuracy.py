@@ -119,6 +119,14 @@ def _look(evidence: Evidence, claim: Claim, pictures: Pictures) -> Decision | Ne
     return decision
 
 
+def counted_so_far(evidence: Evidence, claim: Claim) -> Decision | None:
+    """What the pictures counted so far say of a claim; None where none were."""
+    if number(claim) is None or evidence.pictures is None or _missing(evidence, claim) is not None:
+        return None
+    outcome = _look(evidence, claim, evidence.pictures)
+    return outcome if isinstance(outcome, Decision) else None
+
+
 def parts(begin: int, end: int, alternative: str = "") -> tuple[str, ...]:
     """The names of the parts that these pictures of the fixed order are counted in."""
     head = f"{alternative}@" if alternative else ""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli import benching, fetching, options, terminal, validating, verifying
+from harness.cli import benching, fetching, options, reporting, terminal, validating, verifying
 from harness.cli.common import open_index
 from harness.cli.status import Failure
 from harness.run.request import UsageError
@@ -28,6 +28,7 @@ app.command()(verifying.audit)
 app.command()(verifying.verify)
 app.command()(validating.validate)
 app.command()(benching.bench)
+app.command()(reporting.report)
 app.command()(fetching.fetch)
 app.add_typer(cache, name="cache", help="Show or empty the store of measurements.")
 

@@ -11,7 +11,7 @@ from harness.cli import options, terminal
 from harness.cli.common import prepared, settings_of
 from harness.cli.status import FAILED
 from harness.cli.stories import columns
-from harness.run.request import UsageError
+from harness.run.request import USUAL_BATCHES, USUAL_SECONDS, UsageError
 
 _HEADINGS = ("variant", "batch", "precision", "images/s", "p50 ms", "p90 ms", "p99 ms", "memory")
 
@@ -24,17 +24,20 @@ def bench(
     device: options.Device = None,
     batch: Annotated[
         str, typer.Option("--batch", metavar="LIST", help="Batch sizes with commas between them.")
-    ] = "1,8,32",
+    ] = ",".join(map(str, USUAL_BATCHES)),
     amp: options.Amp = None,
     compile: options.Compile = None,
     seconds: Annotated[
         float, typer.Option("--seconds", min=0.1, help="How long to time each batch size.")
-    ] = 5.0,
+    ] = USUAL_SECONDS,
     format: Annotated[
         str, typer.Option("--format", metavar="NAME", help="table or json.")
     ] = "table",
 ) -> None:
-    """Time forward passes: images per second, latency, peak memory; random weights."""
+    """Time forward passes: images per second, latency, peak memory; random weights.
+
+    What is timed with the usual batch sizes and seconds is kept, and shown in reports.
+    """
     if format not in ("table", "json"):
         raise UsageError(f"--format: {format!r} is no format of timings; write table or json")
     sizes = _sizes(batch)

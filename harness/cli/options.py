@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from harness.run.request import GROUPS
+
 Index = Annotated[
     list[str] | None,
     typer.Option(
@@ -13,6 +15,30 @@ Index = Annotated[
         metavar="PATH",
         help="A YAML file, a Markdown page, or a folder of either; may be repeated. "
         "Default: model-index/ here, else the index of the package.",
+    ),
+]
+Builder = Annotated[
+    str | None,
+    typer.Option(
+        "--builder",
+        metavar="NAME",
+        help="Who builds the models: zoo (the default), or what an installed package adds.",
+    ),
+]
+Checks = Annotated[
+    str | None,
+    typer.Option(
+        "--checks", metavar="LIST", help=f"Groups with commas between them: {', '.join(GROUPS)}."
+    ),
+]
+Refresh = Annotated[
+    bool | None,
+    typer.Option("--refresh/--no-refresh", help="Measure anew what is stored.", show_default=False),
+]
+NoDownload = Annotated[
+    bool | None,
+    typer.Option(
+        "--no-download/--download", help="Ask servers for sizes alone.", show_default=False
     ),
 ]
 Format = Annotated[

@@ -9,7 +9,7 @@ import typer
 
 from harness.cli import options
 from harness.cli.common import documented, settings_of
-from harness.cli.verifying import run
+from harness.cli.verifying import Ending, run
 from harness.run.request import UsageError
 
 
@@ -58,4 +58,4 @@ def validate(
     if settings.data is None:
         raise UsageError("zoo validate: no pictures; name them with --data, or set ZOO_IMAGENET")
     request = replace(settings.request(tuple(variants)), checks=("accuracy",))
-    run(request, settings, dry_run=False, quiet=quiet, verbose=not quiet)
+    run(request, settings, Ending(quiet=quiet, verbose=not quiet))

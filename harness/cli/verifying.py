@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from harness.cli import options
 from harness.cli.common import documented, finish, prepared, settings_of
-from harness.run.request import GROUPS, Request, UsageError
+from harness.cli.status import exit_status
+from harness.run.request import Request, UsageError
 
 if TYPE_CHECKING:
     from harness.config import Settings
@@ -37,22 +39,8 @@ def verify(
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="Every variant of the index.")] = False,
     index: options.Index = None,
-    builder: Annotated[
-        str | None,
-        typer.Option(
-            "--builder",
-            metavar="NAME",
-            help="Who builds the models: zoo (the default), or what an installed package adds.",
-        ),
-    ] = None,
-    checks: Annotated[
-        str | None,
-        typer.Option(
-            "--checks",
-            metavar="LIST",
-            help=f"Groups with commas between them: {', '.join(GROUPS)}.",
-        ),
-    ] = None,
+    builder: options.Builder = None,
+    checks: options.Checks = None,
     device: options.Device = None,
     data: options.Data = None,
     samples: options.Samples = None,
@@ -70,23 +58,19 @@ def verify(
             "--no-store/--store", help="Neither use nor keep measurements.", show_default=False
         ),
     ] = None,
-    refresh: Annotated[
-        bool | None,
-        typer.Option(
-            "--refresh/--no-refresh", help="Measure anew what is stored.", show_default=False
-        ),
-    ] = None,
+    refresh: options.Refresh = None,
     offline: options.Offline = None,
-    no_download: Annotated[
-        bool | None,
-        typer.Option(
-            "--no-download/--download", help="Ask servers for sizes alone.", show_default=False
-        ),
-    ] = None,
+    no_download: options.NoDownload = None,
     max_bytes: options.MaxBytes = None,
     allow_http: options.AllowHttp = None,
     allow_local: options.AllowLocal = None,
     format: options.Format = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", metavar="DIR", help="Write the report there as well: page, tables, plots."
+        ),
+    ] = None,
     fail_on: options.FailOn = None,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
@@ -126,20 +110,42 @@ def verify(
         allow_local=allow_local,
         fail_on=fail_on,
     )
-    run(settings.request(tuple(variants or ())), settings, dry_run, quiet, verbose)
+    ending = Ending(dry_run=dry_run, output=output, quiet=quiet, verbose=verbose)
+    run(settings.request(tuple(variants or ())), settings, ending)
 
 
-def run(request: Request, settings: Settings, dry_run: bool, quiet: bool, verbose: bool) -> None:
-    """Say the plan, measure, print the report, and exit with its status."""
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What becomes of a run's report.
+
+    Attributes:
+        dry_run: there is none: the plan is said, and nothing is measured.
+        printed: it goes to standard output.
+        output: a folder that it is written to, or None.
+        quiet, verbose: how much of it is shown.
+    """
+
+    dry_run: bool = False
+    printed: bool = True
+    output: Path | None = None
+    quiet: bool = False
+    verbose: bool = False
+
+
+def run(request: Request, settings: Settings, ending: Ending) -> None:
+    """Say the plan, measure, show the report, and exit with its status."""
     session = prepared(request)
+    from harness.cli import reporting
     from harness.cli.progress import StderrProgress
     from harness.report.words import cut_short
 
-    progress = StderrProgress(quiet=quiet)
+    if ending.output is not None and not ending.dry_run:
+        reporting.prepare(ending.output)
+    progress = StderrProgress(quiet=ending.quiet)
     try:
         # Asking servers for sizes takes its time, too, and may be what is interrupted.
         progress.plan(session.plan)
-        if dry_run:
+        if ending.dry_run:
             return
         report = session.verify(progress)
     except KeyboardInterrupt:
@@ -148,7 +154,11 @@ def run(request: Request, settings: Settings, dry_run: bool, quiet: bool, verbos
     finally:
         progress.close()
     broken = cut_short(report)
-    if broken is not None and settings.format != "table":
+    if broken is not None and (settings.format != "table" or not ending.printed):
         # The other formats have no place for it, or are read from a file.
         progress.warn(broken)
-    finish(report, settings, quiet=quiet, verbose=verbose)
+    if ending.output is not None:
+        reporting.write(report, ending.output)
+    if not ending.printed:
+        raise typer.Exit(exit_status(report, settings.fail_on))
+    finish(report, settings, quiet=ending.quiet, verbose=ending.verbose)

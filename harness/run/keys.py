@@ -66,7 +66,10 @@ _SHAPES = [
     "structure",
     "trace",
 ]
-_MODULES = {"checkpoint": ["build", "builders", "checkpoint"]}
+_MODULES = {
+    "checkpoint": ["build", "builders", "checkpoint"],
+    "speed": ["build", "builders", "devices", "speed"],
+}
 _NUMBERED = {"accuracy": 1}
 
 

@@ -11,8 +11,12 @@ if TYPE_CHECKING:
 
 # The groups of checks that `--checks` names. Speed is measured only when it is asked for: it
 # takes minutes, and a busy machine would make it a lottery.
-GROUPS = ("metadata", "parameters", "layers", "flops", "weights", "accuracy")
-DEFAULT_GROUPS = GROUPS
+GROUPS = ("metadata", "parameters", "layers", "flops", "weights", "accuracy", "speed")
+DEFAULT_GROUPS = GROUPS[:-1]
+
+# Speeds that are measured so can be shown beside one another.
+USUAL_BATCHES = (1, 8, 32)
+USUAL_SECONDS = 5.0
 
 
 class UsageError(Exception):

@@ -6,6 +6,7 @@ import platform
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timezone
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -14,13 +15,14 @@ from harness.check import schema
 from harness.check.registry import index_checks, variant_checks
 from harness.explain.story import Story, tell
 from harness.measure.builders import Builder, get_builder
+from harness.run import speeds
 from harness.run.engine import Engine, EngineError, LocalEngine
 from harness.run.gallery import Gallery
 from harness.run.plan import select
 from harness.run.request import GROUPS, Progress, Request, UsageError
 from harness.run.store import Store, StoreError
 from harness.run.subject import Subject
-from harness.run.wire import Job, Timing
+from harness.run.wire import Job
 from harness.types import Fact, Finding, Measurement, Recipe, Report, Unmeasured
 from zoo import __version__
 from zoo.index import default_index, load_index
@@ -116,6 +118,7 @@ class Session:
                 self._fetch(subjects, progress)
                 jobs = [job for s in subjects for job in s.advance()]
                 self._measure(subjects, jobs, progress)
+                self._time(subjects, store, progress)
             except KeyboardInterrupt:
                 cut_short = "interrupted"
             except EngineError as error:
@@ -154,30 +157,14 @@ class Session:
         self, batch_sizes: Sequence[int], seconds: float
     ) -> Iterator[tuple[str, list[dict[str, Any]] | str]]:
         """Times every variant, one after the other; a line instead where one can't be timed."""
-        engine = LocalEngine(1)
-        for subject in self._subjects(None):
-            job = Job(
-                subject.recipe,
-                ("speed",),
-                (),
-                timing=Timing(
-                    tuple(batch_sizes),
-                    seconds,
-                    self.request.device,
-                    self.request.amp,
-                    self.request.compile,
-                ),
-            )
-            made: list[Fact] = []
-
-            def react(_: Job, facts: list[Fact], made: list[Fact] = made) -> list[Job]:
-                made.extend(facts)
-                return []
-
-            engine.run([job], react)
-            (fact,) = made
-            name = subject.variant.name
-            yield name, fact.why if isinstance(fact, Unmeasured) else fact.value["timings"]
+        timing = replace(
+            speeds.usual(self.request), batch_sizes=tuple(batch_sizes), seconds=seconds
+        )
+        with self._opened_store() as store:
+            for subject in self._subjects(None):
+                fact = speeds.measure(subject.recipe, timing, store)
+                name = subject.variant.name
+                yield name, fact.why if isinstance(fact, Unmeasured) else fact.value["timings"]
 
     @property
     def file_plan(self) -> str:
@@ -239,6 +226,25 @@ class Session:
         unique = list(dict.fromkeys(jobs))
         progress.start(len({job.recipe for job in unique}))
         self._engine().run(unique, react)
+
+    def _time(self, subjects: list[Subject], store: Store | None, progress: Progress) -> None:
+        """Speeds: those that are known, and, where they are asked for, those that are not."""
+        timing = speeds.usual(self.request)
+        missing: dict[Recipe, list[Subject]] = {}
+        for subject in subjects:
+            known = speeds.recall(subject.recipe, timing, store)
+            if known is not None and not self.request.refresh:
+                subject.facts[known.slot] = known
+            else:
+                missing.setdefault(subject.recipe, []).append(subject)
+        if "speed" not in self.request.checks:
+            return
+        progress.start(len(missing))
+        for recipe, same in missing.items():
+            fact = speeds.measure(recipe, timing, store)
+            for subject in same:
+                subject.facts[fact.slot] = fact
+            progress.advance(recipe.name)
 
     def _engine(self) -> Engine:
         if self.request.engine == "local":

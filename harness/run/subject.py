@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from harness.check import build
-from harness.check.accuracy import span_of
+from harness.check.accuracy import FIELDS, counted_so_far, span_of
 from harness.check.base import Evidence, Need, VariantCheck
 from harness.check.flops import figure
 from harness.measure.builders import Builder
@@ -17,7 +17,7 @@ from harness.run.plan import flops_size, recipe_of
 from harness.run.store import Store
 from harness.run.wire import Job
 from harness.types import Fact, Finding, Measurement, Size, Slot, VariantReport, unmeasured
-from zoo.index.types import Variant
+from zoo.index.types import Claim, Variant
 
 
 class Subject:
@@ -133,6 +133,10 @@ class Subject:
                 "sha256": file.value["sha256"] if file else None,
                 **self._accuracies(),
             },
+            claims=_in_effect(self.variant),
+            facts=tuple(self.facts.values()),
+            intervals=self._intervals(),
+            location=self.variant.location,
         )
 
     def _accuracies(self) -> dict[str, float | int | None]:
@@ -153,6 +157,15 @@ class Subject:
             for name in ("top1", "top5")
         }
         return {**percent, "images": images}
+
+    def _intervals(self) -> dict[str, tuple[float, float]]:
+        """Which accuracies the pictures counted leave possible, as the findings say it."""
+        found = {}
+        for claim in self.variant.claims_of(*FIELDS):
+            decision = counted_so_far(self.evidence(), claim)
+            if decision is not None:
+                found[FIELDS[claim.field]] = decision.interval.percent
+        return found
 
     def _measured(self, kind: str, which: Size | str | None) -> Measurement | None:
         fact = self.facts.get((kind, which))
@@ -234,6 +247,13 @@ _MOST_WAITING = 8
 def _place(part: str) -> tuple[str, int]:
     span = span_of(part)
     return span.alternative, span.begin
+
+
+def _in_effect(variant: Variant) -> tuple[Claim, ...]:
+    """The variant's own claims, then those of its collection that it says nothing else about."""
+    own = {claim.field for claim in variant.claims}
+    shared = variant.collection.claims if variant.collection is not None else ()
+    return (*variant.claims, *(claim for claim in shared if claim.field not in own))
 
 
 def _of_the_build(evidence: Evidence) -> Evidence:

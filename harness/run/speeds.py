@@ -1,0 +1,54 @@
+"""How fast variants are: timed one at a time, and kept for the tables and plots of a report."""
+
+from __future__ import annotations
+
+import os
+import platform
+from typing import TYPE_CHECKING
+
+from harness.measure.builders import get_builder
+from harness.run.engine import LocalEngine
+from harness.run.keys import key_of
+from harness.run.request import USUAL_BATCHES, USUAL_SECONDS
+from harness.run.wire import Job, Timing
+from harness.types import Fact, Measurement, Recipe
+
+if TYPE_CHECKING:
+    from harness.run.request import Request
+    from harness.run.store import Store
+
+
+def usual(request: Request) -> Timing:
+    """The timing whose figures a report shows: the usual batch sizes, on the run's device."""
+    return Timing(USUAL_BATCHES, USUAL_SECONDS, request.device, request.amp, request.compile)
+
+
+def recall(recipe: Recipe, timing: Timing, store: Store | None) -> Measurement | None:
+    """What was measured before on this machine, or None."""
+    if store is None or not get_builder(recipe.builder).knows(recipe.name):
+        return None
+    return store.get(_key(recipe, timing))
+
+
+def measure(recipe: Recipe, timing: Timing, store: Store | None) -> Fact:
+    """Times a variant in a process of its own, with nothing else of this run beside it."""
+    made: list[Fact] = []
+
+    def react(_: Job, facts: list[Fact]) -> list[Job]:
+        made.extend(facts)
+        return []
+
+    LocalEngine(1).run([Job(recipe, ("speed",), (), timing=timing)], react)
+    (fact,) = made
+    if store is not None and isinstance(fact, Measurement):
+        store.put(_key(recipe, timing), fact)
+    return fact
+
+
+def _key(recipe: Recipe, timing: Timing) -> str:
+    """A speed is a fact of a machine: a cache folder may be shared by several."""
+    size = recipe.image_size or (0, 0)
+    batches = ",".join(map(str, timing.batch_sizes))
+    how = [timing.device, timing.amp, str(timing.compile), str(timing.seconds)]
+    where = [platform.node(), platform.machine(), os.cpu_count() or 0]
+    return key_of("speed", recipe, None, [*size, batches, *how, *where])
