@@ -24,6 +24,12 @@ def repository() -> Path:
 
 
 @pytest.fixture(scope="session")
+def seed_index(repository: Path) -> Path:
+    """The ResNeSt family as its public page documents it, mistakes included."""
+    return repository / "tests" / "fixtures" / "seed" / "resnest.yml"
+
+
+@pytest.fixture(scope="session")
 def shared_corpus(repository: Path) -> Path:
     """Real pages of other zoos; they are nobody's to copy, so they lie beside the checkout."""
     folder = repository.parent / "shared" / "corpus"

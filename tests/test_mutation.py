@@ -8,69 +8,19 @@ uncorrupted index does not have.
 from __future__ import annotations
 
 import random
-import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from index_sites import Site, edited, sites_of
 
 from harness.run.request import Progress, Request
 from harness.run.session import prepare
 from harness.types import Finding, Report
 
 SEED = 20200419
-LINE = re.compile(r"(?P<indent> *)(?P<dash>- )?(?:(?P<key>[A-Z][\w ]*):)?(?P<gap> ?)(?P<value>.*)")
-
-
-@dataclass(frozen=True)
-class Site:
-    """One value in the file: where it is, whose it is, and what it says."""
-
-    line: int
-    start: int
-    variant: str | None
-    field: str
-    text: str
-    item: bool
-
-    @property
-    def label(self) -> str:
-        return f"line {self.line}, {self.variant} {self.field}"
-
-
-def sites_of(text: str) -> list[Site]:
-    """Every scalar of the file, list items included, found without a YAML reader."""
-    found: list[Site] = []
-    variant, models, parent = None, False, ""
-    for number, line in enumerate(text.splitlines(), 1):
-        match = LINE.fullmatch(line)
-        assert match is not None, line
-        key, value = match["key"], match["value"]
-        if key == "Models":
-            models = True
-        if models and match["indent"] == "" and match["dash"] and key == "Name":
-            variant = value
-        if not value:
-            parent = key
-            continue
-        field = key or parent
-        start = match.start("value")
-        found.append(Site(number, start, variant, field, value, item=key is None))
-    return found
-
-
-def edited(text: str, site: Site, value: str) -> str:
-    """The text with one value replaced."""
-    lines = text.splitlines(keepends=True)
-    line = lines[site.line - 1]
-    assert line[site.start :].rstrip("\n") == site.text
-    lines[site.line - 1] = line[: site.start] + value + "\n"
-    return "".join(lines)
-
-
 Key = tuple[str | None, str, int, str | None, str | None]
 
 
@@ -106,11 +56,6 @@ def key_of(finding: Finding) -> Key:
     assert finding.location is not None
     line = finding.location.line
     return (finding.variant, finding.field, line, finding.cause, finding.documented)
-
-
-@pytest.fixture(scope="module")
-def seed_index() -> Path:
-    return Path(__file__).resolve().parents[1] / "model-index" / "resnest.yml"
 
 
 @pytest.fixture(scope="module")

@@ -34,7 +34,7 @@ for name in zoo.list_models("resnest*"):
 def main() -> None:
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 3
     zoo = str(Path(sys.executable).with_name("zoo"))
-    index = str(Path(__file__).resolve().parents[2] / "model-index" / "resnest.yml")
+    index = str(Path(__file__).resolve().parents[1] / "fixtures" / "seed" / "resnest.yml")
     verify = [zoo, "verify", "--all", "--index", index]
     with tempfile.TemporaryDirectory() as folder:
         warm_env = {"XDG_CACHE_HOME": folder}

@@ -9,12 +9,6 @@ from typing import Any
 import pytest
 
 
-@pytest.fixture(scope="session")
-def seed_index(repository: Path) -> Path:
-    """The documented ResNeSt family, mistakes included."""
-    return repository / "model-index" / "resnest.yml"
-
-
 @pytest.fixture
 def store_home(tmp_path, monkeypatch) -> Path:
     """A cache folder of the test's own."""

@@ -116,9 +116,9 @@ def test_tags_are_never_constructed(read: Read, tmp_path: Path) -> None:
 )
 @given(st.data())
 def test_any_damage_to_an_index_is_survived(
-    read: Read, repository: Path, data: st.DataObject
+    read: Read, seed_index: Path, data: st.DataObject
 ) -> None:
-    text = (repository / "model-index" / "resnest.yml").read_text(encoding="utf-8")[:3000]
+    text = seed_index.read_text(encoding="utf-8")[:3000]
     start = data.draw(st.integers(0, len(text)))
     end = data.draw(st.integers(start, min(len(text), start + 40)))
     broken = text[:start] + data.draw(st.text(max_size=30)) + text[end:]
@@ -142,8 +142,8 @@ def test_reading_needs_no_heavy_library() -> None:
     assert done.stdout.strip() == "[]"
 
 
-def test_ten_thousand_variants_take_linear_time(tmp_path: Path, repository: Path) -> None:
-    text = (repository / "model-index" / "resnest.yml").read_text(encoding="utf-8")
+def test_ten_thousand_variants_take_linear_time(tmp_path: Path, seed_index: Path) -> None:
+    text = seed_index.read_text(encoding="utf-8")
     head, models = text.split("Models:\n")
     model = models.split("- Name: ")[1]
 
