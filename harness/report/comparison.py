@@ -1,178 +1,171 @@
-"""One row per variant: what is claimed, what was measured, and how the variant stands."""
+"""The comparison of a report's variants as files: for a reader, a spreadsheet, a program."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from decimal import Decimal
-from typing import Any, Literal
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import fields
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
 
-from harness.report.grouping import label
-from harness.types import Finding, Measurement, Report, VariantReport
-from zoo.index.types import Claim
+from harness.report import words
+from harness.report.quantities import percent, quantity, span
+from harness.report.rows import STATUSES, Row, rows
+from harness.report.safe_text import for_markdown, for_terminal, shorten
+from harness.types import Report
 
-RowStatus = Literal["error", "warning", "note", "unverified", "match"]
+if TYPE_CHECKING:
+    import pandas as pd
 
-# From the worst to the best.
-STATUSES: tuple[RowStatus, ...] = ("error", "warning", "note", "unverified", "match")
+__all__ = ["NAMES", "STATUSES", "Row", "files", "frame", "rows"]
+
+NAMES = ("comparison.md", "comparison.csv", "comparison.parquet")
+
+# What makes a spreadsheet take a cell for a formula (OWASP, "CSV Injection"), full width included.
+_FORMULA = tuple("=+-@\t\r\n＝＋－＠")
+_LONGEST_NAME = 80
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One variant; None is "not claimed" or "not measured".
+def files(
+    report: Report, tell: Callable[[str], object] | None = None
+) -> Iterator[tuple[str, bytes]]:
+    """``comparison.md``, ``.csv`` and ``.parquet``: (name, content), one row per variant each.
 
-    Attributes:
-        name, collection, builder: the variant, as the index writes it: hostile text.
-        status: the worst of its findings; ``unverified`` where it has none.
-        image_size: (height, width) in pixels that the counts were made at.
-        parameters_claimed, parameters: how many.
-        flops_claimed, flops_convention_claimed: as documented; None of the latter is "not said".
-        macs: measured multiply-accumulates; ``flops`` are twice as many.
-        fvcore: what fvcore's rule counts.
-        file_size_claimed, file_size: bytes.
-        dataset: that the top-1 claim speaks of, else the top-5 claim.
-        top1_claimed, top1, top1_low, top1_high: percent; low and high bound the accuracy on the
-            whole population that the claim speaks of. The same for ``top5``.
-        images: how many pictures were counted.
-        images_per_second: the best that was measured in float32, with its batch size and the
-            name of its device.
+    Args:
+        report: what to show.
+        tell: is told, in a sentence, which file can't be written, and why.
     """
-
-    name: str
-    collection: str | None
-    builder: str
-    status: RowStatus
-    image_size: tuple[int, int] | None = None
-    parameters_claimed: int | None = None
-    parameters: int | None = None
-    flops_claimed: int | None = None
-    flops_convention_claimed: str | None = None
-    macs: int | None = None
-    flops: int | None = None
-    fvcore: int | None = None
-    file_size_claimed: int | None = None
-    file_size: int | None = None
-    dataset: str | None = None
-    top1_claimed: float | None = None
-    top1: float | None = None
-    top1_low: float | None = None
-    top1_high: float | None = None
-    top5_claimed: float | None = None
-    top5: float | None = None
-    top5_low: float | None = None
-    top5_high: float | None = None
-    images: int | None = None
-    images_per_second: float | None = None
-    images_per_second_batch: int | None = None
-    images_per_second_device: str | None = None
+    compared = rows(report)
+    yield "comparison.md", markdown(report, compared).encode()
+    table = frame(compared)
+    yield "comparison.csv", _csv(table).encode()
+    if find_spec("pyarrow") is not None:
+        yield "comparison.parquet", table.to_parquet(engine="pyarrow", index=False)
+    elif tell is not None:
+        tell("no comparison.parquet: pyarrow is not installed; install the extra `parquet`")
 
 
-def rows(report: Report) -> tuple[Row, ...]:
-    """The rows of a report, in the order of the index."""
-    found: dict[str, list[Finding]] = {}
-    for finding in report.findings:
-        if finding.variant is not None:
-            found.setdefault(finding.variant, []).append(finding)
-    return tuple(_row(variant, found.get(variant.name, ())) for variant in report.variants)
+def frame(compared: Iterable[Row]) -> pd.DataFrame:
+    r"""The rows as a table of typed columns, every digit kept; what is missing is NA.
+
+    The columns are the attributes of `Row`, but for ``image_size``, which is ``image_height`` and
+    ``image_width``. Control characters in names are written out, as in ``\x1b``.
+    """
+    import pandas as pd
+
+    listed = list(compared)
+    columns: dict[str, Any] = {}
+    for field in fields(Row):
+        values = [getattr(row, field.name) for row in listed]
+        if field.name == "image_size":
+            for axis, name in enumerate(("image_height", "image_width")):
+                sides = [None if size is None else size[axis] for size in values]
+                columns[name] = pd.array(sides, dtype="Int64")
+        elif "int" in str(field.type):
+            columns[field.name] = pd.array(values, dtype="Int64")
+        elif "float" in str(field.type):
+            columns[field.name] = pd.array(values, dtype="Float64")
+        else:
+            texts = [None if text is None else for_terminal(text) for text in values]
+            columns[field.name] = pd.array(texts, dtype="string")
+    table: pd.DataFrame = pd.DataFrame(columns)
+    return table
 
 
-def status_of(findings: Iterable[Finding]) -> RowStatus:
-    """The worst of them; nothing that was held against a claim verifies nothing."""
-    labels = {label(finding) for finding in findings}
-    if "mismatch" in labels:  # A difference that nobody graded is not taken lightly.
-        return "error"
-    return next((status for status in STATUSES if status in labels), "unverified")
+def _csv(table: pd.DataFrame) -> str:
+    """RFC 4180 but for the line ends; an apostrophe keeps a text from being a formula."""
+    safe = table.copy()
+    for name in safe.columns[safe.dtypes == "string"]:
+        risky = safe[name].str.startswith(_FORMULA).fillna(False)
+        safe[name] = safe[name].where(~risky, "'" + safe[name])
+    return str(safe.to_csv(index=False, lineterminator="\n"))
 
 
-def _row(variant: VariantReport, findings: Iterable[Finding]) -> Row:
-    measured = variant.measurements
-    counts: Mapping[str, Any] = measured.get("flops") or {}
-    size = measured.get("image_size")
-    convention = _claim(variant, "FLOPs Convention")
-    stated = convention.value if convention and isinstance(convention.value, str) else None
-    top1, top5 = (_claim(variant, f"Top {k} Accuracy") for k in (1, 5))
-    low1, high1 = variant.intervals.get("top1", (None, None))
-    low5, high5 = variant.intervals.get("top5", (None, None))
-    speed = _fastest(variant)
-    return Row(
-        name=variant.name,
-        collection=variant.collection,
-        builder=variant.builder,
-        status=status_of(findings),
-        image_size=(int(size[0]), int(size[1])) if size else None,
-        parameters_claimed=_whole(_claim(variant, "Parameters")),
-        parameters=measured.get("parameters"),
-        flops_claimed=_operations(_claim(variant, "FLOPs"), stated),
-        flops_convention_claimed=stated,
-        macs=counts.get("macs"),
-        flops=counts.get("flops"),
-        fvcore=counts.get("fvcore"),
-        file_size_claimed=_whole(_claim(variant, "File Size")),
-        file_size=measured.get("file_size"),
-        dataset=next((claim.dataset for claim in (top1, top5) if claim is not None), None),
-        top1_claimed=_number(top1),
-        top1=measured.get("top1"),
-        top1_low=low1,
-        top1_high=high1,
-        top5_claimed=_number(top5),
-        top5=measured.get("top5"),
-        top5_low=low5,
-        top5_high=high5,
-        images=measured.get("images"),
-        images_per_second=speed.get("images_per_second"),
-        images_per_second_batch=speed.get("batch"),
-        images_per_second_device=(speed.get("environment") or {}).get("device_name"),
-    )
+# -- for a reader ---------------------------------------------------------------------------
 
 
-def _claim(variant: VariantReport, field: str) -> Claim | None:
-    """The first claim of that field that was understood; of results, the first on ImageNet."""
-    claims = [c for c in variant.claims if c.field == field and c.value is not None]
-    return next(
-        (c for c in claims if population(c.dataset) == "imagenet"), next(iter(claims), None)
-    )
+def _text(text: str | None) -> str:
+    return "-" if not text else for_markdown(shorten(text, _LONGEST_NAME))
 
 
-def population(dataset: str | None) -> str | None:
-    """A data set's name, as far as writing it differently does not make it another."""
-    if dataset is None:
-        return None
-    name = "".join(char for char in dataset.lower() if char.isalnum())
-    same = ("imagenet1k", "ilsvrc2012", "imagenetilsvrc2012")
-    return "imagenet" if name in same else name
+def _count(value: float | None, unit: str = "") -> str:
+    return "-" if value is None else quantity(value, unit)
 
 
-def _number(claim: Claim | None) -> float | None:
-    if claim is None or isinstance(claim.value, bool):
-        return None
-    if not isinstance(claim.value, int | float | Decimal):
-        return None
-    return value if math.isfinite(value := float(claim.value)) else None
+def _share(value: float | None) -> str:
+    return "-" if value is None else percent(value)
 
 
-def _whole(claim: Claim | None) -> int | None:
-    number = _number(claim)
-    if claim is None or number is None:
-        return None
-    return claim.value if isinstance(claim.value, int) else round(number)
+def _interval(low: float | None, high: float | None) -> str:
+    return "-" if low is None or high is None else span(low, high)
 
 
-def _operations(claim: Claim | None, convention: str | None) -> int | None:
-    """The claimed count in operations: pages of torchvision's convention write billions."""
-    number = _number(claim)
-    if convention == "torchvision" and number is not None and number < 1e6:
-        return round(number * 1e9)
-    return _whole(claim)
+def _flops_claimed(row: Row) -> str:
+    named = row.flops_convention_claimed
+    shown = _count(row.flops_claimed)
+    return f"{shown} ({_text(named)})" if named and row.flops_claimed is not None else shown
 
 
-def _fastest(variant: VariantReport) -> Mapping[str, Any]:
-    """The timing with the most pictures per second in float32; empty where nothing was timed."""
-    timings = [
-        timing
-        for fact in variant.facts
-        if isinstance(fact, Measurement) and fact.kind == "speed"
-        for timing in fact.value.get("timings", ())
-        if timing.get("precision") == "off" and timing.get("images_per_second") is not None
-    ]
-    return max(timings, key=lambda timing: float(timing["images_per_second"]), default={})
+def _speed(row: Row) -> str:
+    if row.images_per_second is None:
+        return "-"
+    return f"{quantity(row.images_per_second, digits=3)} (batch {row.images_per_second_batch})"
+
+
+def _size(row: Row) -> str:
+    return "-" if row.image_size is None else f"{row.image_size[0]} x {row.image_size[1]}"
+
+
+# Heading -> cell; the columns of numbers are set to the right.
+_TEXTS: dict[str, Callable[[Row], str]] = {
+    "Status": lambda row: row.status,
+    "Variant": lambda row: _text(row.name),
+    "Collection": lambda row: _text(row.collection),
+}
+_COLUMNS: dict[str, Callable[[Row], str]] = _TEXTS | {
+    "Input": _size,
+    "Parameters, claimed": lambda row: _count(row.parameters_claimed),
+    "Parameters, measured": lambda row: _count(row.parameters),
+    "FLOPs, claimed": _flops_claimed,
+    "MACs, measured": lambda row: _count(row.macs),
+    "FLOPs, measured": lambda row: _count(row.flops),
+    "File size, claimed": lambda row: _count(row.file_size_claimed, "B"),
+    "File size, measured": lambda row: _count(row.file_size, "B"),
+    "Top-1, claimed": lambda row: _share(row.top1_claimed),
+    "Top-1, measured": lambda row: _share(row.top1),
+    "Top-1, interval": lambda row: _interval(row.top1_low, row.top1_high),
+    "Top-5, claimed": lambda row: _share(row.top5_claimed),
+    "Top-5, measured": lambda row: _share(row.top5),
+    "Top-5, interval": lambda row: _interval(row.top5_low, row.top5_high),
+    "Pictures": lambda row: "-" if row.images is None else f"{row.images:,}",
+    "Images/s, measured": _speed,
+}
+
+_READING = (
+    "Status is the worst of a variant's findings. Claimed values are as documented: which "
+    "operations claimed FLOPs count is up to the convention in brackets, where one is claimed. "
+    "Measured FLOPs are twice the multiply-accumulates (MACs) at the input named. An interval "
+    "bounds the accuracy on the whole data set, as far as the pictures counted tell. A dash is "
+    "not claimed, or not measured in this run; every digit is in comparison.csv.",
+)
+
+
+def markdown(report: Report, compared: Sequence[Row]) -> str:
+    """The table as Markdown; columns that no variant has a value for are named below it instead."""
+    columns = {name: [show(row) for row in compared] for name, show in _COLUMNS.items()}
+    empty = [name for name, cells in columns.items() if all(cell == "-" for cell in cells)]
+    kept = [name for name in columns if name not in empty or name in _TEXTS]
+    lines = ["# Comparison", "", f"{words.summary(report)}.", ""]
+    broken = words.cut_short(report)
+    if broken:
+        lines += [for_markdown(broken), ""]
+    lines.append(_line(kept))
+    lines.append(_line("---" if name in _TEXTS else "---:" for name in kept))
+    lines += [_line(columns[name][at] for name in kept) for at in range(len(compared))]
+    absent = [name for name in empty if name not in _TEXTS]
+    if compared and absent:
+        lines += ["", f"No variant has a value for: {'; '.join(absent)}."]
+    return "\n".join([*lines, "", *_READING, ""])
+
+
+def _line(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
