@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any, Literal
 
 from zoo.index.types import Claim, Location, Severity
@@ -124,8 +125,35 @@ def unmeasured(recipe: Recipe, slot: Slot, cause: str, why: str) -> Unmeasured:
 
 
 @dataclass(frozen=True, slots=True)
+class Edit:
+    """A value that an index should hold, as measured; how it is spelt is the page's affair.
+
+    Attributes:
+        field: the key whose value it is.
+        value: what is right, with every digit. A `Size` is (height, width).
+        location: where the value stands that it replaces; of a key to be added, where the value
+            stands below which the key belongs.
+        added: the key is not there yet.
+    """
+
+    field: str
+    value: int | float | Decimal | str | Size
+    location: Location
+    added: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
-    """A claim held against the measurements: what to show a maintainer, who acts on it alone."""
+    """A claim held against the measurements: what to show a maintainer, who acts on it alone.
+
+    Attributes:
+        fix: what `edits` change in the index, as a unified diff; None where nothing was measured
+            that could be written instead.
+        edits: what makes the claim right, empty where that was not measured.
+        keeping: what makes the claim right as it stands: the keys that say how it was counted.
+        accepted: the reason that a baseline gives for living with it: it is shown, and doesn't
+            make a run fail.
+    """
 
     variant: str | None
     field: str
@@ -138,6 +166,9 @@ class Finding:
     message: str
     location: Location | None
     fix: str | None = None
+    edits: tuple[Edit, ...] = ()
+    keeping: tuple[Edit, ...] = ()
+    accepted: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +205,11 @@ class Report:
     cut_short: str | None = field(default=None)
 
     def summary(self) -> dict[str, int]:
-        """Counts by status and by severity, the keys of the JSON document's ``summary``."""
+        """Counts by status and by severity, the keys of the JSON document's ``summary``.
+
+        What a baseline accepts has its status, and is counted as ``accepted`` in place of its
+        severity; where nothing is accepted there is no such key.
+        """
         counts = {
             "match": 0,
             "mismatch": 0,
@@ -185,6 +220,8 @@ class Report:
         }
         for finding in self.findings:
             counts[finding.status] += 1
-            if finding.severity is not None:
+            if finding.accepted is not None:
+                counts["accepted"] = counts.get("accepted", 0) + 1
+            elif finding.severity is not None:
                 counts[finding.severity + "s"] += 1
         return counts
