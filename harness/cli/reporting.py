@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from harness.cli import options, terminal
+from harness.cli import options
 from harness.cli.common import settings_of
-from harness.cli.status import Failure
-
-if TYPE_CHECKING:
-    from harness.types import Report
+from harness.cli.verifying import Ending, run
 
 
 def report(
@@ -41,8 +38,6 @@ def report(
     As zoo verify --output, for those who want the files and not the verdict: findings don't change
     the exit status, which is 0, or 3 where the run failed or was cut short.
     """
-    from harness.cli.verifying import Ending, run
-
     settings = settings_of(
         index=index,
         builder=builder,
@@ -57,24 +52,3 @@ def report(
     )
     ending = Ending(output=output, printed=False, quiet=quiet)
     run(settings.request(tuple(variants or ())), settings, ending)
-
-
-def prepare(folder: Path) -> None:
-    """See that a report can be written there, before hours are spent on measuring."""
-    from harness.report import folder as folders
-
-    try:
-        folders.prepare(folder)
-    except folders.FolderError as error:
-        raise Failure(str(error)) from error
-
-
-def write(report: Report, folder: Path) -> None:
-    """Write the report there, and say where it is."""
-    from harness.report import folder as folders
-
-    try:
-        page = folders.write(report, folder, terminal.say)
-    except folders.FolderError as error:
-        raise Failure(str(error)) from error
-    terminal.say(f"the report is in {page}")

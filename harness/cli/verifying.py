@@ -135,12 +135,12 @@ class Ending:
 def run(request: Request, settings: Settings, ending: Ending) -> None:
     """Say the plan, measure, show the report, and exit with its status."""
     session = prepared(request)
-    from harness.cli import reporting
+    from harness.cli import folders
     from harness.cli.progress import StderrProgress
     from harness.report.words import cut_short
 
     if ending.output is not None and not ending.dry_run:
-        reporting.prepare(ending.output)
+        folders.prepare(ending.output)
     progress = StderrProgress(quiet=ending.quiet)
     try:
         # Asking servers for sizes takes its time, too, and may be what is interrupted.
@@ -158,7 +158,7 @@ def run(request: Request, settings: Settings, ending: Ending) -> None:
         # The other formats have no place for it, or are read from a file.
         progress.warn(broken)
     if ending.output is not None:
-        reporting.write(report, ending.output)
+        folders.write(report, ending.output)
     if not ending.printed:
         raise typer.Exit(exit_status(report, settings.fail_on))
     finish(report, settings, quiet=ending.quiet, verbose=ending.verbose)
