@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli import benching, fetching, options, reporting, terminal, validating, verifying
+from harness.cli import (
+    benching,
+    fetching,
+    options,
+    reporting,
+    terminal,
+    validating,
+    verifying,
+    writing,
+)
 from harness.cli.common import open_index
 from harness.cli.status import Failure
 from harness.run.request import UsageError
@@ -30,6 +39,8 @@ app.command()(validating.validate)
 app.command()(benching.bench)
 app.command()(reporting.report)
 app.command()(fetching.fetch)
+app.command()(writing.docs)
+app.command()(writing.cite)
 app.add_typer(cache, name="cache", help="Show or empty the store of measurements.")
 
 

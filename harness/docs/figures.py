@@ -1,0 +1,180 @@
+"""What an index claims of a collection's variants, as tables for a page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import PurePosixPath
+from urllib.parse import urlsplit
+
+from harness.docs.markdown import Markdown, code, escaped, link, table
+from harness.report.safe_text import shorten
+from zoo.index.links import LinkError, check_link
+from zoo.index.types import Claim, Variant
+
+_PREFIXES = (("T", 10**12), ("G", 10**9), ("M", 10**6), ("k", 10**3))
+_NOT_METRICS = frozenset({"Task", "Dataset", "Images"})
+_MOST_METRICS = 8
+_MOST_NAMES = 5
+# What an index may say of how the variants were trained, in the order of a recipe.
+_RECIPE = (
+    "Training Data", "Training Techniques", "Epochs", "Batch Size", "LR", "LR Step Size",
+    "LR Gamma", "Momentum", "Weight Decay", "Dropout", "Label Smoothing",
+    "Stochastic Depth Survival", "BatchNorm Momentum", "RMSProp Decay", "Training Resources",
+    "Training Time",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    heading: str
+    cell: Callable[[Variant], object | None]
+
+
+def comparison(variants: Sequence[Variant]) -> Markdown:
+    """One row per variant, by its claimed parameters; columns that nobody claims are left out."""
+    columns = [
+        _Column("image size", _image_size),
+        _Column("parameters", lambda v: _amount(v.effective("Parameters"))),
+        _Column("FLOPs", _flops),
+        _Column("file size", lambda v: _amount(v.effective("File Size"), "B")),
+        *_metrics(variants),
+        _Column("weights", _weights),
+        _Column("code", _code),
+    ]
+    rows = [(variant, [column.cell(variant) for column in columns]) for variant in variants]
+    used = [n for n in range(len(columns)) if any(cells[n] is not None for _, cells in rows)]
+    rows.sort(key=lambda row: parameters(row[0]))
+    return table(
+        ["variant", *(columns[n].heading for n in used)],
+        ([code(v.name), *(_or_dash(cells[n]) for n in used)] for v, cells in rows),
+    )
+
+
+def _or_dash(cell: object | None) -> object:
+    return "-" if cell is None else cell
+
+
+def parameters(variant: Variant) -> float:
+    """The claimed number of parameters, to sort by; infinite where there is none."""
+    claim = variant.effective("Parameters")
+    return claim.value if claim is not None and isinstance(claim.value, int) else float("inf")
+
+
+def recipe(variants: Sequence[Variant]) -> list[Markdown]:
+    """What is claimed of the training, one line a setting; who differs is named."""
+    return list(_recipe(variants))
+
+
+def _recipe(variants: Sequence[Variant]) -> Iterator[Markdown]:
+    for field in _RECIPE:
+        named: dict[str, list[str]] = {}
+        for variant in variants:
+            claim = variant.effective(field)
+            if claim is not None:
+                named.setdefault(shorten(claim.raw), []).append(variant.name)
+        if len(named) == 1 and len(next(iter(named.values()))) == len(variants):
+            yield Markdown(f"{field}: {escaped(next(iter(named)))}")
+        elif named:
+            parts = (f"{escaped(raw)} ({some(names)})" for raw, names in named.items())
+            yield Markdown(f"{field}: {'; '.join(parts)}")
+
+
+def shared(variants: Sequence[Variant], field: str) -> str | None:
+    """What all variants claim alike, as written; None where they differ, or one says nothing."""
+    raws = {None if c is None else c.raw for c in (v.effective(field) for v in variants)}
+    return raws.pop() if len(raws) == 1 else None
+
+
+def some(names: Sequence[str]) -> Markdown:
+    """The first few of many names."""
+    shown = ", ".join(map(code, names[:_MOST_NAMES]))
+    left = len(names) - _MOST_NAMES
+    return Markdown(f"{shown} and {left} more" if left > 0 else shown)
+
+
+def _image_size(variant: Variant) -> str | None:
+    claim = variant.effective("Image Size")
+    if claim is None:
+        return None
+    return _pixels(claim)
+
+
+def _pixels(claim: Claim) -> str:
+    size = claim.value
+    if isinstance(size, tuple) and len(size) == 2:
+        return f"{size[0]}x{size[1]}"
+    return shorten(claim.raw)
+
+
+def _amount(claim: Claim | None, unit: str = "") -> str | None:
+    """A whole number in four digits: ``48.28 M``, ``193.8 MB``."""
+    if claim is None:
+        return None
+    if not isinstance(claim.value, int):
+        return shorten(claim.raw)
+    for prefix, size in _PREFIXES:
+        if claim.value >= size:
+            digits = f"{Decimal(f'{Decimal(claim.value) / size:.4g}'):f}"
+            return f"{digits} {prefix}{unit}"
+    return f"{claim.value} {unit}".rstrip()
+
+
+def _flops(variant: Variant) -> str | None:
+    """The number, with the convention and the input that it claims to be counted by."""
+    number = _amount(variant.effective("FLOPs"))
+    if number is None:
+        return None
+    convention, given = variant.effective("FLOPs Convention"), variant.effective("FLOPs Input")
+    details = [shorten(convention.raw)] if convention is not None else []
+    details += [f"at {_pixels(given)}"] if given is not None else []
+    return f"{number} ({' '.join(details)})" if details else number
+
+
+def _metrics(variants: Iterable[Variant]) -> Iterator[_Column]:
+    """A column for each metric on each dataset, in the order they come up."""
+    found: dict[tuple[str, str | None], None] = {}
+    for variant in variants:
+        for claim in variant.claims:
+            is_result = claim.task is not None or claim.dataset is not None
+            if is_result and claim.field not in _NOT_METRICS:
+                found[claim.field, claim.dataset] = None
+    for field, dataset in list(found)[:_MOST_METRICS]:
+        heading = f"{field}, {dataset}" if dataset is not None else field
+        yield _Column(shorten(heading, 60), _metric_of(field, dataset))
+
+
+def _metric_of(field: str, dataset: str | None) -> Callable[[Variant], str | None]:
+    def cell(variant: Variant) -> str | None:
+        claims = (c for c in variant.claims_of(field) if c.dataset == dataset)
+        claim = next(claims, None)
+        if claim is None:
+            return None
+        if claim.unit == "percent" and claim.value is not None:
+            return f"{claim.value}%"
+        return shorten(claim.raw, 40)
+
+    return cell
+
+
+def _weights(variant: Variant) -> Markdown | None:
+    claim = variant.effective("Weights")
+    return None if claim is None or claim.value is None else _linked(claim.raw)
+
+
+def _code(variant: Variant) -> Markdown | None:
+    claim = variant.effective("Code") or variant.effective("Code.URL")
+    if claim is None or claim.value is None:
+        return None
+    return link("source", claim.raw)
+
+
+def _linked(url: str) -> Markdown:
+    """The file's name, with a link where a browser could follow it."""
+    name = shorten(PurePosixPath(urlsplit(url).path).name or url, 80)
+    try:
+        check_link(url)
+    except LinkError:
+        return code(name)
+    return link(name, url)

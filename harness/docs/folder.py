@@ -1,0 +1,127 @@
+"""Pages to a folder, and the comparison of a folder with the pages that it should hold."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from harness.docs.page import SIGNATURE, Page
+
+_MOST_LINES = 12
+
+
+class FolderError(Exception):
+    """A page can't be read or written; the message says which, and why."""
+
+
+class NotOurs(Exception):
+    """A file is in the way that `zoo docs` did not write."""
+
+
+def write(pages: Sequence[Page], folder: Path) -> Iterator[Path]:
+    """Write the pages that differ from what is there, each whole or not at all; yield these.
+
+    Raises:
+        NotOurs: such a file has the name of a page; nothing is written.
+        FolderError: a page can't be written; those before it are.
+    """
+    for page in pages:
+        old = read(folder / page.name)
+        if old is not None and not old.startswith(SIGNATURE):
+            raise NotOurs(
+                f"{folder / page.name}: was not written by zoo docs, and is left as it is; "
+                "move it away, or choose another --output"
+            )
+    for page in pages:
+        path = folder / page.name
+        if differs(page.text, read(path)):
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+                replace(path, page.text)
+            except OSError as error:
+                raise FolderError(f"{path}: can't be written: {error.strerror or error}") from error
+            yield path
+
+
+def check(pages: Sequence[Page], folder: Path) -> Iterator[str]:
+    """What of the folder is not as it should be: one line each, and the first lines that differ.
+
+    Raises:
+        FolderError: a page can't be read.
+    """
+    for page in pages:
+        path = folder / page.name
+        old = read(path)
+        if old is None:
+            yield f"{path}: is missing; run zoo docs"
+        elif differs(page.text, old):
+            yield f"{path}: differs from what the index says; run zoo docs"
+            yield from difference(old, page.text, path.name)
+    for path in stale(pages, folder):
+        yield f"{path}: no collection of the index has this page; remove it"
+
+
+def stale(pages: Sequence[Page], folder: Path) -> list[Path]:
+    """The pages in the folder that `zoo docs` wrote, and writes no more."""
+    wanted = {page.name for page in pages}
+    found = sorted(path for path in folder.glob("*.md") if path.name not in wanted)
+    return [path for path in found if (read(path) or "").startswith(SIGNATURE)]
+
+
+def differs(new: str, old: str | None) -> bool:
+    """Whether the text is another; how a checkout ends its lines does not count."""
+    return old is None or new.replace("\r\n", "\n") != old.replace("\r\n", "\n")
+
+
+def difference(old: str, new: str, name: str) -> Iterator[str]:
+    """The beginning of the unified diff of two texts."""
+    lines = list(
+        difflib.unified_diff(
+            old.splitlines(), new.splitlines(), name, f"{name} (as it should be)", "", "", 1, ""
+        )
+    )
+    yield from lines[:_MOST_LINES]
+    if len(lines) > _MOST_LINES:
+        yield f"... and {len(lines) - _MOST_LINES} more lines"
+
+
+def read(path: Path) -> str | None:
+    """The text of a file, None where there is none; bytes that are no UTF-8 are replaced.
+
+    Raises:
+        FolderError: it can't be read.
+    """
+    try:
+        return path.read_bytes().decode("utf-8", errors="replace")
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise FolderError(f"{path}: can't be read: {error.strerror or error}") from error
+
+
+def replace(path: Path, text: str) -> None:
+    """Write a file whole: a reader sees the old text or the new one."""
+    handle, scratch = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(text.encode("utf-8"))
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(scratch, _mode(path))
+        os.replace(scratch, path)
+    except BaseException:
+        Path(scratch).unlink(missing_ok=True)
+        raise
+
+
+def _mode(path: Path) -> int:
+    """The mode of the file that is replaced, else that of a new one."""
+    try:
+        return path.stat().st_mode & 0o777
+    except FileNotFoundError:
+        mask = os.umask(0)
+        os.umask(mask)
+        return 0o666 & ~mask

@@ -1,0 +1,241 @@
+"""One page per collection: what it is, how to use it, what is claimed of it, how to cite it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path, PurePath
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+
+from harness.docs import figures
+from harness.docs.block import Blocks, NoBlock
+from harness.docs.citation import bibtex, paper, text_of
+from harness.docs.markdown import Markdown, code, escaped, fenced, link, paragraphs, slug
+from harness.docs.reports import Reports
+from harness.report.safe_text import shorten
+from harness.report.words import counted
+from zoo.index.types import Collection, Index, Variant
+
+_FILE_NAME = re.compile(r"\w[\w.-]*")
+_PACKAGE = re.compile(r"(?i:package)://([\w.]+)/")
+
+SIGNATURE = "<!-- Written by `zoo docs`"
+
+
+class NameTaken(ValueError):
+    """Two collections would be written to the same file; ``lines`` say which."""
+
+    def __init__(self, lines: Sequence[str]) -> None:
+        super().__init__("\n".join(lines))
+        self.lines = tuple(lines)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """The page of a collection.
+
+    Attributes:
+        name: of its file.
+        text: the Markdown.
+        remarks: what it had to do without, and why; one line each.
+    """
+
+    name: str
+    text: str
+    remarks: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Pages:
+    """All pages of an index, and what of the index is on none of them, one line each."""
+
+    pages: list[Page] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+
+
+def pages(index: Index, reports: Reports) -> Pages:
+    """The pages of all collections that have a variant.
+
+    Args:
+        index: what is documented; its files as they were when it was read.
+        reports: what has been measured, to be linked.
+
+    Raises:
+        NameTaken: the names of two collections make the same file name.
+    """
+    made = Pages()
+    members: dict[tuple[str, object], list[Variant]] = {}
+    for variant in index.variants:
+        if variant.collection is not None:
+            members.setdefault(_identity(variant.collection), []).append(variant)
+    alone = sum(variant.collection is None for variant in index.variants)
+    if alone:
+        made.remarks.append(
+            f"{counted(alone, 'variant')} in no collection: a page is a collection's; "
+            "name one as In Collection"
+        )
+    chosen = []
+    for collection in index.collections:
+        if _identity(collection) in members:
+            chosen.append(collection)
+        else:
+            made.remarks.append(
+                f"{collection.location}: collection {collection.name!r} has no variant, "
+                "and so no page"
+            )
+    _check_names(chosen)
+    blocks, template = Blocks(index), _template()
+    for collection in chosen:
+        variants = members[_identity(collection)]
+        remarks: list[str] = []
+        values = _values(collection, variants, reports, blocks, remarks)
+        made.pages.append(Page(file_name(collection), template(values), tuple(remarks)))
+    return made
+
+
+def file_name(collection: Collection) -> str:
+    """The name of a collection's page."""
+    return f"{slug(collection.name)}.md"
+
+
+def _identity(collection: Collection) -> tuple[str, object]:
+    return collection.name, collection.location
+
+
+def _check_names(collections: Sequence[Collection]) -> None:
+    first: dict[str, Collection] = {}
+    lines = []
+    for collection in collections:
+        name = file_name(collection)
+        known = first.setdefault(name, collection)
+        if known is not collection:
+            lines.append(
+                f"{collection.location}: collection {collection.name!r} would be written to "
+                f"{name}, as {known.name!r} at {known.location} is; rename one of them"
+            )
+    if lines:
+        raise NameTaken(lines)
+
+
+def _template() -> Callable[..., str]:
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).with_name("templates")),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # for HTML; `finalize` escapes, as Markdown asks for
+        finalize=escaped,
+    )
+    template: Template = environment.get_template("collection.md.j2")
+    return template.render
+
+
+def _values(
+    collection: Collection,
+    variants: Sequence[Variant],
+    reports: Reports,
+    blocks: Blocks,
+    remarks: list[str],
+) -> dict[str, Any]:
+    """What the template is filled with; plain text in it is escaped where it is put."""
+    place = collection.location
+    try:
+        block: Markdown | None = Markdown(blocks.block(collection, variants))
+    except NoBlock as error:
+        block = None
+        remarks.append(f"{place}: collection {collection.name!r}: no model-index block: {error}")
+    described = text_of(collection.claim("Description"))
+    if described is None:
+        remarks.append(f"{place}: collection {collection.name!r}: no Description: add one to it")
+    entry = bibtex(collection.claim, collection.name)
+    if entry is None:
+        remarks.append(f"{place}: collection {collection.name!r}: no Citation: add one to it")
+    title, url = paper(collection.claim)
+    return {
+        "signature": Markdown(_signature(place.file)),
+        "name": shorten(collection.name),
+        "description": None if described is None else paragraphs(described),
+        "count": counted(len(variants), "variant"),
+        "facts": list(_facts(variants)),
+        "paper": None if url is None else link(title or url, url),
+        "title": title,
+        "table": figures.comparison(variants),
+        "recipe": figures.recipe(variants),
+        "example": _example(variants),
+        "others": figures.some([v.name for v in variants if not is_native(v)]),
+        "reports": reports.links(collection, variants),
+        "citation": None if entry is None else fenced(entry, "bibtex"),
+        "made_up": collection.claim("Citation") is None,
+        "block": block,
+    }
+
+
+def _signature(file: str) -> str:
+    """The first line; only the file's own name, as its folder differs between machines."""
+    name = PurePath(file).name
+    source = name if _FILE_NAME.fullmatch(name) and "--" not in name else "a model-index"
+    return f"{SIGNATURE} from {source}: change that file, and run `zoo docs` again. -->"
+
+
+def _facts(variants: Sequence[Variant]) -> Iterator[str]:
+    for key in ("Tasks", "Training Data", "Architecture"):
+        raw = figures.shared(variants, key)
+        if raw is not None:
+            yield f"{key}: {shorten(raw)}"
+
+
+def is_native(variant: Variant) -> bool:
+    """Whether `zoo.create_model` builds this variant and loads the weights that are documented.
+
+    The library builds what its own sources declare and loads what its own index names, so that its
+    calls are shown for these variants alone: for those of another zoo they would fail, or give
+    another zoo's weights.
+    """
+    from zoo.preprocessing import package_variant
+    from zoo.registry import UnknownModelError, is_model
+
+    weights = variant.effective("Weights")
+    if weights is None or weights.value is None or not is_model(variant.name):
+        return False
+    try:
+        own = package_variant(variant.name).effective("Weights")
+    except UnknownModelError:
+        return False
+    return own is not None and own.raw == weights.raw
+
+
+def _example(variants: Sequence[Variant]) -> Mapping[str, Any] | None:
+    """The smallest variant that the library builds, with what the snippets say of it."""
+    native = [variant for variant in variants if is_native(variant)]
+    if not native:
+        return None
+    variant = min(native, key=figures.parameters)
+    weights = variant.effective("Weights")
+    package = _PACKAGE.match(weights.raw) if weights is not None else None
+    size = variant.effective("Image Size")
+    pixels = size.value if size is not None else None
+    return {
+        "name": Markdown(variant.name),
+        "span": code(variant.name),
+        "package": None if package is None else code(package[1].partition(".")[0]),
+        "pixels": Markdown(", ".join(map(str, pixels))) if isinstance(pixels, tuple) else None,
+        "lr": _number(variant, "LR", "0.1"),
+        "momentum": _number(variant, "Momentum", "0.9"),
+        "weight_decay": _number(variant, "Weight Decay", "0.0001"),
+        "dropout": _number(variant, "Dropout", "0.2"),
+        "epochs": _number(variant, "Epochs", ""),
+    }
+
+
+def _number(variant: Variant, key: str, usual: str) -> Markdown:
+    """A claimed number as Python writes it, else the usual one."""
+    claim = variant.effective(key)
+    value = claim.value if claim is not None else None
+    return Markdown(
+        f"{value:f}" if isinstance(value, Decimal) else usual if value is None else value
+    )
