@@ -35,6 +35,7 @@ def docs(
     from harness.docs import folder
     from harness.docs.page import NameTaken, pages
     from harness.docs.reports import Reports
+    from harness.report.words import counted
 
     session = open_index(None, index)
     try:
@@ -54,6 +55,8 @@ def docs(
         raise UsageError(str(error)) from error
     except folder.FolderError as error:
         raise Failure(str(error)) from error
+    if not written:
+        terminal.say(f"{counted(len(made.pages), 'page')}, up to date")
     terminal.emit("".join(f"{_safe(path)}\n" for path in written))
 
 

@@ -41,8 +41,9 @@ def comparison(variants: Sequence[Variant]) -> Markdown:
         _Column("file size", lambda v: _amount(v.effective("File Size"), "B")),
         *_metrics(variants),
         _Column("weights", _weights),
-        _Column("code", _code),
     ]
+    if common_code(variants) is None:
+        columns.append(_Column("code", _code))
     rows = [(variant, [column.cell(variant) for column in columns]) for variant in variants]
     used = [n for n in range(len(columns)) if any(cells[n] is not None for _, cells in rows)]
     rows.sort(key=lambda row: parameters(row[0]))
@@ -54,6 +55,12 @@ def comparison(variants: Sequence[Variant]) -> Markdown:
 
 def _or_dash(cell: object | None) -> object:
     return "-" if cell is None else cell
+
+
+def common_code(variants: Sequence[Variant]) -> Markdown | None:
+    """The one link to the code of all variants; None where they differ or have none."""
+    found = {_code(variant) for variant in variants}
+    return found.pop() if len(found) == 1 else None
 
 
 def parameters(variant: Variant) -> float:

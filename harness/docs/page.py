@@ -162,6 +162,7 @@ def _values(
         "description": None if described is None else paragraphs(described),
         "count": counted(len(variants), "variant"),
         "facts": list(_facts(variants)),
+        "code": figures.common_code(variants),
         "paper": None if url is None else link(title or url, url),
         "title": title,
         "table": figures.comparison(variants),

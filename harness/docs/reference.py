@@ -1,0 +1,179 @@
+"""The reference of the command, made from the command itself.
+
+``python -m harness.docs.reference`` writes ``docs/commands.md`` and the table of commands in
+``README.md`` anew; with ``--check`` it writes nothing, and exits with 1 where one of them differs.
+It belongs to this repository, and is no part of `zoo docs`, which other zoos use.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from harness.docs.folder import difference, differs, read, replace
+from harness.docs.markdown import Markdown, escaped, table
+
+PAGE = Path("docs/commands.md")
+README = Path("README.md")
+BEGIN = "<!-- commands: written by python -m harness.docs.reference -->"
+END = "<!-- end of commands -->"
+
+_INTRODUCTION = """\
+# Commands
+
+This page is made from the command's own help by `python -m harness.docs.reference`. Defaults can be
+set in `[tool.zoo]` of a `pyproject.toml`, under the names of the long options. All commands exit
+with 2 for a wrong command line, with 3 where they could not do what was asked, and with 130 after
+an interrupt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """An option or an argument: how it is written, and what it does."""
+
+    written: str
+    help: str
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One command of the command line.
+
+    Attributes:
+        name: all words of it: ``zoo cache info``.
+        usage: the whole line.
+        help: its paragraphs.
+        options: arguments first.
+    """
+
+    name: str
+    usage: str
+    help: tuple[str, ...]
+    options: tuple[Option, ...]
+
+    @property
+    def summary(self) -> str:
+        """The first sentence of the help, without its full stop."""
+        return self.help[0].partition(". ")[0].removesuffix(".") if self.help else ""
+
+
+def commands() -> tuple[Command, ...]:
+    """Every command that `zoo` has, in the order of its help; a group is named by its commands."""
+    from harness.cli.app import app
+
+    root: Any = typer.main.get_command(app)
+    return tuple(_commands(root, root.make_context("zoo", [], resilient_parsing=True)))
+
+
+def _commands(group: Any, context: Any) -> Iterator[Command]:
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        inner = command.make_context(name, [], parent=context, resilient_parsing=True)
+        if hasattr(command, "list_commands"):
+            yield from _commands(command, inner)
+        elif not command.hidden:
+            yield _described(command, inner)
+
+
+def _described(command: Any, context: Any) -> Command:
+    words = [context.command_path, *command.collect_usage_pieces(context)]
+    paragraphs = (command.help or "").replace("\f", "").strip().split("\n\n")
+    shown = [p for p in command.params if not getattr(p, "hidden", False)]
+    shown.sort(key=lambda parameter: parameter.param_type_name != "argument")
+    return Command(
+        name=context.command_path,
+        usage=" ".join(words),
+        help=tuple(" ".join(each.split()) for each in paragraphs if each.strip()),
+        options=tuple(map(_option, shown)),
+    )
+
+
+def _option(parameter: Any) -> Option:
+    text = " ".join((parameter.help or "").split())
+    if parameter.param_type_name == "argument":
+        return Option(parameter.metavar or parameter.name.upper(), text)
+    names = [*parameter.opts, *parameter.secondary_opts]
+    takes_value = not parameter.is_flag
+    value = f" {parameter.metavar or 'VALUE'}" if takes_value else ""
+    default = parameter.default
+    if takes_value and parameter.show_default and default not in (None, "", (), []):
+        text = f"{text} Default: {default}.".lstrip()
+    return Option(", ".join(names) + value, text)
+
+
+def page() -> str:
+    """The whole page in Markdown."""
+    parts = [_INTRODUCTION]
+    for command in commands():
+        parts += [f"## {command.name}", "\n\n".join(map(escaped, command.help))]
+        parts += [f"```text\n{command.usage}\n```"]
+        if command.options:
+            rows = [(Markdown(f"`{_in_cell(o.written)}`"), o.help) for o in command.options]
+            parts.append(table(("option", "meaning"), rows))
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def compact() -> str:
+    """The table of the README: a row per command, linked to its part of the page."""
+    rows = [
+        (
+            Markdown(f"[`{each.name}`]({PAGE.as_posix()}#{each.name.replace(' ', '-')})"),
+            each.summary,
+        )
+        for each in commands()
+    ]
+    return f"{BEGIN}\n{table(('command', 'what it does'), rows)}\n{END}"
+
+
+def _in_cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+class NoMarkers(ValueError):
+    """The README has no place for the table."""
+
+
+def with_table(readme: str) -> str:
+    """The README with the table in its place.
+
+    Raises:
+        NoMarkers: nothing in it marks the place.
+    """
+    before, begin, rest = readme.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise NoMarkers(f"{README}: write {BEGIN} and {END} where the commands are to be")
+    return f"{before}{compact()}{after}"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Write both files, or with ``--check`` compare them; the exit status."""
+    if list(arguments) not in ([], ["--check"]):
+        sys.stderr.write("usage: python -m harness.docs.reference [--check]\n")
+        return 2
+    readme = read(README)
+    if readme is None:
+        sys.stderr.write(f"{README}: is not here; run this in the root of the repository\n")
+        return 2
+    status = 0
+    for path, old, new in ((PAGE, read(PAGE), page()), (README, readme, with_table(readme))):
+        if not differs(new, old):
+            continue
+        if not arguments:
+            replace(path, new)
+            sys.stdout.write(f"{path}\n")
+            continue
+        status = 1
+        lines = [f"{path}: differs from the command; run python -m harness.docs.reference"]
+        lines += difference(old or "", new, path.name)
+        sys.stdout.write("".join(f"{line}\n" for line in lines))
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
