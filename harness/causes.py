@@ -224,6 +224,13 @@ _TABLE: tuple[tuple[str, Severity | None, str, str, str], ...] = (
         "Write the settings that the weights were evaluated with.",
     ),
     (
+        "baseline.expired",
+        "warning",
+        "A baseline accepted this finding up to a day that has passed; it is reported again.",
+        "`expires: 2026-06-30` in an entry of `known-findings.yml`, in July",
+        "Mend what was accepted, or look at it again and give the entry a new day.",
+    ),
+    (
         "schema.quoted-number",
         "note",
         "A number is written as a quoted string; it is read as the number.",
@@ -264,6 +271,13 @@ _TABLE: tuple[tuple[str, Severity | None, str, str, str], ...] = (
         "Several variants name one weights file, and nothing that they document contradicts it.",
         "One checkpoint evaluated at two image sizes",
         "Nothing, if it is meant.",
+    ),
+    (
+        "baseline.stale",
+        "note",
+        "A baseline accepts a finding that no longer occurs.",
+        "The entry of a File Size that was corrected since",
+        "Delete the entry, or let `zoo verify --write-baseline` do it.",
     ),
     (
         "accuracy.contradicted",

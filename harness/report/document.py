@@ -39,7 +39,7 @@ def document(report: Report) -> dict[str, Any]:
     """The report as plain JSON data, keys in the order that the schema lists them."""
     return {
         "schema": SCHEMA,
-        "environment": {key: _plain(report.environment.get(key)) for key in _ENVIRONMENT},
+        "environment": {key: plain(report.environment.get(key)) for key in _ENVIRONMENT},
         "variants": [_variant(variant) for variant in report.variants],
         "findings": [_finding(finding) for finding in report.findings],
         "summary": report.summary(),
@@ -57,7 +57,7 @@ def json_schema() -> dict[str, Any]:
 
 def _variant(variant: VariantReport) -> dict[str, Any]:
     measured = variant.measurements
-    values = {key: _plain(measured.get(key)) for key in _MEASUREMENTS}
+    values = {key: plain(measured.get(key)) for key in _MEASUREMENTS}
     values["flops"] = dict.fromkeys(_CONVENTIONS) | (values["flops"] or {})
     return {
         "name": variant.name,
@@ -68,7 +68,9 @@ def _variant(variant: VariantReport) -> dict[str, Any]:
 
 
 def _finding(finding: Finding) -> dict[str, Any]:
+    """The finding; that it is accepted is said of those alone that are, as most runs know none."""
     where = finding.location
+    accepted = {} if finding.accepted is None else {"accepted": finding.accepted}
     return {
         "variant": finding.variant,
         "field": finding.field,
@@ -77,21 +79,22 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "severity": finding.severity,
         "cause": finding.cause,
         "documented": finding.documented,
-        "measured": _plain(finding.measured),
+        "measured": plain(finding.measured),
         "message": finding.message,
         "location": where and {"file": where.file, "line": where.line, "column": where.column},
         "fix": finding.fix,
+        **accepted,
     }
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """The value as JSON can hold it. JSON has no NaN and no infinity: neither is a measurement."""
     if isinstance(value, Decimal):
         value = float(value)
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
-        return {str(key): _plain(entry) for key, entry in value.items()}
+        return {str(key): plain(entry) for key, entry in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(entry) for entry in value]
+        return [plain(entry) for entry in value]
     return value

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from harness.report.options import Options
+from harness.report.words import word
 from harness.types import Finding, Report
 
 _RANK = {"error": 0, "warning": 1, "note": 2, None: 3}
@@ -33,8 +34,8 @@ class Layout:
     alike: tuple[tuple[Finding, ...], ...]
 
     def causes(self) -> tuple[str, ...]:
-        """The causes of the findings in full, in order of appearance."""
-        found = (finding.cause for group in self.groups for finding in group.findings)
+        """The causes of the findings in full that ask for an act, in order of appearance."""
+        found = (f.cause for g in self.groups for f in g.findings if f.accepted is None)
         return tuple(dict.fromkeys(cause for cause in found if cause is not None))
 
 
@@ -57,8 +58,10 @@ def arrange(report: Report, options: Options) -> Layout:
 
 
 def _is_shown_in_full(finding: Finding, options: Options) -> bool:
-    if options.verbose or finding.severity in ("error", "warning"):
+    if options.verbose:
         return True
+    if finding.severity in ("error", "warning"):
+        return finding.accepted is None or not options.quiet
     # What was measured and not decided has a number of its own to show.
     return finding.status == "unverified" and finding.measured is not None and not options.quiet
 
@@ -79,9 +82,12 @@ def _by_variant(report: Report, findings: Iterable[Finding]) -> tuple[Group, ...
 def _by_cause(findings: Iterable[Finding]) -> tuple[tuple[Finding, ...], ...]:
     groups: dict[tuple[str, str | None], list[Finding]] = {}
     for finding in findings:
-        groups.setdefault((label(finding), finding.cause), []).append(finding)
+        groups.setdefault((word(finding), finding.cause), []).append(finding)
     return tuple(tuple(found) for found in groups.values())
 
 
 def _rank(finding: Finding) -> int:
-    return _RANK[finding.severity] + (finding.status == "match")
+    """The worst first, then what is accepted, then what matches."""
+    if finding.accepted is not None:
+        return len(_RANK)
+    return _RANK[finding.severity] + 2 * (finding.status == "match")

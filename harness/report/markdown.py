@@ -7,7 +7,7 @@ from typing import TextIO
 
 from harness.causes import CAUSES
 from harness.report import words
-from harness.report.grouping import arrange, label
+from harness.report.grouping import arrange
 from harness.report.options import Options
 from harness.report.safe_text import for_markdown, shorten
 from harness.types import Finding, Report
@@ -48,17 +48,17 @@ def _cells(finding: Finding) -> list[str]:
         finding.field,
         shorten(words.value(finding.documented)),
         words.value(finding.measured),
-        finding.message,
+        words.message(finding),
         words.value(finding.cause),
         words.place(finding),
     )
-    return [label(finding), *map(for_markdown, texts)]
+    return [words.word(finding), *map(for_markdown, texts)]
 
 
 def _alike_cells(findings: Sequence[Finding]) -> list[str]:
     if len(findings) == 1:
         return _cells(findings[0])
     first = findings[0]
-    message = "; ".join(words.messages(findings))
-    texts = ("-", words.alike(findings), "-", "-", message, words.value(first.cause))
-    return [label(first), *map(for_markdown, (*texts, words.place(first)))]
+    said = "; ".join(words.messages(findings))
+    texts = ("-", words.alike(findings), "-", "-", said, words.value(first.cause))
+    return [words.word(first), *map(for_markdown, (*texts, words.place(first)))]

@@ -20,12 +20,15 @@ class Options:
         color: colour may be used.
         verbose: every finding in full, those that match as well.
         quiet: errors, warnings and the summary alone.
+        folder: where the working folder is in its repository, for readers that start at the
+            repository's top; empty where it is the top itself, or not known.
     """
 
     width: int | None = None
     color: bool = False
     verbose: bool = False
     quiet: bool = False
+    folder: str = ""
 
 
 class Format(Protocol):

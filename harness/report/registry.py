@@ -15,6 +15,9 @@ _OWN = {
     "table": "harness.report.table",
     "json": "harness.report.document",
     "markdown": "harness.report.markdown",
+    "junit": "harness.report.junit",
+    "sarif": "harness.report.sarif",
+    "github": "harness.report.github",
 }
 
 

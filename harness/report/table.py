@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from harness.causes import CAUSES
 from harness.report import words
-from harness.report.grouping import Layout, arrange, label
+from harness.report.grouping import Layout, arrange
 from harness.report.options import Options
 from harness.report.safe_text import for_terminal, shorten
 from harness.types import Finding, Report
@@ -31,6 +31,7 @@ _STYLES = {
     "note": "cyan",
     "unverified": "magenta",
     "match": "green",
+    "accepted": "blue",
 }
 
 
@@ -85,11 +86,12 @@ def _colored_lines(console: Console, report: Report, layout: Layout) -> None:
 
 def _line(finding: Finding) -> str:
     head = [str(finding.location)] if finding.location else []
-    head += [label(finding)]
+    head += [words.word(finding)]
     head += [finding.variant] if finding.variant else []
     tail = f" [{finding.cause}]" if finding.cause else ""
     values = ", ".join(_both(finding))
-    return for_terminal(": ".join([*head, finding.field, finding.message]) + f" ({values}){tail}")
+    said = ": ".join([*head, finding.field, words.message(finding)])
+    return for_terminal(f"{said} ({values}){tail}")
 
 
 def _alike_line(findings: Sequence[Finding]) -> str:
@@ -98,7 +100,7 @@ def _alike_line(findings: Sequence[Finding]) -> str:
     first = findings[0]
     where = f"{first.location}: " if first.location else ""
     said = "; ".join(words.messages(findings))
-    what = f"{label(first)}: {words.alike(findings)}: {said} [{first.cause}]"
+    what = f"{words.word(first)}: {words.alike(findings)}: {said} [{first.cause}]"
     return for_terminal(where + what)
 
 
@@ -131,7 +133,7 @@ def _details(finding: Finding, width: int) -> list[str]:
     together = f"{documented}, {measured}"
     fits = len(together) <= min(width, _WIDEST) - _INDENT - _LABEL
     values = [together] if fits else [documented, measured]
-    message = [] if finding.status == "match" else [finding.message]
+    message = [] if finding.status == "match" else [words.message(finding)]
     return [*message, *values, *where]
 
 
@@ -139,7 +141,7 @@ def _block(
     console: Console, finding: Finding, head: str, lines: Sequence[str], *, dim: bool = True
 ) -> None:
     """A head with lines under it; all but the first are details, and dim, unless that is off."""
-    word = label(finding)
+    word = words.word(finding)
     title = _text("").append_text(_text(word.ljust(_LABEL), _STYLES[word]))
     title.append_text(_text(head, "bold"))
     if finding.cause:

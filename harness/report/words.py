@@ -25,6 +25,8 @@ def summary(report: Report) -> str:
     severities = ", ".join(
         counted(counts[noun + "s"], noun) for noun in ("error", "warning", "note")
     )
+    if "accepted" in counts:
+        severities += f", {counts['accepted']} accepted"
     of_whom = f"{counted(len(report.variants), 'variant')}: " if report.variants else ""
     return f"{of_whom}{claims} ({severities})"
 
@@ -35,6 +37,18 @@ def cut_short(report: Report) -> str | None:
         return None
     why = "was interrupted" if report.cut_short == "interrupted" else f"failed: {report.cut_short}"
     return f"The run {why}; what was measured before is reported."
+
+
+def word(finding: Finding) -> str:
+    """One word for how a finding stands with its reader: accepted, else severity or status."""
+    return "accepted" if finding.accepted is not None else finding.severity or finding.status
+
+
+def message(finding: Finding) -> str:
+    """What a finding says, and why it is accepted where it is."""
+    if finding.accepted is None:
+        return finding.message
+    return f"{finding.message} (accepted: {finding.accepted})"
 
 
 def alike(findings: Sequence[Finding]) -> str:
@@ -51,13 +65,13 @@ def messages(findings: Sequence[Finding]) -> list[str]:
     What one of them says is not said of another: where the messages differ, each has the number
     of its findings, and where there are more than a few, the rest is counted.
     """
-    counts = Counter(finding.message for finding in findings)
+    counts = Counter(map(message, findings))
     if len(counts) == 1:
-        return [findings[0].message]
+        return [message(findings[0])]
     common = counts.most_common()
     # A line that says "and one more" would take the place of that one.
     kept = common if len(common) <= _MESSAGES else common[: _MESSAGES - 1]
-    lines = [f"{counted(number, 'finding')}: {message}" for message, number in kept]
+    lines = [f"{counted(number, 'finding')}: {said}" for said, number in kept]
     rest = common[len(kept) :]
     if rest:
         number = sum(number for _, number in rest)

@@ -24,10 +24,10 @@ PUBLISHED = {
         build.failed build.unknown""",
     "warning": """
         flops.input-geometry flops.convention weights.name-mismatch size.larger
-        preprocess.differs""",
+        preprocess.differs baseline.expired""",
     "note": """
         schema.quoted-number schema.unknown-key parameters.rounded size.half-precision
-        size.extra-tensors weights.shared-checkpoint""",
+        size.extra-tensors weights.shared-checkpoint baseline.stale""",
     None: """
         weights.unreachable weights.not-installed layers.not-defined accuracy.no-data
         accuracy.undecided""",

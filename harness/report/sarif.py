@@ -1,0 +1,210 @@
+"""The report as SARIF 2.1.0 (OASIS, errata 01), for code scanning and editors.
+
+Readers differ in how much of SARIF they heed. Some show every result as an alert, whatever its
+``kind`` and its ``suppressions``: for those, ``quiet`` leaves errors and warnings that nobody has
+accepted. Matches are written where ``verbose`` asks for them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Sequence
+from datetime import datetime, timedelta, timezone
+from typing import Any, TextIO
+
+from harness.causes import CAUSES, Cause
+from harness.report import words
+from harness.report.document import plain
+from harness.report.options import Options
+from harness.report.places import in_repository, nearest, uri
+from harness.report.safe_text import for_terminal, shorten
+from harness.types import Finding, Report
+
+VERSION = "2.1.0"
+SCHEMA = (
+    "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+)
+
+# The name by which GitHub and Azure know the top of the checkout.
+_ROOT = "%SRCROOT%"
+_LINK = re.compile(r"\[(?=[^\[\]]*\]\()")
+_PLACEHOLDER = re.compile(r"\{(\d+)\}")
+
+
+def render(report: Report, *, out: TextIO, options: Options) -> None:
+    """Write the log; it holds ASCII alone, so any encoding carries it."""
+    json.dump(log(report, options), out, indent=2, allow_nan=False)
+    out.write("\n")
+
+
+def log(report: Report, options: Options) -> dict[str, Any]:
+    """The whole log as plain JSON data."""
+    findings = [finding for finding in report.findings if _is_wanted(finding, options)]
+    rules = list(CAUSES)
+    rules += dict.fromkeys(f.cause for f in findings if f.cause and f.cause not in CAUSES)
+    return {
+        "$schema": SCHEMA,
+        "version": VERSION,
+        "runs": [
+            {
+                "tool": {
+                    "driver": {
+                        "name": "zoo",
+                        "fullName": "zoo, the auditor of model zoos",
+                        "version": str(report.environment.get("zoo") or "unknown"),
+                        "rules": [_rule(rule) for rule in rules],
+                    }
+                },
+                "invocations": [_invocation(report)],
+                "originalUriBaseIds": {
+                    _ROOT: {"description": {"text": "The top of the repository."}}
+                },
+                "columnKind": "unicodeCodePoints",
+                "results": [_result(f, report, rules, options) for f in findings],
+                "properties": {
+                    "environment": plain(report.environment),
+                    "summary": report.summary(),
+                },
+            }
+        ],
+    }
+
+
+def _is_wanted(finding: Finding, options: Options) -> bool:
+    if options.verbose:
+        return True
+    if options.quiet:
+        return finding.accepted is None and finding.severity in ("error", "warning")
+    return finding.status != "match"
+
+
+def _rule(name: str) -> dict[str, Any]:
+    cause = CAUSES.get(name)
+    if cause is None:  # Of a check that somebody else's package adds.
+        return {"id": for_terminal(name)}
+    return {
+        "id": cause.id,
+        "shortDescription": {"text": cause.meaning},
+        "fullDescription": {"text": cause.meaning},
+        "help": {
+            "text": f"{cause.meaning}\n\nExample: {cause.example}\n\nWhat to do: {cause.remedy}",
+            "markdown": _help(cause),
+        },
+        "defaultConfiguration": {"level": cause.severity or "none"},
+        "properties": {"tags": [cause.id.partition(".")[0]]},
+    }
+
+
+def _help(cause: Cause) -> str:
+    return (
+        f"**{cause.id}**: {cause.meaning}\n\n"
+        f"**Example**: {cause.example}\n\n**What to do**: {cause.remedy}\n"
+    )
+
+
+def _invocation(report: Report) -> dict[str, Any]:
+    invocation: dict[str, Any] = {"executionSuccessful": report.cut_short is None}
+    started = _moment(report.environment.get("started"))
+    if started is not None:
+        invocation["startTimeUtc"] = _utc(started)
+        seconds = report.environment.get("seconds")
+        if isinstance(seconds, int | float):
+            invocation["endTimeUtc"] = _utc(started + timedelta(seconds=seconds))
+    broken = words.cut_short(report)
+    if broken is not None:
+        invocation["toolExecutionNotifications"] = [{"level": "error", "message": _message(broken)}]
+    return invocation
+
+
+def _moment(text: object) -> datetime | None:
+    try:
+        # Python 3.10 knows no Z.
+        moment = datetime.fromisoformat(str(text).replace("Z", "+00:00"))
+    except ValueError:
+        return None
+    return moment.replace(tzinfo=moment.tzinfo or timezone.utc).astimezone(timezone.utc)
+
+
+def _utc(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _result(
+    finding: Finding, report: Report, rules: Sequence[str], options: Options
+) -> dict[str, Any]:
+    rule = finding.cause or finding.check
+    result: dict[str, Any] = {
+        "ruleId": for_terminal(rule),
+        "kind": _kind(finding),
+        "level": finding.severity or "none",
+        "message": _message(_sentence(finding)),
+        "locations": [_location(finding, report, options)],
+        "partialFingerprints": {"zooClaim/v1": _fingerprint(finding, options)},
+        "properties": {
+            "variant": finding.variant,
+            "field": finding.field,
+            "check": finding.check,
+            "documented": finding.documented,
+            "measured": plain(finding.measured),
+            "fix": finding.fix,
+        },
+    }
+    if rule in rules:
+        result["ruleIndex"] = rules.index(rule)
+    if finding.accepted is not None:
+        result["suppressions"] = [
+            {
+                "kind": "external",
+                "status": "accepted",
+                "justification": for_terminal(finding.accepted),
+            }
+        ]
+    return result
+
+
+def _kind(finding: Finding) -> str:
+    if finding.severity is not None:
+        return "fail"
+    return "pass" if finding.status == "match" else "open"
+
+
+def _sentence(finding: Finding) -> str:
+    about = [part for part in (finding.variant, finding.field) if part]
+    documented = shorten(words.value(finding.documented))
+    measured = words.value(finding.measured)
+    said = ": ".join([*about, finding.message])
+    return f"{said} (documented {documented}, measured {measured})"
+
+
+def _message(text: str) -> dict[str, str]:
+    """A message that is no more than its text: SARIF knows links and placeholders in it."""
+    safe = for_terminal(text)
+    return {"text": _PLACEHOLDER.sub(r"{{\1}}", _LINK.sub(r"\\[", safe))}
+
+
+def _location(finding: Finding, report: Report, options: Options) -> dict[str, Any]:
+    location: dict[str, Any] = {}
+    place = nearest(finding, report)
+    if place is not None:
+        path = in_repository(place.file, options.folder)
+        artifact = {"uri": uri(path)}
+        if not path.startswith("/"):
+            artifact["uriBaseId"] = _ROOT
+        location["physicalLocation"] = {
+            "artifactLocation": artifact,
+            "region": {"startLine": place.line, "startColumn": place.column},
+        }
+    if finding.variant is not None:
+        location["logicalLocations"] = [
+            {"fullyQualifiedName": for_terminal(finding.variant), "kind": "resource"}
+        ]
+    return location
+
+
+def _fingerprint(finding: Finding, options: Options) -> str:
+    """The same for the same wrong claim, wherever in its file it stands and whatever is said."""
+    file = in_repository(finding.location.file, options.folder) if finding.location else None
+    parts = (file, finding.variant, finding.field, finding.check, finding.cause, finding.documented)
+    return hashlib.sha256(json.dumps(parts).encode("ascii")).hexdigest()
