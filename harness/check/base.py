@@ -4,9 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 from harness.causes import severity_of
-from harness.types import Fact, Finding, Measurement, Pictures, Recipe, Size, Slot, Unmeasured
+from harness.types import (
+    Edit,
+    Fact,
+    Finding,
+    Measurement,
+    Pictures,
+    Recipe,
+    Size,
+    Slot,
+    Unmeasured,
+)
 from zoo.index.types import Claim, Index, Severity, Variant
 
 Number = int | float | str | None
@@ -110,8 +121,13 @@ def mismatched(
     measured: Number,
     message: str,
     severity: Severity | None = None,
+    edits: tuple[Edit, ...] = (),
+    keeping: tuple[Edit, ...] = (),
 ) -> Finding:
-    """The finding that a claim does not hold; its severity is the cause's unless one is given."""
+    """The finding that a claim does not hold; its severity is the cause's unless one is given.
+
+    ``edits`` and ``keeping`` are what would mend it, see `Finding`.
+    """
     return Finding(
         variant=variant.name,
         field=claim.field,
@@ -123,7 +139,14 @@ def mismatched(
         measured=measured,
         message=message,
         location=claim.location,
+        edits=edits,
+        keeping=keeping,
     )
+
+
+def replaced(claim: Claim, value: int | float | Decimal | str | Size) -> Edit:
+    """The edit that writes the measured value where the claim stands."""
+    return Edit(claim.field, value, claim.location)
 
 
 def unverified(

@@ -13,12 +13,13 @@ from harness.check.base import (
     matched,
     mismatched,
     not_measured,
+    replaced,
     unverified,
 )
 from harness.check.compare import agrees, digits, grouped, number
-from harness.explain.flops import Explanation, candidates, explain
+from harness.explain.flops import Candidate, Explanation, candidates, explain
 from harness.explain.geometry import Geometry, geometries
-from harness.types import Finding, Size
+from harness.types import Edit, Finding, Size
 from zoo.index.types import Claim, Severity, Variant
 
 _ID = "flops"
@@ -68,6 +69,11 @@ def find(evidence: Evidence) -> Iterable[Finding | Need]:
             yield Need("flops", sizes)
             continue
         tries = candidates(asked, measured_counts(evidence, asked))
+        # Where the figure stands a second time and is right there, that says what is meant.
+        figures = list(variant.claims_of("FLOPs"))
+        accepted = tuple(
+            sorted(accepted, key=lambda n: not any(_agrees(c, n, fact.value) for c in figures))
+        )
         yield _differing(evidence, claim, accepted, explain(claim, tries), len(tries))
 
 
@@ -85,10 +91,19 @@ def figure(value: Mapping[str, Any], convention: str) -> int | float:
     Raises:
         KeyError: the convention is not among the measured ones.
     """
+    count = exact_figure(value, convention)
+    return round(count / 1e9, 3) if convention == "torchvision" else count
+
+
+def exact_figure(value: Mapping[str, Any], convention: str) -> int:
+    """The same count with every digit.
+
+    Raises:
+        KeyError: the convention is not among the measured ones.
+    """
     for count in value["counts"]:
         if count["convention"] == convention and not count["variation"]:
-            number_ = int(count["value"])
-            return round(number_ / 1e9, 3) if convention == "torchvision" else number_
+            return int(count["value"])
     raise KeyError(convention)
 
 
@@ -109,7 +124,7 @@ def _agrees(claim: Claim, convention: str, value: Mapping[str, Any]) -> bool:
         return False
     if convention == "torchvision":
         # Its pages write billions, to three decimals.
-        exact = next(c["value"] for c in value["counts"] if c["convention"] == "torchvision")
+        exact = exact_figure(value, convention)
         return agrees(claim, Decimal(exact) / 10**9) or agrees(claim, exact)
     return agrees(claim, measured)
 
@@ -126,6 +141,7 @@ def _differing(
     known = {c["convention"] for c in fact.value["counts"]}
     reference = next((name for name in accepted if name in known), "fvcore")
     right = figure(fact.value, reference)
+    edits = _replacing(evidence.variant, claim, exact_figure(fact.value, reference), reference)
     at = _x(evidence.size)
     if explanation is None or not explanation.certain:
         message = (
@@ -133,12 +149,51 @@ def _differing(
             f"{_unexplained(claim, explanation, tried)}: write {_written(right, reference)} with "
             f"FLOPs Convention: {reference}"
         )
-        return mismatched(claim, evidence.variant, _ID, "flops.differs", right, message)
+        return mismatched(
+            claim, evidence.variant, _ID, "flops.differs", right, message, edits=edits
+        )
     found = explanation.candidate
     cause = "flops.input-geometry" if found.geometry.size != evidence.size else "flops.convention"
     message = " ".join(_story(claim, explanation, at, reference, right, accepted))
     severity: Severity | None = "error" if found.left_out > _MOST_LEFT_OUT else None
-    return mismatched(claim, evidence.variant, _ID, cause, right, message, severity)
+    return mismatched(
+        claim,
+        evidence.variant,
+        _ID,
+        cause,
+        right,
+        message,
+        severity,
+        edits=edits,
+        keeping=_keeping(evidence, claim, found),
+    )
+
+
+def _replacing(variant: Variant, claim: Claim, right: int, convention: str) -> tuple[Edit, ...]:
+    """The figure at the claimed input, and its convention where none is claimed."""
+    edits = [replaced(claim, right)]
+    if variant.effective("FLOPs Convention") is None:
+        edits.append(_said(variant, claim, "FLOPs Convention", convention))
+    return tuple(edits)
+
+
+def _keeping(evidence: Evidence, claim: Claim, found: Candidate) -> tuple[Edit, ...]:
+    """The keys that make the number right as it stands; none where a counter was changed."""
+    if found.variation:
+        return ()
+    variant, edits = evidence.variant, []
+    claimed = variant.effective("FLOPs Convention")
+    if claimed is None or claimed.value != found.convention:
+        edits.append(_said(variant, claim, "FLOPs Convention", found.convention))
+    if found.geometry.size != evidence.size:
+        edits.append(_said(variant, claim, "FLOPs Input", found.geometry.size))
+    return tuple(edits)
+
+
+def _said(variant: Variant, claim: Claim, field: str, value: str | Size) -> Edit:
+    """The edit of a key that explains the number: the variant's own, or a new one below it."""
+    own = variant.claim(field)
+    return Edit(field, value, claim.location, added=True) if own is None else replaced(own, value)
 
 
 def _unexplained(claim: Claim, explanation: Explanation | None, tried: int) -> str:

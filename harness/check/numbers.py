@@ -11,6 +11,7 @@ from harness.check.base import (
     matched,
     mismatched,
     not_measured,
+    replaced,
     unverified,
 )
 from harness.check.compare import agrees, grouped, number, precision
@@ -45,7 +46,10 @@ def find_parameters(evidence: Evidence) -> Iterable[Finding | Need]:
                 f"the built model has {grouped(measured)} parameters, not {claim.raw}; "
                 f"write {measured}, or correct the builder if {claim.raw} is what was meant"
             )
-            yield mismatched(claim, variant, check, "parameters.differs", measured, message)
+            edits = (replaced(claim, measured),)
+            yield mismatched(
+                claim, variant, check, "parameters.differs", measured, message, edits=edits
+            )
 
 
 def find_layers(evidence: Evidence) -> Iterable[Finding | Need]:
@@ -73,7 +77,10 @@ def find_layers(evidence: Evidence) -> Iterable[Finding | Need]:
                 f"the built network is {measured} weighted layers deep (stem, the convolutions "
                 f"of its blocks and classifier), not {claim.raw}; write {measured}"
             )
-            yield mismatched(claim, variant, check, "layers.differs", measured, message)
+            edits = (replaced(claim, measured),)
+            yield mismatched(
+                claim, variant, check, "layers.differs", measured, message, edits=edits
+            )
 
 
 PARAMETERS = VariantCheck("parameters", "parameters", _needs, find_parameters)

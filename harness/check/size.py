@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from harness.check.base import Evidence, Need, VariantCheck, matched, mismatched, not_measured
+from harness.check.base import (
+    Evidence,
+    Need,
+    VariantCheck,
+    matched,
+    mismatched,
+    not_measured,
+    replaced,
+)
 from harness.check.compare import agrees, grouped, number
 from harness.check.numbers import STRUCTURE
 from harness.types import Finding, Size
@@ -96,7 +104,8 @@ def _against_the_file(evidence: Evidence, claim: Claim, size: int) -> Finding:
     why = f" ({'; '.join(reasons)})" if reasons else ""
     if not agrees(claim, size):
         message = f"the file behind Weights has {grouped(size)} bytes{why}; write {size}"
-        return mismatched(claim, variant, check, "size.differs", size, message)
+        edits = (replaced(claim, size),)
+        return mismatched(claim, variant, check, "size.differs", size, message, edits=edits)
     if not reasons:
         message = f"the file behind Weights has {grouped(size)} bytes, as documented"
         return matched(claim, variant, check, size, message)

@@ -12,6 +12,7 @@ from harness.check.base import (
     matched,
     mismatched,
     not_measured,
+    replaced,
     unverified,
 )
 from harness.types import Finding, Measurement, Size
@@ -116,7 +117,8 @@ def _hashes(evidence: Evidence, claim: Claim, file: Measurement) -> Iterator[Fin
                 "that was meant"
             )
             cause = "weights.hash-mismatch"
-            yield mismatched(stated, variant, "weights-sha256", cause, sha256, message)
+            edits = (replaced(stated, sha256),)
+            yield mismatched(stated, variant, "weights-sha256", cause, sha256, message, edits=edits)
 
 
 def _contents(evidence: Evidence, claim: Claim) -> Iterator[Finding]:
