@@ -82,7 +82,7 @@ def measuring_code(kind: str) -> str:
     import zoo.weights
 
     measure = Path(harness.measure.__file__ or "").parent
-    paths = [measure / f"{name}.py" for name in _MODULES.get(kind, _SHAPES)]
+    paths = [path for name in _MODULES.get(kind, _SHAPES) for path in _sources(measure / name)]
     if kind == "checkpoint":
         weights = Path(zoo.weights.__file__ or "").parent
         paths += [weights / "checkpoint.py", weights / "match.py", weights / "summary.py"]
@@ -91,3 +91,8 @@ def measuring_code(kind: str) -> str:
     for path in paths:
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
+
+
+def _sources(module: Path) -> list[Path]:
+    """The files of a module, which may be a package."""
+    return sorted(module.glob("*.py")) if module.is_dir() else [module.with_suffix(".py")]

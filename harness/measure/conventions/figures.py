@@ -1,0 +1,83 @@
+"""Every figure that a known counter would print for one forward pass."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from harness.measure.conventions.fvcore import fvcore_of
+from harness.measure.conventions.macs import macs
+from harness.measure.conventions.modules import count_modules
+from harness.measure.conventions.thop import THOP_2020
+from harness.measure.record import ModuleCall, Op, classifier_path, walk
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """One figure that a counter would print.
+
+    Attributes:
+        convention: the convention's name.
+        variation: how it departs from the convention as named; empty where it does not.
+        value: the count.
+        covered: the multiply-accumulates of the operators that were counted.
+    """
+
+    convention: str
+    variation: str
+    value: int
+    covered: int
+
+
+def counts(record: ModuleCall) -> list[Count]:
+    """Every figure that a known counter would print for this pass, plainest first.
+
+    The first entry of each convention is the convention as named; the others are variations.
+    """
+    memo: dict[int, int] = {}
+    total = macs((record,), memo)
+    head = classifier_path(record)
+    head_macs = 0
+    if head is not None:
+        head_macs = macs((call for path, call in walk(record) if path == head), memo)
+    fvcore, fvcore_covered, head_fvcore = _fvcore_total(record, head, memo)
+    found = [
+        Count("macs", "", total, total),
+        Count("fvcore", "", fvcore, fvcore_covered),
+        Count("flops", "", 2 * total, total),
+        Count("torchvision", "", total, total),
+    ]
+    for exact, variation in ((True, ""), (False, "subclasses of the counted modules included")):
+        value, covered = count_modules(THOP_2020, record, memo, exact=exact, skip=head)
+        found.append(Count("thop-2020", variation, value, covered))
+    if head_macs:
+        without = "without the classifier"
+        found += [
+            Count("macs", without, total - head_macs, total - head_macs),
+            Count("fvcore", without, fvcore - head_fvcore, fvcore_covered - head_macs),
+            Count("flops", without, 2 * (total - head_macs), total - head_macs),
+        ]
+        value, covered = count_modules(THOP_2020, record, memo, exact=True, skip=None)
+        found.append(Count("thop-2020", "with the classifier", value, covered))
+    return _distinct(found)
+
+
+def _fvcore_total(
+    record: ModuleCall, head: str | None, memo: dict[int, int]
+) -> tuple[int, int, int]:
+    """fvcore's total, the MACs of the operators it counted, and its count of the classifier."""
+    total = covered = head_count = 0
+    for path, call in walk(record):
+        for op in call.calls:
+            if not isinstance(op, Op) or (counted := fvcore_of(op)) is None:
+                continue
+            total += counted[1]
+            covered += macs((op,), memo)
+            if path == head:
+                head_count += counted[1]
+    return total, covered, head_count
+
+
+def _distinct(found: list[Count]) -> list[Count]:
+    """Drops variations that change nothing: a candidate twice would be no further evidence."""
+    plain = {(c.convention, c.value) for c in found if not c.variation}
+    return [c for c in found if not c.variation or (c.convention, c.value) not in plain]
