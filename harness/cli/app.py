@@ -12,6 +12,7 @@ import typer
 from harness.cli import (
     benching,
     fetching,
+    fixing,
     options,
     reporting,
     terminal,
@@ -38,6 +39,7 @@ app.command()(verifying.verify)
 app.command()(validating.validate)
 app.command()(benching.bench)
 app.command()(reporting.report)
+app.command()(fixing.fix)
 app.command()(fetching.fetch)
 app.command()(writing.docs)
 app.command()(writing.cite)

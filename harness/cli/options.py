@@ -31,6 +31,12 @@ Checks = Annotated[
         "--checks", metavar="LIST", help=f"Groups with commas between them: {', '.join(GROUPS)}."
     ),
 ]
+NoStore = Annotated[
+    bool | None,
+    typer.Option(
+        "--no-store/--store", help="Neither use nor keep measurements.", show_default=False
+    ),
+]
 Refresh = Annotated[
     bool | None,
     typer.Option("--refresh/--no-refresh", help="Measure anew what is stored.", show_default=False),

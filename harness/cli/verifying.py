@@ -52,12 +52,7 @@ def verify(
     engine: options.Engine = None,
     address: options.Address = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done.")] = False,
-    no_store: Annotated[
-        bool | None,
-        typer.Option(
-            "--no-store/--store", help="Neither use nor keep measurements.", show_default=False
-        ),
-    ] = None,
+    no_store: options.NoStore = None,
     refresh: options.Refresh = None,
     offline: options.Offline = None,
     no_download: options.NoDownload = None,
