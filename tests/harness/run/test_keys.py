@@ -85,7 +85,8 @@ def test_what_the_families_share_changes_all_keys(house, keys):
 
 
 @pytest.mark.parametrize(
-    "module", ["conventions", "trace", "shapes", "repeats", "structure", "build"]
+    "module",
+    ["conventions/thop", "conventions/macs", "trace", "shapes", "repeats", "structure", "build"],
 )
 def test_the_measuring_modules_change_what_they_measure(house, keys, module):
     before = keys(house)
