@@ -130,7 +130,7 @@ class Session:
         return Report(
             environment=clock.environment(_device_of(subjects)),
             variants=tuple(s.report() for s in subjects),
-            findings=_ordered(findings, self.variants),
+            findings=self._with_fixes(_ordered(findings, self.variants)),
             cut_short=cut_short,
         )
 
@@ -264,6 +264,14 @@ class Session:
         if "metadata" not in groups:
             findings += schema.find_in_fields_of(groups, self.index, self.variants)
         return findings
+
+    def _with_fixes(self, findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
+        """The findings with the diffs that mend them; nothing is loaded where none can be."""
+        if not any(finding.edits for finding in findings):
+            return findings
+        from harness.fix import with_fixes
+
+        return with_fixes(findings, self.index)
 
     def _subjects(self, store: Store | None) -> list[Subject]:
         checks = variant_checks(self.request.checks)
