@@ -7,10 +7,18 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from harness.causes import severity_of
-from harness.check.base import Evidence, Need, VariantCheck, matched, mismatched, unverified
+from harness.check.base import (
+    Evidence,
+    Need,
+    VariantCheck,
+    matched,
+    mismatched,
+    replaced,
+    unverified,
+)
 from harness.check.compare import number
 from harness.check.decide import IMAGENET, Decision, Observation, decide, looks
-from harness.types import Finding, Measurement, Pictures, Size
+from harness.types import Edit, Finding, Measurement, Pictures, Size
 from zoo.index.types import Claim
 
 FIELDS = {"Top 1 Accuracy": "top1", "Top 5 Accuracy": "top5"}
@@ -185,7 +193,10 @@ def _contradicted(
             f"{seen}: the whole set has {decision.interval}, which excludes {claim.raw}; none of "
             f"the {len(tried)} other ways to prepare a picture restores it"
         )
-        yield mismatched(claim, variant, _ID, "accuracy.contradicted", measured, message)
+        edits = _counted_out(claim, pictures, decision)
+        yield mismatched(
+            claim, variant, _ID, "accuracy.contradicted", measured, message, edits=edits
+        )
         return
     ways = " or ".join(tried[name] for name, _ in best)
     if len(best) > _MOST_WAYS:
@@ -200,6 +211,15 @@ def _contradicted(
         f"{best[0][1]:,} right, which agrees with it: document that preprocessing"
     )
     yield mismatched(claim, variant, _ID, "accuracy.preprocessing", measured, message)
+
+
+def _counted_out(claim: Claim, pictures: Pictures, decision: Decision) -> tuple[Edit, ...]:
+    """The accuracy to be written; none unless every picture that the claim speaks of was seen."""
+    population = claim.images or IMAGENET
+    all_seen = pictures.count == decision.drawn == population and not decision.unreadable
+    if pictures.sample or not all_seen:
+        return ()
+    return (replaced(claim, Decimal(100) * decision.correct / population),)
 
 
 def _restoring(

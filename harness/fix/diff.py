@@ -46,6 +46,8 @@ class Lines:
     def holding(self, change: Replacement) -> tuple[int, int]:
         """The lines that a replacement changes; none for whole lines put between two."""
         starts = self.starts
+        if change.start == len(self.text) and self.text.endswith("\n"):
+            return len(self), len(self)
         first = bisect_right(starts, change.start, 0, len(self)) - 1
         if change.start == change.end:
             whole = change.text.endswith("\n") and starts[first] == change.start

@@ -75,7 +75,7 @@ def key_added(page: Page, spot: Spot, key: str, value: str) -> Replacement:
     rest = _REST.match(text, end)[0]  # type: ignore[index]  # matches nothing as well
     adds = (spot.mapping.start, key)
     if _is_flow(page, spot.mapping):
-        return _added_in_flow(page, end, before, rest, pair, adds)
+        return _added_in_flow(page, end, before, rest, (pair, separator == ":"), adds)
     if not _INDENT.fullmatch(before):
         raise Refused("its key does not stand at the beginning of a line")
     indent = " " * len(before) if before.strip() else before
@@ -88,9 +88,18 @@ def key_added(page: Page, spot: Spot, key: str, value: str) -> Replacement:
 
 
 def _added_in_flow(
-    page: Page, end: int, before: str, rest: str, pair: str, adds: tuple[int, str]
+    page: Page,
+    end: int,
+    before: str,
+    rest: str,
+    written: tuple[str, bool],
+    adds: tuple[int, str],
 ) -> Replacement:
-    """Between braces: on a line of its own where the key has one, else on the same line."""
+    """Between braces: on a line of its own where the key has one, else on the same line.
+
+    ``written`` is the key with its value, and whether the page does without spaces.
+    """
+    pair, is_tight = written
     after = end + len(rest)
     line_break = _line_break(page.text, end)
     own_line = not before.strip() and after < len(page.text)
@@ -99,7 +108,7 @@ def _added_in_flow(
         return Replacement(at, at, f"{before}{pair},{line_break}", adds)
     if own_line and not rest.strip():
         return Replacement(end, end, f",{line_break}{before}{pair}", adds)
-    space = "" if rest[:1] == "," and rest[1:2] not in (" ", "\t", "") else " "
+    space = "" if is_tight else " "
     return Replacement(end, end, f",{space}{pair}", adds)
 
 

@@ -14,6 +14,8 @@ from harness.types import Finding
 from zoo.index.safe_text import printable
 from zoo.index.types import Index
 
+# What is measured on the file behind Weights.
+_OF_THE_FILE = ("File Size", "SHA256", "Top 1 Accuracy", "Top 5 Accuracy")
 # What makes it doubtful that the file behind Weights is the variant's own, but for a file whose
 # tensors are the variant's.
 _OF_A_NAME = ("weights.shared-url", "weights.name-mismatch")
@@ -157,7 +159,7 @@ def _wanted(
         if not finding.keeping:
             return (), "no convention and input is known that gives this number, so it stays"
         return finding.keeping, ""
-    if finding.field in ("File Size", "SHA256") and _is_doubtful(of_weights):
+    if finding.field in _OF_THE_FILE and _is_doubtful(of_weights):
         return (), "the file behind Weights may not be this variant's own"
     return finding.edits, ""
 
