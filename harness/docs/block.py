@@ -118,14 +118,15 @@ class Blocks:
 def _entries(documents: list[Node]) -> Iterator[tuple[_Entry, int]]:
     """Each entry, and where its name stands."""
     for document in documents:
-        groups: list[tuple[str, Node]] = [("Models", document)]
+        groups: list[tuple[str, Node, int]] = [("Models", document, document.start)]
         if isinstance(document, Mapping):
-            inner = [(k.text, v) for k, v in document.pairs if isinstance(k, Scalar)]
-            groups = [pair for pair in inner if pair[0] in _LISTS] or [
-                ("Models", ListNode([document], document.start, document.end))
+            inner = [(k.text, v, k.end) for k, v in document.pairs if isinstance(k, Scalar)]
+            alone = ListNode([document], document.start, document.end)
+            groups = [each for each in inner if each[0] in _LISTS] or [
+                ("Models", alone, document.start)
             ]
-        for group, node in groups:
-            floor = node.start
+        for group, node, begin in groups:
+            floor = begin
             for item in node.items if isinstance(node, ListNode) else ():
                 for key, value in item.pairs if isinstance(item, Mapping) else ():
                     if isinstance(key, Scalar) and canonical(key.text) == "Name":

@@ -127,7 +127,7 @@ def compact() -> str:
         )
         for each in commands()
     ]
-    return f"{BEGIN}\n{table(('command', 'what it does'), rows)}\n{END}"
+    return f"{BEGIN}\n\n{table(('command', 'what it does'), rows)}\n\n{END}"
 
 
 def _in_cell(text: str) -> str:

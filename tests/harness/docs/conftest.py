@@ -1,0 +1,89 @@
+"""The command in a folder of its own, pages rendered by a Markdown parser, and real pictures."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from html.parser import HTMLParser
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+from markdown_it import MarkdownIt
+
+ROOT = Path(__file__).parents[3]
+_VOID = {"img", "br", "hr"}
+
+
+class Rendered(HTMLParser):
+    """What a reader of a page sees: its texts, and the elements that hold them."""
+
+    def __init__(self, markdown: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: list[tuple[str, str]] = []  # the element right around, and the text
+        self._open: list[str] = []
+        parser = MarkdownIt("commonmark").enable("table").enable("strikethrough")
+        self.feed(parser.render(markdown))
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in _VOID:
+            self._open.append(tag)
+
+    def handle_endtag(self, tag):
+        if tag not in _VOID:
+            self._open.pop()
+
+    def handle_data(self, data):
+        self.texts.append((self._open[-1] if self._open else "", data))
+
+    def inside(self, tag: str) -> list[str]:
+        """The texts that stand right in an element of that name."""
+        return [text for around, text in self.texts if around == tag]
+
+    @property
+    def text(self) -> str:
+        """Everything that is shown, zero width characters left out."""
+        return "".join(text for _, text in self.texts).replace("\u200b", "")
+
+
+@pytest.fixture
+def rendered() -> Callable[[str], Rendered]:
+    return Rendered
+
+
+@pytest.fixture
+def zoo(tmp_path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run the command in the test's own folder."""
+
+    def run(*arguments: str | Path, folder: Path = tmp_path, **changes: str):
+        cache = str(tmp_path / "cache")
+        return subprocess.run(
+            [sys.executable, "-m", "zoo", *map(str, arguments)],
+            cwd=folder,
+            env=os.environ | {"PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": cache} | changes,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def real_picture() -> tuple[Path, int]:
+    """A real picture of ImageNet, and the class that ImageNet says it is of."""
+    try:
+        files = metadata.files("foolbox") or []
+    except metadata.PackageNotFoundError:
+        pytest.skip("the pictures of the extra sample are not installed")
+    pictures = sorted(file for file in files if file.match("foolbox/data/imagenet_*.jpg"))
+    if not pictures:
+        pytest.skip("foolbox holds no pictures here")
+    chosen = pictures[0]
+    return Path(str(chosen.locate())), int(chosen.stem.rpartition("_")[2])
