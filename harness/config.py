@@ -38,6 +38,7 @@ class Settings:
     device: str = "auto"
     format: str = "table"
     fail_on: str = "error"
+    baseline: Path | None = None
     no_store: bool = False
     refresh: bool = False
     offline: bool = False
@@ -106,6 +107,8 @@ def load(folder: Path) -> Settings:
             values = _checked(table, f"{os.path.relpath(path, folder)}: [tool.zoo] ")
             if "index" in values:
                 values["index"] = tuple(_beside(path, each, folder) for each in values["index"])
+            if "baseline" in values:
+                values["baseline"] = _beside(path, values["baseline"], folder)
             return Settings(**values)
     return Settings()
 
@@ -213,6 +216,12 @@ def _paths(value: object) -> tuple[Path, ...]:
     return tuple(paths)
 
 
+def _path(value: object) -> Path:
+    if not isinstance(value, (str, Path)) or not str(value):
+        raise ValueError(f"{value!r} is no path; write the path of a file")
+    return Path(value)
+
+
 def _groups(value: object) -> tuple[str, ...]:
     entries = value.split(",") if isinstance(value, str) else value
     if not isinstance(entries, list) or not all(isinstance(entry, str) for entry in entries):
@@ -255,6 +264,7 @@ _RULES: Mapping[str, Callable[[object], Any]] = {
     "device": _device,
     "format": _format,
     "fail-on": _fail_on,
+    "baseline": _path,
     "no-store": _switch,
     "refresh": _switch,
     "offline": _switch,

@@ -13,6 +13,7 @@ from harness.cli import (
     benching,
     fetching,
     fixing,
+    known,
     options,
     reporting,
     terminal,
@@ -35,7 +36,7 @@ app = typer.Typer(
 )
 cache = typer.Typer(rich_markup_mode=None)
 app.command()(verifying.audit)
-app.command()(verifying.verify)
+app.command(cls=known.WritesBaseline)(verifying.verify)
 app.command()(validating.validate)
 app.command()(benching.bench)
 app.command()(reporting.report)

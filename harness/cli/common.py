@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from dataclasses import replace
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
     from harness.config import Settings
     from harness.run.session import Session
     from harness.types import Report
+
+
+_READ_BY_PROGRAMS = ("json", "junit", "sarif")
 
 
 def settings_of(**flags: Any) -> Settings:
@@ -45,19 +50,21 @@ def prepared(request: Request) -> Session:
 def documented(command: Callable[..., None]) -> Callable[..., None]:
     """Lets a command that ends in a report print a document for wrong use as well.
 
-    A script that asked for JSON then has one to read, whatever the exit status.
+    A program that asked for JSON, JUnit or SARIF then has one to read, whatever the exit status;
+    where the format can say so, it says that the run failed.
     """
 
     @wraps(command)
     def run(**given: Any) -> None:
         try:
             command(**given)
-        except UsageError:
+        except UsageError as error:
             from harness.cli.unusable import report_of
 
             settings = _as_far_as_known(given["index"], given["format"])
-            if settings.format == "json":
-                show_report(report_of(settings.index), settings)
+            if settings.format in _READ_BY_PROGRAMS:
+                report = replace(report_of(settings.index), cut_short="; ".join(error.lines))
+                show_report(report, settings)
             raise
 
     return run
@@ -84,9 +91,13 @@ def show_report(
 ) -> None:
     import io
 
+    from harness.cli import job_summary
     from harness.report import get_format
 
     out = io.StringIO()
     options = terminal.options(quiet=quiet, verbose=verbose)
+    options = replace(options, folder=job_summary.folder_in_repository(os.environ))
     get_format(settings.format)(report, out=out, options=options)
+    if settings.format == "github":
+        job_summary.add(report, options, os.environ)
     terminal.emit(out.getvalue())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -49,7 +50,12 @@ NoDownload = Annotated[
 ]
 Format = Annotated[
     str | None,
-    typer.Option("--format", metavar="NAME", help="table (the default), json or markdown."),
+    typer.Option(
+        "--format",
+        metavar="NAME",
+        help="table (the default), json, markdown, or what continuous integration reads: junit, "
+        "sarif or github.",
+    ),
 ]
 FailOn = Annotated[
     str | None,
@@ -57,6 +63,22 @@ FailOn = Annotated[
         "--fail-on",
         metavar="SEVERITY",
         help="Exit with 1 for a finding at or above it: error (the default), warning or never.",
+    ),
+]
+Baseline = Annotated[
+    Path | None,
+    typer.Option(
+        "--baseline",
+        metavar="FILE",
+        help="Known findings, each with its reason: they are shown, and don't fail the run.",
+    ),
+]
+WriteBaseline = Annotated[
+    bool,
+    typer.Option(
+        "--write-baseline",
+        help="Accept the errors and warnings of this run: write them to the file of --baseline, "
+        "or to the .yml that follows; known-findings.yml by default.",
     ),
 ]
 Quiet = Annotated[

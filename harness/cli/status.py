@@ -21,8 +21,12 @@ class Failure(Exception):
 
 
 def exit_status(report: Report, fail_on: str) -> int:
-    """0, or 1 for a finding at or above ``fail_on``; 3 or 130 for a run that was cut short."""
+    """0, or 1 for a finding at or above ``fail_on``; 3 or 130 for a run that was cut short.
+
+    What a baseline accepts is no reason to fail.
+    """
     if report.cut_short is not None:
         return INTERRUPTED if report.cut_short == "interrupted" else FAILED
     failing = {"error": ("error",), "warning": ("error", "warning"), "never": ()}[fail_on]
-    return FINDINGS if any(f.severity in failing for f in report.findings) else 0
+    new = (finding for finding in report.findings if finding.accepted is None)
+    return FINDINGS if any(finding.severity in failing for finding in new) else 0

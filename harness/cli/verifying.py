@@ -10,6 +10,7 @@ import typer
 
 from harness.cli import options
 from harness.cli.common import documented, finish, prepared, settings_of
+from harness.cli.known import known
 from harness.cli.status import exit_status
 from harness.run.request import Request, UsageError
 
@@ -17,18 +18,25 @@ if TYPE_CHECKING:
     from harness.config import Settings
 
 
+# Formats that a person reads where the command runs, and that say themselves what went wrong.
+_ON_SCREEN = ("table", "github")
+
+
 @documented
 def audit(
     index: options.Index = None,
     format: options.Format = None,
     fail_on: options.FailOn = None,
+    baseline: options.Baseline = None,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:
     """Check an index by itself, without building or measuring anything."""
-    settings = settings_of(index=index, format=format, fail_on=fail_on)
-    session = prepared(Request(index=settings.index, checks=("metadata",)))
-    finish(session.audit(), settings, quiet=quiet, verbose=verbose)
+    settings = settings_of(index=index, format=format, fail_on=fail_on, baseline=baseline)
+    request = Request(index=settings.index, checks=("metadata",))
+    before = known(settings.baseline, request.checks)
+    report = before.applied(prepared(request).audit())
+    finish(report, settings, quiet=quiet, verbose=verbose)
 
 
 @documented
@@ -67,6 +75,8 @@ def verify(
         ),
     ] = None,
     fail_on: options.FailOn = None,
+    baseline: options.Baseline = None,
+    write_baseline: options.WriteBaseline = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:
@@ -104,8 +114,15 @@ def verify(
         allow_http=allow_http,
         allow_local=allow_local,
         fail_on=fail_on,
+        baseline=baseline,
     )
-    ending = Ending(dry_run=dry_run, output=output, quiet=quiet, verbose=verbose)
+    ending = Ending(
+        dry_run=dry_run,
+        output=output,
+        writes_baseline=write_baseline,
+        quiet=quiet,
+        verbose=verbose,
+    )
     run(settings.request(tuple(variants or ())), settings, ending)
 
 
@@ -117,18 +134,21 @@ class Ending:
         dry_run: there is none: the plan is said, and nothing is measured.
         printed: it goes to standard output.
         output: a folder that it is written to, or None.
+        writes_baseline: its errors and warnings are accepted from now on.
         quiet, verbose: how much of it is shown.
     """
 
     dry_run: bool = False
     printed: bool = True
     output: Path | None = None
+    writes_baseline: bool = False
     quiet: bool = False
     verbose: bool = False
 
 
 def run(request: Request, settings: Settings, ending: Ending) -> None:
     """Say the plan, measure, show the report, and exit with its status."""
+    before = known(settings.baseline, request.checks, writes=ending.writes_baseline)
     session = prepared(request)
     from harness.cli import folders
     from harness.cli.progress import StderrProgress
@@ -148,8 +168,9 @@ def run(request: Request, settings: Settings, ending: Ending) -> None:
         report = replace(session.audit(), cut_short="interrupted")
     finally:
         progress.close()
+    report = before.applied(report)
     broken = cut_short(report)
-    if broken is not None and (settings.format != "table" or not ending.printed):
+    if broken is not None and (settings.format not in _ON_SCREEN or not ending.printed):
         # The other formats have no place for it, or are read from a file.
         progress.warn(broken)
     if ending.output is not None:
