@@ -1,0 +1,76 @@
+// The variants side by side. What was measured stands above what is claimed.
+
+const first = (...values) => values.find((value) => value !== undefined) ?? null;
+
+/** A cell of two lines; the exact numbers show when it is pointed at. */
+function pair(measured, claimed, format, about = "") {
+  const exact = (value) => (value === undefined ? "none" : String(value));
+  return el("span", { title: `measured: ${exact(measured)}; claimed: ${exact(claimed)}` },
+    el("span", { class: measured === undefined ? "measured none" : "measured" },
+      measured === undefined ? "–" : format(measured), about ? el("small", {}, ` ${about}`) : null),
+    el("span", { class: "claimed" }, el("span", { class: "hidden" }, "claimed "), claimed === undefined ? "–" : format(claimed)));
+}
+
+const between = (low, high) =>
+  low === undefined || high === undefined ? "" : `${low.toFixed(1)} to ${high.toFixed(1)}`;
+
+function accuracyColumn(name, label) {
+  return {
+    id: name, label, class: "number", sort: (v) => first(v[name], v[`${name}_claimed`]),
+    cell: (v) => pair(v[name], v[`${name}_claimed`], percent, between(v[`${name}_low`], v[`${name}_high`])),
+  };
+}
+
+const count = (value) => short(value);
+const bytes = (value) => short(value, "B");
+
+const COMPARISON_COLUMNS = [
+  { id: "variant", label: "Variant", isHeader: true, class: "sticky", sort: (v) => v.name,
+    cell: (v) => el("a", { href: linkToVariant(v.key) }, foreign(v.key)) },
+  { id: "status", label: "Status", sort: (v) => GRAVITY.indexOf(v.status), cell: (v) => chip(v.status) },
+  { id: "collection", label: "Collection", sort: (v) => v.collection,
+    cell: (v) => (v.collection ? foreign(v.collection) : "–") },
+  { id: "input", label: "Input", class: "number",
+    sort: (v) => (v.image_size ? v.image_size[0] * v.image_size[1] : null),
+    cell: (v) => (v.image_size ? v.image_size.join("×") : "–") },
+  { id: "parameters", label: "Parameters", class: "number",
+    sort: (v) => first(v.parameters, v.parameters_claimed),
+    cell: (v) => pair(v.parameters, v.parameters_claimed, count) },
+  { id: "macs", label: "MACs", class: "number", sort: (v) => first(v.macs),
+    cell: (v) => (v.macs === undefined ? "–" : el("span", { title: whole.format(v.macs) }, short(v.macs),
+      v.fvcore === undefined ? null : el("span", { class: "claimed" }, `fvcore ${short(v.fvcore)}`))) },
+  { id: "flops", label: "FLOPs claimed", class: "number", sort: (v) => first(v.flops_claimed),
+    cell: (v) => (v.flops_claimed === undefined ? "–" : el("span", { title: whole.format(v.flops_claimed) },
+      short(v.flops_claimed),
+      el("span", { class: "claimed" }, v.flops_convention_claimed ? foreign(v.flops_convention_claimed) : "no convention"))) },
+  { id: "size", label: "File size", class: "number",
+    sort: (v) => first(v.file_size, v.file_size_claimed),
+    cell: (v) => pair(v.file_size, v.file_size_claimed, bytes) },
+  accuracyColumn("top1", "Top-1"),
+  accuracyColumn("top5", "Top-5"),
+  { id: "speed", label: "Images/s", class: "number", sort: (v) => first(v.images_per_second),
+    cell: (v) => (v.images_per_second === undefined ? "–" : el("span", { title: v.images_per_second_device },
+      short(v.images_per_second),
+      el("span", { class: "claimed" }, `batch ${v.images_per_second_batch ?? "?"}`))) },
+];
+
+function setUpComparison() {
+  const form = byId("filters-comparison");
+  setUpForm(form);
+  form.append(
+    search("Search"),
+    menu("collection", "Collection", optionsOf(variants, "collection", "none")),
+    menu("status", "Status", optionsOf(variants, "status", "none", GRAVITY)),
+    resetButton(),
+  );
+}
+
+function showComparison() {
+  syncFilters(byId("filters-comparison"));
+  const chosen = variants.filter((v) => isChosen("collection", v.collection)
+    && isChosen("status", v.status) && searched(`${v.key}\n${v.collection}`.toLowerCase()));
+  byId("count-comparison").textContent =
+    `${whole.format(chosen.length)} of ${whole.format(variants.length)} variants`;
+  showTable(byId("table-comparison"), COMPARISON_COLUMNS,
+    sorted(chosen, COMPARISON_COLUMNS, route.chosen.sort), { caption: "Variants", rowClass: "" });
+}

@@ -1,0 +1,54 @@
+// The data block, taken apart. Texts are numbered there, so that none is written twice.
+
+const data = JSON.parse(byId("data").textContent);
+const text = (number) => (number < 0 ? "" : data.texts[number]);
+
+const findings = data.findings.map((entry, order) => {
+  const [variant, collection, field, check, status, severity, cause, documented, measured, message,
+    place, fix, change] = entry;
+  const finding = {
+    order,
+    status,
+    severity,
+    change,
+    // A difference that nobody graded stands among the errors.
+    label: severity || (status === "mismatch" ? "error" : status),
+    variant: text(variant),
+    collection: text(collection),
+    field: text(field),
+    check: text(check),
+    cause: text(cause),
+    documented: text(documented),
+    measured: text(measured),
+    message: text(message),
+    place: text(place),
+    fix: text(fix),
+  };
+  finding.haystack = [finding.variant, finding.collection, finding.field, finding.check,
+    finding.cause, finding.documented, finding.measured, finding.message, finding.place]
+    .join("\n").toLowerCase();
+  return finding;
+});
+
+const variants = data.variants.map((entry, order) => ({
+  ...entry,
+  order,
+  name: text(entry.name),
+  collection: text(entry.collection),
+  builder: text(entry.builder),
+  dataset: text(entry.dataset),
+  flops_convention_claimed: text(entry.flops_convention_claimed),
+  images_per_second_device: text(entry.images_per_second_device),
+  place: text(entry.place),
+}));
+
+const byKey = new Map(variants.map((variant) => [variant.key, variant]));
+const keyOf = new Map([...variants].reverse().map((variant) => [variant.name, variant.key]));
+const GRAVITY = ["error", "warning", "note", "unverified", "match"];
+
+/** The distinct values of a column, in the order of appearance, with how often each occurs. */
+function distinct(rows, column) {
+  const counts = new Map();
+  for (const row of rows) counts.set(row[column], (counts.get(row[column]) || 0) + 1);
+  return counts;
+}

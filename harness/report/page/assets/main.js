@@ -1,0 +1,39 @@
+// Puts it together: an address is read, and what it names is shown.
+
+const SHOW = { overview: () => {}, findings: showFindings, comparison: showComparison, plots: showPlots };
+let shown = "";
+
+function showRoute() {
+  readAddress();
+  const wanted = fragment(route.view, route.chosen);
+  if (wanted !== shown) {
+    const isOther = shown.split("?")[0] !== wanted.split("?")[0];
+    for (const view of VIEWS) byId(`view-${view}`).hidden = view !== route.view;
+    SHOW[route.view]();
+    if (isOther && shown) window.scrollTo(0, 0);
+    shown = wanted;
+  }
+  for (const link of document.querySelectorAll("nav [data-view]")) {
+    const { view } = link.dataset;
+    link.href = fragment(view, remembered[view]);
+    if (view === route.view) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+  showPanel();
+}
+
+document.documentElement.classList.add("scripting");
+// The fragment is a state of the page: a link to #main would lose it.
+document.querySelector("[data-skip]").addEventListener("click", (event) => {
+  event.preventDefault();
+  byId("main").focus();
+});
+setUpTheme();
+setUpFindings();
+setUpComparison();
+setUpPlots();
+setUpPanel();
+window.addEventListener("hashchange", showRoute);
+// By then, plotly is here.
+window.addEventListener("DOMContentLoaded", () => route.view === "plots" && showPlots());
+showRoute();

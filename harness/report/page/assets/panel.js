@@ -1,0 +1,125 @@
+// One variant in full, in a dialog: the browser keeps the focus in it and closes it by Escape.
+
+const panel = byId("panel");
+
+function section(title, ...content) {
+  return el("section", {}, el("h3", {}, title), ...content);
+}
+
+function plainTable(caption, head, rows) {
+  return el("div", { class: "scroll", role: "region", "aria-label": caption, tabindex: "0" },
+    el("table", { class: "data" }, el("caption", { class: "hidden" }, caption),
+      el("thead", {}, el("tr", {}, head.map((name) => el("th", { scope: "col" }, name)))),
+      el("tbody", {}, rows)));
+}
+
+function pairs(entries) {
+  const known = entries.filter(([, value]) => value);
+  return el("dl", { class: "pairs" },
+    known.map(([name, value]) => [el("dt", {}, foreign(name)), el("dd", {}, foreign(value))]).flat());
+}
+
+function findingItem(finding) {
+  const about = data.causes[data.texts.indexOf(finding.cause)];
+  return el("li", { class: `finding ${finding.label}` },
+    el("div", { class: "finding-head" }, chip(finding.label), el("strong", {}, foreign(finding.field)),
+      finding.cause ? el("code", {}, finding.cause) : null,
+      finding.change === "new" ? el("span", { class: "change" }, "new") : null),
+    el("p", {}, foreign(finding.message)),
+    about && finding.status !== "match" ? el("p", { class: "muted" }, text(about[1])) : null,
+    finding.fix ? patch(finding.fix) : null,
+    finding.place ? el("p", { class: "place" }, foreign(finding.place)) : null);
+}
+
+/** The claims in effect, with what was found of each. */
+function claimRows(variant, found) {
+  return variant.claims.map(([field, raw, place, about]) => {
+    // Two results may claim the same field: the place tells them apart.
+    const of = found.filter((f) => f.field === text(field) && (f.place === text(place) || !f.place));
+    const worst = [...of].sort((a, b) => GRAVITY.indexOf(a.label) - GRAVITY.indexOf(b.label))[0];
+    const measured = [...new Set(of.map((f) => f.measured).filter(Boolean))];
+    return el("tr", {},
+      el("th", { scope: "row" }, foreign(text(field)), about < 0 ? null : el("span", { class: "about" }, foreign(text(about)))),
+      el("td", { class: "value" }, foreign(text(raw))),
+      el("td", { class: "value" }, measured.length ? foreign(measured.join(", ")) : "–"),
+      el("td", {}, worst ? chip(worst.label) : el("span", { class: "muted" }, "not checked")),
+      el("td", { class: "place" }, foreign(text(place))));
+  });
+}
+
+function factBlock([title, lines, head, rows, share, provenance]) {
+  const content = [];
+  if (lines.length) content.push(pairs(lines.map(([name, value]) => [text(name), text(value)])));
+  if (rows.length) {
+    content.push(plainTable(text(title), head.map(text), rows.map((cells) => el("tr", {},
+      cells.map((cell, column) => factCell(text(cell), column, column === share))))));
+  }
+  if (provenance >= 0) content.push(el("p", { class: "provenance" }, foreign(text(provenance))));
+  return section(text(title), ...content);
+}
+
+function factCell(value, column, isShare) {
+  if (column === 0) return el("th", { scope: "row" }, foreign(value));
+  const cell = el("td", { class: "number" }, foreign(value));
+  if (isShare) {
+    cell.classList.add("share");
+    cell.style.setProperty("--share", `${Math.min(100, Number.parseFloat(value) || 0)}%`);
+  }
+  return cell;
+}
+
+function fillPanel(variant) {
+  const found = findings.filter((f) => f.variant === variant.name && !isPast(f));
+  const open = found.filter((f) => f.status !== "match");
+  const held = found.filter((f) => f.status === "match");
+  const blocks = variant.facts.map(factBlock);
+  const closer = el("button", { type: "button", class: "close", "aria-label": "Close", onclick: () => panel.close() }, "×");
+  panel.replaceChildren(el("div", { class: "panel-head" },
+    el("h2", { id: "panel-title", tabindex: "-1" }, foreign(variant.key)), closer),
+  el("div", { class: "panel-body" },
+    el("p", {}, chip(variant.status), " ", foreign(variant.collection || "no collection"), el("span", { class: "muted" }, ", built by "), foreign(variant.builder)),
+    variant.place ? el("p", { class: "place" }, foreign(variant.place)) : null,
+    section("Findings", open.length ? el("ul", { class: "findings" }, open.map(findingItem))
+      : el("p", { class: "muted" }, found.length ? "None: every claim that was checked holds." : "Nothing was checked.")),
+    held.length ? el("details", {}, el("summary", {}, `${held.length} that match`), el("ul", { class: "findings" }, held.map(findingItem))) : null,
+    section("Claims", variant.claims.length
+      ? plainTable("Claims", ["Field", "Documented", "Measured", "Status", "Where"], claimRows(variant, found))
+      : el("p", { class: "muted" }, "None are known to this report.")),
+    el("h3", { class: "part" }, "Measurements"),
+    blocks.length ? blocks : el("p", { class: "muted" }, "Nothing was measured, or its provenance is not in this report."),
+    el("p", {}, el("a", { href: fragment("findings", { q: variant.name }) }, "All findings that name it"))));
+}
+
+function missingPanel(key) {
+  panel.replaceChildren(el("div", { class: "panel-head" },
+    el("h2", { id: "panel-title", tabindex: "-1" }, "No such variant"),
+    el("button", { type: "button", class: "close", "aria-label": "Close", onclick: () => panel.close() }, "×")),
+  el("div", { class: "panel-body" }, el("p", {}, "This report has no variant called ", foreign(key), ".")));
+}
+
+let opened = "";
+
+function showPanel() {
+  if (route.variant === opened) return;
+  opened = route.variant;
+  if (!opened) {
+    panel.close();
+    return;
+  }
+  const variant = byKey.get(opened);
+  if (variant) fillPanel(variant);
+  else missingPanel(opened);
+  if (!panel.open) panel.showModal();
+  panel.scrollTop = 0;
+  byId("panel-title").focus();
+}
+
+function setUpPanel() {
+  panel.addEventListener("close", () => {
+    if (!opened) return;
+    opened = "";
+    go(route.view, route.chosen);
+  });
+  // A click beside the panel falls on the dialog itself, which its content covers otherwise.
+  panel.addEventListener("click", (event) => event.target === panel && panel.close());
+}

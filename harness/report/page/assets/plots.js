@@ -1,0 +1,204 @@
+// The plots. Plotly gets numbers, and names that it can't take for markup; the box that shows a
+// point's figures is our own.
+
+const clouds = data.plots.clouds;
+const cloudOf = (key) => clouds.find((cloud) => cloud.key === key);
+// The first that has anything to show.
+const usualCloud = clouds.find((cloud) => cloud.points.length) || clouds[0];
+
+/** Plotly reads a few tags and entities in its labels. */
+const forPlotly = (name) =>
+  name.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;").replace(/\$/g, "&#36;");
+
+function setUpPlots() {
+  const form = byId("filters-plots");
+  setUpForm(form);
+  const buttons = clouds.map((cloud) => el("button", {
+    type: "button", "data-metric": cloud.key, disabled: !cloud.points.length,
+    title: cloud.points.length ? null : cloud.notes.join("; "),
+    onclick: () => choose({ x: cloud === usualCloud ? "" : cloud.key }),
+  }, cloud.label));
+  form.append(
+    el("div", { class: "segments", role: "group", "aria-label": "Horizontal axis" }, buttons),
+    menu("collection", "Highlight", optionsOf(variants, "collection", "none")),
+  );
+  themeListeners.push(() => route.view === "plots" && showPlots());
+}
+
+function showPlots() {
+  syncFilters(byId("filters-plots"));
+  const cloud = cloudOf(route.chosen.x) || usualCloud;
+  for (const button of byId("filters-plots").querySelectorAll("[data-metric]")) {
+    button.setAttribute("aria-pressed", String(button.dataset.metric === cloud.key));
+  }
+  byId("plot-frame").hidden = !cloud.points.length;
+  byId("hover").hidden = true;
+  byId("plot-caption").textContent = captionOf(cloud);
+  byId("legend").replaceChildren(...legendOf(cloud));
+  byId("frontier").replaceChildren(...cloud.frontier.map((position) => {
+    const [number, x, , y] = cloud.points[position];
+    const variant = variants[number];
+    return el("li", {}, el("a", { href: linkToVariant(variant.key) }, foreign(variant.key)),
+      ` ${percent(y)}, ${short(x, cloud.unit)} ${cloud.unit ? "" : cloud.label}`);
+  }));
+  // Plotly's script stands at the end of the page, so that tables need not wait for it.
+  if (cloud.points.length && window.Plotly) draw(cloud);
+}
+
+function captionOf(cloud) {
+  const what = cloud.points.length
+    ? `Top-1 accuracy${cloud.dataset ? ` on ${cloud.dataset}` : ""} against ${cloud.title}`
+      + `${cloud.device ? ` on ${cloud.device}` : ""}, ${cloud.points.length} of ${variants.length} variants. `
+      + "A filled marker was measured on both axes; an open one is, at least in part, a claim. "
+    : "";
+  return what + cloud.notes.map((note) => `${note[0].toUpperCase()}${note.slice(1)}.`).join(" ");
+}
+
+function legendOf(cloud) {
+  const present = new Set(cloud.points.map(([number]) => data.plots.drawn[number]));
+  return [...present].sort((a, b) => a - b).map((number) => {
+    const series = data.plots.series[number];
+    const mark = el("span", { class: `mark ${series.symbol}`, "aria-hidden": "true" });
+    mark.style.setProperty("--mark", isDark() ? series.colour : series.edge);
+    return el("li", {}, mark, foreign(series.name));
+  });
+}
+
+function tracesOf(cloud, isPhone) {
+  const onFrontier = new Set(cloud.frontier);
+  const groups = new Map();
+  cloud.points.forEach((point, position) => {
+    const series = data.plots.drawn[point[0]];
+    groups.set(series, [...(groups.get(series) || []), position]);
+  });
+  const line = isDark() ? "colour" : "edge";
+  const traces = [...groups].map(([number, positions]) => {
+    const series = data.plots.series[number];
+    const faded = (position) => {
+      const { collection } = variants[cloud.points[position][0]];
+      if (route.chosen.collection) return !isChosen("collection", collection);
+      return !onFrontier.has(position);
+    };
+    return {
+      type: "scatter", mode: "markers", hoverinfo: "none", showlegend: false,
+      x: positions.map((p) => cloud.points[p][1]),
+      y: positions.map((p) => cloud.points[p][3]),
+      customdata: positions.map((p) => cloud.points[p][0]),
+      marker: {
+        size: 11,
+        symbol: positions.map((p) => {
+          const measured = cloud.points[p][2] && cloud.points[p][4];
+          return measured ? series.symbol : `${series.symbol}-open`;
+        }),
+        // Of an open marker, plotly takes the colour for its line.
+        color: positions.map((p) =>
+          (cloud.points[p][2] && cloud.points[p][4] ? series.colour : series[line])),
+        opacity: positions.map((p) => (faded(p) ? 0.4 : 1)),
+        line: { width: 1.5, color: series[line] },
+      },
+    };
+  });
+  return [frontierTrace(cloud, isPhone), ...traces];
+}
+
+function frontierTrace(cloud, isPhone) {
+  const points = cloud.frontier.map((position) => cloud.points[position]);
+  const named = !isPhone && points.length <= MOST_NAMES;
+  return {
+    // The markers are there, unseen, to keep the names off those of the variants.
+    type: "scatter", mode: named ? "lines+markers+text" : "lines", hoverinfo: "skip", showlegend: false,
+    marker: { size: 13, opacity: 0 },
+    x: points.map((p) => p[1]), y: points.map((p) => p[3]),
+    text: points.map((p) => forPlotly(shortName(variants[p[0]].key))),
+    textposition: cloud.better === "less" ? "top left" : "top right",
+    textfont: { size: 11, color: colour("text") }, cliponaxis: false,
+    line: { color: colour("frontier"), width: 1.2, dash: "dot", shape: cloud.better === "less" ? "hv" : "vh" },
+  };
+}
+
+// More names would cover each other; the list below the plot has them all.
+const MOST_NAMES = 14;
+const shortName = (name) => (name.length > 24 ? `${name.slice(0, 23)}…` : name);
+
+function draw(cloud) {
+  const plot = byId("plot");
+  const axis = {
+    gridcolor: colour("grid"), linecolor: colour("muted"), zeroline: false, ticks: "outside",
+    tickcolor: colour("muted"), automargin: true,
+  };
+  const xs = cloud.points.map((p) => p[1]);
+  const [lowest, highest] = [Math.min(...xs), Math.max(...xs)];
+  const isPhone = matchMedia("(max-width: 640px)").matches;
+  const layout = {
+    paper_bgcolor: colour("background"), plot_bgcolor: colour("background"), showlegend: false,
+    font: { family: getComputedStyle(document.body).fontFamily, color: colour("text"), size: 13 },
+    margin: { l: 10, r: isPhone ? 10 : 30, t: 24, b: 10 }, height: isPhone ? 380 : 520,
+    hovermode: "closest", hoverdistance: 18, dragmode: isPhone ? false : "zoom",
+    xaxis: { ...axis, title: { text: forPlotly(axisTitle(cloud)) }, type: cloud.logarithmic ? "log" : "linear",
+      range: rangeOf(lowest, highest, cloud, isPhone), ...ticks(lowest, highest, cloud, isPhone) },
+    yaxis: { ...axis, title: { text: "Top-1 accuracy, %" } },
+  };
+  const config = {
+    responsive: true, displaylogo: false, displayModeBar: isPhone ? false : "hover", scrollZoom: false,
+    modeBarButtons: [["zoom2d", "pan2d", "resetScale2d"]],
+  };
+  const isNew = !plot.classList.contains("js-plotly-plot");
+  window.Plotly.react(plot, tracesOf(cloud, isPhone), layout, config);
+  plot.dataset.drawn = cloud.key;
+  if (!isNew) return;
+  plot.on("plotly_click", (event) => {
+    const number = event.points[0]?.customdata;
+    if (number !== undefined) go(route.view, route.chosen, variants[number].key);
+  });
+  plot.on("plotly_hover", (event) => showHover(event));
+  plot.on("plotly_unhover", () => { byId("hover").hidden = true; });
+}
+
+const axisTitle = (cloud) =>
+  `${cloud.title[0].toUpperCase()}${cloud.title.slice(1)} (${cloud.better} is better)`;
+
+/** The range of the axis, with room for the names, which stand on the better side. */
+function rangeOf(lowest, highest, cloud, isPhone) {
+  const [low, high] = cloud.logarithmic ? [Math.log10(lowest), Math.log10(highest)] : [lowest, highest];
+  const width = high - low || Math.abs(high) || 1;
+  const [less, more] = isPhone ? [0.06, 0.06] : cloud.better === "less" ? [0.16, 0.05] : [0.05, 0.16];
+  return [low - less * width, high + more * width];
+}
+
+/** Ticks with SI prefixes: 1, 2 and 5 of each decade, or even steps. */
+function ticks(lowest, highest, cloud, isPhone) {
+  const values = [];
+  if (cloud.logarithmic) {
+    for (let decade = 10 ** Math.floor(Math.log10(lowest)); decade <= highest; decade *= 10) {
+      const steps = highest / lowest > (isPhone ? 30 : 1000) ? [1] : [1, 2, 5];
+      values.push(...steps.map((step) => step * decade));
+    }
+  } else {
+    const raw = (highest - lowest || highest) / (isPhone ? 3 : 6);
+    const power = 10 ** Math.floor(Math.log10(raw));
+    const step = power * [1, 2, 5, 10].find((factor) => factor * power >= raw);
+    for (let value = Math.floor(lowest / step) * step; value <= highest + step; value += step) values.push(value);
+  }
+  return { tickvals: values, ticktext: values.map((value) => short(value, cloud.unit)) };
+}
+
+function showHover(event) {
+  const { customdata: number, bbox } = event.points[0];
+  const variant = variants[number];
+  if (!variant) return;
+  const cloud = cloudOf(byId("plot").dataset.drawn);
+  const point = cloud.points.find((p) => p[0] === number);
+  const origin = (measured) => (measured ? "measured" : "claimed");
+  const box = byId("hover");
+  box.replaceChildren(
+    el("strong", {}, foreign(variant.key)),
+    el("div", {}, foreign(variant.collection || "no collection"), " ", chip(variant.status)),
+    el("div", {}, `top-1 ${percent(point[3])} (${origin(point[4])})`),
+    el("div", {}, `${short(point[1], cloud.unit)} ${cloud.label} (${origin(point[2])})`),
+  );
+  box.hidden = false;
+  const frame = byId("plot-frame").clientWidth;
+  const left = bbox.x0 + box.offsetWidth + 30 > frame ? bbox.x0 - box.offsetWidth - 8 : bbox.x1 + 8;
+  box.style.left = `${Math.max(0, left)}px`;
+  box.style.top = `${Math.max(0, bbox.y0 - 20)}px`;
+}
