@@ -6,6 +6,7 @@ import codecs
 import os
 import re
 import tempfile
+import textwrap
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import date
@@ -116,9 +117,13 @@ def _entries(findings: Iterable[Finding], path: str, today: date) -> list[str]:
                 continue
             values["file"] = os.path.relpath(finding.location.file, folder)
         lines = [f"{key}: {_scalar(value)}" for key, value in values.items()]
-        about = for_terminal(shorten(finding.message))
-        made.setdefault("\n  ".join(lines), about)
-    return [f"# {about}\n- {text}" for text, about in made.items()]
+        made.setdefault("\n  ".join(lines), _comment(finding.message))
+    return [f"{about}\n- {text}" for text, about in made.items()]
+
+
+def _comment(message: str) -> str:
+    about = for_terminal(shorten(message))
+    return textwrap.fill(about, 98, initial_indent="# ", subsequent_indent="# ")
 
 
 def _scalar(text: str | None) -> str:
@@ -151,7 +156,7 @@ def _content(old: Baseline, keep: list[bool], added: list[str]) -> bytes:
     first = [source.locate(item.start).line - 1 for item in node.items]
     indent = _indent(old, source, node, lines)
     bounds = [*(_with_comments(lines, number) for number in first), _end(lines, first[-1], indent)]
-    kept = [lines[a:b] for a, b, keeps in zip(bounds, bounds[1:], keep, strict=True) if keeps]
+    kept = [lines[a:b] for a, b, keeps in zip(bounds[:-1], bounds[1:], keep, strict=True) if keeps]
     body = "".join(["".join(part) for part in (lines[: bounds[0]], *kept)])
     if not body.endswith(("\n", "\r")):
         body += end_of_line
