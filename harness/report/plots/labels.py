@@ -1,0 +1,182 @@
+"""Where the labels of a crowded picture go, so that none covers a point or another label.
+
+The picture is kept as a grid of unit cells that are taken or free. To try a place costs the same
+however many points there are, so that placing a bounded number of labels takes a bounded time.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Cells = NDArray[np.bool_]
+
+# From a marker's edge to a label beside it, and to the labels that need a line to their marker.
+_GAP = 2.0
+_RINGS = (9.0, 18.0, 30.0, 44.0, 60.0, 80.0)
+_ANGLES = 16
+# What a place costs: per ring away from the marker, per crossing of a line of the drawing or of
+# other markers, per step away from the preferred direction.
+_COST_OF_RING, _COST_OF_CROSSING, _COST_OF_TURNING = 0.8, 3.0, 0.6
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A rectangle; y grows upwards."""
+
+    left: float
+    bottom: float
+    right: float
+    top: float
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a label goes, and the line to its marker where it is not right beside it."""
+
+    box: Box
+    leader: tuple[tuple[float, float], tuple[float, float]] | None
+
+
+class Canvas:
+    """A picture's area, from (0, 0) to (width, height) in points (1/72 inch), and what is on it."""
+
+    def __init__(self, width: float, height: float) -> None:
+        import numpy as np
+
+        self._width, self._height = width, height
+        shape = (math.ceil(height) + 1, math.ceil(width) + 1)
+        self._labels: Cells = np.zeros(shape, dtype=np.bool_)
+        self._markers: Cells = np.zeros(shape, dtype=np.bool_)
+        self._lines: Cells = np.zeros(shape, dtype=np.bool_)
+
+    def add_marker(self, x: float, y: float, radius: float) -> None:
+        """A marker, which no label may cover."""
+        _fill(self._markers, Box(x - radius, y - radius, x + radius, y + radius))
+
+    def add_line(self, x0: float, y0: float, x1: float, y1: float) -> None:
+        """A line, which labels cross only where there is no other place."""
+        _trace(self._lines, (x0, y0), (x1, y1))
+
+    def place(
+        self,
+        at: tuple[float, float],
+        radius: float,
+        size: tuple[float, float],
+        toward: float,
+        rings: int,
+    ) -> Place | None:
+        """Takes the best free place for a label, None where there is none.
+
+        Args:
+            at: the marker's centre.
+            radius: the marker's.
+            size: the label's width and height, with the room to keep around it.
+            toward: the preferred direction, in radians, counterclockwise from the right.
+            rings: how many distances to try beyond the one right beside the marker.
+        """
+        best: tuple[float, Place] | None = None
+        for cost, place in self._candidates(at, radius, size, toward, rings):
+            if best is not None and cost >= best[0]:
+                continue
+            crossing = self._crossing(place, radius)
+            if crossing is None:
+                continue
+            total = cost + _COST_OF_CROSSING * crossing
+            if best is None or total < best[0]:
+                best = (total, place)
+        if best is None:
+            return None
+        place = best[1]
+        _fill(self._labels, place.box)
+        if place.leader is not None:
+            _trace(self._labels, *place.leader)
+        return place
+
+    def _candidates(
+        self,
+        at: tuple[float, float],
+        radius: float,
+        size: tuple[float, float],
+        toward: float,
+        rings: int,
+    ) -> Iterator[tuple[float, Place]]:
+        """Places within the canvas, with what they cost by distance and direction."""
+        (x, y), (width, height) = at, size
+        for ring, distance in enumerate((_GAP, *_RINGS[:rings])):
+            reach = radius + distance
+            for turn in range(_ANGLES):
+                angle = 2 * math.pi * turn / _ANGLES
+                right, up = math.cos(angle), math.sin(angle)
+                if ring == 0:
+                    # Beside, above or below a marker there are corners to go to, not a circle.
+                    stretch = max(abs(right), abs(up))
+                    right, up = right / stretch, up / stretch
+                left = x + reach * right - width * (1 - right) / 2
+                bottom = y + reach * up - height * (1 - up) / 2
+                box = Box(left, bottom, left + width, bottom + height)
+                if left < 1 or bottom < 1 or box.right > self._width - 1:
+                    continue
+                if box.top > self._height - 1:
+                    continue
+                away = abs(math.remainder(angle - toward, 2 * math.pi)) / math.pi
+                cost = _COST_OF_RING * ring + _COST_OF_TURNING * away
+                yield cost, Place(box, self._leader(at, radius, box) if ring else None)
+
+    @staticmethod
+    def _leader(
+        at: tuple[float, float], radius: float, box: Box
+    ) -> tuple[tuple[float, float], tuple[float, float]]:
+        """From the marker's edge to the nearest point of the box."""
+        x, y = at
+        end = (min(max(x, box.left), box.right), min(max(y, box.bottom), box.top))
+        length = math.hypot(end[0] - x, end[1] - y)
+        share = min(1.0, (radius + 1) / length)
+        return (x + share * (end[0] - x), y + share * (end[1] - y)), end
+
+    def _crossing(self, place: Place, radius: float) -> float | None:
+        """How much of what may be crossed is; None where the place is taken."""
+        inside = _slices(place.box)
+        if self._labels[inside].any() or self._markers[inside].any():
+            return None
+        crossing = 1.0 if self._lines[inside].any() else 0.0
+        if place.leader is not None:
+            ys, xs = _along(*place.leader)
+            if self._labels[ys, xs].any():
+                return None
+            crossing += float(self._markers[ys, xs].mean()) + 0.3 * float(self._lines[ys, xs].any())
+        return crossing
+
+
+def _slices(box: Box) -> tuple[slice, slice]:
+    """The cells that a box touches; what lies outside of the grid has none."""
+    bottom, left = max(0, math.floor(box.bottom)), max(0, math.floor(box.left))
+    return slice(bottom, max(0, math.ceil(box.top))), slice(left, max(0, math.ceil(box.right)))
+
+
+def _fill(cells: Cells, box: Box) -> None:
+    cells[_slices(box)] = True
+
+
+def _along(
+    start: tuple[float, float], end: tuple[float, float]
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The cells along a line, two steps to a cell: row numbers, column numbers."""
+    import numpy as np
+
+    steps = 2 * math.ceil(math.dist(start, end)) + 1
+    xs = np.linspace(start[0], end[0], steps)
+    ys = np.linspace(start[1], end[1], steps)
+    return ys.astype(np.intp), xs.astype(np.intp)
+
+
+def _trace(cells: Cells, start: tuple[float, float], end: tuple[float, float]) -> None:
+    ys, xs = _along(start, end)
+    inside = (ys >= 0) & (ys < cells.shape[0]) & (xs >= 0) & (xs < cells.shape[1])
+    cells[ys[inside], xs[inside]] = True
