@@ -34,10 +34,10 @@ def value_replaced(page: Page, node: Scalar, new: str) -> Replacement:
     body = span[begin:]
     if body[:1] in ("|", ">"):
         old = node.text.strip()
-        head = body.find("\n")
-        if head < 0 or body.count(old, head) != 1:
+        head = _BREAK.search(body)
+        if head is None or body.count(old, head.end()) != 1:
             raise Refused(_SEVERAL_LINES)
-        start = node.start + begin + body.index(old, head)
+        start = node.start + begin + body.index(old, head.end())
         return Replacement(start, start + len(old), new.strip())
     if _BREAK.search(body.rstrip()):
         raise Refused(_SEVERAL_LINES)

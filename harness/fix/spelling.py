@@ -44,7 +44,9 @@ def _texts(
     elif isinstance(value, str):
         yield value.upper() if field.kind == "hash" and text.isupper() else value
     elif (written := _NUMBER.fullmatch(text)) is not None:
-        yield from _numbers(written, Decimal(str(value)), step)
+        units = BYTE_UNITS if field.kind == "bytes" else COUNT_UNITS
+        factor = units.get(written["unit"].strip(" "), Decimal(1))
+        yield from _numbers(written, factor, Decimal(str(value)), step)
 
 
 def _pixels(text: str, size: Size) -> str:
@@ -55,13 +57,15 @@ def _pixels(text: str, size: Size) -> str:
     return str(size[0]) if text.isdigit() and size[0] == size[1] else f"{size[0]}x{size[1]}"
 
 
-def _numbers(written: re.Match[str], value: Decimal, step: Decimal | None) -> Iterator[str]:
-    unit = written["unit"].strip(" ")
-    factor = {"%": Decimal(1), "": Decimal(1)}.get(unit) or {**COUNT_UNITS, **BYTE_UNITS}[unit]
+def _numbers(
+    written: re.Match[str], factor: Decimal, value: Decimal, step: Decimal | None
+) -> Iterator[str]:
     decimals = len(written["fraction"] or ".") - 1
     exponent = _exponent(written, value / factor)
     scale = factor.scaleb(exponent)
-    plain = not unit and written["fraction"] is None and written["exponent"] is None
+    plain = (
+        not written["unit"].strip() and written["fraction"] is None and written["exponent"] is None
+    )
     step = step if plain and step is not None else scale.scaleb(-decimals)
     for _ in range(_MOST_DECIMALS):
         rounded = (value / step).quantize(Decimal(1), ROUND_HALF_EVEN) * step
