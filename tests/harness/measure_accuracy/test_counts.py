@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from harness.images import ImageSetError, open_image_set, order, shards
 from harness.measure.accuracy import Validator, preprocessing_of
 from harness.measure.accuracy_model import Answerer, ValidationError
-from harness.measure.builders import NativeBuilder
+from harness.measure.builders.native import NativeBuilder
 from harness.types import Recipe
 from zoo.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
 from zoo.weights.tensors import CheckpointError

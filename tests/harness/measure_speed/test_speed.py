@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from harness.measure.builders import NativeBuilder
+from harness.measure.builders.native import NativeBuilder
 from harness.measure.speed import REPEATS, bench, percentile, resident_bytes, warm_up
 from harness.types import Recipe
 

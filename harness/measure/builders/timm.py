@@ -1,0 +1,151 @@
+"""The models of timm, as the installed version builds them.
+
+timm has renamed many models and still builds most old names; its own table of these says what an
+old name means today, and which of its pretrained weights.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+
+from harness.measure.builders.installed import texts, version_of
+from harness.measure.builders.interface import BuilderError, Preprocessing, Settings
+
+if TYPE_CHECKING:
+    from torch import nn
+
+# A model is a function under this decorator.
+_MODEL = re.compile(r"^@register_model\b[^\n]*\n(?:@[^\n]*\n)*def (\w+)\(", re.MULTILINE)
+# Old name -> today's name, with the tag of the weights where there is one.
+_RENAMED = re.compile(
+    r"^register_model_deprecations\(__name__,\s*(\{.*?^\})", re.MULTILINE | re.DOTALL
+)
+# Weights are keys "model.tag"; a star marks a default.
+_TAGGED = re.compile(r"['\"](\w+\.[\w.-]+)\*?['\"]\s*:")
+
+
+class TimmBuilder:
+    """See `harness.measure.builders.Builder`.
+
+    Names are those of timm, of weights as well (``resnet50.a1_in1k``), and its former names.
+
+    Raises:
+        BuilderError: timm is not installed.
+    """
+
+    def __init__(self) -> None:
+        self._version = version_of("timm", "pip install 'model-zoo-verify[timm]'")
+
+    def knows(self, name: str) -> bool:
+        if name in self._registry.models or self._registry.renamed.get(name):
+            return True
+        # Only what stands before the first dot is a model: the rest has to be weights of it.
+        return name in self._registry.tagged and name.partition(".")[0] in self._registry.models
+
+    def names(self) -> list[str]:
+        registry = self._registry
+        return sorted({*registry.models, *(old for old, new in registry.renamed.items() if new)})
+
+    def identity(self, name: str) -> str:
+        return f"timm {self._version}"
+
+    def resolve(self, name: str) -> str:
+        """Today's name of a model that was renamed, with the tag of its weights if it has one."""
+        return self._registry.renamed.get(name) or name
+
+    def build(self, name: str) -> nn.Module:
+        import timm
+
+        with warnings.catch_warnings():
+            # Among them: that a former name is mapped to another, which `resolve` tells.
+            warnings.simplefilter("ignore")
+            model: nn.Module = timm.create_model(name, pretrained=False)
+        return model
+
+    def preprocessing(self, name: str, weights: str | None) -> Preprocessing | None:
+        """The settings of the weights of that URL, else of those that the name means."""
+        from timm.models import get_arch_pretrained_cfgs, get_pretrained_cfg
+
+        today = self.resolve(name)
+        known: Mapping[str, Any] = get_arch_pretrained_cfgs(today)
+        named = {tag: cfg for tag, cfg in known.items() if _is_of(cfg, weights)}
+        if named:
+            return Preprocessing("url", _distinct(named))
+        cfg = get_pretrained_cfg(today)
+        if cfg is None:
+            return None
+        tag = f"{today.partition('.')[0]}.{cfg.tag}" if cfg.tag else today
+        return Preprocessing("name" if "." in today else "default", _distinct({tag: cfg}))
+
+    @cached_property
+    def _registry(self) -> _Registry:
+        return _registry(self._version)
+
+
+@dataclass(frozen=True, slots=True)
+class _Registry:
+    """Names of models, former name -> name of today, and the names of weights."""
+
+    models: frozenset[str]
+    renamed: Mapping[str, str | None]
+    tagged: frozenset[str]
+
+
+@lru_cache(maxsize=1)
+def _registry(version: str) -> _Registry:
+    models: set[str] = set()
+    tagged: set[str] = set()
+    renamed: dict[str, str | None] = {}
+    for text in texts("timm", "models"):
+        models.update(_MODEL.findall(text))
+        tagged.update(_TAGGED.findall(text))
+        for table in _RENAMED.findall(text):
+            renamed.update(ast.literal_eval(table))
+    if not models:
+        raise BuilderError(f"timm {version} declares its models in a way that is not known here")
+    return _Registry(frozenset(models), renamed, frozenset(tagged))
+
+
+def _is_of(cfg: Any, weights: str | None) -> bool:
+    """Whether weights are those of a URL: by the file's name, or by the model page they lie on.
+
+    A file's name ends in digits of its hash, so that it is told wherever it was copied to.
+    """
+    if not weights:
+        return False
+    path = unquote(urlsplit(weights).path).strip("/")
+    if cfg.hf_hub_id and f"{path}/".startswith(f"{cfg.hf_hub_id}/"):
+        return True
+    if not isinstance(cfg.url, str):
+        return False
+    return path.rpartition("/")[2] == cfg.url.rpartition("/")[2] != ""
+
+
+def _distinct(cfgs: Mapping[str, Any]) -> tuple[Settings, ...]:
+    """The settings of each set of weights, at its test size as well where it has one."""
+    found: list[Settings] = []
+    for tag, cfg in cfgs.items():
+        sizes = [(cfg.input_size, cfg.crop_pct)]
+        if cfg.test_input_size or cfg.test_crop_pct:
+            test_size = cfg.test_input_size or cfg.input_size
+            sizes.append((test_size, cfg.test_crop_pct or cfg.crop_pct))
+        for (_, height, width), crop in sizes:
+            found.append(
+                Settings(
+                    weights=tag,
+                    image_size=(height, width),
+                    crop_pct=float(crop),
+                    interpolation=cfg.interpolation,
+                    mean=tuple(map(float, cfg.mean)),
+                    std=tuple(map(float, cfg.std)),
+                    num_classes=cfg.num_classes,
+                )
+            )
+    return tuple(found)

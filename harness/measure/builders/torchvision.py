@@ -1,0 +1,156 @@
+"""torchvision's classification models, each as its published weights need it.
+
+A name is a model's, which means its default weights, or one of its weights' as in
+``resnet50.IMAGENET1K_V2``. Weights decide more than values: a ViT's input size, the auxiliary
+classifier of a GoogLeNet, the number of classes.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+
+from harness.measure.builders.installed import texts, version_of
+from harness.measure.builders.interface import BuilderError, Preprocessing, Settings
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from harness.types import Size
+
+# A model is a function under this decorator, and its signature names the class of its weights.
+_MODEL = re.compile(
+    r"^@register_model\([^\n]*\)\n(?:@[^\n]*\n)*def (\w+)\(.*?\bOptional\[(\w+)\]",
+    re.MULTILINE | re.DOTALL,
+)
+_WEIGHTS = re.compile(r"^class (\w+)\(WeightsEnum\):\n((?:[ \t][^\n]*\n|\n)+)", re.MULTILINE)
+_MEMBER = re.compile(r"^    (\w+) = Weights\(", re.MULTILINE)
+
+
+class TorchvisionBuilder:
+    """See `harness.measure.builders.Builder`.
+
+    Raises:
+        BuilderError: torchvision is not installed.
+    """
+
+    def __init__(self) -> None:
+        self._version = version_of("torchvision", "pip install torchvision")
+
+    def knows(self, name: str) -> bool:
+        model, _, weights = name.partition(".")
+        return model in self._models and (weights in self._models[model] or model == name)
+
+    def names(self) -> list[str]:
+        return sorted(
+            {*self._models, *(f"{m}.{w}" for m, names in self._models.items() for w in names)}
+        )
+
+    def identity(self, name: str) -> str:
+        return f"torchvision {self._version}"
+
+    def build(self, name: str) -> nn.Module:
+        from torchvision.models import get_model
+
+        with _nothing_loaded():
+            model: nn.Module = get_model(name.partition(".")[0], weights=_weights(name))
+        return model
+
+    def preprocessing(self, name: str, weights: str | None) -> Preprocessing | None:
+        """The settings of the weights of that URL, else of those that the name means."""
+        from torchvision.models import get_model_weights
+
+        model = name.partition(".")[0]
+        wanted = _file_name(weights) if weights else ""
+        named = [w for w in get_model_weights(model) if wanted and wanted == _file_name(w.url)]
+        if named:
+            return Preprocessing("url", tuple(_settings(model, w) for w in named))
+        settings = (_settings(model, _weights(name)),)
+        return Preprocessing("default" if model == name else "name", settings)
+
+    @cached_property
+    def _models(self) -> Mapping[str, frozenset[str]]:
+        return _models(self._version)
+
+
+@lru_cache(maxsize=1)
+def _models(version: str) -> Mapping[str, frozenset[str]]:
+    """The names of each model's weights."""
+    classes: dict[str, str] = {}
+    members: dict[str, frozenset[str]] = {}
+    for text in texts("torchvision", "models"):
+        classes.update(_MODEL.findall(text))
+        members.update(
+            {name: frozenset(_MEMBER.findall(body)) for name, body in _WEIGHTS.findall(text)}
+        )
+    if not classes or not set(classes.values()) <= members.keys():
+        raise BuilderError(
+            f"torchvision {version} declares its models in a way that is not known here"
+        )
+    return {model: members[kind] for model, kind in classes.items()}
+
+
+def _weights(name: str) -> Any:
+    """The weights that a name means."""
+    from torchvision.models import get_model_weights
+
+    model, _, weights = name.partition(".")
+    return get_model_weights(model)[weights or "DEFAULT"]
+
+
+@contextmanager
+def _nothing_loaded() -> Iterator[None]:
+    """Lets torchvision build a model for its weights, and neither fetch nor load them.
+
+    Only so are all its own rules followed that turn weights into arguments. It is process-wide:
+    only a process that builds models for their shapes should do this.
+    """
+    from torch import nn
+    from torchvision.models import WeightsEnum
+
+    fetch, load = WeightsEnum.get_state_dict, nn.Module.load_state_dict
+    WeightsEnum.get_state_dict = lambda self, *args, **kwargs: {}
+    nn.Module.load_state_dict = lambda self, *args, **kwargs: None  # type: ignore[method-assign]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        WeightsEnum.get_state_dict = fetch
+        nn.Module.load_state_dict = load  # type: ignore[method-assign]
+
+
+def _file_name(url: str) -> str:
+    return unquote(urlsplit(url).path).rpartition("/")[2]
+
+
+def _settings(model: str, weights: Any) -> Settings:
+    transforms = weights.transforms()
+    image_size = _size(getattr(transforms, "crop_size", None))
+    resize = _size(getattr(transforms, "resize_size", None))
+    interpolation = getattr(transforms, "interpolation", None)
+    categories = weights.meta.get("categories")  # None for weights without a classifier
+    return Settings(
+        weights=f"{model}.{weights.name}",
+        image_size=image_size,
+        crop_pct=image_size[0] / resize[0] if image_size and resize else None,
+        interpolation=getattr(interpolation, "value", None),
+        mean=_floats(getattr(transforms, "mean", None)),
+        std=_floats(getattr(transforms, "std", None)),
+        num_classes=len(categories) if categories else None,
+    )
+
+
+def _size(value: Any) -> Size | None:
+    """The (height, width) of an int, or of a list of one or two, as transforms hold it."""
+    sides = [value] if isinstance(value, int) else list(value or ())
+    return (int(sides[0]), int(sides[-1])) if sides else None
+
+
+def _floats(value: Any) -> tuple[float, ...] | None:
+    return None if value is None else tuple(map(float, value))
