@@ -12,11 +12,13 @@ from decimal import Decimal
 from zoo.index.nodes import Mapping, Node, Scalar, Sequence
 from zoo.index.safe_text import shortened, shown
 from zoo.index.scalars import excerpt, is_blank, kind_of
-from zoo.index.schema import FIELDS, NESTED, Field, canonical, nearest
+from zoo.index.schema import CHECKED, FIELDS, NESTED, Field, canonical, is_of_another_zoo, nearest
 from zoo.index.source import Source
 from zoo.index.types import Claim, Location, Problem, Severity
 from zoo.index.values import UNITS, Wrong, read_value
 
+_NAMING = frozenset({"Name", "Models", "Collections", "Import"})
+_NOTHING = frozenset({"none", "n/a", "-"})
 _NOTES = frozenset({"schema.quoted-number", "schema.unknown-key"})
 _MAX_KEY = 200
 MAX_PROBLEMS = 100_000  # in one file; a file with more is not an index with mistakes
@@ -33,12 +35,17 @@ class Pair:
 
 
 class EntryReader:
-    """Reads the entries of one source; what is wrong goes to ``problems``."""
+    """Reads the entries of one source; what is wrong goes to ``problems``.
+
+    ``foreign`` is set for formats that have keys of their own: those are kept as text without a
+    word, null says nothing, and only a value that is checked has to be of its field's kind.
+    """
 
     def __init__(self, source: Source, problems: list[Problem]) -> None:
         self.source = source
         self.problems = problems
         self.label: str | None = None  # the variant being read
+        self.foreign = False
         self.hints = 200  # look-ups of what a misspelt key may mean, which are slow
 
     def report(
@@ -100,6 +107,8 @@ class EntryReader:
                 merged += self._merged(value)
                 continue
             pair = Pair(canonical(key.text), key.text, key.start, value)
+            if self.foreign and pair.key not in _NAMING and _says_nothing(value):
+                continue
             if pair.key in seen:
                 self.report(
                     "schema.duplicate-key",
@@ -152,23 +161,35 @@ class EntryReader:
         known = NESTED[outer.key]
         pairs = self.pairs(mapping)
         if not any(pair.key in known for pair in pairs):
+            if self.foreign:
+                return []
             names = " and ".join(known)
             self.wrong_type(mapping, outer.written, f"a mapping of {names}", f"add {names}")
             return []
-        claims = [self.claim(pair, known.get(pair.key)) for pair in pairs]
+        claims = [self.claim(pair, known.get(pair.key), checked=False) for pair in pairs]
         return [replace(claim, field=f"{outer.key}.{claim.field}") for claim in claims]
 
-    def claim(self, pair: Pair, field: Field | None) -> Claim:
-        """One value as a claim; its value is None where a problem was reported instead."""
+    def claim(self, pair: Pair, field: Field | None, *, checked: bool = True) -> Claim:
+        """One value as a claim; its value is None where a problem was reported instead.
+
+        Args:
+            pair: the key and its value.
+            field: the row of the schema, None for a key that is in none.
+            checked: whether any check reads such a value where it stands.
+        """
         node, text = pair.value, self.source.text
         where = self.source.locate(node.start)
         if field is None:
             return self._unknown(pair, where)
         raw = _raw(node, text)
         unit = UNITS[field.kind]
+        if isinstance(node, Scalar) and node.doubt is not None:
+            return self._doubted(pair, node, Claim(field.key, raw, None, unit, None, where))
         try:
             value, step, quoted = read_value(node, field, text)
         except Wrong as wrong:
+            if self.foreign and not (checked and field.key in CHECKED):
+                return Claim(field.key, raw, raw, "text", None, where)
             self.report(
                 _missing_name(pair, wrong.cause),
                 wrong.what,
@@ -189,13 +210,29 @@ class EntryReader:
             )
         return Claim(field.key, raw, value, unit, step, where, quoted)
 
+    def _doubted(self, pair: Pair, node: Scalar, claim: Claim) -> Claim:
+        self.report(
+            "schema.unknown-key",
+            f"is {shown(claim.raw)!r}, which {node.doubt}",
+            "write a percentage with its sign",
+            index=node.start,
+            key=pair.written,
+            documented=claim.raw,
+        )
+        return claim
+
     def _unknown(self, pair: Pair, where: Location) -> Claim:
+        raw = _raw(pair.value, self.source.text)
+        claim = Claim(pair.key, raw, raw, "text", None, where)
+        if is_of_another_zoo(pair.key):
+            return claim
         self.hints -= 1
         close = nearest(pair.written) if self.hints >= 0 else None
+        if self.foreign and (close is None or not _is_slip(pair.written, close)):
+            return claim
         remedy = "check its spelling; it is kept as text and not verified"
         if close is not None and close != pair.key:
             remedy = f"did you mean {close}? It is kept as text and not verified"
-        raw = _raw(pair.value, self.source.text)
         self.report(
             "schema.unknown-key",
             "is not a known key",
@@ -204,11 +241,13 @@ class EntryReader:
             key=pair.written,
             documented=raw,
         )
-        return Claim(pair.key, raw, raw, "text", None, where)
+        return claim
 
     def results(self, pair: Pair) -> list[Claim]:
         """The claims of all results. An empty ``Results`` is what unevaluated models have."""
         remedy = "write a list of {Task, Dataset, Metrics}"
+        if self.foreign and isinstance(pair.value, Mapping) and pair.value.tag is None:
+            return self._result(pair.value)
         if not isinstance(pair.value, Sequence) or pair.value.tag:
             if kind_of(pair.value) != "null":
                 self.wrong_type(pair.value, pair.written, "a list", remedy)
@@ -226,10 +265,14 @@ class EntryReader:
         for pair in self.pairs(mapping):
             if pair.key != "Metrics":
                 claims.append(self.claim(pair, FIELDS.get(pair.key)))
-            elif isinstance(pair.value, Mapping) and pair.value.tag is None:
-                claims += [self.claim(p, FIELDS.get(p.key)) for p in self.pairs(pair.value)]
-            else:
-                self.wrong_type(pair.value, pair.written, "a mapping", "list the metrics below it")
+                continue
+            listed = self.foreign and isinstance(pair.value, Sequence)
+            for metrics in pair.value.items if listed else [pair.value]:  # type: ignore[union-attr]
+                if isinstance(metrics, Mapping) and metrics.tag is None:
+                    claims += [self.claim(p, FIELDS.get(p.key)) for p in self.pairs(metrics)]
+                else:
+                    remedy = "list the metrics below it"
+                    self.wrong_type(metrics, pair.written, "a mapping", remedy)
         first = {c.field: c.value for c in reversed(claims)}
         task, dataset, images = first.get("Task"), first.get("Dataset"), first.get("Images")
         self._check_order(claims)
@@ -272,6 +315,16 @@ def _raw(node: Node, text: str) -> str:
     if isinstance(node, Sequence) and all(isinstance(item, Scalar) for item in node.items):
         return ", ".join(item.text for item in node.items if isinstance(item, Scalar))
     return excerpt(node, text)
+
+
+def _says_nothing(node: Node) -> bool:
+    """Whether a value is there for the sake of its key alone: null, ``None``, a dash."""
+    return is_blank(node) or (isinstance(node, Scalar) and node.text.strip().lower() in _NOTHING)
+
+
+def _is_slip(written: str, close: str) -> bool:
+    """Whether a key can be a misspelt other one: formats with own keys have many that resemble."""
+    return not is_of_another_zoo(close) and abs(len(written) - len(close)) <= 2
 
 
 def _missing_name(pair: Pair, cause: str) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
+from zoo.index import patterns, torchvision_source
 from zoo.index.nodes import Unreadable
 from zoo.index.readers import Reader, built_in_for, reader_for
 from zoo.index.safe_text import shown
@@ -18,6 +20,7 @@ MAX_BYTES = 32 * 2**20  # 10,000 variants as documented as ResNeSt's take 12 MB
 MAX_FILES = 10_000
 MAX_IMPORT_DEPTH = 20
 _NOT_UTF8 = re.compile("[\udc80-\udcff]")
+PACKAGE = "package:"
 UNREADABLE = "schema.unreadable"
 
 
@@ -33,7 +36,13 @@ class FileReader:
         self._open: list[str] = []  # the imports being followed
 
     def add(self, path: str) -> None:
-        """Read a file or a folder that the user named."""
+        """Read what the user named: a file, a folder, a pattern of files, or a package."""
+        if path.startswith(PACKAGE):
+            self._add_package(path)
+            return
+        if patterns.is_pattern(path) and not os.path.lexists(path):
+            self._add_matches(path)
+            return
         try:
             mode = os.stat(path).st_mode
         except (OSError, ValueError) as error:
@@ -65,18 +74,60 @@ class FileReader:
         return reader
 
     def _add_folder(self, folder: str) -> None:
+        files = ((path, folder) for path in self._walk(folder))
+        self._add_many(folder, files, "name a folder of .yml, .md or .mdx files")
+
+    def _add_matches(self, pattern: str) -> None:
+        """Read the files that match a pattern; those without a model-index are passed over."""
+        try:
+            matches = patterns.matches(pattern)
+        except patterns.TooMany:
+            what = f"has more than {patterns.MAX_VISITED:,} files to look at"
+            self._refuse(pattern, what, "begin it with a folder further down")
+            return
+        if not matches:
+            self._refuse(pattern, "matches no file", "correct the pattern, or the folder it is in")
+            return
+        files = ((path, os.path.dirname(path) or ".") for path in matches)
+        self._add_many(pattern, files, "match .yml, .yaml, .md or .mdx files that hold one")
+
+    def _add_many(self, named: str, files: Iterable[tuple[str, str]], remedy: str) -> None:
+        """Read those of many files that hold a model-index, each with the folder it may import in.
+
+        Args:
+            named: what the user named, and what is to blame where none holds one.
+            files: each file and the folder that its imports must not leave.
+            remedy: what would be right where none holds one.
+        """
         found, known = False, len(self.problems)
-        for number, path in enumerate(self._walk(folder)):
+        for number, (path, root) in enumerate(files):
             if number >= MAX_FILES:
-                self._refuse(
-                    folder, f"holds more than {MAX_FILES:,} files", "name a smaller folder"
-                )
+                self._refuse(named, f"holds more than {MAX_FILES:,} files", "name fewer files")
                 return
             reader = built_in_for(path)
             if reader is not None:
-                found |= self._read(path, reader, folder, named=False)
+                found |= self._read(path, reader, root, named=False)
         if not found and len(self.problems) == known:
-            self._refuse(folder, "holds no model-index", "name a folder of .yml, .md or .mdx files")
+            self._refuse(named, "holds no model-index", remedy)
+
+    def _add_package(self, spec: str) -> None:
+        """Read the weights metadata of an installed package."""
+        name = spec.removeprefix(PACKAGE)
+        if name != torchvision_source.NAME:
+            only = PACKAGE + torchvision_source.NAME
+            self._refuse(spec, "is no package whose metadata is known", f"write {only}")
+            return
+        files = torchvision_source.source_files()
+        if files is None:
+            self._refuse(spec, "is not installed", f"install {name}")
+            return
+        preset = torchvision_source.preset()
+        found = False
+        for path in files:
+            reader = torchvision_source.TorchvisionReader(path, preset)
+            found |= self._read(path, reader, path, named=False)
+        if not found:
+            self._refuse(spec, "has no weights metadata", f"install {name} 0.13 or later")
 
     def _walk(self, folder: str) -> Iterator[str]:
         """The files of a folder: an index of imports first, then by name, then its folders.
@@ -133,7 +184,8 @@ class FileReader:
         found = bool(contents.variants)
         self._open.append(real)
         for target, where in contents.imports:
-            found |= self._import(path, target, where, root)
+            for each in _expanded(path, target):
+                found |= self._import(path, each, where, root)
         self._open.pop()
         self._seen[real] = found
         if not found and (contents.claims_models or contents.imports):
@@ -183,6 +235,20 @@ class FileReader:
         where = where or Source(path, "").locate(0)
         self.problems.append(Problem(UNREADABLE, "error", message, remedy, where))
         self.unusable.append(path)
+
+
+def _expanded(importer: str, target: str) -> list[str]:
+    """The files that an import names, relative to its own; one that names none is left to tell."""
+    folder = os.path.dirname(importer)
+    if not patterns.is_pattern(target) or os.path.lexists(os.path.join(folder, target)):
+        return [target]
+    if os.path.isabs(target) or os.pardir in target.split("/"):
+        return [target]  # outside, where nothing is to be looked for
+    try:
+        found = patterns.matches(os.path.join(glob.escape(folder), target))
+    except patterns.TooMany:
+        return [target]
+    return [os.path.relpath(path, folder or ".") for path in found] or [target]
 
 
 def _text_of(path: str) -> str:

@@ -42,13 +42,21 @@ class Unreadable(Exception):
 
 @dataclass(slots=True)
 class Scalar:
-    """A leaf: its text without quotes, and whether it was quoted (or tagged as a string)."""
+    """A leaf: its text without quotes, and whether it was quoted (or tagged as a string).
+
+    Attributes:
+        written: what stands in the source where a reader had to say it in an index's own words,
+            e.g. ``0.812`` for the text ``81.2%``; None where the text itself does.
+        doubt: why a reader can't tell what the text means; it is then no claim.
+    """
 
     text: str
     quoted: bool
     start: int
     end: int
     tag: str | None = None
+    written: str | None = None
+    doubt: str | None = None
 
 
 @dataclass(slots=True)
@@ -63,12 +71,17 @@ class Sequence:
 
 @dataclass(slots=True)
 class Mapping:
-    """Pairs in the order they are written, duplicates included."""
+    """Pairs in the order they are written, duplicates included.
+
+    ``foreign`` marks the root of an index in a format with keys of its own, where null means that
+    nothing is said.
+    """
 
     pairs: list[tuple[Node, Node]]
     start: int
     end: int
     tag: str | None = None
+    foreign: bool = False
 
 
 Node = Scalar | Sequence | Mapping

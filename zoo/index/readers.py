@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator
 from typing import Protocol
 
+from zoo.index.model_card import as_index, front_matter
 from zoo.index.nodes import Node, Unreadable, compose
 
 GROUP = "zoo.readers"
@@ -40,11 +41,15 @@ class YamlReader:
 
     def read(self, text: str) -> list[Node]:
         """All documents of the file."""
-        return compose(text)
+        return list(map(as_index, compose(text)))
 
 
 class MarkdownReader:
-    """Markdown pages with a model-index in an HTML comment, as timm's pages have it."""
+    """Markdown pages with a model-index.
+
+    It stands in an HTML comment, as timm's pages have it, or in the front matter, as Hugging Face's
+    model cards have it.
+    """
 
     # A fence, or a comment that starts as a model-index does. What a fence shows is an example. The
     # space after the comment's opening is no indentation of a key on the same line.
@@ -57,9 +62,12 @@ class MarkdownReader:
         return path.lower().endswith((".md", ".mdx"))
 
     def read(self, text: str) -> list[Node]:
-        """The documents of all model-index comments of the page."""
+        """The documents of the front matter and of all model-index comments of the page."""
         documents: list[Node] = []
         position = 0
+        if front := front_matter(text):
+            documents += map(as_index, compose(text, *front))
+            position = sum(front)
         while found := self._NEXT.search(text, position):
             if found[1]:
                 position = self._after_fence(text, found[1], found.end())

@@ -54,5 +54,5 @@ def is_blank(node: Node) -> bool:
 def excerpt(node: Node, text: str) -> str:
     """The node as its author wrote it: a scalar's text, or the (first) source of anything else."""
     if isinstance(node, Scalar):
-        return node.text
+        return node.text if node.written is None else node.written
     return text[node.start : min(node.end, node.start + _MAX_EXCERPT)].strip()

@@ -6,6 +6,7 @@ Keys outside the table are kept as text claims and noted. To teach the reader a 
 from __future__ import annotations
 
 import difflib
+import re
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
@@ -16,7 +17,7 @@ Kind = Literal[
     "rounded-count",  # a whole number whose trailing zeros claim nothing
     "bytes",  # a whole number of bytes, or one with a unit
     "percent",  # 0 to 100, with or without the sign
-    "ratio",  # a fraction of one
+    "ratio",  # a fraction of one, or a quotient of two numbers
     "number",  # a decimal number
     "pixels",  # a height and a width
     "numbers",  # a list of numbers, one per channel
@@ -178,33 +179,58 @@ _OTHER_SPELLINGS = {
     "Learning Rate": "LR",
     "Crop Percentage": "Crop Pct",
     "Filesize": "File Size",
-    "Top-1 Accuracy": "Top 1 Accuracy",
-    "Top-5 Accuracy": "Top 5 Accuracy",
-    "Top1 Accuracy": "Top 1 Accuracy",
-    "Top5 Accuracy": "Top 5 Accuracy",
 }
+
+# Keys of other zoos that are spelt right, and that nothing here reads.
+_OTHERS = (
+    "Alias", "Downstream", "Framework", "Frameworks", "License", "Memory (GB)", "Modality",
+    "Pretrained", "Resolution", "Training Json Log", "Training Log", "Training Memory (GB)",
+    "backbone", "crop size", "inference time (ms/im)", "iterations",
+    "lr schd",
+)  # fmt: skip
+# What is measured, or needed to measure: a value here that can't be read is an error in any format.
+CHECKED = frozenset({
+    "Name", "In Collection", "Weights", "SHA256", "FLOPs", "FLOPs Convention", "FLOPs Input",
+    "Parameters", "File Size", "Layers", "Image Size", "Crop Pct", "Interpolation", "Mean", "Std",
+    "Top 1 Accuracy", "Top 5 Accuracy", "Images",
+})  # fmt: skip
+_ACCURACY = re.compile(r"(?:top([15])(?:acc(?:uracy)?)?|acc(?:uracy)?(?:at|top)?([15]))")
 
 FIELDS: dict[str, Field] = {f.key: f for f in (*_VARIANT, *_RESULT)}
 NESTED: dict[str, dict[str, Field]] = {k: {f.key: f for f in v} for k, v in _NESTED.items()}
-_RESULT_KEYS = {f.key for f in _RESULT}
 _BY_SPELLING = {k.lower(): k for k in (*FIELDS, *NESTED, "Metadata", "Results", "Metrics")} | {
     other.lower(): key for other, key in _OTHER_SPELLINGS.items()
 }
+_OTHER_KEYS = frozenset(key.lower() for key in _OTHERS)
 
 
+@lru_cache(maxsize=4096)
 def canonical(key: str) -> str:
     """The table's spelling of a key: other capitals and a few other names are understood."""
-    return _BY_SPELLING.get(key.lower(), key)
+    return _BY_SPELLING.get(key.lower()) or accuracy_key(key) or key
+
+
+@lru_cache(maxsize=1024)
+def accuracy_key(name: str) -> str | None:
+    """``Top 1 Accuracy`` or ``Top 5 Accuracy`` for a metric called ``acc@1``, ``top-5`` ..."""
+    found = _ACCURACY.fullmatch(re.sub(r"[ _@.-]", "", name[:80].lower().replace("(%)", "")))
+    return f"Top {found[1] or found[2]} Accuracy" if found else None
 
 
 @lru_cache(maxsize=1024)
 def nearest(word: str, *, of: tuple[str, ...] = ()) -> str | None:
-    """The known key (or the word in ``of``) that is closest to a misspelt one, if any is close."""
-    known = {k.lower(): k for k in of or (*FIELDS, *NESTED)}
+    """The known key (or the word in ``of``) that is closest to a misspelt one, if any is close.
+
+    A key with other digits is another key: ``Top 3 Accuracy`` is not a misspelt ``Top 1 Accuracy``.
+    """
+    digits = ("", re.sub(r"[^0-9]", "", word[:80]))
+    known = {k.lower(): k for k in of or (*FIELDS, *NESTED, *_OTHERS)}
+    if not of:
+        known = {k: v for k, v in known.items() if re.sub(r"[^0-9]", "", k) in digits}
     close = difflib.get_close_matches(word[:80].lower(), list(known), n=1, cutoff=0.75)
     return known[close[0]] if close else None
 
 
-def is_result_field(key: str) -> bool:
-    """Whether the field belongs to a result (its task, its dataset, a metric)."""
-    return key in _RESULT_KEYS
+def is_of_another_zoo(key: str) -> bool:
+    """Whether other zoos have a key of that name."""
+    return key.lower() in _OTHER_KEYS

@@ -30,3 +30,9 @@ class Source:
         """The line and column of an offset, both counted from 1, in characters."""
         line = bisect_right(self._starts, index)
         return Location(self.file, line, index - self._starts[line - 1] + 1)
+
+    def offset(self, line: int, column: int) -> int:
+        """The offset of a line, counted from 1, and a column in bytes of UTF-8, counted from 0."""
+        start = self._starts[line - 1]
+        # No character is longer in text than in bytes, so that this much text is enough.
+        return start + len(self.text[start : start + column].encode()[:column].decode())

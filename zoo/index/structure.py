@@ -11,6 +11,7 @@ from zoo.index.source import Source
 from zoo.index.types import Claim, Collection, Location, Problem, Variant
 
 _TOP = frozenset({"Collections", "Models", "Import"})
+_FILES = (".yml", ".yaml", ".md", ".mdx")  # a model may stand in a file of its own
 _OF_A_MODEL = frozenset({"In Collection", "Metadata", "Results", "Weights"})
 
 
@@ -34,6 +35,9 @@ def read_documents(source: Source, documents: list[Node]) -> Contents:
     contents = Contents()
     reader = EntryReader(source, contents.problems)
     for document in documents:
+        reader.foreign = isinstance(document, Mapping) and (
+            document.foreign or _is_metafile(document)
+        )
         if isinstance(document, Mapping) and _keys(document) & _TOP:
             _read_index(document, contents, reader)
         elif isinstance(document, Mapping) and _is_model(document):
@@ -41,6 +45,17 @@ def read_documents(source: Source, documents: list[Node]) -> Contents:
         elif isinstance(document, Sequence) and any(map(_is_model, document.items)):
             _read_models(document, contents, reader)
     return contents
+
+
+def _is_metafile(document: Mapping) -> bool:
+    """Whether this is OpenMMLab's kind of index: its models name a ``Config`` written in Python."""
+    models = _find(document, "Models")
+    configs = (
+        _find(model, "Config")
+        for model in (models.items if isinstance(models, Sequence) else ())
+        if isinstance(model, Mapping)
+    )
+    return any(isinstance(config, Scalar) and config.text.endswith(".py") for config in configs)
 
 
 def _keys(mapping: Mapping) -> set[str]:
@@ -107,6 +122,9 @@ def _read_models(models: Node, contents: Contents, reader: EntryReader) -> None:
         return
     for item in models.items:
         reader.label = None
+        if isinstance(item, Scalar) and item.tag is None and item.text.endswith(_FILES):
+            contents.imports.append((item.text, reader.source.locate(item.start)))
+            continue
         if not isinstance(item, Mapping) or item.tag:
             reader.wrong_type(item, "Models", "a mapping", remedy, part="a model")
             continue

@@ -34,6 +34,7 @@ _NAMES = frozenset({"Name", "ID", "In Collection"})
 _MAX_NAME = 200
 _CHANNELS = ("1", "2", "3", "4")
 _MAX_TEXT = 10_000
+_QUOTIENT_STEP = Decimal("1e-6")
 
 
 class Wrong(Exception):
@@ -161,6 +162,8 @@ def _quantity(scalar: Scalar, field: Field) -> tuple[int | Decimal, Decimal]:
     if kind == "percent":
         number = _parse(scalar, field, {"%": Decimal(1)})
         return number.value, number.step
+    if kind == "ratio" and "/" in scalar.text:
+        return _quotient(scalar, field)
     if kind in ("ratio", "number"):
         number = _parse(scalar, field, None)
         return number.value, number.step
@@ -175,6 +178,19 @@ def _quantity(scalar: Scalar, field: Field) -> tuple[int | Decimal, Decimal]:
         return numbers.whole(number)
     except NotANumber as error:
         raise _not_such(scalar, field, str(error)) from None
+
+
+def _quotient(scalar: Scalar, field: Field) -> tuple[Decimal, Decimal]:
+    """``224/256``: a crop over the size it is cut from. All digits of the quotient are claimed."""
+    try:
+        top, bottom = (numbers.parse_number(part) for part in scalar.text.split("/", 1))
+    except OutOfRange as error:
+        raise _out_of_range(scalar, field, str(error)) from None
+    except NotANumber as error:
+        raise _not_such(scalar, field, str(error)) from None
+    if not bottom.value or not field.holds(value := top.value / bottom.value):
+        raise _out_of_range(scalar, field, "is out of range")
+    return value, _QUOTIENT_STEP
 
 
 def _pixels(node: Node, field: Field, text: str) -> tuple[int, int]:

@@ -1,0 +1,290 @@
+"""torchvision's own weights metadata, read from the source of the installed package.
+
+Nothing is imported or executed: the classes of weights are parsed, so that every number keeps its
+place in torchvision's source and no run waits for torch. Read are the image classifiers, the
+modules of ``torchvision.models`` itself; its packages for detection, segmentation, video, optical
+flow and quantised models (built for integer arithmetic that profiles don't know) are left out.
+
+A variant is named as its builder and its weights are: ``resnet50.IMAGENET1K_V2``.
+
+What the numbers mean, from torchvision's ``test/test_extended_models.py``: ``_ops`` is in
+units of 10^9 and ``_file_size`` in units of 2^20 bytes, both rounded to three decimals.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from zoo.index.nodes import Mapping, Node, Scalar, Sequence, Unreadable
+from zoo.index.source import Source
+
+NAME = "torchvision"
+_PRESETS = ("transforms", "_presets.py")
+_PRESET = "ImageClassification"
+_DECIMALS = 3
+
+
+@dataclass(slots=True)
+class Preset:
+    """The arguments that torchvision's classification transform has where none is written."""
+
+    defaults: dict[str, ast.expr] = field(default_factory=dict)
+
+
+def source_files() -> list[str] | None:
+    """The installed package's modules of classifiers, sorted; None where it is not installed."""
+    folder = _folder()
+    if folder is None:
+        return None
+    models = folder / "models"
+    return sorted(os.fspath(path) for path in models.glob("*.py") if path.name[0] != "_")
+
+
+def _folder() -> Path | None:
+    from importlib.util import find_spec
+
+    spec = find_spec(NAME)  # finds it without importing it
+    if spec is None or not spec.origin:
+        return None
+    return Path(spec.origin).parent
+
+
+def preset() -> Preset:
+    """The defaults of the classification transform, as the installed package has them."""
+    folder = _folder()
+    path = folder.joinpath(*_PRESETS) if folder is not None else None
+    found = Preset()
+    if path is None or not path.is_file():
+        return found
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.ClassDef) and node.name == _PRESET:
+            for function in node.body:
+                if isinstance(function, ast.FunctionDef) and function.name == "__init__":
+                    arguments = function.args
+                    pairs = zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
+                    found.defaults |= {a.arg: value for a, value in pairs if value is not None}
+    return found
+
+
+class TorchvisionReader:
+    """One module of torchvision's models as an index; ``read`` is that of any `Reader`."""
+
+    def __init__(self, path: str, preset: Preset) -> None:
+        self._family = Path(path).stem
+        self._preset = preset
+
+    def takes(self, path: str) -> bool:
+        """Nothing by its name: only the installed package is read this way."""
+        return False
+
+    def read(self, text: str) -> list[Node]:
+        """The weights of one module's models as one document; empty where it has none.
+
+        Raises:
+            Unreadable: the text is no Python.
+        """
+        try:
+            module = ast.parse(text)
+        except (SyntaxError, ValueError, RecursionError) as error:
+            raise Unreadable(f"is no Python source: {error}", "reinstall torchvision") from None
+        return _Module(self._family, text, module, self._preset).documents()
+
+
+class _Module:
+    """The weights of one module, which is their collection."""
+
+    def __init__(self, family: str, text: str, module: ast.Module, preset: Preset) -> None:
+        self.family = family
+        self.source = Source("", text)
+        self.module = module
+        self.preset = preset
+
+    def documents(self) -> list[Node]:
+        builders = dict(self._builders())
+        models: list[Node] = []
+        for cls in self.module.body:
+            if isinstance(cls, ast.ClassDef) and "WeightsEnum" in map(_name, cls.bases):
+                for entry in cls.body:
+                    if isinstance(entry, ast.Assign) and _is_call(entry.value, "Weights"):
+                        models += self._model(entry, builders.get(cls.name, cls.name))
+        if not models:
+            return []
+        length = len(self.source.text)
+        family = Mapping([_pair("Name", Scalar(self.family, True, 0, 0), 0)], 0, 0)
+        pairs = [
+            _pair("Collections", Sequence([family], 0, 0), 0),
+            _pair("Models", Sequence(models, 0, length), 0),
+        ]
+        return [Mapping(pairs, 0, length)]
+
+    def _builders(self) -> Iterator[tuple[str, str]]:
+        """The class of weights -> the name that its model is registered under."""
+        for function in self.module.body:
+            if not isinstance(function, ast.FunctionDef):
+                continue
+            register = next(
+                (d for d in function.decorator_list if _is_call(d, "register_model")), None
+            )
+            taken = next((a for a in function.args.kwonlyargs if a.arg == "weights"), None)
+            if register is None or taken is None or taken.annotation is None:
+                continue
+            given = _keywords(register).get("name")
+            name = given.value if isinstance(given, ast.Constant) else function.name
+            for node in ast.walk(taken.annotation):
+                if isinstance(node, ast.Name) and node.id.endswith("_Weights"):
+                    yield node.id, str(name)
+
+    def _model(self, entry: ast.Assign, builder: str) -> list[Node]:
+        (target,) = entry.targets
+        given = _keywords(entry.value)
+        meta = _items(given.get("meta"))
+        transforms = given.get("transforms")
+        start, end = self._span(target)
+        name = Scalar(f"{builder}.{_name(target)}", True, start, end)
+        metadata = [
+            *self._count("Parameters", meta.get("num_params"), ""),
+            *self._count("FLOPs", meta.get("_ops"), "G"),
+            *self._count("File Size", meta.get("_file_size"), " MiB"),
+        ]
+        if "_ops" in meta:
+            at = self._span(meta["_ops"])[0]
+            metadata.append(_pair("FLOPs Convention", Scalar(NAME, True, at, at), at))
+        if transforms is not None and _is_preset(transforms):
+            metadata += self._preprocessing(transforms)
+        pairs = [_pair("Name", name, start)]
+        pairs.append(_pair("In Collection", Scalar(self.family, True, start, start), start))
+        pairs.append(_pair("Metadata", Mapping(metadata, start, end), start))
+        if isinstance(url := given.get("url"), ast.Constant) and isinstance(url.value, str):
+            first, last = self._span(url)
+            pairs.append(_pair("Weights", Scalar(url.value, True, first, last), first))
+        pairs.append(_pair("Results", self._results(meta.get("_metrics"), start), start))
+        return [Mapping(pairs, start, self._span(entry)[1])]
+
+    def _count(self, key: str, node: ast.expr | None, unit: str) -> list[tuple[Node, Node]]:
+        if not isinstance(node, ast.Constant) or isinstance(node.value, (bool, str)):
+            return []
+        start, end = self._span(node)
+        written = self.source.text[start:end]
+        text = _padded(written) if unit else written
+        return [_pair(key, Scalar(text + unit, False, start, end, None, written), start)]
+
+    def _preprocessing(self, call: ast.expr) -> list[tuple[Node, Node]]:
+        given = {**self.preset.defaults, **_keywords(call)}
+        own = _keywords(call)
+        whole = self._span(call)
+
+        def place(*names: str) -> tuple[int, int]:
+            """Where the first of these is written; the call itself where all are defaults."""
+            return next((self._span(own[name]) for name in names if name in own), whole)
+
+        pairs: list[tuple[Node, Node]] = []
+        crop, resize = _number(given.get("crop_size")), _number(given.get("resize_size"))
+        if crop is not None:
+            start, end = place("crop_size")
+            pairs.append(_pair("Image Size", Scalar(crop, False, start, end), start))
+        if crop is not None and resize is not None:
+            start, end = place("resize_size")
+            pairs.append(_pair("Crop Pct", Scalar(f"{crop}/{resize}", False, start, end), start))
+        mode = given.get("interpolation")
+        if isinstance(mode, ast.Attribute):
+            start, end = place("interpolation")
+            word = mode.attr.lower().replace("_", "-")
+            pairs.append(_pair("Interpolation", Scalar(word, True, start, end), start))
+        for key, name in (("Mean", "mean"), ("Std", "std")):
+            values = given.get(name)
+            if isinstance(values, (ast.Tuple, ast.List)):
+                start, end = place(name)
+                numbers = [_number(value) for value in values.elts]
+                items: list[Node] = [Scalar(n, False, start, end) for n in numbers if n is not None]
+                if len(items) == len(numbers):
+                    pairs.append(_pair(key, Sequence(items, start, end), start))
+        return pairs
+
+    def _results(self, metrics: ast.expr | None, at: int) -> Node:
+        results: list[Node] = []
+        for dataset, values in _items(metrics).items():
+            found: list[tuple[Node, Node]] = []
+            for name, value in _items(values).items():
+                if _number(value) is None:
+                    continue  # float("nan"): nothing was measured
+                start, end = self._span(value)
+                found.append(
+                    _pair(name, Scalar(self.source.text[start:end], False, start, end), start)
+                )
+            start = self._span(values)[0]
+            about = [("Task", "Image Classification"), ("Dataset", dataset)]
+            pairs = [_pair(key, Scalar(text, True, start, start), start) for key, text in about]
+            pairs.append(_pair("Metrics", Mapping(found, start, start), start))
+            results.append(Mapping(pairs, start, start))
+        return Sequence(results, at, at)
+
+    def _span(self, node: ast.expr | ast.stmt) -> tuple[int, int]:
+        """Where a node starts and ends in the text, in characters."""
+        end_line, end_column = node.end_lineno, node.end_col_offset
+        assert end_line is not None
+        assert end_column is not None
+        return (
+            self.source.offset(node.lineno, node.col_offset),
+            self.source.offset(end_line, end_column),
+        )
+
+
+def _pair(key: str, value: Node, start: int) -> tuple[Node, Node]:
+    return Scalar(key, True, start, start), value
+
+
+def _name(node: ast.expr) -> str:
+    if isinstance(node, ast.Attribute):
+        return node.attr
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def _is_call(node: ast.expr, name: str) -> bool:
+    return isinstance(node, ast.Call) and _name(node.func) == name
+
+
+def _is_preset(node: ast.expr) -> bool:
+    """Whether a transform is ``partial(ImageClassification, ...)``."""
+    return (
+        isinstance(node, ast.Call)
+        and _name(node.func) == "partial"
+        and len(node.args) == 1
+        and _name(node.args[0]) == _PRESET
+    )
+
+
+def _keywords(call: ast.expr) -> dict[str, ast.expr]:
+    return {k.arg: k.value for k in call.keywords if k.arg} if isinstance(call, ast.Call) else {}
+
+
+def _items(node: ast.expr | None) -> dict[str, ast.expr]:
+    """The pairs of a dict display whose keys are texts; those it unpacks hold no claim."""
+    if not isinstance(node, ast.Dict):
+        return {}
+    pairs = zip(node.keys, node.values, strict=True)
+    return {
+        k.value: v for k, v in pairs if isinstance(k, ast.Constant) and isinstance(k.value, str)
+    }
+
+
+def _number(node: ast.expr | None) -> str | None:
+    """A number as text: a literal, or a quotient of two; None for anything else."""
+    if isinstance(node, ast.Constant) and type(node.value) in (int, float):
+        return repr(node.value)
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):
+        top, bottom = _number(node.left), _number(node.right)
+        if top is not None and bottom is not None and float(bottom):
+            return repr(float(top) / float(bottom))
+    return None
+
+
+def _padded(written: str) -> str:
+    """A number that was rounded to three decimals with the zeros that its literal left out."""
+    whole, point, decimals = written.partition(".")
+    if not (whole + decimals).isdigit():
+        return written
+    return f"{whole}.{decimals.ljust(_DECIMALS, '0')}" if point else f"{whole}.{'0' * _DECIMALS}"
