@@ -46,6 +46,9 @@ class Pictures:
         count: how many there are.
         limit: how many of them a run may look at.
         sample: a handful that ships with a package, no validation set.
+        classes: how many classes they are of.
+        part: so many are counted, and kept, at a time.
+        over: the time for them is over: no more may be asked for.
     """
 
     spec: str
@@ -53,6 +56,9 @@ class Pictures:
     count: int
     limit: int
     sample: bool = False
+    classes: int = 1000
+    part: int = 500
+    over: bool = False
 
 
 @dataclass(frozen=True, slots=True)

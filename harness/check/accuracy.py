@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
 from harness.causes import severity_of
 from harness.check.base import (
@@ -18,19 +19,16 @@ from harness.check.base import (
 )
 from harness.check.compare import number
 from harness.check.decide import IMAGENET, Decision, Observation, decide, looks
-from harness.types import Edit, Finding, Measurement, Pictures, Size
+from harness.check.diagnosis import diagnose
+from harness.check.intervals import plausible
+from harness.check.parts import parts
+from harness.types import Edit, Finding, Pictures, Size, Unmeasured
 from zoo.index.types import Claim
 
 FIELDS = {"Top 1 Accuracy": "top1", "Top 5 Accuracy": "top5"}
 
-# Pictures in one part: small enough to lose little to a kill, large enough to cost little.
-PART = 500
-
-# A wrong preprocessing that costs a gross share shows on so many pictures.
-DIAGNOSED_ON = 500
-
-# So many ways at most may be named as the one that restores a claim.
-_MOST_WAYS = 2
+# So many pictures that can't be read are named in a finding.
+_SHOWN = 3
 
 _ID = "accuracy"
 
@@ -52,10 +50,11 @@ def find(evidence: Evidence) -> Iterable[Finding | Need]:
         outcome = _look(evidence, claim, pictures)
         if isinstance(outcome, Need):
             yield outcome
-        elif isinstance(outcome, str):
-            yield unverified(claim, evidence.variant, _ID, "accuracy.undecided", outcome)
-        elif outcome.verdict == "contradicted":
-            yield from _contradicted(evidence, claim, pictures, outcome)
+        elif isinstance(outcome, Unmeasured):
+            message = f"not measured: {outcome.why}"
+            yield unverified(claim, evidence.variant, _ID, outcome.cause, message)
+        elif outcome.decision.verdict == "contradicted":
+            yield _contradicted(evidence, claim, pictures, outcome)
         else:
             yield _decided(evidence, claim, pictures, outcome)
 
@@ -75,6 +74,19 @@ def _missing(evidence: Evidence, claim: Claim) -> Finding | None:
     if not _is_imagenet(claim.dataset):
         message = f"the pictures given are ImageNet's, and the claim is about {claim.dataset}"
         return unverified(claim, variant, _ID, "accuracy.no-data", message)
+    population = _population(claim, evidence.pictures)
+    if evidence.pictures.count > population:
+        message = (
+            f"{evidence.pictures.count:,} pictures were given, and the claim is about "
+            f"{population:,}: give those"
+        )
+        return unverified(claim, variant, _ID, "accuracy.no-data", message)
+    return _without_weights(evidence, claim)
+
+
+def _without_weights(evidence: Evidence, claim: Claim) -> Finding | None:
+    """The finding that there is nothing to run, None where there are weights."""
+    variant = evidence.variant
     file = evidence.measurement("file")
     if file is None or file.value["path"] is None:
         failure = evidence.unmeasured("file")
@@ -98,33 +110,73 @@ def _is_imagenet(dataset: str | None) -> bool:
     return name in ("imagenet", "imagenet1k", "ilsvrc2012", "imagenetilsvrc2012")
 
 
-def _look(evidence: Evidence, claim: Claim, pictures: Pictures) -> Decision | Need | str:
-    """The decision as far as the counts go, what to count next, or why nothing was counted."""
-    population = claim.images or IMAGENET
-    total = min(pictures.limit, pictures.count, population)
+@dataclass(frozen=True, slots=True)
+class _Looks:
+    """What the looks saw, the verdict by them, and how the pictures were run.
+
+    ``unread`` has the names of the pictures that can't be read, ``how`` completes "are right".
+    """
+
+    decision: Decision
+    seen: tuple[Observation, ...]
+    unread: tuple[str, ...]
+    how: str
+
+
+def _look(evidence: Evidence, claim: Claim, pictures: Pictures) -> _Looks | Need | Unmeasured:
+    """The verdict as far as the counts go, what to count next, or why it can't be counted."""
+    population = _population(claim, pictures)
     claimed = number(claim)
     assert claimed is not None
     seen: list[Observation] = []
-    begin = drawn = correct = unreadable = 0
-    for end in looks(total, population):
-        spans = parts(begin, end)
+    counted: list[Mapping[str, Any]] = []
+    begin = 0
+    for end in looks(min(pictures.limit, pictures.count, population), population):
+        spans = parts(begin, end, size=pictures.part)
         if any(("accuracy", part) not in evidence.facts for part in spans):
             return Need("accuracy", parts=spans)
         for part in spans:
-            fact = evidence.measurement("accuracy", part)
-            if fact is None:
-                failure = evidence.unmeasured("accuracy", part)
-                why = failure.why if failure is not None else "nothing was counted"
-                return f"not measured: {why}"
-            drawn += fact.value["images"]
-            correct += fact.value[FIELDS[claim.field]]
-            unreadable += len(fact.value["unreadable"])
-        seen.append(Observation(drawn, correct, unreadable))
+            failure = evidence.unmeasured("accuracy", part)
+            if failure is not None:
+                return failure
+        facts = (evidence.measurement("accuracy", part) for part in spans)
+        counted += [fact.value for fact in facts if fact is not None]
+        seen.append(_sum(counted, claim))
         decision = decide(claimed, seen, population, step=claim.step)
         if decision.verdict != "undecided":
-            return decision
+            break
         begin = end
-    return decision
+    unread = tuple(name for value in counted for name, _ in value["unreadable"])
+    return _Looks(decision, tuple(seen), unread, _how(counted))
+
+
+def _sum(counted: Sequence[Mapping[str, Any]], claim: Claim) -> Observation:
+    return Observation(
+        sum(value["images"] for value in counted),
+        sum(value[FIELDS[claim.field]] for value in counted),
+        sum(len(value["unreadable"]) for value in counted),
+    )
+
+
+def _how(counted: Sequence[Mapping[str, Any]]) -> str:
+    """In what the run differed from the plain one, so that no count is read as that one's."""
+    precision = counted[0].get("precision", "off")
+    words = "" if precision == "off" else f" in {precision}"
+    compared = [value["decoder"] for value in counted if value.get("decoder")]
+    if compared:
+        images, differ = (sum(each[key] for each in compared) for key in ("images", "differ"))
+        words += (
+            f" with the fast decoder, which changes the answer to {differ:,} of {images:,} of them"
+        )
+    without = sum(value["not_finite"] for value in counted)
+    if without:
+        words += f" (for {without:,} the model gives what is no finite number, which is wrong)"
+    return words
+
+
+def _population(claim: Claim, pictures: Pictures) -> int:
+    """How many pictures the claim speaks of; of the sample pictures alone no claim can speak."""
+    return IMAGENET if pictures.sample or claim.images is None else claim.images
 
 
 def counted_so_far(evidence: Evidence, claim: Claim) -> Decision | None:
@@ -132,34 +184,12 @@ def counted_so_far(evidence: Evidence, claim: Claim) -> Decision | None:
     if number(claim) is None or evidence.pictures is None or _missing(evidence, claim) is not None:
         return None
     outcome = _look(evidence, claim, evidence.pictures)
-    return outcome if isinstance(outcome, Decision) else None
+    return outcome.decision if isinstance(outcome, _Looks) else None
 
 
-def parts(begin: int, end: int, alternative: str = "") -> tuple[str, ...]:
-    """The names of the parts that these pictures of the fixed order are counted in."""
-    head = f"{alternative}@" if alternative else ""
-    return tuple(f"{head}{a}-{min(a + PART, end)}" for a in range(begin, end, PART))
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """What a part's name says: pictures of the fixed order, and the way they are prepared."""
-
-    alternative: str
-    begin: int
-    end: int
-
-
-def span_of(part: str) -> Span:
-    """The pictures that a part of that name counts."""
-    head, _, numbers = part.rpartition("@")
-    begin, _, end = numbers.partition("-")
-    return Span(head, int(begin), int(end))
-
-
-def _decided(evidence: Evidence, claim: Claim, pictures: Pictures, decision: Decision) -> Finding:
-    variant = evidence.variant
-    seen = _seen(claim, decision)
+def _decided(evidence: Evidence, claim: Claim, pictures: Pictures, looked: _Looks) -> Finding:
+    variant, decision = evidence.variant, looked.decision
+    seen = _seen(claim, looked)
     if decision.verdict == "confirmed":
         message = f"{seen}: the whole set has {decision.interval}, as documented"
         return matched(claim, variant, _ID, _percent(decision), message)
@@ -175,77 +205,51 @@ def _decided(evidence: Evidence, claim: Claim, pictures: Pictures, decision: Dec
 
 
 def _contradicted(
-    evidence: Evidence, claim: Claim, pictures: Pictures, decision: Decision
-) -> Iterator[Finding | Need]:
+    evidence: Evidence, claim: Claim, pictures: Pictures, looked: _Looks
+) -> Finding | Need:
     """Names the preprocessing that restores the claim, once the alternatives are counted."""
-    variant = evidence.variant
-    measured = _percent(decision)
-    end = min(decision.drawn, DIAGNOSED_ON)
-    tried = evidence.alternatives
-    needed = [part for name in tried for part in parts(0, end, name)]
-    if any(("accuracy", part) not in evidence.facts for part in needed):
-        yield Need("accuracy", parts=tuple(needed))
-        return
-    seen = _seen(claim, decision)
-    best = _restoring(evidence, claim, end, list(tried))
-    if not best:
-        message = (
-            f"{seen}: the whole set has {decision.interval}, which excludes {claim.raw}; none of "
-            f"the {len(tried)} other ways to prepare a picture restores it"
+    decision = looked.decision
+    population = _population(claim, pictures)
+    found = diagnose(evidence, claim, FIELDS[claim.field], pictures, population, looked.seen)
+    if isinstance(found, Need):
+        return found
+    doubt = ""
+    if claim.images is None and not plausible(pictures.classes, decision.drawn, population):
+        doubt = (
+            f"; a random draw of ImageNet's pictures has more than {pictures.classes} classes, so "
+            "this tells of pictures like these alone"
         )
-        edits = _counted_out(claim, pictures, decision)
-        yield mismatched(
-            claim, variant, _ID, "accuracy.contradicted", measured, message, edits=edits
-        )
-        return
-    ways = " or ".join(tried[name] for name, _ in best)
-    if len(best) > _MOST_WAYS:
-        message = (
-            f"{seen}: the whole set has {decision.interval}, which excludes {claim.raw}; "
-            f"{len(best)} other ways to prepare a picture restore it equally, so none can be named"
-        )
-        yield mismatched(claim, variant, _ID, "accuracy.contradicted", measured, message)
-        return
     message = (
-        f"{seen}, which excludes {claim.raw}; prepared with {ways} the first {end:,} give "
-        f"{best[0][1]:,} right, which agrees with it: document that preprocessing"
+        f"{_seen(claim, looked)}: the whole set has {decision.interval}, which excludes "
+        f"{claim.raw}; {found.clause}{doubt}"
     )
-    yield mismatched(claim, variant, _ID, "accuracy.preprocessing", measured, message)
+    cause = "accuracy.preprocessing" if found.named else "accuracy.contradicted"
+    edits = () if found.named else _counted_out(claim, pictures, looked)
+    return mismatched(claim, evidence.variant, _ID, cause, _percent(decision), message, edits=edits)
 
 
-def _counted_out(claim: Claim, pictures: Pictures, decision: Decision) -> tuple[Edit, ...]:
+def _counted_out(claim: Claim, pictures: Pictures, looked: _Looks) -> tuple[Edit, ...]:
     """The accuracy to be written; none unless every picture that the claim speaks of was seen."""
-    population = claim.images or IMAGENET
+    decision = looked.decision
+    population = _population(claim, pictures)
     all_seen = pictures.count == decision.drawn == population and not decision.unreadable
-    if pictures.sample or not all_seen:
+    if pictures.sample or not all_seen or looked.how:
         return ()
     return (replaced(claim, Decimal(100) * decision.correct / population),)
 
 
-def _restoring(
-    evidence: Evidence, claim: Claim, end: int, names: Sequence[str]
-) -> list[tuple[str, int]]:
-    """The alternatives with the most right answers, if the claim agrees with these; else none."""
-    claimed = number(claim)
-    assert claimed is not None
-    population = claim.images or IMAGENET
-    right: dict[str, int] = {}
-    for name in names:
-        facts = [evidence.measurement("accuracy", part) for part in parts(0, end, name)]
-        if all(isinstance(f, Measurement) for f in facts):
-            right[name] = sum(f.value[FIELDS[claim.field]] for f in facts if f is not None)
-    most = max(right.values(), default=0)
-    best = [(name, count) for name, count in right.items() if count == most]
-    if not best:
-        return []
-    decision = decide(claimed, [Observation(end, most)], population, step=claim.step)
-    return [] if decision.verdict == "contradicted" else best
-
-
-def _seen(claim: Claim, decision: Decision) -> str:
-    unread = f" ({decision.unreadable:,} could not be read)" if decision.unreadable else ""
+def _seen(claim: Claim, looked: _Looks) -> str:
+    decision = looked.decision
+    unread = ""
+    if looked.unread:
+        shown = ", ".join(looked.unread[:_SHOWN])
+        more = ", ..." if len(looked.unread) > _SHOWN else ""
+        unread = f" ({decision.unreadable:,} could not be read: {shown}{more})"
     kind = "top-1" if FIELDS[claim.field] == "top1" else "top-5"
-    return f"{decision.correct:,} of {decision.drawn:,} pictures are right by {kind}{unread}"
+    return (
+        f"{decision.correct:,} of {decision.drawn:,} pictures are right by {kind}{looked.how}"
+        f"{unread}"
+    )
 
 
 def _percent(decision: Decision) -> float:

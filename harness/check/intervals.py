@@ -114,6 +114,30 @@ def too_many(population: int, drawn: int, seen: int, right: int, level: float) -
     return total <= needed
 
 
+def plausible(classes: int, drawn: int, population: int, *, of: int = 1000) -> bool:
+    """Whether so many pictures can be a random draw and yet be of so few classes.
+
+    All classes are as large. By the union bound the probability of at most that many classes is
+    at most the number of choices of them times that of a draw from those alone.
+
+    Args:
+        classes: how many the drawn pictures are of.
+        drawn: how many were drawn, without replacement.
+        population: how many pictures there are.
+        of: how many classes these are of.
+
+    Returns:
+        False where that probability is under one in a billion.
+    """
+    inside = population * classes // of
+    if classes >= of:
+        return True
+    if drawn > inside:
+        return False
+    bound = _log_choose(of, classes) + _log_choose(inside, drawn) - _log_choose(population, drawn)
+    return bound > log(1e-9)
+
+
 def _most(population: int, drawn: int, seen: int, level: float) -> int:
     """The most right answers in the population that are not too many for the sample."""
     high = population - (drawn - seen)

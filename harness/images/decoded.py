@@ -174,7 +174,7 @@ class DecodedSet:
             self._slots, self._map = slots, slots.map()
         except (OSError, ValueError) as error:
             self.close()
-            self.kept_out = f"{folder}: {reason(error)}"
+            self.kept_out = f"{self._root}: {reason(error)}"
 
     def _read(
         self, wanted: Sequence[int], pixels: NDArray[np.uint8], rows: Sequence[int]

@@ -172,7 +172,7 @@ class Validator:
         labels = translated(np.asarray(image_set.labels, dtype=np.int64)[indices], reading.labels)
         model = self._load(recipe, checkpoint, builder)
         decided = model.referee.decided
-        decoded = self._open_decoded(image_set, reading.preprocessing)
+        decoded = self._open_decoded(image_set, reading.preprocessing, self._decoder)
         tuner = model.tuner(reading.preprocessing.image_size)
         lanes = self._lanes()
 
@@ -210,6 +210,28 @@ class Validator:
             "batch": tuner.size,
             "not_kept": decoded.kept_out,
         }
+
+    def compare_decoders(
+        self,
+        recipe: Recipe,
+        checkpoint: Path,
+        images: str,
+        shard: Sequence[int] | NDArray[np.int64],
+    ) -> dict[str, int]:
+        """How often this validator's decoder changes what a variant answers, see `disagreement`.
+
+        Arguments and errors are those of `count`; the reading is the recipe's.
+        """
+        from harness.measure.accuracy_decoders import disagreement
+
+        image_set, reading = self.open_images(images), Reading(preprocessing_of(recipe))
+        sets = [
+            self._open_decoded(image_set, reading.preprocessing, decoder)
+            for decoder in (self._decoder, "pillow")
+        ]
+        return disagreement(
+            self._load(recipe, checkpoint, None), reading, (sets[0], sets[1]), shard
+        )
 
     def open_images(self, spec: str) -> ImageSet:
         """The image set that `count` uses, opened once while the same one is asked for.
@@ -268,14 +290,16 @@ class Validator:
         total.unreadable.sort(key=lambda item: item.name)
         return total
 
-    def _open_decoded(self, images: ImageSet, preprocessing: Preprocessing) -> DecodedSet:
+    def _open_decoded(
+        self, images: ImageSet, preprocessing: Preprocessing, decoder: Decoder
+    ) -> DecodedSet:
         from harness.images import DecodedSet
 
-        key = f"{images.fingerprint} {preprocessing.pixels_key()}"
+        key = f"{images.fingerprint} {preprocessing.pixels_key()} {decoder}"
         if key not in self._decoded:
             limit = {} if self._cache_bytes is None else {"max_bytes": self._cache_bytes}
             self._decoded[key] = DecodedSet.open(
-                images, preprocessing, root=self._cache_root, decoder=self._decoder, **limit
+                images, preprocessing, root=self._cache_root, decoder=decoder, **limit
             )
         self._decoded.move_to_end(key)
         while len(self._decoded) > _OPEN_SETS:

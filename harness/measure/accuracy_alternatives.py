@@ -14,8 +14,10 @@ from zoo.preprocessing import IMAGENET_MEAN, IMAGENET_STD, INTERPOLATIONS, Prepr
 
 if TYPE_CHECKING:
     import numpy as np
+    import torch
     from numpy.typing import NDArray
     from PIL.Image import Image
+    from torch import Tensor
 
 Channels = Literal["RGB", "BGR"]
 Labels = Literal["as given", "one later", "one earlier", "by name"]
@@ -60,6 +62,19 @@ class Reading:
     preprocessing: Preprocessing
     channels: Channels = "RGB"
     labels: Labels = "as given"
+
+    def inputs(self, pixels: Tensor, device: torch.device) -> Tensor:
+        """What the model is fed: float32 (n, 3, height, width), channels innermost in memory.
+
+        Args:
+            pixels: uint8 (n, height, width, 3).
+            device: where the model is.
+        """
+        return self.preprocessing.to_tensor(
+            pixels if self.channels == "RGB" else pixels.flip(-1),
+            device=device,
+            channels_last=True,
+        )
 
 
 class Alternative(NamedTuple):

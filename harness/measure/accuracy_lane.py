@@ -120,7 +120,7 @@ class Lane:
         device = self._model.device
         highest = int(labels.max())
         with self._copying():
-            inputs = self._inputs(pixels)
+            inputs = self._reading.inputs(pixels, device)
             labels = labels.to(device, non_blocking=True)
         if self._copies is not None:
             current = torch.cuda.current_stream(device)
@@ -134,13 +134,6 @@ class Lane:
                 f"have a class index of {highest}"
             )
         self._asked.append(_Asked(answers(logits, labels), inputs, labels))
-
-    def _inputs(self, pixels: Tensor) -> Tensor:
-        return self._reading.preprocessing.to_tensor(
-            pixels if self._reading.channels == "RGB" else pixels.flip(-1),
-            device=self._model.device,
-            channels_last=True,
-        )
 
     def _copying(self) -> AbstractContextManager[object]:
         import torch

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import lru_cache
 
-from harness.check.accuracy import span_of
+from harness.check.parts import span_of
 from harness.run.engine import EngineError
 from harness.run.request import Request, UsageError
 from harness.run.wire import Counting
-from harness.types import Fact, Pictures, Recipe, Slot
+from harness.types import Fact, Measurement, Pictures, Recipe, Slot
 
 # So many names are shown of each kind of trouble with a set's files.
 _SHOWN = 10
@@ -35,13 +35,17 @@ class Gallery:
         self._images = images
         limit = len(images) if request.samples is None else min(request.samples, len(images))
         self._request = request
-        self._begun = time.monotonic()
+        self._remarked: list[str] = []
+        # By the clock that worker processes, and other machines, have too.
+        self._until = None if request.budget is None else time.time() + request.budget
         self.pictures = Pictures(
             spec=request.data,
             fingerprint=images.fingerprint,
             count=len(images),
             limit=limit,
             sample=request.data == "sample",
+            classes=len(set(images.labels)),
+            part=request.part,
         )
 
     def survey(self) -> list[str]:
@@ -63,17 +67,25 @@ class Gallery:
 
     def available(self, facts: Mapping[Slot, Fact]) -> Pictures:
         """The pictures that may be looked at: once the time is over, those counted already."""
-        budget = self._request.budget
-        if budget is None or time.monotonic() - self._begun < budget:
+        if self._until is None or time.time() < self._until:
             return self.pictures
         spans = (
-            span_of(which) for kind, which in facts if kind == "accuracy" and isinstance(which, str)
+            span_of(which)
+            for (kind, which), fact in facts.items()
+            if kind == "accuracy" and isinstance(which, str) and isinstance(fact, Measurement)
         )
         counted = 0
         for span in sorted(spans, key=lambda s: s.begin):
             if not span.alternative and span.begin == counted:
                 counted = span.end
-        return replace(self.pictures, limit=counted)
+        return replace(self.pictures, limit=counted, over=True)
+
+    def remarks(self, facts: Iterable[Fact]) -> list[str]:
+        """What a person should know of how these were counted, in a line each, and once."""
+        why = {f.value["not_kept"] for f in facts if isinstance(f, Measurement)} - {None}
+        fresh = [line for line in sorted(why) if line not in self._remarked]
+        self._remarked += fresh
+        return [f"decoded pictures are not kept, the next run decodes anew: {x}" for x in fresh]
 
     def counting(self, parts: tuple[str, ...]) -> Counting:
         """What a worker is told to count.
@@ -92,6 +104,7 @@ class Gallery:
             compile=request.compile,
             decode=request.decode,
             workers=request.decode_workers,
+            until=self._until,
         )
 
     def alternatives(self, recipe: Recipe) -> dict[str, str]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from datetime import datetime, timezone
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from harness.check.accuracy import Span, span_of
+from harness.check.parts import Span, span_of
+from harness.run.failures import explain
 from harness.run.wire import Counting, Job, Timing
 from harness.types import Fact, Measurement, Recipe, unmeasured
 
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
     from harness.measure.devices import Amp
     from harness.measure.profile import Profiler
     from zoo.preprocessing import Decoder
+
+# A decoder that is not Pillow is compared with it on so many of the first pictures.
+_COMPARED = 500
 
 
 class Performer:
@@ -49,20 +54,24 @@ class Performer:
         from harness.measure.devices import environment
 
         assert job.checkpoint is not None
+        if counting.until is not None and time.time() >= counting.until:
+            why = "the time was over before these pictures were looked at"
+            return unmeasured(job.recipe, ("accuracy", part), "accuracy.undecided", why)
+        span, checkpoint = span_of(part), Path(job.checkpoint)
         try:
-            span = span_of(part)
             validator = self._with(counting)
             images = len(validator.open_images(counting.images))
-            value = validator.count(
-                job.recipe,
-                Path(job.checkpoint),
-                counting.images,
-                _reading(job.recipe, span),
-                _order(images)[span.begin : span.end],
-            )
+            shard = _order(images)[span.begin : span.end]
+            reading = _reading(job.recipe, span)
+            value = validator.count(job.recipe, checkpoint, counting.images, reading, shard)
+            value["precision"] = counting.amp
+            if counting.decode != "pillow" and span.end <= _COMPARED and not span.alternative:
+                value["decoder"] = validator.compare_decoders(
+                    job.recipe, checkpoint, counting.images, shard
+                )
         except Exception as error:  # noqa: BLE001 - whatever a model raises is a finding
-            why = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
-            return unmeasured(job.recipe, ("accuracy", part), "accuracy.undecided", why)
+            cause, why = explain(error)
+            return unmeasured(job.recipe, ("accuracy", part), cause, why)
         return Measurement(
             kind="accuracy",
             name=job.recipe.name,
@@ -121,6 +130,7 @@ class Performer:
                 amp=cast("Amp", counting.amp),
                 compile=counting.compile,
                 decode_workers=counting.workers,
+                threads=counting.threads,
                 decoder=cast("Decoder", counting.decode),
             )
             self._validator = (settings, validator)

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.check.parts import PART
+
 if TYPE_CHECKING:
     from zoo.weights.fetch_types import Progress as Downloads
 
@@ -51,6 +53,7 @@ class Request:
         max_bytes: a download is cut off there; None for the fetcher's own bound.
         data: pictures for accuracies: a path, or ``sample``; None for none.
         samples: how many of them to look at, at most.
+        part: how many are counted, and kept in the store, at a time.
         budget: seconds after which no further pictures are looked at.
         amp: ``bf16``, ``fp16`` or ``off``.
         compile: run the models through torch.compile.
@@ -75,6 +78,7 @@ class Request:
     max_bytes: int | None = None
     data: str | None = None
     samples: int | None = None
+    part: int = PART
     budget: float | None = None
     amp: str = "off"
     compile: bool = False

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from harness.check import build
-from harness.check.accuracy import FIELDS, counted_so_far, span_of
+from harness.check.accuracy import FIELDS, counted_so_far
 from harness.check.base import Evidence, Need, VariantCheck
 from harness.check.flops import figure
+from harness.check.parts import span_of
 from harness.measure.builders import Builder
 from harness.run.gallery import Gallery
 from harness.run.keys import key_of

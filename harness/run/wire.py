@@ -20,7 +20,9 @@ class Counting:
         images: the image set, as the user named it.
         parts: the parts of its fixed order, by name.
         device, amp, compile, decode: how the model is run, as the command's options name it.
-        workers: processes or threads that decode.
+        workers: processes that decode; None chooses by the machine.
+        threads: cores that counting may use; None takes those of the machine.
+        until: seconds since the epoch after which no part is begun any more.
     """
 
     images: str
@@ -30,6 +32,8 @@ class Counting:
     compile: bool = False
     decode: str = "pillow"
     workers: int | None = None
+    threads: int | None = None
+    until: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,12 @@ import time
 from fractions import Fraction
 from math import ceil, comb, floor
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.check.intervals import Interval, interval, too_many
+from harness.check.intervals import Interval, interval, plausible, too_many
 
 # Not round, so that no exact tail probability of a small population equals half of one of them.
 ALPHAS = (0.29, 0.0517, 0.0123, 1e-6)
@@ -220,3 +221,17 @@ def test_deciding_loads_no_numerical_library() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_too_few_classes_are_what_no_random_draw_has() -> None:
+    rng = np.random.default_rng(5)
+    for drawn in (20, 60, 300, 2000, 10_000, 50_000):
+        for _ in range(20):
+            classes = len(set((rng.permutation(50_000)[:drawn] % 1000).tolist()))
+            assert plausible(classes, drawn, 50_000)
+    assert not plausible(10, 50, 50_000)
+    assert not plausible(100, 3925, 50_000)
+    assert not plausible(10, 3925, 50_000)
+    # 20 of 1,000 pictures of one class of ten: (1/10)^20 is too small; 5 of them are not.
+    assert not plausible(1, 20, 1000, of=10)
+    assert plausible(1, 5, 1000, of=10)

@@ -1,0 +1,34 @@
+"""Parts of the pictures: what is counted and kept at a time, by name.
+
+A part is some pictures of the fixed order, prepared in one way: ``500-1000``, or
+``crop_pct=0.9@0-500`` for another way than the documented one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+# Pictures in one part: small enough to lose little to a kill, large enough to cost little.
+PART = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """What a part's name says: pictures of the fixed order, and the way they are prepared."""
+
+    alternative: str
+    begin: int
+    end: int
+
+
+def parts(begin: int, end: int, alternative: str = "", size: int = PART) -> tuple[str, ...]:
+    """The names of the parts, of ``size`` pictures at most, that these pictures are counted in."""
+    head = f"{alternative}@" if alternative else ""
+    return tuple(f"{head}{a}-{min(a + size, end)}" for a in range(begin, end, size))
+
+
+def span_of(part: str) -> Span:
+    """The pictures that a part of that name counts."""
+    head, _, numbers = part.rpartition("@")
+    begin, _, end = numbers.partition("-")
+    return Span(head, int(begin), int(end))
