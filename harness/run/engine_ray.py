@@ -7,8 +7,9 @@ done here. Each task is one job, and its answer is the same line of JSON that a 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import redirect_stdout
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -18,6 +19,9 @@ from harness.run.wire import Job, dump_facts, dump_job, load_facts, load_job
 
 # How often a task is run anew after the node or the process that had it is lost.
 _RETRIES = 3
+
+# More cores than this per model would leave some waiting at the end of each part.
+_MOST_CORES = 8
 
 
 class RayEngine:
@@ -52,12 +56,19 @@ class RayEngine:
 
     def _run(self, ray: Any, waiting: list[Job], react: React) -> None:
         task = ray.remote(max_retries=_RETRIES)(_perform)
-        counting = task.options(num_gpus=1) if self._wants_gpu(ray) else task
+        gpus = 1 if self._wants_gpu(ray) else 0
+        cores = _cores_per_task(ray.nodes(), gpus)
+        counting = task.options(num_gpus=gpus, num_cpus=cores)
         running: dict[Any, Job] = {}
 
         def submit(job: Job) -> None:
-            of_kind = task if job.counting is None else counting
-            running[of_kind.remote(dump_job(job))] = job
+            if job.counting is None:
+                running[task.remote(dump_job(job))] = job
+                return
+            # The task sees the GPU that it was given, and no other.
+            device = "cuda" if gpus else job.counting.device
+            told = replace(job.counting, threads=cores, device=device)
+            running[counting.remote(dump_job(replace(job, counting=told)))] = job
 
         try:
             for job in waiting:
@@ -96,9 +107,27 @@ class RayEngine:
         return ray, joined
 
     def _wants_gpu(self, ray: Any) -> bool:
-        if self.device.startswith("cuda"):
-            return True
-        return self.device == "auto" and ray.cluster_resources().get("GPU", 0) > 0
+        has_gpu = ray.cluster_resources().get("GPU", 0) >= 1
+        if self.device.startswith("cuda") and not has_gpu:
+            # Ray would wait for one to join, without a word and for ever.
+            raise EngineError(f"--device {self.device}: no node of the cluster has a GPU")
+        return self.device != "cpu" and has_gpu
+
+
+def _cores_per_task(nodes: Sequence[Mapping[str, Any]], gpus: int) -> int:
+    """How many cores a task that counts asks for, and uses.
+
+    With a GPU, its share of the node's cores, which decode for it. Without one, as many as every
+    node has, up to a bound: then no node is left out, also when others die.
+    """
+    shares = []
+    for node in nodes:
+        has = node["Resources"] if node["Alive"] else {}
+        cores, cards = has.get("CPU", 0), has.get("GPU", 0)
+        if cores >= 1 and cards >= gpus:
+            shares.append(int(cores / max(1, cards) if gpus else cores))
+    fewest = max(1, min(shares, default=1))
+    return fewest if gpus else min(_MOST_CORES, fewest)
 
 
 @cache
