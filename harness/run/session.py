@@ -89,9 +89,11 @@ class Session:
             wanted = sum(len(s.first_needs()) for s in subjects)
             jobs = [job for s in subjects for job in s.advance()]
         kept = wanted - sum(len(j.slots) for j in jobs)
+        # What a file or pictures ask for is known when the file is there.
+        later = " yet" if self._files is not None else ""
         parts = [
             _counted(len(self.variants), "variant"),
-            f"{_counted(len(jobs), 'variant')} to build" if jobs else "nothing to build",
+            f"{_counted(len(jobs), 'variant')} to build" if jobs else f"nothing to build{later}",
             f"{_counted(kept, 'measurement')} in the store",
             self.file_plan,
             "no images"
@@ -218,6 +220,9 @@ class Session:
                 if subject.findings is None:
                     subject.learn(facts)
                     following.update(dict.fromkeys(subject.advance()))
+            if job.counting is not None and self._gallery is not None:
+                for line in self._gallery.remarks(facts):
+                    progress.warn(line)
             if all(subject.findings is not None for subject in by_recipe[job.recipe]):
                 progress.advance(job.recipe.name)
             return list(following)
