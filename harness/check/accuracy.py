@@ -191,7 +191,7 @@ def _decided(evidence: Evidence, claim: Claim, pictures: Pictures, looked: _Look
     variant, decision = evidence.variant, looked.decision
     seen = _seen(claim, looked)
     if decision.verdict == "confirmed":
-        message = f"{seen}: the whole set has {decision.interval}, as documented"
+        message = f"{seen}: the whole set has {decision.interval}, as documented{_named(looked)}"
         return matched(claim, variant, _ID, _percent(decision), message)
     if pictures.sample:
         advice = "a handful of pictures can neither confirm nor refute it; give a validation set"
@@ -199,7 +199,7 @@ def _decided(evidence: Evidence, claim: Claim, pictures: Pictures, looked: _Look
         advice = f"about {decision.needed:,} more pictures would decide"
     else:
         advice = "no number of further pictures is sure to decide"
-    message = f"{seen}: the whole set has {decision.interval}; {advice}"
+    message = f"{seen}: the whole set has {decision.interval}; {advice}{_named(looked)}"
     measured = _percent(decision)
     return unverified(claim, variant, _ID, "accuracy.undecided", message, measured)
 
@@ -221,7 +221,7 @@ def _contradicted(
         )
     message = (
         f"{_seen(claim, looked)}: the whole set has {decision.interval}, which excludes "
-        f"{claim.raw}; {found.clause}{doubt}"
+        f"{claim.raw}; {found.clause}{doubt}{_named(looked)}"
     )
     cause = "accuracy.preprocessing" if found.named else "accuracy.contradicted"
     edits = () if found.named else _counted_out(claim, pictures, looked)
@@ -240,16 +240,20 @@ def _counted_out(claim: Claim, pictures: Pictures, looked: _Looks) -> tuple[Edit
 
 def _seen(claim: Claim, looked: _Looks) -> str:
     decision = looked.decision
-    unread = ""
-    if looked.unread:
-        shown = ", ".join(looked.unread[:_SHOWN])
-        more = ", ..." if len(looked.unread) > _SHOWN else ""
-        unread = f" ({decision.unreadable:,} could not be read: {shown}{more})"
+    unread = f" ({decision.unreadable:,} could not be read)" if decision.unreadable else ""
     kind = "top-1" if FIELDS[claim.field] == "top1" else "top-5"
     return (
         f"{decision.correct:,} of {decision.drawn:,} pictures are right by {kind}{looked.how}"
         f"{unread}"
     )
+
+
+def _named(looked: _Looks) -> str:
+    """A clause that names pictures that can't be read, the first of them."""
+    if not looked.unread:
+        return ""
+    more = ", ..." if len(looked.unread) > _SHOWN else ""
+    return f"; not readable: {', '.join(looked.unread[:_SHOWN])}{more}"
 
 
 def _percent(decision: Decision) -> float:
