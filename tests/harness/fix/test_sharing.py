@@ -1,0 +1,119 @@
+"""A value that several entries share changes for all of them or for none."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.types import Finding
+
+ALIASED = """\
+Models:
+- Name: a
+  Metadata: &shared
+    Parameters: &n 5000
+    Layers: 50
+- Name: b
+  Metadata:
+    Parameters: *n
+    Layers: 50
+- Name: c
+  Metadata:
+    <<: *shared
+    Layers: 101
+- Name: d
+  Metadata:
+    Parameters: 6000
+"""
+
+
+def test_all_who_share_a_value_may_change_it(mend):
+    mended = mend(ALIASED, *((name, "Parameters", 7000) for name in "abc"))
+    assert mended.refusals == []
+    assert mended.data.decode() == ALIASED.replace("5000", "7000")
+
+
+@pytest.mark.parametrize("wishes", ["a", "ab", "bc"])
+def test_not_against_one_who_was_not_asked(mend, wishes):
+    mended = mend(ALIASED, *((name, "Parameters", 7000) for name in wishes))
+    assert mended.proposal.rewrites == []
+    (left_out,) = set("abc") - set(wishes) if len(wishes) == 2 else ("bc",)
+    assert len(mended.refusals) == len(wishes)
+    assert all(any(name in why for name in left_out) for why in mended.refusals)
+
+
+def test_not_where_two_want_different_values(mend):
+    mended = mend(ALIASED, ("a", "Parameters", 7000), ("b", "Parameters", 7000),
+                  ("c", "Parameters", 8000), ("d", "Parameters", 8000))  # fmt: skip
+    assert len(mended.refusals) == 3
+    assert mended.data.decode() == ALIASED.replace("6000", "8000")
+
+
+def test_not_where_another_key_has_the_same_value(mend):
+    text = "Models:\n- Name: a\n  Metadata:\n    Epochs: &n 50\n    Layers: *n\n"
+    mended = mend(text, ("a", "Layers", 101))
+    assert mended.refusals == ["its value is also that of Epochs, through an alias"]
+
+
+def test_a_key_is_not_added_to_what_another_entry_takes_over(mend):
+    """c overrides the FLOPs it takes over, and would take over their convention."""
+    text = (
+        "Models:\n- Name: a\n  Metadata: &shared\n    FLOPs: 5000\n"
+        "- Name: c\n  Metadata:\n    <<: *shared\n    FLOPs: 6000\n"
+    )
+    mended = mend(text, ("a", "FLOPs", 7000, {"FLOPs_Convention": "fvcore"}))
+    assert mended.refusals == ["c would say something new of FLOPs Convention"]
+    assert mended.proposal.rewrites == []
+
+
+def test_a_collection_keeps_what_it_says(mend):
+    text = (
+        "Collections:\n- Name: nets\n  Metadata:\n    Layers: &n 50\n"
+        "Models:\n- Name: a\n  In Collection: nets\n  Metadata:\n    Layers: *n\n"
+    )
+    mended = mend(text, ("a", "Layers", 101))
+    assert mended.refusals == ["nets shares it through an alias, and is not to change alike"]
+
+
+def test_each_figure_of_one_name_is_its_own(mend, wishing):
+    """The same variant in two entries: only the one that is wrong changes."""
+    text = "Models:\n- Name: a\n  Parameters: 5000\n- Name: a\n  Parameters: 5000 # right\n"
+    mended = mend(text, ("a", "Parameters", 7000))
+    assert mended.data.decode() == text.replace("5000\n-", "7000\n-")
+
+
+def test_two_wishes_for_one_key_are_not_both_met(mend):
+    text = "Models:\n- Name: a\n  FLOPs: 5000\n  FLOPs: 6000\n"
+    first = mend(text, ("a", "FLOPs", 7000, {"FLOPs_Convention": "fvcore"}))
+    second_claim = first.index.variants[0].claims[-1]
+    (wish,) = first.proposal.rewrites[0].findings
+    other = Finding(
+        "a", "FLOPs", "by-hand", "mismatch", "error", None, "6000", 8000, "", second_claim.location,
+        edits=(
+            type(wish.edits[0])("FLOPs", 8000, second_claim.location),
+            type(wish.edits[0])("FLOPs Convention", "macs", second_claim.location, added=True),
+        ),
+    )  # fmt: skip
+    both = mend(text, ("a", "FLOPs", 7000, {"FLOPs_Convention": "fvcore"}), others=(other,))
+    assert both.refusals == ["two figures ask for different values of one key"]
+    assert both.data == first.data
+
+
+def weights(cause, status="mismatch", check="weights-file", severity="error"):
+    return Finding("net", "Weights", check, status, severity, cause, "u", None, "", None)
+
+
+@pytest.mark.parametrize("field", ["File Size", "Top 1 Accuracy"])
+def test_what_was_measured_on_a_doubtful_file_is_not_written(mend, field):
+    """A wrong URL makes a wrong size of it: only tensors that fit prove whose file it is."""
+    text = f"Models:\n- Name: net\n  {field}: 50\n  Parameters: 5000\n"
+    wishes = ("net", field, 60), ("net", "Parameters", 7000)
+    tensors = weights(None, "match", "weights-tensors", None)
+    shared = weights("weights.shared-url")
+    for doubt in (shared, weights("weights.tensors-differ"), weights("weights.hash-mismatch")):
+        mended = mend(text, *wishes, others=(doubt,))
+        assert mended.refusals == ["the file behind Weights may not be this variant's own"]
+        assert mended.data.decode() == text.replace("5000", "7000")
+    mended = mend(text, *wishes, others=(shared, tensors))
+    assert mended.data.decode() == text.replace("5000", "7000").replace(": 50\n", ": 60\n")
+    mended = mend(text, *wishes, others=(weights("weights.hash-mismatch"), tensors))
+    assert len(mended.refusals) == 1
