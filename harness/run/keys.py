@@ -57,7 +57,7 @@ def version_of(distribution: str) -> str:
 # change of its modules counts only with its number: raise it when another count could come out.
 _SHAPES = [
     "build",
-    "builders",
+    "builders/interface",
     "conventions",
     "profile",
     "record",
@@ -67,8 +67,9 @@ _SHAPES = [
     "trace",
 ]
 _MODULES = {
-    "checkpoint": ["build", "builders", "checkpoint"],
-    "speed": ["build", "builders", "devices", "speed"],
+    "preprocess": ["builders/interface"],
+    "checkpoint": ["build", "builders/interface", "checkpoint"],
+    "speed": ["build", "builders/interface", "devices", "speed"],
 }
 _NUMBERED = {"accuracy": 2}
 
