@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
 from harness.report import UnknownFormatError, formats, get_format
+from harness.types import VariantReport
+from zoo.index.types import Location
+
+HOSTILE = "\x00\x1b[2J\u202egnp\r\n::error::x\t\x85\u2028 \ud800 <b>|</b> ##[error] ]]> {0} %0A"
 
 
 @pytest.mark.parametrize("name", formats())
@@ -27,11 +32,45 @@ def test_format_shows_any_finding(name, options, any_finding, make_report, shown
 
 
 @pytest.mark.parametrize("name", formats())
+def test_format_says_why_a_finding_is_accepted(name, any_finding, make_report, shown):
+    accepted = replace(any_finding, accepted="AskedUpstreamInMay")
+    for options in ({}, {"verbose": True}, {"width": 80}):
+        if any_finding.status == "match" and "verbose" not in options:
+            continue
+        text = shown(name, make_report(accepted), **options)
+        assert "AskedUpstreamInMay" in "".join(text.split())
+        assert "accepted" in text.lower()
+
+
+@pytest.mark.parametrize("name", ["table", "markdown", "github", "sarif"])
+def test_quiet_leaves_out_what_is_accepted(name, make_finding, make_report, shown):
+    report = make_report(make_finding(accepted="AskedUpstreamInMay"))
+    assert "AskedUpstreamInMay" not in shown(name, report, quiet=True)
+
+
+@pytest.mark.parametrize("name", formats())
+@pytest.mark.parametrize("options", [{}, {"width": 40}, {"verbose": True}, {"quiet": True}])
+def test_format_of_hostile_text(name, options, make_finding, make_report, shown):
+    """No control character, no direction, no lone surrogate reaches a reader as it is."""
+    changes = dict.fromkeys(("variant", "field", "documented", "measured", "message"), HOSTILE)
+    place = Location(HOSTILE, 1, 1)
+    findings = [
+        make_finding(**changes, location=place),
+        make_finding(**changes, location=place, severity="note"),
+        make_finding(**changes, location=place, accepted=HOSTILE),
+        make_finding(**changes, location=place, status="unverified", severity=None),
+    ]
+    variants = (VariantReport(HOSTILE, HOSTILE, "zoo", {}, location=place),)
+    text = shown(name, make_report(*findings, variants=variants, cut_short=HOSTILE), **options)
+    assert text.replace("\n", "").isprintable()
+
+
+@pytest.mark.parametrize("name", formats())
 def test_format_of_an_empty_report(name, make_report, shown):
     assert shown(name, make_report(variants=())).strip()
 
 
-@pytest.mark.parametrize("name", ["table", "markdown"])
+@pytest.mark.parametrize("name", [name for name in formats() if name != "json"])
 @pytest.mark.parametrize(
     ("why", "word"), [("interrupted", "interrupted"), ("no space", "no space")]
 )
