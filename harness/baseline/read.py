@@ -126,7 +126,9 @@ class _Reader:
         for key, _ in document.pairs:
             if not isinstance(key, Scalar) or key.text != TOP:
                 self._wrong(key.start, f"is no key of a baseline; {remedy}")
-        if len(document.pairs) > 1 and not self.mistakes:
+        if self.mistakes:
+            return []
+        if len(document.pairs) > 1:
             self._wrong(document.pairs[1][0].start, f"{TOP} stands here again; write one list")
         node = accepted_node(document)
         if isinstance(node, Sequence):
@@ -141,6 +143,8 @@ class _Reader:
             self._wrong(item.start, f"is no entry; write {KEYS[0]}:, {KEYS[1]}: and so on")
             return None
         values = self._values(item)
+        if len(self.mistakes) > known:  # A key that is spelt wrong is not missing as well.
+            return None
         entry = Entry(
             variant=self._text(values, "variant"),
             field=self._text(values, "field") or "",
