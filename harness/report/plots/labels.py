@@ -71,6 +71,8 @@ class Canvas:
         size: tuple[float, float],
         toward: float,
         rings: int,
+        *,
+        may_cross: bool,
     ) -> Place | None:
         """Takes the best free place for a label, None where there is none.
 
@@ -80,13 +82,14 @@ class Canvas:
             size: the label's width and height, with the room to keep around it.
             toward: the preferred direction, in radians, counterclockwise from the right.
             rings: how many distances to try beyond the one right beside the marker.
+            may_cross: take a place across a line of the drawing, if there is no better one.
         """
         best: tuple[float, Place] | None = None
         for cost, place in self._candidates(at, radius, size, toward, rings):
             if best is not None and cost >= best[0]:
                 continue
             crossing = self._crossing(place, radius)
-            if crossing is None:
+            if crossing is None or (crossing and not may_cross):
                 continue
             total = cost + _COST_OF_CROSSING * crossing
             if best is None or total < best[0]:

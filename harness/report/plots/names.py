@@ -48,8 +48,15 @@ def write(axes: Axes, canvas: FigureCanvasAgg, cloud: Cloud) -> None:
     free = math.pi * (0.75 if cloud.metric.better == "less" else 0.25)
     for position in _order(cloud, spots):
         name = shown(cloud.points[position].row.name, _LONGEST)
-        far = _FAR if few or position in best else 0
-        place = area.place(spots[position], radius, _extent(canvas, name, font), free, far)
+        wanted = few or position in best
+        place = area.place(
+            spots[position],
+            radius,
+            _extent(canvas, name, font),
+            free,
+            _FAR if wanted else 0,
+            may_cross=wanted,
+        )
         if place is not None:
             colour = LIGHT.text if position in best else LIGHT.muted
             _write(axes, place, name, font, colour)
