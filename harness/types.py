@@ -120,7 +120,7 @@ Fact = Measurement | Unmeasured
 
 def slots_of(kind: str, sizes: Sequence[Size]) -> Sequence[Size | None]:
     """The sizes at which a kind of fact is made; one None where no size matters."""
-    return (None,) if kind in ("structure", "checkpoint", "speed") else sizes
+    return (None,) if kind in ("structure", "preprocess", "checkpoint", "speed") else sizes
 
 
 def unmeasured(recipe: Recipe, slot: Slot, cause: str, why: str) -> Unmeasured:

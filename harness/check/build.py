@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from harness.check.base import Evidence, Need, mismatched
-from harness.types import Finding, Unmeasured
+from harness.types import Fact, Finding, Measurement, Unmeasured
 
 
 def find(evidence: Evidence) -> Iterable[Finding | Need]:
@@ -13,9 +13,13 @@ def find(evidence: Evidence) -> Iterable[Finding | Need]:
     name = evidence.variant.claim("Name")
     if name is None:
         return
-    # What a server did with a file says nothing of the builder.
-    made = [fact for (kind, _), fact in evidence.facts.items() if kind != "file"]
+    made = [fact for (kind, _), fact in evidence.facts.items() if not _beside(kind, fact)]
     failures = [f for f in made if isinstance(f, Unmeasured)]
     if failures and len(failures) == len(made):
         first = failures[0]
         yield mismatched(name, evidence.variant, "build", first.cause, None, first.why)
+
+
+def _beside(kind: str, fact: Fact) -> bool:
+    """Whether the fact is known without building: a file, or what a library says of weights."""
+    return kind == "file" or (kind == "preprocess" and isinstance(fact, Measurement))

@@ -6,14 +6,14 @@ This is what a worker process runs. It sees a `Recipe` and input geometries; no 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime, timezone
 from functools import partial
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.measure.builders import Builder, get_builder
+from harness.measure.builders import Builder, get_builder, preprocessing_of, resolved
 from harness.measure.conventions import counts, macs
 from harness.measure.record import ModuleCall, walk
 from harness.types import Fact, Measurement, Recipe, Size, Unmeasured, slots_of
@@ -43,8 +43,8 @@ class Profiler:
 
         Args:
             recipe: the variant.
-            kinds: ``structure`` and ``checkpoint``, made once, and ``flops`` and ``profile``,
-                made at each size.
+            kinds: ``structure``, ``preprocess`` and ``checkpoint``, made once, and ``flops`` and
+                ``profile``, made at each size.
             sizes: input geometries, (height, width) in pixels.
             checkpoint: the file to match, for ``checkpoint``.
             siblings: other variants of the builder that the file may turn out to hold.
@@ -54,6 +54,12 @@ class Profiler:
             variant can't be built or run.
         """
         at = [(kind, size) for kind in kinds for size in slots_of(kind, sizes)]
+        if "preprocess" in kinds:
+            others = [kind for kind in kinds if kind != "preprocess"]
+            facts = [_preprocess(recipe)]
+            if others:
+                facts += self.measure(recipe, others, sizes, checkpoint, siblings)
+            return facts
         try:
             builder = get_builder(recipe.builder)
             model = self._model(builder, recipe)
@@ -63,12 +69,12 @@ class Profiler:
             return [
                 Unmeasured(kind, recipe.name, recipe.builder, cause, why, size) for kind, size in at
             ]
-        facts: list[Fact] = []
+        facts = []
         records: dict[Size, ModuleCall] = {}
         for kind, size in at:
             if size is None:
                 if kind == "structure":
-                    value = _structure(model)
+                    value = _structure(model, resolved(builder, recipe.name))
                 else:
                     value = self._checkpoint(model, recipe, builder, checkpoint, siblings)
                 facts.append(_measurement(kind, recipe, value, None))
@@ -133,10 +139,29 @@ def _input_channels(model: nn.Module) -> int:
     return 3 if first is None else first.in_channels
 
 
-def _structure(model: nn.Module) -> dict[str, Any]:
+def _structure(model: nn.Module, built_as: str) -> dict[str, Any]:
+    """Those of `harness.measure.structure.structure`, and ``built_as``: the builder's own name."""
     from harness.measure.structure import structure
 
-    return structure(model)
+    return {**structure(model), "built_as": built_as}
+
+
+def _preprocess(recipe: Recipe) -> Fact:
+    """What the builder's library knows by itself of preparing pictures, no model being built.
+
+    Its value: ``chosen`` (how the weights were told, None where the library knows nothing),
+    ``settings`` and ``others``, see `harness.measure.builders.Preprocessing`.
+    """
+    try:
+        known = preprocessing_of(get_builder(recipe.builder), recipe.name, recipe.weights)
+    except Exception as error:  # noqa: BLE001 - whatever a builder raises is a finding
+        why = f"{recipe.builder} can't say how to prepare pictures: {_one_line(error)}"
+        return Unmeasured("preprocess", recipe.name, recipe.builder, "build.failed", why)
+    value: dict[str, Any] = (
+        {"chosen": None, "settings": [], "others": []} if known is None else asdict(known)
+    )
+    fact = _measurement("preprocess", recipe, value, None)
+    return replace(fact, method="as the builder's library states it", device="none")
 
 
 def _flops(record: ModuleCall) -> dict[str, Any]:

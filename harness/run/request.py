@@ -13,7 +13,16 @@ if TYPE_CHECKING:
 
 # The groups of checks that `--checks` names. Speed is measured only when it is asked for: it
 # takes minutes, and a busy machine would make it a lottery.
-GROUPS = ("metadata", "parameters", "layers", "flops", "weights", "accuracy", "speed")
+GROUPS = (
+    "metadata",
+    "parameters",
+    "layers",
+    "flops",
+    "preprocess",
+    "weights",
+    "accuracy",
+    "speed",
+)
 DEFAULT_GROUPS = GROUPS[:-1]
 
 # Speeds that are measured so can be shown beside one another.

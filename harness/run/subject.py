@@ -220,6 +220,8 @@ class Subject:
     def _key(self, slot: Slot) -> str:
         kind, which = slot
         depends = [self._path(), *self._stat()] if kind in ("checkpoint", "accuracy") else []
+        if kind == "preprocess":
+            depends = [self.recipe.weights or ""]  # Its URL says which weights are meant.
         if kind == "checkpoint":
             # Which variants the file was compared with is part of what is said of it.
             depends += self._siblings

@@ -62,10 +62,12 @@ class Preprocessing:
             all, so that these are the ``default`` settings.
         settings: one entry per way that counts as right: several sets of weights can come from
             one file, and some are evaluated at a second size.
+        others: where the weights could not be told, those of the model's other weights.
     """
 
     chosen: Literal["url", "name", "default"]
     settings: tuple[Settings, ...]
+    others: tuple[Settings, ...] = ()
 
 
 def preprocessing_of(builder: Builder, name: str, weights: str | None) -> Preprocessing | None:

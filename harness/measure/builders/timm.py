@@ -82,7 +82,11 @@ class TimmBuilder:
         if cfg is None:
             return None
         tag = f"{today.partition('.')[0]}.{cfg.tag}" if cfg.tag else today
-        return Preprocessing("name" if "." in today else "default", _distinct({tag: cfg}))
+        settings = _distinct({tag: cfg})
+        if "." in today:
+            return Preprocessing("name", settings)
+        others = {other: cfg for other, cfg in known.items() if other != tag}
+        return Preprocessing("default", settings, _distinct(others))
 
     @cached_property
     def _registry(self) -> _Registry:

@@ -70,8 +70,12 @@ class TorchvisionBuilder:
         named = [w for w in get_model_weights(model) if wanted and wanted == _file_name(w.url)]
         if named:
             return Preprocessing("url", tuple(_settings(model, w) for w in named))
-        settings = (_settings(model, _weights(name)),)
-        return Preprocessing("default" if model == name else "name", settings)
+        meant = _weights(name)
+        settings = (_settings(model, meant),)
+        if model != name:
+            return Preprocessing("name", settings)
+        others = tuple(_settings(model, w) for w in get_model_weights(model) if w is not meant)
+        return Preprocessing("default", settings, others)
 
     @cached_property
     def _models(self) -> Mapping[str, frozenset[str]]:
