@@ -76,9 +76,9 @@ class Blocks:
         except (OSError, ValueError, KeyError, Unreadable) as error:
             raise NoBlock("its file changed while it was read, or can't be cut") from error
         for body in bodies:
-            for end in _ENDS_A_COMMENT:
-                if end in body:
-                    raise NoBlock(f"it holds {end}, which ends a comment of a page")
+            end = _ends_a_comment(body)
+            if end is not None:
+                raise NoBlock(f"it holds {end}, which ends a comment of a page")
         text = "\n".join(f"<!--\n{body.rstrip()}\n-->" for body in bodies)
         if not _reads_back(text, collection, variants):
             raise NoBlock("cut out of its file, it would not be read as the same claims")
@@ -89,7 +89,7 @@ class Blocks:
         keys = [(place.line, place.column) for place in places]
         if set(keys) == file.entries.keys():
             whole = _whole(file)
-            if whole is not None:
+            if whole is not None and not _ends_a_comment(whole):
                 return whole
         lines = [_TYPE]
         for group in _LISTS:
@@ -113,6 +113,10 @@ class Blocks:
                 where = source.locate(named)
                 file.entries[where.line, where.column] = entry
         return self._files[name]
+
+
+def _ends_a_comment(text: str) -> str | None:
+    return next((end for end in _ENDS_A_COMMENT if end in text), None)
 
 
 def _entries(documents: list[Node]) -> Iterator[tuple[_Entry, int]]:

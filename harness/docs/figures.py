@@ -41,9 +41,8 @@ def comparison(variants: Sequence[Variant]) -> Markdown:
         _Column("file size", lambda v: _amount(v.effective("File Size"), "B")),
         *_metrics(variants),
         _Column("weights", _weights),
+        *([_Column("code", _code)] if common_code(variants) is None else []),
     ]
-    if common_code(variants) is None:
-        columns.append(_Column("code", _code))
     rows = [(variant, [column.cell(variant) for column in columns]) for variant in variants]
     used = [n for n in range(len(columns)) if any(cells[n] is not None for _, cells in rows)]
     rows.sort(key=lambda row: parameters(row[0]))
@@ -178,10 +177,9 @@ def _code(variant: Variant) -> Markdown | None:
 
 
 def _linked(url: str) -> Markdown:
-    """The file's name, with a link where a browser could follow it."""
-    name = shorten(PurePosixPath(urlsplit(url).path).name or url, 80)
+    """A link where a browser could follow it, else the file's name."""
     try:
         check_link(url)
     except LinkError:
-        return code(name)
-    return link(name, url)
+        return code(shorten(PurePosixPath(urlsplit(url).path).name or url, 80))
+    return link("file", url)

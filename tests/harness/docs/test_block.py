@@ -91,6 +91,10 @@ SHAPES = {
     + MODEL.format("a", "One", 5),
     "a bare list of models": "- Name: a\n  In Collection: One\n- Name: b\n  In Collection: One\n",
     "no line break at the end": HEAD + "Models:\n" + MODEL.format("a", "One", 5).rstrip(),
+    "the end of a comment before it": "# a --> b\n"
+    + HEAD.replace("- Name: Two\n", "")
+    + "Models:\n"
+    + MODEL.format("a", "One", 5),
     "indented": "  Collections:\n    - Name: One\n    - Name: Two\n  Models:\n"
     "    - Name: a\n      In Collection: Two\n      Weights: 'b.pth'  # why\n",
 }
@@ -134,7 +138,7 @@ def test_comments_stay_with_what_they_are_about(tmp_path):
             "holds -->",
         ),
         (
-            "# --!> <img src=x>\nCollections:\n- Name: One\n"
+            "Collections:\n- Name: One  # --!> <img src=x>\n"
             "Models:\n- {Name: a, In Collection: One}\n",
             "holds --!>",
         ),

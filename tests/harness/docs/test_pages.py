@@ -61,6 +61,9 @@ def test_hostile_text_shows_as_text(zoo, tmp_path, rendered, word):
     seen = page.text.replace(r"\u200b", "")
     assert "".join(page.inside("h1")).replace(r"\u200b", "").replace("\u200b", "") == shown
     assert seen.count(shown) >= 6, seen
+    blocks = [text.rstrip("\n").replace(r"\u200b", "") for text in page.inside("code")]
+    assert word.replace("\u202e", "") in blocks  # the citation, letter by letter
+    assert "Type: model-index" not in seen
 
 
 def test_no_name_leaves_the_folder(zoo, tmp_path):
@@ -229,6 +232,17 @@ def test_variants_of_this_zoo_get_calls_in_any_index(zoo, tmp_path, repository):
     text = (tmp_path / "docs" / "models" / "net.md").read_text()
     assert 'zoo.create_model("efficientnet_lite1", pretrained=True)' in text
     assert "does not build `other`" in text
+
+
+def test_what_no_source_declares_gets_no_calls(repository, monkeypatch):
+    """An index may be ahead of the library."""
+    from harness.docs.page import is_native
+
+    index = load_index([repository / "model-index"])
+    chosen = next(v for v in index.variants if v.name == "resnest50d")
+    assert is_native(chosen)
+    monkeypatch.setattr("zoo.registry.is_model", lambda name: False)
+    assert not is_native(chosen)
 
 
 def test_the_table_shows_what_the_index_says(repository, rendered):
