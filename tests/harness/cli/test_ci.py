@@ -1,0 +1,232 @@
+"""What continuous integration runs: the workflow, the action, the hook, and what they print."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+import yaml
+
+NIGHTLY = Path(".github/workflows/nightly.yml")
+PINNED = re.compile(r"[\w-]+(/[\w-]+)+@v\d+")
+
+
+@pytest.fixture(scope="module")
+def read(repository):
+    def parse(name):
+        return yaml.safe_load((repository / name).read_text(encoding="utf-8"))
+
+    return parse
+
+
+@pytest.fixture
+def with_zoo(environment, tmp_path):
+    """The environment of a shell that has the command `zoo` on its path."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    script = folder / "zoo"
+    script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m zoo "$@"\n')
+    script.chmod(0o755)
+    return environment | {"PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"}
+
+
+@pytest.mark.parametrize(
+    ("schema", "name"),
+    [("vendor.github-workflows", str(NIGHTLY)), ("vendor.github-actions", "action.yml")],
+)
+def test_files_are_valid_by_the_published_schemas(schema, name, repository, tmp_path):
+    def check(path):
+        command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", schema, str(path)]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    done = check(repository / name)
+    assert done.returncode == 0, done.stdout
+    # The schema tells a broken one.
+    broken = tmp_path / "broken.yml"
+    broken.write_text(
+        (repository / name)
+        .read_text()
+        .replace("\nname: ", "\nnmae: ", 1)
+        .replace("    steps:", "    setps:", 1)
+        .replace("runs:\n", "run:\n", 1)
+    )
+    assert check(broken).returncode == 1
+
+
+def test_the_workflow_asks_for_no_more_than_it_needs(read):
+    workflow = read(NIGHTLY)
+    assert workflow["permissions"] == {"contents": "read"}
+    (job,) = workflow["jobs"].values()
+    assert job["permissions"] == {"contents": "read", "security-events": "write"}
+    assert job["timeout-minutes"] <= 120
+    used = [step["uses"] for step in job["steps"] if "uses" in step]
+    used += [step["uses"] for step in read("action.yml")["runs"]["steps"] if "uses" in step]
+    assert all(PINNED.fullmatch(name) for name in used), used
+    checkout = next(step for step in job["steps"] if "checkout" in step.get("uses", ""))
+    assert checkout["with"]["persist-credentials"] is False
+
+
+def test_no_input_is_part_of_a_script(read):
+    """What stands in ``run`` is run: text from outside has to come as a variable."""
+    steps = [*read("action.yml")["runs"]["steps"]]
+    steps += next(iter(read(NIGHTLY)["jobs"].values()))["steps"]
+    assert not [step["run"] for step in steps if "${{" in step.get("run", "")]
+
+
+def test_the_commands_of_the_workflow_are_the_commands_that_there_are(
+    read, repository, zoo, folder
+):
+    (job,) = read(NIGHTLY)["jobs"].values()
+    commands = [s["run"] for s in job["steps"] if s.get("run", "").startswith("zoo ")]
+    assert len(commands) == 2
+    shutil.copy(repository / "known-findings.yml", folder)
+    for command in commands:
+        words = shlex.split(command.partition(">")[0])
+        done = zoo(*words[1:], "--dry-run", "--offline")
+        assert done.returncode == 0, done.stderr
+        assert "--baseline known-findings.yml" in command
+    saved = next(s["with"] for s in job["steps"] if "upload-sarif" in s.get("uses", ""))
+    assert commands[0].endswith(f"> {saved['sarif_file']}")
+
+
+def test_the_baseline_of_this_repository_is_one(zoo, repository):
+    done = zoo("audit", "--baseline", str(repository / "known-findings.yml"))
+    assert done.returncode in (0, 1), done.stderr
+
+
+@pytest.mark.parametrize("sarif", ["", "zoo.sarif"])
+def test_the_action_runs(sarif, read, with_zoo, folder):
+    """Its last step, by the shell that GitHub runs it with."""
+    step = read("action.yml")["runs"]["steps"][-1]
+    assert step["env"] == {"ZOO_RUN": "${{ inputs.run }}", "ZOO_SARIF": "${{ inputs.sarif }}"}
+    (folder / "models").mkdir()
+    wrong = "Models:\n- Name: resnest14d\n  Metadata:\n    Crop Pct: 8.75\n"
+    (folder / "models" / "net.yml").write_text(wrong)
+    summary = folder / "summary.md"
+    variables = {
+        "ZOO_RUN": "audit --index models",
+        "ZOO_SARIF": sarif,
+        "RUNNER_TEMP": str(folder),
+        "GITHUB_STEP_SUMMARY": str(summary),
+        "GITHUB_WORKSPACE": str(folder.parent),
+    }
+    done = subprocess.run(
+        ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]],
+        cwd=folder,
+        env=with_zoo | variables,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1, done.stderr
+    assert done.stdout.startswith("::error file=work/models/net.yml,line=4,col=15,title=")
+    assert summary.read_text().startswith("## Model zoo report\n")
+    assert (folder / "zoo.sarif").exists() is bool(sarif)
+    if sarif:
+        (result,) = json.loads((folder / sarif).read_text())["runs"][0]["results"]
+        place = result["locations"][0]["physicalLocation"]["artifactLocation"]
+        assert place["uri"] == "work/models/net.yml"
+
+
+def test_an_input_can_not_run_a_command(read, with_zoo, folder):
+    step = read("action.yml")["runs"]["steps"][-1]
+    hostile = "audit; touch sprung $(touch sprung) `touch sprung` *"
+    done = subprocess.run(
+        ["bash", "-eo", "pipefail", "-c", step["run"]],
+        cwd=folder,
+        env=with_zoo | {"ZOO_RUN": hostile, "ZOO_SARIF": "", "RUNNER_TEMP": str(folder)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert not (folder / "sprung").exists()
+
+
+def test_the_hook_as_pre_commit_runs_it(read, repository, with_zoo, folder):
+    """In a repository of its own, by the real pre-commit; `zoo` is installed already."""
+    pytest.importorskip("pre_commit")
+    (hook,) = read(".pre-commit-hooks.yaml")
+    # What pre-commit would install first, this environment has.
+    local = hook | {"language": "system"}
+    config = {"repos": [{"repo": "local", "hooks": [local]}]}
+    (folder / ".pre-commit-config.yaml").write_text(yaml.safe_dump(config))
+
+    def run(*command):
+        variables = {
+            "PRE_COMMIT_HOME": str(folder.parent / "pre-commit"),
+            "GIT_CONFIG_GLOBAL": os.devnull,
+            "HOME": str(folder.parent),
+        }
+        return subprocess.run(
+            command,
+            cwd=folder,
+            env=with_zoo | variables,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    manifest = str(repository / ".pre-commit-hooks.yaml")
+    pre_commit = (sys.executable, "-m", "pre_commit")
+    valid = run(*pre_commit, "validate-manifest", manifest)
+    assert valid.returncode == 0, valid.stdout
+    assert run("git", "init", "--quiet").returncode == 0
+    run("git", "add", ".")
+    done = run(*pre_commit, "run", "zoo-audit")
+    assert done.returncode == 0, done.stdout
+    assert "Passed" in done.stdout
+    (folder / "model-index" / "net.yml").write_text("Models:\n- Name: a\n- Name: a\n")
+    run("git", "add", ".")
+    done = run(*pre_commit, "run", "zoo-audit")
+    assert done.returncode == 1
+    assert "schema.duplicate-name" in done.stdout
+    (folder / "other.yml").write_text("a: b\n")
+    run("git", "add", "other.yml")
+    done = run(*pre_commit, "run", "zoo-audit", "--files", "other.yml")
+    assert "no files to check" in done.stdout
+
+
+@pytest.mark.parametrize("name", ["json", "junit", "sarif"])
+def test_wrong_use_leaves_a_document_that_programs_can_read(name, zoo, folder):
+    (folder / "model-index" / "net.yml").write_text("Models: 3\n")
+    done = zoo("audit", "--format", name)
+    assert done.returncode == 2
+    if name == "junit":
+        assert int(ET.fromstring(done.stdout).get("errors")) == 1
+        return
+    document = json.loads(done.stdout)
+    if name == "sarif":
+        (run,) = document["runs"]
+        assert run["invocations"][0]["executionSuccessful"] is False
+        assert run["results"][0]["ruleId"].startswith("schema.")
+
+
+def test_the_job_summary_is_added_to_and_bounded(zoo, folder):
+    path = folder / "summary.md"
+    path.write_text("before\n")
+    models = "".join(f"- Name: net{n}\n  Metadata:\n    Crop Pct: 8.75\n" for n in range(6000))
+    (folder / "model-index" / "net.yml").write_text(f"Models:\n{models}")
+    done = zoo("audit", "--format", "github", GITHUB_STEP_SUMMARY=str(path))
+    assert done.stdout.count("::error ") == 6000
+    text = path.read_text()
+    assert text.startswith("before\n## Model zoo report\n")
+    assert len(text.encode()) < 2**20
+    assert text.endswith("The log of the step has all of it.\n")
+    assert text.splitlines()[-4].endswith(" |")
+    # A summary that can't be written is no reason to fail.
+    done = zoo("audit", "--format", "github", GITHUB_STEP_SUMMARY=str(folder))
+    assert done.returncode == 1
+    assert "no job summary" in done.stderr
+    # Other formats leave it alone.
+    path.unlink()
+    zoo("audit", GITHUB_STEP_SUMMARY=str(path))
+    assert not path.exists()
