@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -16,9 +16,10 @@ from harness.check.base import (
     replaced,
     unverified,
 )
-from harness.check.compare import agrees, digits, grouped, number
-from harness.explain.flops import Candidate, Explanation, candidates, explain
-from harness.explain.geometry import Geometry, geometries
+from harness.check.compare import agrees, grouped, number
+from harness.explain.flops import PLAIN, Candidate, Explanation, candidates, explain
+from harness.explain.flops_words import MOST_LEFT_OUT, Wording
+from harness.explain.geometry import Geometry, geometries, usual_geometries
 from harness.types import Edit, Finding, Size
 from zoo.index.types import Claim, Severity, Variant
 
@@ -26,9 +27,6 @@ _ID = "flops"
 
 # What a page means that names no convention: the field's reference counter, or plain products.
 _DEFAULTS = ("fvcore", "macs")
-
-# An explanation that leaves out more than this share of the model is one, but no excuse.
-_MOST_LEFT_OUT = 0.1
 
 
 def _needs(size: Size) -> tuple[Need, ...]:
@@ -69,12 +67,24 @@ def find(evidence: Evidence) -> Iterable[Finding | Need]:
             yield Need("flops", sizes)
             continue
         tries = candidates(asked, measured_counts(evidence, asked))
+        explanation = explain(claim, tries)
+        if explanation is None or not explanation.certain:
+            further = usual_geometries(asked)
+            sizes = tuple(g.size for g in further)
+            if any(("flops", size) not in evidence.facts for size in sizes):
+                yield Need("flops", sizes)
+                continue
+            asked = [*asked, *further]
+            tries = candidates(asked, measured_counts(evidence, asked))
+            explanation = explain(claim, tries) or explanation
         # Where the figure stands a second time and is right there, that says what is meant.
         figures = list(variant.claims_of("FLOPs"))
         accepted = tuple(
             sorted(accepted, key=lambda n: not any(_agrees(c, n, fact.value) for c in figures))
         )
-        yield _differing(evidence, claim, accepted, explain(claim, tries), len(tries))
+        yield _differing(
+            evidence, claim, accepted, explanation, len(tries), _refused(evidence, asked)
+        )
 
 
 def accepted_conventions(variant: Variant) -> tuple[str, ...]:
@@ -117,6 +127,11 @@ def measured_counts(evidence: Evidence, asked: Iterable[Geometry]) -> dict[Size,
     return found
 
 
+def _refused(evidence: Evidence, asked: Iterable[Geometry]) -> list[Size]:
+    """The inputs of these that the model refused."""
+    return [g.size for g in asked if evidence.unmeasured("flops", g.size) is not None]
+
+
 def _agrees(claim: Claim, convention: str, value: Mapping[str, Any]) -> bool:
     try:
         measured = figure(value, convention)
@@ -135,6 +150,7 @@ def _differing(
     accepted: tuple[str, ...],
     explanation: Explanation | None,
     tried: int,
+    refused: Sequence[Size],
 ) -> Finding:
     fact = evidence.measurement("flops", evidence.size)
     assert fact is not None
@@ -142,20 +158,17 @@ def _differing(
     reference = next((name for name in accepted if name in known), "fvcore")
     right = figure(fact.value, reference)
     edits = _replacing(evidence.variant, claim, exact_figure(fact.value, reference), reference)
-    at = _x(evidence.size)
+    words = Wording(claim, _x(evidence.size), reference, right)
     if explanation is None or not explanation.certain:
-        message = (
-            f"at {at} the model takes {grouped(right)} as {reference} counts; "
-            f"{_unexplained(claim, explanation, tried)}: write {_written(right, reference)} with "
-            f"FLOPs Convention: {reference}"
-        )
+        message = words.unexplained(explanation, tried, [_x(size) for size in refused])
         return mismatched(
             claim, evidence.variant, _ID, "flops.differs", right, message, edits=edits
         )
     found = explanation.candidate
     cause = "flops.input-geometry" if found.geometry.size != evidence.size else "flops.convention"
-    message = " ".join(_story(claim, explanation, at, reference, right, accepted))
-    severity: Severity | None = "error" if found.left_out > _MOST_LEFT_OUT else None
+    message = words.explained(explanation, accepted)
+    excused = found.left_out <= MOST_LEFT_OUT and not found.scale.wrong
+    severity: Severity | None = None if excused else "error"
     return mismatched(
         claim,
         evidence.variant,
@@ -179,7 +192,7 @@ def _replacing(variant: Variant, claim: Claim, right: int, convention: str) -> t
 
 def _keeping(evidence: Evidence, claim: Claim, found: Candidate) -> tuple[Edit, ...]:
     """The keys that make the number right as it stands; none where a counter was changed."""
-    if found.variation:
+    if found.variation or found.scale is not PLAIN:
         return ()
     variant, edits = evidence.variant, []
     claimed = variant.effective("FLOPs Convention")
@@ -194,59 +207,6 @@ def _said(variant: Variant, claim: Claim, field: str, value: str | Size) -> Edit
     """The edit of a key that explains the number: the variant's own, or a new one below it."""
     own = variant.claim(field)
     return Edit(field, value, claim.location, added=True) if own is None else replaced(own, value)
-
-
-def _unexplained(claim: Claim, explanation: Explanation | None, tried: int) -> str:
-    if explanation is None:
-        return (
-            f"none of the {tried} combinations of convention and input that were tried gives "
-            f"{claim.raw}"
-        )
-    found = explanation.candidate
-    count = digits(claim)
-    return (
-        f"{claim.raw} would fit {found.name} at {found.geometry}, but {count} "
-        f"digit{'s are' if count > 1 else ' is'} too few to tell that from chance"
-    )
-
-
-def _written(figure: float, convention: str) -> str:
-    """How an index writes a figure: torchvision's are billions."""
-    return f"{figure}G" if convention == "torchvision" else f"{figure}"
-
-
-def _story(
-    claim: Claim,
-    explanation: Explanation,
-    at: str,
-    reference: str,
-    right: int | float,
-    accepted: tuple[str, ...],
-) -> Iterator[str]:
-    found = explanation.candidate
-    where = f" at {found.geometry}" if str(found.geometry) != at else ""
-    yield f"{claim.raw} is what {found.name} counts{where}"
-    if where:
-        yield f"({found.geometry.words});"
-    if found.left_out > _MOST_LEFT_OUT:
-        yield f"which leaves out {found.left_out:.0%} of the multiply-accumulates;"
-    elif not where:
-        yield "and not what a reader expects;"
-    if explanation.also:
-        others = [f"{c.name} at {c.geometry}" for c in explanation.also[:2]]
-        more = len(explanation.also) - len(others)
-        yield f"as written it is also {', '.join(others)}{f' and {more} more' if more else ''};"
-    yield f"at {at} the model takes {grouped(right)} as {reference} counts:"
-    keep = []
-    if found.convention not in accepted or found.variation:
-        keep.append(f"FLOPs Convention: {found.convention}")
-    if where:
-        keep.append(f"FLOPs Input: {found.geometry}")
-    write = _written(right, reference)
-    if found.variation or not keep:
-        yield f"write {write}"
-    else:
-        yield f"write {write}, or keep the number with {' and '.join(keep)}"
 
 
 def _x(size: Size) -> str:

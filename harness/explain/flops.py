@@ -1,9 +1,10 @@
 """Why a documented FLOP count is not the measured one: another convention, another input.
 
-The search goes over the figures that every known counter would print at every likely input,
-simplest first, and takes the first that is equal to the claim at the claim's own precision. With
-many candidates a short number fits one of them by chance, so a claim must carry at least two
-digits more than the logarithm of the candidates tried; with fewer the fit is told as what it is.
+The search goes over the figures that every known counter would print at every likely input, plain
+and as slips of the pen change them, simplest first, and takes the first that is equal to the claim
+at the claim's own precision. With many candidates a short number fits one of them by chance, so a
+claim must carry at least two digits more than the logarithm of the candidates tried; with fewer
+the fit is told as what it is.
 """
 
 from __future__ import annotations
@@ -20,32 +21,82 @@ from harness.types import Size
 from zoo.index.types import Claim
 
 # How far a convention is from what most tables print.
-_CONVENTION_RANK = {"macs": 0, "fvcore": 0, "flops": 1, "thop-2020": 2}
+_CONVENTION_RANK = {
+    "macs": 0,
+    "fvcore": 0,
+    "flops": 1,
+    "thop-2020": 2,
+    "thop": 2,
+    "ptflops": 2,
+    "deepspeed": 2,
+    "torchinfo": 2,
+}
 # A counter as it is comes before one that somebody changed.
 _VARIATION_RANK = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
-    """One figure that a counter would print at one input.
+class Scale:
+    """What became of a count between the counter and the page.
 
     Attributes:
-        value: the count.
-        covered: multiply-accumulates of the operators it counted.
+        factor: the page shows so many times the count.
+        rank: how far that is from plain.
+        words: for a sentence, with a place for the name of the count.
+        wrong: the number is false whatever it counts; another way of counting is only unusual.
+    """
+
+    factor: Decimal
+    rank: int
+    words: str
+    wrong: bool
+
+
+PLAIN = Scale(Decimal(1), 0, "what {} counts", False)
+# A multiply and an add are two operations to whoever says FLOPs and means it.
+_TWICE = Scale(Decimal(2), 2, "twice what {} counts", False)
+# Counters that hook modules keep their sums on them, and go on adding with every pass.
+_PASSES = tuple(
+    Scale(Decimal(n), 4, f"what {{}} counts in {n} passes added up", True) for n in (3, 4)
+)
+_UNITS = tuple(
+    Scale(Decimal(10) ** power, 5, f"{words} what {{}} counts", True)
+    for power, words in (
+        (-3, "a thousandth of"),
+        (-6, "a millionth of"),
+        (-9, "a billionth of"),
+        (3, "a thousand times"),
+        (6, "a million times"),
+    )
+)
+_DOUBLED = frozenset({"fvcore", "thop-2020", "thop", "ptflops", "torchinfo"})
+_ADDING = frozenset({"thop-2020", "thop", "ptflops"})
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One figure that a page may show: a counter's at one input, plain or changed.
+
+    Attributes:
+        value: the figure.
+        covered: multiply-accumulates of the operators that were counted.
         macs: multiply-accumulates of all operators at that input.
+        scale: what became of the count.
     """
 
     convention: str
     variation: str
     geometry: Geometry
-    value: int
+    value: int | Decimal
     covered: int
     macs: int
+    scale: Scale = PLAIN
 
     @property
     def rank(self) -> tuple[int, int, int]:
         """Simpler candidates first; of equally simple ones, the nearer input."""
         how = _CONVENTION_RANK.get(self.convention, 3) + _VARIATION_RANK * bool(self.variation)
+        how += self.scale.rank
         return (how + self.geometry.rank, self.geometry.rank, how)
 
     @property
@@ -54,9 +105,10 @@ class Candidate:
         return 1 - self.covered / self.macs if self.macs else 0.0
 
     @property
-    def name(self) -> str:
-        """The convention with its variation, for a sentence."""
-        return f"{self.convention} {self.variation}" if self.variation else self.convention
+    def words(self) -> str:
+        """What the figure is, for a sentence: ``what fvcore without the classifier counts``."""
+        name = f"{self.convention} {self.variation}" if self.variation else self.convention
+        return self.scale.words.format(name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +149,28 @@ def _all(
             continue
         macs = next(c["value"] for c in value["counts"] if c["convention"] == "macs")
         for c in value["counts"]:
-            if c["convention"] in _CONVENTION_RANK:
+            if c["convention"] not in _CONVENTION_RANK:
+                continue
+            for scale in _scales(c["convention"], c["variation"]):
                 yield Candidate(
-                    c["convention"], c["variation"], geometry, c["value"], c["covered"], macs
+                    c["convention"],
+                    c["variation"],
+                    geometry,
+                    c["value"] if scale is PLAIN else c["value"] * scale.factor,
+                    c["covered"],
+                    macs,
+                    scale,
                 )
+
+
+def _scales(convention: str, variation: str) -> Iterator[Scale]:
+    yield PLAIN
+    if convention in _DOUBLED:
+        yield _TWICE
+    if convention in _ADDING:
+        yield from _PASSES
+    if not variation:
+        yield from _UNITS
 
 
 def explain(claim: Claim, tries: Sequence[Candidate]) -> Explanation | None:
@@ -108,7 +178,7 @@ def explain(claim: Claim, tries: Sequence[Candidate]) -> Explanation | None:
     step = claim.step or Decimal(1)
     distinct: set[Decimal] = set()
     for place, candidate in enumerate(tries):
-        distinct.add(candidate.value // step)
+        distinct.add(Decimal(candidate.value) // step)
         if agrees(claim, candidate.value):
             also = tuple(
                 other

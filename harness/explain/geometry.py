@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import floor
 
@@ -10,6 +11,9 @@ from harness.types import Size
 # A photograph that tutorials load, height and width in pixels: resized on its short side and
 # never cropped, it is the input behind the FLOPs of several public zoos.
 SAMPLE_PICTURE: Size = (1213, 1546)
+
+# Pixels on a side that published image models are made for.
+USUAL_SIZES = (192, 224, 240, 256, 288, 299, 300, 320, 331, 384, 448, 480, 512)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,18 @@ def geometries(
     for geometry in sorted(found, key=lambda g: g.rank):
         unique.setdefault(geometry.size, geometry)
     return list(unique.values())
+
+
+def usual_geometries(known: Sequence[Geometry]) -> list[Geometry]:
+    """The inputs that other variants have: tried where those of the variant's own explain nothing.
+
+    Args:
+        known: what was tried before; no size of it comes again.
+    """
+    tried = {geometry.size for geometry in known}
+    squares = [Geometry((n, n), 4, "an input that other models have") for n in USUAL_SIZES]
+    wide = [_uncropped(n, 5) for n in USUAL_SIZES]
+    return [geometry for geometry in (*squares, *wide) if geometry.size not in tried]
 
 
 def _uncropped(short: int, rank: int) -> Geometry:

@@ -104,14 +104,14 @@ def _flops(evidence: Evidence, claim: Claim) -> Iterable[Section]:
     if variations:
         legend.append(f"tried as well, at each input: {', '.join(variations)}")
     if found is not None and found.candidate.variation:
-        legend.append(f"= {grouped(found.candidate.value)}: {found.candidate.name}")
+        legend.append(f"= {grouped(found.candidate.value)}: {found.candidate.words}")
     method = f"{fact.method}; torch {fact.versions['torch']}"
     yield Section(f"measured ({method})", rows=tuple(rows))
     yield Section("the inputs", tuple(legend))
     yield Section("a reader expects", (f"{' or '.join(held)} at {rows[1][0]}",))
     if found is not None:
         named = (found.candidate, *found.also)
-        fits = tuple(f"{c.name} at {c.geometry}: {grouped(c.value)}" for c in named[:_MOST_FITS])
+        fits = tuple(f"{c.words} at {c.geometry}: {grouped(c.value)}" for c in named[:_MOST_FITS])
         need = "enough" if found.certain else "too few"
         told = f"{digits(claim)} digits are {need} to tell it from {found.tried} figures tried"
         yield Section("what fits", (*fits, told))

@@ -46,9 +46,8 @@ def counts(record: ModuleCall) -> list[Count]:
         Count("flops", "", 2 * total, total),
         Count("torchvision", "", total, total),
     ]
-    for exact, variation in ((True, ""), (False, "subclasses of the counted modules included")):
-        value, covered = count_modules(THOP_2020, record, memo, exact=exact, skip=head)
-        found.append(Count("thop-2020", variation, value, covered))
+    for variation, tally in count_modules(THOP_2020, record, memo, head).variations():
+        found.append(Count("thop-2020", variation, tally.value, tally.covered))
     if head_macs:
         without = "without the classifier"
         found += [
@@ -56,8 +55,6 @@ def counts(record: ModuleCall) -> list[Count]:
             Count("fvcore", without, fvcore - head_fvcore, fvcore_covered - head_macs),
             Count("flops", without, 2 * (total - head_macs), total - head_macs),
         ]
-        value, covered = count_modules(THOP_2020, record, memo, exact=True, skip=None)
-        found.append(Count("thop-2020", "with the classifier", value, covered))
     return _distinct(found)
 
 
@@ -79,5 +76,10 @@ def _fvcore_total(
 
 def _distinct(found: list[Count]) -> list[Count]:
     """Drops variations that change nothing: a candidate twice would be no further evidence."""
-    plain = {(c.convention, c.value) for c in found if not c.variation}
-    return [c for c in found if not c.variation or (c.convention, c.value) not in plain]
+    seen: set[tuple[str, int]] = set()
+    distinct = []
+    for count in found:
+        if not count.variation or (count.convention, count.value) not in seen:
+            distinct.append(count)
+        seen.add((count.convention, count.value))
+    return distinct

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harness.check.flops import CHECK
-from harness.explain.geometry import geometries
+from harness.explain.geometry import geometries, usual_geometries
 
 SQUARE = (224, 224)
 WIDE = (224, 285)
@@ -29,10 +29,11 @@ def index(load):
 def everywhere(flops):
     """Facts at every geometry of a search, with no figure twice."""
 
-    def make(claimed=SQUARE, crop=None, **changes):
+    def make(claimed=SQUARE, crop=None, usual=True, **changes):
         facts = []
-        for number, geometry in enumerate(geometries(claimed, crop)):
-            base = 1_000_003_001 + 111_111_111 * number
+        near = geometries(claimed, crop)
+        for number, geometry in enumerate([*near, *(usual_geometries(near) if usual else ())]):
+            base = 1_000_003_001 + 111_111_113 * number
             values = {
                 "macs": base,
                 "fvcore": base + 10_000_019,
@@ -110,13 +111,52 @@ def test_height_comes_first(index, judge, flops):
 
 
 def test_more_inputs_are_asked_for_before_anything_is_said(index, needs, judge, everywhere):
-    facts = everywhere()
+    facts = everywhere(usual=False)
     claim = value(facts, WIDE, "thop-2020")
     (need,) = needs(CHECK, index(claim), facts[:1])
     assert need.kind == "flops"
     assert set(need.sizes) == {f.image_size for f in facts}
     (finding,) = judge(CHECK, index(claim), facts)
     assert (finding.cause, finding.severity) == ("flops.input-geometry", "warning")
+
+
+def test_inputs_of_other_models_are_asked_for_where_the_variant_s_own_explain_nothing(
+    index, needs, judge, everywhere
+):
+    near, all_ = everywhere(usual=False), everywhere()
+    claim = value(all_, (384, 384), "fvcore")
+    (need,) = needs(CHECK, index(claim), near)
+    assert {f.image_size for f in all_} == set(need.sizes) | {f.image_size for f in near}
+    (finding,) = judge(CHECK, index(claim), all_)
+    assert (finding.cause, finding.severity) == ("flops.input-geometry", "warning")
+    assert "FLOPs Input: 384x384" in finding.message
+
+
+@pytest.mark.parametrize(
+    ("factor", "severity", "words"),
+    [
+        (2, "warning", "twice what thop-2020 counts"),
+        (4, "error", "what thop-2020 counts in 4 passes added up"),
+        (1000, "error", "a thousand times what thop-2020 counts"),
+    ],
+)
+def test_slips_are_named_and_are_wrong_unless_the_count_is_only_doubled(
+    factor, severity, words, index, judge, everywhere
+):
+    facts = everywhere()
+    claim = factor * value(facts, SQUARE, "thop-2020")
+    (finding,) = judge(CHECK, index(claim), facts)
+    assert (finding.cause, finding.severity) == ("flops.convention", severity)
+    assert words in finding.message
+    assert "keep the number" not in finding.message
+
+
+def test_a_unit_that_was_left_out_is_named(index, judge, everywhere):
+    facts = everywhere()
+    claim = value(facts, SQUARE, "fvcore") // 1000
+    (finding,) = judge(CHECK, index(claim), facts)
+    assert (finding.cause, finding.severity) == ("flops.convention", "error")
+    assert "a thousandth of what fvcore counts" in finding.message
 
 
 def test_the_message_names_convention_and_input_where_both_differ(index, judge, everywhere):
@@ -140,6 +180,7 @@ def test_an_input_at_which_the_model_can_not_run_is_passed_over(
     assert finding.cause == "flops.convention"
     (finding,) = judge(CHECK, index(value(facts, WIDE, "macs")), stuck)
     assert finding.cause == "flops.differs"
+    assert "can't run at 224x285" in finding.message
 
 
 @pytest.mark.parametrize(("left", "severity"), [(0.05, "warning"), (0.3, "error")])

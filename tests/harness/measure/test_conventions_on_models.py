@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from types import SimpleNamespace
 
 import pytest
@@ -9,6 +10,7 @@ import torch
 from torch import nn
 
 import zoo
+from harness.measure.record import walk
 from zoo.index import load_index
 
 SAMPLE_PICTURE = (1213, 1546)
@@ -188,8 +190,16 @@ def test_subclasses_escape_the_counter_of_2020(on_meta, record_of, figure):
     record = record_of(on_meta(timm.create_model, "tf_efficientnet_lite0"), shape)
     model = on_meta(timm.create_model, "tf_efficientnet_lite0")
     assert figure(record, "thop-2020") == hooked_count(model, 224, 224, model.classifier)
-    everything = figure(record, "thop-2020", "subclasses of the counted modules included")
-    assert everything > figure(record, "macs") > figure(record, "thop-2020")
+    kinds = ("norms", "convolutions", "convolutions and norms")
+    norms, convolutions, both = (
+        figure(record, "thop-2020", f"with subclassed {kind}") for kind in kinds
+    )
+    plain = figure(record, "thop-2020")
+    assert both > figure(record, "macs") > plain
+    assert norms + convolutions == both + plain
+    assert norms - plain == sum(
+        2 * prod(call.outputs[0]) for _, call in walk(record) if call.type.endswith("NormAct2d")
+    )
 
 
 @pytest.mark.parametrize("name", TIMM)

@@ -1,0 +1,99 @@
+"""What a maintainer reads of a FLOPs claim that is not the measured count."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from harness.check.compare import digits, grouped
+from harness.explain.flops import PLAIN, Explanation
+from zoo.index.types import Claim
+
+# An explanation that leaves out more than this share of the model is one, but no excuse.
+MOST_LEFT_OUT = 0.1
+
+# So many inputs that a model refuses are named.
+_MOST_NAMED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """Sentences about one claim.
+
+    Attributes:
+        claim: the claim.
+        at: the input that it speaks of, as text.
+        convention: the one that the right figure is given in.
+        right: that figure.
+    """
+
+    claim: Claim
+    at: str
+    convention: str
+    right: int | float
+
+    def unexplained(self, fit: Explanation | None, tried: int, not_run: Sequence[str]) -> str:
+        """Nothing gives the claim, or too much would."""
+        return (
+            f"{self._takes}; {self._why_not(fit, tried)}{_refused(not_run)}: write {self._written} "
+            f"with FLOPs Convention: {self.convention}"
+        )
+
+    def _why_not(self, fit: Explanation | None, tried: int) -> str:
+        if fit is None:
+            return (
+                f"none of the {tried} combinations of convention and input that were tried gives "
+                f"{self.claim.raw}"
+            )
+        found = fit.candidate
+        count = digits(self.claim)
+        return (
+            f"{self.claim.raw} would be {found.words} at {found.geometry}, but {count} "
+            f"digit{'s are' if count > 1 else ' is'} too few to tell that from chance"
+        )
+
+    def explained(self, explanation: Explanation, accepted: Sequence[str]) -> str:
+        """What the number is, and what to write; ``accepted`` conventions need no name."""
+        return " ".join(self._story(explanation, accepted))
+
+    def _story(self, explanation: Explanation, accepted: Sequence[str]) -> Iterator[str]:
+        found = explanation.candidate
+        where = f" at {found.geometry}" if str(found.geometry) != self.at else ""
+        yield f"{self.claim.raw} is {found.words}{where}"
+        if where:
+            yield f"({found.geometry.words});"
+        if found.left_out > MOST_LEFT_OUT:
+            yield f"which leaves out {found.left_out:.0%} of the multiply-accumulates;"
+        elif not where:
+            yield "and not what a reader expects;"
+        if explanation.also:
+            others = [f"{c.words} at {c.geometry}" for c in explanation.also[:2]]
+            more = len(explanation.also) - len(others)
+            yield f"as written it is also {', '.join(others)}{f' and {more} more' if more else ''};"
+        yield f"{self._takes}:"
+        keep = []
+        if found.convention not in accepted:
+            keep.append(f"FLOPs Convention: {found.convention}")
+        if where:
+            keep.append(f"FLOPs Input: {found.geometry}")
+        if found.variation or found.scale is not PLAIN or not keep:
+            yield f"write {self._written}"
+        else:
+            yield f"write {self._written}, or keep the number with {' and '.join(keep)}"
+
+    @property
+    def _takes(self) -> str:
+        return f"at {self.at} the model takes {grouped(self.right)} as {self.convention} counts"
+
+    @property
+    def _written(self) -> str:
+        """How an index writes the figure: torchvision's are billions."""
+        return f"{self.right}G" if self.convention == "torchvision" else f"{self.right}"
+
+
+def _refused(inputs: Sequence[str]) -> str:
+    if not inputs:
+        return ""
+    named = ", ".join(inputs[:_MOST_NAMED])
+    more = len(inputs) - _MOST_NAMED
+    return f" (the model can't run at {named}{f' and {more} more' if more > 0 else ''})"
