@@ -132,7 +132,7 @@ def _environment(report: Report) -> tuple[tuple[str, str], ...]:
 def _when(time: str) -> str:
     """A time as a person writes it, where it is one in UTC; else as it stands."""
     try:
-        read = datetime.fromisoformat(time)
+        read = datetime.fromisoformat(time.replace("Z", "+00:00"))
     except ValueError:
         return for_terminal(time)
     if read.utcoffset() != timedelta(0):

@@ -3,12 +3,13 @@
 const first = (...values) => values.find((value) => value !== undefined) ?? null;
 
 /** A cell of two lines; the exact numbers show when it is pointed at. */
-function pair(measured, claimed, format, about = "") {
+function pair(measured, claimed, format, about = "", aboutClaim = "") {
   const exact = (value) => (value === undefined ? "none" : String(value));
   return el("span", { title: `measured: ${exact(measured)}; claimed: ${exact(claimed)}` },
     el("span", { class: measured === undefined ? "measured none" : "measured" },
       measured === undefined ? "–" : format(measured), about ? el("small", {}, ` ${about}`) : null),
-    el("span", { class: "claimed" }, el("span", { class: "hidden" }, "claimed "), claimed === undefined ? "–" : format(claimed)));
+    el("span", { class: "claimed" }, el("span", { class: "hidden" }, "claimed "), claimed === undefined ? "–" : format(claimed),
+      aboutClaim ? el("small", {}, " ", foreign(aboutClaim)) : null));
 }
 
 const between = (low, high) =>
@@ -37,12 +38,10 @@ const COMPARISON_COLUMNS = [
     sort: (v) => first(v.parameters, v.parameters_claimed),
     cell: (v) => pair(v.parameters, v.parameters_claimed, count) },
   { id: "macs", label: "MACs", class: "number", sort: (v) => first(v.macs),
-    cell: (v) => (v.macs === undefined ? "–" : el("span", { title: whole.format(v.macs) }, short(v.macs),
-      v.fvcore === undefined ? null : el("span", { class: "claimed" }, `fvcore ${short(v.fvcore)}`))) },
-  { id: "flops", label: "FLOPs claimed", class: "number", sort: (v) => first(v.flops_claimed),
-    cell: (v) => (v.flops_claimed === undefined ? "–" : el("span", { title: whole.format(v.flops_claimed) },
-      short(v.flops_claimed),
-      el("span", { class: "claimed" }, v.flops_convention_claimed ? foreign(v.flops_convention_claimed) : "no convention"))) },
+    cell: (v) => (v.macs === undefined ? "–" : el("span", { title: whole.format(v.macs) }, short(v.macs))) },
+  { id: "flops", label: "FLOPs", class: "number", sort: (v) => first(v.flops_claimed, v.fvcore),
+    cell: (v) => pair(v.fvcore, v.flops_claimed, count, v.fvcore === undefined ? "" : "fvcore",
+      v.flops_claimed === undefined ? "" : v.flops_convention_claimed || "no convention") },
   { id: "size", label: "File size", class: "number",
     sort: (v) => first(v.file_size, v.file_size_claimed),
     cell: (v) => pair(v.file_size, v.file_size_claimed, bytes) },

@@ -6,10 +6,11 @@ function section(title, ...content) {
   return el("section", {}, el("h3", {}, title), ...content);
 }
 
-function plainTable(caption, head, rows) {
+function plainTable(caption, head, rows, isNumeric = false) {
   return el("div", { class: "scroll", role: "region", "aria-label": caption, tabindex: "0" },
     el("table", { class: "data" }, el("caption", { class: "hidden" }, caption),
-      el("thead", {}, el("tr", {}, head.map((name) => el("th", { scope: "col" }, name)))),
+      el("thead", {}, el("tr", {}, head.map((name, column) =>
+        el("th", { scope: "col", class: isNumeric && column ? "number" : null }, name)))),
       el("tbody", {}, rows)));
 }
 
@@ -31,20 +32,40 @@ function findingItem(finding) {
     finding.place ? el("p", { class: "place" }, foreign(finding.place)) : null);
 }
 
-/** The claims in effect, with what was found of each. */
-function claimRows(variant, found) {
-  return variant.claims.map(([field, raw, place, about]) => {
-    // Two results may claim the same field: the place tells them apart.
-    const of = found.filter((f) => f.field === text(field) && (f.place === text(place) || !f.place));
-    const worst = [...of].sort((a, b) => GRAVITY.indexOf(a.label) - GRAVITY.indexOf(b.label))[0];
-    const measured = [...new Set(of.map((f) => f.measured).filter(Boolean))];
-    return el("tr", {},
-      el("th", { scope: "row" }, foreign(text(field)), about < 0 ? null : el("span", { class: "about" }, foreign(text(about)))),
-      el("td", { class: "value" }, foreign(text(raw))),
-      el("td", { class: "value" }, measured.length ? foreign(measured.join(", ")) : "–"),
-      el("td", {}, worst ? chip(worst.label) : el("span", { class: "muted" }, "not checked")),
-      el("td", { class: "place" }, foreign(text(place))));
-  });
+/** The findings on one claim. Two results may claim one field: the place tells them apart. */
+function onClaim([field, , place], found) {
+  return found.filter((f) => f.field === text(field) && (f.place === text(place) || !f.place));
+}
+
+/** A place without its folders; the whole of it shows when it is pointed at. */
+const shortPlace = (place) =>
+  el("td", { class: "where", title: place }, foreign(place.split("/").pop()));
+
+function claimRow([field, raw, place, about], of) {
+  const worst = [...of].sort((a, b) => GRAVITY.indexOf(a.label) - GRAVITY.indexOf(b.label))[0];
+  const measured = [...new Set(of.map((f) => f.measured).filter(Boolean))];
+  return el("tr", {},
+    el("th", { scope: "row" }, foreign(text(field)),
+      about < 0 ? null : el("span", { class: "about" }, foreign(text(about)))),
+    el("td", { class: "value" }, foreign(text(raw))),
+    el("td", { class: "value" }, measured.length ? measured.map((m) => el("div", {}, foreign(m))) : "–"),
+    el("td", {}, chip(worst.label)),
+    shortPlace(text(place)));
+}
+
+/** What is documented: first what a finding speaks of, then, folded away, the rest. */
+function claimsOf(variant, found) {
+  if (!variant.claims.length) return [el("p", { class: "muted" }, "None are known to this report.")];
+  const held = variant.claims.map((claim) => [claim, onClaim(claim, found)]);
+  const checked = held.filter(([, of]) => of.length);
+  const others = held.filter(([, of]) => !of.length);
+  const rest = pairs(others.map(([[field, raw]]) => [text(field), text(raw)]));
+  return [
+    checked.length ? plainTable("Claims", ["Field", "Documented", "Measured", "Status", "Where"],
+      checked.map(([claim, of]) => claimRow(claim, of))) : null,
+    others.length ? el("details", { open: !checked.length },
+      el("summary", {}, `${others.length} that nothing was found about`), rest) : null,
+  ];
 }
 
 function factBlock([title, lines, head, rows, share, provenance]) {
@@ -52,7 +73,7 @@ function factBlock([title, lines, head, rows, share, provenance]) {
   if (lines.length) content.push(pairs(lines.map(([name, value]) => [text(name), text(value)])));
   if (rows.length) {
     content.push(plainTable(text(title), head.map(text), rows.map((cells) => el("tr", {},
-      cells.map((cell, column) => factCell(text(cell), column, column === share))))));
+      cells.map((cell, column) => factCell(text(cell), column, column === share)))), true));
   }
   if (provenance >= 0) content.push(el("p", { class: "provenance" }, foreign(text(provenance))));
   return section(text(title), ...content);
@@ -82,9 +103,7 @@ function fillPanel(variant) {
     section("Findings", open.length ? el("ul", { class: "findings" }, open.map(findingItem))
       : el("p", { class: "muted" }, found.length ? "None: every claim that was checked holds." : "Nothing was checked.")),
     held.length ? el("details", {}, el("summary", {}, `${held.length} that match`), el("ul", { class: "findings" }, held.map(findingItem))) : null,
-    section("Claims", variant.claims.length
-      ? plainTable("Claims", ["Field", "Documented", "Measured", "Status", "Where"], claimRows(variant, found))
-      : el("p", { class: "muted" }, "None are known to this report.")),
+    section("Claims", ...claimsOf(variant, found)),
     el("h3", { class: "part" }, "Measurements"),
     blocks.length ? blocks : el("p", { class: "muted" }, "Nothing was measured, or its provenance is not in this report."),
     el("p", {}, el("a", { href: fragment("findings", { q: variant.name }) }, "All findings that name it"))));

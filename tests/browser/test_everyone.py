@@ -1,0 +1,171 @@
+"""Everyone can read the page: in the dark, on a phone, by keyboard alone, without script."""
+
+from __future__ import annotations
+
+import pytest
+
+VIEWS = ("overview", "findings", "comparison", "plots")
+
+
+def brightness(here, selector="body"):
+    """Of an element's ground, 0 to 255."""
+    colour = here.page.locator(selector).evaluate("e => getComputedStyle(e).backgroundColor")
+    parts = colour.removeprefix("rgb(").removesuffix(")").split(",")
+    return sum(map(int, parts)) / 3
+
+
+@pytest.mark.parametrize(("scheme", "is_dark"), [("light", False), ("dark", True)])
+def test_the_system_says_whether_it_is_dark_and_the_reader_may_differ(show, usual, scheme, is_dark):
+    here = show(usual, fragment="#plots", color_scheme=scheme)
+    assert (brightness(here) < 60) is is_dark
+    here.page.locator("#plot .point").first.wait_for()
+    button = here.page.locator("#theme")
+    for theme, dark in (("light", False), ("dark", True), ("system", is_dark)):
+        button.click()
+        assert button.inner_text() == f"Theme: {theme}"
+        assert (brightness(here) < 60) is dark
+        drawn = here.page.locator("#plot .main-svg").first.evaluate("e => e.style.background")
+        ground = here.page.evaluate("() => getComputedStyle(document.body).backgroundColor")
+        assert drawn == ground
+
+
+def contrasts(here):
+    """The contrast of each visible text with what is behind it, by the formula of WCAG 2."""
+    return here.page.evaluate(
+        """() => {
+          const light = (c) => {
+            const [r, g, b] = c.match(/[\\d.]+/g).slice(0, 3).map((v) => v / 255)
+              .map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4));
+            return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+          };
+          const ground = (e) => {
+            for (; e; e = e.parentElement) {
+              const c = getComputedStyle(e).backgroundColor;
+              if (!/, 0\\)$/.test(c) && c !== "transparent") return c;
+            }
+            return "rgb(255, 255, 255)";
+          };
+          return [...document.querySelectorAll("main *")]
+            .filter((e) => e.offsetParent && [...e.childNodes].some((n) => n.nodeType === 3
+              && n.textContent.trim()) && !e.disabled && !e.closest("svg"))
+            .map((e) => {
+              const [a, b] = [light(getComputedStyle(e).color), light(ground(e))];
+              return [(Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05), e.textContent.trim()];
+            });
+        }"""
+    )
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_text_can_be_read(show, usual, scheme):
+    here = show(usual, color_scheme=scheme)
+    for view in VIEWS:
+        here.go(f"#{view}")
+        here.page.locator(f"#view-{view}").wait_for()
+        found = contrasts(here)
+        assert len(found) > 10
+        assert [entry for entry in found if entry[0] < 4.5] == []
+
+
+def test_on_a_phone_the_page_is_as_wide_as_the_phone(show, usual):
+    here = show(usual, width=375, has_touch=True, is_mobile=True)
+    for view in (*VIEWS, "comparison?variant=net3", "findings?variant=net3"):
+        here.go(f"#{view}")
+        here.page.wait_for_timeout(150)
+        assert here.page.evaluate("document.documentElement.scrollWidth") == 375
+        inner = here.page.locator("#panel").evaluate("e => e.open ? e.scrollWidth : 0")
+        assert inner <= 375
+    assert here.page.get_by_role("button", name="Close").bounding_box()["x"] < 375
+
+
+def test_on_a_phone_a_tap_on_a_point_opens_its_variant(show, usual):
+    here = show(usual, fragment="#plots", width=375, has_touch=True, is_mobile=True)
+    point = here.page.locator("#plot .scatterlayer .trace").nth(1).locator(".point").first
+    point.wait_for()
+    box = point.bounding_box()
+    here.page.touchscreen.tap(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    here.page.locator("#panel[open]").wait_for()
+    assert here.texts("#panel-title") == ["net0"]
+
+
+def focused(here):
+    return here.page.evaluate("document.activeElement.textContent.trim()")
+
+
+def has_outline(here):
+    style = here.page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+    return style not in ("none", "")
+
+
+def test_by_keyboard_alone(show, usual):
+    here = show(usual)
+    press = here.page.keyboard.press
+    press("Tab")
+    assert focused(here) == "Skip to the content"
+    assert here.page.locator(".skip").bounding_box()["x"] >= 0
+    press("Enter")
+    assert here.page.evaluate("document.activeElement.id") == "main"
+    assert here.page.url.endswith("index.html")  # what is shown is the same still
+    press("Shift+Tab")
+    for _ in range(2):
+        press("Shift+Tab")
+    assert focused(here) == "Comparison"
+    assert has_outline(here)
+    press("Enter")
+    here.page.wait_for_url("**#comparison")
+
+    for _ in range(40):
+        press("Tab")
+        if focused(here).startswith("Parameters"):
+            break
+    assert has_outline(here)
+    press("Enter")
+    here.page.wait_for_url("**sort=parameters")
+    assert focused(here).startswith("Parameters")  # though the table was made anew
+    press("Space")
+    here.page.wait_for_url("**sort=-parameters")
+
+    for _ in range(20):
+        press("Tab")
+        if focused(here) == "net11":
+            break
+    press("Enter")
+    here.page.locator("#panel[open]").wait_for()
+    for _ in range(30):
+        press("Tab")
+        inside = here.page.evaluate(
+            "document.activeElement === document.body "
+            "|| document.querySelector('#panel').contains(document.activeElement)"
+        )
+        assert inside
+    press("Escape")
+    here.page.wait_for_url("**#comparison?sort=-parameters")
+    assert focused(here) == "net11"
+
+
+def test_headings_and_names_for_those_who_listen(show, usual):
+    here = show(usual)
+    for view in VIEWS:
+        here.go(f"#{view}")
+        here.page.locator(f"#view-{view}").wait_for()
+        assert len(here.texts("h1:visible")) == 1
+        nameless = here.page.evaluate(
+            """() => [...document.querySelectorAll("button, select, input, a")]
+              .filter((e) => e.offsetParent && !e.closest("#plot"))
+              .filter((e) => !(e.ariaLabel || e.textContent.trim() || e.labels?.length))
+              .map((e) => e.outerHTML)"""
+        )
+        assert nameless == []
+        assert here.page.locator("nav a[aria-current=page]").count() == 1
+
+
+def test_without_script_the_summary_and_the_findings_show(show, usual):
+    here = show(usual, java_script_enabled=False)
+    text = here.page.locator("body").inner_text()
+    assert "12 variants: 60 match, 36 differ, 24 could not be checked" in text
+    assert "the built net7 says 0 of its Parameters" in text
+    assert here.page.locator("nav").count() == 1
+    assert not here.page.locator("nav").is_visible()
+    rows = here.page.locator("noscript tbody tr")
+    # Errors, warnings and notes, and what could not be checked; what matches is counted alone.
+    assert rows.count() == 60

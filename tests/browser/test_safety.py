@@ -1,0 +1,191 @@
+"""An index that attacks its reader: all of it shows as text, and none of it runs."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from dataclasses import replace
+from importlib.resources import files
+
+import pytest
+
+from harness.report.page import render
+from harness.types import Report
+
+HOSTILE = (
+    "<script>document.title='run'</script>",
+    "</script><script>document.title='run'</script>",
+    "<!--<script>",
+    "<img src=x onerror=\"document.title='run'\">",
+    "\"'><svg onload=document.title='run'>",
+    "javascript:document.title='run'",
+    "<a href=\"javascript:document.title='run'\">click</a>",
+    "{{ 7 * 7 }}{% raw %}",
+    "a&amp;b &lt;c&gt;",
+    "$\\sqrt{2}$ ]]> \\u003c",
+    "#plots?variant=net1&q=%3Cb%3E",
+    "__proto__",
+    "x" * 400,
+)
+HIDDEN = {
+    "right\u202eto left\u2066": "right\\u202eto left\\u2066",
+    "line\u2028separator\u2029": "line\\u2028separator\\u2029",
+    "zero\u200bwidth\ufeff": "zero\\u200bwidth\\ufeff",
+    "half\ud800 of a pair": "half\\ud800 of a pair",
+    "bell\x07 and escape\x1b[2J": "bell\\x07 and escape\\x1b[2J",
+}
+TEXTS = (*HOSTILE, *HIDDEN)
+
+
+@pytest.fixture(scope="module")
+def attack(make_variant, make_findings) -> Report:
+    """Hostile text wherever an index, a builder or a server has a word to say."""
+    variants, found = [], []
+    for number, text in enumerate(TEXTS):
+        variant = make_variant(number, text, text)
+        claims = tuple(
+            replace(claim, field=text, raw=text, dataset=text) if claim.dataset is None else claim
+            for claim in variant.claims[:2]
+        )
+        places = replace(variant.location, file=text)
+        facts = tuple(replace(fact, name=text) for fact in variant.facts)
+        facts = (replace(facts[0], method=text, device=text, versions={text: text}), *facts[1:])
+        variants.append(
+            replace(
+                variant,
+                builder=text,
+                claims=(*claims, *variant.claims[2:]),
+                facts=(*facts[:-1], replace(facts[-1], cause=text, why=text)),
+                location=places,
+            )
+        )
+        (finding,) = make_findings(text, number, 1)
+        found.append(
+            replace(
+                finding,
+                field=text,
+                check=text,
+                cause=text,
+                documented=text,
+                measured=text,
+                message=text,
+                fix=f"-{text}\n+{text}",
+                location=places,
+            )
+        )
+    environment = dict.fromkeys(("zoo", "torch", "platform", "started"), HOSTILE[1])
+    return Report(environment, tuple(variants), tuple(found), cut_short=HOSTILE[0])
+
+
+def test_everything_hostile_shows_as_text(show, attack, as_document):
+    gone = replace(attack.findings[0], cause="size.differs", check="gone", message=HOSTILE[1])
+    before = as_document(replace(attack, findings=(gone,), cut_short=None))
+    here = show(attack, before)
+    page = here.page
+    for view in ("overview", "findings", "comparison", "plots"):
+        here.go(f"#{view}")
+        page.locator(f"#view-{view}").wait_for()
+        text = page.locator(f"#view-{view}").inner_text()
+        # The plots name what is on the frontier alone.
+        for hostile in HOSTILE[:2] if view == "overview" else () if view == "plots" else HOSTILE:
+            assert (hostile[:80] in text) or (hostile[:80] in page.locator("body").inner_text())
+        for shown in HIDDEN.values() if view in ("findings", "comparison") else ():
+            assert shown in text
+    page.locator("#plot .point").first.wait_for()
+    assert page.title() == "Model zoo report"
+    assert page.locator("script").count() == 3
+    assert page.locator("img, iframe, object, embed, base, form[action]").count() == 0
+    hrefs = page.locator("a[href]").evaluate_all("all => all.map((a) => a.getAttribute('href'))")
+    assert {href[0] for href in hrefs} == {"#"}
+
+
+def test_every_hostile_variant_has_its_panel_and_its_link(show, hostile_page):
+    here = show(hostile_page, fragment="#comparison")
+    links = here.page.locator("#table-comparison tbody a")
+    hrefs = links.evaluate_all("all => all.map((a) => a.getAttribute('href'))")
+    assert len(set(hrefs)) == len(TEXTS)
+    for number, text in enumerate(TEXTS):
+        links.nth(number).click()
+        panel = here.page.locator("#panel[open]")
+        panel.wait_for()
+        shown = re.sub(r"\s+", " ", HIDDEN.get(text, text))
+        assert here.texts("#panel-title") == [shown]
+        assert panel.inner_text().count(shown[:200]) >= 6
+        here.page.keyboard.press("Escape")
+        here.go("#overview")
+        here.go(hrefs[number])
+        panel.wait_for()
+        assert here.texts("#panel-title") == [shown]
+        here.page.keyboard.press("Escape")
+    assert here.page.title() == "Model zoo report"
+
+
+@pytest.fixture(scope="module")
+def hostile_page(attack, tmp_path_factory):
+    path = tmp_path_factory.mktemp("hostile") / "index.html"
+    path.write_text(render(attack, None), encoding="utf-8")
+    return path
+
+
+def test_hostile_text_shows_without_script_too(show, hostile_page):
+    here = show(hostile_page, java_script_enabled=False)
+    rows = here.page.locator("noscript tbody tr").all_inner_texts()
+    assert len(rows) == len(TEXTS)
+    assert any(HOSTILE[1] in row for row in rows)
+
+
+def test_names_on_the_plot_are_no_markup(show, made, make_variant):
+    name = "<b>bold</b> &amp; <br>"
+    report = made(0)
+    here = show(replace(report, variants=(make_variant(1, None, name),)), fragment="#plots")
+    labels = here.page.locator("#plot .textpoint text")
+    labels.first.wait_for()
+    assert labels.all_text_contents() == [name]
+
+
+def test_the_policy_lets_nothing_else_run(show, usual):
+    here = show(usual)
+    here.page.evaluate(
+        """() => {
+          const script = document.createElement("script");
+          script.textContent = "document.title = 'run'";
+          document.body.append(script);
+          document.body.setAttribute("onclick", "document.title = 'run'");
+          const image = document.createElement("img");
+          image.src = "http://127.0.0.1:9/picture";
+          document.body.append(image);
+        }"""
+    )
+    here.page.locator("body").click(position={"x": 3, "y": 300})
+    here.page.wait_for_timeout(100)
+    assert here.page.title() == "Model zoo report"
+    refused = [text for text in here.said if "Content Security Policy" in text]
+    assert len(refused) >= 3
+    assert len(refused) == len(here.said)
+    here.said.clear()
+    here.asked.clear()
+
+
+def test_the_policy_names_the_scripts_of_the_page_and_no_others(usual):
+    text = usual.read_text(encoding="utf-8")
+    policy = re.search(r'http-equiv="Content-Security-Policy" content="([^"]*)"', text)[1]
+    policy = policy.replace("&#39;", "'")
+    scripts = re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
+    hashes = {
+        f"'sha256-{base64.b64encode(hashlib.sha256(s.encode()).digest()).decode()}'"
+        for s in scripts
+    }
+    allowed = dict(part.strip().partition(" ")[::2] for part in policy.split(";"))
+    assert set(allowed["script-src"].split()) == hashes
+    assert allowed["default-src"] == "'none'"
+    assert "unsafe" not in policy
+    assert "http" not in policy
+
+
+def test_the_scripts_parse_no_markup():
+    assets = (files("harness.report.page") / "assets").iterdir()
+    sources = [p.read_text(encoding="utf-8") for p in assets if p.name.endswith(".js")]
+    assert len(sources) > 5
+    way = r"innerHTML|outerHTML|insertAdjacent|document\.write|DOMParser|eval\(|Function\(|srcdoc"
+    assert [found for source in sources for found in re.findall(way, source)] == []

@@ -1,0 +1,105 @@
+"""A zoo of 300 variants: the page stays small, and answers at once."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from harness.report.page import render
+
+MOST_BYTES = 8_000_000
+MOST_MS = 100
+
+
+@pytest.fixture(scope="module")
+def large(made, tmp_path_factory):
+    report = made(300, collections=12)
+    assert len(report.findings) == 3000
+    path = tmp_path_factory.mktemp("large") / "index.html"
+    path.write_text(render(report, None), encoding="utf-8")
+    return path
+
+
+def test_the_page_of_300_variants_is_small(large):
+    assert large.stat().st_size < MOST_BYTES
+
+
+def test_plotly_is_in_it_once(large):
+    text = large.read_text(encoding="utf-8")
+    assert text.count("* plotly.js v") == 1
+
+
+def test_a_page_of_more_variants_grows_no_faster_than_they_do(made):
+    """Beside plotly's script, which is the same in all."""
+    sizes, times = [], []
+    for count in (0, 300, 900):
+        report = made(count)
+        begin = time.process_time()
+        sizes.append(len(render(report, None)))
+        times.append(time.process_time() - begin)
+    none, some, many = sizes
+    assert many - none < 3.3 * (some - none)
+    assert times[2] < 4 * times[1] + 0.5
+
+
+def reaction(here, change, done):
+    """Milliseconds from a change to the layout that shows it.
+
+    The best of several, because other work on the machine is not the page's.
+    """
+    return min(
+        here.page.evaluate(
+            f"""async () => {{
+              const frame = () => new Promise((resolve) => requestAnimationFrame(resolve));
+              location.hash = {back!r};
+              while (!({done[0]})) await frame();
+              await frame();
+              const begin = performance.now();
+              {change}
+              while (!({done[1]})) await new Promise((resolve) => setTimeout(resolve));
+              document.body.offsetHeight;
+              return performance.now() - begin;
+            }}"""
+        )
+        for back in ["#findings"] * 5
+    )
+
+
+def test_filters_and_sorting_answer_at_once(show, large):
+    here = show(large, fragment="#findings")
+    shown = "document.querySelector('#count-findings').textContent"
+    whole = f"{shown}.startsWith('3,000')"
+    select = """
+      const menu = document.querySelector('#filters-findings [name=collection]');
+      menu.value = 'Family 3';
+      menu.dispatchEvent(new Event('change'));
+    """
+    assert reaction(here, select, (whole, f"{shown}.startsWith('250 ')")) < MOST_MS
+    # What is typed is awaited for a moment, to see whether more comes.
+    text = """
+      const field = document.querySelector('#filters-findings [name=q]');
+      field.value = 'net299 parameters';
+      field.dispatchEvent(new Event('input'));
+    """
+    assert reaction(here, text, (whole, f"{shown}.startsWith('1 ')")) < MOST_MS + 60
+    head = "document.querySelector('#table-findings [aria-sort=ascending]')"
+    sort = "[...document.querySelectorAll('#table-findings .sort')][1].click();"
+    assert reaction(here, sort, (f"{whole} && !{head}", head)) < MOST_MS
+
+
+def test_only_what_is_shown_is_made(show, large):
+    here = show(large, fragment="#findings")
+    assert here.page.locator("#table-findings tbody tr").count() == 50
+    here.go("#comparison")
+    here.page.locator("#view-comparison").wait_for()
+    assert here.page.locator("#table-comparison tbody tr").count() == 50
+    assert here.page.evaluate("document.querySelectorAll('*').length") < 6000
+
+
+def test_300_points_are_plotted(show, large):
+    here = show(large, fragment="#plots")
+    here.page.locator("#plot .point").first.wait_for()
+    drawn = here.page.locator("#plot .scatterlayer .trace .point:not([style*='opacity: 0;'])")
+    assert drawn.count() >= 300
+    assert here.page.locator("#legend li").count() == 12
