@@ -193,6 +193,9 @@ class Preprocessing:
         if decoder not in get_args(Decoder):
             raise ValueError(f"decoder must be pillow or fast, not {decoder!r}")
         with Image.open(BytesIO(data)) as image:
+            if image.format == "EPS":
+                # Pillow would start Ghostscript on it.
+                raise ValueError("it is PostScript, a program, which is never run")
             if decoder == "fast" and image.format == "JPEG" and image.mode in ("RGB", "L"):
                 pixels = self._decode_jpeg(data)
                 if pixels is not None:

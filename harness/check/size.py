@@ -101,7 +101,8 @@ def _against_the_file(evidence: Evidence, claim: Claim, size: int) -> Finding:
     variant, check = evidence.variant, "file-size"
     opened = evidence.measurement("checkpoint")
     reasons = list(opened.value.get("reasons", ())) if opened is not None else []
-    why = f" ({'; '.join(reasons)})" if reasons else ""
+    # The reasons have parentheses of their own.
+    why = f": {'; '.join(reasons)}" if reasons else ""
     if not agrees(claim, size):
         message = f"the file behind Weights has {grouped(size)} bytes{why}; write {size}"
         edits = (replaced(claim, size),)

@@ -226,6 +226,22 @@ def test_a_truncated_picture_is_an_error_under_both_decoders(
             Preprocessing().decode(data, decoder)  # type: ignore[arg-type]
 
 
+def test_a_program_is_not_run_as_a_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PostScript with a picture's name: Pillow would hand it to Ghostscript."""
+    ran = tmp_path / "ran"
+    interpreter = tmp_path / "gs"
+    interpreter.write_text(f"#!/bin/sh\ntouch {ran}\n")
+    interpreter.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setattr("PIL.EpsImagePlugin.gs_binary", None)
+    program = (
+        b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 100 100\n%%EndComments\nshowpage\n%%EOF\n"
+    )
+    with pytest.raises(ValueError, match="never run"):
+        Preprocessing().decode(program)
+    assert not ran.exists()
+
+
 def test_a_picture_of_extreme_shape_does_not_fill_the_memory() -> None:
     line = saved(Image.new("L", (60_000, 1)), "PNG")
     with pytest.raises(ValueError, match=r"resized to 256x15360000"):

@@ -52,7 +52,7 @@ class UnreadableCheckpointError(CheckpointError):
 
 
 class MismatchedCheckpointError(CheckpointError):
-    """The file holds another model's tensors; ``match`` has them all."""
+    """The file's tensors are not those that the model expects; ``match`` says which differ."""
 
     def __init__(self, message: str, result: Match) -> None:
         super().__init__(message)
@@ -85,7 +85,7 @@ def load_tensors(
 def load_into(model: nn.Module, path: Path, *, within: Path | None = None) -> Match:
     """Load a checkpoint into a model, which must expect just these tensors.
 
-    Weights at half precision are cast to the model's types. An auxiliary head that the model
+    Weights of any floating type are cast to the model's types. An auxiliary head that the model
     doesn't have is left out. Peak memory is the weights, once: a model on the meta device gets
     tensors of its own, any other is written in place out of the mapped file.
 
