@@ -203,7 +203,7 @@ def spelt(rng, value):
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("seed_number", range(6))
+@pytest.mark.parametrize("seed_number", range(4))
 def test_every_mutation_is_mended_and_stays_so(zoo, differing, seed, seed_number):
     """Wrong values in any spelling: after fix all match, and a second fix has nothing to do."""
     rng = random.Random(seed_number)
