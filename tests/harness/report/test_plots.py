@@ -185,11 +185,12 @@ def test_every_variant_of_a_small_zoo_is_named():
 
 def test_the_frontier_is_named_first():
     figure, cloud = drawing(crowd(300))
-    shown = {text.get_text() for text in names_in(figure)}
+    order = [text.get_text() for text in names_in(figure)]
+    shown = set(order)
     best = {cloud.points[i].row.name for i in cloud.frontier}
     others = {point.row.name for point in cloud.points} - best
     assert len(shown & best) / len(best) > 0.7
-    assert len(shown & best) / len(best) > 3 * len(shown & others) / len(others)
+    assert set(order[: len(shown & best)]) <= best
     assert len(shown & others) > 10
 
 
@@ -256,7 +257,7 @@ def test_what_is_beaten_is_faded():
 
 
 @pytest.mark.parametrize("better", ["less", "more"])
-def test_no_variant_lies_beyond_the_steps_of_the_frontier(better: str):
+def test_the_steps_of_the_frontier_are_the_best_that_can_be_had(better: str):
     metric = pareto.MACS if better == "less" else pareto.IMAGES_PER_SECOND
     cloud = pareto.cloud(crowd(80), metric)
     values = [(point.x.number, point.y.number) for point in cloud.points]
@@ -268,6 +269,11 @@ def test_no_variant_lies_beyond_the_steps_of_the_frontier(better: str):
         for x, y in values:
             cheaper = x < middle[0] if better == "less" else x > middle[0]
             assert not (cheaper and y > middle[1])
+        # And some variant keeps the promise.
+        assert any(
+            (x <= middle[0] if better == "less" else x >= middle[0]) and y >= middle[1]
+            for x, y in values
+        )
 
 
 @pytest.mark.parametrize("batch", [HOSTILE[:6], HOSTILE[6:]], ids=["markup", "characters"])
@@ -304,7 +310,7 @@ def test_control_characters_are_written_out():
 AGAIN = """
 import hashlib, json, sys
 import matplotlib
-matplotlib.rcParams.update({"font.size": 30, "figure.dpi": 40, "text.color": "red"})
+matplotlib.rcParams.update({"font.size": 30, "axes.linewidth": 9, "text.color": "red"})
 sys.path.insert(0, "tests/harness/report")
 from test_plots import crowd
 from harness.report import plots
