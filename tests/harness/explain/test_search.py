@@ -122,7 +122,7 @@ def test_what_was_left_out_is_a_share_of_the_products_at_that_input():
     value["counts"][1]["covered"] = 800
     (found,) = [c for c in candidates(geometries((8, 8), None), {(8, 8): value}) if c.value == 900]
     assert found.left_out == pytest.approx(0.2)
-    assert found.name == "thop-2020"
+    assert found.words == "what thop-2020 counts"
 
 
 def test_an_input_that_was_not_measured_is_passed_over():
