@@ -235,7 +235,8 @@ class Opened:
 def show(browser: Any, tmp_path: Path) -> Iterator[Callable[..., Opened]]:
     """Opens a report: ``show(report, previous=None, fragment="", width=1280, **context)``.
 
-    Afterwards, whatever the test did, the page has complained of nothing, and has asked no one.
+    The report may be the path of a page that is written already. Afterwards, whatever the test
+    did, the page has complained of nothing, and has asked no one.
     """
     opened: list[Opened] = []
     contexts = []

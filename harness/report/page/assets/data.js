@@ -44,6 +44,7 @@ const variants = data.variants.map((entry, order) => ({
 
 const byKey = new Map(variants.map((variant) => [variant.key, variant]));
 const keyOf = new Map([...variants].reverse().map((variant) => [variant.name, variant.key]));
+const causes = new Map(Object.entries(data.causes).map(([number, about]) => [text(number), about]));
 const GRAVITY = ["error", "warning", "note", "unverified", "match"];
 
 /** The distinct values of a column, in the order of appearance, with how often each occurs. */

@@ -36,7 +36,7 @@ function causeCell(finding) {
 }
 
 function messageCell(finding) {
-  const about = data.causes[data.texts.indexOf(finding.cause)];
+  const about = causes.get(finding.cause);
   const more = [];
   if (about) more.push(el("p", {}, text(about[0])), el("p", {}, el("strong", {}, "What to do: "), text(about[1])));
   if (finding.fix) more.push(patch(finding.fix));

@@ -21,7 +21,7 @@ function pairs(entries) {
 }
 
 function findingItem(finding) {
-  const about = data.causes[data.texts.indexOf(finding.cause)];
+  const about = causes.get(finding.cause);
   return el("li", { class: `finding ${finding.label}` },
     el("div", { class: "finding-head" }, chip(finding.label), el("strong", {}, foreign(finding.field)),
       finding.cause ? el("code", {}, finding.cause) : null,

@@ -54,13 +54,20 @@ function captionOf(cloud) {
   return what + cloud.notes.map((note) => `${note[0].toUpperCase()}${note.slice(1)}.`).join(" ");
 }
 
+/** The collections, by what is drawn for them; those that look the same are told in one. */
 function legendOf(cloud) {
   const present = new Set(cloud.points.map(([number]) => data.plots.drawn[number]));
-  return [...present].sort((a, b) => a - b).map((number) => {
+  const looks = new Map();
+  for (const number of [...present].sort((a, b) => a - b)) {
     const series = data.plots.series[number];
-    const mark = el("span", { class: `mark ${series.symbol}`, "aria-hidden": "true" });
-    mark.style.setProperty("--mark", isDark() ? series.colour : series.edge);
-    return el("li", {}, mark, foreign(series.name));
+    const look = `${series.symbol} ${series.colour}`;
+    looks.set(look, [...(looks.get(look) || []), series]);
+  }
+  return [...looks.values()].map((alike) => {
+    const mark = el("span", { class: `mark ${alike[0].symbol}`, "aria-hidden": "true" });
+    mark.style.setProperty("--mark", isDark() ? alike[0].colour : alike[0].edge);
+    const name = alike.length === 1 ? alike[0].name : `${alike.length} smaller collections`;
+    return el("li", {}, mark, foreign(name));
   });
 }
 
