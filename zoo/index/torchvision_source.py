@@ -26,6 +26,7 @@ NAME = "torchvision"
 _PRESETS = ("transforms", "_presets.py")
 _PRESET = "ImageClassification"
 _DECIMALS = 3
+Shared = dict[str, ast.expr]
 
 
 @dataclass(slots=True)
@@ -102,6 +103,7 @@ class _Module:
         self.source = Source("", text)
         self.module = module
         self.preset = preset
+        self.shared = dict(_assigned(module))
 
     def documents(self) -> list[Node]:
         builders = dict(self._builders())
@@ -141,16 +143,17 @@ class _Module:
     def _model(self, entry: ast.Assign, builder: str) -> list[Node]:
         (target,) = entry.targets
         given = _keywords(entry.value)
-        meta = _items(given.get("meta"))
+        meta = _items(given.get("meta"), self.shared)
         transforms = given.get("transforms")
         start, end = self._span(target)
         name = Scalar(f"{builder}.{_name(target)}", True, start, end)
+        flops = self._count("FLOPs", meta.get("_ops"), "G")
         metadata = [
             *self._count("Parameters", meta.get("num_params"), ""),
-            *self._count("FLOPs", meta.get("_ops"), "G"),
+            *flops,
             *self._count("File Size", meta.get("_file_size"), " MiB"),
         ]
-        if "_ops" in meta:
+        if flops:
             at = self._span(meta["_ops"])[0]
             metadata.append(_pair("FLOPs Convention", Scalar(NAME, True, at, at), at))
         if transforms is not None and _is_preset(transforms):
@@ -206,9 +209,9 @@ class _Module:
 
     def _results(self, metrics: ast.expr | None, at: int) -> Node:
         results: list[Node] = []
-        for dataset, values in _items(metrics).items():
+        for dataset, values in _items(metrics, self.shared).items():
             found: list[tuple[Node, Node]] = []
-            for name, value in _items(values).items():
+            for name, value in _items(values, self.shared).items():
                 if _number(value) is None:
                     continue  # float("nan"): nothing was measured
                 start, end = self._span(value)
@@ -261,14 +264,29 @@ def _keywords(call: ast.expr) -> dict[str, ast.expr]:
     return {k.arg: k.value for k in call.keywords if k.arg} if isinstance(call, ast.Call) else {}
 
 
-def _items(node: ast.expr | None) -> dict[str, ast.expr]:
-    """The pairs of a dict display whose keys are texts; those it unpacks hold no claim."""
+def _assigned(module: ast.Module) -> Iterator[tuple[str, ast.expr]]:
+    """What the module's names stand for, such as the metadata that several weights share."""
+    for statement in module.body:
+        if isinstance(statement, ast.AnnAssign) and statement.value is not None:
+            yield _name(statement.target), statement.value
+        elif isinstance(statement, ast.Assign):
+            yield from ((_name(target), statement.value) for target in statement.targets)
+
+
+def _items(
+    node: ast.expr | None, shared: Shared, seen: frozenset[str] = frozenset()
+) -> dict[str, ast.expr]:
+    """The pairs of a dict display whose keys are texts, with those of shared ones it unpacks."""
+    found: dict[str, ast.expr] = {}
     if not isinstance(node, ast.Dict):
-        return {}
-    pairs = zip(node.keys, node.values, strict=True)
-    return {
-        k.value: v for k, v in pairs if isinstance(k, ast.Constant) and isinstance(k.value, str)
-    }
+        return found
+    for key, value in zip(node.keys, node.values, strict=True):
+        name = _name(value)
+        if isinstance(key, ast.Constant) and isinstance(key.value, str):
+            found[key.value] = value
+        elif key is None and name in shared and name not in seen:
+            found |= _items(shared[name], shared, seen | {name})
+    return found
 
 
 def _number(node: ast.expr | None) -> str | None:
