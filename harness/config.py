@@ -17,7 +17,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from harness.run.request import DEFAULT_GROUPS, GROUPS, Request, UsageError
+from harness.run.request import DEFAULT_GROUPS, GROUPS, USUAL_TIMEOUT, Request, UsageError
 
 FILE = "pyproject.toml"
 FAIL_ON = ("error", "warning", "never")
@@ -25,6 +25,13 @@ AMP = ("off", "bf16", "fp16")
 ENGINES = ("local", "ray")
 DECODE = ("pillow", "fast")
 _DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)([smh])")
+_SIZE = re.compile(r"(\d{1,18}(?:\.\d{1,9})?) ?([KMGT]i?B|)", re.IGNORECASE)
+_UNITS = {"": 1} | {
+    f"{letter}{suffix}": base**power
+    for power, letter in enumerate("KMGT", start=1)
+    for suffix, base in (("B", 1000), ("IB", 1024))
+}
+_LEAST_MEMORY = 2**28  # Python with torch takes as much before any model is built.
 _DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
 
 
@@ -55,6 +62,8 @@ class Settings:
     workers: int | None = None
     engine: str = "local"
     address: str | None = None
+    timeout: float = USUAL_TIMEOUT
+    max_memory: int | None = None
 
     def request(self, select: tuple[str, ...]) -> Request:
         """The run that these settings ask for, of these variants."""
@@ -80,6 +89,8 @@ class Settings:
             decode_workers=self.workers,
             engine=self.engine,
             address=self.address,
+            timeout=self.timeout,
+            max_memory=self.max_memory,
         )
 
     def with_flags(self, flags: Mapping[str, Any]) -> Settings:
@@ -195,6 +206,18 @@ def _duration(value: object) -> float:
     return float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]]
 
 
+def _memory(value: object) -> int:
+    """Bytes, from ``8GiB``, ``512MB`` or a plain number."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        size = value
+    else:
+        match = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
+        size = int(float(match[1]) * _UNITS[match[2].upper()]) if match else 0
+    if size < _LEAST_MEMORY:
+        raise ValueError(f"{value!r} is no memory to work in; write 256MiB or more, such as 8GiB")
+    return size
+
+
 def _word(words: tuple[str, ...], value: object) -> str:
     if value not in words:
         raise ValueError(f"{value!r} is not one of them; write {' or '.join(words)}")
@@ -275,6 +298,8 @@ _RULES: Mapping[str, Callable[[object], Any]] = {
     "data": _text,
     "samples": _count,
     "budget": _duration,
+    "timeout": _duration,
+    "max-memory": _memory,
     "amp": partial(_word, AMP),
     "compile": _switch,
     "decode": partial(_word, DECODE),

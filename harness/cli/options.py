@@ -158,6 +158,23 @@ Workers = Annotated[
     int | None,
     typer.Option("--workers", min=0, metavar="N", help="Processes that decode pictures."),
 ]
+Timeout = Annotated[
+    str | None,
+    typer.Option(
+        "--timeout",
+        metavar="TIME",
+        help="What one variant may take to build and measure: 90s, 5m (the default) or 1h.",
+    ),
+]
+MaxMemory = Annotated[
+    str | None,
+    typer.Option(
+        "--max-memory",
+        metavar="SIZE",
+        help="What a process that builds may hold: 4GiB, 512MB. Default: 8GiB, or half of a "
+        "smaller machine's memory.",
+    ),
+]
 Engine = Annotated[
     str | None,
     typer.Option(

@@ -6,17 +6,17 @@ worth measuring is decided above it.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import queue
-import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
+from harness.run.memory import usual_limit
+from harness.run.process import Limits, WorkerEndedError, WorkerProcess
+from harness.run.request import USUAL_TIMEOUT
 from harness.run.wire import Job, dump_job, load_facts
 from harness.types import Fact, unmeasured
 
@@ -40,15 +40,27 @@ class Engine(Protocol):
 class LocalEngine:
     """Worker processes on this machine, reused from job to job.
 
+    What a job does to its worker costs that job alone: a worker that dies, hangs or eats memory is
+    replaced. Starting one takes the import of torch, which is paid per worker, not per variant.
+
     Args:
         workers: how many at most; None chooses by the work: a process costs the import of torch,
             so a second one pays from some dozens of variants on.
-        timeout: seconds that one job may take before its worker is ended.
+        timeout: seconds that one job may take before its worker is ended; one that runs a model on
+            pictures, or times it, may take several times as long.
+        max_memory: bytes that a worker and what it starts may hold; None chooses by the machine,
+            and sets no bound to a model that is run on pictures.
     """
 
-    def __init__(self, workers: int | None = None, timeout: float = 600.0) -> None:
+    def __init__(
+        self,
+        workers: int | None = None,
+        timeout: float = USUAL_TIMEOUT,
+        max_memory: int | None = None,
+    ) -> None:
         self.workers = workers
         self.timeout = timeout
+        self.max_memory = max_memory
 
     def run(self, jobs: Iterable[Job], react: React) -> None:
         """Runs all jobs; a worker that dies or hangs is replaced, and its job answered for."""
@@ -60,7 +72,7 @@ class LocalEngine:
         if not pending:
             return
         number = self.workers or min(os.cpu_count() or 1, 1 + pending // _JOBS_PER_WORKER)
-        hands = [_Hand(waiting, self.timeout) for _ in range(number)]
+        hands = [_Hand(waiting, self._limits) for _ in range(number)]
         try:
             answers = _Hand.answers_of(hands)
             while pending:
@@ -76,14 +88,19 @@ class LocalEngine:
             for hand in hands:
                 hand.stop()
 
+    def _limits(self, job: Job) -> Limits:
+        if job.counting is not None or job.timing is not None:
+            # They take as long as the model takes, which is known to nobody beforehand.
+            return Limits(_RUNNING_FACTOR * self.timeout, self.max_memory)
+        limits = Limits(self.timeout, self.max_memory or usual_limit())
+        if job.checkpoint is not None and self.max_memory is None:
+            # A file may have to be read whole, and turned into tensors.
+            return replace(limits, memory=usual_limit() + 2 * _size_of(job.checkpoint))
+        return limits
+
 
 _JOBS_PER_WORKER = 40
-_COUNTING_FACTOR = 12
-
-# Not `python -m`: that would put the working folder first on the path, and a page's own folder
-# may hold files that are called like a module.
-_START = "import sys; sys.path[0] = sys.argv.pop(); from harness.run.worker import main; main()"
-_ROOT = str(Path(__file__).resolve().parents[2])
+_RUNNING_FACTOR = 24
 
 _Answer = tuple["_Hand", Job, "list[Fact] | BaseException"]
 
@@ -91,13 +108,15 @@ _Answer = tuple["_Hand", Job, "list[Fact] | BaseException"]
 class _Hand:
     """A thread that owns one worker process at a time and feeds it jobs."""
 
-    def __init__(self, waiting: queue.SimpleQueue[Job | None], timeout: float) -> None:
+    def __init__(
+        self, waiting: queue.SimpleQueue[Job | None], limits: Callable[[Job], Limits]
+    ) -> None:
         self.thread = threading.Thread(target=self._serve, daemon=True)
         self.waiting = waiting
-        self.timeout = timeout
+        self.limits = limits
         self.answers: queue.SimpleQueue[_Answer] = queue.SimpleQueue()
         self.replies: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
-        self.process: subprocess.Popen[str] | None = None
+        self.process: WorkerProcess | None = None
         self.stopped = threading.Event()
 
     @staticmethod
@@ -124,57 +143,41 @@ class _Hand:
                 job = self.replies.get()
 
     def _do(self, job: Job) -> list[Fact]:
-        process = self._worker()
-        assert process.stdin is not None
-        assert process.stdout is not None
-        timed_out = threading.Event()
+        limits = self.limits(job)
+        while True:
+            process = self._worker()
+            served = process.served
+            try:
+                return _facts_of(job, process.ask(dump_job(job), limits))
+            except WorkerEndedError as error:
+                self._drop()
+                # What earlier jobs left behind may be to blame: a fresh worker tells. Not so for
+                # time, which would be spent twice.
+                if served and error.reason != "time" and not self.stopped.is_set():
+                    continue
+                return none_made(job, f"{job.recipe.name} {error}")
 
-        def give_up() -> None:
-            timed_out.set()
-            process.kill()
-
-        # Pictures take as long as the model takes for them, which is known to nobody beforehand.
-        limit = self.timeout if job.counting is None else _COUNTING_FACTOR * self.timeout
-        timer = threading.Timer(limit, give_up)
-        timer.start()
-        try:
-            process.stdin.write(dump_job(job) + "\n")
-            process.stdin.flush()
-            line = process.stdout.readline()
-        except BrokenPipeError:
-            line = ""
-        finally:
-            timer.cancel()
-        if line.endswith("\n"):
-            return load_facts(line)
-        status = process.wait()
-        self.process = None
-        if timed_out.is_set():
-            ended = f"took more than {limit:g} seconds and was ended"
-        elif status < 0:
-            ended = f"ended the process that built it ({signal.Signals(-status).name})"
-        else:
-            ended = f"ended the process that built it (exit status {status})"
-        return none_made(job, f"{job.recipe.name} {ended}")
-
-    def _worker(self) -> subprocess.Popen[str]:
-        if self.process is None or self.process.poll() is not None:
-            self.process = subprocess.Popen(
-                [sys.executable, "-c", _START, _ROOT],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                text=True,
-                encoding="utf-8",
-            )
-            assert self.process.stdout is not None
-            if not self.process.stdout.readline():
-                status = self.process.wait()
-                self.process = None
+    def _worker(self) -> WorkerProcess:
+        if self.process is not None and not self.process.alive:
+            self._drop()
+        if self.process is None:
+            self.process = WorkerProcess()
+            if self.stopped.is_set():  # It came too late to be ended with the others.
+                self.process.kill()
+            try:
+                self.process.wait_until_ready()
+            except WorkerEndedError as error:
+                self._drop()
                 raise EngineError(
-                    f"a measuring process could not start (exit status {status}); "
-                    "what it said stands above"
-                )
+                    f"a measuring process could not start: it {error}; what it said stands above"
+                ) from None
         return self.process
+
+    def _drop(self) -> None:
+        process, self.process = self.process, None
+        if process is not None:
+            process.kill()
+            process.close()
 
     def stop(self) -> None:
         """Ends the worker at once, and the thread with it."""
@@ -182,17 +185,29 @@ class _Hand:
         self.replies.put(None)
         self.waiting.put(None)
         process = self.process
-        if process is None:
-            return
-        if process.poll() is None:
+        if process is not None:
             process.kill()
-            process.wait()
         # The thread sees the end of the answers; only then may the pipes be closed under it.
         self.thread.join(timeout=5)
-        for pipe in (process.stdin, process.stdout):
-            if pipe is not None:
-                with contextlib.suppress(BrokenPipeError):
-                    pipe.close()
+        self._drop()
+
+
+def _facts_of(job: Job, line: str) -> list[Fact]:
+    """The facts of an answer; model code that got hold of the pipe may have spoilt it."""
+    try:
+        facts = load_facts(line)
+    except (ValueError, TypeError, KeyError, AttributeError):
+        facts = []
+    if sorted(map(str, (fact.slot for fact in facts))) != sorted(map(str, job.slots)):
+        return none_made(job, f"{job.recipe.name} spoilt the answer of the process that built it")
+    return facts
+
+
+def _size_of(path: str) -> int:
+    try:
+        return Path(path).stat().st_size
+    except OSError:
+        return 0  # It is missed where it is read, with a word on why.
 
 
 def none_made(job: Job, why: str) -> list[Fact]:

@@ -13,7 +13,7 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
-from harness.measure.builders import get_builder
+from harness.run.directory import directory_of
 from harness.types import Recipe, Size
 
 
@@ -44,7 +44,7 @@ def key_of(
 
 @cache
 def _identity(builder: str, name: str) -> str:
-    return get_builder(builder).identity(name)
+    return directory_of(builder).identity(name)
 
 
 @cache

@@ -29,6 +29,9 @@ DEFAULT_GROUPS = GROUPS[:-1]
 USUAL_BATCHES = (1, 8, 32)
 USUAL_SECONDS = 5.0
 
+# Seconds that one variant may take: a hang costs no more, and no model is slower to build.
+USUAL_TIMEOUT = 300.0
+
 
 class UsageError(Exception):
     """The command line is wrong, or an index yields no variant: exit status 2.
@@ -69,6 +72,8 @@ class Request:
         decode: ``pillow``, or ``fast`` for a decoder whose pixels differ a little.
         decode_workers: processes that decode; None chooses by the machine.
         engine: ``local``, or ``ray`` for the tasks of a Ray cluster.
+        timeout: seconds that one variant's build and measurements may take, see `LocalEngine`.
+        max_memory: bytes that a process which builds may hold; None chooses by the machine.
         address: of that cluster; None starts one on this machine.
     """
 
@@ -95,6 +100,8 @@ class Request:
     decode_workers: int | None = None
     engine: str = "local"
     address: str | None = None
+    timeout: float = USUAL_TIMEOUT
+    max_memory: int | None = None
 
 
 class Progress:

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from harness.check import schema
 from harness.check.registry import index_checks, variant_checks
+from harness.explain.collection import preferred_rules
 from harness.explain.story import Story, tell
-from harness.measure.builders import Builder, get_builder
+from harness.measure.builders import BuilderError
 from harness.run import speeds
+from harness.run.directory import Directory, directory_of
 from harness.run.engine import Engine, EngineError, LocalEngine
 from harness.run.gallery import Gallery
 from harness.run.plan import select
@@ -46,8 +48,8 @@ def prepare(request: Request) -> Session:
             *(f"--checks: no group {g!r}; there are {', '.join(GROUPS)}" for g in unknown)
         )
     try:
-        get_builder(request.builder)
-    except ValueError as error:
+        directory_of(request.builder)
+    except BuilderError as error:
         raise UsageError(f"--builder: {error}") from error
     index = load_index(request.index or (default_index(),))
     if index.unusable or not index.variants:
@@ -127,6 +129,7 @@ class Session:
                 cut_short = str(error)
             if store is not None and store.failure is not None:
                 progress.warn(store.failure)
+        _agree(subjects)
         findings = [*self._index_findings()]
         findings += [f for s in subjects if s.findings is not None for f in s.findings]
         return Report(
@@ -152,7 +155,7 @@ class Session:
                 subject.learn(facts)
                 return []
 
-            LocalEngine(1).run(subject.jobs_for({slot}), react)
+            self._local(1).run(subject.jobs_for({slot}), react)
         return subject.facts[slot]
 
     def bench(
@@ -254,10 +257,13 @@ class Session:
     def _engine(self) -> Engine:
         if self.request.engine == "local":
             # A model on pictures takes all cores: two at a time would only share them.
-            return LocalEngine(1 if self._gallery is not None else self.request.workers)
+            return self._local(1 if self._gallery is not None else self.request.workers)
         from harness.run.engine_ray import RayEngine
 
         return RayEngine(self.request.address, self.request.device)
+
+    def _local(self, workers: int | None) -> LocalEngine:
+        return LocalEngine(workers, self.request.timeout, self.request.max_memory)
 
     def _index_findings(self) -> list[Finding]:
         groups = self.request.checks
@@ -295,8 +301,8 @@ class Session:
             for variant in self.variants
         ]
 
-    def _builder(self) -> Builder:
-        return get_builder(self.request.builder)
+    def _builder(self) -> Directory:
+        return directory_of(self.request.builder)
 
     @contextmanager
     def _opened_store(self) -> Iterator[Store | None]:
@@ -344,6 +350,16 @@ class _Clock:
             "started": self.started.isoformat(timespec="seconds"),
             "seconds": round(time.monotonic() - self._zero, 3),
         }
+
+
+def _agree(subjects: Sequence[Subject]) -> None:
+    """Lets each collection's numbers be explained alike where several rules fit one of them."""
+    told = [(s.collection, f) for s in subjects for f in s.findings or ()]
+    rules: dict[str | None, dict[str, str]] = {}
+    for (collection, field), rule in preferred_rules(told).items():
+        rules.setdefault(collection, {})[field] = rule
+    for subject in subjects:
+        subject.prefer(rules.get(subject.collection, {}))
 
 
 def _ordered(findings: Iterable[Finding], variants: Sequence[Variant]) -> tuple[Finding, ...]:

@@ -6,7 +6,8 @@ import os
 import platform
 from typing import TYPE_CHECKING
 
-from harness.measure.builders import get_builder
+from harness.measure.builders import BuilderError
+from harness.run.directory import directory_of
 from harness.run.engine import LocalEngine
 from harness.run.keys import key_of
 from harness.run.request import USUAL_BATCHES, USUAL_SECONDS
@@ -25,9 +26,12 @@ def usual(request: Request) -> Timing:
 
 def recall(recipe: Recipe, timing: Timing, store: Store | None) -> Measurement | None:
     """What was measured before on this machine, or None."""
-    if store is None or not get_builder(recipe.builder).knows(recipe.name):
-        return None
-    return store.get(_key(recipe, timing))
+    try:
+        if store is None or not directory_of(recipe.builder).knows(recipe.name):
+            return None
+        return store.get(_key(recipe, timing))
+    except BuilderError:
+        return None  # Told of the variant where its other facts are asked for.
 
 
 def measure(recipe: Recipe, timing: Timing, store: Store | None) -> Fact:
@@ -50,5 +54,5 @@ def _key(recipe: Recipe, timing: Timing) -> str:
     size = recipe.image_size or (0, 0)
     batches = ",".join(map(str, timing.batch_sizes))
     how = [timing.device, timing.amp, str(timing.compile), str(timing.seconds)]
-    where = [platform.node(), platform.machine(), os.cpu_count() or 0]
+    where: list[str | int] = [platform.node(), platform.machine(), os.cpu_count() or 0]
     return key_of("speed", recipe, None, [*size, batches, *how, *where])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from harness.check import build
@@ -11,7 +11,8 @@ from harness.check.accuracy import FIELDS, counted_so_far
 from harness.check.base import Evidence, Need, VariantCheck
 from harness.check.flops import figure
 from harness.check.parts import span_of
-from harness.measure.builders import Builder
+from harness.measure.builders import BuilderError
+from harness.run.directory import Directory
 from harness.run.gallery import Gallery
 from harness.run.keys import key_of
 from harness.run.plan import flops_size, recipe_of
@@ -38,7 +39,7 @@ class Subject:
         self,
         variant: Variant,
         builder_name: str,
-        builder: Builder,
+        builder: Directory,
         checks: Sequence[VariantCheck],
         store: Store | None,
         siblings: tuple[str, ...] = (),
@@ -57,6 +58,12 @@ class Subject:
         self._gallery = gallery
         self._refresh = refresh
         self._asked: set[Slot] = set()
+        self._preferred: Mapping[str, str] = {}
+
+    @property
+    def collection(self) -> str | None:
+        """The name of the variant's collection."""
+        return None if self.variant.collection is None else self.variant.collection.name
 
     def first_needs(self) -> set[Slot]:
         """The facts that the checks start from."""
@@ -86,6 +93,17 @@ class Subject:
                 self.findings = tuple(findings)
                 return []
 
+    def prefer(self, rules: Mapping[str, str]) -> None:
+        """Finds once more where the rule that explains most of the collection fits here, too.
+
+        Args:
+            rules: field -> rule.
+        """
+        found = self.findings or ()
+        if any(rules.get(f.field) in f.rules[1:] for f in found):
+            self._preferred = rules
+            self.advance()
+
     def evidence(self) -> Evidence:
         """The variant with all that is known of it."""
         gallery = self._gallery
@@ -96,6 +114,7 @@ class Subject:
             self.facts,
             None if gallery is None else gallery.available(self.facts),
             {} if gallery is None else gallery.alternatives(self.recipe),
+            self._preferred,
         )
 
     def jobs_for(self, slots: set[Slot]) -> list[Job]:
@@ -118,10 +137,9 @@ class Subject:
         flops = self._measured("flops", self.size)
         file = self._measured("file", None)
         counts = {c["convention"] for c in flops.value["counts"]} if flops else set()
-        collection = self.variant.collection
         return VariantReport(
             name=self.variant.name,
-            collection=None if collection is None else collection.name,
+            collection=self.collection,
             builder=self.recipe.builder,
             measurements={
                 "parameters": structure.value["parameters"] if structure else None,
@@ -176,6 +194,14 @@ class Subject:
         """Answers what can be answered without building: unknown names, and stored facts."""
         if not missing:
             return missing
+        try:
+            return self._looked_up(missing)
+        except BuilderError as error:
+            for slot in missing:
+                self.facts[slot] = unmeasured(self.recipe, slot, "build.failed", str(error))
+            return set()
+
+    def _looked_up(self, missing: set[Slot]) -> set[Slot]:
         name = self.variant.name
         if not self._builder.knows(name):
             near = difflib.get_close_matches(name, self._builder.names(), n=3)

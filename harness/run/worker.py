@@ -6,15 +6,18 @@ about a variant, not the end of the run.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
+from pathlib import Path
 
 
 def main() -> None:
     """Serves jobs until standard input ends."""
     # The run decides when to stop; a terminal's Ctrl-C reaches every process of the group.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _belong_to_the_run()
     # Model code may print: that goes to standard error, and the answers keep the pipe alone.
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
@@ -22,18 +25,48 @@ def main() -> None:
     # Before "ready": a machine whose torch does not work is told apart from a job that fails.
     import torch  # noqa: F401
 
+    from harness.run.engine import none_made
     from harness.run.perform import Performer
     from harness.run.wire import dump_facts, load_job
 
     performer = Performer()
+    own = os.getpid()
     try:
         print("ready", file=answers, flush=True)
         for line in sys.stdin:
             job = load_job(line)
-            print(dump_facts(performer.perform(job)), file=answers, flush=True)
+            try:
+                facts = performer.perform(job)
+            except SystemExit as request:
+                why = f"{job.recipe.name} called for an end of Python (exit status {request.code})"
+                facts = none_made(job, why)
+            if os.getpid() != own:
+                os._exit(0)  # A copy that model code made of this process: it has no say here.
+            print(dump_facts(facts), file=answers, flush=True)
     except BrokenPipeError:
         # The run has ended and waits for nothing: leave without a word, not even a flush at exit.
         os._exit(0)
+
+
+def _belong_to_the_run() -> None:
+    """Ties this process, and what it starts, to the run: they end with it (on Linux)."""
+    if not sys.platform.startswith("linux"):
+        return
+    import ctypes
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.prctl(_DIE_WITH_PARENT, signal.SIGKILL, 0, 0, 0)
+    # What was started here and left by its parent stays a child of this process, where it can be
+    # found when all are ended.
+    libc.prctl(_ADOPT_ORPHANS, 1, 0, 0, 0)
+    # Where the machine runs out of memory, the one to be ended is this process, not the run.
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000")
+
+
+# Numbers of Linux's prctl, see its manual page.
+_DIE_WITH_PARENT = 1
+_ADOPT_ORPHANS = 36
 
 
 if __name__ == "__main__":

@@ -1,0 +1,166 @@
+"""What a builder has, asked without running other people's code in the run's own process.
+
+The builders of this package read files and answer at once. Another distribution's builder may
+raise, hang, end the process or import torch when it is only asked for its names; it answers from a
+process of its own, and what goes wrong there is one line.
+"""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from typing import Any, Protocol
+
+from harness.measure.builders import BuilderError, built_in, get_builder
+from harness.run.request import UsageError
+
+_ANSWER_SECONDS = 30.0
+_START = (
+    "import sys; sys.path[0] = sys.argv.pop(); from harness.run.directory import serve; serve()"
+)
+_ROOT = str(Path(__file__).resolve().parents[2])
+
+
+class Directory(Protocol):
+    """The part of a `harness.measure.builders.Builder` that a run needs before it builds."""
+
+    def knows(self, name: str) -> bool:
+        """Whether there is a variant of that name."""
+
+    def names(self) -> list[str]:
+        """All variants' names."""
+
+    def identity(self, name: str) -> str:
+        """A short text that changes whenever something else could be built."""
+
+
+@cache
+def directory_of(builder: str) -> Directory:
+    """The directory of the builder of that name.
+
+    Raises:
+        BuilderError: there is none, or it can't be used; the message says why.
+        UsageError: it hangs or ends its process as it is loaded.
+    """
+    return get_builder(builder) if built_in(builder) else _Asked(builder)
+
+
+class _Asked:
+    """Another distribution's builder, in a process that is started at once."""
+
+    def __init__(self, builder: str) -> None:
+        self._builder = builder
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", _START, builder, _ROOT],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+            start_new_session=True,
+        )
+        atexit.register(self._end)
+        self._ask("ready")
+
+    def _end(self) -> None:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+
+    def knows(self, name: str) -> bool:
+        return bool(self._ask("knows", name))
+
+    def names(self) -> list[str]:
+        return list(map(str, self._ask("names")))
+
+    def identity(self, name: str) -> str:
+        return str(self._ask("identity", name))
+
+    def _ask(self, method: str, *arguments: str) -> Any:
+        """The answer to one question.
+
+        Raises:
+            BuilderError: it raised an error, which may be about this question alone.
+            UsageError: it hung or ended its process.
+        """
+        process = self._process
+        assert process.stdin is not None
+        assert process.stdout is not None
+        late = threading.Event()
+
+        def give_up() -> None:
+            late.set()
+            self._end()
+
+        timer = threading.Timer(_ANSWER_SECONDS, give_up)
+        timer.start()
+        try:
+            process.stdin.write(json.dumps([method, *arguments]) + "\n")
+            process.stdin.flush()
+            line = process.stdout.readline()
+        except BrokenPipeError:
+            line = ""
+        finally:
+            timer.cancel()
+        asked = "as it was loaded" if method == "ready" else f"when asked {method}{arguments!r}"
+        asked = asked.replace(",)", ")")
+        if not line.endswith("\n"):
+            how = (
+                f"did not answer within {_ANSWER_SECONDS:g} seconds"
+                if late.is_set()
+                else f"ended its process (status {process.wait()})"
+            )
+            # No other question would be answered either.
+            raise UsageError(f"--builder: the builder {self._builder} {how} {asked}")
+        answer = json.loads(line)
+        if "error" in answer:
+            how = "can't be used" if method == "ready" else f"failed {asked}"
+            whose = "" if answer["ours"] else f"the builder {self._builder} {how}: "
+            raise BuilderError(f"{whose}{answer['error']}")
+        return answer["is"]
+
+
+def serve() -> None:
+    """Answers questions about the builder that the command line names, until input ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # What a builder prints is no answer.
+    builder: Any = None
+    for line in sys.stdin:
+        method, *arguments = json.loads(line)
+        answer: dict[str, Any]
+        try:
+            if method == "ready":
+                builder = get_builder(sys.argv[1])
+                _complain_of(builder)
+                answer = {"is": True}
+            else:
+                answer = {"is": _plain(method, getattr(builder, method)(*arguments))}
+        except Exception as error:  # noqa: BLE001 - whatever a builder raises is told, not raised
+            answer = {"error": _one_line(error), "ours": isinstance(error, BuilderError)}
+        print(json.dumps(answer), file=answers, flush=True)
+
+
+def _complain_of(builder: Any) -> None:
+    missing = [m for m in ("knows", "names", "identity", "build") if not hasattr(builder, m)]
+    if missing:
+        raise BuilderError(f"{type(builder).__name__} has no method {' or '.join(missing)}")
+
+
+def _plain(method: str, answer: Any) -> Any:
+    if method == "names":
+        return [str(name) for name in answer]
+    return bool(answer) if method == "knows" else str(answer)
+
+
+def _one_line(error: Exception) -> str:
+    if isinstance(error, BuilderError):
+        return str(error)
+    text = " ".join(str(error).split())[:300]
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -1,0 +1,209 @@
+"""A worker process as the run sees it: a line goes in, a line comes out, within limits.
+
+What a worker's code does to itself ends with the worker: its time and memory are watched from
+here, what it prints is passed on up to a bound, and the processes that it started end with it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from harness.run.memory import descendants, memory_of
+
+# Not `python -m`: that would put the working folder first on the path, and a page's own folder
+# may hold files that are called like a module.
+_START = "import sys; sys.path[0] = sys.argv.pop(); from harness.run.worker import main; main()"
+_ROOT = str(Path(__file__).resolve().parents[2])
+
+# How often memory is looked at: a process that fills it gets some hundred MB further until then.
+_LOOK_SECONDS = 0.05
+_START_SECONDS = 300.0
+_LEAVE_SECONDS = 10.0
+_CHUNK = 2**16
+_MOST_PRINTED = 2**16  # bytes per job
+_MOST_ANSWERED = 2**28
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one job may take: seconds, and bytes of memory (None for any)."""
+
+    seconds: float
+    memory: int | None = None
+
+
+class WorkerEndedError(Exception):
+    """The worker ended before it answered; the message says how, as the end of a sentence.
+
+    Attributes:
+        reason: it ``died`` by itself, or was ended for its ``time`` or its ``memory``.
+    """
+
+    def __init__(self, reason: Literal["died", "time", "memory"], how: str) -> None:
+        super().__init__(how)
+        self.reason = reason
+
+
+class WorkerProcess:
+    """One worker, started at once; `end` it.
+
+    Attributes:
+        served: how many jobs it has answered.
+    """
+
+    def __init__(self) -> None:
+        self.served = 0
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", _START, _ROOT],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            bufsize=0,
+            start_new_session=True,  # A group of its own, to be ended as a whole.
+        )
+        self._answers = bytearray()
+        self._printed = 0
+        self._pipes = selectors.DefaultSelector()
+        for pipe, take in (
+            (self._process.stdout, self._take_answer),
+            (self._process.stderr, self._take_print),
+        ):
+            assert pipe is not None
+            self._pipes.register(pipe, selectors.EVENT_READ, take)
+
+    @property
+    def alive(self) -> bool:
+        """Whether it can be given a job."""
+        return self._process.poll() is None
+
+    def wait_until_ready(self) -> None:
+        """Waits for the imports that every job needs.
+
+        Raises:
+            WorkerEndedError: they fail.
+        """
+        self._line(Limits(_START_SECONDS))
+
+    def ask(self, line: str, limits: Limits) -> str:
+        """Sends a job's line; returns the line that comes back.
+
+        Raises:
+            WorkerEndedError: it ended, or was ended, before that; it is not alive any more.
+        """
+        assert self._process.stdin is not None
+        self._printed = 0
+        with contextlib.suppress(BrokenPipeError):  # Its end is told below, with its reason.
+            self._process.stdin.write(line.encode() + b"\n")
+        answer = self._line(limits)
+        self.served += 1
+        return answer
+
+    def memory(self) -> int:
+        """Bytes that it and what it started hold."""
+        return memory_of(self._process.pid)
+
+    def kill(self) -> None:
+        """Ends it at once, and what it started; may be called from any thread."""
+        # In this order: a process that is ended can't start another, nor give its own away.
+        children = descendants(self._process.pid)
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        for child in children:  # Those that have made a group of their own.
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(child, signal.SIGKILL)
+        self._process.wait()
+
+    def close(self) -> None:
+        """Gives its pipes back, once it has ended and no thread waits for an answer."""
+        self._pipes.close()
+        for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
+            if pipe is not None:
+                with contextlib.suppress(BrokenPipeError):
+                    pipe.close()
+
+    def _line(self, limits: Limits) -> str:
+        started = time.monotonic()
+        looked = started
+        while True:
+            end = self._answers.find(b"\n")
+            if end >= 0:
+                line = self._answers[:end].decode("utf-8", errors="replace")
+                del self._answers[: end + 1]
+                return line
+            came = self._pipes.select(_LOOK_SECONDS)
+            more = [key.data() for key, _ in came]
+            now = time.monotonic()
+            if not all(more) or (not came and not self.alive):
+                raise WorkerEndedError("died", self._how_it_ended())
+            if now - started > limits.seconds:
+                self.kill()
+                how = f"took more than {limits.seconds:g} seconds and was ended"
+                raise WorkerEndedError("time", how)
+            if limits.memory is not None and now - looked >= _LOOK_SECONDS:
+                looked = now
+                if self.memory() > limits.memory:
+                    self.kill()
+                    how = f"took more than {_gigabytes(limits.memory)} of memory and was ended"
+                    raise WorkerEndedError("memory", how)
+
+    def _take_answer(self) -> bool:
+        """Reads what there is of an answer; whether more can come."""
+        assert self._process.stdout is not None
+        chunk = os.read(self._process.stdout.fileno(), _CHUNK)
+        self._answers += chunk
+        return bool(chunk) and len(self._answers) < _MOST_ANSWERED
+
+    def _take_print(self) -> bool:
+        """Passes on what model code prints, and drops what is too much of it."""
+        assert self._process.stderr is not None
+        chunk = os.read(self._process.stderr.fileno(), _CHUNK)
+        if not chunk:
+            self._pipes.unregister(self._process.stderr)
+        room = _MOST_PRINTED - self._printed
+        self._printed += len(chunk)
+        if room > 0 and chunk:
+            _say(chunk[:room])
+            if len(chunk) >= room:
+                _say(b"\n[zoo: what more the model prints is left out]\n")
+        return True
+
+    def _how_it_ended(self) -> str:
+        """How it came to its end; what it started ends with it, and what it said last is shown."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            # A Python that leaves closes its pipes some time before it is gone.
+            self._process.wait(timeout=_LEAVE_SECONDS)
+        told = self._process.poll()
+        self.kill()
+        for key, _ in self._pipes.select(0):
+            if key.data == self._take_print:
+                self._take_print()
+        if told is None:
+            return "closed its answers and was ended"
+        if told < 0:
+            return f"ended the process that built it ({_signal_name(-told)})"
+        return f"ended the process that built it (exit status {told})"
+
+
+def _say(text: bytes) -> None:
+    with contextlib.suppress(OSError):  # Nobody may be listening any more.
+        os.write(2, text)
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # Real-time signals have no names of their own.
+        return f"signal {number}"
+
+
+def _gigabytes(size: int) -> str:
+    return f"{size / 2**30:.3g} GiB"
