@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import pty
@@ -230,6 +231,30 @@ def test_every_mutation_is_mended_and_stays_so(zoo, differing, seed, seed_number
     assert zoo("fix", *arguments).stdout == ""
     if "--keep-values" not in arguments:
         assert differing("--index", seed.name) == {}
+
+
+def test_size_and_hash_of_the_variant_s_own_file(zoo, folder):
+    """Measured on a file that holds the variant's tensors; on another's nothing is written."""
+    import torch
+
+    from zoo import create_model
+
+    torch.save(create_model("efficientnet_lite0").state_dict(), folder / "lite0.pth")
+    content = (folder / "lite0.pth").read_bytes()
+    text = (
+        "Models:\n- Name: {}\n  Weights: lite0.pth\n  Metadata:\n    File Size: 18.1 MB # wrong\n"
+        f"    SHA256: '{'0A' * 32}'\n"
+    )
+    (folder / "a.yml").write_text(text.format("efficientnet_lite0"))
+    done = zoo("fix", "--write", "--index", "a.yml")
+    assert done.returncode == 0
+    assert (folder / "a.yml").read_text() == text.format("efficientnet_lite0").replace(
+        "18.1", f"{len(content) / 1e6:.1f}"
+    ).replace("0A" * 32, hashlib.sha256(content).hexdigest().upper())
+    (folder / "b.yml").write_text(text.format("efficientnet_lite1"))
+    done = zoo("fix", "--write", "--index", "b.yml")
+    assert (folder / "b.yml").read_text() == text.format("efficientnet_lite1")
+    assert done.stderr.count("not fixed, as the file behind Weights may not be this variant's") == 2
 
 
 def test_a_file_that_changes_during_the_run_is_refused(environment, seed, tmp_path):
