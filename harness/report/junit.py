@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
 from typing import TextIO
 from xml.etree import ElementTree as ET
 
 from harness.causes import CAUSES
 from harness.report import words
 from harness.report.options import Options
-from harness.report.places import in_repository, nearest
+from harness.report.places import in_repository, locator
 from harness.report.safe_text import for_terminal, shorten
 from harness.types import Finding, Report
+from zoo.index.types import Location
 
 _INDEX = "model-index"
 # What XML 1.0 can't hold even as a reference, and is left by `for_terminal`: noncharacters.
@@ -28,8 +28,13 @@ _ILLEGAL = re.compile("[\ufffe\uffff]")
 def render(report: Report, *, out: TextIO, options: Options) -> None:
     """Write the document; it holds ASCII alone, so any encoding carries it."""
     top = ET.Element("testsuites", name="zoo", time=_seconds(report))
+    locate = locator(report)
     for name, findings in _by_collection(report).items():
-        _add_suite(top, name, findings, report, options)
+        suite = _element(top, "testsuite", name=name, timestamp=_started(report))
+        seen: Counter[tuple[str, str]] = Counter()
+        for finding in findings:
+            _add_case(suite, finding, seen, locate(finding), options)
+        _count(suite)
     if report.cut_short is not None:
         _add_broken_run(top, report)
     for count in ("tests", "failures", "errors", "skipped"):
@@ -48,21 +53,11 @@ def _by_collection(report: Report) -> dict[str, list[Finding]]:
     return suites
 
 
-def _add_suite(
-    top: ET.Element, name: str, findings: Iterable[Finding], report: Report, options: Options
-) -> None:
-    suite = _element(top, "testsuite", name=name, timestamp=_started(report))
-    seen: Counter[tuple[str, str]] = Counter()
-    for finding in findings:
-        _add_case(suite, finding, seen, report, options)
-    _count(suite)
-
-
 def _add_case(
     suite: ET.Element,
     finding: Finding,
     seen: Counter[tuple[str, str]],
-    report: Report,
+    place: Location | None,
     options: Options,
 ) -> None:
     # Readers follow a case from run to run by these two names: no value is in them, and no two
@@ -73,7 +68,6 @@ def _add_case(
     if seen[whose, name] > 1:
         name += f" #{seen[whose, name]}"
     case = _element(suite, "testcase", classname=whose, name=name, time="0")
-    place = nearest(finding, report)
     if place is not None:
         case.set("file", _legal(in_repository(place.file, options.folder)))
         case.set("line", str(place.line))

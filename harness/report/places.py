@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+from collections.abc import Callable
 from urllib.parse import quote
 
 from harness.types import Finding, Report
@@ -25,8 +26,12 @@ def uri(path: str) -> str:
     return f"file://{encoded}" if path.startswith("/") else encoded
 
 
-def nearest(finding: Finding, report: Report) -> Location | None:
-    """Where the claim stands, else its variant, else the first variant: some readers insist."""
-    own = [variant.location for variant in report.variants if variant.name == finding.variant]
-    first = [variant.location for variant in report.variants[:1]]
-    return next((place for place in (finding.location, *own, *first) if place is not None), None)
+def locator(report: Report) -> Callable[[Finding], Location | None]:
+    """For readers that insist on a place: the claim's, else the variant's, else the first one's."""
+    known = {v.name: v.location for v in reversed(report.variants) if v.location is not None}
+    first = next((v.location for v in report.variants if v.location is not None), None)
+
+    def locate(finding: Finding) -> Location | None:
+        return finding.location or known.get(finding.variant or "", first)
+
+    return locate

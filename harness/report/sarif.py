@@ -18,9 +18,10 @@ from harness.causes import CAUSES, Cause
 from harness.report import words
 from harness.report.document import plain
 from harness.report.options import Options
-from harness.report.places import in_repository, nearest, uri
+from harness.report.places import in_repository, locator, uri
 from harness.report.safe_text import for_terminal, shorten
 from harness.types import Finding, Report
+from zoo.index.types import Location
 
 VERSION = "2.1.0"
 SCHEMA = (
@@ -41,6 +42,7 @@ def render(report: Report, *, out: TextIO, options: Options) -> None:
 
 def log(report: Report, options: Options) -> dict[str, Any]:
     """The whole log as plain JSON data."""
+    locate = locator(report)
     findings = [finding for finding in report.findings if _is_wanted(finding, options)]
     rules = list(CAUSES)
     rules += dict.fromkeys(f.cause for f in findings if f.cause and f.cause not in CAUSES)
@@ -62,7 +64,7 @@ def log(report: Report, options: Options) -> dict[str, Any]:
                     _ROOT: {"description": {"text": "The top of the repository."}}
                 },
                 "columnKind": "unicodeCodePoints",
-                "results": [_result(f, report, rules, options) for f in findings],
+                "results": [_result(f, locate(f), rules, options) for f in findings],
                 "properties": {
                     "environment": plain(report.environment),
                     "summary": report.summary(),
@@ -132,7 +134,7 @@ def _utc(moment: datetime) -> str:
 
 
 def _result(
-    finding: Finding, report: Report, rules: Sequence[str], options: Options
+    finding: Finding, place: Location | None, rules: Sequence[str], options: Options
 ) -> dict[str, Any]:
     rule = finding.cause or finding.check
     result: dict[str, Any] = {
@@ -140,7 +142,7 @@ def _result(
         "kind": _kind(finding),
         "level": finding.severity or "none",
         "message": _message(_sentence(finding)),
-        "locations": [_location(finding, report, options)],
+        "locations": [_location(finding, place, options)],
         "partialFingerprints": {"zooClaim/v1": _fingerprint(finding, options)},
         "properties": {
             "variant": finding.variant,
@@ -184,9 +186,8 @@ def _message(text: str) -> dict[str, str]:
     return {"text": _PLACEHOLDER.sub(r"{{\1}}", _LINK.sub(r"\\[", safe))}
 
 
-def _location(finding: Finding, report: Report, options: Options) -> dict[str, Any]:
+def _location(finding: Finding, place: Location | None, options: Options) -> dict[str, Any]:
     location: dict[str, Any] = {}
-    place = nearest(finding, report)
     if place is not None:
         path = in_repository(place.file, options.folder)
         artifact = {"uri": uri(path)}
