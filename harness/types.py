@@ -159,6 +159,8 @@ class Finding:
         keeping: what makes the claim right as it stands: the keys that say how it was counted.
         accepted: the reason that a baseline gives for living with it: it is shown, and doesn't
             make a run fail.
+        rules: what the number was found to follow, in words that are the same for every variant
+            whose number follows it; the rule that the message tells first, then others that fit.
     """
 
     variant: str | None
@@ -175,6 +177,7 @@ class Finding:
     edits: tuple[Edit, ...] = ()
     keeping: tuple[Edit, ...] = ()
     accepted: str | None = None
+    rules: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,6 +48,7 @@ class Evidence:
         facts: which fact (kind, with size or part where these matter) -> fact.
         pictures: what accuracies may be measured on, None where there is nothing.
         alternatives: other ways to prepare a picture, by name, each with its words.
+        preferred: field -> the rule that explains most of the collection's claims of it.
     """
 
     variant: Variant
@@ -56,6 +57,7 @@ class Evidence:
     facts: Mapping[Slot, Fact]
     pictures: Pictures | None = None
     alternatives: Mapping[str, str] = field(default_factory=dict)
+    preferred: Mapping[str, str] = field(default_factory=dict)
 
     def measurement(self, kind: str, which: Size | str | None = None) -> Measurement | None:
         """The measured fact, or None where it is missing or could not be made."""
@@ -123,10 +125,11 @@ def mismatched(
     severity: Severity | None = None,
     edits: tuple[Edit, ...] = (),
     keeping: tuple[Edit, ...] = (),
+    rules: tuple[str, ...] = (),
 ) -> Finding:
     """The finding that a claim does not hold; its severity is the cause's unless one is given.
 
-    ``edits`` and ``keeping`` are what would mend it, see `Finding`.
+    ``edits`` and ``keeping`` are what would mend it, and ``rules`` what it follows: see `Finding`.
     """
     return Finding(
         variant=variant.name,
@@ -141,6 +144,7 @@ def mismatched(
         location=claim.location,
         edits=edits,
         keeping=keeping,
+        rules=rules,
     )
 
 

@@ -67,7 +67,8 @@ def find(evidence: Evidence) -> Iterable[Finding | Need]:
             yield Need("flops", sizes)
             continue
         tries = candidates(asked, measured_counts(evidence, asked))
-        explanation = explain(claim, tries)
+        rule = evidence.preferred.get(claim.field)
+        explanation = explain(claim, tries, rule)
         if explanation is None or not explanation.certain:
             further = usual_geometries(asked)
             sizes = tuple(g.size for g in further)
@@ -76,7 +77,7 @@ def find(evidence: Evidence) -> Iterable[Finding | Need]:
                 continue
             asked = [*asked, *further]
             tries = candidates(asked, measured_counts(evidence, asked))
-            explanation = explain(claim, tries) or explanation
+            explanation = explain(claim, tries, rule) or explanation
         # Where the figure stands a second time and is right there, that says what is meant.
         figures = list(variant.claims_of("FLOPs"))
         accepted = tuple(
@@ -179,6 +180,7 @@ def _differing(
         severity,
         edits=edits,
         keeping=_keeping(evidence, claim, found),
+        rules=explanation.rules,
     )
 
 

@@ -10,7 +10,7 @@ the fit is told as what it is.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from math import log10
 from typing import Any
@@ -110,6 +110,11 @@ class Candidate:
         name = f"{self.convention} {self.variation}" if self.variation else self.convention
         return self.scale.words.format(name)
 
+    @property
+    def rule(self) -> str:
+        """What the figure follows, in words that hold for other variants, too."""
+        return f"{self.words} on {self.geometry.general}"
+
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
@@ -126,6 +131,11 @@ class Explanation:
     also: tuple[Candidate, ...]
     tried: int
     certain: bool
+
+    @property
+    def rules(self) -> tuple[str, ...]:
+        """What every fitting candidate follows, the simplest first."""
+        return tuple(dict.fromkeys(c.rule for c in (self.candidate, *self.also)))
 
 
 def candidates(
@@ -173,8 +183,17 @@ def _scales(convention: str, variation: str) -> Iterator[Scale]:
         yield from _UNITS
 
 
-def explain(claim: Claim, tries: Sequence[Candidate]) -> Explanation | None:
-    """The first candidate that equals the claim, None where none does."""
+def explain(
+    claim: Claim, tries: Sequence[Candidate], preferred: str | None = None
+) -> Explanation | None:
+    """The first candidate that equals the claim, None where none does.
+
+    Args:
+        claim: the documented count.
+        tries: the candidates, simplest first.
+        preferred: a rule that explains other variants of the collection: where several candidates
+            equal the claim, as they can a rounded one, the one that follows it is taken.
+    """
     step = claim.step or Decimal(1)
     distinct: set[Decimal] = set()
     for place, candidate in enumerate(tries):
@@ -186,5 +205,12 @@ def explain(claim: Claim, tries: Sequence[Candidate]) -> Explanation | None:
                 if agrees(claim, other.value) and other.value != candidate.value
             )
             certain = digits(claim) >= 2 + log10(len(distinct))
-            return Explanation(candidate, also, len(distinct), certain)
+            found = Explanation(candidate, also, len(distinct), certain)
+            return found if preferred is None else _preferring(found, preferred)
     return None
+
+
+def _preferring(found: Explanation, rule: str) -> Explanation:
+    fitting = (found.candidate, *found.also)
+    chosen = next((c for c in fitting if c.rule == rule), found.candidate)
+    return replace(found, candidate=chosen, also=tuple(c for c in fitting if c is not chosen))

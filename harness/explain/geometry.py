@@ -18,11 +18,24 @@ USUAL_SIZES = (192, 224, 240, 256, 288, 299, 300, 320, 331, 384, 448, 480, 512)
 
 @dataclass(frozen=True, slots=True)
 class Geometry:
-    """An input size, how far it is from the plain reading of the claim, and what it is."""
+    """An input that a count may have been made at.
+
+    Attributes:
+        size: (height, width) in pixels.
+        rank: how far it is from the plain reading of the claim.
+        words: what it is.
+        rule: the same without its numbers, where other variants have others; else ``words``.
+    """
 
     size: Size
     rank: int
     words: str
+    rule: str = ""
+
+    @property
+    def general(self) -> str:
+        """What it is, in words that hold for other variants, too."""
+        return self.rule or self.words
 
     def __str__(self) -> str:
         return f"{self.size[0]}x{self.size[1]}"
@@ -42,11 +55,12 @@ def geometries(
     if image_size is not None:
         found.append(Geometry(image_size, 1, "the documented Image Size"))
     for rank, (height, width) in enumerate(dict.fromkeys((claimed, image_size or claimed))):
-        found.append(_uncropped(height, 2 + rank))
+        found.append(_uncropped(height, 2 + rank, "the documented size"))
         if crop_pct:
             resized = (floor(height / crop_pct), floor(width / crop_pct))
             words = "the picture as resized, before its centre is cropped"
-            found += [Geometry(resized, 1 + rank, words), _uncropped(resized[0], 3 + rank)]
+            wide = _uncropped(resized[0], 3 + rank, "the size before the crop")
+            found += [Geometry(resized, 1 + rank, words), wide]
     unique: dict[Size, Geometry] = {}
     for geometry in sorted(found, key=lambda g: g.rank):
         unique.setdefault(geometry.size, geometry)
@@ -60,16 +74,19 @@ def usual_geometries(known: Sequence[Geometry]) -> list[Geometry]:
         known: what was tried before; no size of it comes again.
     """
     tried = {geometry.size for geometry in known}
-    squares = [Geometry((n, n), 4, "an input that other models have") for n in USUAL_SIZES]
-    wide = [_uncropped(n, 5) for n in USUAL_SIZES]
+    squares = [
+        Geometry((n, n), 4, "an input that other models have", f"{n}x{n}") for n in USUAL_SIZES
+    ]
+    wide = [_uncropped(n, 5, str(n)) for n in USUAL_SIZES]
     return [geometry for geometry in (*squares, *wide) if geometry.size not in tried]
 
 
-def _uncropped(short: int, rank: int) -> Geometry:
-    """The sample picture, resized on its short side alone."""
+def _uncropped(short: int, rank: int, meaning: str) -> Geometry:
+    """The sample picture, resized on its short side alone; ``meaning`` says what that length is."""
     height, width = SAMPLE_PICTURE
-    words = (
-        f"a photograph of {width}x{height} pixels resized to {short} on its short side and never "
+    words, rule = (
+        f"a photograph of {width}x{height} pixels resized to {size} on its short side and never "
         "cropped"
+        for size in (short, meaning)
     )
-    return Geometry((short, int(short * width / height)), rank, words)
+    return Geometry((short, int(short * width / height)), rank, words, rule)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from harness.report.options import Options
 from harness.report.words import word
 from harness.types import Finding, Report
+
+# Fewer findings than this are shown one by one.
+_WORTH_JOINING = 3
 
 _RANK = {"error": 0, "warning": 1, "note": 2, None: 3}
 
@@ -22,20 +26,45 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
+class Joint:
+    """Findings of one field and cause, of one collection, whose numbers follow one rule.
+
+    ``all`` says that these are all the collection's numbers of that field.
+    """
+
+    collection: str
+    findings: tuple[Finding, ...]
+    all: bool
+
+    @property
+    def sentence(self) -> str:
+        """What they have in common."""
+        first, number = self.findings[0], len(self.findings)
+        of = "" if self.all else " of the"
+        return (
+            f"{'all ' if self.all else ''}{number}{of} {first.field} of this collection are "
+            f"{first.rules[0]}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Layout:
     """What a reader is shown in full, and what is told in a line each.
 
-    ``groups`` hold the findings in full, by variant. ``alike`` holds the others by cause: sixteen
-    accuracies without pictures are one line, and do not drown an error. What neither holds is
-    counted in the summary alone.
+    ``groups`` hold the findings in full, by variant. ``joint`` holds those of a collection that
+    follow one rule, which is then said once. ``alike`` holds the others by cause: sixteen
+    accuracies without pictures are one line, and do not drown an error. What none of them holds
+    is counted in the summary alone.
     """
 
     groups: tuple[Group, ...]
     alike: tuple[tuple[Finding, ...], ...]
+    joint: tuple[Joint, ...] = ()
 
     def causes(self) -> tuple[str, ...]:
         """The causes of the findings in full that ask for an act, in order of appearance."""
-        found = (f.cause for g in self.groups for f in g.findings if f.accepted is None)
+        shown = [each.findings for each in (*self.groups, *self.joint)]
+        found = (f.cause for findings in shown for f in findings if f.accepted is None)
         return tuple(dict.fromkeys(cause for cause in found if cause is not None))
 
 
@@ -44,8 +73,14 @@ def label(finding: Finding) -> str:
     return finding.severity or finding.status
 
 
-def arrange(report: Report, options: Options) -> Layout:
-    """Sort the report's findings for a reader, those that matter most first."""
+def arrange(report: Report, options: Options, *, join: bool = False) -> Layout:
+    """Sort the report's findings for a reader, those that matter most first.
+
+    Args:
+        report: what to show.
+        options: how much of it.
+        join: say once what the numbers of a collection have in common, unless all is asked for.
+    """
     full = [f for f in report.findings if _is_shown_in_full(f, options)]
     rest: list[Finding] = []
     if not options.verbose and not options.quiet:
@@ -54,7 +89,26 @@ def arrange(report: Report, options: Options) -> Layout:
             for f in report.findings
             if label(f) in ("note", "unverified") and not _is_shown_in_full(f, options)
         ]
-    return Layout(_by_variant(report, full), _by_cause(rest))
+    joint = _joined(report, full) if join and not options.verbose else ()
+    told = {id(finding) for each in joint for finding in each.findings}
+    single = [finding for finding in full if id(finding) not in told]
+    return Layout(_by_variant(report, single), _by_cause(rest), joint)
+
+
+def _joined(report: Report, findings: Iterable[Finding]) -> tuple[Joint, ...]:
+    collections = {variant.name: variant.collection for variant in report.variants}
+    groups: dict[tuple[str, str, str | None, str, str], list[Finding]] = {}
+    for finding in findings:
+        collection = collections.get(finding.variant or "")
+        if collection is not None and finding.rules:
+            key = (collection, finding.field, finding.cause, word(finding), finding.rules[0])
+            groups.setdefault(key, []).append(finding)
+    total = Counter((collections.get(f.variant or ""), f.field) for f in report.findings)
+    return tuple(
+        Joint(key[0], tuple(found), all=len(found) == total[key[0], key[1]])
+        for key, found in groups.items()
+        if len(found) >= _WORTH_JOINING
+    )
 
 
 def _is_shown_in_full(finding: Finding, options: Options) -> bool:

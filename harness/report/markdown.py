@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TextIO
 
 from harness.causes import CAUSES
 from harness.report import words
-from harness.report.grouping import arrange
+from harness.report.grouping import Joint, arrange
 from harness.report.options import Options
 from harness.report.safe_text import for_markdown, shorten
 from harness.types import Finding, Report
@@ -17,18 +17,20 @@ _HEADINGS = ("", "Variant", "Field", "Documented", "Measured", "What is wrong", 
 
 def render(report: Report, *, out: TextIO, options: Options) -> None:
     """Write the summary, a table of the findings that matter, and what to do about each cause."""
-    layout = arrange(report, options)
+    layout = arrange(report, options, join=True)
     out.write(f"## Model zoo report\n\n**{words.summary(report)}**\n")
     broken = words.cut_short(report)
     if broken:
         out.write(f"\n{for_markdown(broken)}\n")
     shown = [finding for group in layout.groups for finding in group.findings]
-    if shown or layout.alike:
+    if shown or layout.joint or layout.alike:
         out.write("\n")
         _write_row(out, _HEADINGS)
         _write_row(out, ["---"] * len(_HEADINGS))
         for finding in shown:
             _write_row(out, _cells(finding))
+        for joint in layout.joint:
+            _write_row(out, _joint_cells(joint))
         for findings in layout.alike:
             _write_row(out, _alike_cells(findings))
     known = [CAUSES[cause] for cause in layout.causes() if cause in CAUSES]
@@ -53,6 +55,25 @@ def _cells(finding: Finding) -> list[str]:
         words.place(finding),
     )
     return [words.word(finding), *map(for_markdown, texts)]
+
+
+def _joint_cells(joint: Joint) -> list[str]:
+    """One row for all, whose cells name each: a table of a page has room for that."""
+    first = joint.findings[0]
+
+    def each(values: Iterable[object]) -> str:
+        return "<br>".join(for_markdown(str(value)) for value in values)
+
+    return [
+        words.word(first),
+        each(f.variant for f in joint.findings),
+        for_markdown(first.field),
+        each(shorten(words.value(f.documented)) for f in joint.findings),
+        each(words.value(f.measured) for f in joint.findings),
+        for_markdown(joint.sentence),
+        for_markdown(words.value(first.cause)),
+        each(words.place(f) for f in joint.findings),
+    ]
 
 
 def _alike_cells(findings: Sequence[Finding]) -> list[str]:

@@ -8,11 +8,12 @@ however long, in the form of a compiler's messages, so that ``grep`` and editors
 from __future__ import annotations
 
 from collections.abc import Sequence
+from shlex import quote as quoted
 from typing import TYPE_CHECKING, TextIO
 
 from harness.causes import CAUSES
 from harness.report import words
-from harness.report.grouping import Layout, arrange
+from harness.report.grouping import Joint, Layout, arrange
 from harness.report.options import Options
 from harness.report.safe_text import for_terminal, shorten
 from harness.types import Finding, Report
@@ -37,7 +38,8 @@ _STYLES = {
 
 def render(report: Report, *, out: TextIO, options: Options) -> None:
     """Write a page for ``options.width`` columns, or a line per finding where that is None."""
-    layout = arrange(report, options)
+    # A line is for one claim; on a page, what many claims have in common is said once.
+    layout = arrange(report, options, join=options.width is not None)
     if options.width is None and not options.color:
         out.writelines(line + "\n" for line in _lines(report, layout))
         return
@@ -114,6 +116,8 @@ def _page(console: Console, report: Report, layout: Layout) -> None:
         for finding in group.findings:
             _block(console, finding, finding.field, _details(finding, console.width))
         console.print()
+    for joint in layout.joint:
+        _together(console, joint)
     for findings in layout.alike:
         _block(console, findings[0], words.alike(findings), words.messages(findings), dim=False)
     if layout.alike:
@@ -135,6 +139,22 @@ def _details(finding: Finding, width: int) -> list[str]:
     values = [together] if fits else [documented, measured]
     message = [] if finding.status == "match" else [words.message(finding)]
     return [*message, *values, *where]
+
+
+def _together(console: Console, joint: Joint) -> None:
+    """What a collection's findings have in common, then each in a line."""
+    _paragraph(console, _text(joint.collection, "bold"))
+    first = joint.findings[0]
+    head = f"{first.field} of {words.counted(len(joint.findings), 'variant')}"
+    _block(console, first, head, [joint.sentence])
+    longest = max(len(for_terminal(f.variant or "")) for f in joint.findings)
+    for finding in joint.findings:
+        name = for_terminal(finding.variant or "").ljust(longest)
+        line = f"{name}  {', '.join(_both(finding))}  {words.place(finding)}"
+        _paragraph(console, _text(line, "dim"), _INDENT + _LABEL, hang=longest + 2)
+    told = f"zoo explain {first.variant} {quoted(first.field)} tells the story of one of them"
+    _paragraph(console, _text(told, "dim"), _INDENT + _LABEL)
+    console.print()
 
 
 def _block(

@@ -127,3 +127,24 @@ def test_what_was_left_out_is_a_share_of_the_products_at_that_input():
 
 def test_an_input_that_was_not_measured_is_passed_over():
     assert candidates(geometries((8, 8), 0.875), {}) == []
+
+
+def test_a_preferred_rule_is_taken_where_it_fits_and_only_there():
+    near, far = Geometry((8, 8), 0, "the input"), Geometry((9, 9), 3, "a photograph")
+    tries = [
+        Candidate("macs", "", near, 6_937_106_336, 1, 1),
+        Candidate("macs", "", far, 6_936_417_472, 1, 1),
+    ]
+    rounded, exact = claim_of("6.937G"), claim_of("6937106336")
+    plain = explain(rounded, tries)
+    assert plain is not None
+    assert plain.rules == (
+        "what macs counts on the input",
+        "what macs counts on a photograph",
+    )
+    chosen = explain(rounded, tries, "what macs counts on a photograph")
+    assert chosen is not None
+    assert (chosen.candidate, chosen.also) == (tries[1], (tries[0],))
+    kept = explain(exact, tries, "what macs counts on a photograph")
+    assert kept is not None
+    assert kept.candidate is tries[0]

@@ -1,0 +1,34 @@
+"""Which rule explains most of a collection's numbers.
+
+A page is written by one hand with one tool, so where several rules fit a number, the one that fits
+its neighbours is the likelier, and the simplest of all rules is not.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
+from harness.types import Finding
+
+
+def preferred_rules(
+    findings: Iterable[tuple[str | None, Finding]],
+) -> Mapping[tuple[str | None, str], str]:
+    """(collection, field) -> the rule that most of its explained findings follow.
+
+    Args:
+        findings: each with its variant's collection. Of rules that fit equally many, the one wins
+            that is told first by most.
+    """
+    votes: dict[tuple[str | None, str], Counter[str]] = {}
+    first: Counter[tuple[tuple[str | None, str], str]] = Counter()
+    for collection, finding in findings:
+        if finding.rules:
+            key = (collection, finding.field)
+            votes.setdefault(key, Counter()).update(finding.rules)
+            first[key, finding.rules[0]] += 1
+    return {
+        key: max(counted, key=lambda rule, key=key: (votes[key][rule], first[key, rule]))
+        for key, counted in votes.items()
+    }
