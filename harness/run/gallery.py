@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import lru_cache
 
+from harness.check.decide import FIRST_LOOK
 from harness.check.parts import span_of
 from harness.run.engine import EngineError
 from harness.run.request import Request, UsageError
@@ -66,7 +67,10 @@ class Gallery:
         return lines
 
     def available(self, facts: Mapping[Slot, Fact]) -> Pictures:
-        """The pictures that may be looked at: once the time is over, those counted already."""
+        """The pictures that may be looked at: once the time is over, those counted already.
+
+        The first look is always made: else a long download would leave nothing to say.
+        """
         if self._until is None or time.time() < self._until:
             return self.pictures
         spans = (
@@ -78,7 +82,8 @@ class Gallery:
         for span in sorted(spans, key=lambda s: s.begin):
             if not span.alternative and span.begin == counted:
                 counted = span.end
-        return replace(self.pictures, limit=counted, over=True)
+        limit = counted or min(FIRST_LOOK, self.pictures.limit)
+        return replace(self.pictures, limit=limit, over=True)
 
     def remarks(self, facts: Iterable[Fact]) -> list[str]:
         """What a person should know of how these were counted, in a line each, and once."""

@@ -54,10 +54,11 @@ class Performer:
         from harness.measure.devices import environment
 
         assert job.checkpoint is not None
-        if counting.until is not None and time.time() >= counting.until:
+        span, checkpoint = span_of(part), Path(job.checkpoint)
+        over = counting.until is not None and time.time() >= counting.until
+        if over and (span.alternative or span.begin):
             why = "the time was over before these pictures were looked at"
             return unmeasured(job.recipe, ("accuracy", part), "accuracy.undecided", why)
-        span, checkpoint = span_of(part), Path(job.checkpoint)
         try:
             validator = self._with(counting)
             images = len(validator.open_images(counting.images))

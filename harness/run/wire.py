@@ -22,7 +22,7 @@ class Counting:
         device, amp, compile, decode: how the model is run, as the command's options name it.
         workers: processes that decode; None chooses by the machine.
         threads: cores that counting may use; None takes those of the machine.
-        until: seconds since the epoch after which no part is begun any more.
+        until: seconds since the epoch after which no part but the first is begun any more.
     """
 
     images: str

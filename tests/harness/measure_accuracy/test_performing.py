@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sys
 import time
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 from harness.measure import accuracy
 from harness.run.engine_ray import _cores_per_task
@@ -15,6 +17,7 @@ from harness.run.failures import explain
 from harness.run.perform import Performer
 from harness.run.wire import Counting, Job, dump_job, load_job
 from harness.types import Measurement, Recipe, Unmeasured
+from zoo.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 
 BUILDER = """
 import os
@@ -100,6 +103,26 @@ def test_a_part_is_what_its_name_says(ask, generated):
         assert values[0][key] == values[1][key] + values[2][key]
 
 
+def test_pictures_are_gone_through_in_the_fixed_order(ask, weights, tmp_path):
+    """Right are those that come first in it, by the rule that is published."""
+    first = sorted(range(60), key=lambda n: sha256(f"0:{n}".encode()).digest())[:25]
+    state = torch.load(weights, weights_only=True)
+    folder = tmp_path / "colours"
+    folder.mkdir()
+    lines = []
+    for number in range(60):
+        colour = (4 * number, 250 - 3 * number, (37 * number) % 256)
+        Image.new("RGB", (40, 40), colour).save(folder / f"{number:02}.png")
+        values = (torch.tensor(colour) / 255 - torch.tensor(IMAGENET_MEAN)) / torch.tensor(
+            IMAGENET_STD
+        )
+        best = int((state["fc.weight"] @ values + state["fc.bias"]).argmax())
+        lines.append(f"{number:02}.png {best if number in first else (best + 500) % 1000}\n")
+    (folder / "labels.txt").write_text("".join(lines))
+    found = [ask("plain", part, images=str(folder)).value for part in ("0-25", "25-60")]
+    assert [(value["images"], value["top1"]) for value in found] == [(25, 25), (35, 0)]
+
+
 @pytest.mark.parametrize(
     ("name", "cause", "words"),
     [
@@ -135,10 +158,13 @@ def test_a_process_that_was_ended_is_no_fault_of_the_model():
 
 
 def test_no_part_is_begun_when_the_time_is_over(ask):
-    late = ask("plain", until=time.time() - 1)
-    assert isinstance(late, Unmeasured)
-    assert "the time was over" in late.why
-    assert isinstance(ask("plain", until=time.time() + 60), Measurement)
+    for part in ("20-40", "channels=BGR@0-20"):
+        late = ask("plain", part, until=time.time() - 1)
+        assert isinstance(late, Unmeasured)
+        assert "the time was over" in late.why
+        assert isinstance(ask("plain", part, until=time.time() + 60), Measurement)
+    # What is always looked at.
+    assert isinstance(ask("plain", "0-20", until=time.time() - 1), Measurement)
 
 
 @pytest.fixture
