@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from harness.report import pareto
 from harness.report.palette import Series
 from harness.report.pareto import METRICS, Cloud
+from harness.report.plots.picture import draw
 from harness.report.rows import Row
 
 if TYPE_CHECKING:
@@ -50,8 +51,6 @@ def files(
 
 def _drawn(cloud: Cloud, styles: Mapping[str | None, Series]) -> dict[str, bytes]:
     import matplotlib as mpl
-
-    from harness.report.plots.picture import draw
 
     # Beyond matplotlib's defaults: ids in the SVG that are the same each time, and text as text.
     with mpl.rc_context():

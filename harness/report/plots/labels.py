@@ -21,9 +21,11 @@ if TYPE_CHECKING:
 _GAP = 2.0
 _RINGS = (9.0, 18.0, 30.0, 44.0, 60.0, 80.0)
 _ANGLES = 16
-# What a place costs: per ring away from the marker, per crossing of a line of the drawing or of
-# other markers, per step away from the preferred direction.
+# What a place costs: per ring away from the marker, for crossing a line of the drawing or other
+# markers, for the opposite of the preferred direction.
 _COST_OF_RING, _COST_OF_CROSSING, _COST_OF_TURNING = 0.8, 3.0, 0.6
+# And for standing so close to another marker that it could be taken for that one's.
+_COST_OF_DOUBT, _CLOSE = 2.0, 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +58,12 @@ class Canvas:
         self._markers: Cells = np.zeros(shape, dtype=np.bool_)
         self._lines: Cells = np.zeros(shape, dtype=np.bool_)
 
-    def add_marker(self, x: float, y: float, radius: float) -> None:
-        """A marker, which no label may cover."""
-        _fill(self._markers, Box(x - radius, y - radius, x + radius, y + radius))
+    def add_marker(self, x: float, y: float, radius: float, *, prominent: bool) -> None:
+        """A marker, which no label may cover, nor a label's line where it is prominent."""
+        box = Box(x - radius, y - radius, x + radius, y + radius)
+        _fill(self._markers, box)
+        if prominent:
+            _fill(self._labels, box)
 
     def add_line(self, x0: float, y0: float, x1: float, y1: float) -> None:
         """A line, which labels cross only where there is no other place."""
@@ -92,6 +97,8 @@ class Canvas:
             if crossing is None or (crossing and not may_cross):
                 continue
             total = cost + _COST_OF_CROSSING * crossing
+            if place.leader is None and self._is_doubtful(place.box, at, radius):
+                total += _COST_OF_DOUBT
             if best is None or total < best[0]:
                 best = (total, place)
         if best is None:
@@ -143,6 +150,19 @@ class Canvas:
         share = min(1.0, (radius + 1) / length)
         return (x + share * (end[0] - x), y + share * (end[1] - y)), end
 
+    def _is_doubtful(self, box: Box, at: tuple[float, float], radius: float) -> bool:
+        """Whether another marker than its own is close to a label without a line."""
+        (x, y), reach = at, radius + 1
+        around = Box(box.left - _CLOSE, box.bottom - _CLOSE, box.right + _CLOSE, box.top + _CLOSE)
+        own = Box(
+            max(around.left, x - reach),
+            max(around.bottom, y - reach),
+            min(around.right, x + reach),
+            min(around.top, y + reach),
+        )
+        markers = self._markers
+        return int(markers[_slices(around)].sum()) > int(markers[_slices(own)].sum())
+
     def _crossing(self, place: Place, radius: float) -> float | None:
         """How much of what may be crossed is; None where the place is taken."""
         inside = _slices(place.box)
@@ -151,9 +171,11 @@ class Canvas:
         crossing = 1.0 if self._lines[inside].any() else 0.0
         if place.leader is not None:
             ys, xs = _along(*place.leader)
-            if self._labels[ys, xs].any():
+            # The first steps may still touch the marker that the line is of.
+            if self._labels[ys[4:], xs[4:]].any():
                 return None
-            crossing += float(self._markers[ys, xs].mean()) + 0.3 * float(self._lines[ys, xs].any())
+            crossing += 0.6 * float(self._markers[ys[4:], xs[4:]].any())
+            crossing += 0.3 * float(self._lines[ys, xs].any())
         return crossing
 
 

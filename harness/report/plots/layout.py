@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from functools import cache
-
-from matplotlib.figure import Figure
-from matplotlib.font_manager import findfont, get_font
-from matplotlib.text import Text
+from typing import TYPE_CHECKING
 
 from harness.report.safe_text import for_terminal, shorten
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from matplotlib.text import Text
 
 SIZE = (9.6, 6.0)  # inches
 AXES = (0.09, 0.105, 0.66, 0.77)  # left, bottom, width, height, as shares of the figure
@@ -29,6 +30,8 @@ def shown(text: str, longest: int) -> str:
 
 @cache
 def _characters() -> frozenset[int]:
+    from matplotlib.font_manager import findfont, get_font
+
     return frozenset(get_font(findfont(FONT)).get_charmap())
 
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from typing import Any
-
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
+from typing import TYPE_CHECKING, Any
 
 from harness.report.palette import LIGHT, OTHERS, Series
 from harness.report.pareto import Cloud
 from harness.report.plots.layout import AXES, shown
 from harness.report.plots.marks import Filling, filling, look
 from harness.report.words import counted
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 FRONTIER: dict[str, Any] = {"linestyle": (0, (5, 2)), "color": LIGHT.frontier, "linewidth": 1.1}
 
@@ -62,6 +62,8 @@ def _marks(cloud: Cloud) -> Iterator[Entry]:
 
 def _legend(figure: Figure, top: float, title: str, entries: Iterator[Entry]) -> float:
     """Draws a legend below that height; gives the height where it ends, as shares of the figure."""
+    from matplotlib.lines import Line2D
+
     texts, looks = zip(*entries, strict=True)
     handles = [Line2D([], [], **{"linestyle": "none", "markersize": 7, **way}) for way in looks]
     legend = figure.legend(

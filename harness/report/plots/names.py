@@ -6,18 +6,19 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
-
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.font_manager import FontProperties
-from matplotlib.lines import Line2D
-from matplotlib.transforms import Affine2D, Transform
+from typing import TYPE_CHECKING
 
 from harness.report.palette import LIGHT
 from harness.report.pareto import Cloud
 from harness.report.plots.labels import Canvas, Place
 from harness.report.plots.layout import AXES, FONT, SIZE, shown
 from harness.report.plots.marks import corners, diameter
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.transforms import Transform
 
 _LONGEST = 32
 # Labels that are tried: more than a picture has room for.
@@ -37,6 +38,9 @@ def write(axes: Axes, canvas: FigureCanvasAgg, cloud: Cloud) -> None:
         canvas: that the figure is drawn on.
         cloud: what the picture shows.
     """
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.transforms import Affine2D
+
     width, height = (72 * inches * share for inches, share in zip(SIZE, AXES[2:], strict=True))
     to_points = axes.transScale + axes.transLimits + Affine2D().scale(width, height)
     radius = diameter(len(cloud.points)) / 2
@@ -74,8 +78,9 @@ def _area(
     area = Canvas(*size)
     values = [(point.x.number, point.y.number) for point in cloud.points]
     spots = [spot(xy) for xy in values]
-    for x, y in spots:
-        area.add_marker(x, y, radius)
+    best = frozenset(cloud.frontier)
+    for position, (x, y) in enumerate(spots):
+        area.add_marker(x, y, radius, prominent=position in best)
     steps = corners([values[i] for i in cloud.frontier], cloud.metric.better)
     for start, end in pairwise(map(spot, steps)):
         area.add_line(*start, *end)
@@ -107,6 +112,9 @@ def _extent(canvas: FigureCanvasAgg, text: str, font: FontProperties) -> tuple[f
 
 
 def _write(axes: Axes, place: Place, name: str, font: FontProperties, colour: str) -> None:
+    from matplotlib.lines import Line2D
+    from matplotlib.transforms import Affine2D
+
     width, height = (72 * inches * share for inches, share in zip(SIZE, AXES[2:], strict=True))
     from_points = Affine2D().scale(1 / width, 1 / height) + axes.transAxes
     if place.leader is not None:

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+from typing import TYPE_CHECKING
 
 from harness.report.palette import LIGHT, Series
 from harness.report.pareto import Cloud, Point
@@ -17,6 +13,10 @@ from harness.report.plots.marks import Filling, corners, diameter, fade, filling
 from harness.report.quantities import quantity
 from harness.report.words import counted
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
 
 def draw(cloud: Cloud, styles: Mapping[str | None, Series]) -> Figure:
     """The picture of these points, of which there is at least one.
@@ -25,6 +25,9 @@ def draw(cloud: Cloud, styles: Mapping[str | None, Series]) -> Figure:
         cloud: what to show.
         styles: how each collection is drawn.
     """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=SIZE, dpi=DPI, facecolor=LIGHT.background)
     canvas = FigureCanvasAgg(figure)
     axes: Axes = figure.add_axes(AXES, facecolor=LIGHT.background)
@@ -40,6 +43,8 @@ def draw(cloud: Cloud, styles: Mapping[str | None, Series]) -> Figure:
 
 
 def _scale(axes: Axes, cloud: Cloud) -> None:
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+
     xs = [point.x.number for point in cloud.points]
     ys = [y for point in cloud.points for y in (point.y.number, *(point.interval or ()))]
     low, high = min(xs), max(xs)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import itertools
 import json
+import math
 import random
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from PIL import Image
 from harness.report import pareto, plots
 from harness.report.palette import LIGHT
 from harness.report.plots import marks
+from harness.report.plots.labels import Canvas, Place
 from harness.report.plots.picture import draw
 from harness.report.rows import Row
 
@@ -206,6 +208,37 @@ def test_nothing_else_of_the_picture_leaves_it_or_covers_its_words():
         assert box.y1 <= figure.bbox.y1
     first, second = (one.get_window_extent() for one in figure.legends)
     assert not overlap(first, second)
+
+
+def test_a_name_that_could_be_anothers_gets_a_line_to_its_marker():
+    lonely, doubtful = Canvas(200, 100), Canvas(200, 100)
+    for canvas in (lonely, doubtful):
+        canvas.add_marker(100, 50, 4, prominent=False)
+    # Wherever a name beside the first marker goes, it comes close to another.
+    for turn in range(16):
+        angle = math.tau * turn / 16
+        x, y = 100 + 24 * math.cos(angle), 50 + 17 * math.sin(angle)
+        doubtful.add_marker(x, y, 1, prominent=False)
+
+    def place(canvas: Canvas) -> Place | None:
+        return canvas.place((100, 50), 4, (14, 8), toward=0, rings=6, may_cross=True)
+
+    beside = place(lonely)
+    assert beside is not None
+    assert beside.leader is None
+    away = place(doubtful)
+    assert away is not None
+    assert away.leader is not None
+
+
+def test_no_line_goes_across_a_prominent_marker():
+    walled = Canvas(200, 100)
+    walled.add_marker(100, 50, 4, prominent=True)
+    for x in range(85, 116, 2):
+        for y in range(35, 66, 2):
+            if max(abs(x - 100), abs(y - 50)) > 12:
+                walled.add_marker(x, y, 1, prominent=True)
+    assert walled.place((100, 50), 4, (30, 8), toward=0, rings=6, may_cross=True) is None
 
 
 def markers(figure: Figure) -> Iterator[tuple[str, str, int]]:
