@@ -28,7 +28,8 @@ def preferred_rules(
             key = (collection, finding.field)
             votes.setdefault(key, Counter()).update(finding.rules)
             first[key, finding.rules[0]] += 1
-    return {
-        key: max(counted, key=lambda rule, key=key: (votes[key][rule], first[key, rule]))
-        for key, counted in votes.items()
-    }
+    preferred = {}
+    for key, counted in votes.items():
+        ranked = sorted(counted, key=lambda rule: (-counted[rule], -first[key, rule]))
+        preferred[key] = ranked[0]
+    return preferred

@@ -63,7 +63,7 @@ class Layout:
 
     def causes(self) -> tuple[str, ...]:
         """The causes of the findings in full that ask for an act, in order of appearance."""
-        shown = [each.findings for each in (*self.groups, *self.joint)]
+        shown = [*(g.findings for g in self.groups), *(j.findings for j in self.joint)]
         found = (f.cause for findings in shown for f in findings if f.accepted is None)
         return tuple(dict.fromkeys(cause for cause in found if cause is not None))
 
