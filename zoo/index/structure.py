@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from zoo.index.entries import EntryReader, Pair
 from zoo.index.nodes import Mapping, Node, Scalar, Sequence
@@ -41,7 +41,8 @@ def read_documents(source: Source, documents: list[Node]) -> Contents:
         if isinstance(document, Mapping) and _keys(document) & _TOP:
             _read_index(document, contents, reader)
         elif isinstance(document, Mapping) and _is_model(document):
-            _read_models(Sequence([document], document.start, document.end), contents, reader)
+            model = replace(document, pairs=[p for p in document.pairs if not _is_type(p[0])])
+            _read_models(Sequence([model], document.start, document.end), contents, reader)
         elif isinstance(document, Sequence) and any(map(_is_model, document.items)):
             _read_models(document, contents, reader)
     return contents
@@ -56,6 +57,11 @@ def _is_metafile(document: Mapping) -> bool:
         if isinstance(model, Mapping)
     )
     return any(isinstance(config, Scalar) and config.text.endswith(".py") for config in configs)
+
+
+def _is_type(key: Node) -> bool:
+    """Whether a key is the ``Type`` that says no more than that this is a model-index."""
+    return isinstance(key, Scalar) and key.text == "Type"
 
 
 def _keys(mapping: Mapping) -> set[str]:
