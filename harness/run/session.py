@@ -11,7 +11,7 @@ from datetime import datetime, timezone
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from harness.check import schema
+from harness.check import alias, schema
 from harness.check.registry import index_checks, variant_checks
 from harness.explain.collection import preferred_rules
 from harness.explain.story import Story, tell
@@ -132,6 +132,7 @@ class Session:
         _agree(subjects)
         findings = [*self._index_findings()]
         findings += [f for s in subjects if s.findings is not None for f in s.findings]
+        findings = alias.told_apart(findings, self.index.variants, _built_names(subjects))
         return Report(
             environment=clock.environment(_device_of(subjects)),
             variants=tuple(s.report() for s in subjects),
@@ -329,6 +330,16 @@ def _device_of(subjects: Iterable[Subject]) -> str:
     """Where arithmetic was done, if any was; shapes are worked out on the CPU."""
     counted = (f for s in subjects for (kind, _), f in s.facts.items() if kind == "accuracy")
     return next((f.device for f in counted if isinstance(f, Measurement)), "cpu")
+
+
+def _built_names(subjects: Iterable[Subject]) -> dict[str, str]:
+    """Variant -> the name that its builder builds it under."""
+    facts = {s.variant.name: s.facts.get(("structure", None)) for s in subjects}
+    return {
+        name: fact.value["built_as"]
+        for name, fact in facts.items()
+        if isinstance(fact, Measurement)
+    }
 
 
 class _Clock:
