@@ -1,0 +1,115 @@
+"""Whether a count differs because the builder has another model under that name.
+
+Libraries give old names to new architectures. Then the documentation is right about a model that
+this builder doesn't build, and to write the built model's count would spoil it. That is said only
+where something besides the count shows it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from harness.check.compare import agrees, digits, grouped, number
+from harness.types import Finding
+from zoo.index.types import Claim, Location, Variant
+
+CAUSE = "parameters.alias"
+
+# A float32 checkpoint holds four bytes per parameter and little else.
+_FLOAT32 = 4
+_LEAST_SIZE, _MOST_SIZE = 0.995, 1.02
+# So many digits of a count are not equal by chance.
+_ENOUGH_DIGITS = 4
+_SAME_FILE = 0.005
+
+
+def told_apart(
+    findings: Iterable[Finding], variants: Sequence[Variant], names: Mapping[str, str]
+) -> list[Finding]:
+    """The findings, those of a count that differs with the reason where another model is built.
+
+    Args:
+        findings: of a whole run.
+        variants: all that the index documents.
+        names: variant -> the name that its builder builds it under.
+    """
+    by_place: dict[Location, Variant] | None = None
+    told: list[Finding] = []
+    for finding in findings:
+        if finding.cause == "parameters.differs":
+            if by_place is None:
+                by_place = {c.location: v for v in variants for c in v.claims_of("Parameters")}
+            finding = _told(finding, by_place, variants, names)  # noqa: PLW2901
+        told.append(finding)
+    return told
+
+
+def _told(
+    finding: Finding,
+    by_place: Mapping[Location, Variant],
+    variants: Sequence[Variant],
+    names: Mapping[str, str],
+) -> Finding:
+    variant = None if finding.location is None else by_place.get(finding.location)
+    if variant is None or not isinstance(finding.measured, int):
+        return finding
+    claim = next(c for c in variant.claims_of("Parameters") if c.location == finding.location)
+    others = [v for v in variants if v is not variant and v.name != variant.name]
+    reason = _other_documented(variant, finding.measured, others)
+    if reason is None:
+        reason = _size_agrees(variant, claim, finding.measured, others)
+    if reason is None:
+        return finding
+    today = names.get(variant.name, variant.name)
+    what = f"{today} is built" if today != variant.name else "another model is built"
+    message = (
+        f"{what} under this name, with {grouped(finding.measured)} parameters, not {claim.raw}: "
+        f"{reason}; name the variant as this builder does, or choose the builder that has it"
+    )
+    return replace(finding, cause=CAUSE, message=message, edits=(), keeping=())
+
+
+def _other_documented(variant: Variant, built: int, others: Iterable[Variant]) -> str | None:
+    """The built count is documented for another variant, which is not documented as alike."""
+    for other in others:
+        count = other.claim("Parameters")
+        if count is None or digits(count) < _ENOUGH_DIGITS or not agrees(count, built):
+            continue
+        if not _alike(variant, other):
+            return f"that is the count documented for {other.name}"
+    return None
+
+
+def _size_agrees(
+    variant: Variant, claim: Claim, built: int, others: Iterable[Variant]
+) -> str | None:
+    """The documented File Size is that of the documented count, and not of the built one."""
+    size, count = variant.claim("File Size"), number(claim)
+    bytes_ = None if size is None else number(size)
+    if size is None or not bytes_ or not count:
+        return None
+    if not _holds(float(bytes_), float(count)) or _holds(float(bytes_), float(built)):
+        return None
+    for other in others:  # Both numbers may have been copied from there.
+        theirs, their_size = other.claim("Parameters"), other.claim("File Size")
+        if theirs is None or their_size is None:
+            continue
+        if number(theirs) == count and number(their_size) == bytes_:
+            return None
+    return f"the documented File Size, {size.raw}, is that of {claim.raw} parameters as well"
+
+
+def _holds(size: float, parameters: float) -> bool:
+    return _LEAST_SIZE <= size / (_FLOAT32 * parameters) <= _MOST_SIZE if parameters else False
+
+
+def _alike(one: Variant, other: Variant) -> bool:
+    """Whether two variants may be one architecture: their files or their FLOPs are the same."""
+    for field, slack in (("File Size", _SAME_FILE), ("FLOPs", 0.0)):
+        first, second = one.claim(field), other.claim(field)
+        a = None if first is None else number(first)
+        b = None if second is None else number(second)
+        if a and b and abs(float(a / b) - 1) <= slack:
+            return True
+    return False
