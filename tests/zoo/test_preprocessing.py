@@ -293,7 +293,7 @@ def test_the_transform_of_a_model_is_that_of_its_claims() -> None:
     assert lite.defaults == ()
     largest = preprocess("resnest200e")
     assert (largest.image_size, largest.scale_size) == ((320, 320), (352, 352))
-    assert largest.defaults == ("mean", "std")
+    assert largest.defaults == ()
     with pytest.raises(UnknownModelError, match="did you mean"):
         preprocess("resnest200")
 
