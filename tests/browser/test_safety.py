@@ -16,6 +16,7 @@ from harness.types import Report
 HOSTILE = (
     "<script>document.title='run'</script>",
     "</script><script>document.title='run'</script>",
+    "</script x><script>document.title='run'</script >",
     "<!--<script>",
     "<img src=x onerror=\"document.title='run'\">",
     "\"'><svg onload=document.title='run'>",
