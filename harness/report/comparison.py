@@ -64,6 +64,8 @@ def frame(compared: Iterable[Row]) -> pd.DataFrame:
             columns[field.name] = pd.array(values, dtype="Int64")
         elif "float" in str(field.type):
             columns[field.name] = pd.array(values, dtype="Float64")
+        elif field.name == "doubted":
+            columns[field.name] = pd.array(["; ".join(names) for names in values], dtype="string")
         else:
             texts = [None if text is None else for_terminal(text) for text in values]
             columns[field.name] = pd.array(texts, dtype="string")
@@ -99,6 +101,11 @@ def _interval(low: float | None, high: float | None) -> str:
     return "-" if low is None or high is None else span(low, high)
 
 
+def _marked(row: Row, field: str, shown: str) -> str:
+    """The documented value, with a mark where it is known to be wrong."""
+    return f"{shown} (wrong)" if field in row.doubted else shown
+
+
 def _flops_claimed(row: Row) -> str:
     named = row.flops_convention_claimed
     shown = _count(row.flops_claimed)
@@ -123,17 +130,17 @@ _TEXTS: dict[str, Callable[[Row], str]] = {
 }
 _COLUMNS: dict[str, Callable[[Row], str]] = _TEXTS | {
     "Input": _size,
-    "Parameters, claimed": lambda row: _count(row.parameters_claimed),
+    "Parameters, claimed": lambda row: _marked(row, "Parameters", _count(row.parameters_claimed)),
     "Parameters, measured": lambda row: _count(row.parameters),
-    "FLOPs, claimed": _flops_claimed,
+    "FLOPs, claimed": lambda row: _marked(row, "FLOPs", _flops_claimed(row)),
     "MACs, measured": lambda row: _count(row.macs),
     "FLOPs, measured": lambda row: _count(row.flops),
-    "File size, claimed": lambda row: _count(row.file_size_claimed, "B"),
+    "File size, claimed": lambda row: _marked(row, "File Size", _count(row.file_size_claimed, "B")),
     "File size, measured": lambda row: _count(row.file_size, "B"),
-    "Top-1, claimed": lambda row: _share(row.top1_claimed),
+    "Top-1, claimed": lambda row: _marked(row, "Top 1 Accuracy", _share(row.top1_claimed)),
     "Top-1, measured": lambda row: _share(row.top1),
     "Top-1, interval": lambda row: _interval(row.top1_low, row.top1_high),
-    "Top-5, claimed": lambda row: _share(row.top5_claimed),
+    "Top-5, claimed": lambda row: _marked(row, "Top 5 Accuracy", _share(row.top5_claimed)),
     "Top-5, measured": lambda row: _share(row.top5),
     "Top-5, interval": lambda row: _interval(row.top5_low, row.top5_high),
     "Pictures": lambda row: "-" if row.images is None else f"{row.images:,}",
@@ -142,7 +149,8 @@ _COLUMNS: dict[str, Callable[[Row], str]] = _TEXTS | {
 
 _READING = (
     "Status is the worst of a variant's findings. Claimed values are as documented: which "
-    "operations claimed FLOPs count is up to the convention in brackets, where one is claimed. "
+    "operations claimed FLOPs count is up to the convention in brackets, where one is claimed; one "
+    "that an error speaks against is marked as wrong, and in no picture. "
     "Measured FLOPs are twice the multiply-accumulates (MACs) at the input named. An interval "
     "bounds the accuracy on the whole data set, as far as the pictures counted tell. A dash is "
     "not claimed, or not measured in this run; every digit is in comparison.csv.",

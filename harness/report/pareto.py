@@ -114,27 +114,33 @@ class Cloud:
 
 
 def horizontal(row: Row, metric: Metric) -> Value | None:
-    """The variant's value on that axis: measured, else claimed.
+    """The variant's value on that axis: measured, else claimed, unless an error says it is wrong.
 
     Claimed FLOPs stand for multiply-accumulates: every convention of the field counts a
     multiply-accumulate once, and little beside it, except ``flops``, which counts it twice.
     """
     if metric is MACS:
-        claimed = row.flops_claimed
+        claimed = _trusted(row, "FLOPs", row.flops_claimed)
         if claimed is not None and row.flops_convention_claimed == "flops":
-            claimed //= 2
+            claimed /= 2
         return _first(row.macs, claimed)
     if metric is PARAMETERS:
-        return _first(row.parameters, row.parameters_claimed)
+        return _first(row.parameters, _trusted(row, "Parameters", row.parameters_claimed))
     if metric is FILE_SIZE:
-        return _first(row.file_size, row.file_size_claimed)
+        return _first(row.file_size, _trusted(row, "File Size", row.file_size_claimed))
     return _first(row.images_per_second, None)
 
 
 def top1(row: Row) -> Value | None:
     """The variant's top-1 accuracy in percent: measured, where that says enough, else claimed."""
-    value = _first(row.top1 if _is_narrow(row) else None, row.top1_claimed)
+    claimed = _trusted(row, "Top 1 Accuracy", row.top1_claimed)
+    value = _first(row.top1 if _is_narrow(row) else None, claimed)
     return value if value is not None and value.number <= 100 else None
+
+
+def _trusted(row: Row, field: str, claimed: float | None) -> float | None:
+    """A documented value, unless it is known to be wrong: nobody shall choose a model by that."""
+    return None if field in row.doubted else claimed
 
 
 def _is_narrow(row: Row) -> bool:

@@ -35,6 +35,7 @@ class Row:
         top1_claimed, top1, top1_low, top1_high: percent; low and high bound the accuracy on the
             whole population that the claim speaks of. The same for ``top5``.
         images: how many pictures were counted.
+        doubted: the fields whose documented value an error speaks against, accepted or not.
         images_per_second: the best that was measured in float32, with its batch size and the
             name of its device.
     """
@@ -66,6 +67,7 @@ class Row:
     images_per_second: float | None = None
     images_per_second_batch: int | None = None
     images_per_second_device: str | None = None
+    doubted: tuple[str, ...] = ()
 
 
 def rows(report: Report) -> tuple[Row, ...]:
@@ -85,6 +87,13 @@ def status_of(findings: Iterable[Finding]) -> RowStatus:
     return next((status for status in STATUSES if status in labels), "unverified")
 
 
+_MEASURABLE = {"Parameters", "FLOPs", "File Size", "Top 1 Accuracy", "Top 5 Accuracy"}
+
+
+def _speaks_against(finding: Finding) -> bool:
+    return label(finding) in ("error", "mismatch")
+
+
 def _row(variant: VariantReport, findings: Iterable[Finding]) -> Row:
     measured = variant.measurements
     counts: Mapping[str, Any] = measured.get("flops") or {}
@@ -100,6 +109,7 @@ def _row(variant: VariantReport, findings: Iterable[Finding]) -> Row:
         collection=variant.collection,
         builder=variant.builder,
         status=status_of(findings),
+        doubted=tuple(sorted(_MEASURABLE & {f.field for f in findings if _speaks_against(f)})),
         image_size=(int(size[0]), int(size[1])) if size else None,
         parameters_claimed=_whole(_claim(variant, "Parameters")),
         parameters=measured.get("parameters"),

@@ -158,3 +158,22 @@ def test_markers_are_seen_on_white_and_told_apart_without_colour():
         values = [getattr(one, trait) for one in series]
         assert trait == "edge" or len(set(values)) == len(values)
     assert {field.name for field in dataclasses.fields(SERIES[0])} >= {"marker", "symbol"}
+
+
+@pytest.mark.parametrize(
+    ("metric", "field", "claimed"),
+    [
+        (MACS, "FLOPs", {"flops_claimed": 10}),
+        (PARAMETERS, "Parameters", {"parameters_claimed": 10}),
+        (FILE_SIZE, "File Size", {"file_size_claimed": 10}),
+    ],
+)
+def test_a_claim_that_an_error_speaks_against_is_in_no_picture(metric, field, claimed):
+    assert pareto.horizontal(row(**claimed), metric) == Value(10.0, measured=False)
+    assert pareto.horizontal(row(**claimed, doubted=(field,)), metric) is None
+    measured = {name.removesuffix("_claimed"): 20 for name in claimed}
+    measured = {"macs": 20} if metric is MACS else measured
+    doubted = row(**claimed, **measured, doubted=(field,))
+    assert pareto.horizontal(doubted, metric) == Value(20.0, measured=True)
+    wrong = row(top1_claimed=99.0, doubted=("Top 1 Accuracy",))
+    assert pareto.top1(wrong) is None
