@@ -175,18 +175,19 @@ def built(monkeypatch):
     class Noted(accuracy.Validator):
         def __init__(self, device, **options):
             made.append((device, options))
-            super().__init__(device, **options)
+            raise RuntimeError("noted")
 
     monkeypatch.setattr(accuracy, "Validator", Noted)
     return made
 
 
 def test_how_a_model_is_run_is_as_asked(ask, built):
-    ask("plain", amp="bf16", decode="fast", workers=1)
+    ask("plain", amp="bf16", compile=True, decode="fast", workers=1)
     ((device, options),) = built
     assert device == "cpu"
     assert options["threads"] == 1
     assert options["amp"] == "bf16"
+    assert options["compile"] is True
     assert options["decoder"] == "fast"
     assert options["decode_workers"] == 1
 
