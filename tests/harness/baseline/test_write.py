@@ -204,7 +204,9 @@ def test_modes_and_links_stay(path, finding, report):
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200, deadline=None
+)
 @given(variant=TEXT.filter(bool), field=TEXT, documented=st.none() | TEXT, message=TEXT)
 def test_any_text_reads_back_as_it_was(variant, field, documented, message, path, finding, report):
     path.unlink(missing_ok=True)
