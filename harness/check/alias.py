@@ -34,30 +34,33 @@ def told_apart(
         variants: all that the index documents.
         names: variant -> the name that its builder builds it under.
     """
-    by_place: dict[Location, Variant] | None = None
-    told: list[Finding] = []
-    for finding in findings:
-        if finding.cause == "parameters.differs":
-            if by_place is None:
-                by_place = {c.location: v for v in variants for c in v.claims_of("Parameters")}
-            finding = _told(finding, by_place, variants, names)  # noqa: PLW2901
-        told.append(finding)
-    return told
+    findings = list(findings)
+    wrong = {f.location for f in findings if f.cause == "parameters.differs"}
+    if not wrong:
+        return findings
+    by_place = {c.location: v for v in variants for c in v.claims_of("Parameters")}
+    # A count that is wrong itself says nothing of another variant.
+    right = [v for v in variants if not any(c.location in wrong for c in v.claims_of("Parameters"))]
+    return [
+        _told(f, by_place, variants, right, names) if f.cause == "parameters.differs" else f
+        for f in findings
+    ]
 
 
 def _told(
     finding: Finding,
     by_place: Mapping[Location, Variant],
     variants: Sequence[Variant],
+    right: Sequence[Variant],
     names: Mapping[str, str],
 ) -> Finding:
     variant = None if finding.location is None else by_place.get(finding.location)
     if variant is None or not isinstance(finding.measured, int):
         return finding
     claim = next(c for c in variant.claims_of("Parameters") if c.location == finding.location)
-    others = [v for v in variants if v is not variant and v.name != variant.name]
-    reason = _other_documented(variant, finding.measured, others)
+    reason = _other_documented(variant, finding.measured, right)
     if reason is None:
+        others = [v for v in variants if v.name != variant.name]
         reason = _size_agrees(variant, claim, finding.measured, others)
     if reason is None:
         return finding

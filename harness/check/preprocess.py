@@ -82,7 +82,7 @@ def _compare(evidence: Evidence, claim: Claim, known: Mapping[str, Any]) -> Find
     whose = _whose(evidence, known, stated)
     variant = evidence.variant
     if any(agrees(claim, s) for s in stated):
-        message = f"{claim.field} is as {whose} states"
+        message = f"as {whose} states"
         return matched(claim, variant, "preprocess", measured, message)
     message = f"{whose} states {measured}, not {claim.raw}; {_advice(known, measured)}"
     return mismatched(

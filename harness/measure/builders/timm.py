@@ -44,10 +44,14 @@ class TimmBuilder:
         self._version = version_of("timm", "pip install 'model-zoo-verify[timm]'")
 
     def knows(self, name: str) -> bool:
-        if name in self._registry.models or self._registry.renamed.get(name):
+        registry = self._registry
+        if name in registry.models or registry.renamed.get(name):
             return True
-        # Only what stands before the first dot is a model: the rest has to be weights of it.
-        return name in self._registry.tagged and name.partition(".")[0] in self._registry.models
+        model, _, tag = name.partition(".")
+        if model not in registry.models or not tag:
+            return False
+        # Some models' tags are made as timm is imported: whether one is among them shows there.
+        return name in registry.tagged or not registry.has_tags(model)
 
     def names(self) -> list[str]:
         registry = self._registry
@@ -100,6 +104,10 @@ class _Registry:
     models: frozenset[str]
     renamed: Mapping[str, str | None]
     tagged: frozenset[str]
+
+    def has_tags(self, model: str) -> bool:
+        """Whether weights of the model are declared by name."""
+        return any(name.startswith(f"{model}.") for name in self.tagged)
 
 
 @lru_cache(maxsize=1)

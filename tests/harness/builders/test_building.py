@@ -1,0 +1,108 @@
+"""Models that the builders build, held against the figures that their libraries publish."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.measure.build import build_on_meta
+from harness.measure.builders import get_builder
+from harness.measure.builders.interface import preprocessing_of
+
+
+def parameters(builder, name):
+    model = build_on_meta(get_builder(builder), name)
+    assert {p.device.type for p in model.parameters()} == {"meta"}
+    return sum(p.numel() for p in model.parameters())
+
+
+# Those that need more than a name: a ViT's own input size, auxiliary classifiers that weights
+# have or have not, a RegNet that asks for values, a classifier of no classes' names.
+WEIGHTS = [
+    "googlenet.IMAGENET1K_V1",
+    "inception_v3.IMAGENET1K_V1",
+    "regnet_y_400mf.IMAGENET1K_V2",
+    "regnet_y_16gf.IMAGENET1K_SWAG_E2E_V1",
+    "resnet50.IMAGENET1K_V1",
+    "vgg16.IMAGENET1K_FEATURES",
+    "vit_b_16.IMAGENET1K_SWAG_E2E_V1",
+    "vit_b_16.IMAGENET1K_V1",
+    "vit_h_14.IMAGENET1K_SWAG_E2E_V1",
+]
+
+
+@pytest.mark.parametrize("name", WEIGHTS)
+def test_torchvision_builds_what_its_metadata_documents(name):
+    from torchvision.models import get_model_weights
+
+    model, _, weights = name.partition(".")
+    meta = get_model_weights(model)[weights].meta
+    assert parameters("torchvision", name) == meta["num_params"]
+
+
+def test_torchvision_builds_default_weights_and_leaves_nothing_changed():
+    from torch import nn
+    from torchvision.models import WeightsEnum, get_model_weights
+
+    before = (nn.Module.load_state_dict, WeightsEnum.get_state_dict)
+    meta = get_model_weights("vit_h_14").DEFAULT.meta
+    assert parameters("torchvision", "vit_h_14") == meta["num_params"]
+    assert (nn.Module.load_state_dict, WeightsEnum.get_state_dict) == before
+
+
+def test_torchvision_states_the_transforms_of_the_weights_of_a_url():
+    from torchvision.models import ResNet50_Weights
+
+    builder = get_builder("torchvision")
+    for weights in ResNet50_Weights:
+        known = preprocessing_of(builder, "resnet50", weights.url)
+        (settings,) = known.settings
+        transforms = weights.transforms()
+        assert (known.chosen, settings.weights) == ("url", f"resnet50.{weights.name}")
+        assert settings.image_size == (transforms.crop_size[0],) * 2
+        assert settings.crop_pct == transforms.crop_size[0] / transforms.resize_size[0]
+        assert settings.interpolation == "bilinear"
+    unknown = preprocessing_of(builder, "resnet50", "https://example.org/other.pth")
+    assert unknown.chosen == "default"
+    assert [s.weights for s in unknown.settings] == ["resnet50.IMAGENET1K_V2"]
+    assert [s.weights for s in unknown.others] == ["resnet50.IMAGENET1K_V1"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["swsl_resnet18", "tf_efficientnet_b0_ns", "ig_resnext101_32x8d", "resnetv2_50x1_bitm"],
+)
+def test_timm_former_names_build_what_timm_builds_for_them(name, recwarn):
+    timm = pytest.importorskip("timm")
+    import torch
+    from timm.models._registry import get_deprecated_models
+
+    with torch.device("meta"):
+        today = timm.create_model(get_deprecated_models()[name])
+    recwarn.clear()
+    assert parameters("timm", name) == sum(p.numel() for p in today.parameters())
+    assert not [w for w in recwarn if "deprecated" in str(w.message)]
+
+
+def test_timm_knows_weights_by_their_file_by_their_name_or_not_at_all():
+    pytest.importorskip("timm")
+    builder = get_builder("timm")
+
+    def chosen(name, url):
+        known = preprocessing_of(builder, name, url)
+        return known.chosen, {s.weights for s in known.settings}
+
+    files = "https://github.com/huggingface/pytorch-image-models/releases/download/v0.1-rsb-weights"
+    a1 = f"{files}/resnet50_a1_0-14fe96d1.pth"
+    assert chosen("resnet50", a1) == ("url", {"resnet50.a1_in1k"})
+    mirror = "https://example.org/mirror/resnet50_a1_0-14fe96d1.pth?download=1"
+    assert chosen("resnet50", mirror) == ("url", {"resnet50.a1_in1k"})
+    card = "https://huggingface.co/timm/resnet50.ra_in1k/resolve/main/model.safetensors"
+    assert chosen("resnet50", card) == ("url", {"resnet50.ra_in1k"})
+    # Two models have weights in files of the same name; those of this one are meant.
+    assert chosen("resnet18", a1) == ("default", {"resnet18.a1_in1k"})
+    swsl = ("name", {"resnet18.fb_swsl_ig1b_ft_in1k"})
+    assert chosen("swsl_resnet18", None) == swsl
+    assert chosen("swsl_resnet18", "https://example.org/x.pth") == swsl
+    assert chosen("resnet18.a3_in1k", None) == ("name", {"resnet18.a3_in1k"})
+    known = preprocessing_of(builder, "resnet18", None)
+    assert "resnet18.tv_in1k" in {s.weights for s in known.others}

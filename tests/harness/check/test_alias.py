@@ -1,0 +1,70 @@
+"""A count that differs because another model is built, and one that is only wrong."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.check.alias import told_apart
+from harness.check.base import matched, mismatched
+
+
+@pytest.fixture
+def causes(load):
+    """Variant -> cause, for an index and the counts that were built."""
+
+    def run(entries, built, names=None):
+        text = "".join(f"- Name: {n}\n  Metadata: {{{m}}}\n" for n, m in entries.items())
+        index = load(f"Models:\n{text}")
+        findings = []
+        for variant in index.variants:
+            claim, count = variant.claim("Parameters"), built[variant.name]
+            if claim.value == count:
+                findings.append(matched(claim, variant, "parameters", count, "fine"))
+            else:
+                cause = "parameters.differs"
+                findings.append(mismatched(claim, variant, "parameters", cause, count, "wrong"))
+        told = told_apart(findings, index.variants, names or {})
+        return {f.variant: (f.cause, f.message) for f in told}
+
+    return run
+
+
+def test_a_count_that_is_only_wrong_stays_so(causes):
+    found = causes({"a": "Parameters: 25557032", "b": "Parameters: 99"}, {"a": 25557032, "b": 12})
+    assert found["a"][0] is None
+    assert found["b"] == ("parameters.differs", "wrong")
+
+
+def test_the_count_of_another_variant_is_another_model(causes):
+    entries = {"a": "Parameters: 25557032", "b": "Parameters: 44549160"}
+    cause, message = causes(entries, {"a": 25557032, "b": 25557032})["b"]
+    assert cause == "parameters.alias"
+    assert "documented for a" in message
+
+
+@pytest.mark.parametrize("same", ["File Size: 102530333", "FLOPs: 4109464576"])
+def test_variants_of_one_architecture_are_no_aliases(causes, same):
+    entries = {"a": f"Parameters: 25557032, {same}", "b": f"Parameters: 44549160, {same}"}
+    assert causes(entries, {"a": 25557032, "b": 25557032})["b"][0] == "parameters.differs"
+
+
+def test_a_wrong_count_is_no_evidence(causes):
+    """The two counts were exchanged in the index."""
+    entries = {"a": "Parameters: 44549160", "b": "Parameters: 25557032"}
+    found = causes(entries, {"a": 25557032, "b": 44549160})
+    assert {cause for cause, _ in found.values()} == {"parameters.differs"}
+
+
+def test_a_file_of_the_documented_count_is_of_another_model(causes):
+    entries = {"net": "Parameters: 48750000, File Size: 195031454"}
+    cause, message = causes(entries, {"net": 22050664}, {"net": "other_net"})["net"]
+    assert cause == "parameters.alias"
+    assert "other_net is built under this name" in message
+    wrong_count = {"net": "Parameters: 48750000, File Size: 88300000"}
+    assert causes(wrong_count, {"net": 22050664})["net"][0] == "parameters.differs"
+
+
+def test_numbers_copied_from_another_variant_are_a_mistake_of_the_index(causes):
+    copied = "Parameters: 48275016, File Size: 193782911"
+    found = causes({"a": copied, "b": copied}, {"a": 48275016, "b": 70201544})
+    assert found["b"][0] == "parameters.differs"
