@@ -105,7 +105,7 @@ def _results(results: Node) -> Node:
 
 
 def _are_fractions(results: Sequence) -> bool:
-    """Whether no unverified accuracy of a model is above 1, so that those up to 1 are fractions.
+    """Whether no accuracy of a model is above 1, so that those up to 1 are fractions.
 
     The Hub's ``accuracy`` is defined as a fraction, and many write percents all the same. One
     writer keeps to one of them, so that only numbers beside greater ones can be either.
@@ -117,7 +117,6 @@ def _are_fractions(results: Sequence) -> bool:
         if _accuracy(result, metric)
         and (value := _text(metric, "value")) is not None
         and _NUMBER.fullmatch(value.text)
-        and not _is_verified(metric)
     )
 
 

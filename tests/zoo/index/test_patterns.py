@@ -92,3 +92,10 @@ def test_imports_may_be_patterns_within_the_folder() -> None:
         (3, "'none/*.yml' names no file"),
         (4, "'../*.yml' leaves the folder of the index"),
     ]
+
+
+def test_hidden_folders_are_not_searched(monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(50):
+        Path(f"docs/.git/{number}.yml").touch()
+    monkeypatch.setattr(patterns, "MAX_VISITED", 40)
+    assert patterns.matches("**/x1.yml") == ["docs/deep/x1.yml"]
