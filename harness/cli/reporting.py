@@ -25,6 +25,7 @@ def report(
     output: Annotated[
         Path, typer.Option("--output", metavar="DIR", help="Where to write the report.")
     ] = Path("reports"),
+    baseline: options.Baseline = None,
     device: options.Device = None,
     data: options.Data = None,
     samples: options.Samples = None,
@@ -42,6 +43,7 @@ def report(
         index=index,
         builder=builder,
         checks=checks,
+        baseline=baseline,
         device=device,
         data=data,
         samples=samples,

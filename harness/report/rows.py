@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Literal
@@ -35,7 +35,8 @@ class Row:
         top1_claimed, top1, top1_low, top1_high: percent; low and high bound the accuracy on the
             whole population that the claim speaks of. The same for ``top5``.
         images: how many pictures were counted.
-        doubted: the fields whose documented value an error speaks against, accepted or not.
+        doubted: the fields whose documented value an error speaks against, accepted or not, and
+            nothing speaks for.
         images_per_second: the best that was measured in float32, with its batch size and the
             name of its device.
     """
@@ -81,7 +82,8 @@ def rows(report: Report) -> tuple[Row, ...]:
 
 def status_of(findings: Iterable[Finding]) -> RowStatus:
     """The worst of them; nothing that was held against a claim verifies nothing."""
-    labels = {label(finding) for finding in findings}
+    # What is accepted is known, and no longer what stands out.
+    labels = {label(f) if f.accepted is None else "note" for f in findings}
     if "mismatch" in labels:  # A difference that nobody graded is not taken lightly.
         return "error"
     return next((status for status in STATUSES if status in labels), "unverified")
@@ -90,11 +92,14 @@ def status_of(findings: Iterable[Finding]) -> RowStatus:
 _MEASURABLE = {"Parameters", "FLOPs", "File Size", "Top 1 Accuracy", "Top 5 Accuracy"}
 
 
-def _speaks_against(finding: Finding) -> bool:
-    return label(finding) in ("error", "mismatch")
+def _doubted(findings: Iterable[Finding]) -> tuple[str, ...]:
+    """Fields with an error and no match: of two that share a size, one has it by right."""
+    found = {f.field for f in findings if label(f) in ("error", "mismatch")}
+    held = {f.field for f in findings if f.status == "match"}
+    return tuple(sorted((found - held) & _MEASURABLE))
 
 
-def _row(variant: VariantReport, findings: Iterable[Finding]) -> Row:
+def _row(variant: VariantReport, findings: Sequence[Finding]) -> Row:
     measured = variant.measurements
     counts: Mapping[str, Any] = measured.get("flops") or {}
     size = measured.get("image_size")
@@ -109,7 +114,7 @@ def _row(variant: VariantReport, findings: Iterable[Finding]) -> Row:
         collection=variant.collection,
         builder=variant.builder,
         status=status_of(findings),
-        doubted=tuple(sorted(_MEASURABLE & {f.field for f in findings if _speaks_against(f)})),
+        doubted=_doubted(findings),
         image_size=(int(size[0]), int(size[1])) if size else None,
         parameters_claimed=_whole(_claim(variant, "Parameters")),
         parameters=measured.get("parameters"),
