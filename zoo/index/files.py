@@ -8,9 +8,9 @@ import re
 import stat
 from collections.abc import Iterable, Iterator
 
-from zoo.index import patterns, torchvision_source
+from zoo.index import patterns
 from zoo.index.nodes import Unreadable
-from zoo.index.readers import Reader, built_in_for, reader_for
+from zoo.index.readers import PACKAGES, Reader, built_in_for, reader_for
 from zoo.index.safe_text import shown
 from zoo.index.source import Source
 from zoo.index.structure import Contents, read_documents
@@ -46,9 +46,10 @@ class FileReader:
         try:
             mode = os.stat(path).st_mode
         except (OSError, ValueError) as error:
-            self._refuse(
-                path, f"can't be read: {_reason(error)}", "name an existing file or folder"
-            )
+            remedy = "name an existing file or folder"
+            if path in PACKAGES:
+                remedy += f", or {PACKAGE}{path} for the installed package"
+            self._refuse(path, f"can't be read: {_reason(error)}", remedy)
             return
         if stat.S_ISDIR(mode):
             self._add_folder(path)
@@ -111,23 +112,21 @@ class FileReader:
             self._refuse(named, "holds no model-index", remedy)
 
     def _add_package(self, spec: str) -> None:
-        """Read the weights metadata of an installed package."""
+        """Read what an installed package documents of its own models."""
         name = spec.removeprefix(PACKAGE)
-        if name != torchvision_source.NAME:
-            only = PACKAGE + torchvision_source.NAME
-            self._refuse(spec, "is no package whose metadata is known", f"write {only}")
+        if name not in PACKAGES:
+            known = " or ".join(PACKAGE + each for each in PACKAGES)
+            self._refuse(spec, "is no package whose metadata is known", f"write {known}")
             return
-        files = torchvision_source.source_files()
+        files = PACKAGES[name]()
         if files is None:
             self._refuse(spec, "is not installed", f"install {name}")
             return
-        preset = torchvision_source.preset()
-        found = False
-        for path in files:
-            reader = torchvision_source.TorchvisionReader(path, preset)
+        found, known_problems = False, len(self.problems)
+        for path, reader in files:
             found |= self._read(path, reader, path, named=False)
-        if not found:
-            self._refuse(spec, "has no weights metadata", f"install {name} 0.13 or later")
+        if not found and len(self.problems) == known_problems:
+            self._refuse(spec, "documents no variant", f"install a later {name}")
 
     def _walk(self, folder: str) -> Iterator[str]:
         """The files of a folder: an index of imports first, then by name, then its folders.

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
+from zoo.index import torchvision_source
 from zoo.index.model_card import as_index, front_matter
 from zoo.index.nodes import Node, Unreadable, compose
 
@@ -89,6 +90,10 @@ class MarkdownReader:
 
 
 BUILT_IN: tuple[Reader, ...] = (YamlReader(), MarkdownReader())
+PackageReaders = Callable[[], Sequence[tuple[str, Reader]] | None]
+# The installed packages that document their own models: their files, each with its reader, or None
+# where the package is not installed.
+PACKAGES: dict[str, PackageReaders] = {torchvision_source.NAME: torchvision_source.readers}
 
 
 def built_in_for(path: str) -> Reader | None:

@@ -36,13 +36,17 @@ class Preset:
     defaults: dict[str, ast.expr] = field(default_factory=dict)
 
 
-def source_files() -> list[str] | None:
-    """The installed package's modules of classifiers, sorted; None where it is not installed."""
+def readers() -> list[tuple[str, TorchvisionReader]] | None:
+    """The installed package's modules of models, sorted, each with its reader.
+
+    None where it is not installed.
+    """
     folder = _folder()
     if folder is None:
         return None
-    models = folder / "models"
-    return sorted(os.fspath(path) for path in models.glob("*.py") if path.name[0] != "_")
+    defaults = preset(folder)
+    paths = sorted(path for path in (folder / "models").glob("*.py") if path.name[0] != "_")
+    return [(os.fspath(path), TorchvisionReader(os.fspath(path), defaults)) for path in paths]
 
 
 def _folder() -> Path | None:
@@ -54,14 +58,14 @@ def _folder() -> Path | None:
     return Path(spec.origin).parent
 
 
-def preset() -> Preset:
-    """The defaults of the classification transform, as the installed package has them."""
-    folder = _folder()
-    path = folder.joinpath(*_PRESETS) if folder is not None else None
+def preset(folder: Path) -> Preset:
+    """The defaults of the classification transform, as the package in that folder has them."""
     found = Preset()
-    if path is None or not path.is_file():
-        return found
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+    try:
+        module = ast.parse(folder.joinpath(*_PRESETS).read_text("utf-8"))
+    except (OSError, SyntaxError, ValueError):
+        return found  # what is not written at the weights themselves is then absent
+    for node in ast.walk(module):
         if isinstance(node, ast.ClassDef) and node.name == _PRESET:
             for function in node.body:
                 if isinstance(function, ast.FunctionDef) and function.name == "__init__":

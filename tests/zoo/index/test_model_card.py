@@ -91,7 +91,8 @@ def test_fractions_and_percents(read: Read, metric: str, field: int, value: str)
     (found,) = accuracies(index)
     assert found[0] == f"Top {field} Accuracy"
     assert found[2] == Decimal(value)
-    assert found[3] == Decimal(1).scaleb(Decimal(value).as_tuple().exponent) or "." not in value
+    decimals = len(value.partition(".")[2])
+    assert found[3] == Decimal(1).scaleb(-decimals) or not decimals
 
 
 def test_beside_percents_a_number_up_to_one_is_in_doubt_and_absent(read: Read) -> None:

@@ -120,6 +120,8 @@ def test_another_or_a_missing_package_gets_one_line(monkeypatch: pytest.MonkeyPa
     assert str(other) == (
         "package:timm:1:1: is no package whose metadata is known; write package:torchvision"
     )
+    (bare,) = load_index(["torchvision"]).problems
+    assert bare.remedy.endswith("or package:torchvision for the installed package")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     missing = load_index([SPEC])
     assert [str(p) for p in missing.problems] == [
@@ -148,10 +150,10 @@ def documents(text: str) -> Iterator[Mapping]:
 
 
 def test_what_is_no_literal_is_absent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "tiny.py"
-    path.write_text(SOURCE)
-    monkeypatch.setattr(torchvision_source, "source_files", lambda: [str(path)])
-    monkeypatch.setattr(torchvision_source, "preset", Preset)
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models/tiny.py").write_text(SOURCE)
+    (tmp_path / "models/_api.py").write_text(SOURCE)
+    monkeypatch.setattr(torchvision_source, "_folder", lambda: tmp_path)
     index = load_index([SPEC])
     assert not [str(p) for p in index.problems]
     said = {v.name: {c.field: (c.raw, c.value) for c in v.claims} for v in index.variants}
