@@ -98,6 +98,58 @@ class Hostile:
     def asks(self):
         sys.stdin.readline()
 
+    def eats(self):
+        kept = []
+        while True:
+            kept.append(bytearray(b"x") * 2**24)
+
+    def feeds(self):
+        """A child eats, and this process waits for it."""
+        eat = "kept = [bytearray(b'x') * 2**24 for _ in iter(int, 1)]"
+        subprocess.run([sys.executable, "-c", eat])
+        raise RuntimeError("the child has ended")
+
+    def maps(self):
+        """Addresses without memory behind them cost nothing."""
+        import mmap
+
+        no_reserve = 0x4000  # Python 3.13 has a name for it.
+        self.kept = mmap.mmap(-1, 2**40, flags=mmap.MAP_PRIVATE | no_reserve)
+        return small()
+
+    def forks(self):
+        os.fork()  # Both go on.
+        return small()
+
+    def leaves_behind(self):
+        """Two children go on: one of this group, one that has made a group of its own."""
+        sleep = [sys.executable, "-c", "import time; time.sleep(600)"]
+        pids = [subprocess.Popen(sleep, start_new_session=own).pid for own in (False, True)]
+        with open(os.environ["MARK"], "a") as mark:
+            print(os.getpid(), *pids, file=mark)
+        return small()
+
+    def dies_behind(self):
+        self.leaves_behind()
+        os._exit(5)
+
+    def floods(self):
+        for _ in range(300):
+            os.write(2, b"chatter " * 2**17)
+        return small()
+
+    def poisons(self):
+        """Whatever is built next in this process ends it."""
+        Hostile.poisoned = True
+        return small()
+
+    poisoned = False
+
+    def suffers(self):
+        if Hostile.poisoned:
+            os._exit(9)
+        return small()
+
     def marks(self):
         """Says that it runs, and in which process, and goes on for long."""
         Path(os.environ["MARK"]).write_text(str(os.getpid()))
