@@ -148,7 +148,8 @@ _COLUMNS: dict[str, Callable[[Row], str]] = _TEXTS | {
 }
 
 _READING = (
-    "Status is the worst of a variant's findings. Claimed values are as documented: which "
+    "Status is the worst of a variant's findings; what a baseline accepts is `accepted`, whatever "
+    "it was. Claimed values are as documented: which "
     "operations claimed FLOPs count is up to the convention in brackets, where one is claimed; one "
     "that an error speaks against is marked as wrong, and in no picture. "
     "Measured FLOPs are twice the multiply-accumulates (MACs) at the input named. An interval "

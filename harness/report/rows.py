@@ -6,16 +6,24 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from harness.report.grouping import label
+from harness.report.words import word
 from harness.types import Finding, Measurement, Report, VariantReport
 from zoo.index.types import Claim
 
-RowStatus = Literal["error", "warning", "note", "unverified", "match"]
+RowStatus = Literal["error", "warning", "note", "accepted", "unverified", "match"]
 
 # From the worst to the best.
-STATUSES: tuple[RowStatus, ...] = ("error", "warning", "note", "unverified", "match")
+STATUSES: tuple[RowStatus, ...] = (
+    "error",
+    "warning",
+    "note",
+    "accepted",
+    "unverified",
+    "match",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +32,8 @@ class Row:
 
     Attributes:
         name, collection, builder: the variant, as the index writes it: hostile text.
-        status: the worst of its findings; ``unverified`` where it has none.
+        status: the worst of its findings, of which an accepted one is no error any more;
+            ``unverified`` where it has none.
         image_size: (height, width) in pixels that the counts were made at.
         parameters_claimed, parameters: how many.
         flops_claimed, flops_convention_claimed: as documented; None of the latter is "not said".
@@ -82,11 +91,15 @@ def rows(report: Report) -> tuple[Row, ...]:
 
 def status_of(findings: Iterable[Finding]) -> RowStatus:
     """The worst of them; nothing that was held against a claim verifies nothing."""
-    # What is accepted is known, and no longer what stands out.
-    labels = {label(f) if f.accepted is None else "note" for f in findings}
-    if "mismatch" in labels:  # A difference that nobody graded is not taken lightly.
-        return "error"
-    return next((status for status in STATUSES if status in labels), "unverified")
+    found = {status_of_one(finding) for finding in findings}
+    return next((status for status in STATUSES if status in found), "unverified")
+
+
+def status_of_one(finding: Finding) -> RowStatus:
+    """How a finding stands, one that a baseline accepts among the accepted alone."""
+    found = word(finding)
+    # A difference that nobody graded is not taken lightly.
+    return "error" if found == "mismatch" else cast(RowStatus, found)
 
 
 _MEASURABLE = {"Parameters", "FLOPs", "File Size", "Top 1 Accuracy", "Top 5 Accuracy"}

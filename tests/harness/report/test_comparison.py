@@ -140,6 +140,31 @@ def test_the_status_is_the_worst_of_the_variants_own_findings(
     assert row.status == status
 
 
+ACCEPTED = ("mismatch", "error", "known since 2025")
+
+
+@pytest.mark.parametrize(
+    ("labels", "status"),
+    [
+        ([ACCEPTED, ("match", None, None)], "accepted"),
+        ([ACCEPTED, ("unverified", None, None)], "accepted"),
+        ([ACCEPTED, ("mismatch", "note", None)], "note"),
+        ([ACCEPTED, ("mismatch", "error", None)], "error"),
+        ([("mismatch", None, "as ungraded"), ("match", None, None)], "accepted"),
+    ],
+)
+def test_what_a_baseline_accepts_is_a_status_of_its_own(
+    make_finding: Callable[..., Finding],
+    labels: list[tuple[str, str | None, str | None]],
+    status: str,
+):
+    found = tuple(make_finding(variant="a", status=s, severity=v, accepted=a) for s, v, a in labels)
+    report = Report({}, named("a").variants, found)
+    assert comparison.rows(report)[0].status == status
+    assert f"| {status} | a |" in parsed(report, "comparison.md").decode()
+    assert table(report)[0]["status"] == status
+
+
 def test_billions_of_a_torchvision_page_become_operations():
     claims = (claim("FLOPs", Decimal("4.09")), claim("FLOPs Convention", "torchvision"))
     (row,) = comparison.rows(Report({}, (VariantReport("net", None, "zoo", {}, claims),), ()))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from harness.report import pareto
 from harness.report.palette import DARK, LIGHT, OTHERS, SERIES, Theme
 from harness.report.pareto import FILE_SIZE, IMAGES_PER_SECOND, MACS, METRICS, PARAMETERS, Value
-from harness.report.rows import Row
+from harness.report.rows import STATUSES, Row
 
 
 def row(name: str = "net", **values: object) -> Row:
@@ -146,6 +146,7 @@ def contrast(a: str, b: str) -> float:
 
 @pytest.mark.parametrize("theme", [LIGHT, DARK], ids=["light", "dark"])
 def test_text_in_every_colour_can_be_read(theme: Theme):
+    assert tuple(theme.status) == STATUSES
     for colour in (theme.text, theme.muted, *theme.status.values()):
         assert contrast(colour, theme.background) >= 4.5
         assert contrast(colour, theme.surface) >= 4.5
