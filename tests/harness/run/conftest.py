@@ -115,6 +115,7 @@ class Hostile:
 
         no_reserve = 0x4000  # Python 3.13 has a name for it.
         self.kept = mmap.mmap(-1, 2**40, flags=mmap.MAP_PRIVATE | no_reserve)
+        time.sleep(0.5)  # Long enough to be looked at.
         return small()
 
     def forks(self):
