@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from harness.check.base import Evidence
 from harness.check.compare import agrees, digits, grouped, number
 from harness.check.flops import accepted_conventions, measured_counts
-from harness.explain.flops import Candidate, candidates, explain
+from harness.explain.flops import PLAIN, Candidate, candidates, explain
 from harness.explain.geometry import geometries
 from harness.types import Finding
 from zoo.index.types import Claim
@@ -97,7 +97,8 @@ def _flops(evidence: Evidence, claim: Claim) -> Iterable[Section]:
     found = explain(claim, tries)
     rows: list[tuple[str, ...]] = [("input", *_COLUMNS)]
     for geometry in (g for g in asked if g.size in counts):
-        plain = {c.convention: c for c in tries if c.geometry is geometry and not c.variation}
+        here = (c for c in tries if c.geometry is geometry and c.scale is PLAIN)
+        plain = {c.convention: c for c in here if not c.variation}
         rows.append((str(geometry), *(_cell(plain.get(name), claim) for name in _COLUMNS)))
     legend = [f"{g}: {g.words}" for g in asked if g.size in counts]
     variations = sorted({c.variation for c in tries if c.variation})

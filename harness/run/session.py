@@ -88,9 +88,8 @@ class Session:
         """What the run will do, in one line: variants, measurements, files, pictures."""
         with self._opened_store() as store:
             subjects = self._subjects(store)
-            wanted = sum(len(s.first_needs()) for s in subjects)
             jobs = [job for s in subjects for job in s.advance()]
-        kept = wanted - sum(len(j.slots) for j in jobs)
+        kept = sum(isinstance(fact, Measurement) for s in subjects for fact in s.facts.values())
         # What a file or pictures ask for is known when the file is there.
         later = " yet" if self._files is not None else ""
         parts = [

@@ -259,6 +259,15 @@ def test_a_field_is_found_however_it_is_spelt(field, zoo):
     assert "27,483,240" in done.stdout
 
 
+def test_the_story_of_a_flop_count_shows_what_was_measured(zoo, folder):
+    index = folder / "model-index" / "net.yml"
+    index.write_text(index.read_text().replace("Layers: 50", "FLOPs: 5399965376"))
+    lines = [line.split() for line in zoo("explain", "resnest50d", "FLOPs").stdout.splitlines()]
+    heading = lines.index(["input", "macs", "fvcore", "flops", "thop-2020"])
+    row = ["224x224", "5,371,160,576", "=", "5,399,965,376", "10,742,321,152"]
+    assert lines[heading + 1][: len(row)] == row
+
+
 @pytest.mark.parametrize("field", ["Paper", "paper.title"])
 def test_a_claim_of_the_collection_can_be_asked_about(field, zoo):
     done = zoo("explain", "resnest50d", field)
