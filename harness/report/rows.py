@@ -91,11 +91,11 @@ def rows(report: Report) -> tuple[Row, ...]:
 
 def status_of(findings: Iterable[Finding]) -> RowStatus:
     """The worst of them; nothing that was held against a claim verifies nothing."""
-    found = {status_of_one(finding) for finding in findings}
+    found = {standing(finding) for finding in findings}
     return next((status for status in STATUSES if status in found), "unverified")
 
 
-def status_of_one(finding: Finding) -> RowStatus:
+def standing(finding: Finding) -> RowStatus:
     """How a finding stands, one that a baseline accepts among the accepted alone."""
     found = word(finding)
     # A difference that nobody graded is not taken lightly.

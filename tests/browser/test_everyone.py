@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
+
+from zoo.index.types import Location
 
 VIEWS = ("overview", "findings", "comparison", "plots")
 
@@ -76,6 +80,45 @@ def test_on_a_phone_the_page_is_as_wide_as_the_phone(show, usual):
         inner = here.page.locator("#panel").evaluate("e => e.open ? e.scrollWidth : 0")
         assert inner <= 375
     assert here.page.get_by_role("button", name="Close").bounding_box()["x"] < 375
+
+
+@pytest.mark.parametrize("width", [1024, 1280, 1920])
+def test_no_finding_is_cut_off(show, made, width):
+    """Whatever its length, and whatever the window's width from a small notebook's on."""
+    report = made(3)
+    first, second, third, *others = report.findings
+    long = {
+        "variant": "coat_lite_medium_384.in1k_distilled_with_a_name_that_goes_on",
+        "documented": "23,712,345 at 224 x 224 pixels as the paper says in its table",
+        "location": Location(
+            "docs/models/families/of/many/pages/" + "coat" * 12 + ".yml", 12345, 17
+        ),
+        "cause": "flops.another-variant-of-a-long-name",
+    }
+    found = (replace(first, **long), replace(second, measured="9" * 60), third, *others)
+    named = replace(report.variants[0], name=long["variant"])
+    odd = replace(report, findings=found, variants=(*report.variants, named))
+    here = show(odd, fragment="#findings", width=width)
+    here.page.locator("#table-findings tbody details").first.click()
+    assert here.page.evaluate("document.documentElement.scrollWidth") == width
+    cut = here.page.evaluate(
+        """() => [...document.querySelectorAll("#table-findings :is(.scroll, th, td, td *, th *)")]
+          .filter((e) => e.offsetParent && !e.closest("pre") && !e.classList.contains("hidden"))
+          .filter((e) => getComputedStyle(e).display !== "inline")
+          .filter((e) => e.scrollWidth > e.clientWidth + 1
+            || e.getBoundingClientRect().right > innerWidth)
+          .map((e) => e.outerHTML.slice(0, 120))"""
+    )
+    assert cut == []
+    # What is told of a finding has more room than anything that it is told about.
+    widths = here.page.locator("#table-findings thead th").evaluate_all(
+        "all => Object.fromEntries(all.map((e) => [e.textContent, e.offsetWidth]))"
+    )
+    assert max(widths, key=widths.get) == "Finding"
+    assert widths["Finding"] >= 270
+    row = here.page.locator("#table-findings tbody tr", has_text=long["variant"]).inner_text()
+    for value in (*map(str, long.values()), first.field, str(first.measured), first.message):
+        assert value in row
 
 
 def test_on_a_phone_a_tap_on_a_point_opens_its_variant(show, usual):

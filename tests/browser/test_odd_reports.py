@@ -89,6 +89,7 @@ def test_what_is_new_and_what_is_fixed(show, made, as_document):
     [
         ({"schema": 0, "findings": []}, "another schema"),
         ({"schema": 1}, "no list of findings"),
+        ("it is not JSON", "nothing is compared: it is not JSON."),
         ({"schema": 1, "findings": [{"field": "<b>"}]}, "check of its finding 1"),
     ],
 )

@@ -18,13 +18,14 @@ from harness.types import Report
 __all__ = ["render"]
 
 
-def render(report: Report, previous: Mapping[str, Any] | None) -> str:
+def render(report: Report, previous: Mapping[str, Any] | str | None) -> str:
     """The whole page.
 
     Args:
         report: what to show.
         previous: the JSON document of the report before, to say what is new and what is fixed;
-            None where there is none. One that can't be read is named on the page, and not used.
+            None where there is none, and a text where it can't be read, which says why. One that
+            can't be used is named on the page with the reason.
 
     Returns:
         HTML text to be written as UTF-8. It holds plotly's script once, some 5 MB.

@@ -44,14 +44,16 @@ def key(finding: Finding) -> Key:
     return (finding.variant, finding.field, finding.check, finding.cause, finding.documented)
 
 
-def compare(report: Report, previous: Mapping[str, Any] | None) -> Changes:
-    """Holds a report against the JSON document of the one before.
+def compare(report: Report, previous: Mapping[str, Any] | str | None) -> Changes:
+    """Holds a report against the JSON document of the one before; a text says why it is unknown.
 
     A finding is fixed where its check ran again on its variant and no longer complains of that
     field. One whose cause is another now is new under that cause, and not fixed.
     """
     if previous is None:
         return Changes()
+    if isinstance(previous, str):
+        return Changes(problem=previous)
     try:
         before = _findings(previous)
     except _UnusableError as error:
@@ -121,7 +123,7 @@ def _finding(number: int, entry: object) -> Finding:
     for name in ("field", "check", "message"):
         if not isinstance(entry.get(name), str):
             raise wrong(name)
-    for name in ("variant", "cause", "documented", "fix"):
+    for name in ("variant", "cause", "documented", "fix", "accepted"):
         if not isinstance(entry.get(name), str | None):
             raise wrong(name)
     if entry.get("status") not in get_args(Status):
@@ -143,6 +145,7 @@ def _finding(number: int, entry: object) -> Finding:
         message=entry["message"],
         location=_location(entry.get("location")),
         fix=entry.get("fix"),
+        accepted=entry.get("accepted"),
     )
 
 

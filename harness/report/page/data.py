@@ -13,11 +13,10 @@ from typing import Any
 
 from harness.causes import CAUSES
 from harness.report import words
-from harness.report.grouping import label
 from harness.report.page.changes import Changes, key
 from harness.report.page.facts import Block, blocks
 from harness.report.page.plots import plots
-from harness.report.rows import Row, rows
+from harness.report.rows import STATUSES, Row, rows, standing
 from harness.report.safe_text import for_terminal, shorten
 from harness.types import Finding, Report, VariantReport
 from zoo.index.types import Claim
@@ -100,11 +99,8 @@ def unique_names(table: Iterable[Row]) -> list[str]:
     return names
 
 
-_ORDER = {"error": 0, "mismatch": 0, "warning": 1, "note": 2, "unverified": 3, "match": 4}
-
-
 def _rank(finding: Finding) -> int:
-    return _ORDER[label(finding)]
+    return STATUSES.index(standing(finding))
 
 
 def _finding(
@@ -125,6 +121,7 @@ def _finding(
         texts(None if finding.location is None else words.place(finding)),
         texts(finding.fix),
         change,
+        texts(finding.accepted),
     ]
 
 

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 from urllib.parse import urlencode
 
 from harness.causes import CAUSES
 from harness.report import words
-from harness.report.grouping import arrange, label
+from harness.report.grouping import arrange
 from harness.report.options import Options
 from harness.report.page.changes import Changes, key
-from harness.report.rows import STATUSES
+from harness.report.rows import STATUSES, RowStatus, standing
 from harness.report.safe_text import for_terminal, shorten
 from harness.types import Finding, Report
 
@@ -94,17 +93,20 @@ def overview(report: Report, changes: Changes) -> Overview:
     layout = arrange(report, Options())
     told = [finding for group in layout.groups for finding in group.findings]
     told += [finding for alike in layout.alike for finding in alike]
-    told.sort(key=lambda finding: STATUSES.index(_label(finding)))
+    told.sort(key=lambda finding: STATUSES.index(standing(finding)))
     new = [finding for finding in told if key(finding) in changes.new]
+    # A project without a baseline need not read of one.
+    accepts = any(finding.accepted is not None for finding in report.findings)
+    shown = [status for status in STATUSES if accepts or status != "accepted"]
     return Overview(
         sentence=words.summary(report),
         cut_short=_safe(words.cut_short(report)),
         variants=len(report.variants),
-        counts=_counts(report.findings),
+        counts=_counts(report.findings, shown),
         started=_when(str(report.environment.get("started") or "")),
         environment=_environment(report),
-        causes=_by_cause(report),
-        collections=_by_collection(report),
+        causes=_by_cause(report, shown),
+        collections=_by_collection(report, shown),
         changes=changes,
         since=_when(changes.since or ""),
         problem=for_terminal(changes.problem or ""),
@@ -140,17 +142,12 @@ def _when(time: str) -> str:
     return read.strftime("%Y-%m-%d %H:%M UTC")
 
 
-def _label(finding: Finding) -> Any:
-    """As `label`, with a difference that nobody graded among the errors."""
-    return "error" if label(finding) == "mismatch" else label(finding)
+def _counts(findings: Iterable[Finding], shown: Iterable[RowStatus]) -> dict[str, int]:
+    found = Counter(map(standing, findings))
+    return {status: found[status] for status in shown}
 
 
-def _counts(findings: Iterable[Finding]) -> dict[str, int]:
-    found = Counter(_label(finding) for finding in findings)
-    return {status: found[status] for status in STATUSES}
-
-
-def _by_cause(report: Report) -> tuple[Tally, ...]:
+def _by_cause(report: Report, statuses: Sequence[RowStatus]) -> tuple[Tally, ...]:
     groups: dict[str, list[Finding]] = {}
     for finding in report.findings:
         if finding.cause is not None:
@@ -161,17 +158,24 @@ def _by_cause(report: Report) -> tuple[Tally, ...]:
         variants = len({finding.variant for finding in found} - {None})
         shown = for_terminal(cause)
         tallies.append(
-            Tally(shown, link("findings", cause=shown), about, len(found), variants, _counts(found))
+            Tally(
+                shown,
+                link("findings", cause=shown),
+                about,
+                len(found),
+                variants,
+                _counts(found, statuses),
+            )
         )
     return tuple(sorted(tallies, key=_gravity))
 
 
 def _gravity(tally: Tally) -> tuple[int, int]:
-    worst = next(i for i, status in enumerate(STATUSES) if tally.counts[status])
+    worst = next(i for i, count in enumerate(tally.counts.values()) if count)
     return (worst, -tally.findings)
 
 
-def _by_collection(report: Report) -> tuple[Tally, ...]:
+def _by_collection(report: Report, statuses: Sequence[RowStatus]) -> tuple[Tally, ...]:
     collections = {variant.name: variant.collection for variant in report.variants}
     variants = Counter(variant.collection for variant in report.variants)
     groups: dict[str | None, list[Finding]] = {name: [] for name in variants}
@@ -183,7 +187,9 @@ def _by_collection(report: Report) -> tuple[Tally, ...]:
     for name, found in groups.items():
         shown = "no collection" if name is None else for_terminal(name)
         where = link("findings", collection="-" if name is None else shown)
-        tallies.append(Tally(shown, where, "", len(found), variants[name], _counts(found)))
+        tallies.append(
+            Tally(shown, where, "", len(found), variants[name], _counts(found, statuses))
+        )
     return tuple(tallies)
 
 
@@ -198,11 +204,11 @@ def _line(finding: Finding) -> Line:
         finding.field,
         words.value(finding.documented),
         words.value(finding.measured),
-        finding.message,
+        words.message(finding),
         finding.cause or "",
         words.place(finding),
     )
-    return Line(_label(finding), *(for_terminal(shorten(text)) for text in texts))
+    return Line(standing(finding), *(for_terminal(shorten(text)) for text in texts))
 
 
 def _safe(text: str | None) -> str | None:

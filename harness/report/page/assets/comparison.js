@@ -71,5 +71,5 @@ function showComparison() {
   byId("count-comparison").textContent =
     `${whole.format(chosen.length)} of ${whole.format(variants.length)} variants`;
   showTable(byId("table-comparison"), COMPARISON_COLUMNS,
-    sorted(chosen, COMPARISON_COLUMNS, route.chosen.sort), { caption: "Variants", rowClass: "" });
+    sorted(chosen, COMPARISON_COLUMNS, route.chosen.sort), { caption: "Variants" });
 }

@@ -5,14 +5,15 @@ const text = (number) => (number < 0 ? "" : data.texts[number]);
 
 const findings = data.findings.map((entry, order) => {
   const [variant, collection, field, check, status, severity, cause, documented, measured, message,
-    place, fix, change] = entry;
+    place, fix, change, accepted] = entry;
   const finding = {
     order,
     status,
-    severity,
+    // What is accepted is neither error nor warning any more.
+    severity: accepted < 0 ? severity : "accepted",
     change,
     // A difference that nobody graded stands among the errors.
-    label: severity || (status === "mismatch" ? "error" : status),
+    label: accepted < 0 ? severity || (status === "mismatch" ? "error" : status) : "accepted",
     variant: text(variant),
     collection: text(collection),
     field: text(field),
@@ -23,9 +24,11 @@ const findings = data.findings.map((entry, order) => {
     message: text(message),
     place: text(place),
     fix: text(fix),
+    accepted: text(accepted),
   };
   finding.haystack = [finding.variant, finding.collection, finding.field, finding.check,
-    finding.cause, finding.documented, finding.measured, finding.message, finding.place]
+    finding.cause, finding.documented, finding.measured, finding.message, finding.place,
+    finding.accepted]
     .join("\n").toLowerCase();
   return finding;
 });
@@ -45,7 +48,7 @@ const variants = data.variants.map((entry, order) => ({
 const byKey = new Map(variants.map((variant) => [variant.key, variant]));
 const keyOf = new Map([...variants].reverse().map((variant) => [variant.name, variant.key]));
 const causes = new Map(Object.entries(data.causes).map(([number, about]) => [text(number), about]));
-const GRAVITY = ["error", "warning", "note", "unverified", "match"];
+const GRAVITY = ["error", "warning", "note", "accepted", "unverified", "match"];
 
 /** The distinct values of a column, in the order of appearance, with how often each occurs. */
 function distinct(rows, column) {

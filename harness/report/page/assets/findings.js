@@ -1,15 +1,15 @@
 // The findings, filtered.
 
 const FINDING_COLUMNS = [
-  { id: "severity", label: "Severity", sort: (f) => GRAVITY.indexOf(f.label), cell: severityCell },
-  { id: "variant", label: "Variant", isHeader: true, sort: (f) => f.variant, cell: variantCell },
-  { id: "field", label: "Field", sort: (f) => f.field, cell: (f) => foreign(f.field) },
-  { id: "documented", label: "Documented", class: "value", isBlank: (f) => !f.documented,
-    cell: (f) => valueCell(f.documented) },
-  { id: "measured", label: "Measured", class: "value", isBlank: (f) => !f.measured,
-    cell: (f) => valueCell(f.measured) },
+  { id: "severity", label: "Severity", class: "severity", sort: (f) => GRAVITY.indexOf(f.label),
+    cell: severityCell },
+  { id: "variant", label: "Variant", class: "variant", isHeader: true, sort: (f) => f.variant,
+    cell: (f) => [variantName(f), f.place ? el("span", { class: "place" }, foreign(f.place)) : ""] },
+  { id: "field", label: "Field", class: "field", sort: (f) => f.field,
+    cell: (f) => [foreign(f.field), valueLine("documented", f.documented), valueLine("measured", f.measured)] },
   { id: "message", label: "Finding", class: "message", cell: messageCell },
-  { id: "cause", label: "Cause", sort: (f) => f.cause, class: "cause", cell: causeCell },
+  { id: "cause", label: "Cause", class: "cause", sort: (f) => f.cause,
+    cell: (f) => (f.cause ? el("code", {}, f.cause) : "–") },
 ];
 
 function severityCell(finding) {
@@ -17,22 +17,22 @@ function severityCell(finding) {
   return [chip(finding.label), mark ? el("span", { class: "change" }, mark) : null].filter(Boolean);
 }
 
-function variantCell(finding) {
+function variantName(finding) {
   const key = keyOf.get(finding.variant);
   if (!finding.variant) return el("span", { class: "muted" }, "the index");
   if (key === undefined) return foreign(finding.variant);
   return el("a", { href: linkToVariant(key) }, foreign(finding.variant));
 }
 
-function valueCell(value) {
-  return value ? foreign(value.length > 90 ? `${value.slice(0, 89)}…` : value) : "–";
+function valueLine(name, value) {
+  if (!value) return "";
+  const shown = value.length > 90 ? `${value.slice(0, 89)}…` : value;
+  return el("span", { class: "value" }, el("span", { class: "muted" }, `${name} `), foreign(shown));
 }
 
-function causeCell(finding) {
-  return [
-    finding.cause ? el("code", {}, finding.cause) : "–",
-    finding.place ? el("span", { class: "place" }, foreign(finding.place)) : "",
-  ];
+/** Why a baseline accepts a finding; nothing where it doesn't. */
+function reason(finding) {
+  return finding.accepted ? el("p", {}, el("strong", {}, "Accepted: "), foreign(finding.accepted)) : "";
 }
 
 function messageCell(finding) {
@@ -40,9 +40,10 @@ function messageCell(finding) {
   const more = [];
   if (about) more.push(el("p", {}, text(about[0])), el("p", {}, el("strong", {}, "What to do: "), text(about[1])));
   if (finding.fix) more.push(patch(finding.fix));
-  if (!more.length) return foreign(finding.message);
+  const said = [foreign(finding.message), reason(finding)];
+  if (!more.length) return said;
   const summary = finding.fix ? "What to do, with a fix" : "What to do";
-  return [foreign(finding.message), el("details", {}, el("summary", {}, summary), more)];
+  return [...said, el("details", {}, el("summary", {}, summary), more)];
 }
 
 /** A unified diff, its lines told apart by their sign and by a colour. */
@@ -76,7 +77,7 @@ function setUpFindings() {
     search("Search"),
     menu("collection", "Collection", optionsOf(present, "collection", "none")),
     menu("field", "Field", optionsOf(present, "field", "none")),
-    menu("severity", "Severity", optionsOf(present, "severity", "none", [...GRAVITY.slice(0, 3), ""])),
+    menu("severity", "Severity", optionsOf(present, "severity", "none", [...GRAVITY.slice(0, 4), ""])),
     menu("status", "Status", optionsOf(present, "status", "none", ["mismatch", "unverified", "match"])),
     menu("cause", "Cause", optionsOf(present, "cause", "none")),
   );
@@ -96,5 +97,5 @@ function showFindings() {
   byId("count-findings").textContent =
     `${whole.format(rows.length)} of ${whole.format(all)} findings`;
   showTable(byId("table-findings"), FINDING_COLUMNS, rows,
-    { caption: "Findings", rowClass: "stacked" });
+    { caption: "Findings", tableClass: "fitted" });
 }

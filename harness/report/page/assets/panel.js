@@ -27,6 +27,7 @@ function findingItem(finding) {
       finding.cause ? el("code", {}, finding.cause) : null,
       finding.change === "new" ? el("span", { class: "change" }, "new") : null),
     el("p", {}, foreign(finding.message)),
+    reason(finding),
     about && finding.status !== "match" ? el("p", { class: "muted" }, text(about[1])) : null,
     finding.fix ? patch(finding.fix) : null,
     finding.place ? el("p", { class: "place" }, foreign(finding.place)) : null);

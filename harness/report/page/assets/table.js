@@ -25,20 +25,19 @@ function sorted(rows, columns, named) {
 }
 
 /** Puts one page of a table into `host`. */
-function showTable(host, columns, rows, { caption, rowClass }) {
+function showTable(host, columns, rows, { caption, tableClass = "" }) {
   const pages = Math.max(1, Math.ceil(rows.length / PAGE_SIZE));
   const page = Math.min(pages, Math.max(1, Number.parseInt(route.chosen.page, 10) || 1));
   const shown = rows.slice((page - 1) * PAGE_SIZE, page * PAGE_SIZE);
   const focused = host.contains(document.activeElement) ? document.activeElement.dataset.focus : "";
-  const table = el("table", { class: "data wide" },
+  const table = el("table", { class: `data wide ${tableClass}` },
     el("caption", { class: "hidden" }, caption),
     el("thead", {}, el("tr", {}, columns.map(heading))),
-    el("tbody", {}, shown.map((row) => el("tr", { class: rowClass }, columns.map((column) => {
+    el("tbody", {}, shown.map((row) => el("tr", {}, columns.map((column) => {
       const cell = el(column.isHeader ? "th" : "td", {
-        class: column.class, "data-label": column.label, scope: column.isHeader ? "row" : null,
+        class: column.class, scope: column.isHeader ? "row" : null,
       });
       cell.append(...[column.cell(row)].flat());
-      if (column.isBlank?.(row)) cell.classList.add("blank");
       return cell;
     })))));
   const scroll = el("div", { class: "scroll", role: "region", "aria-label": caption, tabindex: "0" },
