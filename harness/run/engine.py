@@ -99,7 +99,7 @@ class LocalEngine:
         return limits
 
 
-_JOBS_PER_WORKER = 40
+_JOBS_PER_WORKER = 100
 _RUNNING_FACTOR = 24
 
 _Answer = tuple["_Hand", Job, "list[Fact] | BaseException"]
