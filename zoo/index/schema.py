@@ -111,6 +111,10 @@ _VARIANT = (
     Field("Code", "link", "https://example.org/resnest.py#L170"),
     Field("SHA256", "hash", "528c19ca..., 64 hexadecimal digits"),
     Field("Pretrain", "weights", "https://example.org/resnest50-528c19ca.pth"),
+    # A variant whose architecture is another's, with a classifier of its own.
+    Field("Base", "text", "resnest50d"),
+    _whole("Classes", "10", "1e6"),
+    Field("Class Names", "texts", "[cat, dog]"),
     _whole("FLOPs", "6937106336", "1e16", "rounded-count"),
     _whole("Parameters", "27480000", "1e13", "rounded-count"),
     _whole("File Size", "110273258", "1e13", "bytes"),

@@ -99,3 +99,14 @@ def test_hidden_folders_are_not_searched(monkeypatch: pytest.MonkeyPatch) -> Non
         Path(f"docs/.git/{number}.yml").touch()
     monkeypatch.setattr(patterns, "MAX_VISITED", 40)
     assert patterns.matches("**/x1.yml") == ["docs/deep/x1.yml"]
+
+
+def test_a_pattern_of_many_stars_takes_no_longer_than_others() -> None:
+    Path("many").mkdir()
+    Path("many", "a" * 200).touch()
+    deep = Path("many", *["d"] * 20)
+    deep.mkdir(parents=True)
+    (deep / "x.yml").touch()
+    assert patterns.matches(f"many/{'*a' * 30}b") == []
+    assert patterns.matches("many/" + "**/d/" * 10 + "*.yml") == [str(deep / "x.yml")]
+    assert patterns.matches("many/" + "**/" * 40 + "x.yml") == [str(deep / "x.yml")]
