@@ -50,6 +50,8 @@ class ModuleCall:
         inputs, outputs: shapes of the tensors that went in and came out.
         parameters: shapes of the module's own parameters by name (children excluded).
         calls: what ran inside, in order.
+        held: by how many ways down the tree of modules it is reached: a counter that goes through
+            the children of children meets a module once for each that holds it.
     """
 
     name: str
@@ -59,6 +61,7 @@ class ModuleCall:
     outputs: tuple[Shape, ...]
     parameters: Mapping[str, Shape]
     calls: tuple[ModuleCall | Op, ...]
+    held: int = 1
 
 
 def join(parent: str, name: str) -> str:

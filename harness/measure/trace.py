@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 # Non-tensor arguments that a convention reads; the others are not kept.
-_KEPT_ARGUMENTS = frozenset({"transposed", "equation", "training", "padding"})
+_KEPT_ARGUMENTS = frozenset({"transposed", "equation", "training", "padding", "dim"})
 
 # Composite operators that conventions count whole: they are not opened.
 _WHOLE = frozenset(
@@ -83,6 +83,7 @@ class _Recorder:
         self.stack: list[tuple[str, list[ModuleCall | Op]]] = []
         self.done: ModuleCall | None = None
         self.described: dict[nn.Module, tuple[Any, ...]] = {}
+        self.held = _held_often(model)
         share_repeated_blocks(model)
 
     def result(self) -> ModuleCall:
@@ -124,6 +125,7 @@ class _Recorder:
             outputs=tuple(_shapes(output)),
             parameters=parameters,
             calls=tuple(calls) if shared is None else shared.settle(tuple(calls)),
+            held=self.held.get(module, 1),
         )
         if module is self.root and not self.stack:
             self.done = node
@@ -144,6 +146,26 @@ class _Recorder:
                 {name: tuple(p.shape) for name, p in module._parameters.items() if p is not None},
             )
         return known
+
+
+def _held_often(model: nn.Module) -> dict[nn.Module, int]:
+    """The modules that are reached by several ways from the model, and by how many."""
+    holders: dict[nn.Module, list[nn.Module]] = {}
+    for module in model.modules():
+        for child in dict.fromkeys(module._modules.values()):
+            if child is not None:
+                holders.setdefault(child, []).append(module)
+    if all(len(those) < 2 for those in holders.values()):
+        return {}
+    ways = {model: 1}
+
+    def count(module: nn.Module) -> int:
+        if module not in ways:
+            ways[module] = 0  # one that holds itself is not reached again by that
+            ways[module] = sum(map(count, holders[module]))
+        return ways[module]
+
+    return {module: n for module in holders if (n := count(module)) > 1}
 
 
 def _relative(path: str, parent: str, has_caller: bool) -> str:

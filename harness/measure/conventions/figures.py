@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from harness.measure.conventions.fvcore import fvcore_of
 from harness.measure.conventions.macs import macs
-from harness.measure.conventions.modules import count_modules
-from harness.measure.conventions.thop import THOP_2020
+from harness.measure.conventions.modules import NotCountedError, Tally, count_modules
+from harness.measure.conventions.thop import THOP, THOP_2020
 from harness.measure.record import ModuleCall, Op, classifier_path, walk
+
+Calls = Sequence[tuple[str, ModuleCall]]
+
+_HEADLESS = "without the classifier"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,39 +36,52 @@ class Count:
 def counts(record: ModuleCall) -> list[Count]:
     """Every figure that a known counter would print for this pass, plainest first.
 
-    The first entry of each convention is the convention as named; the others are variations.
+    The first entry of each convention is the convention as named; the others are variations. A
+    convention whose counter gives up on the model has none.
     """
     memo: dict[int, int] = {}
+    calls = list(walk(record))
     total = macs((record,), memo)
     head = classifier_path(record)
     head_macs = 0
     if head is not None:
-        head_macs = macs((call for path, call in walk(record) if path == head), memo)
-    fvcore, fvcore_covered, head_fvcore = _fvcore_total(record, head, memo)
+        head_macs = macs((call for path, call in calls if path == head), memo)
+    fvcore, fvcore_covered, head_fvcore = _fvcore_total(calls, head, memo)
     found = [
         Count("macs", "", total, total),
         Count("fvcore", "", fvcore, fvcore_covered),
         Count("flops", "", 2 * total, total),
         Count("torchvision", "", total, total),
     ]
-    for variation, tally in count_modules(THOP_2020, record, memo, head).variations():
-        found.append(Count("thop-2020", variation, tally.value, tally.covered))
+    for convention, variation, tally in _hooked(calls, memo, head):
+        found.append(Count(convention, variation, tally.value, tally.covered))
     if head_macs:
-        without = "without the classifier"
         found += [
-            Count("macs", without, total - head_macs, total - head_macs),
-            Count("fvcore", without, fvcore - head_fvcore, fvcore_covered - head_macs),
-            Count("flops", without, 2 * (total - head_macs), total - head_macs),
+            Count("macs", _HEADLESS, total - head_macs, total - head_macs),
+            Count("fvcore", _HEADLESS, fvcore - head_fvcore, fvcore_covered - head_macs),
+            Count("flops", _HEADLESS, 2 * (total - head_macs), total - head_macs),
         ]
     return _distinct(found)
 
 
-def _fvcore_total(
-    record: ModuleCall, head: str | None, memo: dict[int, int]
-) -> tuple[int, int, int]:
+def _hooked(
+    calls: Calls, memo: dict[int, int], head: str | None
+) -> Iterator[tuple[str, str, Tally]]:
+    """What the counters print that hook modules."""
+    for words, tally in count_modules(THOP_2020, calls, memo, head).variations():
+        yield "thop-2020", words, tally
+    try:
+        thop = count_modules(THOP, calls, memo, head)
+    except NotCountedError:
+        return
+    for words, tally in thop.whole_variations():
+        yield "thop", words, tally
+
+
+def _fvcore_total(calls: Calls, head: str | None, memo: dict[int, int]) -> tuple[int, int, int]:
     """fvcore's total, the MACs of the operators it counted, and its count of the classifier."""
     total = covered = head_count = 0
-    for path, call in walk(record):
+    for path, call in calls:
         for op in call.calls:
             if not isinstance(op, Op) or (counted := fvcore_of(op)) is None:
                 continue

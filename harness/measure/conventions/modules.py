@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from harness.measure.conventions.macs import macs
-from harness.measure.record import ModuleCall, walk
+from harness.measure.conventions.macs import MACS, macs
+from harness.measure.record import ModuleCall, Op, Shape
 
 ModuleRule = Callable[[ModuleCall], int]
 Table = Mapping[str, ModuleRule]
 
 # What the names of a table's classes begin or end with, and the word for it.
 _KINDS = (("Conv", "convolutions"), ("Norm", "norms"), ("Pool", "pools"), ("Linear", "linears"))
+
+
+class NotCountedError(Exception):
+    """The counter itself gives up on such a call, so that it has no figure for the model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +47,7 @@ class ModuleCounts:
     classifier: Tally
 
     def variations(self) -> Iterator[tuple[str, Tally]]:
-        """The count as it is, and with what it leaves out; each with words for it, plainest first.
+        """The count without the classifier, and with what it leaves out, plainest first.
 
         A library may derive its convolutions and not its norms, and change that from one release
         to the next, so every set of kinds is a count that somebody has printed.
@@ -58,25 +62,56 @@ class ModuleCounts:
                     joint = f"{words} and the classifier" if words else "with the classifier"
                     yield joint, tally + self.classifier
 
+    def whole_variations(self) -> Iterator[tuple[str, Tally]]:
+        """The count of the whole model, without the classifier, and both with all subclasses."""
+        kinds = sorted(self.subclasses)
+        known = [("", self.exact)]
+        if kinds:
+            words = f"with subclassed {' and '.join(kinds)}"
+            known.append((words, sum(self.subclasses.values(), self.exact)))
+        for words, tally in known:
+            yield words, tally + self.classifier
+            if self.classifier.value:
+                yield f"{words} without the classifier".strip(), tally
+
 
 def count_modules(
-    table: Table, record: ModuleCall, memo: dict[int, int], classifier: str | None
+    table: Table,
+    calls: Sequence[tuple[str, ModuleCall]],
+    memo: dict[int, int],
+    classifier: str | None,
 ) -> ModuleCounts:
     """Counts all calls of modules whose class, or a base of it, is in the table.
 
     Args:
         table: class name of ``torch.nn`` -> what one call of it counts.
-        record: the pass.
+        calls: every module call of the pass with its path, see `harness.measure.record.walk`.
         memo: for `macs`.
         classifier: the path of the module that makes the logits, or None.
+
+    Raises:
+        NotCountedError: the counter has no figure for such a model.
     """
     exact = head = Tally()
     subclasses: dict[str, Tally] = {}
-    for path, call in walk(record):
-        name, derived = _class_in(table, call)
+    classes: dict[tuple[str, ...], tuple[str | None, bool]] = {}
+    tallies: dict[int, Tally] = {}
+    for path, call in calls:
+        family = (call.type, *call.bases)
+        if family not in classes:
+            classes[family] = _class_in(table, family)
+        name, derived = classes[family]
         if name is None:
             continue
-        tally = Tally(table[name](call), macs((call,), memo))
+        tally = tallies.get(id(call))
+        if tally is None:
+            try:
+                value = table[name](call)
+            except (NotCountedError, LookupError, ValueError):
+                if not derived:
+                    raise
+                continue  # a derived class need not have the weights and shapes of its base
+            tally = tallies[id(call)] = Tally(value, macs((call,), memo))
         if path == classifier and not derived:
             head += tally
         elif derived:
@@ -87,9 +122,37 @@ def count_modules(
     return ModuleCounts(exact, subclasses, head)
 
 
-def _class_in(table: Table, call: ModuleCall) -> tuple[str | None, bool]:
+def first_input(call: ModuleCall) -> Shape:
+    """The shape of the first tensor that a hook is handed; arguments by keyword are hidden.
+
+    Raises:
+        NotCountedError: there is none.
+    """
+    if not call.inputs:
+        raise NotCountedError(f"{call.type} was called with keywords alone")
+    return call.inputs[0]
+
+
+def weight_of(call: ModuleCall) -> Shape:
+    """The shape of the weight: a parameter, or, where it is computed, what the operator got.
+
+    Raises:
+        NotCountedError: neither is there.
+    """
+    own = call.parameters.get("weight")
+    if own is not None:
+        return own
+    for op in call.calls:
+        if isinstance(op, Op) and op.name in MACS and len(op.inputs) > 1:
+            computed = op.inputs[1]
+            if computed is not None:
+                return computed
+    raise NotCountedError(f"{call.type} has no weight")
+
+
+def _class_in(table: Table, family: Sequence[str]) -> tuple[str | None, bool]:
     """The table's class that a call is of, and whether it is of a derived one."""
-    for derived, kind in enumerate((call.type, *call.bases)):
+    for derived, kind in enumerate(family):
         package, _, name = kind.rpartition(".")
         if package.startswith("torch.nn.modules.") and name in table:
             return name, derived > 0

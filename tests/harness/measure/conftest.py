@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import pytest
+import torch
 
 
 @pytest.fixture(scope="session")
@@ -26,3 +30,30 @@ def by_operator():
     from harness.measure.conventions import fvcore_by_operator
 
     return lambda record: {k: n for k, n in fvcore_by_operator(record).items() if n}
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A counter that others wrote: the convention that is named after it, and its own count."""
+
+    name: str
+    count: Callable[..., int]
+
+
+def _thop(model, *shapes):
+    from thop import profile
+
+    inputs = tuple(torch.empty(shape, device="meta") for shape in shapes)
+    total, _ = profile(model.eval(), inputs, verbose=False)
+    assert total == int(total) < 2**53
+    return int(total)
+
+
+_TOOLS = {"thop": _thop}
+
+
+@pytest.fixture(params=_TOOLS)
+def tool(request) -> Tool:
+    """Each of the tools, on models of the meta device."""
+    pytest.importorskip(request.param, reason=f"{request.param} is not installed")
+    return Tool(request.param, _TOOLS[request.param])
