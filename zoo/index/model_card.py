@@ -10,12 +10,12 @@ import re
 from decimal import Decimal
 
 from zoo.index.nodes import Mapping, Node, Scalar, Sequence
+from zoo.index.numbers import NotANumber, OutOfRange, parse_number
 from zoo.index.scalars import is_blank, kind_of
 from zoo.index.schema import accuracy_key
 
 KEY = "model-index"
 _FRONT_MATTER = re.compile(r"---[ \t]*\r?\n(.*?)^(?:---|\.\.\.)[ \t]*\r?$", re.S | re.M)
-_NUMBER = re.compile(r"[0-9]*\.?[0-9]+(?:[eE][+-]?[0-9]+)?|[0-9]+\.")
 _PERCENT = re.compile(r"[0-9]*\.?[0-9]+[ ]?%|[0-9]+\.[ ]?%")
 _WHOLE_SPLITS = frozenset({"validation", "val", "eval"})
 
@@ -111,12 +111,10 @@ def _are_fractions(results: Sequence) -> bool:
     writer keeps to one of them, so that only numbers beside greater ones can be either.
     """
     return not any(
-        Decimal(value.text) > 1
+        number > 1
         for result in results.items
         for metric in _metrics(result)
-        if _accuracy(result, metric)
-        and (value := _text(metric, "value")) is not None
-        and _NUMBER.fullmatch(value.text)
+        if _accuracy(result, metric) and (number := _number(_text(metric, "value"))) is not None
     )
 
 
@@ -195,6 +193,15 @@ def _dataset(dataset: Node | None) -> Scalar | None:
     return Scalar(text, True, name.start, name.end, None, name.text)
 
 
+def _number(value: Scalar | None) -> Decimal | None:
+    """A plain number that a quantity can have, None for anything else."""
+    try:
+        number = parse_number(value.text).value if value is not None else None
+    except (NotANumber, OutOfRange):
+        return None
+    return number if number is not None and number >= 0 else None
+
+
 def _percent(value: Scalar, fraction: bool) -> Scalar:
     """An accuracy as a percentage, with as many digits; one in doubt where it may be either."""
     text = value.text.strip()
@@ -202,15 +209,15 @@ def _percent(value: Scalar, fraction: bool) -> Scalar:
         return Scalar(text, False, value.start, value.end, value.tag, value.text)
     if kind_of(value) == "null":
         return value
-    doubt = None
-    if not _NUMBER.fullmatch(text):
-        if kind_of(value) == "number":
-            return value  # negative, infinite: out of range, as anywhere
+    doubt, number = None, _number(value)
+    if number is None and kind_of(value) == "number":
+        return value  # negative, infinite, endless: out of range, as anywhere
+    if number is None:
         doubt = "is not a plain number; it is kept as text and not verified"
-    elif Decimal(text) <= 1 and fraction:
-        shifted = format(Decimal(text).scaleb(2), "f")
+    elif number <= 1 and fraction:
+        shifted = format(number.scaleb(2), "f")
         return Scalar(shifted, False, value.start, value.end, value.tag, value.text)
-    elif Decimal(text) <= 1:
+    elif number <= 1:
         doubt = (
             "may be a fraction or a percentage, since other accuracies of this model are above 1; "
             "it is not verified"

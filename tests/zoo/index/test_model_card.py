@@ -122,7 +122,8 @@ def test_what_is_no_plain_number_is_absent(read: Read, value: str) -> None:
 
 
 def test_an_impossible_accuracy_is_an_error(read: Read) -> None:
-    for value in ("812", "-0.5", ".nan"):
+    endless = ("1e-999999999", "1e99999999999999999999", "0." + "1" * 5000)
+    for value in ("812", "-0.5", ".nan", *endless):
         (problem,) = read(card(f"{{type: accuracy, value: {value}}}"), "card.md").problems
         assert (problem.severity, problem.cause) == ("error", "schema.out-of-range")
 
