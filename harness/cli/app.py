@@ -13,6 +13,7 @@ from harness.cli import (
     benching,
     fetching,
     fixing,
+    inferring,
     known,
     options,
     reporting,
@@ -44,6 +45,8 @@ app.command()(fixing.fix)
 app.command()(fetching.fetch)
 app.command()(writing.docs)
 app.command()(writing.cite)
+app.command()(inferring.classify)
+app.command()(inferring.features)
 app.add_typer(cache, name="cache", help="Show or empty the store of measurements.")
 
 

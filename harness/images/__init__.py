@@ -12,7 +12,8 @@ from harness.images.decoded import Batch, DecodedSet
 from harness.images.find import open_image_set
 from harness.images.inspect import check
 from harness.images.order import order, shards
-from harness.images.types import ImageSet, ImageSetError, Population, Problems, Unreadable
+from harness.images.types import ImageSet, ImageSetError, Population, Problems
+from zoo.pictures.files import Unreadable
 
 __all__ = [
     "Batch",

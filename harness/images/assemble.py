@@ -16,9 +16,6 @@ from harness.images.types import (
     Source,
 )
 
-# What Pillow and people call pictures; other files in a folder are listed as ignored.
-SUFFIXES = (".jpeg", ".jpg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
-
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -27,12 +24,6 @@ class Entry:
     name: str
     stamp: tuple[int, ...]
     source: Source
-
-
-def is_picture(name: str) -> bool:
-    """Whether a file's name says that it is a picture, and not one that systems hide."""
-    base = name.rpartition("/")[2]
-    return base.lower().endswith(SUFFIXES) and not base.startswith(".")
 
 
 def image_set(

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.images.slots import Slots
-from harness.images.types import Source, Unreadable, reason
+from harness.images.types import Source
+from zoo.pictures.files import Unreadable, reason
 from zoo.preprocessing import Decoder, Preprocessing
 
 if TYPE_CHECKING:

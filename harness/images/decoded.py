@@ -21,7 +21,8 @@ from harness.images import cache_folder
 from harness.images.decode import Picture, decode_all, decode_one, decoder_identity
 from harness.images.order import order
 from harness.images.slots import Mapped, Slots
-from harness.images.types import ImageSet, Unreadable, reason
+from harness.images.types import ImageSet
+from zoo.pictures.files import Unreadable, reason
 from zoo.preprocessing import Decoder, Preprocessing
 
 if TYPE_CHECKING:

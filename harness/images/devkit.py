@@ -13,7 +13,8 @@ from importlib import import_module
 from pathlib import Path
 
 from harness.images.classes import UnknownClassError, class_index
-from harness.images.types import IMAGENET_CLASSES, ImageSetError, reason
+from harness.images.types import IMAGENET_CLASSES, ImageSetError
+from zoo.pictures.files import reason
 
 TRUTH = "ILSVRC2012_validation_ground_truth.txt"
 _FOLDER = "ILSVRC2012_devkit_t12"

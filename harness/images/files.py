@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.images.assemble import Entry, is_picture
-from harness.images.types import ImageSetError, reason
+from harness.images.assemble import Entry
+from harness.images.types import ImageSetError
+from zoo.pictures.files import is_picture, read_regular, reason
 
 CHANGED = "it changed since the image set was opened"
-MAX_PICTURE = 256 << 20  # bytes; no picture of a validation set is near it
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,21 +36,10 @@ class FileSource:
         return self._read(count)
 
     def _read(self, count: int | None) -> bytes:
-        descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        with open(descriptor, "rb", buffering=0) as file:
-            status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode):
-                raise OSError("it is not a regular file")
-            check_size(status.st_size)
-            if (status.st_size, status.st_mtime_ns) != (self.size, self.modified):
-                raise OSError(CHANGED)
-            return file.read(count) if count is not None else file.readall()
-
-
-def check_size(size: int) -> None:
-    """Raises OSError for a picture whose file is larger than any picture's."""
-    if size > MAX_PICTURE:
-        raise OSError(f"its file has {size} bytes, more than the limit of {MAX_PICTURE}")
+        data, status = read_regular(self.path, count)
+        if (status.st_size, status.st_mtime_ns) != (self.size, self.modified):
+            raise OSError(CHANGED)
+        return data
 
 
 def listing(folder: Path) -> list[os.DirEntry[str]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from harness.images.assemble import is_picture
 from harness.images.classes import is_synset
 from harness.images.files import listing
 from harness.images.folder import class_folders, labelled_pictures
@@ -14,6 +13,7 @@ from harness.images.parquet import parquet_set
 from harness.images.sample import sample_set
 from harness.images.tar import tar_set
 from harness.images.types import ImageSet, ImageSetError
+from zoo.pictures.files import is_picture
 
 SAMPLE = "sample"
 _SPLITS = ("val", "validation")

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from io import BytesIO
 
-from harness.images.types import ImageSet, Problems, Source, Unreadable, reason
+from harness.images.types import ImageSet, Problems, Source
+from zoo.pictures.files import Unreadable, reason
 
 _HEAD = 4096
 _CHUNK = 64

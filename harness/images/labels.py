@@ -16,7 +16,8 @@ from pathlib import Path
 
 from harness.images.classes import UnknownClassError, class_index, is_synset
 from harness.images.devkit import KITS, kit_labels
-from harness.images.types import ImageSetError, reason
+from harness.images.types import ImageSetError
+from zoo.pictures.files import reason
 
 # Names under which people keep a labels file, the first that is there counts.
 LABEL_FILES = ("labels.txt", "labels.csv", "val.txt", "val_labels.txt", "val.csv", "synsets.txt",

@@ -16,8 +16,8 @@ from typing import Any
 
 from harness.images.assemble import Entry, image_set
 from harness.images.classes import UnknownClassError, class_index
-from harness.images.files import check_size
-from harness.images.types import ImageSet, ImageSetError, reason
+from harness.images.types import ImageSet, ImageSetError
+from zoo.pictures.files import check_size, reason
 
 _GROUPS_KEPT = 2
 # What pyarrow raises of a file that is damaged, gone, or made of what it can't read.

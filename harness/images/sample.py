@@ -9,7 +9,8 @@ from pathlib import Path
 from harness.images.assemble import Entry, image_set
 from harness.images.classes import UnknownClassError, class_index
 from harness.images.files import FileSource
-from harness.images.types import ImageSet, ImageSetError, reason
+from harness.images.types import ImageSet, ImageSetError
+from zoo.pictures.files import reason
 
 _PACKAGE = "foolbox"
 _NAME = re.compile(r"foolbox/data/(imagenet_[0-9]+_([0-9]+)\.jpg)")

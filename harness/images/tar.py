@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path, PurePosixPath
 
-from harness.images.assemble import Entry, image_set, is_picture
-from harness.images.files import CHANGED, check_size
+from harness.images.assemble import Entry, image_set
+from harness.images.files import CHANGED
 from harness.images.labels import label
-from harness.images.types import ImageSet, ImageSetError, reason
+from harness.images.types import ImageSet, ImageSetError
+from zoo.pictures.files import check_size, is_picture, reason
 
 _BLOCK = tarfile.BLOCKSIZE
 

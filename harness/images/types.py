@@ -5,20 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from zoo.pictures.files import Unreadable, reason
+
 IMAGENET_VALIDATION = 50_000
 IMAGENET_CLASSES = 1_000
 
 
 class ImageSetError(Exception):
     """No usable image set; the message is one line: where, what is wrong, what would be right."""
-
-
-@dataclass(frozen=True, slots=True)
-class Unreadable:
-    """A picture that can't be read: it stays in the denominator, and is reported by name."""
-
-    name: str
-    why: str
 
 
 class Source(Protocol):
@@ -111,16 +105,11 @@ class ImageSet:
         return len(self.names)
 
     def read(self, index: int) -> bytes | Unreadable:
-        """The bytes of one picture's file, or why they can't be had."""
+        """The bytes of one picture's file, or why they can't be had.
+
+        A picture that can't be read stays in the denominator, and is reported by name.
+        """
         try:
             return self.sources[index].read()
         except OSError as error:
             return Unreadable(self.names[index], reason(error))
-
-
-def reason(error: BaseException) -> str:
-    """An error as a few words on one line, without the path that the reader knows."""
-    if type(error).__name__ == "UnidentifiedImageError":
-        return "it is no picture that Pillow knows"  # Its own words name an address in memory.
-    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return " ".join(str(text).split())

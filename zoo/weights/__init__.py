@@ -9,6 +9,9 @@ if TYPE_CHECKING:
 
     from torch import nn
 
+    from zoo.index.types import Variant
+    from zoo.weights.fetch_types import Progress
+
 
 class WeightsError(RuntimeError):
     """A variant's weights can't be had; the message says which, why, and what would help.
@@ -26,25 +29,43 @@ def fetch_weights(name: str) -> Path:
     """The checkpoint of a variant as a file on this machine, fetched where it is not here yet.
 
     Which file it is says the index that ships in the package, never one of the working folder.
-    The file's hash is that of its name, where the name has one, and the one that the index
-    states, where it states one.
 
     Raises:
         WeightsError: the index lists no weights for that name, or they can't be had whole.
     """
+    from zoo.index import load_index, package_index
+
+    variant = next((v for v in load_index([package_index()]).variants if v.name == name), None)
+    if variant is None:
+        raise WeightsError(f"the index of this package lists no weights for {name}", "")
+    return variant_weights(variant)
+
+
+def variant_weights(variant: Variant, progress: Progress | None = None) -> Path:
+    """The checkpoint that a variant's entry names, as `fetch_weights` gives it.
+
+    The file's hash is that of its name, where the name has one, and the one that the index
+    states, where it states one. A relative path starts at the folder of the entry's index.
+
+    Args:
+        variant: an entry of any index.
+        progress: told how the download goes on.
+
+    Raises:
+        WeightsError: the entry names no weights, or they can't be had whole.
+    """
     from pathlib import Path
 
-    from zoo.index import load_index, package_index
     from zoo.weights.fetch import fetch_all
     from zoo.weights.fetch_types import Fetched, NotFetched
     from zoo.weights.locate import locate, name_hash
 
-    variant = next((v for v in load_index([package_index()]).variants if v.name == name), None)
-    claim = None if variant is None else variant.claim("Weights")
-    if variant is None or claim is None or not isinstance(claim.value, str):
-        raise WeightsError(f"the index of this package lists no weights for {name}", "")
+    name = variant.name
+    claim = variant.claim("Weights")
+    if claim is None or not isinstance(claim.value, str):
+        raise WeightsError(f"the index lists no weights for {name}", "")
     source = locate(claim.value, index_dir=Path(claim.location.file).parent)
-    outcome = fetch_all([source])[source]
+    outcome = fetch_all([source], progress=progress)[source]
     if isinstance(outcome, NotFetched):
         raise WeightsError(f"no weights for {name}: {outcome.why}", outcome.cause)
     assert isinstance(outcome, Fetched)

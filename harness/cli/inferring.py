@@ -1,0 +1,254 @@
+"""The commands that run a model on pictures: `zoo classify` and `zoo features`."""
+
+from __future__ import annotations
+
+import json
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from harness.cli import options, terminal
+from harness.cli.common import open_index
+from harness.cli.status import FAILED, Failure
+from harness.report.safe_text import for_terminal
+from harness.run.request import UsageError
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from zoo.index.types import Variant as Entry
+    from zoo.inference import Answer, Guess
+
+_USUAL_BATCH = 32
+
+
+@dataclass(frozen=True, slots=True)
+class _How:
+    """The options that both commands have."""
+
+    index: list[str] | None
+    device: str | None
+    batch: int
+    allow_http: bool | None
+
+
+Variant = Annotated[str, typer.Argument(metavar="VARIANT", help="A name of the index.")]
+Images = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="IMAGE",
+        help="Files, folders with their subfolders, http(s) URLs, or - for standard input.",
+    ),
+]
+Batch = Annotated[
+    int, typer.Option("--batch", min=1, metavar="N", help="Pictures per pass at the most.")
+]
+
+
+def classify(
+    variant: Variant,
+    images: Images,
+    top: Annotated[
+        int, typer.Option("--top", min=1, metavar="N", help="Classes to show for each picture.")
+    ] = 5,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    index: options.Index = None,
+    device: options.Device = None,
+    batch: Batch = _USUAL_BATCH,
+    allow_http: options.AllowHttp = None,
+) -> None:
+    """Say what pictures show: the likeliest classes of each, with their probabilities.
+
+    The published weights are fetched where they are not here yet, and verified. A picture that
+    can't be read is told of on standard error, and the rest go on.
+
+    Exit status: 0 every picture was classified; 2 wrong use; 3 a picture could not be read, or the
+    weights can't be had; 130 an interrupt.
+    """
+    from zoo.inference import best
+    from zoo.variants import class_names
+
+    run = _Run(variant, images, _How(index, device, batch, allow_http))
+    names = class_names(run.variant)
+    rows: list[dict[str, Any]] = []
+    for answer in run.answers(run.load()):
+        guesses = best(answer.output, top)
+        if not as_json:
+            terminal.emit(_shown(answer.name, guesses, names))
+            continue
+        shown = [
+            {"index": guess.index, "class": names[guess.index], "probability": guess.probability}
+            for guess in guesses
+        ]
+        rows.append({"picture": answer.name, "top": shown})
+    if as_json:
+        document = {"variant": variant, "pictures": rows, "unreadable": run.unreadable}
+        terminal.emit(json.dumps(document, indent=2, allow_nan=False) + "\n")
+    run.end()
+
+
+def features(
+    variant: Variant,
+    images: Images,
+    output: Annotated[
+        Path,
+        typer.Option("--output", "-o", metavar="FILE", help="A .parquet or an .npy file."),
+    ],
+    stage: Annotated[
+        int | None,
+        typer.Option(
+            "--stage",
+            metavar="N",
+            help="The feature map of stage N, averaged over its pixels: 0 is the finest, -1 the "
+            "last. Default: what the classifier is fed.",
+        ),
+    ] = None,
+    index: options.Index = None,
+    device: options.Device = None,
+    batch: Batch = _USUAL_BATCH,
+    allow_http: options.AllowHttp = None,
+) -> None:
+    """Write one feature vector for each picture to a file.
+
+    A .parquet file has the columns picture and features, and needs pyarrow (extra parquet). An
+    .npy file is a matrix; the .json file beside it names the picture of each row. A file takes its
+    name when it is whole. A picture that can't be read is told of on standard error and has no
+    row.
+
+    Exit status: 0 every picture has its row; 2 wrong use; 3 a picture could not be read, the
+    weights can't be had, or the file can't be written; 130 an interrupt.
+    """
+    from zoo.vectors import VectorsError, open_writer
+
+    run = _Run(variant, images, _How(index, device, batch, allow_http))
+    about = {"variant": variant, "stage": "pooled" if stage is None else str(stage)}
+    try:
+        # Before the model is loaded: hours of work should not end at a folder that is not there.
+        writer = open_writer(output, about)
+    except VectorsError as error:
+        raise UsageError(f"--output: {error}") from error
+    except OSError as error:
+        raise Failure(f"{output}: can't be written: {error.strerror or error}") from error
+    with writer:
+        rows = 0
+        for answer in run.answers(run.encoder(stage)):
+            writer.add(answer.name, answer.output.numpy())
+            rows += 1
+        if not rows:
+            raise Failure(f"{output}: not written, as no picture could be read")
+        writer.finish()
+    terminal.say(f"{output}: {rows:,} vectors")
+    run.end()
+
+
+class _Run:
+    """One variant on pictures; what could not be read is said at once, and kept.
+
+    Raises:
+        UsageError: there is no such variant or device, or standard input is named twice.
+    """
+
+    def __init__(self, variant: str, images: Sequence[str], how: _How) -> None:
+        from harness.measure.devices import DeviceError, choose_device
+        from zoo.preprocessing import variant_preprocessing
+
+        if list(images).count("-") > 1:
+            raise UsageError("-: standard input holds one picture; name it once")
+        self.variant = _entry(variant, how.index)
+        try:
+            self._transform = variant_preprocessing(self.variant)
+            self._device = choose_device(how.device or "auto")
+        except DeviceError as error:
+            raise UsageError(f"--device: {error}") from error
+        except ValueError as error:
+            raise UsageError(f"{self.variant.location}: {variant}: {error}") from error
+        self._images = images
+        self._how = how
+        self.unreadable: list[dict[str, str]] = []
+
+    def load(self, **options: Any) -> nn.Module:
+        """The model with its weights, on the device and ready to answer."""
+        import torch
+
+        from harness.cli.downloads import Downloads
+        from zoo.registry import UnknownModelError
+        from zoo.variants import load_variant
+        from zoo.weights import WeightsError
+        from zoo.weights.tensors import CheckpointError
+
+        downloads = Downloads(draw=terminal.can_redraw(sys.stderr))
+        try:
+            model = load_variant(self.variant, progress=downloads, **options)
+        except UnknownModelError as error:
+            raise UsageError(str(error)) from error
+        except (WeightsError, CheckpointError) as error:
+            raise Failure(str(error)) from error
+        finally:
+            downloads.close()
+        return model.eval().to(self._device).to(memory_format=torch.channels_last)
+
+    def encoder(self, stage: int | None) -> Callable[[Tensor], Tensor]:
+        """What turns inputs into vectors: the pooled features, or a stage's map, averaged."""
+        if stage is None:
+            return self.load(num_classes=0)
+        try:
+            extractor = self.load(features_only=True, out_indices=[stage])
+        except ValueError as error:
+            raise UsageError(f"--stage: {error}") from error
+        return lambda inputs: extractor(inputs)[0].mean((2, 3))
+
+    def answers(self, model: Callable[[Tensor], Tensor]) -> Iterator[Answer]:
+        """What the model says of each picture that can be read."""
+        from zoo.inference import answers
+        from zoo.pictures import Unreadable, Web, find
+
+        # Of odd pictures, one for each; what is wrong with one is said with its name.
+        warnings.simplefilter("ignore")
+        with Web(allow_http=bool(self._how.allow_http)) as web:
+            for answer in answers(
+                model,
+                self._transform,
+                find(self._images, web),
+                batch_size=self._how.batch,
+                device=self._device,
+            ):
+                if isinstance(answer, Unreadable):
+                    terminal.say(f"{answer.name}: {answer.why}")
+                    self.unreadable.append({"picture": answer.name, "why": answer.why})
+                else:
+                    yield answer
+
+    def end(self) -> None:
+        """Exit as one should who could not read all."""
+        if self.unreadable:
+            raise typer.Exit(FAILED)
+
+
+def _entry(name: str, index: list[str] | None) -> Entry:
+    """The one entry of that name, in the package's index unless another is named.
+
+    Raises:
+        UsageError: there is none, or several.
+    """
+    from zoo.preprocessing import package_variant
+    from zoo.registry import UnknownModelError
+
+    if index is None:
+        try:
+            return package_variant(name)
+        except UnknownModelError as error:
+            raise UsageError(f"{error}; --index names another index") from error
+    found = open_index(name, index).variants
+    if len(found) != 1:
+        raise UsageError(f"{name!r} names {len(found)} variants; name one")
+    return found[0]
+
+
+def _shown(name: str, guesses: Sequence[Guess], names: Sequence[str]) -> str:
+    lines = [name, *(f"{g.probability:8.2%}  {names[g.index]}" for g in guesses)]
+    return "".join(f"{for_terminal(line)}\n" for line in lines)

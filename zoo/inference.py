@@ -1,0 +1,152 @@
+"""Running a model on pictures, batch by batch: what `zoo classify` and `zoo features` do.
+
+    >>> model = zoo.create_model("resnest50d", pretrained=True)
+    >>> with Web() as web:
+    ...     for answer in answers(model, zoo.preprocess("resnest50d"), find(["cats/"], web)):
+    ...         ...
+
+However many pictures there are, no more are in memory than a batch and those being decoded.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from zoo.pictures.files import Unreadable, reason
+from zoo.pictures.places import Picture
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from zoo.preprocessing import Preprocessing
+
+USUAL_BATCH = 32
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answer:
+    """What a model says of one picture: float32 on the CPU, (outputs,)."""
+
+    name: str
+    output: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Guess:
+    """A class that a picture may show; ``probability`` is 0 to 1."""
+
+    index: int
+    probability: float
+
+
+def answers(
+    model: Callable[[Tensor], Tensor],
+    transform: Preprocessing,
+    pictures: Iterable[Picture | Unreadable],
+    *,
+    batch_size: int = USUAL_BATCH,
+    device: str | torch.device = "cpu",
+    decoders: int = 2,
+) -> Iterator[Answer | Unreadable]:
+    """Runs a model on pictures; what can't be read is passed over, and told in its place.
+
+    Args:
+        model: takes (batch, 3, height, width) and gives (batch, outputs); it is on the device, and
+            in evaluation mode.
+        transform: of the model's variant.
+        pictures: which; asked for as they are needed.
+        batch_size: at most so many go through the model at once.
+        device: where the model is.
+        decoders: threads that read and decode pictures.
+
+    Yields:
+        For each picture, in their order, its answer or why there is none.
+
+    Raises:
+        ValueError: ``batch_size`` or ``decoders`` is below 1.
+    """
+    import torch
+
+    if batch_size < 1 or decoders < 1:
+        raise ValueError(f"batch_size {batch_size} and decoders {decoders} must be 1 or more")
+    decoded = _decoded(pictures, transform, decoders)
+    while group := list(islice(decoded, batch_size)):
+        pixels = [item.pixels for item in group if isinstance(item, _Decoded)]
+        outputs: Iterator[Tensor] = iter(())
+        if pixels:
+            with torch.inference_mode():
+                stacked = torch.stack([torch.from_numpy(each) for each in pixels])
+                batch = transform.to_tensor(stacked, device=device, channels_last=True)
+                outputs = iter(model(batch).float().cpu())
+        for item in group:
+            yield Answer(item.name, next(outputs)) if isinstance(item, _Decoded) else item
+
+
+def best(logits: Tensor, count: int) -> list[Guess]:
+    """The likeliest classes of one picture, likeliest first; of equal ones the lower index.
+
+    Args:
+        logits: (classes,).
+        count: how many; all where there are fewer.
+    """
+    import torch
+
+    # A classifier's logits are float32; the sum over a thousand classes need not be.
+    probabilities = torch.softmax(logits.double(), dim=0)
+    order = torch.sort(probabilities, descending=True, stable=True)
+    return [
+        Guess(index, probability)
+        for index, probability in zip(
+            order.indices[:count].tolist(), order.values[:count].tolist(), strict=True
+        )
+    ]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Decoded:
+    name: str
+    pixels: NDArray[np.uint8]
+
+
+def _decoded(
+    pictures: Iterable[Picture | Unreadable], transform: Preprocessing, decoders: int
+) -> Iterator[_Decoded | Unreadable]:
+    """Reads and decodes in threads, a few pictures ahead: Pillow lets go of the interpreter."""
+    waiting: deque[Future[_Decoded | Unreadable] | Unreadable] = deque()
+    pool = ThreadPoolExecutor(decoders)
+    try:
+        for picture in pictures:
+            if isinstance(picture, Picture):
+                waiting.append(pool.submit(_decode, picture, transform))
+            else:
+                waiting.append(picture)
+            while len(waiting) > 2 * decoders:
+                yield _outcome(waiting.popleft())
+        while waiting:
+            yield _outcome(waiting.popleft())
+    finally:
+        # Not waited for: after an interrupt a server may still be silent.
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _outcome(item: Future[_Decoded | Unreadable] | Unreadable) -> _Decoded | Unreadable:
+    return item.result() if isinstance(item, Future) else item
+
+
+def _decode(picture: Picture, transform: Preprocessing) -> _Decoded | Unreadable:
+    try:
+        return _Decoded(picture.name, transform.decode(picture.read()))
+    except MemoryError:
+        raise  # The machine's fault and not the picture's.
+    # Pillow's readers raise errors of nearly every class on damaged or hostile files; whichever it
+    # is, the picture is told of by its name.
+    except Exception as error:  # noqa: BLE001
+        return Unreadable(picture.name, reason(error))

@@ -1,0 +1,60 @@
+"""Files that hold one picture: which they are, how large they may be, and reading them."""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass
+
+# What Pillow and people call pictures; other files in a folder are none.
+SUFFIXES = (".jpeg", ".jpg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
+MAX_PICTURE = 256 << 20  # bytes; no picture that a model is run on is near it
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A picture that can't be read: ``why`` is one line that leaves out its name."""
+
+    name: str
+    why: str
+
+
+def is_picture(name: str) -> bool:
+    """Whether a file's name says that it is a picture, and not one that systems hide."""
+    base = name.rpartition("/")[2]
+    return base.lower().endswith(SUFFIXES) and not base.startswith(".")
+
+
+def check_size(size: int) -> None:
+    """Raises OSError for a picture whose file is larger than any picture's."""
+    if size > MAX_PICTURE:
+        raise OSError(f"its file has {size} bytes, more than the limit of {MAX_PICTURE}")
+
+
+def read_regular(path: str, count: int | None = None) -> tuple[bytes, os.stat_result]:
+    """The bytes of a picture's file, with what the system says of it; a pipe is not waited for.
+
+    Args:
+        path: the file.
+        count: read no more than so many bytes; None reads them all.
+
+    Raises:
+        OSError: it can't be read, is no regular file, or is larger than any picture.
+    """
+    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
+    descriptor = os.open(path, flags)
+    with open(descriptor, "rb") as file:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError("it is not a regular file")
+        check_size(status.st_size)
+        # A file that grows while it is read stays within the limit.
+        return file.read(status.st_size if count is None else count), status
+
+
+def reason(error: BaseException) -> str:
+    """An error as a few words on one line, without the path that the reader knows."""
+    if type(error).__name__ == "UnidentifiedImageError":
+        return "it is no picture that Pillow knows"  # Its own words name an address in memory.
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return " ".join(str(text).split())

@@ -1,0 +1,88 @@
+"""Models as an index describes them: an entry's architecture, its classes and its own weights.
+
+`zoo.create_model` knows the models of this package by name. An entry of another index may be a
+model of a name of its own, ``Base`` saying whose architecture it has and ``Classes`` how many
+classes it tells apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, cast
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from zoo.index.types import Variant
+    from zoo.models._base import ImageClassifier
+    from zoo.weights.fetch_types import Progress
+
+IMAGENET_CLASSES = 1000
+
+
+def base_name(variant: Variant) -> str:
+    """The model whose architecture a variant has: its ``Base``, else the one of its name."""
+    claim = variant.claim("Base")
+    return claim.value if claim is not None and isinstance(claim.value, str) else variant.name
+
+
+def class_count(variant: Variant) -> int | None:
+    """How many classes an entry says that its variant tells apart; None where it says nothing."""
+    claim = variant.effective("Classes")
+    return claim.value if claim is not None and isinstance(claim.value, int) else None
+
+
+def class_names(variant: Variant) -> tuple[str, ...]:
+    """The names of a variant's classes, in the order of its outputs.
+
+    They are its ``Class Names``. Without them a thousand classes are ImageNet's, and others are
+    numbered.
+    """
+    claim = variant.effective("Class Names")
+    count = class_count(variant) or IMAGENET_CLASSES
+    if claim is not None and isinstance(claim.value, tuple) and len(claim.value) == count:
+        return tuple(map(str, claim.value))
+    if count == IMAGENET_CLASSES:
+        from zoo.classnames import imagenet_categories
+
+        return imagenet_categories()
+    return tuple(f"class {index}" for index in range(count))
+
+
+def load_variant(
+    variant: Variant,
+    *,
+    num_classes: int | None = None,
+    features_only: bool = False,
+    out_indices: Sequence[int] | None = None,
+    progress: Progress | None = None,
+) -> nn.Module:
+    """Builds a variant and loads its weights, fetched and verified.
+
+    Args:
+        variant: an entry of any index.
+        num_classes: 0 gives pooled features instead of logits; another number a new classifier.
+        features_only: give feature maps, as `zoo.create_model` does.
+        out_indices: which of them, as there.
+        progress: told how the download goes on.
+
+    Raises:
+        UnknownModelError: this package has no such architecture.
+        WeightsError: the weights can't be had.
+        zoo.weights.tensors.CheckpointError: the file is not what it should be.
+        ValueError: options are out of range.
+    """
+    from zoo.registry import create_model
+    from zoo.weights import variant_weights
+    from zoo.weights.tensors import load_into
+
+    classes = class_count(variant) or IMAGENET_CLASSES
+    model = cast("ImageClassifier", create_model(base_name(variant), num_classes=classes))
+    load_into(model, variant_weights(variant, progress))
+    if features_only:
+        from zoo.models._features import FeatureExtractor
+
+        return FeatureExtractor(model, out_indices)
+    if num_classes is not None and num_classes != classes:
+        model.reset_classifier(num_classes)
+    return model

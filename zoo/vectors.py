@@ -1,0 +1,218 @@
+"""Feature vectors on disk, row by row: a Parquet table, or a NumPy matrix with its names beside it.
+
+A file is written under another name in its folder and takes its own when it is whole, so that a
+reader never sees half of one. What is in memory does not grow with the number of rows.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+SUFFIXES = (".parquet", ".npy")
+_ROW_GROUP = 1024  # rows: 5 MB of vectors of 1,280 numbers
+
+
+class VectorsError(Exception):
+    """Vectors can't be written so; one line says why, and what would be right."""
+
+
+class Writer(Protocol):
+    """Takes rows. Nothing is under the file's own name before `finish`."""
+
+    def add(self, name: str, vector: NDArray[np.float32]) -> None:
+        """One row: the picture's name, and its vector (width,), as wide as the others."""
+
+    def finish(self) -> None:
+        """Give the file its name."""
+
+    def __enter__(self) -> Writer: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Remove what was not finished."""
+
+
+def open_writer(path: Path, about: Mapping[str, str]) -> Writer:
+    """What writes to a file, by the file's suffix.
+
+    ``.parquet`` has the columns ``picture`` (string) and ``features`` (a list of float32 of fixed
+    size), and ``about`` in its metadata under ``zoo``, as JSON. ``.npy`` is a float32 matrix
+    (rows, width); the file beside it that ends in ``.json`` has ``about`` and, as ``pictures``, the
+    names of the rows.
+
+    Raises:
+        VectorsError: another suffix, or pyarrow is not installed.
+        OSError: there can be no such file.
+    """
+    if path.is_dir():
+        raise VectorsError(f"{path}: it is a folder; name a file")
+    if path.suffix == ".npy":
+        return _Matrix(path, about)
+    if path.suffix == ".parquet":
+        return _Table(path, about)
+    raise VectorsError(f"{path}: name a file that ends in {' or '.join(SUFFIXES)}")
+
+
+class _Scratch:
+    """A file that takes its name when it is whole."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        handle, self._name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        self.file = os.fdopen(handle, "wb")
+
+    def publish(self) -> None:
+        self.file.flush()
+        os.fsync(self.file.fileno())
+        self.file.close()
+        os.chmod(self._name, _mode(self._path))
+        os.replace(self._name, self._path)
+
+    def discard(self) -> None:
+        """Nothing, once it is published."""
+        self.file.close()
+        with suppress(FileNotFoundError):
+            os.unlink(self._name)
+
+
+class _Files:
+    """The files of a writer; those that were not finished are removed at its end."""
+
+    def __init__(self) -> None:
+        self._held = ExitStack()
+
+    def _open(self, path: Path) -> _Scratch:
+        scratch = _Scratch(path)
+        self._held.callback(scratch.discard)
+        return scratch
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._held.close()
+
+
+class _Matrix(_Files):
+    """A ``.npy`` file, whose header is filled in when the rows are counted, and its names."""
+
+    def __init__(self, path: Path, about: Mapping[str, str]) -> None:
+        super().__init__()
+        self._path = path
+        self._about = about
+        self._names: list[str] = []
+        self._width = 0
+        self._matrix = self._open(path)
+        self._beside = self._open(path.with_suffix(".json"))
+
+    def __enter__(self) -> _Matrix:
+        return self
+
+    def add(self, name: str, vector: NDArray[np.float32]) -> None:
+        if not self._names:
+            self._width = len(vector)
+            self._matrix.file.write(self._header())
+        self._names.append(name)
+        self._matrix.file.write(vector.astype("<f4").tobytes())
+
+    def finish(self) -> None:
+        self._matrix.file.seek(0)
+        self._matrix.file.write(self._header())
+        names = {**self._about, "pictures": self._names}
+        self._beside.file.write((json.dumps(names, indent=1) + "\n").encode())
+        # A kill between the two leaves no matrix rather than one with another's names.
+        self._path.unlink(missing_ok=True)
+        self._beside.publish()
+        self._matrix.publish()
+
+    def _header(self) -> bytes:
+        """Of 128 bytes, however many rows there are: NumPy leaves room for their digits."""
+        from numpy.lib import format as npy
+
+        header = io.BytesIO()
+        shape = (len(self._names), self._width)
+        npy.write_array_header_1_0(header, {"descr": "<f4", "fortran_order": False, "shape": shape})
+        return header.getvalue()
+
+
+class _Table(_Files):
+    """A Parquet file, written a row group at a time."""
+
+    def __init__(self, path: Path, about: Mapping[str, str]) -> None:
+        super().__init__()
+        try:
+            import pyarrow as pa
+            from pyarrow import parquet
+        except ImportError:
+            raise VectorsError(
+                f"{path}: Parquet is written with pyarrow, which is not installed; pip install "
+                "'model-zoo-verify[parquet]', or name a .npy file"
+            ) from None
+        self._arrow: Any = pa
+        self._parquet: Any = parquet
+        self._about = about
+        self._rows: list[tuple[str, NDArray[np.float32]]] = []
+        self._table = self._open(path)
+        self._writer: Any = None
+
+    def __enter__(self) -> _Table:
+        return self
+
+    def add(self, name: str, vector: NDArray[np.float32]) -> None:
+        self._rows.append((name, vector))
+        if len(self._rows) == _ROW_GROUP:
+            self._write()
+
+    def finish(self) -> None:
+        self._write()
+        self._writer.close()
+        self._table.publish()
+
+    def _write(self) -> None:
+        import numpy as np
+
+        if not self._rows:
+            return
+        arrow = self._arrow
+        width = len(self._rows[0][1])
+        values = np.concatenate([vector for _, vector in self._rows])
+        # A file's name may hold bytes that are no text.
+        names = [name.encode("utf-8", "backslashreplace").decode() for name, _ in self._rows]
+        kind = arrow.list_(arrow.float32(), width)
+        schema = arrow.schema(
+            [("picture", arrow.string()), ("features", kind)],
+            metadata={"zoo": json.dumps(dict(self._about))},
+        )
+        if self._writer is None:
+            self._writer = self._parquet.ParquetWriter(self._table.file, schema)
+        lists = arrow.FixedSizeListArray.from_arrays(arrow.array(values), width)
+        self._writer.write_table(arrow.table([arrow.array(names), lists], schema=schema))
+        self._rows.clear()
+
+
+def _mode(path: Path) -> int:
+    """The mode of the file that is replaced, else that of a new one."""
+    try:
+        return path.stat().st_mode & 0o777
+    except FileNotFoundError:
+        mask = os.umask(0)
+        os.umask(mask)
+        return 0o666 & ~mask
