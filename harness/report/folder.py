@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from harness.report.home import without_home
 from harness.types import Report
 
 DOCUMENT = "report.json"
@@ -39,7 +40,8 @@ def prepare(folder: Path) -> None:
 def write(report: Report, folder: Path, say: Callable[[str], None]) -> Path:
     """Writes everything, each file whole or not at all, and the document last.
 
-    The document of the report before is read first: the page shows what is new since. Tables and
+    The document of the report before is read first: the page shows what is new since. A folder is
+    for others to read: it doesn't name the home of whoever ran this. Tables and
     plots of that report which this one has no data for are removed, because they would contradict
     it.
 
@@ -57,7 +59,7 @@ def write(report: Report, folder: Path, say: Callable[[str], None]) -> Path:
     before = _document_in(folder)
     try:
         made = set()
-        for name, content in _files(report, before, say):
+        for name, content in _files(without_home(report), before, say):
             _replace(folder / name, content)
             made.add(name)
         for name in _names() - made:
@@ -68,7 +70,7 @@ def write(report: Report, folder: Path, say: Callable[[str], None]) -> Path:
 
 
 def _files(
-    report: Report, before: Mapping[str, Any] | None, say: Callable[[str], None]
+    report: Report, before: Mapping[str, Any] | str | None, say: Callable[[str], None]
 ) -> Iterator[tuple[str, bytes]]:
     from harness.report import comparison, page, plots
     from harness.report.document import document
@@ -87,16 +89,20 @@ def _names() -> set[str]:
     return {*comparison.NAMES, *plots.NAMES}
 
 
-def _document_in(folder: Path) -> Mapping[str, Any] | None:
-    """The document of the report before, None where there is none that can be read."""
+def _document_in(folder: Path) -> Mapping[str, Any] | str | None:
+    """The document of the report before: None where there is none, why where it can't be read."""
     path = folder / DOCUMENT
     try:
-        if not path.is_file() or path.stat().st_size > _MOST_BYTES:
+        if not path.is_file():
             return None
+        if path.stat().st_size > _MOST_BYTES:
+            return f"{DOCUMENT} is larger than {_MOST_BYTES:,} bytes"
         document = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return None
-    return document if isinstance(document, dict) else None
+    except OSError as error:
+        return f"{DOCUMENT} can't be read: {error.strerror or error}"
+    except (ValueError, RecursionError):
+        return f"{DOCUMENT} is not JSON"
+    return document if isinstance(document, dict) else f"{DOCUMENT} is not a JSON object"
 
 
 def _replace(path: Path, content: bytes) -> None:

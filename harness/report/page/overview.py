@@ -46,6 +46,7 @@ class Line:
     message: str
     cause: str
     place: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,9 +205,10 @@ def _line(finding: Finding) -> Line:
         finding.field,
         words.value(finding.documented),
         words.value(finding.measured),
-        words.message(finding),
+        finding.message,
         finding.cause or "",
         words.place(finding),
+        finding.accepted or "",
     )
     return Line(standing(finding), *(for_terminal(shorten(text)) for text in texts))
 
