@@ -20,6 +20,7 @@ _GROUPS = {
     "schema": {"metadata"},
     "parameters": {"parameters"},
     "layers": {"layers"},
+    "preprocess": {"preprocess"},
     "flops": {"flops"},
     "weights": {"weights"},
     "size": {"weights"},

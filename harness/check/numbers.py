@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from harness.check.base import (
     Evidence,
@@ -15,7 +16,9 @@ from harness.check.base import (
     unverified,
 )
 from harness.check.compare import agrees, grouped, number, precision
+from harness.explain.parameters import explain_parameters
 from harness.types import Finding, Size
+from zoo.index.types import Claim, Severity
 
 STRUCTURE = Need("structure")
 
@@ -42,14 +45,37 @@ def find_parameters(evidence: Evidence) -> Iterable[Finding | Need]:
             )
             yield matched(claim, variant, check, measured, message)
         else:
-            message = (
-                f"the built model has {grouped(measured)} parameters, not {claim.raw}; "
-                f"write {measured}, or correct the builder if {claim.raw} is what was meant"
-            )
-            edits = (replaced(claim, measured),)
-            yield mismatched(
-                claim, variant, check, "parameters.differs", measured, message, edits=edits
-            )
+            yield _other_parameters(evidence, claim, fact.value)
+
+
+def _other_parameters(evidence: Evidence, claim: Claim, structure: Mapping[str, Any]) -> Finding:
+    """The claim is another number: what it counts, where that is known."""
+    measured = int(structure["parameters"])
+    reading = explain_parameters(claim, structure)
+    severity: Severity | None = None
+    if reading is None:
+        message = (
+            f"the built model has {grouped(measured)} parameters, not {claim.raw}; "
+            f"write {measured}, or correct the builder if {claim.raw} is what was meant"
+        )
+    else:
+        # Another way of counting misleads; a number that counts nothing is wrong.
+        severity = None if reading.wrong else "warning"
+        message = (
+            f"the built model has {grouped(measured)} parameters; {claim.raw} is {reading.words}; "
+            f"write {measured}"
+        )
+    return mismatched(
+        claim,
+        evidence.variant,
+        "parameters",
+        "parameters.differs",
+        measured,
+        message,
+        severity,
+        edits=(replaced(claim, measured),),
+        rules=() if reading is None else (reading.words,),
+    )
 
 
 def find_layers(evidence: Evidence) -> Iterable[Finding | Need]:

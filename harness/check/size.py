@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from harness.check.base import (
     Evidence,
@@ -31,15 +32,22 @@ class Window:
     high: int
 
 
-def window(state: dict[str, int], bytes_per_value: int) -> Window:
+def window(state: Mapping[str, int], bytes_per_value: int) -> Window:
     """What a state dict weighs: its values, its integer buffers, and the overhead per tensor.
 
+    Files in half precision often keep norms and biases in float32, and torch writes the path of
+    each module beside its version: the largest size has room for both.
+
     Args:
-        state: ``tensors``, ``float_elements`` and ``other_bytes`` of the model's state dict.
+        state: as `harness.measure.structure.state_layout` gives it.
         bytes_per_value: 4 for float32, 2 for half precision.
     """
+    low, high = OVERHEAD
     body = bytes_per_value * state["float_elements"] + state["other_bytes"]
-    return Window(*(body + overhead * state["tensors"] for overhead in OVERHEAD))
+    kept = (4 - bytes_per_value) * state["vector_elements"]
+    return Window(
+        body + low * state["tensors"], body + kept + high * state["tensors"] + state["path_bytes"]
+    )
 
 
 def _needs(size: Size) -> tuple[Need, ...]:
@@ -79,6 +87,18 @@ def find(evidence: Evidence) -> Iterable[Finding | Need]:
                 "precision"
             )
             yield mismatched(claim, variant, check, "size.half-precision", None, message)
+        elif (
+            (headless := _without_head(fact.value))
+            and low <= headless.high
+            and (high >= headless.low)
+        ):
+            message = (
+                f"a float32 checkpoint of this model without its last part, "
+                f"{fact.value['head']['name']}, takes {grouped(headless.low)} to "
+                f"{grouped(headless.high)} bytes, and with it at least {grouped(full.low)}: the "
+                "file can't hold the classifier; write the size of this variant's own file"
+            )
+            yield mismatched(claim, variant, check, "size.impossible", None, message)
         elif documented < full.low:
             each = documented / max(1, fact.value["parameters"])
             message = (
@@ -89,12 +109,21 @@ def find(evidence: Evidence) -> Iterable[Finding | Need]:
             )
             yield mismatched(claim, variant, check, "size.impossible", None, message)
         else:
+            more = grouped((int(documented) - full.high) // 4)
             message = (
                 f"a float32 checkpoint of this model takes at most {grouped(full.high)} bytes; "
-                "the file holds more than the model needs, or the size is another file's: open "
-                "the file to tell"
+                f"the file holds some {more} values more than the model needs, or the size is "
+                "another file's: open the file to tell"
             )
             yield mismatched(claim, variant, check, "size.larger", None, message)
+
+
+def _without_head(value: Mapping[str, Any]) -> Window | None:
+    """What a checkpoint weighs that ends before the model's last part."""
+    state, head = value["state"], value["head"]
+    if head["tensors"] in (0, state["tensors"]):
+        return None
+    return window({key: state[key] - head[key] for key in state}, 4)
 
 
 def _against_the_file(evidence: Evidence, claim: Claim, size: int) -> Finding:

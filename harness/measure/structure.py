@@ -14,14 +14,20 @@ def structure(model: nn.Module) -> dict[str, Any]:
 
     Returns:
         ``parameters`` and ``trainable`` (counts), ``by_stage`` (parameters per top-level module,
-        in order), ``state`` (see `state_layout`), ``layers`` (see `depth`; None where no counting
-        rule fits).
+        in order), ``buffers`` (elements of buffers that the state dict holds), ``state`` and
+        ``head`` (see `state_layout`; the latter of the last top-level module with parameters, by
+        ``name``), ``layers`` (see `depth`; None where no counting rule fits).
     """
     by_stage: dict[str, int] = {}
     for name, parameter in model.named_parameters():
         stage = name.partition(".")[0]
         by_stage[stage] = by_stage.get(stage, 0) + parameter.numel()
+    state = model.state_dict()
+    parameters = {name for name, _ in model.named_parameters(remove_duplicate=False)}
+    last = next(reversed(by_stage), "")
     return {
+        "buffers": sum(t.numel() for name, t in state.items() if name not in parameters),
+        "head": {"name": last, **state_layout(model, last)},
         "parameters": sum(p.numel() for p in model.parameters()),
         "trainable": sum(p.numel() for p in model.parameters() if p.requires_grad),
         "by_stage": by_stage,
@@ -30,21 +36,36 @@ def structure(model: nn.Module) -> dict[str, Any]:
     }
 
 
-def state_layout(model: nn.Module) -> dict[str, int]:
+def state_layout(model: nn.Module, stage: str | None = None) -> dict[str, int]:
     """What the model's state dict holds, as a checkpoint stores it.
+
+    Args:
+        model: the model.
+        stage: a top-level module, to describe its part alone.
 
     Returns:
         ``tensors`` (count), ``float_elements`` (elements of floating-point tensors, parameters
-        included) and ``other_bytes`` (bytes of the integer and boolean ones).
+        included), ``vector_elements`` (those of them in tensors of at most one dimension: norms
+        and biases), ``other_bytes`` (bytes of the integer and boolean tensors) and ``path_bytes``
+        (of the paths of modules: torch writes each beside the version of its module).
     """
-    float_elements = other_bytes = tensors = 0
-    for tensor in model.state_dict().values():
-        tensors += 1
-        if tensor.is_floating_point():
-            float_elements += tensor.numel()
-        else:
-            other_bytes += tensor.numel() * tensor.element_size()
-    return {"tensors": tensors, "float_elements": float_elements, "other_bytes": other_bytes}
+    layout = dict.fromkeys(
+        ("tensors", "float_elements", "vector_elements", "other_bytes", "path_bytes"), 0
+    )
+    for name, tensor in model.state_dict().items():
+        if stage is not None and name.partition(".")[0] != stage:
+            continue
+        layout["tensors"] += 1
+        if not tensor.is_floating_point():
+            layout["other_bytes"] += tensor.numel() * tensor.element_size()
+            continue
+        layout["float_elements"] += tensor.numel()
+        if tensor.dim() <= 1:
+            layout["vector_elements"] += tensor.numel()
+    for path, _ in model.named_modules():
+        if stage is None or path.partition(".")[0] == stage:
+            layout["path_bytes"] += len(path.encode())
+    return layout
 
 
 _STAGE = re.compile(r"layer\d+")

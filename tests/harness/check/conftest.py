@@ -41,14 +41,30 @@ def measured() -> Callable[..., Measurement]:
 
 @pytest.fixture
 def structure(measured) -> Callable[..., Measurement]:
-    def make(parameters=1000, layers=None, tensors=10, floats=None, other=0):
-        state = {
-            "tensors": tensors,
-            "float_elements": parameters if floats is None else floats,
-            "other_bytes": other,
+    def make(parameters=1000, layers=None, tensors=10, floats=None, other=0, head=0, **more):
+        floats = parameters if floats is None else floats
+        small = {"vector_elements": 0, "path_bytes": 0}
+        value = {
+            "parameters": parameters,
+            "trainable": parameters,
+            "buffers": floats - parameters,
+            "by_stage": {"body": parameters - head, "fc": head},
+            "layers": layers,
+            "state": {
+                "tensors": tensors,
+                "float_elements": floats,
+                "other_bytes": other,
+                **small,
+            },
+            "head": {
+                "name": "fc",
+                "tensors": 2 if head else 0,
+                "float_elements": head,
+                "other_bytes": 0,
+                **small,
+            },
         }
-        value = {"parameters": parameters, "layers": layers, "state": state}
-        return measured("structure", value)
+        return measured("structure", value | more)
 
     return make
 

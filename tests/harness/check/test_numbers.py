@@ -139,3 +139,37 @@ def test_what_may_be_impossible_for_one_model_is_right_for_another(load, judge, 
     (finding,) = judge(FILE_SIZE, index, [large])
     assert finding.cause == "size.impossible"
     assert "2.76" in finding.message
+
+
+@pytest.mark.parametrize(
+    ("written", "severity", "words"),
+    [
+        ("25610152", "warning", "the parameters and the buffers together"),
+        ("23508032", "warning", "the parameters without the last part, fc"),
+        ("25557", "error", "a thousandth of the parameters"),
+        ("25.557", "error", "a millionth of the parameters"),
+        ("102228128", "error", "the bytes that the parameters take"),
+        ("25557032000", "error", "a thousand times the parameters"),
+        ("25600001", "error", "correct the builder"),
+        # Too few digits to tell from chance.
+        ("24M", "error", "correct the builder"),
+    ],
+)
+def test_parameters_that_count_something_else(written, severity, words, load, judge, structure):
+    index = index_with(load, f"Parameters: {written}")
+    fact = structure(25_557_032, floats=25_610_152, head=2_049_000)
+    (finding,) = judge(PARAMETERS, index, [fact])
+    assert (finding.status, finding.cause) == ("mismatch", "parameters.differs")
+    assert (finding.severity, finding.measured) == (severity, 25_557_032)
+    assert words in finding.message
+
+
+def test_a_file_without_the_classifier(load, judge, structure):
+    """100 tensors of a million values, two of which are the classifier with a tenth of them."""
+    fact = structure(1_000_000, tensors=100, head=100_000)
+    (finding,) = judge(FILE_SIZE, index_with(load, "File Size: 3620000"), [fact])
+    assert (finding.cause, finding.severity) == ("size.impossible", "error")
+    assert "without its last part, fc" in finding.message
+    (finding,) = judge(FILE_SIZE, index_with(load, "File Size: 3500000"), [fact])
+    assert (finding.cause, finding.severity) == ("size.impossible", "error")
+    assert "without its last part" not in finding.message

@@ -69,7 +69,9 @@ def test_the_layout_counts_what_is_saved():
     assert state_layout(model) == {
         "tensors": 3,
         "float_elements": 10_000,
+        "vector_elements": 0,
         "other_bytes": 500 * 8 + 300,
+        "path_bytes": 0,
     }
     assert structure(model)["parameters"] == 10_000
 
@@ -154,3 +156,32 @@ def test_depth_of_torchvision_models(name):
 def test_depth_of_timm_models(name, on_meta):
     timm = pytest.importorskip("timm", reason="timm, an extra, is not installed")
     assert depth(on_meta(timm.create_model, name)) == TIMM_DEPTHS[name]
+
+
+def test_half_precision_that_keeps_its_norms_in_float32():
+    """As mixed precision training leaves a network: torchvision ships two such files."""
+    model = zoo.create_model("resnest14d").half()
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.float()
+    half = window(state_layout(model), 2)
+    assert half.low <= saved_bytes(model) <= half.high
+
+
+def test_the_last_part_is_described_by_itself():
+    model = zoo.create_model("resnest14d")
+    head = structure(model)["head"]
+    assert head.pop("name") == "fc"
+    assert head == {
+        "tensors": 2,
+        "float_elements": 2048 * 1000 + 1000,
+        "vector_elements": 1000,
+        "other_bytes": 0,
+        "path_bytes": 2,
+    }
+    bare = zoo.create_model("resnest14d", num_classes=0)
+    whole = structure(model)
+    assert whole["parameters"] - whole["by_stage"]["fc"] == structure(bare)["parameters"]
+    assert whole["buffers"] == sum(
+        b.numel() for name, b in model.named_buffers() if name in model.state_dict()
+    )
