@@ -52,6 +52,7 @@ class ModuleCall:
         calls: what ran inside, in order.
         held: by how many ways down the tree of modules it is reached: a counter that goes through
             the children of children meets a module once for each that holds it.
+        leaf: it has no child modules, or empty containers alone.
     """
 
     name: str
@@ -62,6 +63,7 @@ class ModuleCall:
     parameters: Mapping[str, Shape]
     calls: tuple[ModuleCall | Op, ...]
     held: int = 1
+    leaf: bool = True
 
 
 def join(parent: str, name: str) -> str:

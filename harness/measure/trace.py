@@ -115,7 +115,7 @@ class _Recorder:
     def _leave(self, module: nn.Module, args: Any, output: Any) -> None:
         path, calls = self.stack.pop()
         parent = self.stack[-1][0] if self.stack else ""
-        kind, bases, parameters = self._describe(module)
+        kind, bases, parameters, leaf = self._describe(module)
         shared = SharedPasses.of(module)
         node = ModuleCall(
             name=_relative(path, parent, bool(self.stack)),
@@ -126,6 +126,7 @@ class _Recorder:
             parameters=parameters,
             calls=tuple(calls) if shared is None else shared.settle(tuple(calls)),
             held=self.held.get(module, 1),
+            leaf=leaf,
         )
         if module is self.root and not self.stack:
             self.done = node
@@ -144,6 +145,7 @@ class _Recorder:
                     and base.__name__ not in ("Module",)
                 ),
                 {name: tuple(p.shape) for name, p in module._parameters.items() if p is not None},
+                not any(module.children()),
             )
         return known
 

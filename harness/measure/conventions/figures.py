@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from harness.measure.conventions.fvcore import fvcore_of
 from harness.measure.conventions.macs import macs
 from harness.measure.conventions.modules import NotCountedError, Tally, count_modules
 from harness.measure.conventions.thop import THOP, THOP_2020
+from harness.measure.conventions.torchinfo import torchinfo
 from harness.measure.record import ModuleCall, Op, classifier_path, walk
 
 Calls = Sequence[tuple[str, ModuleCall]]
@@ -70,12 +72,13 @@ def _hooked(
     """What the counters print that hook modules."""
     for words, tally in count_modules(THOP_2020, calls, memo, head).variations():
         yield "thop-2020", words, tally
-    try:
-        thop = count_modules(THOP, calls, memo, head)
-    except NotCountedError:
-        return
-    for words, tally in thop.whole_variations():
-        yield "thop", words, tally
+    with suppress(NotCountedError):
+        for words, tally in count_modules(THOP, calls, memo, head).whole_variations():
+            yield "thop", words, tally
+    with suppress(NotCountedError):
+        whole, of_head = torchinfo(calls, memo, head)
+        yield "torchinfo", "", whole
+        yield "torchinfo", _HEADLESS, whole - of_head
 
 
 def _fvcore_total(calls: Calls, head: str | None, memo: dict[int, int]) -> tuple[int, int, int]:

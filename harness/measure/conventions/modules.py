@@ -30,6 +30,9 @@ class Tally:
     def __add__(self, other: Tally) -> Tally:
         return Tally(self.value + other.value, self.covered + other.covered)
 
+    def __sub__(self, other: Tally) -> Tally:
+        return Tally(self.value - other.value, self.covered - other.covered)
+
 
 @dataclass(frozen=True, slots=True)
 class ModuleCounts:

@@ -49,7 +49,14 @@ def _thop(model, *shapes):
     return int(total)
 
 
-_TOOLS = {"thop": _thop}
+def _torchinfo(model, *shapes):
+    from torchinfo import summary
+
+    inputs = [torch.empty(shape, device="meta") for shape in shapes]
+    return summary(model, input_data=inputs, verbose=0).total_mult_adds
+
+
+_TOOLS = {"thop": _thop, "torchinfo": _torchinfo}
 
 
 @pytest.fixture(params=_TOOLS)
