@@ -48,9 +48,8 @@ def _readings(structure: Mapping[str, Any]) -> Iterator[Reading]:
         yield Reading(count - last, f"the parameters without the last part, {head['name']}")
     if structure["trainable"] != count:
         yield Reading(structure["trainable"], "the trainable parameters")
-    for power, words in ((3, "a thousandth"), (6, "a millionth")):
-        small = Decimal(count) / 10**power
-        yield Reading(small, f"{words} of the parameters: the unit is missing", wrong=True)
+    small = Decimal(count) / 10**3
+    yield Reading(small, "a thousandth of the parameters: the unit is missing", wrong=True)
     yield Reading(4 * count, "the bytes that the parameters take in float32", wrong=True)
     for power, words in ((3, "a thousand"), (6, "a million")):
         yield Reading(count * 10**power, f"{words} times the parameters", wrong=True)

@@ -221,4 +221,6 @@ def _both(finding: Finding) -> tuple[str, str]:
 
 def _closing(report: Report) -> list[str]:
     broken = words.cut_short(report)
-    return [*([for_terminal(broken)] if broken else []), words.summary(report)]
+    explained = words.explained(report)
+    first = [for_terminal(line) for line in (broken, explained) if line is not None]
+    return [*first, words.summary(report)]

@@ -7,6 +7,9 @@ from collections.abc import Sequence
 
 from harness.types import Finding, Report
 
+# Fewer FLOPs claims than this are not summed up.
+_FEW = 3
+
 # How many messages are shown of findings that have one cause.
 _MESSAGES = 4
 
@@ -29,6 +32,24 @@ def summary(report: Report) -> str:
         severities += f", {counts['accepted']} accepted"
     of_whom = f"{counted(len(report.variants), 'variant')}: " if report.variants else ""
     return f"{of_whom}{claims} ({severities})"
+
+
+def explained(report: Report) -> str | None:
+    """How many FLOPs hold, or are known to the digit to be something else.
+
+    None where all hold, or where there are so few that the findings say it themselves.
+    """
+    found = [f for f in report.findings if f.field == "FLOPs" and f.check == "flops"]
+    found = [f for f in found if f.status != "unverified"]
+    held = sum(f.status == "match" for f in found)
+    if held == len(found) or len(found) < _FEW:
+        return None
+    known = sum(f.status == "mismatch" and bool(f.rules) for f in found)
+    share = 100 * (held + known) // len(found)
+    return (
+        f"FLOPs: of {len(found)} claims {held} hold, {known} are explained to the digit, and "
+        f"{len(found) - held - known} are not: {share} % hold or are explained"
+    )
 
 
 def cut_short(report: Report) -> str | None:

@@ -167,3 +167,29 @@ def test_of_many_reasons_the_most_common_are_told(
     assert text.count(": Reason ") == shown_of_them
     assert f"2 findings: {messages[-1]}" in text
     assert (f"{rest} findings with {rest} other messages" in text) == bool(rest)
+
+
+@pytest.mark.parametrize(
+    ("held", "known", "others", "said"),
+    [
+        (1, 198, 1, "of 200 claims 1 hold, 198 are explained to the digit, and 1 are not: 99 %"),
+        (0, 3, 0, "of 3 claims 0 hold, 3 are explained to the digit, and 0 are not: 100 %"),
+        (3, 0, 0, None),
+        (0, 1, 1, None),
+    ],
+)
+def test_the_share_of_flops_that_are_explained(
+    held, known, others, said, make_finding, make_report, shown
+):
+    flops = {"field": "FLOPs", "check": "flops", "severity": "warning"}
+    findings = [
+        *[make_finding(**flops, status="mismatch", rules=("x",)) for _ in range(known)],
+        *[make_finding(**flops, status="mismatch", cause="flops.differs") for _ in range(others)],
+        *[make_finding(**flops | {"severity": None}, status="match") for _ in range(held)],
+        make_finding(**flops | {"severity": None}, status="unverified"),
+    ]
+    text = shown("table", make_report(*findings), width=None)
+    if said is None:
+        assert "explained to the digit" not in text
+    else:
+        assert f"FLOPs: {said} hold or are explained" in text
