@@ -23,8 +23,11 @@ def find(index: Index, variants: Sequence[Variant]) -> Iterable[Finding]:
     variant's own name, another number (``resnest101`` for ``resnest200e``), and exactly that
     number must make it the name of another variant of the index.
     """
-    names = [(_squeezed(v.name), v) for v in index.variants]
-    numbers = {id(v): _numbers(name) for name, v in names}
+    called: dict[tuple[str, str], list[tuple[str, Variant]]] = {}
+    for each in index.variants:
+        name = _squeezed(each.name)
+        for piece in _numbers(name).items():
+            called.setdefault(piece, []).append((name, each))
     for variant in variants:
         claim = variant.claim("Weights")
         if claim is None or not isinstance(claim.value, str):
@@ -48,10 +51,8 @@ def find(index: Index, variants: Sequence[Variant]) -> Iterable[Finding]:
         other = next(
             (
                 v
-                for name, v in names
-                if v is not variant
-                and numbers[id(v)].get(conflict) == said[conflict]
-                and _is_sibling(name, own, conflict, said[conflict])
+                for name, v in called.get((conflict, said[conflict]), ())
+                if v is not variant and _is_sibling(name, own, conflict, said[conflict])
             ),
             None,
         )
