@@ -147,7 +147,9 @@ def _table(path: Path, folder: Path) -> Mapping[str, object] | None:
 
 
 def _beside(path: Path, entry: Path, folder: Path) -> Path:
-    if path.parent == folder or entry.is_absolute():
+    # An installed package is nowhere beside the file.
+    named = str(entry).startswith("package:")
+    if path.parent == folder or entry.is_absolute() or named:
         return entry
     return Path(os.path.relpath(path.parent / entry, folder))
 

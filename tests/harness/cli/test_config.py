@@ -61,6 +61,13 @@ def test_the_nearest_file_with_the_table_counts(written):
     assert found.index == (Path("../../zoo/index"),)
 
 
+def test_a_package_is_not_beside_the_file(written):
+    folder = written('[tool.zoo]\nindex = ["package:torchvision", "mine"]\n')
+    below = folder / "deep"
+    below.mkdir()
+    assert load(below).index == (Path("package:torchvision"), Path("../mine"))
+
+
 def test_a_broken_file_of_another_project_is_not_reported(written):
     assert load(written("[tool.other\n")) == Settings()
 
