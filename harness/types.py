@@ -23,7 +23,13 @@ Slot = tuple[str, Size | str | None]
 class Recipe:
     """How to rebuild and feed a variant: all that measuring may know of it.
 
-    ``image_size`` is (height, width) in pixels, or None for the builder's own default.
+    Attributes:
+        name, builder: which variant, and who builds it.
+        image_size: (height, width) in pixels, or None for the builder's own default.
+        crop_pct, interpolation, mean, std: how a picture becomes its input.
+        weights: as the index writes it.
+        base: the variant of the builder whose architecture this one has, None for its own.
+        classes: what its classifier tells apart, None for as many as the builder gives it.
     """
 
     name: str
@@ -34,6 +40,13 @@ class Recipe:
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
     weights: str | None = None
+    base: str | None = None
+    classes: int | None = None
+
+    @property
+    def architecture(self) -> str:
+        """The name under which the builder knows it."""
+        return self.base or self.name
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from harness.measure.accuracy_alternatives import Alternative, Reading, alternatives, translated
-from harness.measure.builders import get_builder
+from harness.measure.builders import builder_of
 from harness.measure.devices import (
     AMPS,
     Amp,
@@ -318,11 +318,12 @@ class Validator:
 
         status = checkpoint.stat()
         file = (str(checkpoint), status.st_size, status.st_mtime_ns, status.st_ino)
-        key = (recipe.builder, recipe.name, builder, *file)
+        made_of = (recipe.builder, recipe.name, recipe.base, recipe.classes)
+        key = (*made_of, builder, *file)
         if self._model is None or self._model[0] != key:
             self._model = None  # Freed before the next one takes its memory.
             model = Answerer(
-                builder or get_builder(recipe.builder),
+                builder or builder_of(recipe),
                 recipe.name,
                 checkpoint,
                 device=self.device,

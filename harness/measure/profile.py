@@ -13,7 +13,7 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.measure.builders import Builder, get_builder, preprocessing_of, resolved
+from harness.measure.builders import Builder, builder_of, preprocessing_of, resolved
 from harness.measure.conventions import counts, macs
 from harness.measure.record import ModuleCall, walk
 from harness.types import Fact, Measurement, Recipe, Size, Unmeasured, slots_of
@@ -29,7 +29,7 @@ class Profiler:
     """Measures variants, and keeps the last one built for further geometries."""
 
     def __init__(self) -> None:
-        self._built: tuple[tuple[str, str], nn.Module] | None = None
+        self._built: tuple[tuple[object, ...], nn.Module] | None = None
 
     def measure(
         self,
@@ -61,7 +61,7 @@ class Profiler:
                 facts += self.measure(recipe, others, sizes, checkpoint, siblings)
             return facts
         try:
-            builder = get_builder(recipe.builder)
+            builder = builder_of(recipe)
             model = self._model(builder, recipe)
         except Exception as error:  # noqa: BLE001 - whatever a builder raises is a finding
             cause = "build.failed"
@@ -115,7 +115,7 @@ class Profiler:
     def _model(self, builder: Builder, recipe: Recipe) -> nn.Module:
         from harness.measure.build import build_on_meta
 
-        key = (recipe.builder, recipe.name)
+        key = (recipe.builder, recipe.name, recipe.base, recipe.classes)
         if self._built is None or self._built[0] != key:
             self._built = None  # the old model goes before the new one comes
             self._built = (key, build_on_meta(builder, recipe.name))
@@ -153,7 +153,7 @@ def _preprocess(recipe: Recipe) -> Fact:
     ``settings`` and ``others``, see `harness.measure.builders.Preprocessing`.
     """
     try:
-        known = preprocessing_of(get_builder(recipe.builder), recipe.name, recipe.weights)
+        known = preprocessing_of(builder_of(recipe), recipe.name, recipe.weights)
     except Exception as error:  # noqa: BLE001 - whatever a builder raises is a finding
         why = f"{recipe.builder} can't say how to prepare pictures: {_one_line(error)}"
         return Unmeasured("preprocess", recipe.name, recipe.builder, "build.failed", why)

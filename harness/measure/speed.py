@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.measure.builders import get_builder
+from harness.measure.builders import builder_of
 from harness.measure.devices import (
     Amp,
     choose_device,
@@ -97,7 +97,7 @@ def bench(
     if target.type == "cpu":
         keep_freed_memory()
     try:
-        model = (builder or get_builder(recipe.builder)).build(recipe.name).eval()
+        model = (builder or builder_of(recipe)).build(recipe.name).eval()
         model = model.requires_grad_(False).to(target).to(memory_format=torch.channels_last)
         about = {
             "precision": precision,

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from harness.run.directory import directory_of
 from harness.types import Recipe, Size
@@ -24,21 +25,23 @@ def key_of(
 
     Args:
         kind: of the fact.
-        recipe: the variant; only its builder and name count, for nothing else steers a build.
+        recipe: the variant; its builder, name, base and classes count: nothing else steers a build.
         which: the input geometry or the part, where one matters.
         depends: what else it depends on: of a checkpoint its path, size, modification time and
             inode; of an accuracy also the pictures, and how they are prepared and run.
     """
-    parts = [
+    parts: list[Any] = [
         kind,
         recipe.builder,
         recipe.name,
-        _identity(recipe.builder, recipe.name),
+        _identity(recipe.builder, recipe.architecture),
         which,
         list(depends),
         version_of("torch"),
         measuring_code(kind),
     ]
+    if recipe.base is not None or recipe.classes is not None:
+        parts += [recipe.base, recipe.classes]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 

@@ -11,6 +11,7 @@ from harness.measure.profile import USUAL_SIZE
 from harness.run.request import UsageError
 from harness.types import Recipe, Size
 from zoo.index.types import Claim, Index, Variant
+from zoo.variants import class_count
 
 
 def select(index: Index, wanted: Sequence[str]) -> tuple[Variant, ...]:
@@ -53,6 +54,8 @@ def recipe_of(variant: Variant, builder: str) -> Recipe:
         mean=_numbers(variant.effective("Mean")),
         std=_numbers(variant.effective("Std")),
         weights=_text(variant.effective("Weights")),
+        base=_text(variant.claim("Base")),
+        classes=class_count(variant),
     )
 
 

@@ -27,7 +27,7 @@ def usual(request: Request) -> Timing:
 def recall(recipe: Recipe, timing: Timing, store: Store | None) -> Measurement | None:
     """What was measured before on this machine, or None."""
     try:
-        if store is None or not directory_of(recipe.builder).knows(recipe.name):
+        if store is None or not directory_of(recipe.builder).knows(recipe.architecture):
             return None
         return store.get(_key(recipe, timing))
     except BuilderError:

@@ -202,7 +202,7 @@ class Subject:
             return set()
 
     def _looked_up(self, missing: set[Slot]) -> set[Slot]:
-        name = self.variant.name
+        name = self.recipe.architecture
         if not self._builder.knows(name):
             near = difflib.get_close_matches(name, self._builder.names(), n=3)
             advice = f"; the nearest it has: {', '.join(near)}" if near else ""

