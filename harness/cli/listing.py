@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from harness.report.safe_text import for_terminal
+from harness.report.safe_text import for_terminal, shorten
 from zoo.index.types import Claim, Variant
 
 _COLUMNS = ("variant", "collection", "parameters", "image size", "top-1")
@@ -38,17 +38,23 @@ def document(variants: Sequence[Variant]) -> str:
 
 def claims(variant: Variant) -> str:
     """Everything that the index claims of a variant, and where each claim stands."""
-    own = [(_name(claim), claim.raw, str(claim.location)) for claim in variant.claims]
+    own = [(_name(claim), _in_a_line(claim.raw), str(claim.location)) for claim in variant.claims]
     text = f"{for_terminal(variant.name)}  {for_terminal(str(variant.location))}\n"
     text += _indented(own)
     collection = variant.collection
     if collection is not None:
         taken = {claim.field for claim in variant.claims}
         inherited = [claim for claim in collection.claims if claim.field not in taken]
-        rows = [(_name(claim), claim.raw, str(claim.location)) for claim in inherited]
+        rows = [(_name(c), _in_a_line(c.raw), str(c.location)) for c in inherited]
         text += f"\nof the collection {for_terminal(collection.name)}  "
         text += for_terminal(str(collection.location)) + "\n" + _indented(rows)
     return text
+
+
+def _in_a_line(raw: str) -> str:
+    """A text as written, or the beginning of one that has several lines."""
+    first, *rest = raw.strip().splitlines() or [""]
+    return raw if not rest else shorten(first, 60).removesuffix("…") + "…"
 
 
 def facts(values: Mapping[str, object]) -> str:

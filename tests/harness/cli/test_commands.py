@@ -322,3 +322,12 @@ def test_an_interrupt_leaves_a_report_and_130(environment, folder):
     jsonschema.validate(json.loads(out), json_schema())
     assert "Traceback" not in err
     assert "internal error" not in err
+
+
+def test_show_keeps_a_text_of_several_lines_to_its_first(zoo, folder):
+    index = folder / "model-index" / "net.yml"
+    text = index.read_text()
+    index.write_text(text.replace("  Paper:\n", "  Description: |\n    One.\n    Two.\n  Paper:\n"))
+    shown = zoo("show", "resnest50d").stdout
+    assert re.search(r"^  Description +One\.… +model-index/net.yml:\d+:\d+$", shown, re.MULTILINE)
+    assert "Two" not in shown
