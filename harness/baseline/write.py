@@ -5,7 +5,6 @@ from __future__ import annotations
 import codecs
 import os
 import re
-import tempfile
 import textwrap
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from harness.baseline.types import Baseline, Entry
 from harness.report.safe_text import for_terminal, shorten
 from harness.run.request import UsageError
 from harness.types import Finding, Report
+from zoo import atomic
 from zoo.index.nodes import Sequence, compose
 from zoo.index.safe_text import shown
 from zoo.index.source import Source
@@ -208,30 +208,15 @@ def _end(lines: list[str], last: int, indent: str) -> int:
 
 
 def _replace(old: Baseline, content: bytes) -> None:
-    path = Path(os.path.realpath(old.path))
-    try:
+    def unchanged() -> None:
+        path = Path(old.path)
         if (path.read_bytes() if path.exists() else None) != old.content:
             raise BaselineFileError(
                 f"{shown(old.path)}: not written: it has changed since this run began; run it again"
             )
-        handle, scratch = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            mode = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask()
-            os.chmod(scratch, mode)
-            os.replace(scratch, path)
-        except BaseException:
-            Path(scratch).unlink(missing_ok=True)
-            raise
+
+    try:
+        atomic.replace(old.path, content, unchanged)
     except OSError as error:
         reason = error.strerror or error
         raise BaselineFileError(f"{shown(old.path)}: can't be written: {reason}") from error
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

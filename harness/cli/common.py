@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from harness.cli import terminal
-from harness.cli.status import exit_status
+from harness.cli.status import NotBegun, exit_status
 from harness.run.request import Request, UsageError
 
 if TYPE_CHECKING:
@@ -51,19 +51,20 @@ def documented(command: Callable[..., None]) -> Callable[..., None]:
     """Lets a command that ends in a report print a document for wrong use as well.
 
     A program that asked for JSON, JUnit or SARIF then has one to read, whatever the exit status;
-    where the format can say so, it says that the run failed.
+    where the format can say so, it says that the run failed. So it is where a run can't begin.
     """
 
     @wraps(command)
     def run(**given: Any) -> None:
         try:
             command(**given)
-        except UsageError as error:
+        except (UsageError, NotBegun) as error:
             from harness.cli.unusable import report_of
 
             settings = _as_far_as_known(given["index"], given["format"])
             if settings.format in _READ_BY_PROGRAMS:
-                report = replace(report_of(settings.index), cut_short="; ".join(error.lines))
+                why = "; ".join(error.lines) if isinstance(error, UsageError) else str(error)
+                report = replace(report_of(settings.index), cut_short=why)
                 show_report(report, settings)
             raise
 

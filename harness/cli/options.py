@@ -9,6 +9,14 @@ import typer
 
 from harness.run.request import GROUPS
 
+
+def _path(text: str) -> Path:
+    """A path that was named: an empty one would mean the working folder."""
+    if not text:
+        raise typer.BadParameter("is no path; write one")
+    return Path(text)
+
+
 Index = Annotated[
     list[str] | None,
     typer.Option(
@@ -69,6 +77,7 @@ Baseline = Annotated[
     Path | None,
     typer.Option(
         "--baseline",
+        parser=_path,
         metavar="FILE",
         help="Known findings, each with its reason: they are shown, and don't fail the run.",
     ),
@@ -79,6 +88,22 @@ WriteBaseline = Annotated[
         "--write-baseline",
         help="Accept the errors and warnings of this run: write them to the file of --baseline, "
         "or to the .yml that follows; known-findings.yml by default.",
+    ),
+]
+ReportFolder = Annotated[
+    Path,
+    typer.Option("--output", parser=_path, metavar="DIR", help="Where to write the report."),
+]
+PagesFolder = Annotated[
+    Path, typer.Option("--output", parser=_path, metavar="DIR", help="The folder of the pages.")
+]
+Output = Annotated[
+    Path | None,
+    typer.Option(
+        "--output",
+        parser=_path,
+        metavar="DIR",
+        help="Write the report there as well: page, tables, plots.",
     ),
 ]
 Quiet = Annotated[

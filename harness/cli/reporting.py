@@ -22,9 +22,7 @@ def report(
     index: options.Index = None,
     builder: options.Builder = None,
     checks: options.Checks = None,
-    output: Annotated[
-        Path, typer.Option("--output", metavar="DIR", help="Where to write the report.")
-    ] = Path("reports"),
+    output: options.ReportFolder = Path("reports"),
     baseline: options.Baseline = None,
     device: options.Device = None,
     data: options.Data = None,

@@ -20,6 +20,10 @@ class Failure(Exception):
     """
 
 
+class NotBegun(Failure):
+    """A failure that showed itself before anything was measured or printed."""
+
+
 def exit_status(report: Report, fail_on: str) -> int:
     """0, or 1 for a finding at or above ``fail_on``; 3 or 130 for a run that was cut short.
 

@@ -70,12 +70,7 @@ def verify(
     allow_http: options.AllowHttp = None,
     allow_local: options.AllowLocal = None,
     format: options.Format = None,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output", metavar="DIR", help="Write the report there as well: page, tables, plots."
-        ),
-    ] = None,
+    output: options.Output = None,
     fail_on: options.FailOn = None,
     baseline: options.Baseline = None,
     write_baseline: options.WriteBaseline = False,
@@ -173,12 +168,12 @@ def run(request: Request, settings: Settings, ending: Ending) -> None:
     finally:
         progress.close()
     report = before.applied(report)
+    if ending.output is not None:
+        report = folders.write(report, ending.output, quiet=ending.quiet)
     broken = cut_short(report)
     if broken is not None and (settings.format not in _ON_SCREEN or not ending.printed):
         # The other formats have no place for it, or are read from a file.
         progress.warn(broken)
-    if ending.output is not None:
-        folders.write(report, ending.output)
     if not ending.printed:
         raise typer.Exit(exit_status(report, settings.fail_on))
     finish(report, settings, quiet=ending.quiet, verbose=ending.verbose)

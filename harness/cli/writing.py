@@ -17,9 +17,7 @@ _REPORTS = "reports"
 
 def docs(
     index: options.Index = None,
-    output: Annotated[
-        Path, typer.Option("--output", metavar="DIR", help="The folder of the pages.")
-    ] = Path("docs/models"),
+    output: options.PagesFolder = Path("docs/models"),
     check: Annotated[
         bool,
         typer.Option("--check", help="Write nothing; exit with 1 where a page is not up to date."),

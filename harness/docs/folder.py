@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import difflib
-import os
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from harness.docs.page import SIGNATURE, Page
+from zoo import atomic
 
 _MOST_LINES = 12
 
@@ -40,7 +39,7 @@ def write(pages: Sequence[Page], folder: Path) -> Iterator[Path]:
         if differs(page.text, read(path)):
             try:
                 folder.mkdir(parents=True, exist_ok=True)
-                replace(path, page.text)
+                atomic.replace(path, page.text.encode("utf-8"))
             except OSError as error:
                 raise FolderError(f"{path}: can't be written: {error.strerror or error}") from error
             yield path
@@ -100,28 +99,3 @@ def read(path: Path) -> str | None:
         return None
     except OSError as error:
         raise FolderError(f"{path}: can't be read: {error.strerror or error}") from error
-
-
-def replace(path: Path, text: str) -> None:
-    """Write a file whole: a reader sees the old text or the new one."""
-    handle, scratch = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(text.encode("utf-8"))
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(scratch, _mode(path))
-        os.replace(scratch, path)
-    except BaseException:
-        Path(scratch).unlink(missing_ok=True)
-        raise
-
-
-def _mode(path: Path) -> int:
-    """The mode of the file that is replaced, else that of a new one."""
-    try:
-        return path.stat().st_mode & 0o777
-    except FileNotFoundError:
-        mask = os.umask(0)
-        os.umask(mask)
-        return 0o666 & ~mask

@@ -15,8 +15,9 @@ from typing import Any
 
 import typer
 
-from harness.docs.folder import difference, differs, read, replace
+from harness.docs.folder import difference, differs, read
 from harness.docs.markdown import Markdown, escaped, table
+from zoo import atomic
 
 PAGE = Path("docs/commands.md")
 README = Path("README.md")
@@ -165,7 +166,7 @@ def main(arguments: Sequence[str]) -> int:
         if not differs(new, old):
             continue
         if not arguments:
-            replace(path, new)
+            atomic.replace(path, new.encode("utf-8"))
             sys.stdout.write(f"{path}\n")
             continue
         status = 1

@@ -11,6 +11,7 @@ from typing import Any
 
 from harness.report.home import without_home
 from harness.types import Report
+from zoo import atomic
 
 DOCUMENT = "report.json"
 PAGE = "index.html"
@@ -23,14 +24,29 @@ class FolderError(Exception):
     """The folder can't be written to; the message says which, and why."""
 
 
+class NotOurs(Exception):
+    """What is there is no folder, or has files in it that a report would replace or remove."""
+
+
 def prepare(folder: Path) -> None:
     """Makes the folder, and sees that it can be written to, before anything is measured.
 
     Raises:
+        NotOurs: a file is in the way that no report wrote; nothing is touched.
         FolderError: it can't.
     """
+    if folder.exists() and not folder.is_dir():
+        raise NotOurs(f"{folder}: is no folder; name one for the report")
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        # Every report has its document, so that the other files can be told from other people's.
+        if not os.path.lexists(folder / DOCUMENT):
+            for name in sorted({PAGE, *_names()}):
+                if os.path.lexists(folder / name):
+                    raise NotOurs(
+                        f"{folder / name}: was not written by zoo, and a report would replace it; "
+                        "move it away, or name another folder"
+                    )
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
@@ -38,12 +54,11 @@ def prepare(folder: Path) -> None:
 
 
 def write(report: Report, folder: Path, say: Callable[[str], None]) -> Path:
-    """Writes everything, each file whole or not at all, and the document last.
+    """Writes everything once all of it is made, each file whole or not at all.
 
     The document of the report before is read first: the page shows what is new since. A folder is
-    for others to read: it doesn't name the home of whoever ran this. Tables and
-    plots of that report which this one has no data for are removed, because they would contradict
-    it.
+    for others to read: it doesn't name the home of whoever ran this. Tables and plots of that
+    report which this one has no data for are removed, because they would contradict it.
 
     Args:
         report: what was found.
@@ -57,12 +72,15 @@ def write(report: Report, folder: Path, say: Callable[[str], None]) -> Path:
         FolderError: a file can't be written; those before it are.
     """
     before = _document_in(folder)
+    files = list(_files(without_home(report), before, say))
+    if before is None:
+        # The document says whose folder this is. It comes last where there is one, because what
+        # is new is told by the one before, until all that tells it is written.
+        files.reverse()
     try:
-        made = set()
-        for name, content in _files(without_home(report), before, say):
-            _replace(folder / name, content)
-            made.add(name)
-        for name in _names() - made:
+        for name, content in files:
+            atomic.replace(folder / name, content)
+        for name in _names() - {name for name, _ in files}:
             (folder / name).unlink(missing_ok=True)
     except OSError as error:
         raise _failed(folder, error) from error
@@ -103,27 +121,6 @@ def _document_in(folder: Path) -> Mapping[str, Any] | str | None:
     except (ValueError, RecursionError):
         return f"{DOCUMENT} is not JSON"
     return document if isinstance(document, dict) else f"{DOCUMENT} is not a JSON object"
-
-
-def _replace(path: Path, content: bytes) -> None:
-    handle, scratch = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        # mkstemp keeps others out; a report is for everyone who may read the folder.
-        os.chmod(scratch, 0o666 & ~_umask())
-        os.replace(scratch, path)
-    except BaseException:
-        Path(scratch).unlink(missing_ok=True)
-        raise
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def _failed(folder: Path, error: OSError) -> FolderError:

@@ -103,3 +103,59 @@ def test_a_home_that_is_no_folder_of_anyone_is_none(
     place = written(Report({}, (VariantReport("net", None, "zoo", {}),), (found,)))
     (told,) = json.loads((place / "report.json").read_bytes())["findings"]
     assert told["message"] == "the file /srv/net.pth is gone"
+
+
+def test_a_folder_of_a_report_takes_another(written: Callable[[Report], Path], make_report):
+    place = written(make_report())
+    folder.prepare(place)
+    assert {path.name for path in place.iterdir()} >= {"index.html", "report.json"}
+
+
+@pytest.mark.parametrize("name", ["index.html", "comparison.csv", "pareto-macs.png"])
+def test_files_of_others_are_neither_replaced_nor_removed(tmp_path: Path, name: str):
+    (tmp_path / name).write_bytes(b"mine")
+    with pytest.raises(folder.NotOurs, match=f"{name}: was not written by zoo"):
+        folder.prepare(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_other_files_in_the_folder_stay(
+    written: Callable[[Report], Path], make_report, tmp_path: Path
+):
+    (tmp_path / "notes.txt").write_bytes(b"mine")
+    folder.prepare(tmp_path)
+    written(make_report())
+    assert (tmp_path / "notes.txt").read_bytes() == b"mine"
+
+
+def test_a_file_is_no_folder(tmp_path: Path):
+    (tmp_path / "file").write_bytes(b"mine")
+    with pytest.raises(folder.NotOurs, match="is no folder"):
+        folder.prepare(tmp_path / "file")
+
+
+def test_nothing_is_written_before_all_is_made(
+    written: Callable[[Report], Path], make_report, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """An interrupt while the page is made leaves one report, not parts of two."""
+    written(make_report())
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+
+    def interrupted(*_: object) -> str:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("harness.report.page.render", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        written(Report({}, (VariantReport("another", None, "zoo", {}),), ()))
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_a_first_report_that_fails_halfway_can_be_written_again(
+    written: Callable[[Report], Path], make_report, tmp_path: Path
+):
+    (tmp_path / "index.html").mkdir()
+    with pytest.raises(folder.FolderError, match="Is a directory"):
+        written(make_report())
+    (tmp_path / "index.html").rmdir()
+    folder.prepare(tmp_path)
+    assert (written(make_report()) / "index.html").is_file()

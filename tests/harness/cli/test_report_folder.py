@@ -1,0 +1,70 @@
+"""What the commands that write reports do with their folder, and where they can't write it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+VERIFY = ("verify", "resnest50d", "--checks", "parameters", "--format", "json")
+
+
+def test_the_document_is_printed_and_the_folder_written(zoo, folder):
+    done = zoo(*VERIFY, "--output", "out")
+    assert done.returncode == 0
+    printed, kept = json.loads(done.stdout), json.loads((folder / "out/report.json").read_bytes())
+    assert printed["findings"] == kept["findings"]
+    assert "the report is in out/index.html" in done.stderr
+
+
+def test_quiet_says_nothing_of_the_folder(zoo, folder):
+    done = zoo("report", "resnest50d", "--checks", "parameters", "--quiet")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert (folder / "reports/index.html").is_file()
+
+
+@pytest.mark.parametrize(
+    ("output", "line"),
+    [
+        ("model-index/net.yml", "--output: model-index/net.yml: is no folder; name one for the"),
+        ("mine", "--output: mine/index.html: was not written by zoo, and a report would replace"),
+    ],
+)
+def test_a_folder_that_is_not_for_reports_is_wrong_use(zoo, folder, output, line):
+    (folder / "mine").mkdir()
+    (folder / "mine" / "index.html").write_text("my page")
+    done = zoo(*VERIFY, "--output", output)
+    assert done.returncode == 2
+    assert done.stderr.startswith(line)
+    assert done.stderr.count("\n") == 1
+    assert json.loads(done.stdout)["findings"] == []
+    assert [path.name for path in (folder / "mine").iterdir()] == ["index.html"]
+
+
+@pytest.mark.parametrize("command", ["report", "docs", "verify"])
+def test_an_empty_folder_is_not_the_working_folder(zoo, folder, command):
+    done = zoo(command, "--output", "")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        f"zoo {command}: Invalid value for '--output': is no path; write one; "
+        f"see zoo {command} --help\n"
+    )
+    assert [path.name for path in folder.iterdir()] == ["model-index"]
+
+
+def test_a_report_that_can_not_be_begun_is_told_in_the_document(zoo):
+    done = zoo(*VERIFY, "--output", "/proc/nobody/here")
+    assert done.returncode == 3
+    assert "can't write the report" in done.stderr
+    assert json.loads(done.stdout)["findings"] == []
+
+
+def test_what_was_measured_is_printed_where_the_folder_fails(zoo, folder):
+    assert zoo(*VERIFY, "--output", "out").returncode == 0
+    (folder / "out/index.html").unlink()
+    (folder / "out/index.html").mkdir()
+    done = zoo(*VERIFY, "--output", "out")
+    assert done.returncode == 3
+    assert "out: can't write the report: Is a directory" in done.stderr
+    (found,) = [f for f in json.loads(done.stdout)["findings"] if f["field"] == "Parameters"]
+    assert found["status"] == "match"
