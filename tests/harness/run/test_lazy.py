@@ -5,10 +5,15 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 HEAVY = ("torch", "pandas", "httpx", "matplotlib", "plotly", "torchvision", "numpy")
+
+ROOT = Path(__file__).parents[3]
+OWN_INDEX = ROOT / "model-index"
+KNOWN = ROOT / "known-findings.yml"
 
 SCRIPT = f"""
 import json, sys
@@ -45,9 +50,15 @@ def test_a_warm_run_imports_nothing_heavy(imported, seed_index):
     status, _ = imported(*arguments)
     assert status == 1
     assert imported(*arguments) == [1, []]
+    for name in ("junit", "sarif", "github", "markdown", "table"):
+        assert imported(*arguments, "--format", name) == [1, []]
+    # A fix is made of the same measurements.
+    assert imported("fix", "--offline", "--index", str(seed_index)) == [0, []]
 
 
-@pytest.mark.parametrize("command", ["--help", "list", "audit", "show", "cache"])
+@pytest.mark.parametrize(
+    "command", ["--help", "list", "audit", "show", "cache", "cite", "docs", "baseline"]
+)
 def test_light_commands_import_nothing_heavy(imported, seed_index, command):
     arguments = {
         "--help": ["--help"],
@@ -55,6 +66,9 @@ def test_light_commands_import_nothing_heavy(imported, seed_index, command):
         "audit": ["audit", "--index", str(seed_index), "--fail-on", "never"],
         "show": ["show", "resnest50d", "--index", str(seed_index)],
         "cache": ["cache", "info"],
+        "cite": ["cite", "resnest50d", "--index", str(OWN_INDEX)],
+        "docs": ["docs", "--index", str(OWN_INDEX)],
+        "baseline": ["audit", "--index", str(OWN_INDEX), "--baseline", str(KNOWN)],
     }[command]
     assert imported(*arguments) == [0, []]
 
