@@ -24,6 +24,7 @@ from harness.cli import (
     writing,
 )
 from harness.cli.common import open_index
+from harness.cli.overview import Overview
 from harness.cli.status import Failure
 from harness.run.request import UsageError
 
@@ -31,12 +32,13 @@ if TYPE_CHECKING:
     from harness.run.store import Store
 
 app = typer.Typer(
+    cls=Overview,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-cache = typer.Typer(rich_markup_mode=None)
+cache = typer.Typer(cls=Overview, rich_markup_mode=None)
 app.command()(verifying.audit)
 app.command(cls=known.WritesBaseline)(verifying.verify)
 app.command()(validating.validate)

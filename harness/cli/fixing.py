@@ -11,7 +11,6 @@ import typer
 from harness.cli import options, terminal
 from harness.cli.common import prepared, settings_of
 from harness.cli.status import FAILED, INTERRUPTED
-from harness.report.words import counted
 
 if TYPE_CHECKING:
     from harness.fix import Proposal
@@ -109,6 +108,7 @@ def fix(
 def _write(proposal: Proposal) -> bool:
     """Write all files that can be; whether all could be. A line says what became of each."""
     from harness.fix import Refused, write
+    from harness.report.words import counted
 
     complete = True
     for rewrite in proposal.rewrites:
@@ -146,6 +146,8 @@ def _print(diff: str) -> None:
 
 def _remaining(report: Report, proposal: Proposal) -> Iterator[str]:
     """What the proposal does not mend, and why: a line for each finding."""
+    from harness.report.words import counted
+
     mended = {f.location for rewrite in proposal.rewrites for f in rewrite.findings}
     why = {id(refusal.finding): refusal.why for refusal in proposal.refusals}
     left = [f for f in report.findings if f.status == "mismatch" and f.location not in mended]

@@ -25,6 +25,16 @@ def test_help_names_every_command(zoo):
         assert f"\n  {command} " in done.stdout
 
 
+def test_help_cuts_no_sentence_off(zoo):
+    lines = zoo("--help", COLUMNS="80").stdout.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert not [line for line in lines[1:] if line.endswith("...")]
+    shown = " ".join(" ".join(lines).split())
+    assert (
+        " audit Check an index by itself, without building or measuring anything. verify " in shown
+    )
+
+
 def test_version(zoo):
     from zoo import __version__
 
