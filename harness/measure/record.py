@@ -21,7 +21,8 @@ class Op:
     """One operator call as the dispatcher sees it before autograd, e.g. ``aten.conv2d``.
 
     Attributes:
-        name: namespace and operator without its overload.
+        name: namespace and operator without its overload; or the full name of a function of torch
+            that was called by it, see `harness.measure.named`.
         inputs: the shape of each tensor argument in the order of the schema; None for an optional
             tensor that was not given. A list of tensors (``einsum``, ``cat``) is flattened.
         outputs: the shape of each tensor that came out.
@@ -53,6 +54,7 @@ class ModuleCall:
         held: by how many ways down the tree of modules it is reached: a counter that goes through
             the children of children meets a module once for each that holds it.
         leaf: it has no child modules, or empty containers alone.
+        settings: what it holds of the attributes that some convention needs.
     """
 
     name: str
@@ -64,6 +66,7 @@ class ModuleCall:
     calls: tuple[ModuleCall | Op, ...]
     held: int = 1
     leaf: bool = True
+    settings: Mapping[str, object] = field(default_factory=dict)
 
 
 def join(parent: str, name: str) -> str:

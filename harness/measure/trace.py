@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from harness.measure.named import named_calls
 from harness.measure.record import ModuleCall, Op, Shape
 from harness.measure.repeats import SharedPasses, share_repeated_blocks
 from harness.measure.shapes import Rule, output_of
@@ -24,7 +25,10 @@ if TYPE_CHECKING:
     from torch import nn
 
 # Non-tensor arguments that a convention reads; the others are not kept.
-_KEPT_ARGUMENTS = frozenset({"transposed", "equation", "training", "padding", "dim"})
+_KEPT_ARGUMENTS = frozenset({"transposed", "equation", "training", "padding", "dim", "dilation"})
+
+# Attributes of modules of attention that a convention reads.
+_KEPT_SETTINGS = ("num_heads", "head_dim", "batch_first")
 
 # Composite operators that conventions count whole: they are not opened.
 _WHOLE = frozenset(
@@ -67,6 +71,7 @@ def trace(model: nn.Module, inputs: Iterable[torch.Tensor]) -> ModuleCall:
     with (
         torch.inference_mode(),
         _without_fused_attention(),
+        named_calls(recorder.add_named),
         recorder.hooked(),
         _dispatch_mode(recorder),
     ):
@@ -84,6 +89,7 @@ class _Recorder:
         self.done: ModuleCall | None = None
         self.described: dict[nn.Module, tuple[Any, ...]] = {}
         self.held = _held_often(model)
+        self.dispatching = 0
         share_repeated_blocks(model)
 
     def result(self) -> ModuleCall:
@@ -94,6 +100,11 @@ class _Recorder:
     def add(self, node: ModuleCall | Op) -> None:
         if self.stack:
             self.stack[-1][1].append(node)
+
+    def add_named(self, op: Op) -> None:
+        """Adds a call by name, unless an operator's own kernel, written in Python, makes it."""
+        if not self.dispatching:
+            self.add(op)
 
     @contextmanager
     def hooked(self) -> Iterator[None]:
@@ -115,7 +126,7 @@ class _Recorder:
     def _leave(self, module: nn.Module, args: Any, output: Any) -> None:
         path, calls = self.stack.pop()
         parent = self.stack[-1][0] if self.stack else ""
-        kind, bases, parameters, leaf = self._describe(module)
+        kind, bases, parameters, leaf, settings = self._describe(module)
         shared = SharedPasses.of(module)
         node = ModuleCall(
             name=_relative(path, parent, bool(self.stack)),
@@ -127,6 +138,7 @@ class _Recorder:
             calls=tuple(calls) if shared is None else shared.settle(tuple(calls)),
             held=self.held.get(module, 1),
             leaf=leaf,
+            settings=settings,
         )
         if module is self.root and not self.stack:
             self.done = node
@@ -146,6 +158,7 @@ class _Recorder:
                 ),
                 {name: tuple(p.shape) for name, p in module._parameters.items() if p is not None},
                 not any(module.children()),
+                {n: vars(module)[n] for n in _KEPT_SETTINGS if n in vars(module)},
             )
         return known
 
@@ -206,7 +219,13 @@ def _dispatch_mode(recorder: _Recorder) -> Any:
         def __torch_dispatch__(
             self, func: Any, types: Any, args: Any = (), kwargs: Any = None
         ) -> Any:
-            kwargs = kwargs or {}
+            recorder.dispatching += 1
+            try:
+                return self.record(func, args, kwargs or {})
+            finally:
+                recorder.dispatching -= 1
+
+        def record(self, func: Any, args: Any, kwargs: Any) -> Any:
             known = facts.get(func)
             if known is None:
                 name = func._schema.name.replace("::", ".")

@@ -58,6 +58,16 @@ def _attention(op: Op) -> int:
     return prod(query) * key[-2] + prod(query[:-1]) * value[-2] * value[-1]
 
 
+ATTENTION = frozenset(
+    {
+        "aten.scaled_dot_product_attention",
+        "aten._scaled_dot_product_flash_attention",
+        "aten._scaled_dot_product_flash_attention_for_cpu",
+        "aten._scaled_dot_product_efficient_attention",
+        "aten._scaled_dot_product_cudnn_attention",
+    }
+)
+
 MACS: dict[str, Callable[[Op], int]] = {
     **dict.fromkeys(
         (
@@ -77,17 +87,12 @@ MACS: dict[str, Callable[[Op], int]] = {
     "aten.bmm": product(0),
     "aten.addmm": product(1),
     "aten.baddbmm": product(1),
-    **dict.fromkeys(
-        (
-            "aten.scaled_dot_product_attention",
-            "aten._scaled_dot_product_flash_attention",
-            "aten._scaled_dot_product_flash_attention_for_cpu",
-            "aten._scaled_dot_product_efficient_attention",
-            "aten._scaled_dot_product_cudnn_attention",
-        ),
-        _attention,
-    ),
+    **dict.fromkeys(ATTENTION, _attention),
 }
+
+# The operators whose factors are both activations. What is written as a product of two matrices,
+# or as a linear layer, has weights for one.
+_OF_ACTIVATIONS = ATTENTION | {"aten.bmm", "aten.baddbmm"}
 
 
 def macs(nodes: Iterable[Node], memo: dict[int, int] | None = None) -> int:
@@ -97,15 +102,30 @@ def macs(nodes: Iterable[Node], memo: dict[int, int] | None = None) -> int:
         nodes: what to add up.
         memo: results by node identity, to be passed again for nodes of the same record.
     """
-    memo = {} if memo is None else memo
+    return _fold(nodes, macs_of, {} if memo is None else memo)
+
+
+def attention_products(record: ModuleCall) -> int:
+    """Multiply-accumulates of attention and of other batched products of two activations.
+
+    They are the same whether attention is one operator or made of its parts. An einsum is a
+    batched product, too, whatever its factors are.
+    """
+    return _fold((record,), _of_activations, {})
+
+
+def _of_activations(op: Op) -> int | None:
+    found = macs_of(op)
+    return 0 if found is not None and op.name not in _OF_ACTIVATIONS else found
+
+
+def _fold(nodes: Iterable[Node], rule: Callable[[Op], int | None], memo: dict[int, int]) -> int:
     total = 0
     for node in nodes:
         known = memo.get(id(node))
         if known is None:
-            inner = None
-            if isinstance(node, Op):
-                inner = macs_of(node)
-            known = macs(_inside(node), memo) if inner is None else inner
+            inner = rule(node) if isinstance(node, Op) else None
+            known = _fold(_inside(node), rule, memo) if inner is None else inner
             memo[id(node)] = known
         total += known
     return total

@@ -59,10 +59,12 @@ THOP_2020: dict[str, ModuleRule] = {
     "AdaptiveAvgPool1d": _thop_adaptive_pool,
     "AdaptiveAvgPool2d": _thop_adaptive_pool,
     "AdaptiveAvgPool3d": _thop_adaptive_pool,
+    "LeakyReLU": _per_output_element(1),
     "Linear": _linear_module,
 }
 """The counter of 2020: multiply-accumulates and bias of convolutions, two per normalised
-element, one per averaged output, the pooled area and a division per adaptively pooled output."""
+element, one per averaged output, the pooled area and a division per adaptively pooled output,
+and one per element of a leaky ReLU; other activations count nothing."""
 
 
 def _conv(call: ModuleCall) -> int:

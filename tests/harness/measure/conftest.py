@@ -56,7 +56,46 @@ def _torchinfo(model, *shapes):
     return summary(model, input_data=inputs, verbose=0).total_mult_adds
 
 
-_TOOLS = {"thop": _thop, "torchinfo": _torchinfo}
+def _on_cpu(model):
+    """Filled with zeros. On the meta device kernels written in Python call functions by name,
+
+    which are those that the tools have replaced.
+    """
+    model = model.to_empty(device="cpu")
+    with torch.no_grad():
+        for tensor in (*model.parameters(), *model.buffers()):
+            tensor.zero_()
+    return model
+
+
+def _ptflops(model, *shapes):
+    from ptflops import get_model_complexity_info
+
+    inputs = [torch.zeros(shape) for shape in shapes]
+    # Several are passed on by keyword.
+    given = inputs[0] if len(inputs) == 1 else {f"x{i}": x for i, x in enumerate(inputs)}
+    found, _ = get_model_complexity_info(
+        _on_cpu(model), (1,), False, False, input_constructor=lambda _: given
+    )
+    return found
+
+
+def _deepspeed(model, *shapes):
+    from deepspeed.profiling.flops_profiler import get_model_profile
+
+    inputs = [torch.zeros(shape) for shape in shapes]
+    _, found, _ = get_model_profile(
+        _on_cpu(model), args=inputs, print_profile=False, warm_up=0, as_string=False
+    )
+    return found
+
+
+_TOOLS = {
+    "thop": _thop,
+    "torchinfo": _torchinfo,
+    "ptflops": _ptflops,
+    "deepspeed": _deepspeed,
+}
 
 
 @pytest.fixture(params=_TOOLS)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from math import prod
 from types import SimpleNamespace
 
 import pytest
 
 import zoo
+from harness.measure.record import walk
 
 NATIVE = {"resnest14d": 224, "efficientnet_lite0": 224}
 TORCHVISION = (
@@ -24,14 +26,14 @@ TIMM = {
     "mixer_s32_224": 224,
     "efficientnet_b0": 224,
     "tf_efficientnet_lite0": 224,
-    "dm_nfnet_f0": 192,
+    "dm_nfnet_f0": 96,
     "deit_tiny_distilled_patch16_224": 224,
-    "resnetv2_50x1_bit": 224,
+    "resnetv2_50x1_bit": 128,
     "regnety_002": 224,
     "xcit_nano_12_p16_224": 224,
     "levit_128s": 224,
     "coat_lite_tiny": 224,
-    "convmixer_768_32": 224,
+    "convmixer_768_32": 64,
 }
 
 
@@ -65,3 +67,61 @@ def test_torchvision(name, tool, record_of, figure):
 def test_timm(name, tool, on_meta, record_of, figure):
     timm = pytest.importorskip("timm", reason="timm, an extra, is not installed")
     same(tool, lambda: timm.create_model(name), TIMM[name], on_meta, record_of, figure)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_attention_in_one_operator_and_in_its_parts(on_meta, record_of, figure, fvcore_run):
+    """What is multiplied is the same, and fvcore counts it where it is not one operator."""
+    timm = pytest.importorskip("timm", reason="timm, an extra, is not installed")
+    from timm.layers import set_fused_attn
+
+    shape = (1, 3, 224, 224)
+
+    def make(fused):
+        set_fused_attn(fused)
+        try:
+            return timm.create_model("vit_tiny_patch16_224")
+        finally:
+            set_fused_attn(True)
+
+    one, parts = (record_of(on_meta(make, fused), shape) for fused in (True, False))
+    for convention in ("macs", "flops"):
+        assert figure(one, convention) == figure(parts, convention)
+        words = "without attention products"
+        assert figure(one, convention, words) == figure(parts, convention, words)
+    # Twelve layers of 197 tokens, 192 wide: queries by keys, and scores by values.
+    products = figure(one, "macs") - figure(one, "macs", words)
+    assert products == 12 * 2 * 197 * 197 * 192
+    assert figure(one, "fvcore") == figure(parts, "fvcore") - products
+    theirs = sum(fvcore_run(make(False), shape).values())
+    assert figure(one, "fvcore", "with attention products") == theirs
+
+
+def test_variations_leave_out_the_classifier_and_the_products(on_meta, record_of, figure):
+    timm = pytest.importorskip("timm", reason="timm, an extra, is not installed")
+    record = record_of(on_meta(timm.create_model, "vit_tiny_patch16_224"), (1, 3, 224, 224))
+    head, products = 192 * 1000, 12 * 2 * 197 * 197 * 192
+    left = {
+        ("thop", "without the classifier"): head,
+        ("torchinfo", "without the classifier"): head + 1000,
+        ("ptflops", "without the classifier"): head + 1000,
+        ("deepspeed", "without the classifier"): head,
+        ("deepspeed", "without attention products"): products,
+    }
+    for (convention, words), less in left.items():
+        assert figure(record, convention) - figure(record, convention, words) == less
+
+
+def test_thop_with_subclasses(on_meta, record_of, figure):
+    """timm's same-padding convolutions and its normalisation with activation are subclasses."""
+    timm = pytest.importorskip("timm", reason="timm, an extra, is not installed")
+    shape = (1, 3, 224, 224)
+    record = record_of(on_meta(timm.create_model, "tf_efficientnet_lite0"), shape)
+    both = figure(record, "thop", "with subclassed convolutions and norms")
+    norms = sum(
+        4 * prod(call.outputs[0]) for _, call in walk(record) if call.type.endswith("NormAct2d")
+    )
+    # thop counts a term for each pixel that is averaged, and one for each average.
+    pooled = 1280 * (7 * 7 + 1)
+    assert both == figure(record, "macs") + norms + pooled
+    assert figure(record, "thop") < figure(record, "macs")
