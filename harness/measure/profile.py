@@ -6,6 +6,7 @@ This is what a worker process runs. It sees a `Recipe` and input geometries; no 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, replace
 from datetime import datetime, timezone
 from functools import partial
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 # Where neither an index nor the builder says otherwise.
 USUAL_SIZE: Size = (224, 224)
+
+_COLOURS = 3
 
 
 class Profiler:
@@ -123,20 +126,31 @@ class Profiler:
 
 
 def _pass(model: nn.Module, size: Size) -> ModuleCall:
+    """The record of one picture going through.
+
+    Its channels are those that the first convolution takes, or the usual three: a stem may turn
+    the pixels of a tile into channels before there is any convolution.
+
+    Raises:
+        Exception: whatever the model raises.
+    """
     import torch
 
     from harness.measure.trace import trace
 
-    channels = _input_channels(model)
-    return trace(model, [torch.empty(1, channels, *size, device="meta")])
+    first = _first_channels(model)
+    if first != _COLOURS:
+        with suppress(Exception):
+            return trace(model, [torch.empty(1, first, *size, device="meta")])
+    return trace(model, [torch.empty(1, _COLOURS, *size, device="meta")])
 
 
-def _input_channels(model: nn.Module) -> int:
+def _first_channels(model: nn.Module) -> int:
     """The channels that the first convolution takes; 3 where there is none."""
     from torch import nn
 
     first = next((m for m in model.modules() if isinstance(m, nn.Conv2d)), None)
-    return 3 if first is None else first.in_channels
+    return _COLOURS if first is None else first.in_channels
 
 
 def _structure(model: nn.Module, built_as: str) -> dict[str, Any]:

@@ -130,6 +130,16 @@ def test_input_channels_are_those_of_the_first_convolution(builder):
     assert fact.value["counts"][0]["value"] == 4 * 36 * 45
 
 
+def test_a_stem_may_turn_pixels_into_channels(builder):
+    """As TResNet's does: its first convolution takes no picture."""
+    model = nn.Sequential(nn.PixelUnshuffle(4), nn.Conv2d(48, 4, 3))
+    right, wrong = Profiler().measure(builder(lambda name: model), ("flops",), ((16, 16), (17, 17)))
+    assert isinstance(right, Measurement)
+    assert right.value["counts"][0]["value"] == 4 * 4 * 48 * 9
+    assert isinstance(wrong, Unmeasured)
+    assert "17" in wrong.why
+
+
 def test_the_profile_lists_every_call(builder):
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 2))
     (fact,) = Profiler().measure(builder(lambda name: model), ("profile",), ((8, 8),))
