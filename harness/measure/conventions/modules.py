@@ -13,7 +13,15 @@ ModuleRule = Callable[[ModuleCall], int]
 Table = Mapping[str, ModuleRule]
 
 # What the names of a table's classes begin or end with, and the word for it.
-_KINDS = (("Conv", "convolutions"), ("Norm", "norms"), ("Pool", "pools"), ("Linear", "linears"))
+_KINDS = (
+    ("Conv", "convolutions"),
+    ("Norm", "norms"),
+    ("Pool", "pools"),
+    ("Linear", "linears"),
+    ("ReLU", "activations"),
+)
+# What one release of a library has as modules of their own, and another inside its norms.
+_FUSED = "activations"
 
 
 class NotCountedError(Exception):
@@ -43,18 +51,27 @@ class ModuleCounts:
         subclasses: by kind (``convolutions``, ``norms`` ...), modules of derived classes: a
             counter that looks classes up by exact type never sees these.
         classifier: the module that makes the logits, if its very class is in the table.
+        activations: the part of ``exact`` that activations are.
     """
 
     exact: Tally
     subclasses: Mapping[str, Tally]
     classifier: Tally
+    activations: Tally = Tally()
 
     def variations(self) -> Iterator[tuple[str, Tally]]:
         """The count without the classifier, and with what it leaves out, plainest first.
 
         A library may derive its convolutions and not its norms, and change that from one release
-        to the next, so every set of kinds is a count that somebody has printed.
+        to the next, so every set of kinds is a count that somebody has printed. It may as well
+        fuse its activations with its norms, and then no counter sees them.
         """
+        for words, tally in self._with_subclasses():
+            yield words, tally
+            if self.activations.value:
+                yield f"{words} without activations".strip(), tally - self.activations
+
+    def _with_subclasses(self) -> Iterator[tuple[str, Tally]]:
         kinds = sorted(self.subclasses)
         for size in range(len(kinds) + 1):
             for chosen in combinations(kinds, size):
@@ -95,7 +112,7 @@ def count_modules(
     Raises:
         NotCountedError: the counter has no figure for such a model.
     """
-    exact = head = Tally()
+    exact = head = activations = Tally()
     subclasses: dict[str, Tally] = {}
     classes: dict[tuple[str, ...], tuple[str | None, bool]] = {}
     tallies: dict[int, Tally] = {}
@@ -122,7 +139,9 @@ def count_modules(
             subclasses[kind] = subclasses.get(kind, Tally()) + tally
         else:
             exact += tally
-    return ModuleCounts(exact, subclasses, head)
+            if _kind(name) == _FUSED:
+                activations += tally
+    return ModuleCounts(exact, subclasses, head, activations)
 
 
 def first_input(call: ModuleCall) -> Shape:

@@ -166,6 +166,16 @@ def test_a_pool_called_by_keyword_counts_as_any(record_of, figure):
     assert figure(record_of(model, (1, 3, 4, 5)), "thop-2020") == 3 * 21
 
 
+def test_leaky_activations_may_have_been_part_of_the_norms(record_of, figure):
+    """thop counts one per element of a leaky ReLU and nothing of others, where it sees them."""
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.LeakyReLU(), nn.ReLU(), nn.BatchNorm2d(4))
+    record = record_of(model.to("meta"), (1, 3, 6, 7))
+    elements = 4 * 4 * 5
+    whole = elements * (28 + 1 + 2)
+    assert figure(record, "thop-2020") == whole
+    assert figure(record, "thop-2020", "without activations") == whole - elements
+
+
 def test_training_mode_counts_normalisation_as_fvcore_does():
     from harness.measure.conventions import fvcore_by_operator
     from harness.measure.trace import trace
