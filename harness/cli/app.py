@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.cli import (
+    adding,
     benching,
     fetching,
     fixing,
@@ -51,6 +52,7 @@ app.command()(writing.docs)
 app.command()(writing.cite)
 app.command()(inferring.classify)
 app.command()(inferring.features)
+app.command()(adding.add)
 app.add_typer(cache, name="cache", help="Show or empty the store of measurements.")
 
 
