@@ -16,9 +16,15 @@ from zoo.index.types import Claim, Location, Variant
 
 CAUSE = "parameters.alias"
 
+_COUNT = "Parameters"
+
 # A float32 checkpoint holds four bytes per parameter and little else.
 _FLOAT32 = 4
 _LEAST_SIZE, _MOST_SIZE = 0.995, 1.02
+# What else is said of a variant by the model that was built, not by its own files.
+_OF_THE_MODEL = frozenset(
+    {"flops.differs", "layers.differs", "size.impossible", "size.larger", "size.half-precision"}
+)
 # So many digits of a count are not equal by chance.
 _ENOUGH_DIGITS = 4
 _SAME_FILE = 0.005
@@ -29,6 +35,8 @@ def told_apart(
 ) -> list[Finding]:
     """The findings, those of a count that differs with the reason where another model is built.
 
+    Then the model says nothing about the variant's other numbers, which are not checked.
+
     Args:
         findings: of a whole run.
         variants: all that the index documents.
@@ -38,13 +46,15 @@ def told_apart(
     wrong = {f.location for f in findings if f.cause == "parameters.differs"}
     if not wrong:
         return findings
-    by_place = {c.location: v for v in variants for c in v.claims_of("Parameters")}
+    by_place = {c.location: v for v in variants for c in v.claims_of(_COUNT)}
     # A count that is wrong itself says nothing of another variant.
-    right = [v for v in variants if not any(c.location in wrong for c in v.claims_of("Parameters"))]
-    return [
+    right = [v for v in variants if not any(c.location in wrong for c in v.claims_of(_COUNT))]
+    told = [
         _told(f, by_place, variants, right, names) if f.cause == "parameters.differs" else f
         for f in findings
     ]
+    aliases = {f.variant for f in told if f.cause == CAUSE}
+    return [_left_open(f) if f.variant in aliases else f for f in told]
 
 
 def _told(
@@ -57,7 +67,7 @@ def _told(
     variant = None if finding.location is None else by_place.get(finding.location)
     if variant is None or not isinstance(finding.measured, int):
         return finding
-    claim = next(c for c in variant.claims_of("Parameters") if c.location == finding.location)
+    claim = next(c for c in variant.claims_of(_COUNT) if c.location == finding.location)
     reason = _other_documented(variant, finding.measured, right)
     if reason is None:
         others = [v for v in variants if v.name != variant.name]
@@ -73,10 +83,30 @@ def _told(
     return replace(finding, cause=CAUSE, message=message, edits=(), keeping=())
 
 
+def _left_open(finding: Finding) -> Finding:
+    """A finding about a variant that was not built: what another model's number says of it."""
+    # What was read off the file itself has a measured size, and holds.
+    of_file = finding.field == "File Size" and finding.measured is not None
+    if finding.cause not in _OF_THE_MODEL or of_file:
+        return finding
+    message = f"not measured: another model is built under this name, see its {_COUNT}"
+    return replace(
+        finding,
+        status="unverified",
+        severity=None,
+        cause=CAUSE,
+        measured=None,
+        message=message,
+        edits=(),
+        keeping=(),
+        rules=(),
+    )
+
+
 def _other_documented(variant: Variant, built: int, others: Iterable[Variant]) -> str | None:
     """The built count is documented for another variant, which is not documented as alike."""
     for other in others:
-        count = other.claim("Parameters")
+        count = other.claim(_COUNT)
         if count is None or digits(count) < _ENOUGH_DIGITS or not agrees(count, built):
             continue
         if not _alike(variant, other):
@@ -95,7 +125,7 @@ def _size_agrees(
     if not _holds(float(bytes_), float(count)) or _holds(float(bytes_), float(built)):
         return None
     for other in others:  # Both numbers may have been copied from there.
-        theirs, their_size = other.claim("Parameters"), other.claim("File Size")
+        theirs, their_size = other.claim(_COUNT), other.claim("File Size")
         if theirs is None or their_size is None:
             continue
         if number(theirs) == count and number(their_size) == bytes_:

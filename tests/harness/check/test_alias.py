@@ -68,3 +68,37 @@ def test_numbers_copied_from_another_variant_are_a_mistake_of_the_index(causes):
     copied = "Parameters: 48275016, File Size: 193782911"
     found = causes({"a": copied, "b": copied}, {"a": 48275016, "b": 70201544})
     assert found["b"][0] == "parameters.differs"
+
+
+def test_another_model_says_nothing_of_the_other_numbers(load):
+    """Its FLOPs and its size are no reason to rewrite those of the one that is documented."""
+    metadata = "Parameters: 44549160, FLOPs: 7800000000, File Size: 178728960, Layers: 101"
+    index = load(
+        "Models:\n- Name: a\n  Metadata: {Parameters: 25557032}\n"
+        f"- Name: b\n  Metadata: {{{metadata}}}\n"
+    )
+    a, b = index.variants
+
+    def wrong(field, check, cause, measured):
+        return mismatched(b.claim(field), b, check, cause, measured, "wrong")
+
+    findings = [
+        matched(a.claim("Parameters"), a, "parameters", 25557032, "fine"),
+        wrong("Parameters", "parameters", "parameters.differs", 25557032),
+        wrong("FLOPs", "flops", "flops.differs", 4109464576),
+        wrong("File Size", "file-size", "size.larger", None),
+        wrong("File Size", "file-size", "size.half-precision", 178728960),
+        matched(b.claim("Layers"), b, "layers", 101, "fine"),
+    ]
+    told = told_apart(findings, index.variants, {})
+    assert [(f.status, f.cause, f.severity) for f in told[1:]] == [
+        ("mismatch", "parameters.alias", "error"),
+        ("unverified", "parameters.alias", None),
+        ("unverified", "parameters.alias", None),
+        ("mismatch", "size.half-precision", "note"),
+        ("match", None, None),
+    ]
+    assert told[2].measured is None
+    assert "another model" in told[2].message
+    without = told_apart(findings[2:], index.variants, {})
+    assert without == findings[2:]
