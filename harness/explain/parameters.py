@@ -48,6 +48,9 @@ def _readings(structure: Mapping[str, Any]) -> Iterator[Reading]:
         yield Reading(count - last, f"the parameters without the last part, {head['name']}")
     if structure["trainable"] != count:
         yield Reading(structure["trainable"], "the trainable parameters")
+    if 0 < structure["convolutions"] < count:
+        # Some counters add up what they know, and know neither norms nor what makes the logits.
+        yield Reading(structure["convolutions"], "the parameters of the convolutions alone")
     small = Decimal(count) / 10**3
     yield Reading(small, "a thousandth of the parameters: the unit is missing", wrong=True)
     yield Reading(4 * count, "the bytes that the parameters take in float32", wrong=True)

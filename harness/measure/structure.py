@@ -14,8 +14,8 @@ def structure(model: nn.Module) -> dict[str, Any]:
 
     Returns:
         ``parameters`` and ``trainable`` (counts), ``by_stage`` (parameters per top-level module,
-        in order), ``buffers`` (elements of buffers that the state dict holds), ``state`` and
-        ``head`` (see `state_layout`; the latter of the last top-level module with parameters, by
+        in order), ``convolutions`` (those of convolutions), ``buffers`` (elements of buffers that
+        the state dict holds), ``state`` and ``head`` (see `state_layout`; the latter of the last top-level module with parameters, by
         ``name``), ``layers`` (see `depth`; None where no counting rule fits).
     """
     by_stage: dict[str, int] = {}
@@ -27,6 +27,7 @@ def structure(model: nn.Module) -> dict[str, Any]:
     last = next(reversed(by_stage), "")
     return {
         "buffers": sum(t.numel() for name, t in state.items() if name not in parameters),
+        "convolutions": _in_convolutions(model),
         "head": {"name": last, **state_layout(model, last)},
         "parameters": sum(p.numel() for p in model.parameters()),
         "trainable": sum(p.numel() for p in model.parameters() if p.requires_grad),
@@ -34,6 +35,22 @@ def structure(model: nn.Module) -> dict[str, Any]:
         "state": state_layout(model),
         "layers": depth(model),
     }
+
+
+def _in_convolutions(model: nn.Module) -> int:
+    """The parameters of all convolutions, transposed and derived ones too."""
+    from torch import nn
+
+    kinds = (
+        nn.Conv1d,
+        nn.Conv2d,
+        nn.Conv3d,
+        nn.ConvTranspose1d,
+        nn.ConvTranspose2d,
+        nn.ConvTranspose3d,
+    )
+    own = {p for m in model.modules() if isinstance(m, kinds) for p in m.parameters(recurse=False)}
+    return sum(p.numel() for p in own)
 
 
 def state_layout(model: nn.Module, stage: str | None = None) -> dict[str, int]:

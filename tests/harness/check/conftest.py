@@ -48,6 +48,7 @@ def structure(measured) -> Callable[..., Measurement]:
             "parameters": parameters,
             "trainable": parameters,
             "buffers": floats - parameters,
+            "convolutions": 0,
             "by_stage": {"body": parameters - head, "fc": head},
             "layers": layers,
             "state": {

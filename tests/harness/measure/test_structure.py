@@ -86,6 +86,20 @@ def test_frozen_and_tied_parameters():
     assert sum(found["by_stage"].values()) == found["parameters"]
 
 
+def test_convolutions_by_themselves():
+    """torchvision's ResNet-50, whose norms and classifier are all else that it has."""
+    from torchvision.models import resnet50
+
+    with torch.device("meta"):
+        model = resnet50()
+    rest = sum(
+        m.weight.numel() + m.bias.numel()
+        for m in model.modules()
+        if isinstance(m, nn.BatchNorm2d | nn.Linear)
+    )
+    assert structure(model)["convolutions"] == 25_557_032 - rest == 23_454_912
+
+
 @pytest.mark.parametrize("name", ["resnest50d", "efficientnet_lite2"])
 def test_the_stages_add_up_in_order(name, on_meta):
     model = on_meta(zoo.create_model, name)
