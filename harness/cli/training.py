@@ -123,12 +123,14 @@ def train(
     entry = _entry(variant, index)
     shared = settings_of(device=device, amp=amp, compile=compile, workers=workers)
     from harness.cli.training_progress import TrainingProgress
+    from harness.measure.devices import keep_freed_memory
     from zoo.registry import UnknownModelError, is_model
     from zoo.training import BadInput, Settings, TrainingError, train
     from zoo.training.distributed import is_first
     from zoo.weights import WeightsError
     from zoo.weights.tensors import CheckpointError
 
+    keep_freed_memory()  # This process does nothing but train.
     progress = TrainingProgress(first=is_first(), quiet=quiet)
     given: dict[str, Any] = {"augment": augment, "amp": shared.amp}
     try:

