@@ -31,6 +31,13 @@ COUNT_UNITS = {
     "B": Decimal(10**9),
     "T": Decimal(10**12),
 }
+# Cards and papers write the noun after the prefix: ``4.1 GFLOPs``, ``300 MMac``.
+_OPERATIONS = ("FLOPs", "FLOPS", "FLOP", "Flops", "MACs", "MACS", "MAC", "Macs", "Mac")
+OPERATION_UNITS = COUNT_UNITS | {
+    f"{prefix}{noun}": factor
+    for prefix, factor in {"": Decimal(1), **COUNT_UNITS}.items()
+    for noun in _OPERATIONS
+}
 BYTE_UNITS = {
     "B": Decimal(1),
     "kB": Decimal(10**3),

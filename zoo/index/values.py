@@ -168,6 +168,8 @@ def _quantity(scalar: Scalar, field: Field) -> tuple[int | Decimal, Decimal]:
         number = _parse(scalar, field, None)
         return number.value, number.step
     units = {"bytes": numbers.BYTE_UNITS, "rounded-count": numbers.COUNT_UNITS}.get(kind)
+    if field.key == "FLOPs":
+        units = numbers.OPERATION_UNITS
     number = _parse(scalar, field, units)
     try:
         if kind == "rounded-count":

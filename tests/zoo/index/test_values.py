@@ -25,6 +25,9 @@ def one(read: Read, key: str, value: str) -> tuple[Claim, list[str]]:
     ("key", "text", "value", "unit", "step"),
     [
         ("Parameters", "48280000", 48280000, "count", Decimal(10000)),
+        ("FLOPs", "4.1 GFLOPs", 4_100_000_000, "count", Decimal(10**8)),
+        ("FLOPs", "300MMac", 300_000_000, "count", Decimal(10**8)),
+        ("FLOPs", "4109464576 MACs", 4109464576, "count", Decimal(1)),
         ("Layers", "50", 50, "count", Decimal(1)),
         ("File Size", "102 MB", 102000000, "bytes", Decimal(10**6)),
         ("File Size", "97.8 MiB", 102550733, "bytes", Decimal("104857.6")),
