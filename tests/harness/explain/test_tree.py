@@ -39,7 +39,7 @@ def rows(monkeypatch):
             def build(self, name):
                 return model
 
-        monkeypatch.setattr("harness.measure.profile.get_builder", lambda name: Builds())
+        monkeypatch.setattr("harness.measure.profile.builder_of", lambda name: Builds())
         (fact,) = Profiler().measure(Recipe("any", "any"), ("profile",), ((8, 8),))
         assert isinstance(fact, Measurement), fact
         return tree(fact.value, depth)
