@@ -43,18 +43,22 @@ def told_apart(
         names: variant -> the name that its builder builds it under.
     """
     findings = list(findings)
-    wrong = {f.location for f in findings if f.cause == "parameters.differs"}
+    # A count whose rule is known is this model's own.
+    wrong = {f.location for f in findings if _is_unexplained(f)}
     if not wrong:
         return findings
     by_place = {c.location: v for v in variants for c in v.claims_of(_COUNT)}
     # A count that is wrong itself says nothing of another variant.
     right = [v for v in variants if not any(c.location in wrong for c in v.claims_of(_COUNT))]
     told = [
-        _told(f, by_place, variants, right, names) if f.cause == "parameters.differs" else f
-        for f in findings
+        _told(f, by_place, variants, right, names) if _is_unexplained(f) else f for f in findings
     ]
     aliases = {f.variant for f in told if f.cause == CAUSE}
     return [_left_open(f) if f.variant in aliases else f for f in told]
+
+
+def _is_unexplained(finding: Finding) -> bool:
+    return finding.cause == "parameters.differs" and not finding.rules
 
 
 def _told(

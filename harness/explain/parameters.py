@@ -43,7 +43,11 @@ def explain_parameters(claim: Claim, structure: Mapping[str, Any]) -> Reading | 
 def _readings(structure: Mapping[str, Any]) -> Iterator[Reading]:
     count, head = structure["parameters"], structure["head"]
     last = structure["by_stage"].get(head["name"], 0)
-    yield Reading(count + structure["buffers"], "the parameters and the buffers together")
+    # Those of norms hold a number of batches as well, an integer, which some leave out.
+    for buffers in dict.fromkeys(
+        (structure["buffers"], structure["state"]["float_elements"] - count)
+    ):
+        yield Reading(count + buffers, "the parameters and the buffers together")
     if 0 < last < count:
         yield Reading(count - last, f"the parameters without the last part, {head['name']}")
     if structure["trainable"] != count:

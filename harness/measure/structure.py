@@ -15,8 +15,9 @@ def structure(model: nn.Module) -> dict[str, Any]:
     Returns:
         ``parameters`` and ``trainable`` (counts), ``by_stage`` (parameters per top-level module,
         in order), ``convolutions`` (those of convolutions), ``buffers`` (elements of buffers that
-        the state dict holds), ``state`` and ``head`` (see `state_layout`; the latter of the last top-level module with parameters, by
-        ``name``), ``layers`` (see `depth`; None where no counting rule fits).
+        the state dict holds), ``state`` and ``head`` (see `state_layout`; the latter of the last
+        top-level module with parameters, by ``name``), ``layers`` (see `depth`; None where no
+        counting rule fits).
     """
     by_stage: dict[str, int] = {}
     for name, parameter in model.named_parameters():

@@ -102,3 +102,15 @@ def test_another_model_says_nothing_of_the_other_numbers(load):
     assert "another model" in told[2].message
     without = told_apart(findings[2:], index.variants, {})
     assert without == findings[2:]
+
+
+def test_a_count_whose_rule_is_known_is_of_this_model(load):
+    """The parameters without the classifier, beside the size of a file without it."""
+    index = load("Models:\n- Name: a\n  Metadata: {Parameters: 11176512, File Size: 44750000}\n")
+    (variant,) = index.variants
+    claim = variant.claim("Parameters")
+    known = ("the parameters without the last part, fc",)
+    count, cause = 11689512, "parameters.differs"
+    for rules, expected in ((known, cause), ((), "parameters.alias")):
+        finding = mismatched(claim, variant, "parameters", cause, count, "wrong", rules=rules)
+        assert [f.cause for f in told_apart([finding], index.variants, {})] == [expected]

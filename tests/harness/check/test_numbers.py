@@ -145,6 +145,7 @@ def test_what_may_be_impossible_for_one_model_is_right_for_another(load, judge, 
     ("written", "severity", "words"),
     [
         ("25610152", "warning", "the parameters and the buffers together"),
+        ("25610205", "warning", "the parameters and the buffers together"),
         ("23508032", "warning", "the parameters without the last part, fc"),
         ("23454912", "warning", "the parameters of the convolutions alone"),
         ("25557", "error", "a thousandth of the parameters"),
@@ -158,6 +159,7 @@ def test_what_may_be_impossible_for_one_model_is_right_for_another(load, judge, 
 def test_parameters_that_count_something_else(written, severity, words, load, judge, structure):
     index = index_with(load, f"Parameters: {written}")
     fact = structure(25_557_032, floats=25_610_152, head=2_049_000, convolutions=23_454_912)
+    fact.value["buffers"] += 53  # one number of batches per norm
     (finding,) = judge(PARAMETERS, index, [fact])
     assert (finding.status, finding.cause) == ("mismatch", "parameters.differs")
     assert (finding.severity, finding.measured) == (severity, 25_557_032)
