@@ -59,13 +59,14 @@ class Wording:
     def _story(self, explanation: Explanation, accepted: Sequence[str]) -> Iterator[str]:
         found = explanation.candidate
         where = f" at {found.geometry}" if str(found.geometry) != self.at else ""
-        yield f"{self.claim.raw} is {found.words}{where}"
+        what = f"{self.claim.raw} is {found.words}{where}"
         if where:
-            yield f"({found.geometry.words});"
+            what += f" ({found.geometry.words})"
         if found.left_out > MOST_LEFT_OUT:
-            yield f"which leaves out {found.left_out:.0%} of the multiply-accumulates;"
+            what += f", which leaves out {found.left_out:.0%} of the multiply-accumulates"
         elif not where:
-            yield "and not what a reader expects;"
+            what += ", and not what a reader expects"
+        yield f"{what};"
         if explanation.also:
             others = [f"{c.words} at {c.geometry}" for c in explanation.also[:2]]
             more = len(explanation.also) - len(others)
