@@ -193,13 +193,20 @@ class _Hand:
 
 
 def _facts_of(job: Job, line: str) -> list[Fact]:
-    """The facts of an answer; model code that got hold of the pipe may have spoilt it."""
+    """The facts of an answer.
+
+    Raises:
+        WorkerEndedError: model code got hold of the pipe and spoilt it. More of it may follow,
+            and every later answer would be taken for that of another job.
+    """
     try:
         facts = load_facts(line)
     except (ValueError, TypeError, KeyError, AttributeError):
         facts = []
-    if sorted(map(str, (fact.slot for fact in facts))) != sorted(map(str, job.slots)):
-        return none_made(job, f"{job.recipe.name} spoilt the answer of the process that built it")
+    slots = sorted(map(str, (fact.slot for fact in facts)))
+    mine = all(fact.name == job.recipe.name for fact in facts)
+    if not mine or slots != sorted(map(str, job.slots)):
+        raise WorkerEndedError("died", "spoilt the answer of the process that built it")
     return facts
 
 

@@ -14,6 +14,7 @@ import pytest
 BUILDERS = '''
 import os
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -149,6 +150,16 @@ class Hostile:
     def suffers(self):
         if Hostile.poisoned:
             os._exit(9)
+        return small()
+
+    def scribbles(self):
+        """Writes more than one line into every pipe that it finds."""
+        for number in range(3, 64):
+            try:
+                if stat.S_ISFIFO(os.fstat(number).st_mode):
+                    os.write(number, b"[]\\n[]\\n")
+            except OSError:
+                continue
         return small()
 
     def marks(self):

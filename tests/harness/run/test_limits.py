@@ -113,6 +113,17 @@ def test_what_an_earlier_variant_broke_is_built_in_a_fresh_worker(hostile):
     assert isinstance(answers["suffers"], Measurement)
 
 
+def test_a_spoilt_answer_costs_its_own_variant_alone(hostile):
+    """What is left in the pipe is no answer to the next question, nor to the one after it."""
+    names = ["good-1", "scribbles", "good-2", "good-3"]
+    answers = run(names)
+    assert isinstance(answers["scribbles"], Unmeasured)
+    assert "spoilt" in answers["scribbles"].why
+    for name in ("good-1", "good-2", "good-3"):
+        assert isinstance(answers[name], Measurement)
+        assert answers[name].name == name
+
+
 def test_what_breaks_in_a_fresh_worker_is_not_tried_for_ever(hostile):
     (fact,) = run(["exits"]).values()
     assert isinstance(fact, Unmeasured)
