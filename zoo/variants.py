@@ -8,6 +8,7 @@ classes it tells apart.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 
     from zoo.index.types import Variant
     from zoo.models._base import ImageClassifier
-    from zoo.weights.fetch_types import Progress
 
 IMAGENET_CLASSES = 1000
 
@@ -51,20 +51,20 @@ def class_names(variant: Variant) -> tuple[str, ...]:
 
 def load_variant(
     variant: Variant,
+    checkpoint: Path | None = None,
     *,
     num_classes: int | None = None,
     features_only: bool = False,
     out_indices: Sequence[int] | None = None,
-    progress: Progress | None = None,
 ) -> nn.Module:
     """Builds a variant and loads its weights, fetched and verified.
 
     Args:
         variant: an entry of any index.
+        checkpoint: its weights, as `zoo.weights.variant_weights` gives them; None calls that.
         num_classes: 0 gives pooled features instead of logits; another number a new classifier.
         features_only: give feature maps, as `zoo.create_model` does.
         out_indices: which of them, as there.
-        progress: told how the download goes on.
 
     Raises:
         UnknownModelError: this package has no such architecture.
@@ -78,7 +78,7 @@ def load_variant(
 
     classes = class_count(variant) or IMAGENET_CLASSES
     model = cast("ImageClassifier", create_model(base_name(variant), num_classes=classes))
-    load_into(model, variant_weights(variant, progress))
+    load_into(model, checkpoint or variant_weights(variant))
     if features_only:
         from zoo.models._features import FeatureExtractor
 

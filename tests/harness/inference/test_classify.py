@@ -170,8 +170,8 @@ def test_pictures_of_any_mode(mode, pictures, model):
 @pytest.mark.parametrize(
     ("arguments", "status", "words"),
     [
-        (("no_such_model", "x.jpg"), 2, "no model 'no_such_model'"),
-        (("efficientnet_lite", "x.jpg"), 2, "efficientnet_lite0"),
+        (("no_such_model", "x.jpg"), 2, "'no_such_model' names no variant"),
+        (("efficientnet_lite", "x.jpg"), 2, "did you mean efficientnet_lite"),
         ((MODEL,), 2, "IMAGE"),
         ((MODEL, "x.jpg", "--device", "tpu"), 2, "--device"),
         ((MODEL, "-", "-"), 2, "standard input holds one picture"),
