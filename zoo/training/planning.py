@@ -149,6 +149,7 @@ def _recipe(
     warnings: list[str],
 ) -> Recipe:
     """The variant's recipe with what was asked for in its place; says what follows from it."""
+    documented = recipe
     if recipe.not_followed and not settings.finetune:
         names = ", ".join(recipe.not_followed)
         warnings.append(f"the index also states {names}: not done here")
@@ -166,17 +167,15 @@ def _recipe(
     if batch_size < 1:
         raise BadInput(f"batch size must be 1 or more, not {batch_size}")
     if settings.lr is not None:
-        given["lr"] = settings.lr
         recipe = replace(recipe, lr=settings.lr, batch_size=batch_size)
     elif batch_size != recipe.batch_size:
-        documented, recipe = recipe, recipe.at_batch_size(batch_size)
+        known, recipe = recipe, recipe.at_batch_size(batch_size)
         said.append(
-            f"LR {documented.lr:g} {source} is for batches of {documented.batch_size}; by the "
-            f"linear rule it is {recipe.lr:g} for batches of {batch_size} (--lr sets another)"
+            f"LR {known.lr:g} {source} is for batches of {known.batch_size}; by the linear rule "
+            f"it is {recipe.lr:g} for batches of {batch_size} (--lr sets another)"
         )
-    changed = {*given, "lr", "batch_size"} if batch_size != recipe.batch_size else {*given}
-    stated = tuple(name for name in recipe.stated if name not in changed)
-    return replace(recipe, stated=stated)
+    same = {name for name in recipe.stated if getattr(recipe, name) == getattr(documented, name)}
+    return replace(recipe, stated=tuple(name for name in recipe.stated if name in same))
 
 
 def _check_batch(batch_size: int, pictures: int, world: int) -> None:

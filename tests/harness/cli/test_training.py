@@ -1,0 +1,188 @@
+"""The command that trains: what it says, what it refuses, and what it needs."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).parents[3]
+INDEX = """\
+Models:
+- Name: efficientnet_lite0
+  Metadata:
+    Image Size: 32
+    LR: 0.4
+    Batch Size: 512
+    Training Techniques: [Label Smoothing, Cutout]
+- Name: efficientnet_lite1
+- Name: of_another_zoo
+"""
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    for part, count in (("train", 6), ("val", 2)):
+        for label in ("cat", "dog"):
+            inside = tmp_path / "pets" / part / label
+            inside.mkdir(parents=True)
+            for number in range(count):
+                noise = np.random.default_rng(number).integers(0, 255, (40, 40, 3))
+                Image.fromarray(noise.astype(np.uint8)).save(inside / f"{number}.png")
+    (tmp_path / "index.yml").write_text(INDEX)
+    return tmp_path
+
+
+def train(folder: Path, *arguments: str, **streams) -> subprocess.CompletedProcess[str]:
+    given = ["train", "efficientnet_lite0", "--index", "index.yml", "--device", "cpu", *arguments]
+    return subprocess.run(
+        [sys.executable, "-m", "zoo", *given],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        text=True,
+        timeout=300,
+        check=False,
+        **(streams or {"capture_output": True}),
+    )
+
+
+def test_what_it_will_do_is_said_and_the_files_are_there(folder):
+    (folder / "pets" / "train" / "dog" / "3.png").write_bytes(b"no picture")
+    (folder / "pets" / "train" / "dog" / "notes.txt").write_text("")
+    done = train(folder, "--data", "pets", "--epochs", "2", "--batch-size", "4")
+    assert done.returncode == 0, done.stderr
+    lines = done.stderr.splitlines()
+    assert lines[0] == (
+        "efficientnet_lite0 from random weights: 12 pictures of 2 classes, 4 to validate on; cpu, "
+        "1 process"
+    )
+    assert lines[1].startswith(
+        "2 epochs, batches of 4, LR 0.003125 (cosine, 0.2 epochs of warm-up)"
+    )
+    assert "label smoothing 0.1" in lines[1]
+    assert lines[1].endswith("(of the index: label_smoothing)")
+    assert lines[2] == (
+        "LR 0.4 of the index is for batches of 512; by the linear rule it is 0.003125 for batches "
+        "of 4 (--lr sets another)"
+    )
+    assert lines[3] == "the index also states Cutout: not done here"
+    assert lines[4] == "pets/train: 1 files are no pictures, and left out"
+    left_out = [line for line in lines if "left out:" in line]
+    assert left_out == ["left out: pets/train/dog/3.png: no picture of a known format"]
+    assert any(line.startswith("epoch 2: loss ") and " images/s" in line for line in lines)
+    assert lines[-1] == "pictures were left out 2 times, as they can't be read"
+    out = Path("runs/efficientnet_lite0")
+    assert done.stdout.startswith(f"{out}/model.pth  epoch ")
+    assert "top-1 " in done.stdout
+    names = {"model.pth", "last.pth", "best.pth", "classes.txt", "log.csv"}
+    assert {path.name for path in (folder / out).iterdir()} == names
+    assert (folder / out / "classes.txt").read_text() == "cat\ndog\n"
+
+
+def test_without_validation_the_last_weights_are_kept(folder):
+    done = train(folder, "--data", "pets/train", "--epochs", "1", "--lr", "0.01", "-q")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "runs/efficientnet_lite0/model.pth  epoch 1\n"
+    assert done.stderr == "the index also states Cutout: not done here\n"
+    names = {"model.pth", "last.pth", "classes.txt", "log.csv"}
+    assert {path.name for path in (folder / "runs/efficientnet_lite0").iterdir()} == names
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "why"),
+    [
+        (("--data", "missing"), 2, "missing: can't be listed: No such file"),
+        (("--data", "pets/train/cat"), 2, "no class folders in it"),
+        (("--data", "pets", "--batch-size", "13"), 2, "12 pictures fill no batch of 13"),
+        (("--data", "pets", "--freeze"), 2, "--finetune --freeze"),
+        (("--data", "pets", "--augment", "lots"), 2, "none, light, crop, auto, not 'lots'"),
+        (("--data", "pets", "--lr", "0"), 2, "lr must be above 0"),
+        (("--data", "pets", "--resume", "maybe"), 2, "--resume auto"),
+        (("--data", "pets", "--device", "tpu"), 2, "auto, cpu, cuda or cuda:0"),
+        (("--data", "pets", "--amp", "int8"), 2, "bf16"),
+        (("--data", "pets", "--lr", "1e30", "--epochs", "9"), 3, "no number any more"),
+        ((), 2, "Missing option '--data'"),
+    ],
+)
+def test_a_mistake_is_one_line(folder, arguments, status, why):
+    done = train(folder, "-q", *arguments)
+    errors = [line for line in done.stderr.splitlines() if "Cutout" not in line]
+    assert done.returncode == status, done.stderr
+    assert len(errors) == 1
+    assert why in errors[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("of_another_zoo", "no model 'of_another_zoo' to train"),
+        ("efficientnet_lite*", "names 2 variants"),
+    ],
+)
+def test_only_a_model_of_this_package_can_be_trained(folder, name, why):
+    done = subprocess.run(
+        [sys.executable, "-m", "zoo", "train", name, "--index", "index.yml", "--data", "pets"],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert why in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_folder_that_can_t_be_written_to_is_one_line(folder):
+    (folder / "runs").write_text("a file")
+    done = train(folder, "--data", "pets", "-q")
+    assert done.returncode in (2, 3)
+    assert "runs/efficientnet_lite0: can't be made" in done.stderr
+
+
+def test_on_a_terminal_there_is_a_bar(folder):
+    ours, theirs = pty.openpty()
+    try:
+        done = train(
+            folder,
+            "--data", "pets", "--epochs", "2", "--batch-size", "4",
+            stdout=subprocess.PIPE, stderr=theirs,
+        )  # fmt: skip
+    finally:
+        os.close(theirs)
+    assert done.returncode == 0
+    shown = b""
+    try:
+        while part := os.read(ours, 65536):
+            shown += part
+    except OSError:  # Linux says so at the end.
+        pass
+    finally:
+        os.close(ours)
+    text = shown.decode()
+    assert "images/s" in text
+    assert "left" in text
+    assert "6/6" in text
+    assert "epoch 2/2" in text
+
+
+def test_help_and_wrong_use_need_no_torch():
+    code = (
+        "import sys; from harness.cli import main; status = main({0}); "
+        "print(status, [n for n in ('torch', 'numpy', 'torchvision') if n in sys.modules])"
+    )
+    for arguments, status in (["train", "--help"], 0), (["train", "x", "--data", "nowhere"], 2):
+        done = subprocess.run(
+            [sys.executable, "-c", code.format(arguments)],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert done.stdout.splitlines()[-1] == f"{status} []"

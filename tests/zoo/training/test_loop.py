@@ -1,0 +1,169 @@
+"""Steps of the trainer against the same steps written out with torch's own parts."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch.nn.functional import cross_entropy, one_hot
+
+from zoo import create_model
+from zoo.preprocessing import Preprocessing
+from zoo.training import Recipe, Settings
+from zoo.training.data import Batch
+from zoo.training.distributed import Ranks
+from zoo.training.loop import Trainer
+
+PREPROCESSING = Preprocessing(image_size=(32, 32), crop_pct=1.0)
+ALONE = Ranks(0, 1, torch.device("cpu"))
+
+
+@pytest.fixture
+def batches() -> list[Batch]:
+    generator = torch.Generator().manual_seed(1)
+    return [
+        Batch(
+            torch.randint(0, 256, (4, 32, 32, 3), dtype=torch.uint8, generator=generator),
+            torch.randint(0, 5, (4,), generator=generator),
+            [],
+        )
+        for _ in range(3)
+    ]
+
+
+def trainer(recipe: Recipe, **settings) -> Trainer:
+    torch.manual_seed(0)
+    model = create_model("efficientnet_lite0", num_classes=5, drop_rate=recipe.dropout)
+    return Trainer(
+        model,
+        recipe,
+        Settings("efficientnet_lite0", "data", "out", **settings),
+        preprocessing=PREPROCESSING,
+        ranks=ALONE,
+        steps_per_epoch=3,
+    )
+
+
+def test_steps_are_those_of_a_plain_loop(batches):
+    """The loop that anybody would write, in NCHW, with nothing of this package but the model.
+
+    Norms are in evaluation mode: over four pictures of one place each they would amplify the last
+    bits, which differ between the layouts.
+    """
+    recipe = Recipe(epochs=4, lr=0.05, batch_size=4, label_smoothing=0.1)
+    ours = trainer(recipe, freeze_norms=True)
+    torch.manual_seed(0)
+    model = create_model("efficientnet_lite0", num_classes=5)
+    plain = [p for p in model.parameters() if p.ndim > 1]
+    rest = [p for p in model.parameters() if p.ndim <= 1]
+    optimizer = torch.optim.SGD(
+        [{"params": plain, "weight_decay": 1e-4}, {"params": rest}], lr=0.05, momentum=0.9
+    )
+    mean, std = (torch.tensor(v).view(3, 1, 1) for v in (PREPROCESSING.mean, PREPROCESSING.std))
+    ours.training_mode()
+    model.eval()  # It has no dropout.
+    for number, batch in enumerate(batches):
+        # 12 steps, of which a tenth, 1.2 and so 1, is warm-up.
+        rate = 0.025 if number == 0 else 0.025 * (1 + math.cos(math.pi * (number - 1) / 11))
+        assert ours.lr == pytest.approx(rate)
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        inputs = (batch.pixels.permute(0, 3, 1, 2).float() / 255 - mean) / std
+        loss = cross_entropy(model(inputs.contiguous()), batch.labels, label_smoothing=0.1)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        torch.testing.assert_close(ours.step(batch, number), loss.detach(), rtol=1e-4, atol=1e-5)
+    for (name, value), other in zip(
+        ours.model.state_dict().items(), model.state_dict().values(), strict=True
+    ):
+        torch.testing.assert_close(value, other, rtol=1e-3, atol=1e-4, msg=name)
+
+
+def test_mixup_and_smoothing_are_those_of_the_formulas(batches):
+    """Equation 1 of arXiv 1710.09412 with one share for the batch, and soft labels made by hand."""
+    alone = trainer(Recipe(label_smoothing=0.1, mixup=0.4), freeze_norms=True)
+    batch = batches[0]
+    inputs = PREPROCESSING.to_tensor(batch.pixels)
+    seen = []
+    alone.model.register_forward_pre_hook(lambda _, given: seen.append(given[0].detach().clone()))
+    alone.training_mode()
+    twin = trainer(Recipe(), freeze_norms=True)
+    twin.training_mode()
+    loss = alone.step(batch, 0)
+    (mixed,) = seen
+    partner = inputs.roll(1, 0)
+    difference = inputs - partner
+    share = ((mixed - partner) * difference).sum() / difference.square().sum()
+    assert 0 < share < 1
+    torch.testing.assert_close(
+        mixed.contiguous(), share * inputs + (1 - share) * partner, rtol=1e-4, atol=1e-4
+    )
+    hard = one_hot(batch.labels, 5).float()
+    soft = share * hard + (1 - share) * hard.roll(1, 0)
+    smooth = 0.9 * soft + 0.1 / 5
+    with torch.no_grad():
+        logs = twin.model(mixed).log_softmax(1)
+    torch.testing.assert_close(loss, -(smooth * logs).sum(1).mean(), rtol=1e-4, atol=1e-5)
+
+
+def test_what_is_random_depends_on_the_step_and_not_on_what_was_before(batches):
+    recipe = Recipe(mixup=0.2, dropout=0.5)
+    losses = []
+    for disturbance in (1, 2):
+        ours = trainer(recipe)
+        ours.training_mode()
+        torch.manual_seed(disturbance)
+        losses.append([ours.step(batch, number).item() for number, batch in enumerate(batches)])
+    assert losses[0] == losses[1]
+    other = trainer(recipe, seed=9)
+    other.training_mode()
+    assert other.step(batches[0], 0).item() != losses[0][0]
+
+
+def test_frozen_layers_and_norms_keep_their_state(batches):
+    ours = trainer(Recipe(lr=0.1), finetune=True, freeze=True)
+    before = {name: value.clone() for name, value in ours.model.state_dict().items()}
+    ours.training_mode()
+    assert ours.model.drop.training
+    ours.step(batches[0], 0)
+    changed = {n for n, v in ours.model.state_dict().items() if not torch.equal(v, before[n])}
+    assert changed == {"_fc.weight", "_fc.bias"}
+
+    ours = trainer(Recipe(lr=0.1), freeze_norms=True)
+    ours.training_mode()
+    ours.step(batches[0], 0)
+    changed = {n for n, v in ours.model.state_dict().items() if not torch.equal(v, before[n])}
+    assert not any("running" in name or "num_batches" in name for name in changed)
+    assert "_conv_stem.weight" in changed
+
+
+def test_the_average_is_what_is_validated(batches):
+    ours = trainer(Recipe(lr=0.5), ema=True, ema_decay=0.9)
+    ours.training_mode()
+    for number, batch in enumerate(batches):
+        ours.step(batch, number)
+    assert ours.best_model is not ours.model
+    scores = ours.evaluate(batches)
+    model = create_model("efficientnet_lite0", num_classes=5).eval()
+    model.load_state_dict(ours.best_model.state_dict())
+    with torch.no_grad():
+        inputs = torch.cat([PREPROCESSING.to_tensor(batch.pixels) for batch in batches])
+        logits = model(inputs)
+    labels = torch.cat([batch.labels for batch in batches])
+    assert scores.images == 12
+    assert scores.top1 == pytest.approx(100 * (logits.argmax(1) == labels).float().mean().item())
+    assert scores.top5 == 100  # of five classes
+    assert scores.loss == pytest.approx(cross_entropy(logits, labels).item(), rel=1e-3)
+
+
+def test_bfloat16_is_near_and_not_equal(batches):
+    losses = []
+    for amp in ("off", "bf16"):
+        ours = trainer(Recipe(), amp=amp)
+        ours.training_mode()
+        losses.append(ours.step(batches[0], 0).item())
+        assert ours.model.get_parameter("_conv_stem.weight").dtype == torch.float32
+    assert losses[0] != losses[1]
+    assert losses[0] == pytest.approx(losses[1], rel=0.1)
