@@ -11,7 +11,7 @@ INDEX = """\
 Models:
 - Name: resnest14d
   Metadata:
-    FLOPs: 5.4 GFLOPs
+    FLOPs: 5.4 GFurlongs
     Parameters: many
     Epochs: -3
   Weights: 12
