@@ -10,6 +10,11 @@ from harness.check.compare import grouped, number
 from harness.types import Finding
 from zoo.index.types import Claim, Index, Variant
 
+# Bytes per parameter of a float32 checkpoint, buffers and names included: as they are as a rule,
+# and as they can be at all.
+_FITS = (3.98, 4.12)
+_MAY_FIT = (3.9, 4.4)
+
 
 def find_urls(index: Index, variants: Sequence[Variant]) -> Iterable[Finding]:
     """One finding per variant whose Weights URL stands at another variant too.
@@ -50,10 +55,34 @@ def find_sizes(index: Index, variants: Sequence[Variant]) -> Iterable[Finding]:
             continue
         message = (
             f"{other.name} documents the same File Size with {_said(other, 'Parameters')} "
-            f"Parameters, and this variant has {_said(variant, 'Parameters')}: write the size of "
-            "each variant's own checkpoint"
+            f"Parameters, and this variant has {_said(variant, 'Parameters')}: "
+            f"{_whose(variant, other)}"
         )
         yield mismatched(claim, variant, "file-size-unique", "size.shared", None, message)
+
+
+def _whose(variant: Variant, other: Variant) -> str:
+    """Which of two variants a size is of, where their documented Parameters tell that."""
+    mine, theirs = _bytes_each(variant), _bytes_each(other)
+    if _FITS[0] <= mine <= _FITS[1] and not _MAY_FIT[0] <= theirs <= _MAY_FIT[1]:
+        return (
+            f"at four bytes for each it is the size of this variant, so write {other.name}'s own "
+            "size there"
+        )
+    if _FITS[0] <= theirs <= _FITS[1] and not _MAY_FIT[0] <= mine <= _MAY_FIT[1]:
+        return (
+            f"at four bytes for each it is the size of {other.name}, so write this variant's own "
+            "size here"
+        )
+    return "write the size of each variant's own checkpoint"
+
+
+def _bytes_each(variant: Variant) -> float:
+    """Bytes of the documented File Size for each of the documented Parameters."""
+    size, count = variant.claim("File Size"), variant.claim("Parameters")
+    a = None if size is None else number(size)
+    b = None if count is None else number(count)
+    return float(a / b) if a and b else 0.0
 
 
 def _sharers(

@@ -181,3 +181,24 @@ def test_two_results_on_one_data_set_contradict_only_where_none_agrees(tmp_path)
     path.write_text("Models:\n" + model("a", "80.0", "81.0") + model("b", "80.0", "79.0"))
     index = load_index([path])
     assert [f.cause for f in find_urls(index, index.variants)] == ["weights.shared-url"] * 2
+
+
+@pytest.mark.parametrize(
+    ("parameters", "said"),
+    [
+        # 40 MB are ten million parameters at four bytes each.
+        ((10_000_123, 8_000_123), ("this variant, so write other's own", "size of one, so write")),
+        ((9_900_123, 20_000_123), ("this variant, so write other's own", "size of one, so write")),
+        ((10_000_123, 9_500_123), ("each variant's own", "each variant's own")),
+        ((30_000_123, 20_000_123), ("each variant's own", "each variant's own")),
+    ],
+)
+def test_a_shared_size_is_said_to_be_whose_it_is(parameters, said, load):
+    lines = ["Models:"]
+    for name, count in zip(("one", "other"), parameters, strict=True):
+        lines += [f"- Name: {name}", "  Metadata:", f"    Parameters: {count}"]
+        lines += ["    File Size: 40123456"]
+    index = load("\n".join([*lines, ""]))
+    found = {f.variant: f.message for f in SIZE_CHECK.find(index, index.variants)}
+    assert said[0] in found["one"]
+    assert said[1] in found["other"]
