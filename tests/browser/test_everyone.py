@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 import pytest
@@ -135,6 +136,14 @@ def focused(here):
     return here.page.evaluate("document.activeElement.textContent.trim()")
 
 
+def wait_for_focus(here, start):
+    """Until what has the focus begins so: the page moves it after the address has changed."""
+    deadline = time.monotonic() + 10
+    while not focused(here).startswith(start) and time.monotonic() < deadline:
+        here.page.wait_for_timeout(50)
+    assert focused(here).startswith(start)
+
+
 def has_outline(here):
     style = here.page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
     return style not in ("none", "")
@@ -156,6 +165,7 @@ def test_by_keyboard_alone(show, usual):
     assert has_outline(here)
     press("Enter")
     here.page.wait_for_url("**#comparison")
+    here.page.locator("#view-comparison th button").first.wait_for()
 
     for _ in range(40):
         press("Tab")
@@ -164,9 +174,10 @@ def test_by_keyboard_alone(show, usual):
     assert has_outline(here)
     press("Enter")
     here.page.wait_for_url("**sort=parameters")
-    assert focused(here).startswith("Parameters")  # though the table was made anew
+    wait_for_focus(here, "Parameters")  # though the table was made anew
     press("Space")
     here.page.wait_for_url("**sort=-parameters")
+    wait_for_focus(here, "Parameters")
 
     for _ in range(20):
         press("Tab")
@@ -183,7 +194,7 @@ def test_by_keyboard_alone(show, usual):
         assert inside
     press("Escape")
     here.page.wait_for_url("**#comparison?sort=-parameters")
-    assert focused(here) == "net11"
+    wait_for_focus(here, "net11")
 
 
 def test_headings_and_names_for_those_who_listen(show, usual):
