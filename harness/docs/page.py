@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -218,25 +217,12 @@ def _example(variants: Sequence[Variant]) -> Mapping[str, Any] | None:
     variant = min(native, key=figures.parameters)
     weights = variant.effective("Weights")
     package = _PACKAGE.match(weights.raw) if weights is not None else None
-    size = variant.effective("Image Size")
+    size, epochs = variant.effective("Image Size"), variant.effective("Epochs")
     pixels = size.value if size is not None else None
     return {
         "name": Markdown(variant.name),
         "span": code(variant.name),
         "package": None if package is None else code(package[1].partition(".")[0]),
         "pixels": Markdown(", ".join(map(str, pixels))) if isinstance(pixels, tuple) else None,
-        "lr": _number(variant, "LR", "0.1"),
-        "momentum": _number(variant, "Momentum", "0.9"),
-        "weight_decay": _number(variant, "Weight Decay", "0.0001"),
-        "dropout": _number(variant, "Dropout", "0.2"),
-        "epochs": _number(variant, "Epochs", ""),
+        "epochs": None if epochs is None else epochs.value,
     }
-
-
-def _number(variant: Variant, key: str, usual: str) -> Markdown:
-    """A claimed number as Python writes it, else the usual one."""
-    claim = variant.effective(key)
-    value = claim.value if claim is not None else None
-    return Markdown(
-        f"{value:f}" if isinstance(value, Decimal) else usual if value is None else value
-    )
