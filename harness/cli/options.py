@@ -22,8 +22,9 @@ Index = Annotated[
     typer.Option(
         "--index",
         metavar="PATH",
-        help="A YAML file, a Markdown page, or a folder of either; may be repeated. "
-        "Default: model-index/ here, else the index of the package.",
+        help="A YAML file, a Markdown page, a folder of either, a quoted pattern such as "
+        "'docs/**/*.md', or package:torchvision for what that package says of its weights; may be "
+        "repeated. Default: model-index/ here, else the index of the package.",
     ),
 ]
 Builder = Annotated[
