@@ -187,8 +187,10 @@ class _Hand:
         process = self.process
         if process is not None:
             process.kill()
-        # The thread sees the end of the answers; only then may the pipes be closed under it.
-        self.thread.join(timeout=5)
+        # The thread sees the end of the answers; only then may the pipes be closed under it. An
+        # interrupt may have come before it was started.
+        if self.thread.ident is not None:
+            self.thread.join(timeout=5)
         self._drop()
 
 

@@ -143,3 +143,15 @@ def test_no_failure_writes_to_the_terminal_what_it_likes(hostile, zoo, index_of,
     assert "ValueError" in done.stdout
     assert "\x1b[31m" not in done.stdout + done.stderr
     assert "\u202e" not in done.stdout
+
+
+def test_an_interrupt_before_the_workers_have_begun(monkeypatch):
+    """It may come between two lines of the start: what is then stopped was never started."""
+    from harness.run import engine
+
+    def interrupted(hands):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(engine._Hand, "answers_of", staticmethod(interrupted))
+    with pytest.raises(KeyboardInterrupt):
+        engine.LocalEngine(1).run([Job(Recipe("resnest14d"), ("structure",), ())], lambda j, f: [])
