@@ -31,7 +31,8 @@ from pathlib import Path
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
-THREADS, WORKERS = 2, 2
+# One each: on two cores neither waits for the other.
+THREADS, WORKERS = 1, 1
 SIDE, BATCH, CLASSES, EPOCHS, LR = 128, 16, 4, 2, 0.01
 INDEX = f"""\
 Models:
