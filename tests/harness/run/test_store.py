@@ -191,8 +191,9 @@ def test_no_store_neither_reads_nor_writes(kept, zoo, index):
 def test_refresh_measures_anew_and_keeps_it(kept, zoo, index):
     with sqlite3.connect(kept) as db:
         (body,) = db.execute("SELECT body FROM measurements").fetchone()
-        wrong = json.dumps(json.loads(body) | {"value": {"parameters": 1, "layers": 1}})
-        db.execute("UPDATE measurements SET body=?", (wrong,))
+        fact = json.loads(body)
+        fact["value"] |= {"parameters": 1, "layers": 1}
+        db.execute("UPDATE measurements SET body=?", (json.dumps(fact),))
     lied = zoo("verify", "--index", str(index), *ARGUMENTS)
     assert lied.returncode == 1  # so it is the stored fact that counts
     done = zoo("verify", "--index", str(index), *ARGUMENTS, "--refresh")
