@@ -241,11 +241,13 @@ def test_a_name_that_another_entry_has(bench, dice):
 
 
 def test_a_name_of_another_model(bench, dice):
-    """The builder has it, so that what is wrong are the numbers: they are another model's."""
+    """The builder has it, so that the numbers are another model's, which is said of Parameters.
+
+    What else differs then is open: the other numbers may be right for the model that was meant.
+    """
     for site in dice.sample(bench.at("Name"), 2):
         found = bench.new_findings(edited(bench.text, site, "efficientnet_lite0"))
         wrong = {f.field: f.severity for f in found if f.variant == "efficientnet_lite0"}
-        assert {"Parameters", "FLOPs", "File Size"} <= wrong.keys()
         assert wrong["Parameters"] == "error"
 
 

@@ -128,11 +128,9 @@ def _size_agrees(
         return None
     if not _holds(float(bytes_), float(count)) or _holds(float(bytes_), float(built)):
         return None
-    for other in others:  # Both numbers may have been copied from there.
-        theirs, their_size = other.claim(_COUNT), other.claim("File Size")
-        if theirs is None or their_size is None:
-            continue
-        if number(theirs) == count and number(their_size) == bytes_:
+    for other in others:  # A size that stands twice may have been copied from there.
+        their_size = other.claim("File Size")
+        if their_size is not None and number(their_size) == bytes_:
             return None
     return f"the documented File Size, {size.raw}, is that of {claim.raw} parameters as well"
 

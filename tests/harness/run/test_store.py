@@ -192,7 +192,7 @@ def test_refresh_measures_anew_and_keeps_it(kept, zoo, index):
     with sqlite3.connect(kept) as db:
         (body,) = db.execute("SELECT body FROM measurements").fetchone()
         fact = json.loads(body)
-        fact["value"] |= {"parameters": 1, "layers": 1}
+        fact["value"] |= {"parameters": 1, "trainable": 1, "layers": 1}
         db.execute("UPDATE measurements SET body=?", (json.dumps(fact),))
     lied = zoo("verify", "--index", str(index), *ARGUMENTS)
     assert lied.returncode == 1  # so it is the stored fact that counts
