@@ -175,6 +175,7 @@ def test_by_keyboard_alone(show, usual):
     press("Enter")
     here.page.wait_for_url("**sort=parameters")
     wait_for_focus(here, "Parameters")  # though the table was made anew
+    here.page.wait_for_timeout(500)  # a key goes down and up: the button has to be there for both
     press("Space")
     here.page.wait_for_url("**sort=-parameters")
     wait_for_focus(here, "Parameters")
