@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from harness.config import Settings
     from harness.run.session import Session
     from harness.types import Report
+    from zoo.index.types import Variant
 
 
 _READ_BY_PROGRAMS = ("json", "junit", "sarif")
@@ -38,6 +39,18 @@ def open_index(pattern: str | None, index: list[str] | None) -> Session:
 
     settings = settings_of(index=index)
     return prepare(Request(index=settings.index, select=(pattern,) if pattern else ()))
+
+
+def one_variant(name: str, index: list[str] | None, said_by: str = "") -> Variant:
+    """The one variant of that name; ``said_by`` begins the line that says otherwise.
+
+    Raises:
+        UsageError: there is none, or several.
+    """
+    found = open_index(name, index).variants
+    if len(found) != 1:
+        raise UsageError(f"{said_by}{name!r} names {len(found)} variants; name one of them")
+    return found[0]
 
 
 def prepared(request: Request) -> Session:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from harness.cli import options, terminal
-from harness.cli.common import open_index, settings_of
+from harness.cli.common import one_variant, settings_of
 from harness.cli.status import FAILED, Failure
 from harness.report.safe_text import for_terminal
 from harness.run.request import UsageError
@@ -20,7 +20,6 @@ from harness.run.request import UsageError
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from zoo.index.types import Variant as Entry
     from zoo.inference import Answer, Guess
 
 _USUAL_BATCH = 32
@@ -174,7 +173,7 @@ class _Run:
         if list(images).count("-") > 1:
             raise UsageError("-: standard input holds one picture; name it once")
         self._settings = settings_of(**flags)
-        self.variant = _entry(variant, flags["index"])
+        self.variant = one_variant(variant, flags["index"])
         try:
             self._transform = variant_preprocessing(self.variant)
         except ValueError as error:
@@ -252,18 +251,6 @@ class _Run:
         """Exit as one should who could not read all."""
         if self.unreadable:
             raise typer.Exit(FAILED)
-
-
-def _entry(name: str, index: list[str] | None) -> Entry:
-    """The one entry of that name.
-
-    Raises:
-        UsageError: there is none, or several.
-    """
-    found = open_index(name, index).variants
-    if len(found) != 1:
-        raise UsageError(f"{name!r} names {len(found)} variants; name one of them")
-    return found[0]
 
 
 def _shown(name: str, guesses: Sequence[Guess], names: Sequence[str]) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from harness.cli import options, terminal
-from harness.cli.common import settings_of
+from harness.cli.common import one_variant, settings_of
 from harness.cli.status import Failure
 from harness.run.request import UsageError
 
@@ -120,7 +120,7 @@ def train(
     """
     if resume not in (None, _USED_AS_IS):
         raise UsageError(f"zoo train: --resume {resume!r}: write --resume auto")
-    entry = _entry(variant, index)
+    entry = one_variant(variant, index, "zoo train: ")
     shared = settings_of(device=device, amp=amp, compile=compile, workers=workers)
     from harness.cli.training_progress import TrainingProgress
     from harness.measure.devices import keep_freed_memory
@@ -175,12 +175,3 @@ def train(
         terminal.say(f"pictures were left out {outcome.unreadable} times, as they can't be read")
     accuracy = "" if outcome.top1 is None else f"  top-1 {outcome.top1:.2f}%"
     terminal.emit(f"{outcome.output / 'model.pth'}  epoch {outcome.best_epoch}{accuracy}\n")
-
-
-def _entry(name: str, index: list[str] | None) -> Any:
-    from harness.cli.common import open_index
-
-    variants = open_index(name, index).variants
-    if len(variants) > 1:
-        raise UsageError(f"zoo train: {name!r} names {len(variants)} variants; name one of them")
-    return variants[0]
