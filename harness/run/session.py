@@ -167,7 +167,7 @@ class Session:
         )
         with self._opened_store() as store:
             for subject in self._subjects(None):
-                fact = speeds.measure(subject.recipe, timing, store)
+                fact = speeds.measure(subject.recipe, timing, store, self._local(1))
                 name = subject.variant.name
                 yield name, fact.why if isinstance(fact, Unmeasured) else fact.value["timings"]
 
@@ -249,7 +249,7 @@ class Session:
             return
         progress.start(len(missing))
         for recipe, same in missing.items():
-            fact = speeds.measure(recipe, timing, store)
+            fact = speeds.measure(recipe, timing, store, self._local(1))
             for subject in same:
                 subject.facts[fact.slot] = fact
             progress.advance(recipe.name)

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from harness.measure.builders import BuilderError
 from harness.run.directory import directory_of
-from harness.run.engine import LocalEngine
 from harness.run.keys import key_of
 from harness.run.request import USUAL_BATCHES, USUAL_SECONDS
 from harness.run.wire import Job, Timing
 from harness.types import Fact, Measurement, Recipe
 
 if TYPE_CHECKING:
+    from harness.run.engine import Engine
     from harness.run.request import Request
     from harness.run.store import Store
 
@@ -34,15 +34,15 @@ def recall(recipe: Recipe, timing: Timing, store: Store | None) -> Measurement |
         return None  # Told of the variant where its other facts are asked for.
 
 
-def measure(recipe: Recipe, timing: Timing, store: Store | None) -> Fact:
-    """Times a variant in a process of its own, with nothing else of this run beside it."""
+def measure(recipe: Recipe, timing: Timing, store: Store | None, engine: Engine) -> Fact:
+    """Times a variant by itself: ``engine`` has one worker, and nothing else to do."""
     made: list[Fact] = []
 
     def react(_: Job, facts: list[Fact]) -> list[Job]:
         made.extend(facts)
         return []
 
-    LocalEngine(1).run([Job(recipe, ("speed",), (), timing=timing)], react)
+    engine.run([Job(recipe, ("speed",), (), timing=timing)], react)
     (fact,) = made
     if store is not None and isinstance(fact, Measurement):
         store.put(_key(recipe, timing), fact)
