@@ -49,6 +49,38 @@ def class_names(variant: Variant) -> tuple[str, ...]:
     return tuple(f"class {index}" for index in range(count))
 
 
+def create_variant(
+    variant: Variant,
+    num_classes: int | None = None,
+    *,
+    drop_rate: float = 0.0,
+    drop_block_rate: float = 0.0,
+) -> ImageClassifier:
+    """Builds a variant with random weights.
+
+    Args:
+        variant: an entry of any index.
+        num_classes: outputs of the classifier; by default the variant's own.
+        drop_rate: probability of dropout before the classifier, while training.
+        drop_block_rate: fraction that DropBlock drops, while training, where the family has it.
+
+    Raises:
+        UnknownModelError: this package has no such architecture.
+        ValueError: options are out of range.
+    """
+    from zoo.registry import create_model
+
+    if num_classes is None:
+        num_classes = class_count(variant) or IMAGENET_CLASSES
+    model = create_model(
+        base_name(variant),
+        num_classes=num_classes,
+        drop_rate=drop_rate,
+        drop_block_rate=drop_block_rate,
+    )
+    return cast("ImageClassifier", model)
+
+
 def load_variant(
     variant: Variant,
     checkpoint: Path | None = None,
@@ -72,17 +104,15 @@ def load_variant(
         zoo.weights.tensors.CheckpointError: the file is not what it should be.
         ValueError: options are out of range.
     """
-    from zoo.registry import create_model
     from zoo.weights import variant_weights
     from zoo.weights.tensors import load_into
 
-    classes = class_count(variant) or IMAGENET_CLASSES
-    model = cast("ImageClassifier", create_model(base_name(variant), num_classes=classes))
+    model = create_variant(variant)
     load_into(model, checkpoint or variant_weights(variant))
     if features_only:
         from zoo.models._features import FeatureExtractor
 
         return FeatureExtractor(model, out_indices)
-    if num_classes is not None and num_classes != classes:
+    if num_classes is not None and num_classes != model.num_classes:
         model.reset_classifier(num_classes)
     return model

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import threading
+from pathlib import Path
 from posixpath import basename
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -14,6 +16,9 @@ from zoo.weights.fetch_types import Fetched, Outcome
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
+
+    from harness.config import Settings
+    from zoo.index.types import Variant
 
 
 class Downloads:
@@ -86,6 +91,28 @@ class Downloads:
             )
             self._bars.start()
         return self._bars
+
+
+def fetch_shown(variant: Variant, settings: Settings, *, draw: bool = True) -> Path:
+    """A variant's checkpoint as a file, by the settings of a command; what is fetched is shown.
+
+    Raises:
+        zoo.weights.WeightsError: it can't be had.
+    """
+    from zoo.weights import variant_weights
+
+    downloads = Downloads(draw=draw and terminal.can_redraw(sys.stderr))
+    try:
+        return variant_weights(
+            variant,
+            offline=settings.offline,
+            allow_http=settings.allow_http,
+            allow_local=settings.allow_local,
+            max_bytes=settings.max_bytes,
+            progress=downloads,
+        )
+    finally:
+        downloads.close()
 
 
 def _name(url: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -184,34 +183,23 @@ class _Run:
 
     def load(self, **options: Any) -> nn.Module:
         """The model with its weights, on the device and ready to answer."""
-        from harness.cli.downloads import Downloads
+        from harness.cli.downloads import fetch_shown
         from harness.measure.devices import DeviceError, choose_device
         from zoo.registry import is_model
         from zoo.variants import base_name, load_variant
-        from zoo.weights import WeightsError, variant_weights
+        from zoo.weights import WeightsError
         from zoo.weights.tensors import CheckpointError
 
         settings, base = self._settings, base_name(self.variant)
         if not is_model(base):
             raise UsageError(f"{self.variant.location}: this package does not build {base}")
-        downloads = Downloads(draw=terminal.can_redraw(sys.stderr))
         try:
             self._device = choose_device(settings.device)
-            checkpoint = variant_weights(
-                self.variant,
-                offline=settings.offline,
-                allow_http=settings.allow_http,
-                allow_local=settings.allow_local,
-                max_bytes=settings.max_bytes,
-                progress=downloads,
-            )
-            model = load_variant(self.variant, checkpoint, **options)
+            model = load_variant(self.variant, fetch_shown(self.variant, settings), **options)
         except DeviceError as error:
             raise UsageError(f"--device: {error}") from error
         except (WeightsError, CheckpointError) as error:
             raise Failure(str(error)) from error
-        finally:
-            downloads.close()
         import torch
 
         return model.eval().to(self._device).to(memory_format=torch.channels_last)

