@@ -111,6 +111,9 @@ class Trainer:
 
         Returns:
             The mean loss over this process's pictures, a scalar on its device, without gradient.
+
+        Raises:
+            TrainingError: it is one picture, and norms need more.
         """
         import torch
 
@@ -121,8 +124,17 @@ class Trainer:
             images, labels = self._mixup(images, labels)
         torch.manual_seed(derived(seed, "model", number, self._ranks.rank))
         self.optimizer.zero_grad(set_to_none=True)
-        with self._precision():
-            loss: Tensor = self._criterion(self._forward(images), labels)
+        try:
+            with self._precision():
+                loss: Tensor = self._criterion(self._forward(images), labels)
+        except ValueError as error:
+            if len(images) > 1:
+                raise
+            # Where a map has one pixel, a norm has one value, and no spread to divide it by.
+            raise TrainingError(
+                f"step {number + 1} has one picture for a process, too few for this variant's "
+                "norms; raise --batch-size, or leave norms as they are (--freeze-norms)"
+            ) from error
         self._scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         self._scaler.step(self.optimizer)
         self._scaler.update()

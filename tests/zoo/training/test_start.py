@@ -73,3 +73,15 @@ def test_without_weights_nothing_is_fine_tuned(mine, pictures, zoo, tmp_path, na
     assert why in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_norms_that_see_one_value_say_so(pictures, tiny_index, zoo):
+    given = (
+        "train", "resnest14d", "--index", tiny_index, "--data", pictures, "--batch-size", "1",
+        "--device", "cpu", "--max-steps", "1", "-q",
+    )  # fmt: skip
+    done = zoo(*given)
+    assert done.returncode == 3
+    assert "one picture for a process" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert zoo(*given, "--freeze-norms", "--output", "kept").returncode == 0
