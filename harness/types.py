@@ -60,6 +60,7 @@ class Pictures:
         limit: how many of them a run may look at.
         sample: a handful that ships with a package, no validation set.
         classes: how many classes they are of.
+        own: they are labelled by classes of the variant's own, and not by ImageNet's.
         part: so many are counted, and kept, at a time.
         over: the time for them is over: no more may be asked for.
     """
@@ -70,6 +71,7 @@ class Pictures:
     limit: int
     sample: bool = False
     classes: int = 1000
+    own: bool = False
     part: int = 500
     over: bool = False
 

@@ -62,23 +62,37 @@ def find(evidence: Evidence) -> Iterable[Finding | Need]:
 def _missing(evidence: Evidence, claim: Claim) -> Finding | None:
     """The finding that the accuracy can't be measured, None where it can."""
     variant = evidence.variant
-    if evidence.pictures is None:
-        message = (
+    message = _without_pictures(evidence, claim)
+    if message:
+        return unverified(claim, variant, _ID, "accuracy.no-data", message)
+    return _without_weights(evidence, claim)
+
+
+def _without_pictures(evidence: Evidence, claim: Claim) -> str:
+    """Why the claim can't be held against the pictures of the run, empty where it can."""
+    pictures = evidence.pictures
+    if pictures is None:
+        return evidence.no_pictures or (
             f"accuracy on {claim.dataset or 'its data set'} is measured on pictures, and this "
             "run was given none"
         )
-        return unverified(claim, variant, _ID, "accuracy.no-data", message)
-    if not _is_imagenet(claim.dataset):
-        message = f"the pictures given are ImageNet's, and the claim is about {claim.dataset}"
-        return unverified(claim, variant, _ID, "accuracy.no-data", message)
-    population = _population(claim, evidence.pictures)
-    if evidence.pictures.count > population:
-        message = (
-            f"{evidence.pictures.count:,} pictures were given, and the claim is about "
-            f"{population:,}: give those"
+    if pictures.own and claim.images is None:
+        return (
+            f"the claim does not say how many pictures of {claim.dataset or 'its data set'} it is "
+            "about (Images)"
         )
-        return unverified(claim, variant, _ID, "accuracy.no-data", message)
-    return _without_weights(evidence, claim)
+    if not pictures.own and not _is_imagenet(claim.dataset):
+        return (
+            "the pictures given are labelled by ImageNet's classes, and the claim is about "
+            f"{claim.dataset}"
+        )
+    population = _population(claim, pictures)
+    if pictures.count > population:
+        return (
+            f"{pictures.count:,} pictures were given, and the claim is about {population:,}: "
+            "give those"
+        )
+    return ""
 
 
 def _without_weights(evidence: Evidence, claim: Claim) -> Finding | None:

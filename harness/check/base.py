@@ -47,6 +47,8 @@ class Evidence:
         size: the geometry (height, width) that its FLOPs claim speaks of.
         facts: which fact (kind, with size or part where these matter) -> fact.
         pictures: what accuracies may be measured on, None where there is nothing.
+        no_pictures: why pictures that were given are none for this variant, empty where they are or
+            where none were given.
         alternatives: other ways to prepare a picture, by name, each with its words.
         preferred: field -> the rule that explains most of the collection's claims of it.
     """
@@ -58,6 +60,7 @@ class Evidence:
     pictures: Pictures | None = None
     alternatives: Mapping[str, str] = field(default_factory=dict)
     preferred: Mapping[str, str] = field(default_factory=dict)
+    no_pictures: str = ""
 
     def measurement(self, kind: str, which: Size | str | None = None) -> Measurement | None:
         """The measured fact, or None where it is missing or could not be made."""

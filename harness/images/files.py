@@ -66,9 +66,14 @@ def pictures(found: list[os.DirEntry[str]], prefix: str = "") -> Iterator[tuple[
         if not is_picture(item.name) or item.is_dir():
             yield name, None
             continue
-        try:
-            status = item.stat()
-            stamp: tuple[int, ...] = (status.st_size, status.st_mtime_ns)
-        except OSError:
-            stamp = ()
-        yield name, Entry(name, stamp, FileSource(os.path.abspath(item.path), *stamp))
+        yield name, file_entry(name, item)
+
+
+def file_entry(name: str, item: os.DirEntry[str] | Path) -> Entry:
+    """One file as a picture of that name; what can't be looked at stays in the set, unreadable."""
+    try:
+        status = item.stat()
+        stamp: tuple[int, ...] = (status.st_size, status.st_mtime_ns)
+    except OSError:
+        stamp = ()
+    return Entry(name, stamp, FileSource(os.path.abspath(item), *stamp))

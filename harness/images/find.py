@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from harness.images.classes import is_synset
 from harness.images.files import listing
 from harness.images.folder import class_folders, labelled_pictures
 from harness.images.labels import find_labels
+from harness.images.own_classes import own_class_set
 from harness.images.parquet import parquet_set
 from harness.images.sample import sample_set
 from harness.images.tar import tar_set
@@ -23,8 +25,11 @@ _FORMS = (
 )
 
 
-def open_image_set(place: str | Path) -> ImageSet:
+def open_image_set(place: str | Path, classes: Sequence[str] | None = None) -> ImageSet:
     """The image set at a path, in whichever form it is.
+
+    Of classes that are not ImageNet's, named in ``classes`` in the order of a classifier's outputs,
+    see `harness.images.own_classes`. Else it is one of these:
 
     - ``sample``: the 20 real pictures of the extra ``sample``.
     - A folder of class folders, named by synsets, class indices, or names of classes.
@@ -38,6 +43,10 @@ def open_image_set(place: str | Path) -> ImageSet:
     Raises:
         ImageSetError: there is none; one line says what was found and what would be right.
     """
+    if place == SAMPLE and classes is not None:
+        raise ImageSetError(f"the pictures called {SAMPLE} are of ImageNet's classes")
+    if classes is not None:
+        return own_class_set(place, classes)
     if place == SAMPLE:
         return sample_set()
     path = Path(place).expanduser()

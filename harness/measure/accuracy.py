@@ -114,7 +114,7 @@ class Validator:
         self._batch_size = batch_size
         self._cache_root, self._cache_bytes = cache_root, cache_bytes
         self._pool: Executor | None = None
-        self._images: tuple[str, ImageSet] | None = None
+        self._images: tuple[tuple[str, tuple[str, ...] | None], ImageSet] | None = None
         self._decoded: OrderedDict[str, DecodedSet] = OrderedDict()
         self._model: tuple[tuple[object, ...], Answerer] | None = None
         full_float32()
@@ -129,6 +129,7 @@ class Validator:
         reading: Preprocessing | Reading,
         shard: Sequence[int] | NDArray[np.int64],
         *,
+        classes: tuple[str, ...] | None = None,
         builder: Builder | None = None,
     ) -> dict[str, Any]:
         """Counts the pictures of a shard that a variant answers right.
@@ -139,6 +140,7 @@ class Validator:
             images: the image set, as `harness.images.open_image_set` takes it.
             reading: how its pictures and labels are read.
             shard: indices of pictures.
+            classes: the classes that the set is labelled by, where they are not ImageNet's.
             builder: builds the variant; by default the one that the recipe names.
 
         Returns:
@@ -165,7 +167,7 @@ class Validator:
 
         begin = time.perf_counter()
         reading = Reading(reading) if isinstance(reading, Preprocessing) else reading
-        image_set = self.open_images(images)
+        image_set = self.open_images(images, classes)
         indices = np.asarray(shard, dtype=np.int64)
         if len(indices) and not 0 <= indices.min() <= indices.max() < len(image_set):
             raise ValueError(f"a shard of {images} has pictures beyond its {len(image_set)}")
@@ -217,6 +219,7 @@ class Validator:
         checkpoint: Path,
         images: str,
         shard: Sequence[int] | NDArray[np.int64],
+        classes: tuple[str, ...] | None = None,
     ) -> dict[str, int]:
         """How often this validator's decoder changes what a variant answers, see `disagreement`.
 
@@ -224,7 +227,8 @@ class Validator:
         """
         from harness.measure.accuracy_decoders import disagreement
 
-        image_set, reading = self.open_images(images), Reading(preprocessing_of(recipe))
+        image_set = self.open_images(images, classes)
+        reading = Reading(preprocessing_of(recipe))
         sets = [
             self._open_decoded(image_set, reading.preprocessing, decoder)
             for decoder in (self._decoder, "pillow")
@@ -233,7 +237,7 @@ class Validator:
             self._load(recipe, checkpoint, None), reading, (sets[0], sets[1]), shard
         )
 
-    def open_images(self, spec: str) -> ImageSet:
+    def open_images(self, spec: str, classes: tuple[str, ...] | None = None) -> ImageSet:
         """The image set that `count` uses, opened once while the same one is asked for.
 
         Raises:
@@ -241,8 +245,8 @@ class Validator:
         """
         from harness.images import open_image_set
 
-        if self._images is None or self._images[0] != spec:
-            self._images = spec, open_image_set(spec)
+        if self._images is None or self._images[0] != (spec, classes):
+            self._images = (spec, classes), open_image_set(spec, classes)
         return self._images[1]
 
     def close(self) -> None:

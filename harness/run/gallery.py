@@ -21,21 +21,26 @@ _SHOWN = 10
 class Gallery:
     """An opened image set with the request's way to run models on it.
 
+    Args:
+        request: the run's.
+        classes: what the variants that see it tell apart, where that is not ImageNet's classes.
+
     Raises:
         UsageError: the set can't be read; one line that says what is wrong with it.
     """
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: Request, classes: tuple[str, ...] | None = None) -> None:
         from harness.images import ImageSetError, open_image_set
 
         assert request.data is not None
         try:
-            images = open_image_set(request.data)
+            images = open_image_set(request.data, classes)
         except ImageSetError as error:
             raise UsageError(f"--data: {error}") from error
         self._images = images
         limit = len(images) if request.samples is None else min(request.samples, len(images))
         self._request = request
+        self._classes = classes
         self._remarked: list[str] = []
         # By the clock that worker processes, and other machines, have too.
         self._until = None if request.budget is None else time.time() + request.budget
@@ -46,6 +51,7 @@ class Gallery:
             limit=limit,
             sample=request.data == "sample",
             classes=len(set(images.labels)),
+            own=classes is not None,
             part=request.part,
         )
 
@@ -104,6 +110,7 @@ class Gallery:
         return Counting(
             images=self.pictures.spec,
             parts=parts,
+            classes=self._classes,
             device=request.device,
             amp=request.amp,
             compile=request.compile,
@@ -114,7 +121,11 @@ class Gallery:
 
     def alternatives(self, recipe: Recipe) -> dict[str, str]:
         """Other ways to prepare a picture, by name, each with its words."""
-        return _alternatives(recipe)
+        found = _alternatives(recipe)
+        if self._classes is None:
+            return found
+        # Their labels are looked up by name: they can't be in another order.
+        return {name: words for name, words in found.items() if not name.startswith("labels=")}
 
     def identity(self, recipe: Recipe) -> list[str | int]:
         """What a count depends on beside the model and its weights."""

@@ -61,14 +61,16 @@ class Performer:
             return unmeasured(job.recipe, ("accuracy", part), "accuracy.undecided", why)
         try:
             validator = self._with(counting)
-            images = len(validator.open_images(counting.images))
+            images = len(validator.open_images(counting.images, counting.classes))
             shard = _order(images)[span.begin : span.end]
             reading = _reading(job.recipe, span)
-            value = validator.count(job.recipe, checkpoint, counting.images, reading, shard)
+            value = validator.count(
+                job.recipe, checkpoint, counting.images, reading, shard, classes=counting.classes
+            )
             value["precision"] = counting.amp
             if counting.decode != "pillow" and span.end <= _COMPARED and not span.alternative:
                 value["decoder"] = validator.compare_decoders(
-                    job.recipe, checkpoint, counting.images, shard
+                    job.recipe, checkpoint, counting.images, shard, counting.classes
                 )
         except Exception as error:  # noqa: BLE001 - whatever a model raises is a finding
             cause, why = explain(error)
@@ -120,7 +122,7 @@ class Performer:
 
     def _with(self, counting: Counting) -> Validator:
         """The validator of these settings; the last one is kept."""
-        settings = replace(counting, parts=())
+        settings = replace(counting, parts=(), classes=None)
         if self._validator is None or self._validator[0] != settings:
             from harness.measure.accuracy import Validator
 

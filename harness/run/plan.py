@@ -11,7 +11,7 @@ from harness.measure.profile import USUAL_SIZE
 from harness.run.request import UsageError
 from harness.types import Recipe, Size
 from zoo.index.types import Claim, Index, Variant
-from zoo.variants import class_count
+from zoo.variants import IMAGENET_CLASSES, class_count
 
 
 def select(index: Index, wanted: Sequence[str]) -> tuple[Variant, ...]:
@@ -57,6 +57,19 @@ def recipe_of(variant: Variant, builder: str) -> Recipe:
         base=_text(variant.claim("Base")),
         classes=class_count(variant),
     )
+
+
+def own_classes(variant: Variant) -> tuple[str, ...] | None:
+    """The names of a variant's classes, in the order of its outputs; None for ImageNet's."""
+    claim = variant.effective("Class Names")
+    if claim is None or not isinstance(claim.value, tuple):
+        return None
+    names = tuple(map(str, claim.value))
+    if len(names) == IMAGENET_CLASSES:
+        from zoo.classnames import imagenet_categories
+
+        return None if names == tuple(imagenet_categories()) else names
+    return names
 
 
 def flops_size(variant: Variant, recipe: Recipe) -> Size:

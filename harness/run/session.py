@@ -19,7 +19,7 @@ from harness.measure.builders import BuilderError
 from harness.run import speeds
 from harness.run.directory import Directory, directory_of
 from harness.run.engine import Engine, EngineError, LocalEngine
-from harness.run.gallery import Gallery
+from harness.run.galleries import Galleries
 from harness.run.plan import select
 from harness.run.request import GROUPS, Progress, Request, UsageError
 from harness.run.store import Store, StoreError
@@ -98,8 +98,8 @@ class Session:
             f"{_counted(kept, 'measurement')} in the store",
             self.file_plan,
             "no images"
-            if self._gallery is None
-            else f"up to {_counted(self._gallery.pictures.limit, 'image')}",
+            if self._galleries is None
+            else f"up to {_counted(self._galleries.limit, 'image')}",
         ]
         return ", ".join(parts)
 
@@ -116,7 +116,7 @@ class Session:
             for warning in self._warnings:
                 progress.warn(warning)
             try:
-                for line in self._gallery.survey() if self._gallery is not None else ():
+                for line in self._galleries.survey() if self._galleries is not None else ():
                     progress.tell(line)
                 self._fetch(subjects, progress)
                 jobs = [job for s in subjects for job in s.advance()]
@@ -197,16 +197,16 @@ class Session:
                 subject.learn([facts[id(subject.variant)]])
 
     @cached_property
-    def _gallery(self) -> Gallery | None:
+    def _galleries(self) -> Galleries | None:
         """The pictures of the run, None where it has none or no check asks for them."""
         if "accuracy" not in self.request.checks or self.request.data is None:
             return None
-        return Gallery(self.request)
+        return Galleries(self.request, self.variants)
 
     @cached_property
     def _files(self) -> Files | None:
         """The weights files of the run, None where no check asks for them."""
-        if "weights" not in self.request.checks and self._gallery is None:
+        if "weights" not in self.request.checks and self._galleries is None:
             return None
         from harness.run.files import Files
 
@@ -223,8 +223,8 @@ class Session:
                 if subject.findings is None:
                     subject.learn(facts)
                     following.update(dict.fromkeys(subject.advance()))
-            if job.counting is not None and self._gallery is not None:
-                for line in self._gallery.remarks(facts):
+            if job.counting is not None and self._galleries is not None:
+                for line in self._galleries.remarks(facts):
                     progress.warn(line)
             if all(subject.findings is not None for subject in by_recipe[job.recipe]):
                 progress.advance(job.recipe.name)
@@ -257,7 +257,7 @@ class Session:
     def _engine(self) -> Engine:
         if self.request.engine == "local":
             # A model on pictures takes all cores: two at a time would only share them.
-            return self._local(1 if self._gallery is not None else self.request.workers)
+            return self._local(1 if self._galleries is not None else self.request.workers)
         from harness.run.engine_ray import RayEngine
 
         return RayEngine(self.request.address, self.request.device)
@@ -295,7 +295,7 @@ class Session:
                 checks,
                 store,
                 siblings,
-                self._gallery,
+                None if self._galleries is None else self._galleries.of(variant),
                 self.request.refresh,
             )
             for variant in self.variants

