@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from typing import cast
 
-from harness.cli import terminal
+from harness.cli import interrupts, terminal
 from harness.cli.status import FAILED, INTERRUPTED, Failure
 from harness.run.request import UsageError
 
@@ -22,7 +22,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     terminal.prepare()
     try:
-        return _run(arguments)
+        with interrupts.heard():
+            return _run(arguments)
     except KeyboardInterrupt:
         return INTERRUPTED
     except UsageError as error:
