@@ -114,14 +114,24 @@ def _events(body: str, offset: int) -> Iterator[Any]:
         yield from yaml.parse(body, Loader=_LOADER)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
+        place = offset + min(mark.index if mark else 0, len(body))
+        if "nesting depth" in str(error.problem):
+            # libyaml 0.2.6 has a bound of its own, and looks ahead of the events that we count.
+            raise _too_deep(place) from None
         why = " ".join(str(part) for part in (error.context, error.problem) if part)
         raise Unreadable(
             f"not YAML: {why}",
             "check indentation, quotes and brackets around here",
-            offset + min(mark.index if mark else 0, len(body)),
+            place,
         ) from None
     except yaml.YAMLError as error:
         raise Unreadable(f"not YAML: {error}", "save the file as UTF-8 YAML", offset) from None
+
+
+def _too_deep(place: int) -> Unreadable:
+    return Unreadable(
+        f"nested more than {MAX_DEPTH} levels deep", "an index needs no more than 8 levels", place
+    )
 
 
 class _Composer:
@@ -210,11 +220,7 @@ class _Composer:
 
     def check_depth(self, height: int, start: int) -> None:
         if len(self.stack) + height >= MAX_DEPTH:
-            raise Unreadable(
-                f"nested more than {MAX_DEPTH} levels deep",
-                "an index needs no more than 8 levels",
-                start,
-            )
+            raise _too_deep(start)
 
     def done(self, node: Node, anchor: str | None, size: int, height: int) -> None:
         if self.size > MAX_NODES:
