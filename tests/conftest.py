@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from pathlib import Path
 
 import pytest
 
 pytest_plugins = ["fault_server"]
+
+# Several of pytest's workers share the cores: a torch that takes all of them slows the others.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # A runner in the background may ignore interrupts, and every process under it then does so too:
 # the tests that interrupt one would wait for nothing.

@@ -62,7 +62,7 @@ def test_a_model_of_known_speed() -> None:
         low, high = each["images_per_second_range"]
         assert low <= each["images_per_second"] <= high
         # Sleeping never takes less; what it takes more is the machine's.
-        assert 100 < each["images_per_second"] <= 251
+        assert 10 < each["images_per_second"] <= 251
         latency = each["latency_ms"]
         assert 4 * each["batch"] <= latency["p50"] <= latency["p90"] <= latency["p99"]
         assert each["passes"] >= 5 * REPEATS

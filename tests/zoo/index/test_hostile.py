@@ -57,9 +57,9 @@ CHAIN = "- Name: a\n  Metadata: &m0 {Layers: 3}\n" + "".join(
     ids=range(25),
 )
 def test_a_file_of_no_use_gets_a_line(read: Read, text: str | bytes, line: int | None) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     index = read(text)
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5
     assert (index.variants, index.unusable) == ((), ("index.yml",))
     errors = [p for p in index.problems if p.severity == "error"]
     assert len(errors) == 1
@@ -77,9 +77,9 @@ def test_aliases_are_bounded_in_number_and_in_depth(read: Read) -> None:
 def test_thousands_of_collections_are_not_compared_with_each_other(read: Read) -> None:
     head = "Collections:\n" + "".join(f"- Name: collection {i}\n" for i in range(3000))
     rows = (f"- Name: m{i}\n  In Collection: no collection {i}\n" for i in range(3000))
-    started = time.perf_counter()
+    started = time.process_time()
     assert len(read(head + "Models:\n" + "".join(rows)).problems) == 3000
-    assert time.perf_counter() - started < 10
+    assert time.process_time() - started < 10
 
 
 def test_long_texts_are_shortened_in_messages(read: Read) -> None:
@@ -94,9 +94,9 @@ def test_long_texts_are_shortened_in_messages(read: Read) -> None:
 )
 def test_faults_by_the_thousand_take_linear_time(read: Read, row: str) -> None:
     text = "Models:\n" + "".join(f"- Name: m{i}\n" + row.format(i=i) for i in range(10_000))
-    started = time.perf_counter()
+    started = time.process_time()
     assert len(read(text).problems) == 10_000
-    assert time.perf_counter() - started < 10
+    assert time.process_time() - started < 10
 
 
 def test_tags_are_never_constructed(read: Read, tmp_path: Path) -> None:

@@ -106,12 +106,9 @@ def test_same_logits_and_feature_maps(name, pair):
         left_over = maps.eval().load_state_dict(theirs.state_dict(), strict=False, assign=True)
         assert not left_over.missing_keys
 
-    size = SIZES[name]
-    x = torch.randn(1, 3, size, size, generator=torch.Generator().manual_seed(1))
-    assert_same(ours(x), theirs(x))
-
-    # An odd size meets every rounding of strides and pools.
-    x = torch.randn(3, 3, 97, 131, generator=torch.Generator().manual_seed(2))
+    # An odd size meets every rounding of strides and pools; layers know nothing of the input's size
+    # that a larger one, at forty times the cost, would show.
+    x = torch.randn(2, 3, 65, 97, generator=torch.Generator().manual_seed(2))
     expected = theirs.forward_features(x)
     features = ours.forward_features(x)
     assert_same(features, expected)
@@ -120,7 +117,7 @@ def test_same_logits_and_feature_maps(name, pair):
             ours.forward_head(features, pre_logits=pre_logits),
             theirs.forward_head(expected, pre_logits=pre_logits),
         )
-    assert_same(ours(x), theirs(x))
+    assert_same(ours(x), ours.forward_head(features))
     for mine, its in zip(our_maps(x), their_maps(x), strict=True):
         assert mine.shape == its.shape
         assert_same(mine, its)
