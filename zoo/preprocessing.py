@@ -150,20 +150,23 @@ class Preprocessing:
         """The first stage: RGB, resized, cropped.
 
         Args:
-            image: a Pillow image of any mode.
+            image: a Pillow image of any mode; see `zoo.pictures.modes.to_rgb`.
 
         Returns:
             uint8, (height, width, 3).
 
         Raises:
-            ValueError: the resized picture would exceed Pillow's limit for any picture: it is
-                thousands of times longer than wide.
+            TypeError: it is no Pillow image.
+            ValueError: its pixels are 32-bit numbers, or the resized picture would exceed Pillow's
+                limit for any picture: it is thousands of times longer than wide.
             OSError: the picture can't be decoded; Pillow raises other errors on some bad files.
         """
         import numpy as np
         from PIL.Image import Resampling
 
-        image = image.convert("RGB")
+        from zoo.pictures.modes import to_rgb
+
+        image = to_rgb(image)
         height, width = self._resized(image.height, image.width)
         # Without this copy of Pillow's shortcut a picture of the right size would be copied anyway.
         if (width, height) != image.size:
@@ -172,7 +175,9 @@ class Preprocessing:
         box = (left, top, left + self.image_size[1], top + self.image_size[0])
         return np.array(image.crop(box))  # A crop that is larger than the picture is black there.
 
-    def decode(self, data: bytes, decoder: Decoder = "pillow") -> NDArray[np.uint8]:
+    def decode(
+        self, data: bytes, decoder: Decoder = "pillow", *, upright: bool = False
+    ) -> NDArray[np.uint8]:
         """The first stage from the bytes of a picture file.
 
         Args:
@@ -180,6 +185,8 @@ class Preprocessing:
             decoder: ``fast`` has torchvision decode and resize colour and gray JPEGs, on tensors.
                 Its pixels are close to Pillow's and not equal. What it can't do, another format or
                 interpolation or a damaged file, Pillow does.
+            upright: turn the picture as its EXIF says, which published evaluations don't do. It
+                is Pillow that does it.
 
         Returns:
             uint8, (height, width, 3).
@@ -190,12 +197,17 @@ class Preprocessing:
         """
         from PIL import Image
 
+        from zoo.pictures import modes
+
         if decoder not in get_args(Decoder):
             raise ValueError(f"decoder must be pillow or fast, not {decoder!r}")
         with Image.open(BytesIO(data)) as image:
             if image.format == "EPS":
                 # Pillow would start Ghostscript on it.
                 raise ValueError("it is PostScript, a program, which is never run")
+            if upright:
+                # First to RGB: a picture that was turned has forgotten the format that it had.
+                return self.to_pixels(modes.upright(modes.to_rgb(image)))
             if decoder == "fast" and image.format == "JPEG" and image.mode in ("RGB", "L"):
                 pixels = self._decode_jpeg(data)
                 if pixels is not None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields, replace
 from functools import cache
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from zoo.pictures.modes import to_rgb
 from zoo.preprocessing import IMAGENET_MEAN, IMAGENET_STD, INTERPOLATIONS, Preprocessing
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ class UnsmoothedResize(Preprocessing):
         import torch
         from torch.nn import functional
 
-        pixels = torch.from_numpy(np.array(image.convert("RGB"))).movedim(-1, 0)[None].float()
+        pixels = torch.from_numpy(np.array(to_rgb(image))).movedim(-1, 0)[None].float()
         size = self._resized(*pixels.shape[-2:])
         resized = functional.interpolate(pixels, size, mode=self.interpolation, align_corners=False)
         rounded = resized[0].round_().clamp_(0, 255).to(torch.uint8).movedim(0, -1)
@@ -118,7 +119,7 @@ class Squashed(Preprocessing):
 
         height, width = self.image_size
         method = Resampling[self.interpolation.upper()]
-        return np.array(image.convert("RGB").resize((width, height), method))
+        return np.array(to_rgb(image).resize((width, height), method))
 
     def pixels_key(self) -> str:
         """As `Preprocessing.pixels_key`."""

@@ -140,7 +140,8 @@ def check(settings: Settings, pictures: list[bytes]) -> None:
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=str)
 def test_odd_pictures_are_bit_for_bit_those_of_torchvision_and_timm(settings: Settings) -> None:
-    check(settings, list(odd_pictures().values()))
+    # Of 16 bits they see white alone; tests/zoo/pictures/test_modes.py has what is right.
+    check(settings, [data for name, data in odd_pictures().items() if name != "16-bit"])
 
 
 @pytest.mark.parametrize("settings", PUBLISHED, ids=str)
@@ -240,6 +241,11 @@ def test_a_program_is_not_run_as_a_picture(tmp_path: Path, monkeypatch: pytest.M
     with pytest.raises(ValueError, match="never run"):
         Preprocessing().decode(program)
     assert not ran.exists()
+
+
+def test_what_is_no_picture_is_a_type_error() -> None:
+    with pytest.raises(TypeError, match=r"a Pillow image is needed, not str; PIL.Image.open"):
+        preprocess("resnest50d")("cat.jpg")  # type: ignore[arg-type]
 
 
 def test_a_picture_of_extreme_shape_does_not_fill_the_memory() -> None:

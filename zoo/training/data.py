@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from zoo.pictures.modes import to_rgb
 from zoo.training.folders import FORMATS, Tree
 
 if TYPE_CHECKING:
@@ -124,7 +125,7 @@ class TrainTransform:
         """Pixels of uint8, (height, width, 3)."""
         import numpy as np
 
-        return np.array(self._steps(image.convert("RGB")))
+        return np.array(self._steps(to_rgb(image)))
 
 
 def transform_of(preprocessing: Preprocessing, augment: Augmentation) -> Callable[[Image], Pixels]:
