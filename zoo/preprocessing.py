@@ -30,6 +30,14 @@ Decoder = Literal["pillow", "fast"]
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos", "box", "hamming")
+# A setting, and the key that states it in an index.
+CLAIMS = {
+    "image_size": "Image Size",
+    "crop_pct": "Crop Pct",
+    "interpolation": "Interpolation",
+    "mean": "Mean",
+    "std": "Std",
+}
 _MAX_SIDE = 65_536
 # torchvision resizes tensors with these; "nearest-exact" is the rule that Pillow calls nearest.
 _TENSOR_INTERPOLATIONS = {
@@ -317,19 +325,14 @@ def variant_preprocessing(variant: Variant) -> Preprocessing:
     """The evaluation transform that the claims of a variant, or of its collection, describe.
 
     Raises:
-        ValueError: a claim states what can't be done, such as a random interpolation.
+        ValueError: a claim can't be understood, or states what can't be done, such as a random
+            interpolation; the text begins with its place.
     """
-    settings: dict[str, Any] = {}
-    for setting, key in (
-        ("image_size", "Image Size"),
-        ("crop_pct", "Crop Pct"),
-        ("interpolation", "Interpolation"),
-        ("mean", "Mean"),
-        ("std", "Std"),
-    ):
-        claim = variant.effective(key)
-        settings[setting] = None if claim is None else claim.value
-    return Preprocessing.from_settings(**settings)
+    settings: dict[str, Any] = {name: variant.stated(key) for name, key in CLAIMS.items()}
+    try:
+        return Preprocessing.from_settings(**settings)
+    except ValueError as error:
+        raise ValueError(f"{variant.location}: {error}") from error
 
 
 def package_variant(name: str) -> Variant:

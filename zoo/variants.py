@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from zoo.index.types import unusable
+
 if TYPE_CHECKING:
     from torch import nn
 
@@ -37,16 +39,40 @@ def class_names(variant: Variant) -> tuple[str, ...]:
 
     They are its ``Class Names``. Without them a thousand classes are ImageNet's, and others are
     numbered.
+
+    Raises:
+        ValueError: what the entry says of its classes can't be used, or is not of as many as the
+            model tells apart; the text begins with the place.
     """
+    count = _outputs(variant)
     claim = variant.effective("Class Names")
-    count = class_count(variant) or IMAGENET_CLASSES
-    if claim is not None and isinstance(claim.value, tuple) and len(claim.value) == count:
+    if claim is not None:
+        if not isinstance(claim.value, tuple):
+            raise unusable(claim)
+        if len(claim.value) != count:
+            raise ValueError(
+                f"{claim.location}: Class Names has {len(claim.value):,} names, and the model "
+                f"tells {count:,} classes apart; name each of them, or correct Classes"
+            )
         return tuple(map(str, claim.value))
     if count == IMAGENET_CLASSES:
         from zoo.classnames import imagenet_categories
 
         return imagenet_categories()
     return tuple(f"class {index}" for index in range(count))
+
+
+def _outputs(variant: Variant) -> int:
+    """How many classes a variant tells apart: ImageNet's where its entry says nothing.
+
+    Raises:
+        ValueError: the entry says something else than a number.
+    """
+    claim = variant.effective("Classes")
+    count = class_count(variant)
+    if claim is not None and count is None:
+        raise unusable(claim)
+    return count or IMAGENET_CLASSES
 
 
 def create_variant(
@@ -66,12 +92,12 @@ def create_variant(
 
     Raises:
         UnknownModelError: this package has no such architecture.
-        ValueError: options are out of range.
+        ValueError: options are out of range, or the entry's Classes is no number.
     """
     from zoo.registry import create_model
 
     if num_classes is None:
-        num_classes = class_count(variant) or IMAGENET_CLASSES
+        num_classes = _outputs(variant)
     model = create_model(
         base_name(variant),
         num_classes=num_classes,

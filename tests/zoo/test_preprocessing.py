@@ -337,6 +337,49 @@ def test_claims_of_the_collection_count_for_its_variants(tmp_path: Path) -> None
     assert described.mean == (0.5, 0.5, 0.5)
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("Interpolation", "bicubicc"),
+        ("Std", "[0, 0, 0]"),
+        ("Mean", "[127, 127, 127]"),
+        ("Crop Pct", "87.5"),
+        ("Image Size", "large"),
+    ],
+)
+@pytest.mark.parametrize("entry", ["variant", "collection"])
+def test_a_setting_that_can_not_be_used_is_not_replaced(
+    key: str, value: str, entry: str, tmp_path: Path
+) -> None:
+    """The defaults are for what nobody stated; what is stated wrongly is told of with its place."""
+    from zoo.index import load_index
+
+    lines = [
+        *("Collections:", "- Name: Some", "  Metadata:", "    LR: 0.1"),
+        *("Models:", "- Name: a", "  In Collection: Some", "  Metadata:", "    Epochs: 5"),
+    ]
+    line = {"collection": 4, "variant": 9}[entry]
+    lines.insert(line, f"    {key}: {value}")
+    page = tmp_path / "index.yml"
+    page.write_text("\n".join(lines) + "\n")
+    (variant,) = load_index([page]).variants
+    with pytest.raises(ValueError, match="which can't be used") as caught:
+        variant_preprocessing(variant)
+    said = str(caught.value)
+    assert said.startswith(f"{page}:{line + 1}:{len(key) + 7}: {key} is '{value.strip('[]')}'")
+    assert "\n" not in said
+
+
+def test_a_setting_that_no_picture_can_have_is_told_of_with_its_place(tmp_path: Path) -> None:
+    from zoo.index import load_index
+
+    page = tmp_path / "index.yml"
+    page.write_text("Models:\n- Name: a\n  Metadata:\n    Interpolation: random\n")
+    (variant,) = load_index([page]).variants
+    with pytest.raises(ValueError, match=r":2:9: interpolation must be one of .* not 'random'"):
+        variant_preprocessing(variant)
+
+
 def test_decoding_needs_no_torch() -> None:
     program = (
         "import sys; from PIL import Image; from zoo.preprocessing import Preprocessing;"

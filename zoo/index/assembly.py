@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 
-from zoo.index.safe_text import shown
+from zoo.index.safe_text import shortened, shown
 from zoo.index.schema import nearest
 from zoo.index.structure import Contents
 from zoo.index.types import Collection, Location, Problem, Variant
@@ -37,6 +37,7 @@ def assemble(
         known = {**everywhere, **here}
         variants += [_resolved(variant, known, problems) for variant in file.variants]
     problems += _duplicate_variants(variants)
+    problems += _miscounted_classes(variants)
     collections = tuple(c for file in contents for c in file.collections)
     return tuple(variants), collections, tuple(problems)
 
@@ -76,6 +77,26 @@ def _duplicate_variants(variants: list[Variant]) -> list[Problem]:
         if known is not variant:
             problems.append(_duplicate("model", variant, known.location, variant.name))
     return problems
+
+
+def _miscounted_classes(variants: list[Variant]) -> Iterator[Problem]:
+    """Class Names that are not as many as Classes, of which a collection may state either."""
+    for variant in variants:
+        names, count = variant.effective("Class Names"), variant.effective("Classes")
+        if names is None or count is None:
+            continue
+        listed, stated = names.value, count.value
+        if isinstance(listed, tuple) and isinstance(stated, int) and len(listed) != stated:
+            yield Problem(
+                "schema.out-of-range",
+                "error",
+                f"has {len(listed):,} names, where Classes is {stated:,}",
+                "name each class once, in the order of the outputs, or correct Classes",
+                names.location,
+                variant.name,
+                "Class Names",
+                shortened(names.raw),
+            )
 
 
 def _duplicate(

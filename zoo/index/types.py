@@ -63,6 +63,15 @@ class Claim:
     images: int | None = None
 
 
+def unusable(claim: Claim) -> ValueError:
+    """What to raise where a claim has to be used, and its value can't be."""
+    written = shown(claim.raw) or "nothing"
+    return ValueError(
+        f"{claim.location}: {claim.field} is {written!r}, which can't be used; zoo audit says "
+        "what would be right"
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """What is wrong in an index file itself, found while reading it.
@@ -122,6 +131,18 @@ class Variant:
         if own is not None or self.collection is None:
             return own
         return self.collection.claim(name)
+
+    def stated(self, name: str) -> Value:
+        """The value of the effective claim of that field; None where there is no such claim.
+
+        Raises:
+            ValueError: there is one, and its value could not be understood. One line says where
+                it is and what it holds.
+        """
+        claim = self.effective(name)
+        if claim is not None and claim.value is None:
+            raise unusable(claim)
+        return None if claim is None else claim.value
 
 
 @dataclass(frozen=True, slots=True)

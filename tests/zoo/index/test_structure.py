@@ -186,6 +186,19 @@ def test_top_1_above_top_5_is_shown_at_both(read: Read) -> None:
     ]  # fmt: skip
 
 
+def test_class_names_are_as_many_as_the_classes(read: Read) -> None:
+    """Wherever the two stand: a collection may state either for its variants."""
+    collection = "Collections: [{Name: C, Metadata: {Classes: 2}}]\n"
+    models = "Models:\n- Name: m\n  In Collection: C\n  Metadata:\n    Class Names: "
+    assert read(collection + models + "[cat, dog]\n").problems == ()
+    (problem,) = read(collection + models + "[cat, dog, cow]\n").problems
+    assert (problem.cause, problem.severity) == (RANGE, ERROR)
+    assert str(problem).startswith(
+        "index.yml:6:18: m: Class Names: has 3 names, where Classes is 2; "
+    )
+    assert read(models.replace("  In Collection: C\n", "") + "[cat, dog, cow]\n").problems == ()
+
+
 def test_results_of_one_variant_are_not_mixed(read: Read) -> None:
     index = read(
         MODEL + "  Results:\n"
