@@ -1,7 +1,8 @@
 """Feature vectors on disk, row by row: a Parquet table, or a NumPy matrix with its names beside it.
 
 A file is written under another name in its folder and takes its own when it is whole, so that a
-reader never sees half of one. What is in memory does not grow with the number of rows.
+reader never sees half of one. A link stays a link. What is in memory does not grow with the number
+of rows.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
+
+from zoo.pictures.files import as_text
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,10 +35,18 @@ class Writer(Protocol):
     """Takes rows. Nothing is under the file's own name before `finish`."""
 
     def add(self, name: str, vector: NDArray[np.float32]) -> None:
-        """One row: the picture's name, and its vector (width,), as wide as the others."""
+        """One row: the picture's name, and its vector (width,), as wide as the others.
+
+        Raises:
+            OSError: the disk is full, for example.
+        """
 
     def finish(self) -> None:
-        """Give the file its name."""
+        """Give the file its name.
+
+        Raises:
+            OSError: it can't be written; what had the name before still has it.
+        """
 
     def __enter__(self) -> Writer: ...
 
@@ -54,14 +65,14 @@ def open_writer(path: Path, about: Mapping[str, str]) -> Writer:
     ``.parquet`` has the columns ``picture`` (string) and ``features`` (a list of float32 of fixed
     size), and ``about`` in its metadata under ``zoo``, as JSON. ``.npy`` is a float32 matrix
     (rows, width); the file beside it that ends in ``.json`` has ``about`` and, as ``pictures``, the
-    names of the rows.
+    names of the rows. Bytes of a name that are no text are written out in both.
 
     Raises:
-        VectorsError: another suffix, or pyarrow is not installed.
+        VectorsError: another suffix, something in the way that is not ours to replace, or pyarrow
+            is not installed.
         OSError: there can be no such file.
     """
-    if path.is_dir():
-        raise VectorsError(f"{path}: it is a folder; name a file")
+    _check_replaceable(path)
     if path.suffix == ".npy":
         return _Matrix(path, about)
     if path.suffix == ".parquet":
@@ -73,20 +84,25 @@ class _Scratch:
     """A file that takes its name when it is whole."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        handle, self._name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        self.path = Path(os.path.realpath(path))
+        prefix = f".{self.path.name}."
+        handle, self._name = tempfile.mkstemp(prefix=prefix, dir=self.path.parent)
         self.file = os.fdopen(handle, "wb")
 
-    def publish(self) -> None:
+    def settle(self) -> None:
+        """All that can fail for want of space or rights, before any name changes hands."""
         self.file.flush()
         os.fsync(self.file.fileno())
         self.file.close()
-        os.chmod(self._name, _mode(self._path))
-        os.replace(self._name, self._path)
+        os.chmod(self._name, _mode(self.path))
+
+    def publish(self) -> None:
+        os.replace(self._name, self.path)
 
     def discard(self) -> None:
         """Nothing, once it is published."""
-        self.file.close()
+        with suppress(OSError):  # What is still to be written may not fit on the disk.
+            self.file.close()
         with suppress(FileNotFoundError):
             os.unlink(self._name)
 
@@ -97,10 +113,15 @@ class _Files:
     def __init__(self) -> None:
         self._held = ExitStack()
 
-    def _open(self, path: Path) -> _Scratch:
-        scratch = _Scratch(path)
-        self._held.callback(scratch.discard)
-        return scratch
+    def _open(self, *paths: Path) -> list[_Scratch]:
+        """All of them or none."""
+        with ExitStack() as opened:
+            files = []
+            for path in paths:
+                files.append(_Scratch(path))
+                opened.callback(files[-1].discard)
+            self._held = opened.pop_all()
+        return files
 
     def __exit__(
         self,
@@ -116,12 +137,17 @@ class _Matrix(_Files):
 
     def __init__(self, path: Path, about: Mapping[str, str]) -> None:
         super().__init__()
-        self._path = path
         self._about = about
         self._names: list[str] = []
         self._width = 0
-        self._matrix = self._open(path)
-        self._beside = self._open(path.with_suffix(".json"))
+        beside = path.with_suffix(".json")
+        _check_replaceable(beside)
+        if beside.exists() and not _is_ours(beside, about):
+            raise VectorsError(
+                f"{path}: {beside} is where the names of its rows go, and is another file; move it "
+                "away, or name another file"
+            )
+        self._matrix, self._beside = self._open(path, beside)
 
     def __enter__(self) -> _Matrix:
         return self
@@ -130,7 +156,7 @@ class _Matrix(_Files):
         if not self._names:
             self._width = len(vector)
             self._matrix.file.write(self._header())
-        self._names.append(name)
+        self._names.append(as_text(name))
         self._matrix.file.write(vector.astype("<f4").tobytes())
 
     def finish(self) -> None:
@@ -138,8 +164,10 @@ class _Matrix(_Files):
         self._matrix.file.write(self._header())
         names = {**self._about, "pictures": self._names}
         self._beside.file.write((json.dumps(names, indent=1) + "\n").encode())
+        self._beside.settle()
+        self._matrix.settle()
         # A kill between the two leaves no matrix rather than one with another's names.
-        self._path.unlink(missing_ok=True)
+        self._matrix.path.unlink(missing_ok=True)
         self._beside.publish()
         self._matrix.publish()
 
@@ -170,7 +198,7 @@ class _Table(_Files):
         self._parquet: Any = parquet
         self._about = about
         self._rows: list[tuple[str, NDArray[np.float32]]] = []
-        self._table = self._open(path)
+        (self._table,) = self._open(path)
         self._writer: Any = None
 
     def __enter__(self) -> _Table:
@@ -184,6 +212,7 @@ class _Table(_Files):
     def finish(self) -> None:
         self._write()
         self._writer.close()
+        self._table.settle()
         self._table.publish()
 
     def _write(self) -> None:
@@ -194,8 +223,7 @@ class _Table(_Files):
         arrow = self._arrow
         width = len(self._rows[0][1])
         values = np.concatenate([vector for _, vector in self._rows])
-        # A file's name may hold bytes that are no text.
-        names = [name.encode("utf-8", "backslashreplace").decode() for name, _ in self._rows]
+        names = [as_text(name) for name, _ in self._rows]
         kind = arrow.list_(arrow.float32(), width)
         schema = arrow.schema(
             [("picture", arrow.string()), ("features", kind)],
@@ -206,6 +234,25 @@ class _Table(_Files):
         lists = arrow.FixedSizeListArray.from_arrays(arrow.array(values), width)
         self._writer.write_table(arrow.table([arrow.array(names), lists], schema=schema))
         self._rows.clear()
+
+
+def _check_replaceable(path: Path) -> None:
+    """Raises VectorsError for what is no file: it would be replaced by one, or can't be."""
+    if path.is_dir():
+        raise VectorsError(f"{path}: it is a folder; name a file")
+    if path.exists() and not path.is_file():
+        raise VectorsError(f"{path}: it is a device or a pipe; name a file")
+
+
+def _is_ours(path: Path, about: Mapping[str, str]) -> bool:
+    """Whether a file holds the names of a matrix's rows, as written here."""
+    try:
+        held = json.loads(path.read_bytes())
+    except (ValueError, RecursionError):
+        return False
+    if not isinstance(held, dict) or held.keys() != {*about, "pictures"}:
+        return False
+    return isinstance(held["pictures"], list)
 
 
 def _mode(path: Path) -> int:

@@ -52,6 +52,11 @@ def read_regular(path: str, count: int | None = None) -> tuple[bytes, os.stat_re
         return file.read(status.st_size if count is None else count), status
 
 
+def as_text(name: str) -> str:
+    r"""A name that can be written as UTF-8: bytes that are no text are written out (``\udce9``)."""
+    return name.encode("utf-8", "backslashreplace").decode()
+
+
 def reason(error: BaseException) -> str:
     """An error as a few words on one line, without the path that the reader knows."""
     if type(error).__name__ == "UnidentifiedImageError":
