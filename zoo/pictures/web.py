@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import threading
 from types import TracebackType
+from urllib.parse import urlsplit
 
 from zoo.pictures.files import MAX_PICTURE
 from zoo.weights.disk import Interrupted
@@ -32,6 +33,7 @@ class Web:
 
     Args:
         allow_http: plain http from any host, not only from this machine.
+        offline: ask nobody.
         max_bytes: a picture is cut off there.
         policy: how patient to be.
     """
@@ -40,10 +42,12 @@ class Web:
         self,
         *,
         allow_http: bool = False,
+        offline: bool = False,
         max_bytes: int = MAX_PICTURE,
         policy: Policy = PATIENCE,
     ) -> None:
         self._allow_http = allow_http
+        self._offline = offline
         self._max_bytes = max_bytes
         self._policy = policy
         self._stop = threading.Event()
@@ -67,7 +71,7 @@ class Web:
         self._client.close()
 
     def read(self, url: str) -> bytes:
-        """The whole answer of a URL.
+        """The whole answer of a URL. A server that was silent each time is not asked again.
 
         Raises:
             OSError: it can't be had; the text says why.
@@ -76,14 +80,21 @@ class Web:
         if isinstance(source, NotFetched):
             raise OSError(source.why)
         assert isinstance(source, HttpSource)
+        if self._offline:
+            raise OSError("it is on a server, and --offline asks nobody")
         patience = Patience(self._policy, self._stop)
+        silent: set[str | None] = set()  # of each attempt, the URL that was waited for in vain
         try:
             while True:
                 try:
                     return self._attempt(source, patience)
                 except Trouble as trouble:
+                    silent.add(trouble.silent)
                     patience.retry(self._client, source, trouble)
         except Refusal as refusal:
+            if None not in silent:
+                for asked in filter(None, silent):
+                    self._client.lost(asked, f"{urlsplit(asked).netloc} did not answer before")
             raise OSError(refusal.why) from refusal
         except Interrupted:
             raise OSError("the run was ended") from None

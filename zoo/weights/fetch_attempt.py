@@ -97,7 +97,7 @@ class Patience:
             self.after(trouble)
         except Refusal:
             if trouble.host:
-                client.lost(source, trouble.why)
+                client.lost(source.key, trouble.why)
             raise
 
 

@@ -45,16 +45,25 @@ class Trouble(Exception):
         cause: what the outcome is if no attempt succeeds.
         wait: seconds that the server asks for, or 0 for at once; None for the usual backoff.
         host: the trouble is with the host, not with this file.
+        silent: the URL whose server said nothing for too long, if that was the trouble; it may be
+            one that another server redirected to.
     """
 
     def __init__(
-        self, why: str, *, cause: str = UNREACHABLE, wait: float | None = None, host: bool = False
+        self,
+        why: str,
+        *,
+        cause: str = UNREACHABLE,
+        wait: float | None = None,
+        host: bool = False,
+        silent: str | None = None,
     ) -> None:
         super().__init__(why)
         self.why = why
         self.cause = cause
         self.wait = wait
         self.host = host
+        self.silent = silent
 
 
 class _Host:
@@ -100,7 +109,7 @@ class Client:
         url = source.key
         for _ in range(self._policy.redirects + 1):
             with (
-                _translated(),
+                _translated(url),
                 contextlib.closing(self._send(method, url, headers, within)) as response,
             ):
                 target = response.headers.get("Location")
@@ -139,9 +148,9 @@ class Client:
                 return span[1] if span else None
             return content_length(response) if response.status_code == 200 else None
 
-    def lost(self, source: HttpSource, why: str) -> None:
-        """A host that was up is no more: the other URLs on it need not try."""
-        host = self._host(source.key)
+    def lost(self, url: str, why: str) -> None:
+        """The host of a URL was up and is no more: the other URLs on it need not try."""
+        host = self._host(url)
         host.down = host.down or why
 
     def stop(self) -> None:
@@ -277,8 +286,8 @@ def _check_status(response: httpx.Response, url: str) -> None:
 
 
 @contextlib.contextmanager
-def _translated() -> Iterator[None]:
-    """What httpx raises, as `Trouble` or `Refusal`."""
+def _translated(url: str) -> Iterator[None]:
+    """What httpx raises of a URL, as `Trouble` or `Refusal`."""
     try:
         yield
     except (Refusal, Trouble, Interrupted):
@@ -287,7 +296,8 @@ def _translated() -> Iterator[None]:
         import httpx
 
         if isinstance(error, httpx.TimeoutException):
-            raise Trouble(f"no answer within the time allowed ({_line(error)})") from error
+            why = f"no answer within the time allowed ({_line(error)})"
+            raise Trouble(why, silent=url) from error
         if isinstance(error, httpx.UnsupportedProtocol | httpx.InvalidURL):
             raise Refusal(UNSAFE, f"it is not a URL that can be asked: {_line(error)}") from error
         if isinstance(error, httpx.TransportError):

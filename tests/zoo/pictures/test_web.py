@@ -105,6 +105,40 @@ def test_urls_that_are_refused(web, url, words):
         web.read(url)
 
 
+def test_a_server_that_is_always_silent_is_not_waited_for_again(server, web):
+    first, second = (server.on(name, silent) for name in ("cat.jpg", "dog.jpg"))
+    with pytest.raises(OSError, match=r"no answer within .* \(3 attempts\)"):
+        web.read(first)
+    asked, begun = len(server.requests), time.monotonic()
+    with pytest.raises(OSError, match=r"^127\.0\.0\.1:\d+ did not answer before$"):
+        web.read(second)
+    assert time.monotonic() - begun < 0.5
+    assert len(server.requests) == asked == 3
+
+
+def test_a_server_that_was_silent_once_is_asked_again(server, web):
+    def behave(handler, count):
+        (silent if count == 1 else lambda handler, count: handler.good(DATA))(handler, count)
+
+    first, second = (server.on(name, behave) for name in ("cat.jpg", "dog.jpg"))
+    assert web.read(first) == web.read(second) == DATA
+
+
+def test_a_server_that_answers_that_it_can_not_is_asked_for_other_pictures(server, web):
+    bad = server.on("cat.jpg", lambda handler, count: handler.head(500, 0))
+    good = server.on("dog.jpg", lambda handler, count: handler.good(DATA))
+    with pytest.raises(OSError, match="500"):
+        web.read(bad)
+    assert web.read(good) == DATA
+
+
+def test_offline_asks_nobody(server):
+    url = server.on("cat.jpg", lambda handler, count: handler.good(DATA))
+    with Web(offline=True) as web, pytest.raises(OSError, match="--offline asks nobody"):
+        web.read(url)
+    assert server.requests == []
+
+
 def test_closing_ends_a_thread_that_waits(server):
     hold = threading.Event()
 
