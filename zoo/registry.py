@@ -10,7 +10,8 @@ from __future__ import annotations
 import ast
 import difflib
 import fnmatch
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import operator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
@@ -179,12 +180,18 @@ def create_model(
 
     Raises:
         UnknownModelError: if there is no model of that name.
+        TypeError: if a number of classes or channels is no whole number, or ``out_indices`` no
+            sequence of them.
         ValueError: if an option is out of range, or options contradict each other.
     """
     build = _REGISTRY.entry(name)
     _check_options(num_classes, in_chans, drop_rate, drop_block_rate)
-    if out_indices is not None and not features_only:
-        raise ValueError("out_indices chooses feature maps: it needs features_only=True")
+    if out_indices is not None:
+        if not features_only:
+            raise ValueError("out_indices chooses feature maps: it needs features_only=True")
+        if not isinstance(out_indices, Iterable):
+            raise TypeError(f"out_indices must be a list of whole numbers, not {out_indices!r}")
+        out_indices = [_whole("each of out_indices", index) for index in out_indices]
     if pretrained and in_chans != 3:
         raise ValueError(f"the published weights take 3 channels, not in_chans={in_chans}")
 
@@ -212,13 +219,20 @@ def create_model(
 def _check_options(
     num_classes: int, in_chans: int, drop_rate: float, drop_block_rate: float
 ) -> None:
-    if num_classes < 0:
-        raise ValueError(f"num_classes must be 0 or more, not {num_classes}")
-    if in_chans < 1:
-        raise ValueError(f"in_chans must be 1 or more, not {in_chans}")
+    for option, count, least in (("num_classes", num_classes, 0), ("in_chans", in_chans, 1)):
+        if _whole(option, count) < least:
+            raise ValueError(f"{option} must be {least} or more, not {count}")
     for option, rate in (("drop_rate", drop_rate), ("drop_block_rate", drop_block_rate)):
         if not 0 <= rate < 1:
             raise ValueError(f"{option} must be from 0 to below 1, not {rate}")
+
+
+def _whole(option: str, value: object) -> int:
+    """A whole number of any type, NumPy's for example."""
+    try:
+        return operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        raise TypeError(f"{option} must be a whole number, not {value!r}") from None
 
 
 def _registered(tree: ast.Module) -> Iterator[ast.FunctionDef]:

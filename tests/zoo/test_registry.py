@@ -149,3 +149,19 @@ def test_identity_of_an_unknown_model():
 def test_options_out_of_range_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         zoo.create_model("resnest14d", **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"num_classes": 2.0}, "num_classes must be a whole number, not 2.0"),
+        ({"num_classes": "10"}, "num_classes must be a whole number, not '10'"),
+        ({"in_chans": None}, "in_chans must be a whole number, not None"),
+        ({"out_indices": 2, "features_only": True}, "out_indices must be a list of whole numbers"),
+        ({"out_indices": 0, "features_only": True}, "out_indices must be a list of whole numbers"),
+        ({"out_indices": [1.0], "features_only": True}, "each of out_indices must be a whole"),
+    ],
+)
+def test_options_of_another_type_are_refused(options, message):
+    with pytest.raises(TypeError, match=message):
+        zoo.create_model("resnest14d", **options)
