@@ -1,6 +1,6 @@
 """Running a model on pictures, batch by batch: what `zoo classify` and `zoo features` do.
 
-    >>> model = zoo.create_model("resnest50d", pretrained=True)
+    >>> model = zoo.create_model("resnest50d", pretrained=True).eval()
     >>> with Web() as web:
     ...     for answer in answers(model, zoo.preprocess("resnest50d"), find(["cats/"], web)):
     ...         ...
@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -55,8 +56,12 @@ def answers(
     batch_size: int = USUAL_BATCH,
     device: str | torch.device = "cpu",
     decoders: int = 2,
+    upright: bool = False,
 ) -> Iterator[Answer | Unreadable]:
     """Runs a model on pictures; what can't be read is passed over, and told in its place.
+
+    An answer that is not finite, of weights that hold NaN for example, is none, and told likewise.
+    Transparency is dropped: what is behind it shows.
 
     Args:
         model: takes (batch, 3, height, width) and gives (batch, outputs); it is on the device, and
@@ -66,18 +71,33 @@ def answers(
         batch_size: at most so many go through the model at once.
         device: where the model is.
         decoders: threads that read and decode pictures.
+        upright: turn pictures as their EXIF says, as people see them. The usual evaluations, whose
+            accuracies are published, don't.
 
-    Yields:
+    Returns:
         For each picture, in their order, its answer or why there is none.
 
     Raises:
-        ValueError: ``batch_size`` or ``decoders`` is below 1.
+        ValueError: ``batch_size`` or ``decoders`` is below 1, or the model is in training mode,
+            in which its answers depend on the rest of the batch.
     """
-    import torch
-
     if batch_size < 1 or decoders < 1:
         raise ValueError(f"batch_size {batch_size} and decoders {decoders} must be 1 or more")
-    decoded = _decoded(pictures, transform, decoders)
+    if getattr(model, "training", False):
+        raise ValueError("the model is in training mode: call its eval() first")
+    decoded = _decoded(pictures, partial(transform.decode, upright=upright), decoders)
+    return _answers(model, transform, decoded, batch_size, device)
+
+
+def _answers(
+    model: Callable[[Tensor], Tensor],
+    transform: Preprocessing,
+    decoded: Iterator[_Decoded | Unreadable],
+    batch_size: int,
+    device: str | torch.device,
+) -> Iterator[Answer | Unreadable]:
+    import torch
+
     while group := list(islice(decoded, batch_size)):
         pixels = [item.pixels for item in group if isinstance(item, _Decoded)]
         outputs: Iterator[Tensor] = iter(())
@@ -87,7 +107,13 @@ def answers(
                 batch = transform.to_tensor(stacked, device=device, channels_last=True)
                 outputs = iter(model(batch).float().cpu())
         for item in group:
-            yield Answer(item.name, next(outputs)) if isinstance(item, _Decoded) else item
+            yield _answer(item.name, next(outputs)) if isinstance(item, _Decoded) else item
+
+
+def _answer(name: str, output: Tensor) -> Answer | Unreadable:
+    if not output.isfinite().all():
+        return Unreadable(name, "the model's answer to it is not finite")
+    return Answer(name, output)
 
 
 def best(logits: Tensor, count: int) -> list[Guess]:
@@ -117,7 +143,9 @@ class _Decoded:
 
 
 def _decoded(
-    pictures: Iterable[Picture | Unreadable], transform: Preprocessing, decoders: int
+    pictures: Iterable[Picture | Unreadable],
+    decode: Callable[[bytes], NDArray[np.uint8]],
+    decoders: int,
 ) -> Iterator[_Decoded | Unreadable]:
     """Reads and decodes in threads, a few pictures ahead: Pillow lets go of the interpreter."""
     waiting: deque[Future[_Decoded | Unreadable] | Unreadable] = deque()
@@ -125,7 +153,7 @@ def _decoded(
     try:
         for picture in pictures:
             if isinstance(picture, Picture):
-                waiting.append(pool.submit(_decode, picture, transform))
+                waiting.append(pool.submit(_decode, picture, decode))
             else:
                 waiting.append(picture)
             while len(waiting) > 2 * decoders:
@@ -141,11 +169,13 @@ def _outcome(item: Future[_Decoded | Unreadable] | Unreadable) -> _Decoded | Unr
     return item.result() if isinstance(item, Future) else item
 
 
-def _decode(picture: Picture, transform: Preprocessing) -> _Decoded | Unreadable:
+def _decode(
+    picture: Picture, decode: Callable[[bytes], NDArray[np.uint8]]
+) -> _Decoded | Unreadable:
     try:
-        return _Decoded(picture.name, transform.decode(picture.read()))
+        return _Decoded(picture.name, decode(picture.read()))
     except MemoryError:
-        raise  # The machine's fault and not the picture's.
+        return Unreadable(picture.name, "there is not enough memory to read it")
     # Pillow's readers raise errors of nearly every class on damaged or hostile files; whichever it
     # is, the picture is told of by its name.
     except Exception as error:  # noqa: BLE001

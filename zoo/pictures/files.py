@@ -7,7 +7,10 @@ import stat
 from dataclasses import dataclass
 
 # What Pillow and people call pictures; other files in a folder are none.
-SUFFIXES = (".jpeg", ".jpg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
+SUFFIXES = (
+    *(".jpeg", ".jpg", ".jfif", ".jp2", ".png", ".webp", ".avif"),
+    *(".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"),
+)
 MAX_PICTURE = 256 << 20  # bytes; no picture that a model is run on is near it
 
 
