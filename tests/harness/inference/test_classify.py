@@ -5,12 +5,16 @@ from __future__ import annotations
 import io
 import os
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 MODEL = "efficientnet_lite0"
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="module")
@@ -98,12 +102,14 @@ def test_bad_pictures_are_told_of_and_the_rest_go_on(zoo, pictures, checkpoint, 
     (tmp_path / "text.jpg").write_text("no picture at all")
     (tmp_path / "empty.png").write_bytes(b"")
     (tmp_path / "cut.jpg").write_bytes(good.read_bytes()[:5000])
+    Image.new("F", (30, 30), 0.5).save(tmp_path / "depth.tif")
     (tmp_path / "script.eps").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n")
     (tmp_path / "bomb.png").write_bytes(_bomb())
     (tmp_path / "nothing").mkdir()
     os.mkfifo(tmp_path / "pipe.jpg")
     bad = [
         *("text.jpg", "empty.png", "cut.jpg", "script.eps", "bomb.png", "nothing", "pipe.jpg"),
+        "depth.tif",
         "not-there.jpg",
         "line\nbreak.jpg",
         "http://example.invalid/cat.jpg",
@@ -121,6 +127,7 @@ def test_bad_pictures_are_told_of_and_the_rest_go_on(zoo, pictures, checkpoint, 
         "nothing": "no picture in it",
         "pipe.jpg": "not a regular file",
         "not-there.jpg": "No such file",
+        "depth.tif": "32-bit numbers (mode F) whose range is not known; save it with 8 or 16 bits",
         "http://example.invalid/cat.jpg": "use https, or --allow-http",
         "standard input": "nothing came",
     }.items():
@@ -144,20 +151,24 @@ def model(checkpoint):
     return library.create_model(MODEL, pretrained=True).eval()
 
 
-@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "CMYK", "I;16", "F"])
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "CMYK", "I;16"])
 def test_pictures_of_any_mode(mode, pictures, model):
-    """Each is what Pillow converts it to, and read as that."""
+    """Each is what Pillow converts it to, and read as that; of 16 bits, what it is of 8."""
     import zoo as library
     from zoo.inference import answers
     from zoo.pictures import Picture
 
     with Image.open(next(iter(pictures))) as original:
-        picture = original.convert("L").convert("I;16" if mode == "I;16" else "L")
-        if mode != "I;16":
-            picture = original.convert(mode)
+        picture = original.convert("L" if mode == "I;16" else mode)
+    if mode == "I;16":
+        gray, picture = picture, Image.fromarray(np.asarray(picture).astype(np.uint16) * 257)
+        pixels = np.asarray(gray.convert("RGB"))
     buffer = io.BytesIO()
     picture.save(buffer, "TIFF")
-    pixels = np.asarray(Image.open(io.BytesIO(buffer.getvalue())).convert("RGB"))
+    again = Image.open(io.BytesIO(buffer.getvalue()))
+    assert again.mode == mode
+    if mode != "I;16":
+        pixels = np.asarray(again.convert("RGB"))
     plain = io.BytesIO()
     Image.fromarray(pixels).save(plain, "PNG")
     given = [Picture(n, lambda b=b: b.getvalue()) for n, b in (("it", buffer), ("plain", plain))]
@@ -201,3 +212,127 @@ def test_weights_that_are_not_what_the_index_says_are_not_used(zoo, pictures, ch
     assert "the index states abab" in run.err
     index.write_text(entry.replace("    SHA256: {}\n", "    Crop Pct: 0.875\n"))
     assert zoo(*command, folder=tmp_path).status == 0
+
+
+def test_a_turned_picture_is_seen_upright(zoo, pictures, checkpoint, tmp_path):
+    """As people see it, and as other tools that classify do."""
+    exif = Image.Exif()
+    exif[0x0112] = 8
+    for name, turn in (("turned.png", True), ("plain.png", False)):
+        with Image.open(next(iter(pictures))) as original:
+            picture = original.transpose(Image.Transpose.ROTATE_270) if turn else original
+            picture.save(tmp_path / name, exif=exif.tobytes() if turn else b"")
+    run = zoo("classify", MODEL, "turned.png", "plain.png", "--json", folder=tmp_path)
+    first, second = run.document["pictures"]
+    assert first["top"] == second["top"]
+    assert first["top"][0]["index"] == 243
+
+
+def test_the_variant_is_called_by_its_name(zoo, pictures, checkpoint, tmp_path):
+    run = zoo("classify", "*_lite0", next(iter(pictures)), "--json", folder=tmp_path)
+    assert run.document["variant"] == MODEL
+
+
+def test_offline_asks_no_server_for_pictures(zoo, pictures, checkpoint, server, tmp_path):
+    good = next(iter(pictures))
+    url = server.on("dog.jpg", lambda handler, count: handler.good(good.read_bytes()))
+    run = zoo("classify", MODEL, url, good, "--offline", "--top", 1, folder=tmp_path)
+    assert run.status == 3
+    assert run.err == f"{url}: it is on a server, and --offline asks nobody\n"
+    assert run.out.splitlines()[0] == str(good)
+    assert server.requests == []
+
+
+def test_it_ends_where_nobody_reads_on(pictures, checkpoint, server, tmp_path):
+    """`zoo classify ... | head -1` on a folder that would take hours."""
+    data = next(iter(pictures)).read_bytes()
+    url = server.on("dog.jpg", lambda handler, count: handler.good(data))
+    with subprocess.Popen(
+        [sys.executable, "-m", "zoo", "classify", MODEL, *[url] * 200, "--batch", "1"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdout.readline() == f"{url}\n".encode()
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(60) == 0
+    assert len(server.requests) < 100
+
+
+@pytest.fixture
+def own_index(checkpoint, tmp_path):
+    """An index with an entry of one's own, and real weights beside it."""
+    shutil.copy(checkpoint, tmp_path / "mine.pth")
+
+    def write(*lines):
+        index = tmp_path / "index.yml"
+        metadata = "".join(f"    {line}\n" for line in lines)
+        index.write_text(
+            f"Models:\n- Name: mine\n  Weights: mine.pth\n  Metadata:\n"
+            f"    Base: {MODEL}\n{metadata}"
+        )
+        return index
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("line", "place", "words"),
+    [
+        ("Interpolation: bicubicc", "6:20", "Interpolation is 'bicubicc', which can't be used"),
+        ("Std: [0, 0, 0]", "6:10", "Std is '0, 0, 0', which can't be used"),
+        ("Interpolation: area", "2:9", "interpolation must be one of nearest, "),
+        ("Class Names: [cat, dog]", "6:18", "Class Names has 2 names, and the model tells 1,000"),
+    ],
+)
+def test_an_entry_that_can_not_be_followed_is_not_guessed_at(
+    zoo, pictures, own_index, tmp_path, line, place, words
+):
+    index = own_index(line)
+    run = zoo("classify", "mine", next(iter(pictures)), "--index", index, folder=tmp_path)
+    assert (run.status, run.out) == (2, "")
+    assert run.err.startswith(f"{index}:{place}: {words}")
+    assert len(run.err.splitlines()) == 1
+
+
+def test_what_was_not_stated_is_said_once(zoo, pictures, own_index, tmp_path):
+    index = own_index("Crop Pct: 0.875", "Interpolation: bicubic", "Image Size: 224")
+    run = zoo("classify", "mine", *list(pictures)[:2], "--index", index, folder=tmp_path)
+    assert run.status == 0
+    assert run.err == (
+        f"{index}:2:9: mine: not stated, and taken as usual: "
+        "Mean [0.485, 0.456, 0.406]; Std [0.229, 0.224, 0.225]\n"
+    )
+
+
+@pytest.mark.parametrize("output", [(), ("-o", "out.npy")])
+def test_weights_that_hold_nan_are_told_of(zoo, pictures, own_index, tmp_path, output):
+    import torch
+
+    index = own_index("Image Size: 224")
+    weights = torch.load(tmp_path / "mine.pth", weights_only=True)
+    weights["_bn1.weight"][5] = float("nan")
+    torch.save(weights, tmp_path / "mine.pth")
+    path = next(iter(pictures))
+    command = ("features", *output) if output else ("classify", "--json")
+    run = zoo(*command, "mine", path, "--index", index, folder=tmp_path)
+    assert run.status == 3
+    assert f"{path}: the model's answer to it is not finite\n" in run.err
+    if output:
+        assert not (tmp_path / "out.npy").exists()
+    else:
+        assert run.document["pictures"] == []
+        assert [each["picture"] for each in run.document["unreadable"]] == [str(path)]
+
+
+def test_a_name_that_is_no_text_is_valid_json(zoo, pictures, checkpoint, tmp_path):
+    for name in (b"caf\xe9.jpg", b"n\xe9.jpg"):
+        data = next(iter(pictures)).read_bytes() if name.startswith(b"caf") else b"no picture"
+        with open(os.path.join(os.fsencode(tmp_path), name), "wb") as file:
+            file.write(data)
+    run = zoo("classify", MODEL, ".", "--json", "--top", 1, folder=tmp_path)
+    assert run.status == 3
+    assert [row["picture"] for row in run.document["pictures"]] == ["./caf\\udce9.jpg"]
+    assert [row["picture"] for row in run.document["unreadable"]] == ["./n\\udce9.jpg"]

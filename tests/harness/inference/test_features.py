@@ -68,7 +68,7 @@ def test_a_matrix_of_a_stage_with_its_names(zoo, pictures, checkpoint, expected,
         (("-o", "out.csv"), 2, ".parquet or .npy"),
         (("-o", "."), 2, "folder"),
         (("-o", "no/such/out.npy"), 3, "No such file"),
-        (("-o", "out.npy", "--stage", "9"), 2, "--stage"),
+        (("-o", "out.npy", "--stage", "9"), 2, "--stage 9: efficientnet_lite0 has the stages 0 to"),
         ((), 2, "--output"),
     ],
 )
@@ -86,6 +86,29 @@ def test_an_old_file_stays_where_nothing_could_be_read(zoo, checkpoint, tmp_path
     assert run.status == 3
     assert (tmp_path / "out.npy").read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["out.npy"]
+
+
+@pytest.mark.parametrize("suffix", ["npy", "parquet"])
+def test_a_full_disk_is_one_line(pictures, checkpoint, tmp_path, suffix):
+    pytest.importorskip("pyarrow")
+    output = tmp_path / f"out.{suffix}"
+    output.write_bytes(b"old")
+    limited = "import resource, signal, sys; from harness.cli import main; "
+    limited += "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
+    limited += "resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000)); "
+    limited += "sys.exit(main(sys.argv[1:]))"
+    done = subprocess.run(
+        [sys.executable, "-c", limited, "features", MODEL, *pictures, "-o", output],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stderr == f"zoo: {output}: can't be written: File too large\n"
+    assert done.returncode == 3
+    assert output.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == [output.name]
 
 
 def test_without_pyarrow_one_line_says_what_to_do(pictures, checkpoint, tmp_path):
