@@ -20,6 +20,13 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).resolve().parents[1]
+# Begun last, one of these would run on alone while the other worker has nothing left.
+LONGEST = {"training", "validation", "docs", "inference", "add", "fetch", "cli", "run"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest first, for pytest's workers to end together."""
+    items.sort(key=lambda item: LONGEST.isdisjoint(item.path.relative_to(ROOT).parts))
 
 
 @pytest.fixture(scope="session")
