@@ -8,6 +8,7 @@ from io import BytesIO
 
 from harness.images.types import ImageSet, Problems, Source
 from zoo.pictures.files import Unreadable, reason
+from zoo.pictures.modes import to_rgb
 
 _HEAD = 4096
 _CHUNK = 64
@@ -56,7 +57,7 @@ def _why_unreadable(source: Source, full: bool) -> str | None:
     try:
         if full:
             with Image.open(BytesIO(source.read())) as image:
-                image.convert("RGB")
+                to_rgb(image)
             return None
         try:
             with Image.open(BytesIO(source.head(_HEAD))):
