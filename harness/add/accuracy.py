@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.add.facts import Facts, NotAdded
+from harness.add.errors import NotAdded
+from harness.add.facts import Facts
 from harness.images import ImageSetError, open_image_set
 from harness.measure.accuracy import preprocessing_of
 from harness.measure.accuracy_answers import answers as judged

@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from harness.add.errors import NotAdded
 from harness.check.flops import figure
 from harness.measure.build import build_on_meta
 from harness.measure.builders import BuilderError, builder_of
@@ -17,10 +18,6 @@ from zoo.weights.locate import name_hash
 from zoo.weights.match import match, specs_of
 
 USUAL_CONVENTION = "fvcore"
-
-
-class NotAdded(Exception):
-    """A checkpoint that can't become an entry; one line says why, and what would be right."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,110 +2,99 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
+import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from harness.add.alone import alone
 from harness.add.entry import Entry
-from harness.fix.page import Page, Refused, Replacement, applied
+from harness.add.errors import NotAdded
+from harness.add.spots import spots
+from harness.fix.page import Page, Refused, applied
 from harness.fix.proposal import Rewrite
 from harness.fix.recheck import Expected, objection
 from harness.fix.writing import write
-from zoo.index.nodes import Mapping, Node, Scalar, Sequence
-
-SUFFIXES = (".yml", ".yaml")
-_HEAD = "Type: model-index\nModels:\n"
-_BREAK = re.compile(r"\r\n|\n|\r")
-_NO_CONTENT = re.compile(r"[ \t]*(?:#.*)?")
 
 
-def insert(path: Path, entry: Entry) -> None:
+class NotWritable(Refused):
+    """The file may not be changed, whatever is in it."""
+
+
+def rehearse(path: Path, entry: Entry) -> None:
+    """Finds out what `insert` would say, and writes nothing.
+
+    Raises:
+        NotWritable: the file, or a new one in its folder, can't be written.
+        Refused: it is written in a way that no entry can be put in.
+        NotAdded: it has a variant of that name.
+    """
+    _drafted(path, entry)
+    real = os.path.realpath(path)
+    there = os.path.exists(real)
+    # Its owner may replace a file that is write-protected; the protection says not to.
+    if there and not (os.stat(real).st_mode & 0o222 and os.access(real, os.W_OK)):
+        raise NotWritable(f"{path} is read-only")
+    if not os.access(os.path.dirname(real), os.W_OK):
+        raise NotWritable(f"{path} can't be written: its folder is read-only")
+
+
+def insert(path: Path, entry: Entry, check: Callable[[], None] = lambda: None) -> None:
     """Puts an entry behind the last one of a file, or into a new file.
+
+    Processes that do so at once wait for each other, so that no entry is lost.
+
+    Args:
+        path: the file.
+        entry: what is put in.
+        check: called right before the file is replaced; what it raises leaves the file as it was.
 
     Raises:
         Refused: the file can't be written, or is written in a way that no entry can be put in.
+        NotAdded: it has a variant of that name.
     """
-    if not path.exists():
-        _create(path, _HEAD + "".join(f"{line}\n" for line in entry.lines()), entry)
-        return
-    page = Page.read(str(path))
+    with alone(path):
+        is_new = not path.exists()
+        rewrite = _drafted(path, entry)
+        check()
+        if is_new:
+            _create(path, rewrite.data)
+        else:
+            write(rewrite)
+
+
+def _drafted(path: Path, entry: Entry) -> Rewrite:
+    """The file with the entry in it. A file that is not there is as good as an empty one."""
+    page = Page.read(str(path)) if path.exists() else Page(str(path), b"")
+    for variant in page.contents.variants:
+        if variant.name == entry.name:
+            raise NotAdded(
+                f"{variant.location}: a variant called {entry.name!r} is there already; choose "
+                "another name with --name"
+            )
     why = ""
-    for change in _places(page, entry):
+    for change in spots(page, entry):
         text = applied(page.text, (change,))
-        why = _wrong(page, page.with_text(text), entry)
+        try:
+            why = _wrong(page, page.with_text(text), entry)
+        except UnicodeEncodeError as error:
+            raise Refused(f"{path}: the entry holds a character that is not UTF-8") from error
         if not why:
-            write(Rewrite(page, text, (change,), ()))
-            return
+            return Rewrite(page, text, (change,), ())
     raise Refused(f"{path}: {why or 'it has no list of Models that an entry can be put behind'}")
 
 
-def _create(path: Path, text: str, entry: Entry) -> None:
+def _create(path: Path, data: bytes) -> None:
     from zoo import atomic
 
     def check() -> None:
         if path.exists():
             raise Refused(f"{path} was made by somebody else meanwhile")
 
-    empty = Page(str(path), b"Models: []\n")
-    why = _wrong(empty, empty.with_text(text), entry)
-    if why:
-        raise Refused(f"{path}: {why}")
     try:
-        atomic.replace(path, text.encode("utf-8"), check)
+        atomic.replace(path, data, check)
     except OSError as error:
         raise Refused(f"{path} can't be written: {error.strerror or error}") from error
-
-
-def _places(page: Page, entry: Entry) -> Iterator[Replacement]:
-    """Where the entry may stand: behind the last content of the last model, else further down."""
-    found = _models(page.documents)
-    if found is None:
-        return
-    key, models = found
-    text = page.text
-    ending = next(iter(_BREAK.findall(text)), "\n")
-    if isinstance(models, Sequence) and models.items and text[models.start] == "-":
-        begin = max(text.rfind("\n", 0, models.start), text.rfind("\r", 0, models.start)) + 1
-        indent = text[begin : models.start]
-        if indent.strip():
-            return
-        places = dict.fromkeys((_end_of_content(text, models), _line_end(text, models.end)))
-    elif text[key.end : models.end].strip().removeprefix(":").strip() in ("", "~", "null"):
-        indent, places = "", dict.fromkeys((_line_end(text, key.end),))
-    else:
-        return
-    lines = "".join(f"{indent}{line}{ending}" for line in entry.lines())
-    for place in places:
-        at_break = place == 0 or text[place - 1] in "\r\n"
-        yield Replacement(place, place, lines if at_break else ending + lines)
-
-
-def _models(documents: list[Node]) -> tuple[Scalar, Node] | None:
-    for document in documents:
-        for key, value in document.pairs if isinstance(document, Mapping) else ():
-            if isinstance(key, Scalar) and key.text == "Models":
-                return key, value
-    return None
-
-
-def _end_of_content(text: str, models: Sequence) -> int:
-    """Behind the last line of the list that is neither blank nor a comment."""
-    breaks = [found.end() for found in _BREAK.finditer(text, models.start, models.end)]
-    starts = [models.start, *breaks]
-    ends = [*breaks, models.end]
-    for start, end in zip(reversed(starts), reversed(ends), strict=True):
-        if not _NO_CONTENT.fullmatch(text[start:end].rstrip("\r\n")):
-            return _line_end(text, end)
-    return models.end
-
-
-def _line_end(text: str, position: int) -> int:
-    """Where the next line begins, or the text ends."""
-    if position and text[position - 1] in "\r\n":
-        return position
-    found = _BREAK.search(text, position)
-    return len(text) if found is None else found.end()
 
 
 def _wrong(old: Page, new: Page, entry: Entry) -> str:

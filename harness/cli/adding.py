@@ -23,6 +23,7 @@ _USUAL_INDEX = "model-index.yml"
 _CLASSES = "classes.txt"
 _CONVENTIONS = ("macs", "flops", "fvcore")
 _SHOWN = 10
+_SUFFIXES = (".yml", ".yaml")
 
 
 def add(
@@ -87,15 +88,16 @@ def add(
     taken; 3 the file could not be written; 130 an interrupt.
     """
     from harness.add.entry import entry_of
-    from harness.add.facts import NotAdded, measure
-    from harness.add.insertion import SUFFIXES, insert
+    from harness.add.errors import NotAdded
+    from harness.add.facts import measure
+    from harness.add.insertion import insert
     from harness.fix import Refused
     from harness.run.plan import recipe_of
     from zoo.index import load_index
 
     file = index or checkpoint.parent / _USUAL_INDEX
-    if file.suffix not in SUFFIXES:
-        raise UsageError(f"--index: {file}: name a file that ends in {' or '.join(SUFFIXES)}")
+    if file.suffix not in _SUFFIXES:
+        raise UsageError(f"--index: {file}: name a file that ends in {' or '.join(_SUFFIXES)}")
     known = load_index([file]) if file.exists() else None
     called = name or checkpoint.stem
     origin = _origin(base, known)
@@ -119,6 +121,8 @@ def add(
         raise UsageError(f"zoo add: {error}") from error
     try:
         insert(file, entry)
+    except NotAdded as error:
+        raise UsageError(f"zoo add: {error}") from error
     except Refused as error:
         raise Failure(f"{error}; nothing was written") from error
     for note in facts.notes:
@@ -145,7 +149,7 @@ def _origin(name: str, known: Index | None) -> Variant:
 
 
 def _check_free(name: str, known: Index | None) -> None:
-    from harness.add.facts import NotAdded
+    from harness.add.errors import NotAdded
 
     for variant in () if known is None else known.variants:
         if variant.name == name:
@@ -157,7 +161,7 @@ def _check_free(name: str, known: Index | None) -> None:
 
 def _from_folder(checkpoint: Path, file: Path) -> str:
     """The path of the checkpoint from the folder of its index, as Weights has it."""
-    from harness.add.facts import NotAdded
+    from harness.add.errors import NotAdded
 
     folder = Path(os.path.realpath(file.parent))
     real = Path(os.path.realpath(checkpoint))
@@ -187,7 +191,7 @@ def _collection(origin: Variant, known: Index | None) -> str | None:
 
 def _names(given: Path | None, checkpoint: Path, facts: Facts) -> tuple[str, ...]:
     """The names of the classes where a file has them."""
-    from harness.add.facts import NotAdded
+    from harness.add.errors import NotAdded
 
     beside = checkpoint.parent / _CLASSES
     if given is None and (facts.recipe.classes is None or not beside.is_file()):
