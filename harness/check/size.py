@@ -141,9 +141,11 @@ def _against_the_file(evidence: Evidence, claim: Claim, size: int) -> Finding:
         return matched(claim, variant, check, size, message)
     half = opened is not None and opened.value["half"] is not None
     cause = "size.half-precision" if half else "size.extra-tensors"
+    # Half precision may be meant; anything else is what nobody who loads the model needs.
+    remedy = "" if half else "; publish its state dict alone, such as the model.pth of zoo train"
     message = (
         f"the file has {grouped(size)} bytes, as documented, and holds something else than "
-        f"the model in float32{why}; say so in the index"
+        f"the model in float32{why}{remedy}"
     )
     return mismatched(claim, variant, check, cause, size, message)
 
