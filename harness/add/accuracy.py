@@ -2,83 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.add.errors import NotAdded
-from harness.add.facts import Facts
-from harness.images import ImageSetError, open_image_set
+from harness.add.facts import Facts, check_unchanged
+from harness.add.pictures import Labelled
 from harness.measure.accuracy import preprocessing_of
 from harness.measure.accuracy_answers import answers as judged
 from harness.measure.accuracy_model import load_model
 from harness.measure.builders import builder_of
+from harness.report.words import counted
 from zoo.inference import Answer, answers
-from zoo.pictures import Picture, Unreadable
-from zoo.pictures.files import read_regular
-from zoo.training.errors import BadInput
-from zoo.training.folders import read_tree, split
+from zoo.pictures import Unreadable
+from zoo.preprocessing import Preprocessing
+from zoo.weights.tensors import CheckpointError
 
 if TYPE_CHECKING:
     import torch
 
-SAMPLE = "sample"
-
-
-@dataclass(frozen=True, slots=True)
-class Labelled:
-    """Pictures with the index of each one's class, and what to call them.
-
-    ``classes`` are the classes' names where the pictures' folders give them.
-    """
-
-    dataset: str
-    pictures: tuple[Picture, ...]
-    labels: tuple[int, ...]
-    classes: tuple[str, ...] = ()
+_STEP = Decimal("0.01")
 
 
 @dataclass(frozen=True, slots=True)
 class Accuracy:
-    """What was counted: right answers of ``images``; a picture that can't be read is none."""
+    """What was counted: right answers of ``images``; a picture without an answer is none.
+
+    ``unanswered`` says of each such picture why: it can't be read, or the model gives what is no
+    finite number.
+    """
 
     dataset: str
     images: int
     top1: int
     top5: int
-    unreadable: tuple[Unreadable, ...]
+    unanswered: tuple[Unreadable, ...] = ()
 
 
-def open_labelled(data: str, facts: Facts, classes: Sequence[str]) -> Labelled:
-    """The pictures at a path.
+def percent(right: int, images: int) -> Decimal:
+    """A share as an entry has it, in hundredths of a percent."""
+    return (Decimal(100 * right) / images).quantize(_STEP)
 
-    Of a model with the thousand classes of ImageNet they are an image set as `zoo verify --data`
-    takes it; of any other, one folder per class, or such folders below ``val``.
 
-    Args:
-        data: the path, or ``sample``.
-        facts: of the model.
-        classes: the names of its outputs where they are known; else the folders' own, sorted.
+def preparation(facts: Facts) -> Preprocessing:
+    """How a picture becomes the model's input.
 
     Raises:
-        NotAdded: there are no such pictures, or they are of other classes.
+        NotAdded: the origin says of it what can't be done.
     """
-    if facts.recipe.classes is None:
-        return _imagenet(data)
     try:
-        _, validation = split(Path(data))
-        root = validation or Path(data)
-        tree = read_tree(root, classes or None)
-    except BadInput as error:
-        raise NotAdded(f"--data: {error}") from error
-    if len(tree.classes) != facts.outputs:
-        raise NotAdded(
-            f"--data: {root} has {len(tree.classes)} class folders, and the checkpoint tells "
-            f"{facts.outputs} classes apart; name the classes with --class-names"
-        )
-    pictures = tuple(_picture(root, path) for path in tree.paths)
-    return Labelled(Path(data).resolve().name, pictures, tree.labels, tree.classes)
+        return preprocessing_of(facts.recipe)
+    except ValueError as error:
+        raise NotAdded(f"--from: {error}") from error
 
 
 def measure_accuracy(
@@ -87,48 +65,61 @@ def measure_accuracy(
     """Runs the checkpoint on the pictures, in float32, and counts its right answers.
 
     Raises:
-        zoo.weights.tensors.CheckpointError: the file is not what it was.
+        NotAdded: the file is not what was measured before, or answers next to nothing right.
     """
+    transform = preparation(facts)
+    try:
+        found = _counted(facts, checkpoint, transform, labelled, device, batch)
+    except (CheckpointError, OSError) as error:
+        check_unchanged(checkpoint, facts)
+        raise NotAdded(f"{checkpoint}: {error}") from error
+    check_unchanged(checkpoint, facts)
+    if not percent(found.top1, found.images):
+        right = "none" if not found.top1 else f"no more than {found.top1:,}"
+        raise NotAdded(
+            f"{right} of {counted(found.images, 'picture')} is answered right{_excuse(found)}: are "
+            "these the checkpoint's classes?"
+        )
+    return found
+
+
+def _counted(
+    facts: Facts,
+    checkpoint: Path,
+    transform: Preprocessing,
+    labelled: Labelled,
+    device: torch.device,
+    batch: int,
+) -> Accuracy:
     import torch
 
     recipe = facts.recipe
     model = load_model(builder_of(recipe), recipe.name, checkpoint).to(device)
     model = model.to(memory_format=torch.channels_last)
     top1 = top5 = 0
-    unreadable = []
-    for answer, label in _answers(model, recipe, labelled, device, batch):
+    unanswered = []
+    told = answers(model, transform, labelled.pictures, batch_size=batch, device=device)
+    for answer, label in zip(_finite(told), labelled.labels, strict=True):
         if isinstance(answer, Unreadable):
-            unreadable.append(answer)
+            unanswered.append(answer)
             continue
         right = judged(answer.output[None], torch.tensor([label]))
         top1 += int(right.top1)
         top5 += int(right.top5)
-    return Accuracy(labelled.dataset, len(labelled.labels), top1, top5, tuple(unreadable))
+    return Accuracy(labelled.dataset, len(labelled.labels), top1, top5, tuple(unanswered))
 
 
-def _answers(
-    model: torch.nn.Module, recipe: object, labelled: Labelled, device: torch.device, batch: int
-) -> Iterator[tuple[Answer | Unreadable, int]]:
-    transform = preprocessing_of(recipe)  # type: ignore[arg-type]
-    told = answers(model, transform, labelled.pictures, batch_size=batch, device=device)
-    return zip(told, labelled.labels, strict=True)
+def _finite(told: Iterator[Answer | Unreadable]) -> Iterator[Answer | Unreadable]:
+    """The answers, those that are no numbers told as such."""
+    for answer in told:
+        if isinstance(answer, Answer) and not answer.output.isfinite().all():
+            yield Unreadable(answer.name, "the model gives what is no finite number")
+        else:
+            yield answer
 
 
-def _imagenet(data: str) -> Labelled:
-    try:
-        images = open_image_set(data)
-    except ImageSetError as error:
-        raise NotAdded(f"--data: {error}") from error
-    if data == SAMPLE:
-        dataset = "ImageNet sample pictures"
-    else:
-        dataset = "ImageNet" if images.population.full else Path(data).resolve().name
-    pictures = tuple(
-        Picture(name, source.read)
-        for name, source in zip(images.names, images.sources, strict=True)
-    )
-    return Labelled(dataset, pictures, images.labels)
-
-
-def _picture(root: Path, path: str) -> Picture:
-    return Picture(path, lambda: read_regular(str(root / path))[0])
+def _excuse(found: Accuracy) -> str:
+    if not found.unanswered:
+        return ""
+    first = found.unanswered[0]
+    return f" ({len(found.unanswered):,} have no answer: {first.name}: {first.why})"

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from harness.add.accuracy import Accuracy
+from harness.add.accuracy import Accuracy, percent, preparation
+from harness.add.errors import NotAdded
 from harness.add.facts import Facts
-from zoo.index.types import Variant
+from zoo.index.types import Collection, Variant
+from zoo.variants import IMAGENET_CLASSES
 
 # Read as text however YAML is read, and free of what ends a value.
 _PLAIN = re.compile(r"[A-Za-z_][\w./+()-]*(?: [\w./+()-]+)*", re.ASCII)
 _WORDS = frozenset({"true", "false", "yes", "no", "on", "off", "null", "none", "y", "n"})
-# How pictures are prepared is no measurement: a model is used, and was measured, as its base is.
-_PREPARATION = ("Crop Pct", "Interpolation", "Mean", "Std")
 
 
 @dataclass(frozen=True)
@@ -52,22 +52,22 @@ class Entry:
 
     def lines(self) -> Iterator[str]:
         """The entry as an item of a list, its dash in the first column."""
-        yield f"- Name: {_text(self.name)}"
+        yield f"- Name: {as_yaml(self.name)}"
         if self.collection is not None:
-            yield f"  In Collection: {_text(self.collection)}"
+            yield f"  In Collection: {as_yaml(self.collection)}"
         yield "  Metadata:"
         for key, value in self.metadata.items():
             if isinstance(value, tuple) and any(isinstance(item, str) for item in value):
                 yield f"    {key}:"
-                yield from (f"    - {_text(item)}" for item in value)
+                yield from (f"    - {as_yaml(item)}" for item in value)
             else:
                 yield f"    {key}: {_scalar(value)}"
-        yield f"  Weights: {_text(self.weights)}"
+        yield f"  Weights: {as_yaml(self.weights)}"
         if not self.result:
             return
         yield "  Results:"
-        yield f"  - Task: {_text(self.result['Task'])}"
-        yield f"    Dataset: {_text(self.result['Dataset'])}"
+        yield f"  - Task: {as_yaml(self.result['Task'])}"
+        yield f"    Dataset: {as_yaml(self.result['Dataset'])}"
         yield f"    Images: {self.result['Images']}"
         yield "    Metrics:"
         for key in ("Top 1 Accuracy", "Top 5 Accuracy"):
@@ -80,11 +80,13 @@ def entry_of(
     base: Variant,
     weights: str,
     *,
-    collection: str | None = None,
+    collection: Collection | None = None,
     classes: tuple[str, ...] = (),
     accuracy: Accuracy | None = None,
 ) -> Entry:
     """The entry of what was measured.
+
+    What the collection would say in its place, it says itself.
 
     Args:
         facts: of the checkpoint.
@@ -93,29 +95,62 @@ def entry_of(
         collection: which one of the file's it belongs to.
         classes: the names of its outputs.
         accuracy: what was counted on pictures.
+
+    Raises:
+        NotAdded: its thousand classes have no names, and would be taken for ImageNet's.
     """
     recipe = facts.recipe
-    own = () if recipe.classes is None else (("Classes", recipe.classes),)
-    named = (("Class Names", classes),) if classes else ()
-    layers = () if facts.layers is None else (("Layers", facts.layers),)
-    prepared = ((key, base.effective(key)) for key in _PREPARATION)
-    metadata: dict[str, Any] = dict(
-        (
-            ("Base", recipe.architecture),
-            *own,
-            *named,
-            ("FLOPs", facts.flops),
-            ("FLOPs Convention", facts.convention),
-            ("Parameters", facts.parameters),
-            ("File Size", facts.size),
-            ("SHA256", facts.sha256),
-            *layers,
-            ("Image Size", facts.image_size),
-            *((key, claim.value) for key, claim in prepared if claim is not None),
+    if recipe.classes == IMAGENET_CLASSES and not classes:
+        raise NotAdded(
+            f"{base.name} has 1,000 classes of its own, and so has the checkpoint; name them with "
+            "--class-names"
         )
-    )
+
+    def inherits(key: str) -> bool:
+        return collection is not None and collection.claim(key) is not None
+
+    metadata: dict[str, Any] = {"Base": recipe.architecture}
+    if recipe.classes is not None or inherits("Classes"):
+        metadata["Classes"] = facts.outputs
+    if classes:
+        metadata["Class Names"] = classes
+    metadata["FLOPs"] = facts.flops
+    metadata["FLOPs Convention"] = facts.convention
+    if inherits("FLOPs Input"):
+        metadata["FLOPs Input"] = facts.image_size
+    metadata["Parameters"] = facts.parameters
+    metadata["File Size"] = facts.size
+    metadata["SHA256"] = facts.sha256
+    if facts.layers is not None:
+        metadata["Layers"] = facts.layers
+    metadata["Image Size"] = facts.image_size
+    metadata |= _prepared(facts, base, inherits)
     result = {} if accuracy is None else _result(accuracy, facts.outputs)
-    return Entry(recipe.name, collection, metadata, weights, result)
+    name = None if collection is None else collection.name
+    return Entry(recipe.name, name, metadata, weights, result)
+
+
+def _prepared(facts: Facts, base: Variant, inherits: Callable[[str], bool]) -> dict[str, Any]:
+    """How pictures are prepared, which is no measurement: as they were for the base.
+
+    What the base leaves to the field's usual settings is left to them, unless the collection would
+    say something else.
+    """
+    said: dict[str, Any] = {}
+    settings = {
+        "Crop Pct": "crop_pct",
+        "Interpolation": "interpolation",
+        "Mean": "mean",
+        "Std": "std",
+    }
+    for key, setting in settings.items():
+        claim = base.effective(key)
+        if claim is not None and claim.value is not None:
+            said[key] = claim.value
+        elif inherits(key):
+            used = getattr(preparation(facts), setting)
+            said[key] = Decimal(repr(used)) if isinstance(used, float) else used
+    return said
 
 
 def _result(accuracy: Accuracy, outputs: int) -> dict[str, Any]:
@@ -126,12 +161,8 @@ def _result(accuracy: Accuracy, outputs: int) -> dict[str, Any]:
         "Task": "Image Classification",
         "Dataset": accuracy.dataset,
         "Images": accuracy.images,
-        **{key: _percent(right, accuracy.images) for key, right in counted.items()},
+        **{key: percent(right, accuracy.images) for key, right in counted.items()},
     }
-
-
-def _percent(right: int, images: int) -> Decimal:
-    return (Decimal(100 * right) / images).quantize(Decimal("0.01"))
 
 
 def _scalar(value: Any) -> str:
@@ -139,10 +170,10 @@ def _scalar(value: Any) -> str:
         return str(value[0]) if value[0] == value[1] else f"{value[0]}x{value[1]}"
     if isinstance(value, tuple):
         return f"[{', '.join(map(str, value))}]"
-    return _text(value) if isinstance(value, str) else str(value)
+    return as_yaml(value) if isinstance(value, str) else str(value)
 
 
-def _text(text: str) -> str:
+def as_yaml(text: str) -> str:
     """A text as YAML: as it is where nobody could take it for anything else, else in quotes."""
     if (_PLAIN.fullmatch(text) and text.lower() not in _WORDS) or _is_hash(text):
         return text

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
-from urllib.parse import quote
 
 import typer
 
@@ -15,15 +13,15 @@ from harness.cli.status import Failure
 from harness.run.request import UsageError
 
 if TYPE_CHECKING:
-    from harness.add.accuracy import Accuracy, Labelled
+    from harness.add.accuracy import Accuracy
     from harness.add.facts import Facts
-    from zoo.index.types import Index, Variant
+    from harness.add.pictures import Labelled
+    from harness.add.place import Place
 
 _USUAL_INDEX = "model-index.yml"
 _CLASSES = "classes.txt"
 _CONVENTIONS = ("macs", "flops", "fvcore")
 _SHOWN = 10
-_SUFFIXES = (".yml", ".yaml")
 
 
 def add(
@@ -47,19 +45,32 @@ def add(
             "beside the checkpoint.",
         ),
     ] = None,
+    collection: Annotated[
+        str | None,
+        typer.Option(
+            "--collection",
+            metavar="NAME",
+            help="Which collection of that file it belongs to. Default: that of --from, where the "
+            "file has it.",
+        ),
+    ] = None,
     data: Annotated[
         str | None,
         typer.Option(
             "--data",
             metavar="PATH",
-            help="Pictures to measure the accuracy on: a folder with one folder per class; for "
-            "ImageNet's classes, what zoo verify takes.",
+            help="Pictures to measure the accuracy on: a folder with one folder per class, or one "
+            "of train and val, of which val is taken; for ImageNet's classes, what zoo verify "
+            "takes.",
         ),
     ] = None,
     dataset: Annotated[
         str | None,
         typer.Option(
-            "--dataset", metavar="NAME", help="What to call these pictures. Default: the folder's."
+            "--dataset",
+            metavar="NAME",
+            help="What to call these pictures. Default: the folder's name; of a folder called val "
+            "or train, that of the one around it.",
         ),
     ] = None,
     class_names: Annotated[
@@ -81,52 +92,64 @@ def add(
     The entry claims what was measured here and no more: parameters, FLOPs under a named convention,
     the file's size and SHA-256, and with --data the accuracy with its number of pictures. How
     pictures are prepared is taken over from --from. Where the checkpoint has a classifier of
-    another size, Classes says so. An existing file keeps every other byte; zoo verify then holds
-    the entry to its claims.
+    another size, or other classes, Classes and Class Names say so. An existing file keeps every
+    other byte; zoo verify then holds the entry to its claims.
 
     Exit status: 0 the entry is written; 2 wrong use: a checkpoint that does not fit, a name that is
-    taken; 3 the file could not be written; 130 an interrupt.
+    taken, pictures of other classes; 3 the file could not be written; 130 an interrupt.
     """
-    from harness.add.entry import entry_of
+    from functools import partial
+
+    from harness.add.accuracy import Accuracy
+    from harness.add.entry import Entry, entry_of
     from harness.add.errors import NotAdded
-    from harness.add.facts import measure
-    from harness.add.insertion import insert
+    from harness.add.facts import check_unchanged, measure
+    from harness.add.insertion import NotWritable, insert, rehearse
+    from harness.add.names import decided
+    from harness.add.pictures import open_labelled
+    from harness.add.place import find_place
     from harness.fix import Refused
     from harness.run.plan import recipe_of
-    from zoo.index import load_index
 
     file = index or checkpoint.parent / _USUAL_INDEX
-    if file.suffix not in _SUFFIXES:
-        raise UsageError(f"--index: {file}: name a file that ends in {' or '.join(_SUFFIXES)}")
-    known = load_index([file]) if file.exists() else None
-    called = name or checkpoint.stem
-    origin = _origin(base, known)
+    called = checkpoint.stem if name is None else name
     try:
-        weights = _from_folder(checkpoint, file)
-        _check_free(called, known)
-        facts = measure(checkpoint, recipe_of(origin, "zoo"), called, _convention(origin))
-        names = _names(class_names, checkpoint, facts)
-        labelled, accuracy = None, None
-        if data is not None:
-            labelled, accuracy = _accuracy(data, dataset, names, facts, checkpoint, device, batch)
-        entry = entry_of(
+        _check_name(called, checkpoint, given=name is not None)
+        place = find_place(checkpoint, file, called, base, collection)
+        # What can't be written is told before anything is measured.
+        rehearse(file, Entry(called, place.joins, {"Base": base}, place.weights, {}))
+        facts = measure(checkpoint, recipe_of(place.origin, "zoo"), called, _convention(place))
+        for note in facts.notes:
+            terminal.say(f"{checkpoint}: {note}")
+        listed = _names(class_names, checkpoint, facts)
+        facts, names = decided(facts, listed, place.origin, place.collection)
+        if names and not listed:
+            terminal.say(f"the classes are those of the collection {place.joins}")
+        labelled = None if data is None else open_labelled(data, facts, names, dataset)
+        entry = partial(
+            entry_of,
             facts,
-            origin,
-            weights,
-            collection=_collection(origin, known),
+            place.origin,
+            place.weights,
+            collection=place.collection,
             classes=names or (() if labelled is None else labelled.classes),
-            accuracy=accuracy,
         )
-    except NotAdded as error:
+        accuracy = None
+        if labelled is not None:
+            count = len(labelled.labels)
+            rehearse(file, entry(accuracy=Accuracy(labelled.dataset, count, count, count)))
+            accuracy = _accuracy(labelled, facts, checkpoint, device, batch)
+        written = entry(accuracy=accuracy)
+    except NotWritable as error:
+        raise Failure(f"{error}; nothing was written") from error
+    except (NotAdded, Refused) as error:
         raise UsageError(f"zoo add: {error}") from error
     try:
-        insert(file, entry)
+        insert(file, written, partial(check_unchanged, place.checkpoint, facts))
     except NotAdded as error:
         raise UsageError(f"zoo add: {error}") from error
     except Refused as error:
         raise Failure(f"{error}; nothing was written") from error
-    for note in facts.notes:
-        terminal.say(f"{checkpoint}: {note}")
     terminal.say(_told(facts, accuracy))
     terminal.say(f"check it: zoo verify {shlex.quote(called)} --index {shlex.quote(str(file))}")
     from harness.report.safe_text import for_terminal
@@ -134,118 +157,69 @@ def add(
     terminal.emit(for_terminal(f"{file}: {called}") + "\n")
 
 
-def _origin(name: str, known: Index | None) -> Variant:
-    """The entry of that name, in the file that is written to or in the package's index."""
-    from zoo.preprocessing import package_variant
-    from zoo.registry import UnknownModelError
-
-    for variant in () if known is None else known.variants:
-        if variant.name == name:
-            return variant
-    try:
-        return package_variant(name)
-    except UnknownModelError as error:
-        raise UsageError(f"--from: {error}") from error
-
-
-def _check_free(name: str, known: Index | None) -> None:
+def _check_name(name: str, checkpoint: Path, *, given: bool) -> None:
     from harness.add.errors import NotAdded
+    from harness.add.names import objection
 
-    for variant in () if known is None else known.variants:
-        if variant.name == name:
-            raise NotAdded(
-                f"{variant.location}: a variant called {name!r} is there already; "
-                "choose another name with --name"
-            )
-
-
-def _from_folder(checkpoint: Path, file: Path) -> str:
-    """The path of the checkpoint from the folder of its index, as Weights has it."""
-    from harness.add.errors import NotAdded
-
-    folder = Path(os.path.realpath(file.parent))
-    real = Path(os.path.realpath(checkpoint))
-    if not folder.is_dir():
-        raise NotAdded(f"{file.parent}: there is no such folder; make it first")
-    if not real.is_relative_to(folder):
-        raise NotAdded(
-            f"{checkpoint}: it lies outside {file.parent}, and an index names weights of its own "
-            "folder alone; move it there, or choose another --index"
-        )
-    # A first part with a colon would be taken for a scheme.
-    return quote(real.relative_to(folder).as_posix(), safe="/")
+    why = objection(name)
+    if why and given:
+        raise NotAdded(f"--name {why}; choose another one")
+    if why:
+        raise NotAdded(f"{checkpoint}: its name {why}; give the variant another one with --name")
 
 
-def _convention(origin: Variant) -> str | None:
-    claim = origin.effective("FLOPs Convention")
+def _convention(place: Place) -> str | None:
+    claim = place.origin.effective("FLOPs Convention")
     value = None if claim is None else claim.value
     return value if isinstance(value, str) and value in _CONVENTIONS else None
 
 
-def _collection(origin: Variant, known: Index | None) -> str | None:
-    """The origin's collection where the file has it; else the entry could not name it."""
-    there = () if known is None else tuple(collection.name for collection in known.collections)
-    name = None if origin.collection is None else origin.collection.name
-    return name if name in there else None
-
-
 def _names(given: Path | None, checkpoint: Path, facts: Facts) -> tuple[str, ...]:
     """The names of the classes where a file has them."""
-    from harness.add.errors import NotAdded
+    from harness.add.names import read_class_names
 
     beside = checkpoint.parent / _CLASSES
-    if given is None and (facts.recipe.classes is None or not beside.is_file()):
+    if given is None and not beside.is_file():
         return ()
-    path = given or beside
-    try:
-        names = tuple(path.read_text(encoding="utf-8").splitlines())
-    except (OSError, UnicodeDecodeError) as error:
-        raise NotAdded(f"{path}: can't be read: {error}") from error
-    if len(names) != facts.outputs or len(set(names)) != len(names) or not all(names):
-        raise NotAdded(
-            f"{path}: it has {len(names)} lines, and the checkpoint tells {facts.outputs} classes "
-            "apart; write one line for each, no two alike"
-        )
+    names = read_class_names(given or beside, facts.outputs)
     if given is None:
-        terminal.say(f"the classes are those of {path}")
+        terminal.say(f"the classes are those of {beside}")
     return names
 
 
 def _accuracy(
-    data: str,
-    dataset: str | None,
-    names: tuple[str, ...],
-    facts: Facts,
-    checkpoint: Path,
-    device: str | None,
-    batch: int,
-) -> tuple[Labelled, Accuracy]:
+    labelled: Labelled, facts: Facts, checkpoint: Path, device: str | None, batch: int
+) -> Accuracy:
     import warnings
-    from dataclasses import replace
 
-    from harness.add.accuracy import measure_accuracy, open_labelled
+    from harness.add.accuracy import measure_accuracy
     from harness.measure.devices import DeviceError, choose_device
+    from harness.report.words import counted
 
     try:
         chosen = choose_device(device or "auto")
     except DeviceError as error:
         raise UsageError(f"--device: {error}") from error
-    labelled = open_labelled(data, facts, names)
-    labelled = replace(labelled, dataset=dataset or labelled.dataset)
-    terminal.say(f"{len(labelled.labels):,} pictures, called {labelled.dataset!r} in the entry")
+    if labelled.note:
+        terminal.say(labelled.note)
+    count = counted(len(labelled.labels), "picture")
+    terminal.say(f"{count}, called {labelled.dataset!r} in the entry")
     warnings.simplefilter("ignore")  # Of odd pictures, one for each.
     accuracy = measure_accuracy(facts, checkpoint, labelled, chosen, batch)
-    for item in accuracy.unreadable[:_SHOWN]:
+    for item in accuracy.unanswered[:_SHOWN]:
         terminal.say(f"{item.name}: {item.why}")
-    if accuracy.unreadable:
-        terminal.say(f"{len(accuracy.unreadable):,} pictures can't be read, and count as wrong")
-    return labelled, accuracy
+    if accuracy.unanswered:
+        without = counted(len(accuracy.unanswered), "picture")
+        terminal.say(f"{without} without an answer, which count as wrong")
+    return accuracy
 
 
 def _told(facts: Facts, accuracy: Accuracy | None) -> str:
+    from harness.add.facts import classes_of
+
     height, width = facts.image_size
     parts = [
-        f"{facts.outputs:,} classes",
+        classes_of(facts.outputs),
         f"{facts.parameters:,} parameters",
         f"{facts.flops:,} FLOPs ({facts.convention}, {height}x{width})",
         f"{facts.size:,} bytes",
