@@ -167,6 +167,7 @@ def _values(
         "table": figures.comparison(variants),
         "recipe": figures.recipe(variants),
         "example": _example(variants),
+        "adapted": _adapted(variants),
         "others": figures.some([v.name for v in variants if not is_native(v)]),
         "reports": reports.links(collection, variants),
         "citation": None if entry is None else fenced(entry, "bibtex"),
@@ -226,3 +227,25 @@ def _example(variants: Sequence[Variant]) -> Mapping[str, Any] | None:
         "pixels": Markdown(", ".join(map(str, pixels))) if isinstance(pixels, tuple) else None,
         "epochs": None if epochs is None else epochs.value,
     }
+
+
+def _adapted(variants: Sequence[Variant]) -> Mapping[str, Any] | None:
+    """A variant of another index that the commands build: one with a base of this package.
+
+    Its name and its index's stand in a command as they are, so that only plain ones will do.
+    """
+    from zoo.registry import is_model
+    from zoo.variants import base_name
+
+    for variant in sorted(variants, key=figures.parameters):
+        base, index = base_name(variant), PurePath(variant.location.file).name
+        plain = _FILE_NAME.fullmatch(variant.name) and _FILE_NAME.fullmatch(index)
+        if plain and base != variant.name and is_model(base) and variant.claim("Weights"):
+            return {
+                "name": Markdown(variant.name),
+                "span": code(variant.name),
+                "base": code(base),
+                "index": Markdown(index),
+                "file": code(index),
+            }
+    return None

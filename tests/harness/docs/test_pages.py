@@ -234,6 +234,20 @@ def test_variants_of_this_zoo_get_calls_in_any_index(zoo, tmp_path, repository):
     assert "does not build `other`" in text
 
 
+def test_variants_with_a_base_of_ours_get_commands(zoo, tmp_path):
+    """Which build what no call of the library builds by its name."""
+    weights = "  Base: resnest14d\n  Classes: 3\n  Weights: a.pth\n"
+    odd = "- {Name: a b, In Collection: Net, Metadata: {Base: resnest14d}, Weights: b.pth}\n"
+    (tmp_path / "index.yml").write_text(OWN + weights + odd)
+    done = zoo("docs", "--index", "index.yml")
+    assert done.returncode == 0, done.stderr
+    text = (tmp_path / "docs" / "models" / "net.md").read_text()
+    assert "zoo classify a picture.jpg --index index.yml\n" in text
+    assert "`a`, which has the architecture of `resnest14d`" in text
+    assert "create_model" not in text
+    assert "does not build" not in text
+
+
 def test_what_no_source_declares_gets_no_calls(repository, monkeypatch):
     """An index may be ahead of the library."""
     from harness.docs.page import is_native

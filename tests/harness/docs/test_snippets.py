@@ -34,8 +34,9 @@ def test_every_python_block_runs_as_it_is_printed(page, tmp_path, real_picture):
     need_real_weights()
     picture, label = real_picture
     shutil.copy(picture, tmp_path / "picture.jpg")
-    for number in range(8):
-        folder = tmp_path / "pictures" / "train" / f"class{number % 2}"
+    for number in range(12):
+        part = "train" if number < 8 else "val"
+        folder = tmp_path / "pictures" / part / f"class{number % 2}"
         folder.mkdir(parents=True, exist_ok=True)
         shutil.copy(picture, folder / f"{number}.jpg")
     script = tmp_path / "page.py"
