@@ -151,7 +151,7 @@ def add(
     except Refused as error:
         raise Failure(f"{error}; nothing was written") from error
     terminal.say(_told(facts, accuracy))
-    terminal.say(f"check it: zoo verify {shlex.quote(called)} --index {shlex.quote(str(file))}")
+    terminal.say(f"check it: {_check(called, file, data)}")
     from harness.report.safe_text import for_terminal
 
     terminal.emit(for_terminal(f"{file}: {called}") + "\n")
@@ -212,6 +212,16 @@ def _accuracy(
         without = counted(len(accuracy.unanswered), "picture")
         terminal.say(f"{without} without an answer, which count as wrong")
     return accuracy
+
+
+def _check(name: str, file: Path, data: str | None) -> str:
+    """The command that holds the entry to its claims."""
+    from harness.add.pictures import SAMPLE
+
+    command = ["zoo", "verify", name, "--index", str(file)]
+    if data is not None and data != SAMPLE:  # A handful of pictures decides nothing.
+        command += ["--data", data]
+    return shlex.join(command)
 
 
 def _told(facts: Facts, accuracy: Accuracy | None) -> str:

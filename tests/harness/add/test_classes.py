@@ -52,9 +52,11 @@ def test_a_thousand_own_classes_are_not_imagenet_s(run, big, real_pictures):
     assert entry["Metadata"]["Class Names"] == OWN
     assert entry["Results"][0]["Dataset"] == "garden"
     assert entry["Results"][0]["Metrics"]["Top 1 Accuracy"] == "75.00%"  # 15 of 20
-    status, findings = run.verified("big")
+    assert "check it: zoo verify big --index model-index.yml --data garden" in done.err
+    status, findings = run.verified("big", "--data", "garden")
     assert status == 0
-    assert {findings[f]["status"] for f in ("Parameters", "FLOPs", "Weights")} == {"match"}
+    fields = ("Parameters", "FLOPs", "Weights", "Top 1 Accuracy")
+    assert {findings[field]["status"] for field in fields} == {"match"}
     shown = run("classify", "big", real_pictures[0], "--index", "model-index.yml")
     assert "100.00%  flower 0003" in shown.out
 
