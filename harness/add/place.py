@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from harness.add.errors import NotAdded
+from harness.fix.page import Page
 from zoo.index import Collection, Index, Variant, load_index, package_index
 from zoo.index.links import LinkError, check_weights
 from zoo.index.safe_text import shown
@@ -55,6 +56,7 @@ def find_place(
     Raises:
         NotAdded: there is no such checkpoint, variant or collection, or the file can't have that
             entry.
+        Refused: the file can't be read.
     """
     weights, real = _weights(checkpoint, file)
     known = _known_index(file)
@@ -68,13 +70,19 @@ def _known_index(file: Path) -> Index | None:
 
     Raises:
         NotAdded: no entry can be written to a file of that name.
+        Refused: it can't be read.
     """
     if file.suffix not in SUFFIXES:
         raise NotAdded(f"--index: {file}: name a file that ends in {' or '.join(SUFFIXES)}")
     if not str(file).isprintable():
         # Reports name a file by what can be shown, and weights are looked for beside it.
         raise NotAdded(f"--index: {file}: rename it: characters in its path can't be shown")
-    return load_index([file]) if file.exists() else None
+    if not file.exists():
+        return None
+    _ = Page.read(
+        str(file)
+    ).documents  # Else what can't be read would only seem to have no variant.
+    return load_index([file])
 
 
 def _weights(checkpoint: Path, file: Path) -> tuple[str, Path]:

@@ -99,6 +99,8 @@ def test_an_index_that_can_not_be_written_is_told_before_the_measuring(run, fold
         index.chmod(0o444 if status == 3 else 0o644)
         done = run("add", "page.pth", *LITE)
         assert done.status == status, done.err
+        if "YAML" in words:
+            assert words in run("add", "page.pth", "--from", "one").err
         assert words in done.err
         assert len(done.err.splitlines()) == 1
         assert index.read_text() == text
