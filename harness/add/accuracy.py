@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -16,7 +15,7 @@ from harness.measure.accuracy_answers import answers as judged
 from harness.measure.accuracy_model import load_model
 from harness.measure.builders import builder_of
 from harness.report.words import counted
-from zoo.inference import Answer, answers
+from zoo.inference import answers
 from zoo.pictures import Unreadable
 from zoo.preprocessing import Preprocessing
 from zoo.weights.tensors import CheckpointError
@@ -99,7 +98,7 @@ def _counted(
     top1 = top5 = 0
     unanswered = []
     told = answers(model, transform, labelled.pictures, batch_size=batch, device=device)
-    for answer, label in zip(_finite(told), labelled.labels, strict=True):
+    for answer, label in zip(told, labelled.labels, strict=True):
         if isinstance(answer, Unreadable):
             unanswered.append(answer)
             continue
@@ -107,15 +106,6 @@ def _counted(
         top1 += int(right.top1)
         top5 += int(right.top5)
     return Accuracy(labelled.dataset, len(labelled.labels), top1, top5, tuple(unanswered))
-
-
-def _finite(told: Iterator[Answer | Unreadable]) -> Iterator[Answer | Unreadable]:
-    """The answers, those that are no numbers told as such."""
-    for answer in told:
-        if isinstance(answer, Answer) and not answer.output.isfinite().all():
-            yield Unreadable(answer.name, "the model gives what is no finite number")
-        else:
-            yield answer
 
 
 def _excuse(found: Accuracy) -> str:

@@ -79,9 +79,8 @@ def _known_index(file: Path) -> Index | None:
         raise NotAdded(f"--index: {file}: rename it: characters in its path can't be shown")
     if not file.exists():
         return None
-    _ = Page.read(
-        str(file)
-    ).documents  # Else what can't be read would only seem to have no variant.
+    # What can't be read would else only seem to have no variant.
+    _ = Page.read(str(file)).documents
     return load_index([file])
 
 
