@@ -17,7 +17,7 @@ from harness.check.base import (
     replaced,
     unverified,
 )
-from harness.check.compare import number
+from harness.check.compare import is_imagenet, number
 from harness.check.decide import IMAGENET, Decision, Observation, decide, looks
 from harness.check.diagnosis import diagnose
 from harness.check.intervals import plausible
@@ -81,7 +81,7 @@ def _without_pictures(evidence: Evidence, claim: Claim) -> str:
             f"the claim does not say how many pictures of {claim.dataset or 'its data set'} it is "
             "about (Images)"
         )
-    if not pictures.own and not _is_imagenet(claim.dataset):
+    if not pictures.own and not is_imagenet(claim.dataset):
         return (
             "the pictures given are labelled by ImageNet's classes, and the claim is about "
             f"{claim.dataset}"
@@ -113,12 +113,6 @@ def _without_weights(evidence: Evidence, claim: Claim) -> Finding | None:
         message = "no weights to evaluate: the file does not hold this variant's tensors"
         return unverified(claim, variant, _ID, "accuracy.no-data", message)
     return None
-
-
-def _is_imagenet(dataset: str | None) -> bool:
-    """Whether a result speaks of ImageNet's 1,000 classes; one that says nothing may."""
-    name = (dataset or "imagenet").lower().replace("-", "").replace(" ", "")
-    return name in ("imagenet", "imagenet1k", "ilsvrc2012", "imagenetilsvrc2012")
 
 
 @dataclass(frozen=True, slots=True)

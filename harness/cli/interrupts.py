@@ -17,11 +17,12 @@ from typing import Any
 
 _LATER = 0.05  # seconds
 _IMPORTING = "<frozen importlib"
+_OURS = {"", "__main__", "harness", "zoo"}
 
 
 @contextmanager
 def heard() -> Iterator[None]:
-    """Within it an interrupt is raised as soon as no import is in the way, and is never dropped.
+    """Within it an interrupt waits until no library is being imported, and is never dropped.
 
     Nothing changes where something else than Python takes interrupts, or none are wanted, or the
     system has no timers.
@@ -34,18 +35,34 @@ def heard() -> Iterator[None]:
         yield
         return
     hook = sys.unraisablehook
+    waiting = False
+
+    def later() -> None:
+        nonlocal waiting
+        waiting = True
+        signal.setitimer(signal.ITIMER_REAL, _LATER)
+
+    def interrupt(signum: int, frame: FrameType | None) -> None:
+        nonlocal waiting
+        if _in_a_library(frame):
+            later()
+            return
+        waiting = False
+        raise KeyboardInterrupt
 
     def dropped(about: Any) -> None:
         if issubclass(about.exc_type, KeyboardInterrupt):
-            _raise_later()
+            later()
         else:
             hook(about)
 
-    alarm = signal.signal(signal.SIGALRM, _raise)
-    signal.signal(signal.SIGINT, _raise)
+    alarm = signal.signal(signal.SIGALRM, interrupt)
+    signal.signal(signal.SIGINT, interrupt)
     sys.unraisablehook = dropped
     try:
         yield
+        if waiting:  # What it would have ended is over.
+            raise KeyboardInterrupt
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         sys.unraisablehook = hook
@@ -53,14 +70,13 @@ def heard() -> Iterator[None]:
         signal.signal(signal.SIGALRM, alarm)
 
 
-def _raise(signum: int, frame: FrameType | None) -> None:
+def _in_a_library(frame: FrameType | None) -> bool:
+    """Whether the code of a library runs because it is being imported; ours lets errors pass."""
+    newer: set[str] = set()
+    imported: set[str] = set()
     while frame is not None:
         if frame.f_code.co_filename.startswith(_IMPORTING):
-            _raise_later()
-            return
+            imported |= newer
+        newer.add(str(frame.f_globals.get("__name__", "")).partition(".")[0])
         frame = frame.f_back
-    raise KeyboardInterrupt
-
-
-def _raise_later() -> None:
-    signal.setitimer(signal.ITIMER_REAL, _LATER)
+    return bool(imported - _OURS - sys.stdlib_module_names)

@@ -35,13 +35,14 @@ class Closing:
     [(GREEDY, "import module"), (FINALIZER, "import module; module.Closing()")],
     ids=["import", "finalizer"],
 )
+@pytest.mark.parametrize("rest", ["time.sleep(1)", "pass"])
 @pytest.mark.parametrize(("wrapped", "status"), [(True, 130), (False, 0)])
-def test_an_interrupt_is_raised_once_it_can_be_heard(tmp_path, module, use, wrapped, status):
+def test_an_interrupt_is_raised_once_it_can_be_heard(tmp_path, module, use, wrapped, status, rest):
     (tmp_path / "module.py").write_text(module)
     begin = "with interrupts.heard():" if wrapped else "if True:"
     (tmp_path / "program.py").write_text(
         f"import sys, time\nfrom harness.cli import interrupts\ntry:\n    {begin}\n"
-        f"        {use}\n        time.sleep(1)\nexcept KeyboardInterrupt:\n    sys.exit(130)\n"
+        f"        {use}\n        {rest}\nexcept KeyboardInterrupt:\n    sys.exit(130)\n"
     )
     done = subprocess.run(
         [sys.executable, "program.py"],
