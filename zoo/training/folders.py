@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 
 from zoo.training.errors import BadInput
@@ -15,6 +16,8 @@ ENDINGS = frozenset(
     {".bmp", ".gif", ".jpeg", ".jpg", ".jp2", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 )
 FORMATS = ("BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
+_FOLDER, _FILE, _OTHER = "folder", "file", "other"
+_Number = tuple[int, int]  # what a folder has alone, by whatever name it is reached
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +41,33 @@ class Tree:
     def __len__(self) -> int:
         return len(self.paths)
 
+    def identity(self) -> str:
+        """How many pictures there are, and a digest of their paths and classes."""
+        lines = (f"{label} {path}\0" for label, path in zip(self.labels, self.paths, strict=True))
+        digest = blake2b("".join(lines).encode("utf-8", "surrogateescape"), digest_size=6)
+        return f"{len(self)} pictures, digest {digest.hexdigest()}"
+
 
 def split(data: Path) -> tuple[Path, Path | None]:
-    """The folders to train on and to validate on, where one folder holds ``train`` and ``val``."""
+    """The folders to train on and to validate on, where one folder holds ``train`` and ``val``.
+
+    Where there are other folders too, such as ``test``, both must hold folders: else all of them
+    may be classes. The others are not looked at; `unused` names them.
+    """
     train, val = data / "train", data / "val"
-    inside = {name for name, is_folder in _listing(data) if is_folder}
-    if inside == {"train", "val"}:
+    inside = {name for name, kind in _listing(data) if kind == _FOLDER}
+    both = inside >= {"train", "val"}
+    if both and (len(inside) == 2 or (_has_folders(train) and _has_folders(val))):
         return train, val
     return data, None
+
+
+def unused(data: Path, *used: Path) -> list[str]:
+    """The folders beside those that are used, where ``data`` itself is none of them."""
+    if data in used:
+        return []
+    folders = (name for name, kind in _listing(data) if kind == _FOLDER)
+    return [name for name in folders if data / name not in used]
 
 
 def read_tree(root: Path, classes: Sequence[str] | None = None) -> Tree:
@@ -58,7 +80,7 @@ def read_tree(root: Path, classes: Sequence[str] | None = None) -> Tree:
     Raises:
         BadInput: there are no two classes, one is empty, or one is not among ``classes``.
     """
-    found = [name for name, is_folder in _listing(root) if is_folder]
+    found = [name for name, kind in _listing(root) if kind == _FOLDER]
     if not found:
         raise BadInput(f"{root}: there are no class folders in it; put the pictures in one each")
     odd = next((name for name in found if not name.isprintable()), None)
@@ -79,8 +101,11 @@ def read_tree(root: Path, classes: Sequence[str] | None = None) -> Tree:
     empty = []
     ignored = 0
     for name in found:
-        inside = list(_files(root / name, name))
-        pictures = [path for path in inside if Path(path).suffix.lower() in ENDINGS]
+        inside = list(_files(root / name, name, (_number(root),)))
+        # Anything else than a file may be a pipe, which would be waited for.
+        pictures = [
+            path for path, kind in inside if kind == _FILE and Path(path).suffix.lower() in ENDINGS
+        ]
         if not pictures:
             empty.append(name)
         ignored += len(inside) - len(pictures)
@@ -92,19 +117,41 @@ def read_tree(root: Path, classes: Sequence[str] | None = None) -> Tree:
     return Tree(root, tuple(classes), tuple(paths), tuple(labels), ignored)
 
 
-def _listing(folder: Path) -> list[tuple[str, bool]]:
-    """The names in a folder, sorted, and whether each is a folder; hidden ones are left out."""
+def _listing(folder: Path) -> list[tuple[str, str]]:
+    """The names in a folder, sorted, and what each is; hidden ones are left out."""
     try:
         with os.scandir(folder) as items:
-            found = [(item.name, item.is_dir()) for item in items if not item.name.startswith(".")]
+            found = [(item.name, _kind(item)) for item in items if not item.name.startswith(".")]
     except OSError as error:
         raise BadInput(f"{folder}: can't be listed: {error.strerror or error}") from error
     return sorted(found)
 
 
-def _files(folder: Path, prefix: str) -> Iterator[str]:
-    for name, is_folder in _listing(folder):
-        if is_folder:
-            yield from _files(folder / name, f"{prefix}/{name}")
+def _kind(item: os.DirEntry[str]) -> str:
+    if item.is_dir():
+        return _FOLDER
+    return _FILE if item.is_file() else _OTHER
+
+
+def _has_folders(folder: Path) -> bool:
+    return any(kind == _FOLDER for _, kind in _listing(folder))
+
+
+def _files(folder: Path, prefix: str, above: tuple[_Number, ...]) -> Iterator[tuple[str, str]]:
+    """What lies in a folder at any depth, and what it is; ``above`` are the folders it lies in."""
+    number = _number(folder)
+    if number in above:
+        raise BadInput(f"{folder}: is a link to a folder that it lies in; remove it")
+    for name, kind in _listing(folder):
+        if kind == _FOLDER:
+            yield from _files(folder / name, f"{prefix}/{name}", (*above, number))
         else:
-            yield f"{prefix}/{name}"
+            yield f"{prefix}/{name}", kind
+
+
+def _number(folder: Path) -> _Number:
+    try:
+        found = folder.stat()
+    except OSError as error:
+        raise BadInput(f"{folder}: can't be listed: {error.strerror or error}") from error
+    return found.st_dev, found.st_ino

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +12,7 @@ from PIL import Image
 from zoo.preprocessing import Preprocessing
 from zoo.training import BadInput
 from zoo.training.data import EpochBatches, EveryPicture, Pictures, loader, transform_of
-from zoo.training.folders import read_tree, split
+from zoo.training.folders import read_tree, split, unused
 
 SMALL = Preprocessing(image_size=(24, 32), crop_pct=1.0)
 
@@ -129,11 +131,52 @@ def test_a_batch_of_nothing_but_damaged_pictures_is_empty(pictures):
     assert len(found[0].unreadable) == 9
 
 
-def test_train_and_val_in_one_folder(pictures, tmp_path):
+def test_train_and_val_in_one_folder(pictures):
     assert split(pictures) == (pictures / "train", pictures / "val")
     assert split(pictures / "train") == (pictures / "train", None)
-    (pictures / "other").mkdir()
-    assert split(pictures) == (pictures, None)
+    (pictures / "test").mkdir()
+    (pictures / "notes.txt").touch()
+    assert split(pictures) == (pictures / "train", pictures / "val")
+    assert unused(pictures, pictures / "train", pictures / "val") == ["test"]
+    assert unused(pictures, pictures / "train") == ["test", "val"]
+    assert unused(pictures, pictures) == []
+
+
+def test_classes_that_are_called_train_and_val(tmp_path):
+    for name in ("bus", "train", "val"):
+        (tmp_path / name).mkdir()
+        Image.new("RGB", (9, 9)).save(tmp_path / name / "a.png")
+    assert split(tmp_path) == (tmp_path, None)
+    assert read_tree(tmp_path).classes == ("bus", "train", "val")
+
+
+def test_only_files_are_pictures(pictures):
+    inside = pictures / "train" / "class0"
+    os.mkfifo(inside / "pipe.png")
+    (inside / "gone.png").symlink_to(inside / "nothing.png")
+    (inside / "again.png").symlink_to(inside / "0.png")
+    tree = read_tree(pictures / "train")
+    assert len(tree) == 25
+    assert tree.ignored == 2
+
+
+def test_a_folder_that_holds_itself_is_told(pictures):
+    (pictures / "train" / "class0" / "deep").mkdir()
+    (pictures / "train" / "class0" / "deep" / "loop").symlink_to(pictures / "train")
+    with pytest.raises(BadInput, match="deep/loop: is a link to a folder that it lies in"):
+        read_tree(pictures / "train")
+
+
+def test_a_tree_is_known_by_its_paths_and_classes(pictures, tmp_path):
+    before = read_tree(pictures / "train").identity()
+    moved = pictures.rename(tmp_path / "moved") / "train"
+    assert read_tree(moved).identity() == before
+    picture = moved / "class0" / "0.png"
+    for other in (picture.with_name("00.png"), moved / "class1" / "0-again.png"):
+        picture = picture.rename(other)
+        now = read_tree(moved).identity()
+        assert now != before
+        assert now.startswith("24 pictures, ")
 
 
 def test_classes_are_numbered_by_name_and_kept_for_validation(pictures):
