@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo.index.types import Variant
 from zoo.preprocessing import Preprocessing, package_variant, variant_preprocessing
 from zoo.training.errors import BadInput
-from zoo.training.folders import Tree, read_tree, split
-from zoo.training.recipe import Recipe, recipe_of
+from zoo.training.folders import Tree, read_tree, split, unused
+from zoo.training.recipe import Recipe
 from zoo.training.settings import Settings
+from zoo.training.settling import check_batch, settle
 
 if TYPE_CHECKING:
     from zoo.models._base import ImageClassifier
     from zoo.training.distributed import Ranks
 
-# Of each process, where nothing else is asked for: recipes' batches are those of dozens of GPUs.
-_USUAL_BATCH = 64
 _MOST_WORKERS = 8
+# What an epoch may leave out without a word.
+_MUCH = 0.03
+_MOST_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +55,12 @@ class Plan:
         """What must be the same for a training to go on, as plain values."""
         settings = self.settings
         recipe = asdict(self.recipe)
-        del recipe["stated"], recipe["not_followed"]
+        del recipe["stated"], recipe["named"], recipe["not_followed"]
         return {
             "variant": settings.name,
             "classes": list(self.train.classes),
-            "pictures": len(self.train),
+            "list of pictures": self.train.identity(),
+            "list of validation pictures": None if self.val is None else self.val.identity(),
             "preprocessing": self.preprocessing.key(),
             "finetune": settings.finetune,
             "freeze": settings.freeze,
@@ -81,17 +84,19 @@ def make_plan(settings: Settings, ranks: Ranks) -> Plan:
         preprocessing = variant_preprocessing(variant)
     except ValueError as error:
         raise BadInput(f"{settings.name}: {error}") from error
-    root, beside = split(Path(settings.data))
-    if settings.val is not None:
-        root, beside = Path(settings.data) if beside is None else root, Path(settings.val)
-    train = read_tree(root)
-    val = None if beside is None else read_tree(beside, train.classes)
     said: list[str] = []
     warnings: list[str] = []
+    train, val, beside = _trees(settings)
     recipe = settings.recipe
     if recipe is None:
-        recipe = _recipe(settings, recipe_of(variant), len(train), ranks.world, said, warnings)
-    _check_batch(recipe.batch_size, len(train), ranks.world)
+        recipe = settle(settings, variant, len(train), ranks.world, said, warnings)
+    check_batch(recipe.batch_size, len(train), ranks.world)
+    left = len(train) % recipe.batch_size
+    if left > _MUCH * len(train):
+        said.append(
+            f"{left} of the {len(train)} pictures fill no batch of {recipe.batch_size}: so many, "
+            "drawn anew, are left out of each epoch"
+        )
     workers = _workers(ranks.world) if settings.workers is None else settings.workers
     checked = f"{len(val)} to validate on" if val else "none to validate on"
     places = f"{ranks.world} processes" if ranks.world > 1 else "1 process"
@@ -101,14 +106,16 @@ def make_plan(settings: Settings, ranks: Ranks) -> Plan:
         f"{settings.name} from {start}: {len(train)} pictures of {len(train.classes)} classes, "
         f"{checked}; {ranks.device}, {places}"
     )
-    for tree in (train, val):
-        if tree is not None and tree.ignored:
-            warnings.append(f"{tree.root}: {tree.ignored} files are no pictures, and left out")
-    if val is not None and (lacking := len(val.classes) - len(set(val.labels))):
-        warnings.append(f"{val.root}: {lacking} classes have no pictures to validate on")
-    said = [head, recipe.sentence(), *said]
     return Plan(
-        settings, variant, recipe, preprocessing, train, val, workers, tuple(said), tuple(warnings)
+        settings,
+        variant,
+        recipe,
+        preprocessing,
+        train,
+        val,
+        workers,
+        (head, recipe.sentence(), *said),
+        (*warnings, *beside),
     )
 
 
@@ -153,54 +160,24 @@ def build(plan: Plan, fetch: Callable[[Variant], Path] | None) -> ImageClassifie
     return model
 
 
-def _recipe(
-    settings: Settings,
-    recipe: Recipe,
-    pictures: int,
-    world: int,
-    said: list[str],
-    warnings: list[str],
-) -> Recipe:
-    """The variant's recipe with what was asked for in its place; says what follows from it."""
-    documented = recipe
-    if recipe.not_followed and not settings.finetune:
-        names = ", ".join(recipe.not_followed)
-        warnings.append(f"the index also states {names}: not done here")
-    source = "of the index" if "lr" in recipe.stated else "(the usual one)"
-    if settings.finetune:
-        recipe = recipe.finetuning(freeze=settings.freeze)
-        source = "of fine-tuning"
-    asked = {"epochs": settings.epochs, "augment": settings.augment}
-    given: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
-    recipe = replace(recipe, **given)
-    batch_size = settings.batch_size
-    if batch_size is None:
-        batch_size = min(recipe.batch_size, _USUAL_BATCH * world)
-        batch_size = max(world, min(batch_size, pictures // world * world))
-    if batch_size < 1:
-        raise BadInput(f"batch size must be 1 or more, not {batch_size}")
-    if settings.lr is not None:
-        recipe = replace(recipe, lr=settings.lr, batch_size=batch_size)
-    elif batch_size != recipe.batch_size:
-        known, recipe = recipe, recipe.at_batch_size(batch_size)
-        said.append(
-            f"LR {known.lr:g} {source} is for batches of {known.batch_size}; by the linear rule "
-            f"it is {recipe.lr:g} for batches of {batch_size} (--lr sets another)"
-        )
-    same = {name for name in recipe.stated if getattr(recipe, name) == getattr(documented, name)}
-    return replace(recipe, stated=tuple(name for name in recipe.stated if name in same))
-
-
-def _check_batch(batch_size: int, pictures: int, world: int) -> None:
-    if batch_size % world:
-        raise BadInput(
-            f"a batch of {batch_size} can't be shared by {world} processes; "
-            f"--batch-size {max(1, batch_size // world) * world} can"
-        )
-    if pictures < batch_size:
-        raise BadInput(
-            f"{pictures} pictures fill no batch of {batch_size}; lower --batch-size, or add some"
-        )
+def _trees(settings: Settings) -> tuple[Tree, Tree | None, list[str]]:
+    """The pictures to train on and to validate on, and lines about what is not among them."""
+    warnings: list[str] = []
+    data = Path(settings.data)
+    root, beside = split(data)
+    if settings.val is not None:
+        beside = Path(settings.val)
+    if others := unused(data, *filter(None, (root, beside))):
+        names = " and ".join(others[:_MOST_NAMED]) + (" ..." if others[_MOST_NAMED:] else "")
+        warnings.append(f"{data}: {names} in it {'are' if others[1:] else 'is'} not used")
+    train = read_tree(root)
+    val = None if beside is None else read_tree(beside, train.classes)
+    for tree in (train, val):
+        if tree is not None and tree.ignored:
+            warnings.append(f"{tree.root}: {tree.ignored} files are no pictures, and left out")
+    if val is not None and (lacking := len(val.classes) - len(set(val.labels))):
+        warnings.append(f"{val.root}: {lacking} classes have no pictures to validate on")
+    return train, val, warnings
 
 
 def _workers(world: int) -> int:

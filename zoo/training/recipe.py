@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Literal, get_args
 
-from zoo.index.types import Variant
+from zoo.index.types import Claim, Variant
 from zoo.training.errors import BadInput
 
 Augmentation = Literal["none", "light", "crop", "auto"]
@@ -18,6 +18,7 @@ AUGMENTATIONS: tuple[Augmentation, ...] = get_args(Augmentation)
 _LABEL_SMOOTHING = 0.1
 _MIXUP_ALPHA = 0.2
 _DROP_BLOCK_RATE = 0.1
+_WEIGHT_DECAY = 1e-4
 _WARMUP_EPOCHS = 5.0
 _WARMUP_SHARE = 0.1
 
@@ -30,8 +31,7 @@ _FIELDS = {
     "dropout": "Dropout",
     "label_smoothing": "Label Smoothing",
 }
-# What a technique sets, unless a claim of its own says more; an empty one is always done, or is
-# said by a number.
+# What a technique sets, unless a claim of its own says more; an empty one is always done.
 _TECHNIQUES: Mapping[str, Mapping[str, Any]] = {
     "autoaugment": {"augment": "auto"},
     "dropblock": {"drop_block": _DROP_BLOCK_RATE},
@@ -41,13 +41,23 @@ _TECHNIQUES: Mapping[str, Mapping[str, Any]] = {
     "nesterov momentum": {"nesterov": True},
     "cosine annealing": {},
     "linear warmup with cosine annealing": {},
-    "dropout": {},
     "random horizontal flip": {},
     "random resized crop": {},
     "sgd": {},
     "sgd with momentum": {},
-    "weight decay": {},
+    "weight decay": {"weight_decay": _WEIGHT_DECAY},
 }
+# Settings that a technique's name says all of; of the others it leaves the strength to the reader.
+_WORDS = {
+    **_FIELDS,
+    "augment": "AutoAugment",
+    "nesterov": "Nesterov Accelerated Gradient",
+    "mixup": "Mixup",
+    "drop_block": "DropBlock",
+}
+_WHOLE = ("augment", "nesterov")
+# What of a recipe fine-tuning keeps.
+KEPT = frozenset({"momentum", "weight_decay", "dropout"})
 # Claims of recipes that this training does not follow.
 _NOT_FOLLOWED = (
     "LR Step Size", "LR Gamma", "RMSProp Decay", "Stochastic Depth Survival", "BatchNorm Momentum",
@@ -72,7 +82,9 @@ class Recipe:
             at least half of the picture and a flip, ``crop`` one of at least 8 % and a flip,
             ``auto`` the same and AutoAugment.
         nesterov: Nesterov's momentum.
-        stated: the names of the settings that the index claims; the rest are usual ones.
+        stated: the names of the settings that the index states.
+        named: those of which it names the technique alone, so that the usual strength is taken. All
+            others are usual ones.
         not_followed: what the index says of its training that is not done here.
     """
 
@@ -80,7 +92,7 @@ class Recipe:
     batch_size: int = 256
     lr: float = 0.1
     momentum: float = 0.9
-    weight_decay: float = 1e-4
+    weight_decay: float = _WEIGHT_DECAY
     dropout: float = 0.0
     label_smoothing: float = 0.0
     mixup: float = 0.0
@@ -88,6 +100,7 @@ class Recipe:
     augment: Augmentation = "crop"
     nesterov: bool = False
     stated: tuple[str, ...] = ()
+    named: tuple[str, ...] = ()
     not_followed: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -122,7 +135,6 @@ class Recipe:
         Args:
             freeze: only the new classifier is trained; it bears a higher rate.
         """
-        kept = {"momentum", "weight_decay", "dropout"}
         return replace(
             self,
             epochs=10,
@@ -132,7 +144,8 @@ class Recipe:
             mixup=0.0,
             drop_block=0.0,
             augment="light",
-            stated=tuple(name for name in self.stated if name in kept),
+            stated=tuple(name for name in self.stated if name in KEPT),
+            named=tuple(name for name in self.named if name in KEPT),
             not_followed=(),
         )
 
@@ -154,26 +167,57 @@ class Recipe:
             if value
         ]
         parts.append(f"augmentation {self.augment}")
-        source = f"of the index: {', '.join(self.stated)}" if self.stated else "no setting stated"
-        return f"{', '.join(parts)} ({source})"
+        return f"{', '.join(parts)} ({self._sources()})"
+
+    def _sources(self) -> str:
+        """What the index states, in its words."""
+        stated = ", ".join(_WORDS[name] for name in self.stated)
+        named = ", ".join(_WORDS[name] for name in self.named)
+        sources = [f"of the index: {stated}"] if stated else []
+        sources += [f"named by the index, and of the usual strength: {named}"] if named else []
+        return "; ".join(sources) or "no setting stated by the index"
 
 
 def recipe_of(variant: Variant) -> Recipe:
-    """The recipe that the claims of a variant, or of its collection, describe."""
+    """The recipe that the claims of a variant, or of its collection, describe.
+
+    What can't be used of them is left out; `unusable` names it.
+    """
     settings: dict[str, Any] = {}
     not_followed = []
     techniques = variant.effective("Training Techniques")
-    named = techniques.value if techniques is not None else None
-    for technique in named if isinstance(named, tuple) else ():
-        known = _TECHNIQUES.get(str(technique).strip().lower())
-        if known is None:
+    listed = techniques.value if techniques is not None else None
+    for technique in listed if isinstance(listed, tuple) else ():
+        key = str(technique).strip().lower()
+        if key in _TECHNIQUES:
+            settings.update(_TECHNIQUES[key])
+        elif key != "dropout" or _number(variant, "Dropout") is None:
             not_followed.append(str(technique))
-        else:
-            settings.update(known)
-    for name, field in _FIELDS.items():
-        claim = variant.effective(field)
-        if claim is not None and isinstance(claim.value, (int, float, Decimal)):
-            whole = name in ("epochs", "batch_size")
-            settings[name] = int(claim.value) if whole else float(claim.value)
+    numbers = {name: _number(variant, field) for name, field in _FIELDS.items()}
+    named = settings.keys() - _WHOLE - {name for name, n in numbers.items() if n is not None}
+    for name, number in numbers.items():
+        if number is not None:
+            settings[name] = int(number) if name in ("epochs", "batch_size") else float(number)
     not_followed += [field for field in _NOT_FOLLOWED if variant.effective(field) is not None]
-    return Recipe(**settings, stated=tuple(settings), not_followed=tuple(not_followed))
+    return Recipe(
+        **settings,
+        stated=tuple(name for name in settings if name not in named),
+        named=tuple(name for name in settings if name in named),
+        not_followed=tuple(not_followed),
+    )
+
+
+def unusable(variant: Variant) -> Mapping[str, Claim]:
+    """The claims that are no number and should be one, by the setting that is left at its usual."""
+    claims = {name: variant.effective(field) for name, field in _FIELDS.items()}
+    return {
+        name: claim
+        for name, claim in claims.items()
+        if claim is not None and _number(variant, claim.field) is None
+    }
+
+
+def _number(variant: Variant, field: str) -> int | float | Decimal | None:
+    claim = variant.effective(field)
+    value = None if claim is None else claim.value
+    return value if isinstance(value, (int, float, Decimal)) else None

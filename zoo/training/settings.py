@@ -24,11 +24,12 @@ class Settings:
         output: the folder to write to.
         val: the folder of the validation pictures.
         variant: the variant's entry in an index; the one that ships with this package by default.
-        recipe: taken as it is; by default it is made from the claims of ``variant``.
+        recipe: taken as it is; by default it is made from the claims of ``variant``. The settings
+            that stand in place of a recipe's contradict it.
         finetune: begin with the published weights and a new classifier.
         freeze: train the classifier alone.
         freeze_norms: leave norms in evaluation mode: their statistics stay as they are.
-        epochs, batch_size, lr, augment: in place of the recipe's.
+        epochs, batch_size, lr, augment: in place of those of the recipe that the claims make.
         device: auto, cpu, cuda or cuda:N.
         amp: mixed precision.
         compile: compile the model with torch.compile.
@@ -75,6 +76,10 @@ class Settings:
             raise BadInput(f"amp must be off, bf16 or fp16, not {self.amp!r}")
         if self.freeze and not self.finetune:
             raise BadInput("freezing needs pretrained layers: fine-tune (--finetune --freeze)")
+        asked = ("epochs", "batch_size", "lr", "augment")
+        given = [name for name in asked if getattr(self, name) is not None]
+        if self.recipe is not None and given:
+            raise BadInput(f"a recipe is taken as it is: put {given[0]} into the recipe itself")
         if not 0 <= self.ema_decay < 1:
             raise BadInput(f"ema_decay must be from 0 to below 1, not {self.ema_decay}")
         for name in ("max_steps", "save_steps"):

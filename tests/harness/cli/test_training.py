@@ -66,7 +66,7 @@ def test_what_it_will_do_is_said_and_the_files_are_there(folder):
         "2 epochs, batches of 4, LR 0.003125 (cosine, 0.2 epochs of warm-up)"
     )
     assert "label smoothing 0.1" in lines[1]
-    assert lines[1].endswith("(of the index: label_smoothing)")
+    assert lines[1].endswith("(named by the index, and of the usual strength: Label Smoothing)")
     assert lines[2] == (
         "LR 0.4 of the index is for batches of 512; by the linear rule it is 0.003125 for batches "
         "of 4 (--lr sets another)"

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
 from zoo.index import load_index
 from zoo.preprocessing import package_variant
-from zoo.training import BadInput, Recipe, recipe_of
+from zoo.training import BadInput, Recipe, Settings, recipe_of
+from zoo.training.distributed import Ranks
+from zoo.training.planning import make_plan
 
 PAGE = """\
 Collections:
@@ -27,6 +30,13 @@ Models:
 - Name: b
   Metadata:
     Image Size: 224
+- Name: c
+  Metadata:
+    Momentum: -1
+    Epochs: many
+    LR: 0.2
+    Label Smoothing: 7
+    Training Techniques: [Label Smoothing, Dropout]
 """
 
 
@@ -62,6 +72,54 @@ def test_without_claims_the_usual_settings(variants):
     recipe = recipe_of(variants["b"])
     assert recipe == Recipe()
     assert "no setting stated" in recipe.sentence()
+
+
+def test_what_is_stated_is_told_from_what_is_named(variants):
+    """In the words of the index; what a name says all of is stated."""
+    sentence = recipe_of(variants["a"]).sentence()
+    assert sentence.endswith(
+        "(of the index: Nesterov Accelerated Gradient, Label Smoothing, LR, Epochs, Batch Size, "
+        "Momentum, Weight Decay)"
+    )
+    documented = recipe_of(package_variant("resnest50d")).sentence()
+    assert "AutoAugment, Weight Decay, LR, Epochs, Batch Size, Momentum, Dropout; " in documented
+    named = "named by the index, and of the usual strength: DropBlock, Label Smoothing, Mixup)"
+    assert documented.endswith(named)
+
+
+def plan(variant, pictures, **settings):
+    given = Settings(variant.name, pictures, "out", variant=variant, **settings)
+    return make_plan(given, Ranks(0, 1, torch.device("cpu")))
+
+
+def test_claims_that_can_t_be_used_are_named_with_what_is_taken_instead(variants, pictures):
+    assert plan(variants["c"], pictures).warnings == (
+        "the index also states Dropout: not done here",
+        "the index states Epochs: many, which can't be used; 90 is taken instead",
+        "the index states Momentum: -1, which can't be used; 0.9 is taken instead",
+        "the index states Label Smoothing: 7, which can't be used; 0.1 is taken instead",
+    )
+    # Only what would have counted.
+    found = plan(variants["c"], pictures, finetune=True, epochs=3).warnings
+    assert found == ("the index states Momentum: -1, which can't be used; 0.9 is taken instead",)
+
+
+def test_what_is_not_trained_on_is_said(variants, pictures):
+    (pictures / "test").mkdir()
+    found = plan(variants["b"], pictures, batch_size=13)
+    assert found.warnings == (f"{pictures}: test in it is not used",)
+    assert found.sentences[-1].startswith("11 of the 24 pictures fill no batch of 13")
+    other = plan(variants["b"], pictures, batch_size=12, val=pictures / "train")
+    assert other.warnings == (f"{pictures}: test and val in it are not used",)
+    assert not any("fill no batch" in sentence for sentence in other.sentences)
+
+
+@pytest.mark.parametrize(
+    "asked", [{"epochs": 2}, {"batch_size": 4}, {"lr": 1.0}, {"augment": "none"}]
+)
+def test_a_recipe_is_taken_as_it_is(asked):
+    with pytest.raises(BadInput, match=f"put {next(iter(asked))} into the recipe itself"):
+        Settings("efficientnet_lite0", "data", "out", recipe=Recipe(), **asked)
 
 
 def test_the_linear_rule():
