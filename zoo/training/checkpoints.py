@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from zoo.training.errors import BadInput, TrainingError
 
@@ -29,7 +29,7 @@ def save(state: Mapping[str, Any], path: Path) -> None:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
         try:
             with os.fdopen(handle, "wb") as file:
-                torch.save(dict(state), file)
+                _Writer(file).write_all(lambda writer: torch.save(dict(state), writer))
                 file.flush()
                 os.fsync(file.fileno())
             # mkstemp's own mode keeps everybody else out, which no other file here does.
@@ -39,9 +39,43 @@ def save(state: Mapping[str, Any], path: Path) -> None:
             Path(name).unlink(missing_ok=True)
             raise
         _sync_folder(path.parent)
-    # On a full disk torch's zip writer raises RuntimeError.
-    except (OSError, RuntimeError) as error:
-        raise TrainingError(f"{path}: can't be written: {error}") from error
+    except OSError as error:
+        raise TrainingError(f"{path}: can't be written: {error.strerror or error}") from error
+
+
+class _Writer:
+    """A file that remembers why it can't be written.
+
+    torch's zip writer turns that into a RuntimeError, which other things raise as well: a loader
+    whose process has died does so in the middle of whatever is done.
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._error: OSError | None = None
+
+    def write(self, data: bytes) -> int:
+        try:
+            return self._file.write(data)
+        except OSError as error:
+            self._error = error
+            raise
+
+    def flush(self) -> None:
+        self._file.flush()
+
+    def write_all(self, save: Callable[[Any], object]) -> None:
+        """Calls ``save`` with itself.
+
+        Raises:
+            OSError: of the file.
+        """
+        try:
+            save(self)
+        except RuntimeError:
+            if self._error is not None:
+                raise self._error from None
+            raise
 
 
 def save_training(state: Mapping[str, Any], path: Path) -> None:
@@ -79,6 +113,13 @@ def portable(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         name: tensor.detach().to("cpu", memory_format=torch.contiguous_format, copy=True)
         for name, tensor in state.items()
     }
+
+
+def remove_parts(folder: Path) -> None:
+    """Removes what a process that was killed while it saved has left; nobody may be saving now."""
+    for name in (LAST, BEST, MODEL):
+        for part in folder.glob(f".{name}-*"):
+            part.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:
