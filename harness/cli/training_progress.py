@@ -51,9 +51,10 @@ class TrainingProgress(Watcher):
         validated = ""
         if report.top1 is not None and report.top5 is not None:
             validated = f", top-1 {report.top1:.2f}%, top-5 {report.top5:.2f}%"
+        speed = report.images_per_second
         self._line(
             f"epoch {report.epoch}: loss {report.train_loss:.4f}{validated}, "
-            f"{report.images_per_second:.1f} images/s, {_duration(report.seconds)}"
+            f"{'' if speed is None else f'{speed:.1f} images/s, '}{_duration(report.seconds)}"
         )
 
     def close(self) -> None:

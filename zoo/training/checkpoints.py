@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 LAST, BEST, MODEL = "last.pth", "best.pth", "model.pth"
-_FORMAT = 1
+_FORMAT = 2
 
 
 def save(state: Mapping[str, Any], path: Path) -> None:

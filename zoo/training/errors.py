@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class TrainingError(RuntimeError):
     """A training that can't go on; the message says why and what would help."""
@@ -9,3 +12,28 @@ class TrainingError(RuntimeError):
 
 class BadInput(TrainingError, ValueError):
     """A training that can't start with what it was given; the message says what would be right."""
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Says in words what torch says of a machine that is too small.
+
+    Raises:
+        TrainingError: a process that decodes died, or memory is short.
+    """
+    try:
+        yield
+    except MemoryError as error:
+        raise TrainingError("memory is short; lower --workers or --batch-size") from error
+    except RuntimeError as error:
+        from torch.cuda import OutOfMemoryError
+
+        if isinstance(error, OutOfMemoryError):
+            raise TrainingError("the GPU's memory is short; lower --batch-size") from error
+        # The loader has no class for it, and raises it wherever this process happens to be.
+        if not str(error).startswith("DataLoader worker (pid"):
+            raise
+        raise TrainingError(
+            "a process that decodes pictures died, perhaps for lack of memory; lower --workers, "
+            "and go on with --resume auto"
+        ) from error

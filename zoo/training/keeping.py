@@ -4,146 +4,104 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo.training import checkpoints
 from zoo.training.errors import BadInput
-from zoo.training.logs import Log
+from zoo.training.logs import CSV, Log, is_log
+from zoo.training.position import Position
 from zoo.training.watch import EpochReport
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from filelock import BaseFileLock
 
     from zoo.training.loop import Trainer
     from zoo.training.planning import Plan
 
 CLASSES = "classes.txt"
+_LOCK = ".lock"
+# The processes that decode for a training that was killed notice it within five seconds, and with
+# an old filelock they hold its lock until then.
+_LOCK_SECONDS = 6.0
 _SAVE_SECONDS = 600.0
-_KEYS = {"identity", "position", "sums", "best", "model"}
-
-
-@dataclass(slots=True)
-class Position:
-    """Where a training stands.
-
-    Attributes:
-        steps_per_epoch: of optimisation.
-        sums: of the epoch that runs, in this process: losses, and the pictures that had them.
-        epoch: whole epochs that are done.
-        in_epoch: steps of the next one that are done.
-        best: the epoch, from 1, of the best accuracy, and that accuracy.
-    """
-
-    steps_per_epoch: int
-    sums: Tensor
-    epoch: int = 0
-    in_epoch: int = 0
-    best: tuple[int, float] | None = None
-
-    @property
-    def step(self) -> int:
-        """Optimisation steps taken, of all epochs."""
-        return self.epoch * self.steps_per_epoch + self.in_epoch
-
-    def state(self) -> dict[str, Any]:
-        """As plain values."""
-        return {
-            "position": [self.epoch, self.in_epoch],
-            "sums": self.sums.tolist(),
-            "best": None if self.best is None else list(self.best),
-        }
-
-    def load_state(self, state: Mapping[str, Any], *, first: bool) -> None:
-        """Goes on from what `state` gave.
-
-        Args:
-            state: of the first process, as it alone writes.
-            first: this is that process; the sums are not those of any other.
-        """
-        self.epoch, self.in_epoch = state["position"]
-        self.best = None if state["best"] is None else (state["best"][0], state["best"][1])
-        if first:
-            self.sums.copy_(self.sums.new_tensor(state["sums"]))
-
-    def end_epoch(self) -> None:
-        """The next epoch begins."""
-        self.epoch, self.in_epoch = self.epoch + 1, 0
-        self.sums.zero_()
 
 
 class Folder:
-    """The folder of a training. Only the first process writes to it."""
+    """The folder of a training, from `enter` to `close`. Only the first process has one."""
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self.path = Path(plan.settings.output)
+        self._lock: BaseFileLock | None = None
+        self._is_new = False
         self._log: Log | None = None
         self._saved = time.monotonic()
 
-    def state(self) -> dict[str, Any] | None:
-        """The state to go on from; None where there is none.
+    def enter(self) -> dict[str, Any] | None:
+        """Makes the folder and keeps other trainings out of it.
+
+        Returns:
+            The state to go on from; None where there is none.
 
         Raises:
-            BadInput: there is one, and it was not asked for, or is of another training.
+            BadInput: the folder can't be made, another training writes to it, or it holds one that
+                was not asked for, or is another one.
         """
-        path = self.path / checkpoints.LAST
-        if not path.exists():
-            return None
-        if not self._plan.settings.resume:
-            raise BadInput(
-                f"{self.path}: holds a training already; go on with it (--resume auto), or "
-                "choose another --output"
-            )
-        state = checkpoints.load_training(path)
-        then = state.get("identity")
-        if not isinstance(then, dict) or not state.keys() >= _KEYS:
-            raise BadInput(f"{path}: is no state of a training that this version can read")
-        for name, value in self._plan.identity().items():
-            if then.get(name) != value:
-                raise BadInput(
-                    f"{path}: was trained with another {name.replace('_', ' ')}"
-                    f"{_both(then.get(name), value)}; give the same to go on, or another --output"
-                )
-        return state
+        from filelock import FileLock, Timeout
 
-    def open(self, position: Position) -> None:
-        """Makes the folder and the log.
-
-        Raises:
-            BadInput: it can't be made.
-            TrainingError: it can't be written to.
-        """
         try:
+            self._is_new = not self.path.exists()
             self.path.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(self.path / _LOCK)
+            lock.acquire(timeout=_LOCK_SECONDS)
+        except Timeout:
+            raise BadInput(
+                f"{self.path}: another training writes there just now; choose another --output"
+            ) from None
         except OSError as error:
             raise BadInput(f"{self.path}: can't be made: {error.strerror or error}") from error
-        names = "".join(f"{name}\n" for name in self._plan.train.classes)
-        checkpoints.write_text(self.path / CLASSES, names)
+        self._lock = lock
+        checkpoints.remove_parts(self.path)
+        return self._state()
+
+    def begin(self, position: Position) -> None:
+        """Opens the log, and writes what is missing beside a state that is there.
+
+        Raises:
+            BadInput: what is there is no log, or the best weights are gone.
+            TrainingError: it can't be written to.
+        """
         self._log = Log(
             self.path,
             epochs_done=position.epoch,
             steps_done=position.step,
             tensorboard=self._plan.settings.tensorboard,
         )
+        if position.step:
+            self._write_classes()
+        if position.best is not None and not (self.path / checkpoints.MODEL).exists():
+            self._restore_model()
         self._saved = time.monotonic()
 
     @property
     def log(self) -> Log:
-        """The log, after `open`."""
+        """The log, after `begin`."""
         assert self._log is not None
         return self._log
 
-    def epoch(
-        self, report: EpochReport, trainer: Trainer, position: Position, *, best: bool
-    ) -> None:
+    def epoch(self, report: EpochReport, trainer: Trainer, position: Position) -> None:
         """Writes the row, then the files; what a kill in between leaves is written over."""
         self.log.epoch(report)
-        if best:
+        best = None if position.best is None else position.best[0]
+        if best == position.epoch and not position.in_epoch:
             self._save(checkpoints.BEST, trainer, position)
             self.model(trainer)
-        self._save(checkpoints.LAST, trainer, position)
+        self.save(trainer, position)
+        # After the state: weights without one are somebody else's.
+        if best is None:
+            self.model(trainer)
 
     def step(self, trainer: Trainer, position: Position) -> None:
         """Keeps the state in the middle of an epoch too, each so many steps and from time to time.
@@ -153,22 +111,88 @@ class Folder:
         steps = self._plan.settings.save_steps
         due = steps is not None and position.step % steps == 0
         if due or time.monotonic() - self._saved > _SAVE_SECONDS:
-            self._save(checkpoints.LAST, trainer, position)
+            self.save(trainer, position)
+
+    def save(self, trainer: Trainer, position: Position) -> None:
+        """Keeps the state to go on from."""
+        self._save(checkpoints.LAST, trainer, position)
+        self._write_classes()
+        self._saved = time.monotonic()
 
     def model(self, trainer: Trainer) -> None:
         """Writes the weights alone."""
-        state = checkpoints.portable(trainer.best_model.state_dict())
-        checkpoints.save(state, self.path / checkpoints.MODEL)
+        self._write_model(trainer.best_model.state_dict())
 
     def close(self) -> None:
-        """Wait for what is written in the background."""
+        """Waits for what is written in the background, and lets others in."""
         if self._log is not None:
             self._log.close()
+        if self._lock is None:
+            return
+        if self._is_new and self._log is None:
+            # Nothing began: the folder is as it was, which is not there.
+            with suppress(OSError):
+                (self.path / _LOCK).unlink()
+                self.path.rmdir()
+        self._lock.release()
+
+    def _state(self) -> dict[str, Any] | None:
+        path = self.path / checkpoints.LAST
+        if not path.exists():
+            self._check_foreign()
+            return None
+        if not self._plan.settings.resume:
+            raise BadInput(
+                f"{self.path}: holds a training already; go on with it (--resume auto), or "
+                "choose another --output"
+            )
+        state = checkpoints.load_training(path)
+        then = state.get("identity")
+        if not isinstance(then, dict):
+            raise BadInput(f"{path}: is no state of a training that this version can read")
+        for name, value in self._plan.identity().items():
+            if then.get(name) != value:
+                raise BadInput(
+                    f"{path}: was trained with another {name.replace('_', ' ')}"
+                    f"{_both(then.get(name), value)}; give the same to go on, or another --output"
+                )
+        return state
+
+    def _check_foreign(self) -> None:
+        """Nothing is written over that a training would have left together with its state."""
+        names = (checkpoints.MODEL, checkpoints.BEST, CLASSES)
+        found = [name for name in names if (self.path / name).exists()]
+        if not is_log(self.path):
+            found.append(CSV)
+        if found:
+            raise BadInput(
+                f"{self.path}: holds {' and '.join(found)}, and no {checkpoints.LAST} to go on "
+                "from; move it away, or choose another --output"
+            )
+
+    def _restore_model(self) -> None:
+        """Writes the best weights anew, where somebody has removed their file."""
+        state = checkpoints.load_training(self.path / checkpoints.BEST)
+        average = state.get("ema")
+        weights = state.get("model") if average is None else average
+        if not isinstance(weights, Mapping):
+            raise BadInput(f"{self.path / checkpoints.BEST}: has no weights in it")
+        prefix = "" if average is None else "module."
+        self._write_model(
+            {name[len(prefix) :]: v for name, v in weights.items() if name.startswith(prefix)}
+        )
+
+    def _write_model(self, weights: Mapping[str, Any]) -> None:
+        checkpoints.save(checkpoints.portable(weights), self.path / checkpoints.MODEL)
+
+    def _write_classes(self) -> None:
+        names = "".join(f"{name}\n" for name in self._plan.train.classes)
+        checkpoints.write_text(self.path / CLASSES, names)
 
     def _save(self, name: str, trainer: Trainer, position: Position) -> None:
+        trainer.check_finite()
         state = {"identity": self._plan.identity(), **position.state(), **trainer.state()}
         checkpoints.save_training(state, self.path / name)
-        self._saved = time.monotonic()
 
 
 def _both(then: object, now: object) -> str:

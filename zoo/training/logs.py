@@ -69,6 +69,18 @@ class Log:
         write_text(self._path, text.getvalue())
 
 
+def is_log(folder: Path) -> bool:
+    """Whether a new log may take the place of what is there: a log, or nothing."""
+    path = folder / CSV
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            return next(csv.reader(file), _COLUMNS) == _COLUMNS
+    except FileNotFoundError:
+        return True
+    except (OSError, ValueError, csv.Error):
+        return False
+
+
 def _rows(path: Path, epochs_done: int) -> list[dict[str, str]]:
     if not epochs_done or not path.exists():
         return []

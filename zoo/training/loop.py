@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from zoo.training.data import Batch, derived
 from zoo.training.errors import TrainingError
 from zoo.training.optim import make_average, make_optimizer, make_scheduler
+from zoo.training.position import fits
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from zoo.training.recipe import Recipe
     from zoo.training.settings import Settings
 
+# The rate is one of the settings that a training which goes on must have in common.
+LOWER_LR = "begin again with a lower --lr, in another --output"
 _PRECISIONS = {"bf16": "bfloat16", "fp16": "float16"}
 
 
@@ -29,7 +33,6 @@ class Scores:
     loss: float
     top1: float
     top5: float
-    images: int
 
 
 class Trainer:
@@ -69,6 +72,9 @@ class Trainer:
         total = recipe.epochs * steps_per_epoch
         warmup = min(round(recipe.warmup_epochs * steps_per_epoch), total - 1)
         self.scheduler = make_scheduler(self.optimizer, total, warmup)
+        # With fp16 a step whose gradients are too large is left out, and nobody else says so.
+        self._stepped = False
+        self.optimizer.register_step_post_hook(self._has_stepped)
         self._scaler = torch.amp.GradScaler(ranks.device.type, enabled=settings.amp == "fp16")
         self._average = make_average(model, settings.ema_decay) if settings.ema else None
         self._criterion = torch.nn.CrossEntropyLoss(label_smoothing=recipe.label_smoothing)
@@ -90,58 +96,64 @@ class Trainer:
 
     def training_mode(self) -> None:
         """Dropout on and norms learning, but for what is frozen."""
-        from torch import nn
-
         self.model.train()
         if self._settings.freeze:
             for _, module in self.model.trunk():
                 module.eval()
         if self._settings.freeze_norms:
-            for module in self.model.modules():
-                if isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)):
-                    module.eval()
+            for module in _norms(self.model):
+                module.eval()
 
-    def step(self, batch: Batch, number: int) -> Tensor:
-        """One optimisation step.
+    def step(self, batch: Batch, number: int, sums: Tensor | None = None) -> Tensor:
+        """One optimisation step, with the gradients of the mean over the pictures of all processes.
+
+        However many of its pictures a process could read, each picture counts alike. One that
+        could read none takes part without weight, as the others wait for it.
 
         Args:
-            batch: this process's share of the step's pictures.
+            batch: this process's share of the step's pictures. Where a single one of them is left,
+                norms keep their statistics for this step: one picture may have no spread.
             number: of the step, from 0 and counted over all epochs. With the seed it decides what
                 Mixup, dropout and DropBlock draw: nothing of it has to be kept to go on later.
+            sums: the sum of the losses, and how many pictures had one, are added to these two.
 
         Returns:
-            The mean loss over this process's pictures, a scalar on its device, without gradient.
+            The mean loss over the step's pictures, of all processes; a scalar on this one's device,
+            without gradient.
 
         Raises:
-            TrainingError: it is one picture, and norms need more.
+            TrainingError: no process could read any picture.
         """
         import torch
 
         seed = self._settings.seed
-        images, labels = self._inputs(batch)
+        count = len(batch.labels)
+        images, labels = self._inputs(batch if count else self._blank())
         if self._mixup is not None:
             torch.manual_seed(derived(seed, "mixup", number))  # All processes mix alike.
             images, labels = self._mixup(images, labels)
         torch.manual_seed(derived(seed, "model", number, self._ranks.rank))
         self.optimizer.zero_grad(set_to_none=True)
-        try:
-            with self._precision():
-                loss: Tensor = self._criterion(self._forward(images), labels)
-        except ValueError as error:
-            if len(images) > 1:
-                raise
-            # Where a map has one pixel, a norm has one value, and no spread to divide it by.
-            raise TrainingError(
-                f"step {number + 1} has one picture for a process, too few for this variant's "
-                "norms; raise --batch-size, or leave norms as they are (--freeze-norms)"
-            ) from error
-        self._scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        with self._resting_norms(count + len(batch.unreadable), count), self._precision():
+            loss: Tensor = self._criterion(self._forward(images), labels)
+        here = loss.new_full((), count, dtype=torch.float64)
+        total = self._ranks.total(torch.stack([loss.detach().double() * here, here]))
+        # The others' pictures are known on the device alone; nobody waits for them to be read.
+        if not count and not total[1].item():
+            raise TrainingError("no picture of a whole batch can be read; see the lines above")
+        # The gradients are the means over the processes: what each adds is so many times as large.
+        weight = (here * self._ranks.world / total[1]).to(loss.dtype)
+        self._scaler.scale(loss * weight).backward()  # type: ignore[no-untyped-call]
+        self._stepped = False
         self._scaler.step(self.optimizer)
         self._scaler.update()
-        self.scheduler.step()
-        if self._average is not None:
-            self._average.update_parameters(self.model)
-        return loss.detach()
+        if self._stepped:
+            self.scheduler.step()
+            if self._average is not None:
+                self._average.update_parameters(self.model)
+        if sums is not None:
+            sums += total
+        return (total[0] / total[1]).to(loss.dtype)
 
     def evaluate(self, batches: Iterable[Batch]) -> Scores:
         """Loss and accuracies of `best_model` over the pictures of all processes.
@@ -173,7 +185,7 @@ class Trainer:
         loss, top1, top5, images = self._ranks.total(sums.clone()).tolist()
         if not images:
             raise TrainingError("none of the validation pictures can be read")
-        return Scores(loss / images, 100 * top1 / images, 100 * top5 / images, int(images))
+        return Scores(loss / images, 100 * top1 / images, 100 * top5 / images)
 
     def state(self) -> dict[str, Any]:
         """Tensors and plain values from which `load_state` goes on."""
@@ -186,13 +198,62 @@ class Trainer:
         }
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Goes on from what `state` gave."""
+        """Goes on from what `state` gave.
+
+        Raises:
+            KeyError, ValueError: it has other parts than this trainer's; nothing was changed.
+        """
+        wanted = self.state()
+        groups = self.optimizer.param_groups
+        optimizer = state["optimizer"]
+        if groups[0]["momentum"] and isinstance(optimizer, Mapping) and optimizer.get("state"):
+            # An optimizer that has taken no step yet has none.
+            trained = [parameter.detach() for group in groups for parameter in group["params"]]
+            speeds = {number: {"momentum_buffer": like} for number, like in enumerate(trained)}
+            wanted["optimizer"]["state"] = speeds
+        for name, parts in wanted.items():
+            if not fits(state[name], parts):
+                raise ValueError(f"its {name} is of another model, or of another version of torch")
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.scheduler.load_state_dict(state["scheduler"])
         self._scaler.load_state_dict(state["scaler"])
         if self._average is not None:
             self._average.load_state_dict(state["ema"])
+
+    def check_finite(self) -> None:
+        """Looks at the weights, which a loss shows one step later.
+
+        Raises:
+            TrainingError: there is one that is no number.
+        """
+        import torch
+
+        values = [v for v in self.model.state_dict().values() if v.is_floating_point()]
+        if not torch.stack([value.isfinite().all() for value in values]).all():
+            raise TrainingError(f"the weights are no numbers any more; {LOWER_LR}")
+
+    def _has_stepped(self, *_: object) -> None:
+        self._stepped = True
+
+    def _blank(self) -> Batch:
+        """One black picture, of the first class."""
+        import torch
+
+        pixels = torch.zeros((1, *self._preprocessing.image_size, 3), dtype=torch.uint8)
+        return Batch(pixels, torch.zeros(1, dtype=torch.long), [])
+
+    @contextmanager
+    def _resting_norms(self, share: int, read: int) -> Iterator[None]:
+        """Norms in evaluation mode where less than two pictures of a larger share can be read."""
+        learning = [norm for norm in _norms(self.model) if norm.training and read < min(2, share)]
+        for norm in learning:
+            norm.eval()
+        try:
+            yield
+        finally:
+            for norm in learning:
+                norm.train()
 
     def _inputs(self, batch: Batch) -> tuple[Tensor, Tensor]:
         device = self._ranks.device
@@ -205,3 +266,10 @@ class Trainer:
         name = _PRECISIONS.get(self._settings.amp)
         dtype = None if name is None else getattr(torch, name)
         return torch.autocast(self._ranks.device.type, dtype=dtype, enabled=name is not None)
+
+
+def _norms(model: nn.Module) -> list[nn.Module]:
+    from torch import nn
+
+    kinds = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+    return [module for module in model.modules() if isinstance(module, kinds)]

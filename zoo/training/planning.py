@@ -119,16 +119,17 @@ def make_plan(settings: Settings, ranks: Ranks) -> Plan:
     )
 
 
-def build(plan: Plan, fetch: Callable[[Variant], Path] | None) -> ImageClassifier:
+def build(plan: Plan, share: int, fetch: Callable[[Variant], Path] | None) -> ImageClassifier:
     """The model that the training begins with; equal in every process.
 
     Args:
         plan: says which.
+        share: pictures of a step for each process.
         fetch: gives the variant's published weights as a file, for a fine-tuning; None leaves the
             weights random, for a state that is loaded next.
 
     Raises:
-        BadInput: the family can't be built so.
+        BadInput: the family can't be built so, or not be trained with one picture for a process.
         zoo.weights.WeightsError: the published weights can't be had.
         zoo.weights.tensors.CheckpointError: they are not what they should be.
     """
@@ -138,19 +139,26 @@ def build(plan: Plan, fetch: Callable[[Variant], Path] | None) -> ImageClassifie
     from zoo.variants import create_variant
     from zoo.weights.tensors import CheckpointError, load_into
 
+    settings = plan.settings
     classes = len(plan.train.classes)
-    published = fetch if plan.settings.finetune else None
-    torch.manual_seed(derived(plan.settings.seed, "weights"))
-    try:
-        model = create_variant(
+    published = fetch if settings.finetune else None
+
+    def made() -> ImageClassifier:
+        return create_variant(
             plan.variant,
             classes if published is None else None,
             drop_rate=plan.recipe.dropout,
             drop_block_rate=plan.recipe.drop_block,
         )
+
+    try:
+        if share == 1 and not settings.freeze and not settings.freeze_norms:
+            _check_alone(made, plan.preprocessing.image_size)
+        torch.manual_seed(derived(settings.seed, "weights"))
+        model = made()
         if published is not None:
             load_into(model, published(plan.variant))
-    except CheckpointError:
+    except (CheckpointError, BadInput):
         raise
     except ValueError as error:
         raise BadInput(str(error)) from error
@@ -158,6 +166,26 @@ def build(plan: Plan, fetch: Callable[[Variant], Path] | None) -> ImageClassifie
         # As many classes as the published weights have don't make them the same ones.
         model.reset_classifier(classes)
     return model
+
+
+def _check_alone(made: Callable[[], ImageClassifier], image_size: tuple[int, int]) -> None:
+    """Sends one picture through the shapes of a model, as its training would, without arithmetic.
+
+    Raises:
+        BadInput: where a map has one pixel, a norm has one value, and no spread to divide it by.
+    """
+    import torch
+
+    with torch.device("meta"):
+        model = made().train()
+        picture = torch.empty(1, 3, *image_size)
+    try:
+        model(picture)
+    except ValueError as error:
+        raise BadInput(
+            "one picture for a process is too few for this variant's norms; raise --batch-size, "
+            "or leave norms as they are (--freeze-norms)"
+        ) from error
 
 
 def _trees(settings: Settings) -> tuple[Tree, Tree | None, list[str]]:

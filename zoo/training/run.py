@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from zoo.training import data, distributed
-from zoo.training.errors import TrainingError
-from zoo.training.keeping import Folder, Position
-from zoo.training.loop import Scores, Trainer
+from zoo.training.checkpoints import LAST
+from zoo.training.errors import BadInput, TrainingError, told
+from zoo.training.keeping import Folder
+from zoo.training.loop import LOWER_LR, Scores, Trainer
 from zoo.training.planning import Plan, build, make_plan
+from zoo.training.position import Position
 from zoo.training.settings import Settings
+from zoo.training.tally import LeftOut, Speed
 from zoo.training.watch import EpochReport, StepReport, Watcher
 from zoo.weights import variant_weights
 
@@ -26,7 +29,6 @@ if TYPE_CHECKING:
     from zoo.training.distributed import Ranks
 
 _REPORT_SECONDS = 0.5
-_MOST_NAMED = 20
 _NOBODY = Watcher()
 
 
@@ -36,12 +38,14 @@ class Outcome:
 
     Attributes:
         output: the folder of ``model.pth`` (the state dict alone, of the best epoch where there was
-            a validation, else of the last), ``classes.txt`` (the class of each output, one a
-            line), ``last.pth`` and ``best.pth`` (the whole state), and ``log.csv``.
+            a validation of a whole epoch, else of the last step), ``classes.txt`` (the class of
+            each output, one a line), ``last.pth`` and ``best.pth`` (the whole state), and
+            ``log.csv``.
         epochs: the epochs done, of all runs.
         step: the optimisation steps taken, of all runs.
-        best_epoch: the epoch of ``model.pth``.
-        top1: its accuracy on the validation pictures in percent; None without any.
+        best_epoch: the epoch of ``model.pth``, from 1; one that was cut short counts.
+        top1: its accuracy on the validation pictures in percent; None where it has not been
+            measured.
         unreadable: how many times a picture was left out in this run, since it could not be read.
     """
 
@@ -70,20 +74,21 @@ def train(
         fetch: gives a variant's published weights as a file; they are asked for where a fine-tuning
             begins.
         after_step: is called after each optimisation step, while the gradients are there, with the
-            trainer, the step's number from 1, and the mean loss over this process's pictures.
+            trainer, the step's number from 1, and the mean loss over the step's pictures, of all
+            processes.
 
     Raises:
         BadInput: it can't start with these settings, this data or this folder.
         TrainingError: it can't go on.
         zoo.weights.WeightsError: the published weights can't be had.
     """
-    with distributed.joined(settings.device) as ranks:
+    with told(), distributed.joined(settings.device) as ranks:
         plan = make_plan(settings, ranks)
-        run = _Run(plan, ranks, watcher, fetch, after_step)
+        folder = Folder(plan)
         try:
-            return run.run()
+            return _Run(plan, ranks, folder, watcher, fetch, after_step).run()
         finally:
-            run.close()
+            folder.close()
 
 
 class _Run:
@@ -93,6 +98,7 @@ class _Run:
         self,
         plan: Plan,
         ranks: Ranks,
+        folder: Folder,
         watcher: Watcher,
         fetch: Callable[[Variant], Path],
         after_step: Callable[[Trainer, int, Tensor], None] | None,
@@ -101,10 +107,11 @@ class _Run:
 
         self._plan = plan
         self._ranks = ranks
+        self._folder = folder
         self._watcher = watcher
         self._after_step = after_step
-        self._folder = Folder(plan)
-        state = self._folder.state()
+        # Before weights are fetched; and for those on other hosts, who don't have the folder.
+        state = ranks.from_first(folder.enter)
         self._batches = data.EpochBatches(
             len(plan.train),
             plan.recipe.batch_size,
@@ -113,8 +120,9 @@ class _Run:
             world=ranks.world,
         )
         self._loader, self._val = self._loaders()
+        share = plan.recipe.batch_size // ranks.world
         self._trainer = Trainer(
-            build(plan, fetch if state is None else None),
+            build(plan, share, fetch if state is None else None),
             plan.recipe,
             plan.settings,
             preprocessing=plan.preprocessing,
@@ -124,14 +132,24 @@ class _Run:
         sums = torch.zeros(2, dtype=torch.float64, device=ranks.device)
         self._at = Position(self._batches.steps, sums)
         if state is not None:
-            self._trainer.load_state(state)
-            self._at.load_state(state, first=ranks.first)
+            self._load(state)
         total = plan.recipe.epochs * self._batches.steps
         self._last_step = min(total, plan.settings.max_steps or total)
-        self._told: set[str] = set()
-        self._unreadable = 0
-        # Of this run, for its speed: pictures of all processes, and seconds.
-        self._images, self._seconds = 0, 0.0
+        self._left_out = LeftOut(watcher)
+        self._speed = Speed()
+        # Of an epoch that was cut short, which is no candidate for the best one.
+        self._scores: Scores | None = None
+
+    def _load(self, state: Mapping[str, Any]) -> None:
+        try:
+            self._trainer.load_state(state)
+            self._at.load_state(state, self._plan.recipe.epochs)
+        except (LookupError, TypeError, ValueError, RuntimeError) as error:
+            missing = isinstance(error, KeyError)
+            reason = f"{error} is missing" if missing else str(error).partition("\n")[0]
+            raise BadInput(
+                f"{self._folder.path}: can't go on from {LAST}: {reason}; choose another --output"
+            ) from error
 
     def _loaders(self) -> tuple[DataLoader[data.Batch], DataLoader[data.Batch] | None]:
         """Of the training pictures, and of the validation pictures."""
@@ -157,117 +175,109 @@ class _Run:
         return train, val
 
     def run(self) -> Outcome:
-        if self._ranks.first:
-            self._begin()
-        while self._at.step < self._last_step:
+        self._begin()
+        at = self._at
+        began = at.step
+        # A process that was killed in a validation has left it to be done.
+        while at.ending or at.step < self._last_step:
             self._train_epoch()
-        if self._ranks.first and self._val is None:
+        if self._ranks.first and at.best is None and at.step == began:
             self._folder.model(self._trainer)
-        epoch, top1 = self._at.best or (self._at.epoch, None)
-        left_out = int(self._ranks.total(self._at.sums.new_tensor(self._unreadable)))
-        return Outcome(self._folder.path, self._at.epoch, self._at.step, epoch, top1, left_out)
-
-    def close(self) -> None:
-        self._folder.close()
+        cut = None if self._scores is None else self._scores.top1
+        epoch, top1 = at.best or (at.started, cut)
+        left_out = int(self._ranks.total(at.sums.new_tensor(self._left_out.count)))
+        return Outcome(self._folder.path, at.epoch, at.step, epoch, top1, left_out)
 
     def _begin(self) -> None:
-        """Says what will be done, and makes the folder."""
-        for sentence in self._plan.sentences:
-            self._watcher.tell(sentence)
-        for sentence in self._plan.warnings:
-            self._watcher.warn(sentence)
+        """Says what will be done, and opens the log."""
         at = self._at
-        if at.step:
-            self._watcher.tell(f"going on after {at.epoch} epochs and {at.in_epoch} steps")
-        self._folder.open(at)
+        if self._ranks.first:
+            for sentence in self._plan.sentences:
+                self._watcher.tell(sentence)
+            for sentence in self._plan.warnings:
+                self._watcher.warn(sentence)
+            if at.step:
+                self._watcher.tell(f"going on after {at.epoch} epochs and {at.in_epoch} steps")
+        self._ranks.from_first(lambda: self._folder.begin(at))
 
     def _train_epoch(self) -> None:
         """The rest of an epoch, its validation, and what is kept of it."""
-        at, trainer = self._at, self._trainer
-        self._batches.epoch, self._batches.start = at.epoch, at.in_epoch
-        trainer.training_mode()
-        images_before, seconds_before = self._images, self._seconds
-        started = begin = shown = time.perf_counter()
-        lr = trainer.lr
-        for batch in self._loader:
-            self._note(batch.unreadable)
-            count = len(batch.labels)
-            if not count:
-                raise TrainingError("no picture of a whole batch can be read; see the lines above")
-            lr = trainer.lr
-            loss = trainer.step(batch, at.step)
-            at.sums[0] += loss.double() * count
-            at.sums[1] += count
-            at.in_epoch += 1
-            self._images += count * self._ranks.world
-            now = time.perf_counter()
-            self._seconds, begin = self._seconds + now - begin, now
-            if self._after_step is not None:
-                self._after_step(trainer, at.step, loss)
-            if now - shown > _REPORT_SECONDS or at.step == self._last_step:
-                shown = now
-                self._show(lr)
-            if at.step == self._last_step:
-                break
-            if self._ranks.first:
-                self._folder.step(trainer, at)
-        total_loss, images = self._ranks.total(at.sums.clone()).tolist()
-        _check_finite(total_loss, at.step)
-        scores = None if self._val is None else trainer.evaluate(self._validation(self._val))
-        speed = (self._images - images_before) / max(self._seconds - seconds_before, 1e-9)
+        at, speed = self._at, self._speed
+        started, before = time.perf_counter(), (speed.images, speed.seconds)
+        if not at.ending:
+            self._train_steps()
+            if self._ranks.first and at.ending and self._val is not None:
+                self._folder.save(self._trainer, at)
+        total_loss, images = at.sums.tolist()
+        scores = None
+        if self._val is not None:
+            scores = self._trainer.evaluate(self._left_out.noted(self._val))
         report = EpochReport(
             epoch=at.epoch + 1,
             step=at.step,
-            lr=lr,
+            lr=at.lr,
             train_loss=total_loss / images,
             val_loss=scores.loss if scores else None,
             top1=scores.top1 if scores else None,
             top5=scores.top5 if scores else None,
-            images_per_second=speed,
+            images_per_second=speed.since(*before),
             seconds=time.perf_counter() - started,
         )
         self._end_epoch(report, scores)
 
+    def _train_steps(self) -> None:
+        """The rest of an epoch's steps, as far as they are wanted."""
+        at, trainer = self._at, self._trainer
+        self._batches.epoch, self._batches.start = at.epoch, at.in_epoch
+        trainer.training_mode()
+        self._speed.start(at.sums[1].item())
+        shown = time.perf_counter()
+        for batch in self._left_out.noted(self._loader):
+            at.lr = trainer.lr
+            loss = trainer.step(batch, at.step, at.sums)
+            at.in_epoch += 1
+            if self._after_step is not None:
+                self._after_step(trainer, at.step, loss)
+            last = at.step == self._last_step
+            if last or time.perf_counter() - shown > _REPORT_SECONDS:
+                self._show()
+                shown = time.perf_counter()
+            if last:
+                break
+            if self._ranks.first and not at.ending:
+                self._folder.step(trainer, at)
+        total_loss, images = at.sums.tolist()
+        _check_finite(total_loss, at.step)
+        self._speed.add(images)
+
     def _end_epoch(self, report: EpochReport, scores: Scores | None) -> None:
         at = self._at
-        if at.in_epoch == at.steps_per_epoch:
+        # An epoch that was cut short is no candidate for the best: it will be done again, whole.
+        self._scores = None if at.ending else scores
+        if at.ending:
             at.end_epoch()
-        best = scores is not None and (at.best is None or scores.top1 > at.best[1])
-        if best and scores is not None:
-            at.best = report.epoch, scores.top1
+            if scores is not None and (at.best is None or scores.top1 > at.best[1]):
+                at.best = report.epoch, scores.top1
         if self._ranks.first:
-            self._folder.epoch(report, self._trainer, at, best=best)
+            self._folder.epoch(report, self._trainer, at)
             self._watcher.epoch(report)
 
-    def _validation(self, batches: Iterable[data.Batch]) -> Iterator[data.Batch]:
-        for batch in batches:
-            self._note(batch.unreadable)
-            yield batch
-
-    def _note(self, unreadable: Sequence[str]) -> None:
-        """Names pictures that can't be read, each once, and counts how often one was left out."""
-        self._unreadable += len(unreadable)
-        for line in unreadable:
-            if line in self._told or len(self._told) > _MOST_NAMED:
-                continue
-            self._told.add(line)
-            named = len(self._told) <= _MOST_NAMED
-            self._watcher.warn(f"left out: {line}" if named else "more are left out and counted")
-
-    def _show(self, lr: float) -> None:
+    def _show(self) -> None:
         if not self._ranks.first:
             return
-        summed, count = self._at.sums.tolist()
-        _check_finite(summed, self._at.step)
-        speed = self._images / self._seconds
-        left = (self._last_step - self._at.step) * self._plan.recipe.batch_size
+        at = self._at
+        total_loss, images = at.sums.tolist()
+        _check_finite(total_loss, at.step)
+        self._speed.add(images)
+        speed = self._speed.since(0, 0) or math.inf
+        left = (self._last_step - at.step) * self._plan.recipe.batch_size
         report = StepReport(
-            epoch=self._at.epoch + 1,
+            epoch=at.epoch + 1,
             epochs=self._plan.recipe.epochs,
-            step=self._at.step,
+            step=at.step,
             steps=self._last_step,
-            loss=summed / count,
-            lr=lr,
+            loss=total_loss / images,
+            lr=at.lr,
             images_per_second=speed,
             seconds_left=left / speed,
         )
@@ -277,4 +287,4 @@ class _Run:
 
 def _check_finite(loss: float, step: int) -> None:
     if not math.isfinite(loss):
-        raise TrainingError(f"the loss is no number any more at step {step}; try a lower --lr")
+        raise TrainingError(f"the loss is no number any more at step {step}; {LOWER_LR}")

@@ -14,10 +14,10 @@ class StepReport:
         epochs: how many there are to be.
         step: optimisation steps taken, of all epochs.
         steps: how many there are to be.
-        loss: mean over the pictures of this epoch up to now.
+        loss: mean over the pictures of this epoch up to now, of all processes.
         lr: the learning rate of the step just taken.
         images_per_second: of this run, over all processes, validation left out.
-        seconds_left: until the last step, at that speed.
+        seconds_left: until the last step, at that speed, validation left out.
     """
 
     epoch: int
@@ -41,7 +41,7 @@ class EpochReport:
         train_loss: mean over its pictures, augmented as they were.
         val_loss, top1, top5: of the validation pictures; None where there are none.
         images_per_second: over all processes, validation left out; what was done before the
-            process was last started does not count.
+            process was last started does not count, and None is left where that was all.
         seconds: of the same part of the epoch, and of the validation.
     """
 
@@ -52,21 +52,24 @@ class EpochReport:
     val_loss: float | None
     top1: float | None
     top5: float | None
-    images_per_second: float
+    images_per_second: float | None
     seconds: float
 
 
 class Watcher:
-    """Looks on and does nothing: override what is to be shown. Only the first process has one."""
+    """Looks on and does nothing: override what is to be shown.
+
+    Every process of a training has one. What they have in common is told to the first one's alone.
+    """
 
     def tell(self, sentence: str) -> None:
-        """What is about to be done, or was decided."""
+        """What is about to be done, or was decided; in the first process."""
 
     def warn(self, sentence: str) -> None:
-        """What is not as it should be, and does not stop the training."""
+        """What is not as it should be, and does not stop the training; in the process it is of."""
 
     def step(self, report: StepReport) -> None:
-        """Some steps more were taken."""
+        """Some steps more were taken; in the first process."""
 
     def epoch(self, report: EpochReport) -> None:
-        """An epoch is over, its validation too."""
+        """An epoch is over, its validation too; in the first process."""

@@ -12,6 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from harness.cli.training_progress import TrainingProgress
+from zoo.training.watch import EpochReport
+
 ROOT = Path(__file__).parents[3]
 INDEX = """\
 Models:
@@ -80,7 +83,7 @@ def test_what_it_will_do_is_said_and_the_files_are_there(folder):
     out = Path("runs/efficientnet_lite0")
     assert done.stdout.startswith(f"{out}/model.pth  epoch ")
     assert "top-1 " in done.stdout
-    names = {"model.pth", "last.pth", "best.pth", "classes.txt", "log.csv"}
+    names = {"model.pth", "last.pth", "best.pth", "classes.txt", "log.csv", ".lock"}
     assert {path.name for path in (folder / out).iterdir()} == names
     assert (folder / out / "classes.txt").read_text() == "cat\ndog\n"
 
@@ -90,8 +93,28 @@ def test_without_validation_the_last_weights_are_kept(folder):
     assert done.returncode == 0, done.stderr
     assert done.stdout == "runs/efficientnet_lite0/model.pth  epoch 1\n"
     assert done.stderr == "the index also states Cutout: not done here\n"
-    names = {"model.pth", "last.pth", "classes.txt", "log.csv"}
+    names = {"model.pth", "last.pth", "classes.txt", "log.csv", ".lock"}
     assert {path.name for path in (folder / "runs/efficientnet_lite0").iterdir()} == names
+
+
+def test_an_epoch_of_which_only_the_validation_was_left_has_no_speed(capsys):
+    progress = TrainingProgress(first=True, quiet=False)
+    progress.epoch(EpochReport(3, 12, 0.1, 0.5, 0.4, 50.0, 100.0, None, 7.0))
+    progress.epoch(EpochReport(4, 16, 0.1, 0.5, None, None, None, 12.5, 7.0))
+    assert capsys.readouterr().err.splitlines() == [
+        "epoch 3: loss 0.5000, top-1 50.00%, top-5 100.00%, 7s",
+        "epoch 4: loss 0.5000, 12.5 images/s, 7s",
+    ]
+
+
+def test_an_epoch_that_was_cut_short_is_the_one_that_was_kept(folder):
+    (folder / "pets" / "test").mkdir()
+    done = train(folder, "--data", "pets", "--batch-size", "4", "--max-steps", "2")
+    assert done.returncode == 0, done.stderr
+    assert "pets: test in it is not used" in done.stderr.splitlines()
+    path, words = done.stdout.strip().split("  ", 1)
+    assert words.startswith("epoch 1  top-1 ")
+    assert (folder / path).exists()
 
 
 @pytest.mark.parametrize(

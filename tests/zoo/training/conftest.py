@@ -10,10 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from zoo.index import load_index
 from zoo.index.types import Variant
+from zoo.training import Outcome, Settings, Watcher, train
 
 ROOT = Path(__file__).parents[3]
 INDEX = """\
@@ -75,6 +77,46 @@ def pictures(tmp_path) -> Path:
     draw(tmp_path / "data" / "train", 8)
     draw(tmp_path / "data" / "val", 3, first=100)
     return tmp_path / "data"
+
+
+@pytest.fixture(scope="module")
+def ready(tmp_path_factory) -> Path:
+    """A folder for all tests of a module, with such pictures in ``data``, and ``tiny.yml``."""
+    folder = tmp_path_factory.mktemp("ready")
+    draw(folder / "data" / "train", 8)
+    draw(folder / "data" / "val", 3, first=100)
+    (folder / "tiny.yml").write_text(INDEX)
+    return folder
+
+
+def fitting(folder: Path, pictures: Path, variant: Variant) -> Callable[..., Outcome]:
+    """Trains in this process, with as many threads as those of `zoo` have."""
+
+    def fit(output: str, data: Path = pictures, watcher=None, **given) -> Outcome:
+        calls = {name: given.pop(name) for name in ("after_step", "fetch") if name in given}
+        usual = {"epochs": 2, "batch_size": 6, "lr": 0.02, "augment": "none", "workers": 0}
+        settings = Settings(
+            variant.name, data, folder / output, variant=variant, device="cpu", **usual | given
+        )
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            return train(settings, watcher or Watcher(), **calls)
+        finally:
+            torch.set_num_threads(threads)
+
+    return fit
+
+
+@pytest.fixture
+def fit(tmp_path, pictures, tiny) -> Callable[..., Outcome]:
+    return fitting(tmp_path, pictures, tiny("efficientnet_lite0"))
+
+
+@pytest.fixture(scope="module")
+def module_fit(ready) -> Callable[..., Outcome]:
+    (variant,) = (v for v in load_index([ready / "tiny.yml"]).variants if "lite0" in v.name)
+    return fitting(ready, ready / "data", variant)
 
 
 @pytest.fixture

@@ -2,121 +2,153 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import runpy
+import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
+from zoo.training import BadInput, Settings, train
+from zoo.training.data import EpochBatches
+from zoo.training.distributed import is_first
+from zoo.training.folders import read_tree
+
 ROOT = Path(__file__).parents[3]
-STEPS = 3
-# Norms in evaluation mode, no dropout, no DropBlock: what depends on how a batch is shared.
-SCRIPT = """
-import os
-import sys
-
-import torch
-from zoo.index import load_index
-from zoo.training import Recipe, Settings, train
-
-data, index, out = sys.argv[1:]
-entry = next(v for v in load_index([index]).variants if v.name == "resnest14d")
-steps = []
-
-def after_step(trainer, number, loss):
-    grads = {name: p.grad.clone() for name, p in trainer.model.named_parameters()}
-    steps.append({"loss": loss, "grads": grads, "number": number})
-
-outcome = train(
-    Settings(
-        "resnest14d", data, out, variant=entry, freeze_norms=True, device="cpu", max_steps=3,
-        recipe=Recipe(epochs=2, batch_size=8, lr=0.05, label_smoothing=0.1, augment="auto"),
-    ),
-    after_step=after_step,
-)
-torch.save({"steps": steps, "top1": outcome.top1}, f"{out}/steps{os.environ.get('RANK', '')}.pt")
-"""
-
-
-def run(arguments: list[str], folder: Path) -> None:
-    done = subprocess.run(
-        arguments,
-        cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-4000:]
-
-
+SCRIPT = Path(__file__).with_name("in_ranks.py")
 TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
 
 
-@pytest.fixture
-def both(pictures, tiny_index, tmp_path):
-    """What one process did, and what each of two did."""
-    script = tmp_path / "steps.py"
-    script.write_text(SCRIPT)
-    given = [str(script), str(pictures), str(tiny_index)]
-    run([sys.executable, *given, str(tmp_path / "one")], tmp_path)
-    run([sys.executable, *TORCHRUN, *given, str(tmp_path / "two")], tmp_path)
-    paths = ("one/steps.pt", "two/steps0.pt", "two/steps1.pt")
-    return [torch.load(tmp_path / path, weights_only=True) for path in paths]
+STORIES = 8
 
 
-def test_losses_gradients_and_weights_are_those_of_one_process(both, tmp_path):
-    one, first, second = both
-    assert [len(run["steps"]) for run in both] == [STEPS] * 3
-    for alone, left, right in zip(one["steps"], first["steps"], second["steps"], strict=True):
-        # Each process has half of the pictures, and they are not the same ones.
-        assert not torch.equal(left["loss"], right["loss"])
-        torch.testing.assert_close(
-            (left["loss"] + right["loss"]) / 2, alone["loss"], rtol=1e-5, atol=1e-6
-        )
-        for name, gradient in alone["grads"].items():
-            scale = gradient.abs().max().item()
-            for shared in (left, right):
-                torch.testing.assert_close(
-                    shared["grads"][name], gradient, rtol=1e-3, atol=1e-4 * scale, msg=name
-                )
-    assert one["top1"] == first["top1"] == second["top1"]
-    models = [
-        torch.load(tmp_path / k / "last.pth", weights_only=True)["model"] for k in ("one", "two")
-    ]
-    for name, tensor in models[0].items():
-        torch.testing.assert_close(models[1][name], tensor, rtol=1e-4, atol=1e-5, msg=name)
+def free_ports(count: int) -> list[str]:
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind(("", 0))
+        return [str(one.getsockname()[1]) for one in sockets]
 
 
-def test_the_command_runs_under_torchrun_and_goes_on_after_it(pictures, tiny_index, tmp_path):
-    given = [
-        "-m", "zoo", "train", "resnest14d", "--data", str(pictures), "--index", str(tiny_index),
-        "--batch-size", "8", "--epochs", "2", "--device", "cpu", "--output", str(tmp_path / "out"),
-        "--resume", "auto",
-    ]  # fmt: skip
-    run([sys.executable, *TORCHRUN, *given, "--max-steps", "2"], tmp_path)
-    run([sys.executable, *TORCHRUN, *given], tmp_path)
-    state = torch.load(tmp_path / "out" / "last.pth", weights_only=True)
-    assert state["position"] == [2, 0]
-    assert (tmp_path / "out" / "classes.txt").read_text() == "class0\nclass1\nclass2\n"
+@pytest.fixture(scope="module")
+def damaged(ready) -> Path:
+    """Pictures of which the second process can read one of four, then none, and then nobody any."""
+    folder = ready / "damaged"
+    shutil.copytree(ready / "data", folder)
+    tree = read_tree(folder / "train")
+    steps = [[n for _, n in keys] for keys in EpochBatches(24, 8, seed=0)]
+    for number in (*steps[0][5:], *steps[1][4:], *steps[2]):
+        (tree.root / tree.paths[number]).write_bytes(b"no picture")
+    return folder
 
 
-def test_a_batch_that_can_t_be_shared_is_one_line(pictures, tiny_index, tmp_path):
+@pytest.fixture(scope="module")
+def ranks(ready, damaged) -> list[dict[str, Any]]:
+    """What each of two processes saw of every story in `in_ranks`."""
     done = subprocess.run(
         [
-            sys.executable, *TORCHRUN, "-m", "zoo", "train", "resnest14d",
-            "--data", str(pictures), "--index", str(tiny_index), "--batch-size", "7",
+            sys.executable, *TORCHRUN, str(SCRIPT), str(ready / "data"), str(damaged),
+            str(ready / "tiny.yml"), str(ready), *free_ports(STORIES),
         ],
-        cwd=tmp_path,
+        cwd=ready,
         env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=120,
         check=False,
     )  # fmt: skip
-    assert done.returncode != 0
-    ours = [line for line in done.stderr.splitlines() if line.startswith("zoo train:")]
-    assert ours == ["zoo train: a batch of 7 can't be shared by 2 processes; --batch-size 6 can"]
+    assert done.returncode == 0, done.stderr[-4000:]
+    return [torch.load(ready / f"{rank}.pt", weights_only=True) for rank in (0, 1)]
+
+
+@pytest.fixture(scope="module")
+def alone(ready):
+    """The same in one process, this one."""
+    steps = runpy.run_path(str(SCRIPT))["steps"]
+    return lambda data, count: steps(
+        str(data), str(ready / "tiny.yml"), str(ready / f"one-{data.name}"), max_steps=count
+    )
+
+
+@pytest.mark.parametrize(
+    ("story", "name", "count"), [("even", "data", 3), ("uneven", "damaged", 2)]
+)
+def test_losses_gradients_and_weights_are_those_of_one_process(
+    ranks, alone, ready, damaged, story, name, count
+):
+    one = alone(ready / name, count)
+    first, second = (rank[story] for rank in ranks)
+    assert [len(run["steps"]) for run in (one, first, second)] == [count] * 3
+    for by_one, *by_two in zip(one["steps"], first["steps"], second["steps"], strict=True):
+        for step in by_two:
+            torch.testing.assert_close(step["loss"], by_one["loss"], rtol=1e-5, atol=1e-6)
+            for key, gradient in by_one["grads"].items():
+                scale = gradient.abs().max().item()
+                torch.testing.assert_close(
+                    step["grads"][key], gradient, rtol=1e-3, atol=1e-4 * scale, msg=key
+                )
+    assert one["top1"] == first["top1"] == second["top1"]
+    models = [
+        torch.load(ready / path / "model.pth", weights_only=True)
+        for path in (f"one-{name}", f"host0/{story}")
+    ]
+    for key, tensor in models[0].items():
+        torch.testing.assert_close(models[1][key], tensor, rtol=1e-4, atol=1e-5, msg=key)
+
+
+def test_the_first_gives_the_state_to_those_on_other_hosts(ranks, ready):
+    # The third step, of which nobody can read anything: both went on, and both say so.
+    for rank in ranks:
+        assert rank["on"]["steps"] == []
+        assert rank["on"]["error"] == (
+            "TrainingError: no picture of a whole batch can be read; see the lines above"
+        )
+    assert (ready / "host0" / "uneven" / "last.pth").exists()
+    assert list((ready / "host1").iterdir()) == []
+
+
+def test_what_the_first_refuses_ends_all(ranks):
+    for rank in ranks:
+        assert rank["refused"]["error"].startswith("BadInput: even: holds a training already")
+        assert "one picture for a process is too few" in rank["alone"]["error"]
+
+
+def test_a_process_that_ends_is_no_internal_error(ranks):
+    assert ranks[0]["broken"].startswith(
+        "TrainingError: another process of this training has ended"
+    )
+    assert ranks[1]["broken"] == "KeyError: "
+
+
+def test_the_command_speaks_in_the_first_process_alone(ranks, ready):
+    assert [rank["command"][0] for rank in ranks] == [0, 0]
+    assert "2 processes" in ranks[0]["command"][1]
+    assert ranks[1]["command"][1] == ""
+    state = torch.load(ready / "host0" / "command" / "last.pth", weights_only=True)
+    assert state["position"] == [1, 0]
+    names = (ready / "host0" / "command" / "classes.txt").read_text()
+    assert names == "class0\nclass1\nclass2\n"
+    words = "zoo train: a batch of 7 can't be shared by 2 processes; --batch-size 6 can\n"
+    assert [tuple(rank["seven"]) for rank in ranks] == [(2, words), (2, "")]
+
+
+def test_an_environment_that_names_no_others(monkeypatch, pictures, tiny, tmp_path):
+    given = Settings("resnest14d", pictures, tmp_path / "out", variant=tiny("resnest14d"))
+    monkeypatch.setenv("RANK", "3")
+    assert is_first()
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert not is_first()
+    with pytest.raises(BadInput, match="WORLD_SIZE is 2, and MASTER_ADDR is not set"):
+        train(given)
+    monkeypatch.delenv("RANK")
+    with pytest.raises(BadInput, match="RANK is not set: start the processes with torchrun"):
+        train(given)
+    monkeypatch.setenv("WORLD_SIZE", "two")
+    with pytest.raises(BadInput, match="should be the number of processes"):
+        train(given)

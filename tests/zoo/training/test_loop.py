@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from torch.nn.functional import cross_entropy, one_hot
 
 from zoo import create_model
 from zoo.preprocessing import Preprocessing
-from zoo.training import Recipe, Settings
+from zoo.training import Recipe, Settings, TrainingError
 from zoo.training.data import Batch
 from zoo.training.distributed import Ranks
 from zoo.training.loop import Trainer
@@ -156,7 +157,6 @@ def test_the_average_is_what_is_validated(batches):
         inputs = torch.cat([PREPROCESSING.to_tensor(batch.pixels) for batch in batches])
         logits = model(inputs)
     labels = torch.cat([batch.labels for batch in batches])
-    assert scores.images == 12
     assert scores.top1 == pytest.approx(100 * (logits.argmax(1) == labels).float().mean().item())
     assert scores.top5 == 100  # of five classes
     assert scores.loss == pytest.approx(cross_entropy(logits, labels).item(), rel=1e-3)
@@ -171,3 +171,64 @@ def test_bfloat16_is_near_and_not_equal(batches):
         assert ours.model.get_parameter("_conv_stem.weight").dtype == torch.float32
     assert losses[0] != losses[1]
     assert losses[0] == pytest.approx(losses[1], rel=0.1)
+
+
+def test_a_step_that_fp16_leaves_out_changes_nothing(batches):
+    ours = trainer(Recipe(lr=0.1), amp="fp16", ema=True)
+    ours.training_mode()
+    before = {name: value.clone() for name, value in ours.model.named_parameters()}
+    ours._scaler = torch.amp.GradScaler("cpu", init_scale=2.0**120)
+    rate = ours.lr
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ours.step(batches[0], 0)
+        assert all(torch.equal(p, before[name]) for name, p in ours.model.named_parameters())
+        assert ours.lr == rate
+        assert ours._average.n_averaged == 0
+        # The scale is lower now, and the first step that is taken is the schedule's first.
+        ours._scaler = torch.amp.GradScaler("cpu", init_scale=1.0)
+        ours.step(batches[1], 1)
+    assert ours._average.n_averaged == 1
+    assert ours.lr != rate
+    assert not torch.equal(ours.model.get_parameter("_fc.weight"), before["_fc.weight"])
+
+
+def without(batch: Batch, kept: int) -> Batch:
+    """The batch with so many of its pictures; the others can't be read."""
+    lines = ["unreadable"] * (len(batch.labels) - kept)
+    return Batch(batch.pixels[:kept], batch.labels[:kept], lines)
+
+
+def test_one_picture_that_is_left_is_trained_with_norms_as_they_are(batches):
+    """At 32 pixels the last maps have one place, of which a norm can't learn."""
+    ours = trainer(Recipe(lr=0.1))
+    ours.training_mode()
+    before = {name: value.clone() for name, value in ours.model.state_dict().items()}
+    ours.step(without(batches[0], 1), 0)
+    changed = {n for n, v in ours.model.state_dict().items() if not torch.equal(v, before[n])}
+    assert "_conv_stem.weight" in changed
+    assert not any("running" in name or "num_batches" in name for name in changed)
+    # The next step is one as any other.
+    ours.step(without(batches[1], 2), 1)
+    assert ours.model.state_dict()["_bn0.num_batches_tracked"] == 1
+
+
+def test_a_batch_of_nothing_ends_the_training(batches):
+    ours = trainer(Recipe(lr=0.1))
+    ours.training_mode()
+    before = {name: value.clone() for name, value in ours.model.state_dict().items()}
+    with pytest.raises(TrainingError, match="no picture of a whole batch can be read"):
+        ours.step(without(batches[0], 0), 0)
+    assert all(torch.equal(value, before[n]) for n, value in ours.model.state_dict().items())
+
+
+def test_the_sums_are_those_of_the_pictures(batches):
+    ours = trainer(Recipe(lr=0.1))
+    ours.training_mode()
+    sums = torch.zeros(2, dtype=torch.float64)
+    losses = [
+        ours.step(without(batch, count), number, sums).item()
+        for number, (batch, count) in enumerate(zip(batches, (4, 3, 2), strict=True))
+    ]
+    assert sums[1] == 9
+    assert sums[0].item() == pytest.approx(4 * losses[0] + 3 * losses[1] + 2 * losses[2])

@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from zoo.training import BadInput
+
 RECIPE = ("--epochs", "4", "--batch-size", "6", "--lr", "0.02", "--device", "cpu", "--seed", "5")
+SETTINGS = {"epochs": 4, "batch_size": 6, "lr": 0.02, "seed": 5, "augment": None}
 
 
 def state(folder: Path, name: str = "last.pth"):
@@ -47,22 +50,20 @@ def kill_after(process, seen) -> None:
     process.communicate()
 
 
-@pytest.mark.parametrize("extra", [("--ema",), ("--augment", "crop", "--workers", "2")])
-def test_a_killed_training_ends_in_the_same_bits(pictures, tiny_index, zoo, start, tmp_path, extra):
-    given = (
-        "train",
-        "efficientnet_lite0",
-        "--data",
-        pictures,
-        "--index",
-        tiny_index,
-        *RECIPE,
-        *extra,
-    )
+@pytest.mark.parametrize(
+    ("extra", "settings"),
+    [
+        (("--ema",), {"ema": True}),
+        (("--augment", "crop", "--workers", "2"), {"augment": "crop"}),
+    ],
+)
+def test_a_killed_training_ends_in_the_same_bits(
+    pictures, tiny_index, zoo, start, fit, tmp_path, extra, settings
+):
+    given = ("train", "efficientnet_lite0", "--data", pictures, "--index", tiny_index)
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    done = zoo(*given, "--output", whole)
-    assert done.returncode == 0, done.stderr
-    again = (*given, "--output", killed, "--save-steps", "3", "--resume", "auto")
+    fit("whole", **SETTINGS | settings)
+    again = (*given, *RECIPE, *extra, "--output", killed, "--save-steps", "3", "--resume", "auto")
     # Once in the middle of an epoch, once later.
     kill_after(start(*again), (killed / "last.pth").exists)
     middle = state(killed)["position"]
@@ -75,47 +76,39 @@ def test_a_killed_training_ends_in_the_same_bits(pictures, tiny_index, zoo, star
 
     assert same(state(whole), state(killed))
     assert same(state(whole, "model.pth"), state(killed, "model.pth"))
+    assert same(state(whole, "best.pth"), state(killed, "best.pth"))
     assert rows(whole) == rows(killed)
     assert [row["epoch"] for row in rows(whole)] == ["1", "2", "3", "4"]
     assert [row["step"] for row in rows(whole)] == ["4", "8", "12", "16"]
 
 
-def test_another_seed_ends_elsewhere(pictures, tiny_index, zoo, tmp_path):
+def test_another_seed_ends_elsewhere(fit, tmp_path):
     """So that the comparison above can fail."""
-    given = ("train", "efficientnet_lite0", "--data", pictures, "--index", tiny_index, *RECIPE)
-    for seed in ("5", "6"):
-        done = zoo(*given, "--max-steps", "2", "--output", tmp_path / seed, "--seed", seed)
-        assert done.returncode == 0, done.stderr
+    for seed in (5, 6):
+        fit(str(seed), **SETTINGS | {"seed": seed, "max_steps": 2})
     assert not same(state(tmp_path / "5")["model"], state(tmp_path / "6")["model"])
 
 
-def test_stopping_after_some_steps_and_going_on_is_one_training(
-    pictures, tiny_index, zoo, tmp_path
-):
-    given = ("train", "efficientnet_lite0", "--data", pictures, "--index", tiny_index, *RECIPE)
-    parts, whole = tmp_path / "parts", tmp_path / "whole"
-    for steps in ("3", "5", "16"):
-        done = zoo(*given, "--output", parts, "--resume", "auto", "--max-steps", steps)
-        assert done.returncode == 0, done.stderr
-    assert zoo(*given, "--output", whole).returncode == 0
-    assert same(state(whole)["model"], state(parts)["model"])
-    assert same(state(whole)["optimizer"], state(parts)["optimizer"])
-    assert rows(whole)[-1]["train_loss"] == rows(parts)[-1]["train_loss"]
+def test_stopping_after_some_steps_and_going_on_is_one_training(fit, tmp_path):
+    for steps in (3, 5, 16):
+        fit("parts", **SETTINGS, resume=True, max_steps=steps)
+    fit("whole", **SETTINGS)
+    for name in ("last.pth", "best.pth", "model.pth"):
+        assert same(state(tmp_path / "whole", name), state(tmp_path / "parts", name))
+    assert rows(tmp_path / "whole") == rows(tmp_path / "parts")
 
 
-def test_a_training_is_never_mixed_with_another(pictures, tiny_index, zoo, tmp_path):
-    given = ("train", "efficientnet_lite0", "--data", pictures, "--index", tiny_index, *RECIPE)
-    output = ("--output", tmp_path / "out")
-    assert zoo(*given, *output, "--max-steps", "1").returncode == 0
+def test_a_training_is_never_mixed_with_another(fit, tmp_path):
+    fit("out", **SETTINGS, max_steps=1)
     before = (tmp_path / "out" / "last.pth").read_bytes()
     for extra, why in (
-        ((), "holds a training already"),
-        (("--resume", "auto", "--seed", "6"), "another seed (5, now 6)"),
-        (("--resume", "auto", "--epochs", "9"), "another epochs (4, now 9)"),
-        (("--resume", "auto", "--ema"), "another ema"),
+        ({}, "holds a training already"),
+        ({"resume": True, "seed": 6}, "another seed (5, now 6)"),
+        ({"resume": True, "epochs": 9}, "another epochs (4, now 9)"),
+        ({"resume": True, "ema": True}, "another ema"),
     ):
-        done = zoo(*given, *output, *extra)
-        assert done.returncode == 2
-        assert why in done.stderr
-        assert len(done.stderr.splitlines()) == 1
+        with pytest.raises(BadInput) as caught:
+            fit("out", **SETTINGS | extra)
+        assert why in str(caught.value)
+        assert "\n" not in str(caught.value)
     assert (tmp_path / "out" / "last.pth").read_bytes() == before

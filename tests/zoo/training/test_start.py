@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 import zoo as library
+from zoo.training import BadInput, Settings, train
 
 INDEX = """\
 Models:
@@ -75,13 +78,13 @@ def test_without_weights_nothing_is_fine_tuned(mine, pictures, zoo, tmp_path, na
     assert not (tmp_path / "out").exists()
 
 
-def test_norms_that_see_one_value_say_so(pictures, tiny_index, zoo):
-    given = (
-        "train", "resnest14d", "--index", tiny_index, "--data", pictures, "--batch-size", "1",
-        "--device", "cpu", "--max-steps", "1", "-q",
+def test_norms_that_see_one_value_say_so(pictures, tiny, tmp_path):
+    variant = tiny("resnest14d")
+    settings = Settings(
+        variant.name, pictures, tmp_path / "out", variant=variant, batch_size=1, device="cpu",
+        max_steps=1, workers=0,
     )  # fmt: skip
-    done = zoo(*given)
-    assert done.returncode == 3
-    assert "one picture for a process" in done.stderr
-    assert len(done.stderr.splitlines()) == 1
-    assert zoo(*given, "--freeze-norms", "--output", "kept").returncode == 0
+    with pytest.raises(BadInput, match="one picture for a process is too few for this variant"):
+        train(settings)
+    assert not (tmp_path / "out").exists()
+    assert train(replace(settings, freeze_norms=True)).step == 1
