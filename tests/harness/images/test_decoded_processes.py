@@ -120,7 +120,9 @@ def test_a_kill_at_any_moment_leaves_right_pixels_only(
         writer = start(WRITER, place, tmp_path, 0)
         assert writer.stdout is not None
         assert writer.stdout.readline() == "ready\n"
-        time.sleep(chance.uniform(0.02, 0.14))
+        # On a busy machine the first moments are too early for anything to be kept.
+        late = 1 if any(progress) else 2 ** len(progress)
+        time.sleep(chance.uniform(0.02, 0.14) * late)
         writer.kill()
         writer.communicate()
         progress.append(filled(tmp_path, fresh))
