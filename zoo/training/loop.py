@@ -229,8 +229,10 @@ class Trainer:
         """
         import torch
 
-        values = [v for v in self.model.state_dict().values() if v.is_floating_point()]
-        if not torch.stack([value.isfinite().all() for value in values]).all():
+        fine = [parameter.isfinite().all() for parameter in self.model.parameters()]
+        # A norm's variance may overflow where its outputs, and so the training, are all right.
+        fine += [~buffer.isnan().any() for buffer in self.model.buffers()]
+        if not torch.stack(fine).all():
             raise TrainingError(f"the weights are no numbers any more; {LOWER_LR}")
 
     def _has_stepped(self, *_: object) -> None:

@@ -232,3 +232,13 @@ def test_the_sums_are_those_of_the_pictures(batches):
     ]
     assert sums[1] == 9
     assert sums[0].item() == pytest.approx(4 * losses[0] + 3 * losses[1] + 2 * losses[2])
+
+
+def test_a_variance_that_overflows_ends_nothing_and_one_that_is_no_number_does():
+    ours = trainer(Recipe())
+    norm = ours.model.get_buffer("_bn0.running_var")
+    norm[0] = math.inf
+    ours.check_finite()
+    norm[0] = math.nan
+    with pytest.raises(TrainingError, match="no numbers any more"):
+        ours.check_finite()
