@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import cast
@@ -20,6 +21,14 @@ def categories(name: str) -> tuple[str, ...]:
 
     package_variant(name)
     return imagenet_categories()
+
+
+def are_of_imagenet(names: Sequence[str]) -> bool:
+    """Whether these are ImageNet's classes in their usual order, as synsets or in English."""
+    if len(names) != len(imagenet_synsets()):
+        return False
+    # The English ones cost the import of torchvision.
+    return tuple(names) == imagenet_synsets() or tuple(names) == imagenet_categories()
 
 
 @cache

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from harness.add.entry import as_yaml
 from harness.add.errors import NotAdded
 from harness.add.facts import Facts, classes_of
 from harness.report.words import counted
+from zoo.classnames import are_of_imagenet
 from zoo.index.nodes import Unreadable
 from zoo.index.readers import YamlReader
 from zoo.index.source import Source
@@ -70,15 +70,6 @@ def read_class_names(path: Path, outputs: int) -> tuple[str, ...]:
     return names
 
 
-def are_of_imagenet(names: Sequence[str]) -> bool:
-    """Whether these are ImageNet's classes in ImageNet's order, as synsets or in English."""
-    from zoo.classnames import imagenet_categories, imagenet_synsets
-
-    if len(names) != IMAGENET_CLASSES:
-        return False
-    return tuple(names) in (imagenet_synsets(), imagenet_categories())
-
-
 def decided(
     facts: Facts, names: tuple[str, ...], origin: Variant, collection: Collection | None
 ) -> tuple[Facts, tuple[str, ...]]:
@@ -98,7 +89,10 @@ def decided(
     """
     own = facts.outputs != IMAGENET_CLASSES or (bool(names) and not are_of_imagenet(names))
     if not own and not names and class_count(origin) in (None, IMAGENET_CLASSES):
-        own = not are_of_imagenet(class_names(origin))
+        try:
+            own = not are_of_imagenet(class_names(origin))
+        except ValueError as error:
+            raise NotAdded(f"--from: {error}") from error
     if own:
         facts = replace(facts, recipe=replace(facts.recipe, classes=facts.outputs))
     else:

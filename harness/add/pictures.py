@@ -70,8 +70,9 @@ def open_labelled(
             "--dataset"
         )
     try:
-        _, validation = split(Path(data))
-        root = validation or Path(data)
+        folder = Path(data).expanduser()
+        _, validation = split(folder)
+        root = validation or folder
         tree = read_tree(root, classes or None)
     except BadInput as error:
         raise NotAdded(f"--data: {error}") from error

@@ -23,7 +23,7 @@ from harness.check.diagnosis import diagnose
 from harness.check.intervals import plausible
 from harness.check.parts import parts
 from harness.types import Edit, Finding, Pictures, Size, Unmeasured
-from zoo.index.types import Claim
+from zoo.index.types import Claim, Variant
 
 FIELDS = {"Top 1 Accuracy": "top1", "Top 5 Accuracy": "top5"}
 
@@ -76,16 +76,9 @@ def _without_pictures(evidence: Evidence, claim: Claim) -> str:
             f"accuracy on {claim.dataset or 'its data set'} is measured on pictures, and this "
             "run was given none"
         )
-    if pictures.own and claim.images is None:
-        return (
-            f"the claim does not say how many pictures of {claim.dataset or 'its data set'} it is "
-            "about (Images)"
-        )
-    if not pictures.own and not is_imagenet(claim.dataset):
-        return (
-            "the pictures given are labelled by ImageNet's classes, and the claim is about "
-            f"{claim.dataset}"
-        )
+    other = (_not_of_own if pictures.own else _not_of_imagenet)(evidence, claim, pictures)
+    if other:
+        return other
     population = _population(claim, pictures)
     if pictures.count > population:
         return (
@@ -93,6 +86,39 @@ def _without_pictures(evidence: Evidence, claim: Claim) -> str:
             "give those"
         )
     return ""
+
+
+def _not_of_imagenet(evidence: Evidence, claim: Claim, pictures: Pictures) -> str:
+    """Why the claim is about other pictures than ImageNet's, empty where it is about these."""
+    if is_imagenet(claim.dataset):
+        return ""
+    return (
+        "the pictures given are labelled by ImageNet's classes, and the claim is about "
+        f"{claim.dataset}"
+    )
+
+
+def _not_of_own(evidence: Evidence, claim: Claim, pictures: Pictures) -> str:
+    """Why the claim is not about pictures of the variant's own classes, empty where it may be."""
+    if claim.images is None:
+        return (
+            f"the claim does not say how many pictures of {claim.dataset or 'its data set'} it is "
+            "about (Images)"
+        )
+    if claim.dataset is not None and is_imagenet(claim.dataset):
+        return (
+            "the pictures given are of the variant's own classes, and the claim is about ImageNet"
+        )
+    if pictures.count != claim.images and len(_datasets(evidence.variant)) > 1:
+        return (
+            f"{pictures.count:,} pictures were given, and the claim is about {claim.images:,} of "
+            f"{claim.dataset}, one of several data sets: give those"
+        )
+    return ""
+
+
+def _datasets(variant: Variant) -> set[str | None]:
+    return {claim.dataset for claim in variant.claims_of(*FIELDS)}
 
 
 def _without_weights(evidence: Evidence, claim: Claim) -> Finding | None:
@@ -238,7 +264,8 @@ def _counted_out(claim: Claim, pictures: Pictures, looked: _Looks) -> tuple[Edit
     decision = looked.decision
     population = _population(claim, pictures)
     all_seen = pictures.count == decision.drawn == population and not decision.unreadable
-    if pictures.sample or not all_seen or looked.how:
+    # Of own pictures nobody can tell which data set they are.
+    if pictures.sample or pictures.own or not all_seen or looked.how:
         return ()
     return (replaced(claim, Decimal(100) * decision.correct / population),)
 

@@ -44,7 +44,8 @@ def heard() -> Iterator[None]:
 
     def interrupt(signum: int, frame: FrameType | None) -> None:
         nonlocal waiting
-        if _in_a_library(frame):
+        # Who asks a second time has waited long enough.
+        if _in_a_library(frame) and not (waiting and signum == signal.SIGINT):
             later()
             return
         waiting = False
@@ -64,7 +65,8 @@ def heard() -> Iterator[None]:
         if waiting:  # What it would have ended is over.
             raise KeyboardInterrupt
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        if waiting:
+            signal.setitimer(signal.ITIMER_REAL, 0)
         sys.unraisablehook = hook
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGALRM, alarm)

@@ -147,7 +147,8 @@ Data = Annotated[
         envvar="ZOO_IMAGENET",
         show_envvar=False,
         help="Pictures to measure accuracies on: a folder, a tar, Parquet shards, or the word "
-        "sample. Default: what ZOO_IMAGENET names, if it is set.",
+        "sample; for a variant with Class Names, folders of those names. Default: what "
+        "ZOO_IMAGENET names, if it is set.",
     ),
 ]
 Samples = Annotated[

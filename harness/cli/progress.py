@@ -62,6 +62,7 @@ class StderrProgress(Progress):
         """Draw an empty bar, without an end where the total is not known; of nothing, none."""
         if self._downloads is not None:
             self._downloads.close()  # Two live displays can't share a terminal.
+        self._counted = total is not None
         if not self._draw or total == 0:
             return
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
@@ -85,7 +86,7 @@ class StderrProgress(Progress):
             bar, task = self._bar
             # No eye follows more, and drawing takes longer than many a step.
             now = time.monotonic()
-            seen = now - self._drawn >= _REDRAW_S
+            seen = self._counted or now - self._drawn >= _REDRAW_S
             self._drawn = now if seen else self._drawn
             bar.update(task, advance=1, description=for_terminal(name), refresh=seen)
 

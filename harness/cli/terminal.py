@@ -95,7 +95,7 @@ def emit(text: str) -> bool:
         Failure: the text could not be written.
     """
     if sys.stdout is None:
-        return True
+        return False
     try:
         sys.stdout.write(text)
         sys.stdout.flush()

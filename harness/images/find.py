@@ -46,7 +46,7 @@ def open_image_set(place: str | Path, classes: Sequence[str] | None = None) -> I
     if place == SAMPLE and classes is not None:
         raise ImageSetError(f"the pictures called {SAMPLE} are of ImageNet's classes")
     if classes is not None:
-        return own_class_set(place, classes)
+        return own_class_set(Path(place).expanduser(), classes)
     if place == SAMPLE:
         return sample_set()
     path = Path(place).expanduser()

@@ -40,7 +40,7 @@ class Gallery:
         self._images = images
         limit = len(images) if request.samples is None else min(request.samples, len(images))
         self._request = request
-        self._classes = classes
+        self.classes = classes
         self._remarked: list[str] = []
         # By the clock that worker processes, and other machines, have too.
         self._until = None if request.budget is None else time.time() + request.budget
@@ -110,7 +110,7 @@ class Gallery:
         return Counting(
             images=self.pictures.spec,
             parts=parts,
-            classes=self._classes,
+            classes=self.classes,
             device=request.device,
             amp=request.amp,
             compile=request.compile,
@@ -122,7 +122,7 @@ class Gallery:
     def alternatives(self, recipe: Recipe) -> dict[str, str]:
         """Other ways to prepare a picture, by name, each with its words."""
         found = _alternatives(recipe)
-        if self._classes is None:
+        if self.classes is None:
             return found
         # Their labels are looked up by name: they can't be in another order.
         return {name: words for name, words in found.items() if not name.startswith("labels=")}

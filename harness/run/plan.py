@@ -10,8 +10,9 @@ from fnmatch import fnmatchcase
 from harness.measure.profile import USUAL_SIZE
 from harness.run.request import UsageError
 from harness.types import Recipe, Size
+from zoo.classnames import are_of_imagenet
 from zoo.index.types import Claim, Index, Variant
-from zoo.variants import IMAGENET_CLASSES, class_count
+from zoo.variants import class_count
 
 
 def select(index: Index, wanted: Sequence[str]) -> tuple[Variant, ...]:
@@ -65,11 +66,7 @@ def own_classes(variant: Variant) -> tuple[str, ...] | None:
     if claim is None or not isinstance(claim.value, tuple):
         return None
     names = tuple(map(str, claim.value))
-    if len(names) == IMAGENET_CLASSES:
-        from zoo.classnames import imagenet_categories
-
-        return None if names == tuple(imagenet_categories()) else names
-    return names
+    return None if are_of_imagenet(names) else names
 
 
 def flops_size(variant: Variant, recipe: Recipe) -> Size:

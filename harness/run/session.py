@@ -220,7 +220,7 @@ class Session:
         def react(job: Job, facts: list[Fact]) -> list[Job]:
             following: dict[Job, None] = {}
             for subject in by_recipe[job.recipe]:
-                if subject.findings is None:
+                if subject.findings is None and subject.takes(job):
                     subject.learn(facts)
                     following.update(dict.fromkeys(subject.advance()))
             if job.counting is not None and self._galleries is not None:

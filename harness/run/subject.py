@@ -120,6 +120,15 @@ class Subject:
             self._no_pictures,
         )
 
+    def takes(self, job: Job) -> bool:
+        """Whether the facts of a job are this variant's, whose recipe the job has.
+
+        Counts are not, where another entry of the same recipe names its classes otherwise.
+        """
+        if job.counting is None:
+            return True
+        return self._gallery is not None and self._gallery.classes == job.counting.classes
+
     def jobs_for(self, slots: set[Slot]) -> list[Job]:
         """The jobs that make these facts; none where they are known without building."""
         return self._jobs(self._recall(slots))

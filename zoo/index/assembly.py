@@ -81,18 +81,23 @@ def _duplicate_variants(variants: list[Variant]) -> list[Problem]:
 
 def _miscounted_classes(variants: list[Variant]) -> Iterator[Problem]:
     """Class Names that are not as many as Classes, of which a collection may state either."""
+    told: set[tuple[Location, Location]] = set()
     for variant in variants:
         names, count = variant.effective("Class Names"), variant.effective("Classes")
-        if names is None or count is None:
+        if names is None or count is None or (names.location, count.location) in told:
             continue
         listed, stated = names.value, count.value
         if isinstance(listed, tuple) and isinstance(stated, int) and len(listed) != stated:
+            # What a collection says of all its variants is wrong once.
+            told.add((names.location, count.location))
             yield Problem(
                 "schema.out-of-range",
                 "error",
                 f"has {len(listed):,} names, where Classes is {stated:,}",
                 "name each class once, in the order of the outputs, or correct Classes",
-                names.location,
+                (count if names is not variant.claim("Class Names") else names).location
+                if variant.claim("Classes") is not None
+                else names.location,
                 variant.name,
                 "Class Names",
                 shortened(names.raw),

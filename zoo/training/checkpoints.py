@@ -101,7 +101,9 @@ def load_training(path: Path) -> dict[str, Any]:
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
         raise BadInput(f"{path}: is no state of a training: {reason}") from error
     if not isinstance(state, dict) or state.get("zoo_training") != _FORMAT:
-        raise BadInput(f"{path}: is no state of a training that this version can read")
+        raise BadInput(
+            f"{path}: is no state of a training that this version can read; choose another --output"
+        )
     return state
 
 

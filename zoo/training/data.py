@@ -15,7 +15,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from zoo.pictures.modes import to_rgb
-from zoo.training.folders import FORMATS, Tree
+from zoo.training.folders import Tree, formats
 
 if TYPE_CHECKING:
     import numpy as np
@@ -80,7 +80,7 @@ class Pictures:
         before = generator.get_state()
         generator.manual_seed(derived(self.seed, "picture", epoch, number))
         try:
-            with Image.open(path, formats=FORMATS) as image:
+            with Image.open(path, formats=formats()) as image:
                 return self.transform(image), self.tree.labels[number]
         except MemoryError:
             raise  # The machine's fault and not the picture's.

@@ -5,19 +5,28 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from hashlib import blake2b
 from pathlib import Path
 
+from zoo.pictures.files import SUFFIXES
 from zoo.training.errors import BadInput
 
 # What Pillow reads, by the ends of names and, when a file is opened, by what is in it. PostScript
 # is not among them: Pillow would start an interpreter on it.
-ENDINGS = frozenset(
-    {".bmp", ".gif", ".jpeg", ".jpg", ".jp2", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
-)
-FORMATS = ("BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
+ENDINGS = frozenset(SUFFIXES)
+_FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
 _FOLDER, _FILE, _OTHER = "folder", "file", "other"
 _Number = tuple[int, int]  # what a folder has alone, by whatever name it is reached
+
+
+@cache
+def formats() -> tuple[str, ...]:
+    """Those formats that the installed Pillow can read: not every one has AVIF."""
+    from PIL import Image
+
+    Image.init()
+    return tuple(name for name in _FORMATS if name in Image.OPEN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +76,8 @@ def unused(data: Path, *used: Path) -> list[str]:
     if data in used:
         return []
     folders = (name for name, kind in _listing(data) if kind == _FOLDER)
-    return [name for name in folders if data / name not in used]
+    known = {os.path.realpath(each) for each in used}
+    return [name for name in folders if os.path.realpath(data / name) not in known]
 
 
 def read_tree(root: Path, classes: Sequence[str] | None = None) -> Tree:
@@ -94,7 +104,7 @@ def read_tree(root: Path, classes: Sequence[str] | None = None) -> Tree:
     unknown = [name for name in found if name not in numbers]
     if unknown:
         raise BadInput(
-            f"{root}: the class {unknown[0]} is not among the {len(classes)} that are trained"
+            f"{root}: the class {unknown[0]} is not among the {len(classes)} of the classifier"
         )
     paths: list[str] = []
     labels: list[int] = []

@@ -63,7 +63,13 @@ class Folder:
         except OSError as error:
             raise BadInput(f"{self.path}: can't be made: {error.strerror or error}") from error
         self._lock = lock
-        checkpoints.remove_parts(self.path)
+        try:
+            checkpoints.remove_parts(self.path)
+        except OSError as error:
+            raise BadInput(
+                f"{self.path}: can't be cleared of what a killed training left: "
+                f"{error.strerror or error}"
+            ) from error
         return self._state()
 
     def begin(self, position: Position) -> None:

