@@ -92,7 +92,13 @@ def test_what_was_added_is_confirmed_on_the_same_pictures(added, four, zoo):
         ("Images: 20", "Images: 19", "unverified", "accuracy.no-data", "about 19: give those"),
         ("    Images: 20\n", "", "unverified", "accuracy.no-data", "does not say how many"),
         ("- delta\n", "- other\n", "unverified", "accuracy.no-data", "delta is not among"),
-        ("Dataset: shapes", "Dataset: ImageNet", "unverified", "accuracy.no-data", "is about Im"),
+        (
+            "Dataset: shapes",
+            "Dataset: ImageNet",
+            "unverified",
+            "accuracy.no-data",
+            "about ImageNet",
+        ),
         (
             "    Metrics:\n",
             "    Metrics:\n      Top 1 Accuracy: 1%\n  - Task: Image Classification\n"
