@@ -21,7 +21,6 @@ from PIL import Image
 from torchvision import transforms
 from torchvision.transforms import InterpolationMode
 
-from zoo.classnames import categories, imagenet_categories, imagenet_synsets
 from zoo.preprocessing import (
     IMAGENET_MEAN,
     IMAGENET_STD,
@@ -390,14 +389,3 @@ def test_decoding_needs_no_torch() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert done.stdout == "set()\n"
-
-
-def test_the_synsets_are_those_of_the_classes() -> None:
-    timm_data = pytest.importorskip("timm.data")
-    ours, theirs = imagenet_synsets(), timm_data.ImageNetInfo("imagenet-1k").label_names()
-    assert len(set(ours)) == 1000
-    assert list(ours) == sorted(ours) == list(theirs)
-    assert categories("resnest50d") == imagenet_categories()
-    assert imagenet_categories()[ours.index("n02123045")] == "tabby"
-    with pytest.raises(UnknownModelError):
-        categories("resnest")
