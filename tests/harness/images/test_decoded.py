@@ -259,7 +259,7 @@ def test_a_set_says_what_it_is(images: ImageSet, tmp_path: Path) -> None:
     about = json.loads(next(tmp_path.glob("*/about.json")).read_text())
     assert about["where"] == images.where
     assert about["images"] == images.fingerprint
-    assert about["decoder"].startswith("pillow pillow=")
+    assert about["decoder"].startswith("pillow 2 pillow=")
 
 
 def test_a_full_disk_costs_only_the_keeping(
