@@ -13,6 +13,7 @@ from harness.add.accuracy import Accuracy, percent, preparation
 from harness.add.errors import NotAdded
 from harness.add.facts import Facts
 from zoo.index.types import Collection, Variant
+from zoo.preprocessing import CLAIMS
 from zoo.variants import IMAGENET_CLASSES
 
 # Read as text however YAML is read, and free of what ends a value.
@@ -137,13 +138,9 @@ def _prepared(facts: Facts, base: Variant, inherits: Callable[[str], bool]) -> d
     say something else.
     """
     said: dict[str, Any] = {}
-    settings = {
-        "Crop Pct": "crop_pct",
-        "Interpolation": "interpolation",
-        "Mean": "mean",
-        "Std": "std",
-    }
-    for key, setting in settings.items():
+    for setting, key in CLAIMS.items():
+        if setting == "image_size":  # It was measured at one.
+            continue
         claim = base.effective(key)
         if claim is not None and claim.value is not None:
             said[key] = claim.value

@@ -13,7 +13,7 @@ from harness.images import ImageSetError, open_image_set
 from zoo.pictures import Picture
 from zoo.pictures.files import read_regular
 from zoo.training.errors import BadInput
-from zoo.training.folders import read_tree, split
+from zoo.training.folders import read_kept_apart
 
 SAMPLE = "sample"
 _TRAINING = "train"
@@ -70,19 +70,16 @@ def open_labelled(
             "--dataset"
         )
     try:
-        folder = Path(data).expanduser()
-        _, validation = split(folder)
-        root = validation or folder
-        tree = read_tree(root, classes or None)
+        tree = read_kept_apart(Path(data).expanduser(), classes or None)
     except BadInput as error:
         raise NotAdded(f"--data: {error}") from error
     if len(tree.classes) != facts.outputs:
         raise NotAdded(
-            f"--data: {root} has {len(tree.classes)} class folders, and the checkpoint tells "
+            f"--data: {tree.root} has {len(tree.classes)} class folders, and the checkpoint tells "
             f"{classes_of(facts.outputs)} apart; name the classes with --class-names"
         )
-    pictures = tuple(_picture(root, path) for path in tree.paths)
-    return Labelled(called, pictures, tree.labels, tree.classes, _doubt(root))
+    pictures = tuple(_picture(tree.root, path) for path in tree.paths)
+    return Labelled(called, pictures, tree.labels, tree.classes, _doubt(tree.root))
 
 
 def _imagenet(data: str, dataset: str | None) -> Labelled:

@@ -9,7 +9,7 @@ from harness.images.assemble import Entry, image_set
 from harness.images.files import file_entry
 from harness.images.types import ImageSet, ImageSetError
 from zoo.training.errors import BadInput
-from zoo.training.folders import read_tree, split
+from zoo.training.folders import read_kept_apart
 
 
 def own_class_set(place: str | Path, classes: Sequence[str]) -> ImageSet:
@@ -25,10 +25,8 @@ def own_class_set(place: str | Path, classes: Sequence[str]) -> ImageSet:
         ImageSetError: there are no such folders, one is empty, or one is of another class.
     """
     try:
-        _, validation = split(Path(place))
-        root = validation or Path(place)
-        tree = read_tree(root, classes)
+        tree = read_kept_apart(Path(place), classes)
     except BadInput as error:
         raise ImageSetError(str(error)) from error
-    entries: list[Entry] = [file_entry(name, root / name) for name in tree.paths]
-    return image_set("folders of its own classes", str(root), entries, tree.labels)
+    entries: list[Entry] = [file_entry(name, tree.root / name) for name in tree.paths]
+    return image_set("folders of its own classes", str(tree.root), entries, tree.labels)

@@ -127,6 +127,19 @@ def read_tree(root: Path, classes: Sequence[str] | None = None) -> Tree:
     return Tree(root, tuple(classes), tuple(paths), tuple(labels), ignored)
 
 
+def read_kept_apart(data: Path, classes: Sequence[str] | None = None) -> Tree:
+    """The pictures to measure on: of the ``val`` folder as `split` finds it, else of ``data``.
+
+    Args:
+        data: the folder.
+        classes: as `read_tree` takes them.
+
+    Raises:
+        BadInput: as `read_tree`.
+    """
+    return read_tree(split(data)[1] or data, classes)
+
+
 def _listing(folder: Path) -> list[tuple[str, str]]:
     """The names in a folder, sorted, and what each is; hidden ones are left out."""
     try:
