@@ -8,8 +8,8 @@ from pathlib import Path
 
 from harness.add.errors import NotAdded
 from harness.add.facts import Facts, classes_of
-from harness.check.compare import is_imagenet
 from harness.images import ImageSetError, open_image_set
+from zoo.labels import is_imagenet
 from zoo.pictures import Picture
 from zoo.pictures.files import read_regular
 from zoo.training.errors import BadInput

@@ -17,13 +17,14 @@ from harness.check.base import (
     replaced,
     unverified,
 )
-from harness.check.compare import is_imagenet, number
+from harness.check.compare import number
 from harness.check.decide import IMAGENET, Decision, Observation, decide, looks
 from harness.check.diagnosis import diagnose
 from harness.check.intervals import plausible
 from harness.check.parts import parts
 from harness.types import Edit, Finding, Pictures, Size, Unmeasured
 from zoo.index.types import Claim, Variant
+from zoo.labels import is_imagenet
 
 FIELDS = {"Top 1 Accuracy": "top1", "Top 5 Accuracy": "top5"}
 
@@ -90,7 +91,7 @@ def _without_pictures(evidence: Evidence, claim: Claim) -> str:
 
 def _not_of_imagenet(evidence: Evidence, claim: Claim, pictures: Pictures) -> str:
     """Why the claim is about other pictures than ImageNet's, empty where it is about these."""
-    if is_imagenet(claim.dataset):
+    if claim.dataset is None or is_imagenet(claim.dataset):  # one that says nothing may be
         return ""
     return (
         "the pictures given are labelled by ImageNet's classes, and the claim is about "

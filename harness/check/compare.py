@@ -47,9 +47,3 @@ def precision(claim: Claim) -> str:
 def grouped(value: float | Decimal) -> str:
     """A count for a sentence, its digits in groups of three."""
     return f"{value:,}"
-
-
-def is_imagenet(dataset: str | None) -> bool:
-    """Whether a result speaks of ImageNet's 1,000 classes; one that says nothing may."""
-    name = (dataset or "imagenet").lower().replace("-", "").replace(" ", "")
-    return name in ("imagenet", "imagenet1k", "ilsvrc2012", "imagenetilsvrc2012")

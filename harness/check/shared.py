@@ -9,6 +9,7 @@ from harness.check.base import IndexCheck, mismatched
 from harness.check.compare import grouped, number
 from harness.types import Finding
 from zoo.index.types import Claim, Index, Variant
+from zoo.labels import same_data
 
 # Bytes per parameter of a float32 checkpoint, buffers and names included: as they are as a rule,
 # and as they can be at all.
@@ -123,10 +124,10 @@ def _contradiction(a: Variant, b: Variant) -> str | None:
             )
     theirs: dict[tuple[str, str | None, str | None], list[Claim]] = {}
     for claim in _metrics(b):
-        theirs.setdefault((claim.field, claim.task, claim.dataset), []).append(claim)
+        theirs.setdefault((claim.field, claim.task, same_data(claim.dataset)), []).append(claim)
     for claim in _metrics(a):
         # A variant may state several results on one data set, one for each way to crop, say.
-        others = theirs.get((claim.field, claim.task, claim.dataset), [])
+        others = theirs.get((claim.field, claim.task, same_data(claim.dataset)), [])
         if others and all(_values_differ(claim, other) for other in others):
             return (
                 f"{a.name} documents a {claim.field} of {claim.raw} and {b.name} of "

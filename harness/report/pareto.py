@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from harness.report.palette import OTHERS, SERIES, Series
-from harness.report.rows import Row, population
+from harness.report.rows import Row
 from harness.report.words import counted
+from zoo.labels import same_data
 
 # A measured accuracy takes the place of the documented one when so few points are left open: the
 # twenty pictures of a sample would move a variant by ten points either way.
@@ -225,14 +226,14 @@ def _agreeing(
     named = [text for point in points if (text := trait(point.row))]
     if not named:
         return points, None
-    most = Counter(population(text) for text in named).most_common(1)[0][0]
-    kept = [point for point in points if population(trait(point.row) or None) in (most, None)]
+    most = Counter(same_data(text) for text in named).most_common(1)[0][0]
+    kept = [point for point in points if same_data(trait(point.row) or None) in (most, None)]
     if len(kept) < len(points):
         others = counted(len(points) - len(kept), "variant")
         notes.append(
             f"the picture of {about} is of one {noun}; {others} of another {noun} left out"
         )
-    return kept, next(text for text in named if population(text) == most)
+    return kept, next(text for text in named if same_data(text) == most)
 
 
 def frontier(

@@ -12,6 +12,7 @@ from harness.report.grouping import label
 from harness.report.words import word
 from harness.types import Finding, Measurement, Report, VariantReport
 from zoo.index.types import Claim
+from zoo.labels import is_imagenet
 
 RowStatus = Literal["error", "warning", "note", "accepted", "unverified", "match"]
 
@@ -158,17 +159,8 @@ def _claim(variant: VariantReport, field: str) -> Claim | None:
     """The first claim of that field that was understood; of results, the first on ImageNet."""
     claims = [c for c in variant.claims if c.field == field and c.value is not None]
     return next(
-        (c for c in claims if population(c.dataset) == "imagenet"), next(iter(claims), None)
+        (c for c in claims if c.dataset and is_imagenet(c.dataset)), next(iter(claims), None)
     )
-
-
-def population(dataset: str | None) -> str | None:
-    """A data set's name, as far as writing it differently does not make it another."""
-    if dataset is None:
-        return None
-    name = "".join(char for char in dataset.lower() if char.isalnum())
-    same = ("imagenet1k", "ilsvrc2012", "imagenetilsvrc2012")
-    return "imagenet" if name in same else name
 
 
 def _number(claim: Claim | None) -> float | None:
