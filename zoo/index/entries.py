@@ -269,7 +269,8 @@ class EntryReader:
             listed = self.foreign and isinstance(pair.value, Sequence)
             for metrics in pair.value.items if listed else [pair.value]:  # type: ignore[union-attr]
                 if isinstance(metrics, Mapping) and metrics.tag is None:
-                    claims += [self.claim(p, FIELDS.get(p.key)) for p in self.pairs(metrics)]
+                    read = (self.claim(p, FIELDS.get(p.key)) for p in self.pairs(metrics))
+                    claims += [replace(claim, metric=True) for claim in read]
                 else:
                     remedy = "list the metrics below it"
                     self.wrong_type(metrics, pair.written, "a mapping", remedy)

@@ -49,6 +49,7 @@ class Claim:
         quoted: the number was written as a quoted string.
         task, dataset: of a result; ``None`` elsewhere.
         images: the population a result speaks of, where it declares ``Images``.
+        metric: it stands under the ``Metrics`` of a result.
     """
 
     field: str
@@ -61,6 +62,7 @@ class Claim:
     task: str | None = None
     dataset: str | None = None
     images: int | None = None
+    metric: bool = False
 
 
 def unusable(claim: Claim) -> ValueError:

@@ -183,3 +183,11 @@ def test_other_names_of_the_top_1_accuracy(read: Read, name: str) -> None:
 def test_names_of_other_metrics(read: Read, name: str) -> None:
     text = f'Models:\n- Name: n\n  Results:\n  - Metrics: {{"{name}": 80.1}}\n'
     assert set(claims(read(text), "n")) == {"Name", name}
+
+
+def test_what_stands_under_metrics_is_told_from_the_rest(read: Read) -> None:
+    index = read(METAFILE)
+    (variant, *_) = index.variants
+    under = {c.field for c in variant.claims if c.metric}
+    assert "Top 3 Accuracy" in under
+    assert not under & {"Task", "Dataset", "Parameters", "FLOPs", "Resolution", "Config"}
