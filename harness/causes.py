@@ -259,6 +259,14 @@ _TABLE: tuple[tuple[str, Severity | None, str, str, str], ...] = (
         "Say in the index that the weights are float16 or bfloat16.",
     ),
     (
+        "size.binary-unit",
+        "note",
+        "The File Size is right where kB, MB and GB are powers of 1024, and wrong where they are "
+        "powers of 1000.",
+        "`File Size: 97.8 MB` for a file of 102,530,333 bytes",
+        "Write the bytes, or MiB in place of MB.",
+    ),
+    (
         "size.extra-tensors",
         "note",
         "The checkpoint holds more tensors than the model builds, or the same ones in more bytes.",
@@ -306,6 +314,14 @@ _TABLE: tuple[tuple[str, Severity | None, str, str, str], ...] = (
         "The builder does not have this variant.",
         "`Name: resnest51d`",
         "Correct the name, or choose another builder.",
+    ),
+    (
+        "schema.unreadable-dependency",
+        None,
+        "The claim's own value can't be read, or that of another claim which says how it is "
+        "measured; no default stands in for it.",
+        "FLOPs beside `Image Size: large`, an accuracy beside `Crop Pct: most`",
+        "Correct the value that the message names.",
     ),
     (
         "weights.unreachable",

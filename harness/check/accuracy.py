@@ -8,12 +8,14 @@ from decimal import Decimal
 from typing import Any
 
 from harness.causes import severity_of
+from harness.check import unreadable
 from harness.check.base import (
     Evidence,
     Need,
     VariantCheck,
     matched,
     mismatched,
+    not_read,
     replaced,
     unverified,
 )
@@ -22,6 +24,7 @@ from harness.check.decide import IMAGENET, Decision, Observation, decide, looks
 from harness.check.diagnosis import diagnose
 from harness.check.intervals import plausible
 from harness.check.parts import parts
+from harness.check.unreadable import missing_for
 from harness.types import Edit, Finding, Pictures, Size, Unmeasured
 from zoo.index.types import Claim, Variant
 from zoo.labels import is_imagenet
@@ -40,8 +43,10 @@ def _needs(size: Size) -> tuple[Need, ...]:
 
 def find(evidence: Evidence) -> Iterable[Finding | Need]:
     """One finding per accuracy: confirmed, contradicted (and why), or not decided."""
-    claims = [c for c in evidence.variant.claims_of(*FIELDS) if number(c) is not None]
-    for claim in claims:
+    for claim in evidence.variant.claims_of(*FIELDS):
+        if number(claim) is None:
+            yield not_read(claim, evidence.variant, _ID)
+            continue
         missing = _missing(evidence, claim)
         if missing is not None:
             yield missing
@@ -63,6 +68,9 @@ def find(evidence: Evidence) -> Iterable[Finding | Need]:
 def _missing(evidence: Evidence, claim: Claim) -> Finding | None:
     """The finding that the accuracy can't be measured, None where it can."""
     variant = evidence.variant
+    why = missing_for(variant, "accuracy", claim)
+    if why:
+        return unverified(claim, variant, _ID, unreadable.CAUSE, f"not measured: {why}")
     message = _without_pictures(evidence, claim)
     if message:
         return unverified(claim, variant, _ID, "accuracy.no-data", message)

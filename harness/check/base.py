@@ -182,6 +182,12 @@ def unverified(
     )
 
 
+def not_read(claim: Claim, variant: Variant, check: str) -> Finding:
+    """The finding that a claim could not be checked because its own value can't be read."""
+    message = "not checked: its value can't be read; zoo audit says what would be right"
+    return unverified(claim, variant, check, "schema.unreadable-dependency", message)
+
+
 def not_measured(
     evidence: Evidence,
     claim: Claim,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from harness.check import unreadable
 from harness.check.base import Evidence, Need, mismatched
 from harness.types import Fact, Finding, Measurement, Unmeasured
 
@@ -15,6 +16,8 @@ def find(evidence: Evidence) -> Iterable[Finding | Need]:
         return
     made = [fact for (kind, _), fact in evidence.facts.items() if not _beside(kind, fact)]
     failures = [f for f in made if isinstance(f, Unmeasured)]
+    if any(f.cause == unreadable.CAUSE for f in failures):
+        return  # Nothing was built, for a reason that is not the builder's.
     if failures and len(failures) == len(made):
         first = failures[0]
         yield mismatched(name, evidence.variant, "build", first.cause, None, first.why)

@@ -13,6 +13,7 @@ from harness.check.base import (
     matched,
     mismatched,
     not_measured,
+    not_read,
     replaced,
     unverified,
 )
@@ -38,6 +39,7 @@ def find(evidence: Evidence) -> Iterable[Finding | Need]:
     variant = evidence.variant
     for claim in variant.claims_of("FLOPs"):
         if number(claim) is None:
+            yield not_read(claim, variant, _ID)
             continue
         fact = evidence.measurement("flops", evidence.size)
         if fact is None:

@@ -12,6 +12,7 @@ from harness.check.base import (
     matched,
     mismatched,
     not_measured,
+    not_read,
     replaced,
     unverified,
 )
@@ -32,6 +33,7 @@ def find_parameters(evidence: Evidence) -> Iterable[Finding | Need]:
     variant, check = evidence.variant, "parameters"
     for claim in variant.claims_of("Parameters"):
         if number(claim) is None:
+            yield not_read(claim, variant, check)
             continue
         fact = evidence.measurement("structure")
         if fact is None:
@@ -83,6 +85,7 @@ def find_layers(evidence: Evidence) -> Iterable[Finding | Need]:
     variant, check = evidence.variant, "layers"
     for claim in variant.claims_of("Layers"):
         if number(claim) is None:
+            yield not_read(claim, variant, check)
             continue
         fact = evidence.measurement("structure")
         if fact is None:

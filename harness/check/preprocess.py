@@ -16,6 +16,7 @@ from harness.check.base import (
     matched,
     mismatched,
     not_measured,
+    not_read,
     replaced,
 )
 from harness.check.compare import number
@@ -33,8 +34,10 @@ _CHANNEL_SLACK = 0.005
 
 
 def find(evidence: Evidence) -> Iterable[Finding | Need]:
-    """One finding per documented setting that the builder has a word on."""
-    claims = [claim for field in _FIELDS for claim in _claims(evidence, field)]
+    """One finding per documented setting that the builder has a word on, or that can't be read."""
+    stated = [c for field in _FIELDS if (c := evidence.variant.effective(field)) is not None]
+    claims = [claim for claim in stated if claim.value is not None]
+    yield from (not_read(c, evidence.variant, "preprocess") for c in stated if c.value is None)
     if not claims or evidence.recipe.builder == _NATIVE:
         return
     if evidence.unmeasured("preprocess") is not None:
@@ -49,12 +52,6 @@ def find(evidence: Evidence) -> Iterable[Finding | Need]:
         finding = _compare(evidence, claim, known)
         if finding is not None:
             yield finding
-
-
-def _claims(evidence: Evidence, field: str) -> Iterable[Claim]:
-    """What is documented of a field, where it could be understood."""
-    claim = evidence.variant.effective(field)
-    return () if claim is None or claim.value is None else (claim,)
 
 
 def _likely(claims: Sequence[Claim], known: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -13,6 +13,7 @@ from harness.check.base import (
     matched,
     mismatched,
     not_measured,
+    not_read,
     replaced,
 )
 from harness.check.compare import agrees, grouped, number
@@ -60,6 +61,7 @@ def find(evidence: Evidence) -> Iterable[Finding | Need]:
     for claim in variant.claims_of("File Size"):
         documented = number(claim)
         if documented is None:
+            yield not_read(claim, variant, check)
             continue
         file = evidence.measurement("file")
         if file is not None and file.value["size"] is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from harness.causes import severity_of
+from harness.check import unreadable
 from harness.check.base import (
     Evidence,
     Need,
@@ -12,9 +13,11 @@ from harness.check.base import (
     matched,
     mismatched,
     not_measured,
+    not_read,
     replaced,
     unverified,
 )
+from harness.check.unreadable import missing_for
 from harness.types import Finding, Measurement, Size
 from zoo.index.types import Claim
 
@@ -48,7 +51,15 @@ def _needs(size: Size) -> tuple[Need, ...]:
 def find(evidence: Evidence) -> Iterable[Finding | Need]:
     """Findings on Weights and SHA256, from the fetched file and from what it holds."""
     claim = evidence.variant.claim("Weights")
-    if claim is None or not isinstance(claim.value, str):
+    for stated in evidence.variant.claims_of("SHA256"):
+        if not isinstance(stated.value, str):
+            yield not_read(stated, evidence.variant, "weights-sha256")
+    if claim is None:
+        return
+    if not isinstance(claim.value, str):
+        yield not_read(claim, evidence.variant, "weights-file")
+        why = missing_for(evidence.variant, "hash")
+        yield from _unhashed(evidence, unreadable.CAUSE, f"not compared: {why}")
         return
     file = evidence.measurement("file")
     if file is None:

@@ -6,11 +6,12 @@ import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from harness.check import build
+from harness.check import build, unreadable
 from harness.check.accuracy import FIELDS, counted_so_far
 from harness.check.base import Evidence, Need, VariantCheck
 from harness.check.flops import figure
 from harness.check.parts import span_of
+from harness.check.unreadable import missing_for
 from harness.measure.builders import BuilderError
 from harness.run.directory import Directory
 from harness.run.gallery import Gallery
@@ -204,6 +205,11 @@ class Subject:
 
     def _recall(self, missing: set[Slot]) -> set[Slot]:
         """Answers what can be answered without building: unknown names, and stored facts."""
+        for slot in list(missing):
+            why = missing_for(self.variant, slot[0])
+            if why:
+                self.facts[slot] = unmeasured(self.recipe, slot, unreadable.CAUSE, why)
+                missing = missing - {slot}
         if not missing:
             return missing
         try:

@@ -15,7 +15,7 @@ from zoo.index.scalars import excerpt, is_blank, kind_of
 from zoo.index.schema import CHECKED, FIELDS, NESTED, Field, canonical, is_of_another_zoo, nearest
 from zoo.index.source import Source
 from zoo.index.types import Claim, Location, Problem, Severity
-from zoo.index.values import UNITS, Wrong, read_value
+from zoo.index.values import UNITS, Wrong, read_value, remark
 
 _NAMING = frozenset({"Name", "Models", "Collections", "Import"})
 _NOTHING = frozenset({"none", "n/a", "-"})
@@ -57,9 +57,10 @@ class EntryReader:
         index: int,
         key: str,
         documented: str | None,
+        is_note: bool = False,
     ) -> None:
-        """Note one problem of the entry being read."""
-        severity: Severity = "note" if cause in _NOTES else "error"
+        """Note one problem of the entry being read; ``is_note``: it is read as meant all the same."""
+        severity: Severity = "note" if is_note or cause in _NOTES else "error"
         if len(self.problems) > MAX_PROBLEMS:
             return
         if len(self.problems) == MAX_PROBLEMS:
@@ -207,6 +208,17 @@ class EntryReader:
                 index=node.start,
                 key=pair.written,
                 documented=raw,
+            )
+        said = remark(field, value, node)
+        if said is not None:
+            self.report(
+                said.cause,
+                said.what,
+                said.remedy,
+                index=node.start,
+                key=pair.written,
+                documented=raw,
+                is_note=True,
             )
         return Claim(field.key, raw, value, unit, step, where, quoted)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 
-from zoo.index import numbers
+from zoo.index import advice, numbers, pixels
 from zoo.index.links import LinkError, check_link, check_weights
 from zoo.index.nodes import Mapping, Node, Scalar, Sequence
 from zoo.index.numbers import NotANumber, Number, OutOfRange
@@ -28,11 +28,9 @@ _EXPECTED = {
     "word": "a word", "text": "text", "texts": "a list of texts",
     "text-or-texts": "a list of texts", "link": "a URL", "weights": "a URL", "hash": "a SHA-256",
 }  # fmt: skip
-_SIZE = re.compile(r"([^x×]+)[x×]([^x×]+)", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 _NAMES = frozenset({"Name", "ID", "In Collection"})
 _MAX_NAME = 200
-_CHANNELS = ("1", "2", "3", "4")
 _MAX_TEXT = 10_000
 _QUOTIENT_STEP = Decimal("1e-6")
 
@@ -107,6 +105,8 @@ def _wrong_type(node: Node, field: Field, text: str, expected: str = "") -> Wron
     expected = expected or _EXPECTED[field.kind]
     quote = field.kind in ("text", "texts", "text-or-texts", "word") and isinstance(node, Scalar)
     remedy = f"write {expected} such as {field.example}"
+    if isinstance(node, Scalar) and (instead := advice.instead_of(node.text, field)):
+        return Wrong("schema.wrong-type", what, f"write {instead}", node)
     if quote and kind not in ("null", "text"):
         remedy = f'put it in quotes ("{shown(node.text)}") if it is meant as text'  # type: ignore[union-attr]
     return Wrong("schema.wrong-type", f"{what}, where {expected} is expected", remedy, node)
@@ -140,19 +140,22 @@ def _parse(scalar: Scalar, field: Field, units: dict[str, Decimal] | None) -> Nu
 
 
 def _not_such(scalar: Scalar, field: Field, why: str) -> Wrong:
+    instead = advice.instead_of(scalar.text, field)
     return Wrong(
         "schema.wrong-type",
         f"is {shown(scalar.text)!r}, which {why}",
-        f"write {_EXPECTED[field.kind]} such as {field.example}",
+        f"write {instead or f'{_EXPECTED[field.kind]} such as {field.example}'}",
         scalar,
     )
 
 
 def _out_of_range(scalar: Scalar, field: Field, why: str) -> Wrong:
+    instead = advice.instead_of(scalar.text, field)
+    right = f"{_EXPECTED[field.kind]} {field.range}, such as {instead or field.example}"
     return Wrong(
         "schema.out-of-range",
         f"is {shown(scalar.text)}, which {why}",
-        f"write {_EXPECTED[field.kind]} {field.range}, such as {field.example}",
+        f"write {right}",
         scalar,
     )
 
@@ -198,28 +201,25 @@ def _quotient(scalar: Scalar, field: Field) -> tuple[Decimal, Decimal]:
 def _pixels(node: Node, field: Field, text: str) -> tuple[int, int]:
     """``224``, ``224x288`` or ``[224, 288]`` (height, width), or ``[3, 224, 288]``."""
     if isinstance(node, Sequence):
-        sides = node.items
-        if len(sides) == 3 and isinstance(sides[0], Scalar) and sides[0].text in _CHANNELS:
-            sides = sides[1:]
-        if len(sides) != 2:
+        found = pixels.spatial(
+            [item.text.strip() if isinstance(item, Scalar) else "?" for item in node.items]
+        )
+        if found is None:
             raise _wrong_type(node, field, text)
-        height, width = (_side(side, field, text) for side in sides)
-        return height, width
+        values = [_side(side, field, text) for side in node.items[-len(found) :]]
+        return values[0], values[-1]
     scalar = _scalar(node, field, text)
-    pair = _SIZE.fullmatch(scalar.text)
-    if pair is None:
+    parts = pixels.sides(scalar.text)
+    if parts is None or scalar.text.strip() == parts[0]:
         side = _side(scalar, field, text)
         return side, side
-    height, width = (
-        _side(Scalar(part.strip(" "), True, scalar.start, scalar.end), field, text)
-        for part in pair.groups()
-    )
-    return height, width
+    values = [_side(Scalar(part, True, scalar.start, scalar.end), field, text) for part in parts]
+    return values[0], values[-1]
 
 
 def _side(node: Node, field: Field, text: str) -> int:
     scalar = _scalar(node, field, text)
-    number = _parse(scalar, field, None)
+    number = _parse(scalar, field, pixels.UNITS)
     try:
         return numbers.whole(number)[0]
     except NotANumber as error:
@@ -227,11 +227,48 @@ def _side(node: Node, field: Field, text: str) -> int:
 
 
 def _numbers(node: Node, field: Field, text: str) -> tuple[tuple[float, ...], bool]:
-    if not isinstance(node, Sequence) or not 1 <= len(node.items) <= 4:
+    """``[0.485, 0.456, 0.406]``, or the same as text: ``(0.485, 0.456, 0.406)``."""
+    if isinstance(node, Scalar) and "," in node.text and node.tag is None:
+        inner = node.text.strip().strip("()[]").strip().removesuffix(",")
+        items: list[Node] = [
+            Scalar(part.strip(), False, node.start, node.end) for part in inner.split(",")
+        ]
+    else:
+        items = list(node.items) if isinstance(node, Sequence) else []
+    if not 1 <= len(items) <= 4:
         raise _wrong_type(node, field, text, "a list of one number per channel")
-    scalars = [_scalar(item, field, text) for item in node.items]
+    scalars = [_scalar(item, field, text) for item in items]
+    _check_channels(scalars, node, field)
     values = tuple(float(_parse(scalar, field, None).value) for scalar in scalars)
     return values, any(map(_is_quoted_number, scalars))
+
+
+def _check_channels(scalars: list[Scalar], node: Node, field: Field) -> None:
+    """Tell what is written on another scale, or of the channels in another order.
+
+    Raises:
+        Wrong: it is, with the values that would be right.
+    """
+    try:
+        values = [float(numbers.parse_number(scalar.text).value) for scalar in scalars]
+    except (NotANumber, OutOfRange):
+        return  # Told of the one that is wrong.
+    scaled = advice.on_scale_of_one(values)
+    ordered = advice.in_order_of_rgb(field.key, scaled or values)
+    what = []
+    if scaled is not None:
+        what.append("is on the scale of pixels from 0 to 255")
+    if ordered is not None:
+        what.append("has ImageNet's values in the order B, G, R")
+    if what:
+        right = ", ".join(f"{value:g}" for value in ordered or scaled or ())
+        basis = "pixels from 0 to 1" if scaled else "the channels"
+        raise Wrong(
+            "schema.wrong-type" if scaled is None else "schema.out-of-range",
+            " and ".join(what),
+            f"write [{right}], for {basis} in the order R, G, B",
+            node,
+        )
 
 
 def _texts(node: Node, field: Field, text: str) -> tuple[str, ...]:
@@ -270,10 +307,11 @@ def _text(scalar: Scalar, field: Field) -> str:
 
 
 def _word(scalar: Scalar, field: Field) -> str:
-    word = scalar.text.strip().lower()
+    # Python's names for the words, such as InterpolationMode.BICUBIC.
+    word = scalar.text.strip().lower().rpartition(".")[2]
     if word in field.words:
         return word
-    close = nearest(word, of=field.words)
+    close = advice.instead_of(word, field) or nearest(word, of=field.words)
     hint = f"did you mean {close}? " if close else ""
     cause = "schema.unknown-interpolation" if field.key == "Interpolation" else "schema.wrong-type"
     raise Wrong(
@@ -285,6 +323,26 @@ def _word(scalar: Scalar, field: Field) -> str:
 
 
 def _hash(scalar: Scalar, field: Field) -> str:
-    if not re.fullmatch(r"[0-9a-fA-F]{64}", scalar.text):
-        raise _not_such(scalar, field, "is not 64 hexadecimal digits")
-    return scalar.text.lower()
+    """The digits, in lower case: all 64, or at least the first eight of them."""
+    digits = scalar.text.strip().lower()
+    if is_head(digits) or re.fullmatch(r"[0-9a-f]{64}", digits):
+        return digits
+    what, remedy = advice.why_no_sha256(scalar.text)
+    raise Wrong("schema.wrong-type", f"is {shown(scalar.text)!r}, which {what}", remedy, scalar)
+
+
+def is_head(digits: str) -> bool:
+    """Whether these are the first digits of a SHA-256 alone, and of no other hash."""
+    return bool(re.fullmatch(r"[0-9a-f]{8,63}", digits)) and not advice.is_other_hash(digits)
+
+
+def remark(field: Field, value: Value, node: Node) -> Wrong | None:
+    """What is to be said of a value that is read all the same; None where it is written well."""
+    if field.kind != "hash" or not isinstance(value, str) or not is_head(value):
+        return None
+    return Wrong(
+        "schema.wrong-type",
+        f"has {len(value)} of the 64 digits of a SHA-256: it is the head alone",
+        "write all 64 digits, as sha256sum prints them",
+        node,
+    )

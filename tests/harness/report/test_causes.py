@@ -27,8 +27,9 @@ PUBLISHED = {
         preprocess.differs baseline.expired""",
     "note": """
         schema.quoted-number schema.unknown-key parameters.rounded size.half-precision
-        size.extra-tensors weights.shared-checkpoint baseline.stale""",
+        size.binary-unit size.extra-tensors weights.shared-checkpoint baseline.stale""",
     None: """
+        schema.unreadable-dependency
         weights.unreachable weights.not-installed layers.not-defined accuracy.no-data
         accuracy.undecided""",
 }

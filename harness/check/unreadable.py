@@ -1,0 +1,76 @@
+"""Claims that can't be read, and what can't be measured without them.
+
+A default in the place of what somebody documented would judge other claims by what nobody said. So
+whatever depends on such a claim is not measured, and its findings name it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from zoo.index.safe_text import shown
+from zoo.index.schema import FIELDS
+from zoo.index.types import Claim, Variant
+from zoo.index.values import UNITS
+
+CAUSE = "schema.unreadable-dependency"
+
+_BUILD = ("Base", "Classes")
+_INPUT = ("Image Size", "Crop Pct", "Interpolation", "Mean", "Std")
+# Kind of fact -> the claims that say how it is made, or what it is held against.
+_NEEDED: dict[str, tuple[str, ...]] = {
+    "structure": _BUILD,
+    "flops": (*_BUILD, "FLOPs Convention"),
+    "checkpoint": _BUILD,
+    "preprocess": (*_BUILD, "Weights"),
+    "accuracy": (*_BUILD, "Class Names", *_INPUT, "Weights"),
+    "speed": (*_BUILD, "Image Size"),
+    "hash": ("Weights",),
+}
+# What a result says of all its metrics.
+_OF_A_RESULT = ("Images", "Dataset")
+
+
+def is_unreadable(claim: Claim) -> bool:
+    """Whether the value is none that the field can have, whatever the format does about that."""
+    if claim.value is None:
+        return True
+    field = FIELDS.get(claim.field)
+    return field is not None and claim.unit != UNITS[field.kind]
+
+
+def missing_for(variant: Variant, kind: str, claim: Claim | None = None) -> str:
+    """Why a kind of fact can't be made for lack of a claim that can be read; empty where it can.
+
+    Args:
+        variant: what is documented.
+        kind: of the fact; ``hash`` for what is said of the file behind Weights.
+        claim: of an accuracy, the metric that it is made for.
+    """
+    for needed in _claims(variant, kind, claim):
+        if is_unreadable(needed):
+            written = shown(needed.raw) or "nothing"
+            return (
+                f"{needed.field} is {written!r} ({needed.location}), which can't be read, and no "
+                f"default stands in for it; correct {needed.field} first"
+            )
+    return ""
+
+
+def _claims(variant: Variant, kind: str, claim: Claim | None) -> Iterable[Claim]:
+    """The claims that a fact depends on, the variant's own or its collection's."""
+    names = _NEEDED.get(kind, ())
+    if kind == "flops":
+        # The input that is counted: its own key, else the one of the model.
+        has_input = variant.effective("FLOPs Input") is not None
+        names = (*names, "FLOPs Input" if has_input else "Image Size")
+    for name in names:
+        # A model's architecture is never its collection's.
+        found = variant.claim(name) if name == "Base" else variant.effective(name)
+        if found is not None:
+            yield found
+    if claim is not None:
+        about = (claim.task, claim.dataset, claim.images)
+        for other in variant.claims_of(*_OF_A_RESULT):
+            if (other.task, other.dataset, other.images) == about:
+                yield other

@@ -1,0 +1,114 @@
+"""What to write in place of a value that can't be read, made of the value itself."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from decimal import Decimal
+
+from zoo.index.numbers import NotANumber, OutOfRange, parse_number
+from zoo.index.schema import Field
+
+# The numbers that Pillow gives to its filters.
+_PILLOW = {
+    "0": "nearest", "1": "lanczos", "2": "bilinear", "3": "bicubic", "4": "box", "5": "hamming"
+}  # fmt: skip
+_OTHER_WORDS = {
+    "cubic": "bicubic", "linear": "bilinear", "inter_cubic": "bicubic",
+    "inter_linear": "bilinear", "inter_nearest": "nearest", "inter_area": "area",
+    "inter_lanczos4": "lanczos", "antialias": "lanczos",
+}  # fmt: skip
+_WITH_UNIT = re.compile(r"([0-9][0-9.,_]*(?:[eE][+-]?[0-9]+)?)(\s*)([^\W\d_][\w/ .-]*)")
+_PERCENT = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)\s*(%?)")
+# A crop written as a percentage; below that it is rather a misplaced point.
+_LEAST_PERCENT = 25
+_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+# Caffe's means, over 255, are ImageNet's to two thousandths; its three deviations are closer yet.
+_SLACK = {"Mean": 0.003, "Std": 0.0005}
+# How many hexadecimal digits a hash has, by its name.
+_HASHES = {32: "an MD5", 40: "a SHA-1", 56: "a SHA-224", 96: "a SHA-384", 128: "a SHA-512"}
+SHA256_DIGITS = 64
+
+
+def instead_of(text: str, field: Field) -> str | None:
+    """What the text would be as that field writes it; None where that can't be told."""
+    text = text.strip()
+    if field.kind == "word":
+        word = text.lower()
+        found = _PILLOW.get(word) or _OTHER_WORDS.get(word)
+        return found if found in field.words else None
+    if field.kind in ("rounded-count", "bytes"):
+        return _with_known_unit(text, field)
+    if field.kind == "ratio":
+        return _as_fraction(text, field)
+    return None
+
+
+def _with_known_unit(text: str, field: Field) -> str | None:
+    """``330 MB`` as ``330 M`` under FLOPs, ``97.8 Mb`` as ``97.8 MB`` under File Size."""
+    found = _WITH_UNIT.fullmatch(text)
+    if found is None:
+        return None
+    number, space, unit = found.groups()
+    prefix = unit[0].upper()
+    if prefix not in "KMGTB":
+        return None
+    if field.kind == "bytes":
+        if prefix == "B":
+            return None
+        prefix = "kB" if prefix == "K" else f"{prefix}B"
+    try:
+        value = parse_number(number).value
+    except (NotANumber, OutOfRange):
+        return None
+    return f"{number}{space}{prefix}" if value else None
+
+
+def _as_fraction(text: str, field: Field) -> str | None:
+    """``87.5`` and ``87.5%`` as ``0.875``."""
+    found = _PERCENT.fullmatch(text)
+    if found is None:
+        return None
+    value = Decimal(found[1]) / 100
+    if not found[2] and value * 100 < _LEAST_PERCENT:
+        return None
+    return f"{value.normalize():f}" if field.holds(value) else None
+
+
+def on_scale_of_one(values: Sequence[float]) -> tuple[float, ...] | None:
+    """Means or deviations of pixels from 0 to 255 as those of 0 to 1; None where they are these."""
+    if not all(1 < value <= 255 for value in values):
+        return None
+    return tuple(float(f"{value / 255:.4g}") for value in values)
+
+
+def in_order_of_rgb(key: str, values: Sequence[float]) -> tuple[float, ...] | None:
+    """ImageNet's mean or deviation, where it is written in the order B, G, R; else None."""
+    known, slack = (_MEAN if key == "Mean" else _STD), _SLACK[key]
+
+    def near(written: Sequence[float]) -> bool:
+        pairs = zip(written, known, strict=True)
+        return all(abs(a - b) <= slack for a, b in pairs)
+
+    if len(values) != len(known) or near(values) or not near(values[::-1]):
+        return None
+    return tuple(values[::-1])
+
+
+def why_no_sha256(text: str) -> tuple[str, str]:
+    """What a text is that is no SHA-256, and what to write."""
+    remedy = f"write the file's SHA-256, {SHA256_DIGITS} hexadecimal digits, as sha256sum prints it"
+    digits = text.strip().lower().removeprefix("0x")
+    for prefix in ("sha256:", "sha256-", "sha256="):
+        if digits.startswith(prefix):
+            return f"begins with {prefix!r}", f"write the {SHA256_DIGITS} digits alone"
+    if not re.fullmatch(r"[0-9a-f]+", digits):
+        return f"is not {SHA256_DIGITS} hexadecimal digits", remedy
+    if len(digits) in _HASHES:
+        return f"has {len(digits)} hexadecimal digits: it is {_HASHES[len(digits)]}", remedy
+    return f"has {len(digits)} hexadecimal digits, and not {SHA256_DIGITS}", remedy
+
+
+def is_other_hash(digits: str) -> bool:
+    """Whether these are as many hexadecimal digits as another kind of hash has."""
+    return len(digits) in _HASHES
