@@ -24,6 +24,7 @@ _NEEDED: dict[str, tuple[str, ...]] = {
     "checkpoint": _BUILD,
     "preprocess": (*_BUILD, "Weights"),
     "accuracy": (*_BUILD, "Class Names", *_INPUT, "Weights"),
+    "profile": _BUILD,
     "speed": (*_BUILD, "Image Size"),
     "hash": ("Weights",),
 }
@@ -60,7 +61,7 @@ def missing_for(variant: Variant, kind: str, claim: Claim | None = None) -> str:
 def _claims(variant: Variant, kind: str, claim: Claim | None) -> Iterable[Claim]:
     """The claims that a fact depends on, the variant's own or its collection's."""
     names = _NEEDED.get(kind, ())
-    if kind == "flops":
+    if kind in ("flops", "profile"):
         # The input that is counted: its own key, else the one of the model.
         has_input = variant.effective("FLOPs Input") is not None
         names = (*names, "FLOPs Input" if has_input else "Image Size")

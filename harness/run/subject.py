@@ -130,6 +130,13 @@ class Subject:
             return True
         return self._gallery is not None and self._gallery.classes == job.counting.classes
 
+    def waits(self, slot: Slot) -> bool:
+        """Whether a fact can't be made until a claim can be read; that is then known of it."""
+        why = missing_for(self.variant, slot[0])
+        if why:
+            self.facts[slot] = unmeasured(self.recipe, slot, unreadable.CAUSE, why)
+        return bool(why)
+
     def jobs_for(self, slots: set[Slot]) -> list[Job]:
         """The jobs that make these facts; none where they are known without building."""
         return self._jobs(self._recall(slots))
@@ -205,11 +212,7 @@ class Subject:
 
     def _recall(self, missing: set[Slot]) -> set[Slot]:
         """Answers what can be answered without building: unknown names, and stored facts."""
-        for slot in list(missing):
-            why = missing_for(self.variant, slot[0])
-            if why:
-                self.facts[slot] = unmeasured(self.recipe, slot, unreadable.CAUSE, why)
-                missing = missing - {slot}
+        missing = {slot for slot in missing if not self.waits(slot)}
         if not missing:
             return missing
         try:

@@ -59,7 +59,7 @@ class EntryReader:
         documented: str | None,
         is_note: bool = False,
     ) -> None:
-        """Note one problem of the entry being read; ``is_note``: it is read as meant all the same."""
+        """Note one problem of the entry being read; ``is_note``: the value is read all the same."""
         severity: Severity = "note" if is_note or cause in _NOTES else "error"
         if len(self.problems) > MAX_PROBLEMS:
             return

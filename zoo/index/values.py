@@ -106,6 +106,7 @@ def _wrong_type(node: Node, field: Field, text: str, expected: str = "") -> Wron
     quote = field.kind in ("text", "texts", "text-or-texts", "word") and isinstance(node, Scalar)
     remedy = f"write {expected} such as {field.example}"
     if isinstance(node, Scalar) and (instead := advice.instead_of(node.text, field)):
+        what = f"{what}, where {expected} is expected"
         return Wrong("schema.wrong-type", what, f"write {instead}", node)
     if quote and kind not in ("null", "text"):
         remedy = f'put it in quotes ("{shown(node.text)}") if it is meant as text'  # type: ignore[union-attr]
