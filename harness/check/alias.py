@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from harness.check.compare import agrees, digits, grouped, number
+from harness.check.compare import agrees, digits, grouped, number, senses
 from harness.types import Finding
 from zoo.index.types import Claim, Location, Variant
 
@@ -126,7 +126,10 @@ def _size_agrees(
     bytes_ = None if size is None else number(size)
     if size is None or not bytes_ or not count:
         return None
-    if not _holds(float(bytes_), float(count)) or _holds(float(bytes_), float(built)):
+    read = [float(number(sense) or 0) for sense in senses(size)]
+    if not any(_holds(each, float(count)) for each in read):
+        return None
+    if any(_holds(each, float(built)) for each in read):
         return None
     for other in others:  # A size that stands twice may have been copied from there.
         their_size = other.claim("File Size")

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from math import floor, log10
 
+from zoo.index.numbers import BYTE_UNITS, NotANumber, OutOfRange, parse_number
 from zoo.index.types import Claim
+
+# The place of a prefix is the power of 1000, or of 1024.
+_PREFIXES = " KMGT"
 
 
 def number(claim: Claim) -> Decimal | None:
@@ -26,6 +31,42 @@ def agrees(claim: Claim, measured: int | float | Decimal) -> bool:
     if value is None:
         return False
     return abs(Decimal(str(measured)) - value) < (claim.step or Decimal(1))
+
+
+def byte_unit(claim: Claim) -> str:
+    """The unit that a size is written with; empty where it has none."""
+    if claim.unit != "bytes":
+        return ""
+    try:
+        return parse_number(claim.raw, BYTE_UNITS).unit
+    except (NotANumber, OutOfRange):
+        return ""
+
+
+def senses(claim: Claim) -> tuple[Claim, ...]:
+    """The claim as it is read, and, where its unit has two usual senses, in the other one.
+
+    ``97.8 MB`` is of 10^6 bytes to some pages and of 2^20 to others, torchvision's for one.
+    """
+    unit, value = byte_unit(claim), number(claim)
+    power = _PREFIXES.find(unit[0].upper()) if unit[1:] == "B" else 0
+    if power < 1 or value is None:
+        return (claim,)
+    factor = Decimal(1024**power) / Decimal(1000**power)
+    other = replace(claim, value=int(value * factor), step=(claim.step or Decimal(1)) * factor)
+    return (claim, other)
+
+
+def can_be_equal(one: Claim, other: Claim) -> bool:
+    """Whether one value can be meant by both claims, each at the precision it was written with."""
+    for mine in senses(one):
+        for theirs in senses(other):
+            x, y = number(mine), number(theirs)
+            if x is None or y is None:
+                return True
+            if abs(x - y) < max(mine.step or 1, theirs.step or 1):
+                return True
+    return False
 
 
 def digits(claim: Claim) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import combinations
 
 from harness.check.base import IndexCheck, mismatched
-from harness.check.compare import grouped, number
+from harness.check.compare import can_be_equal, grouped, number
 from harness.types import Finding
 from zoo.index.types import Claim, Index, Variant
 from zoo.labels import same_data
@@ -147,10 +147,7 @@ def _differ(a: Variant, b: Variant, field: str) -> bool:
 
 def _values_differ(one: Claim, other: Claim) -> bool:
     """Whether no value can be meant by both, each at the precision it was written with."""
-    x, y = number(one), number(other)
-    if x is None or y is None:
-        return False
-    return abs(x - y) >= max(one.step or 1, other.step or 1)
+    return not can_be_equal(one, other)
 
 
 def _said(variant: Variant, field: str) -> str:

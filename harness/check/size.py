@@ -16,13 +16,15 @@ from harness.check.base import (
     not_read,
     replaced,
 )
-from harness.check.compare import agrees, grouped, number
+from harness.check.compare import agrees, byte_unit, grouped, number, senses
 from harness.check.numbers import STRUCTURE
 from harness.types import Finding, Size
-from zoo.index.types import Claim
+from zoo.index.types import Claim, Severity
 
 # A checkpoint spends this many bytes per tensor on names, headers and alignment.
 OVERHEAD = (40, 400)
+# Names and headers of an unusual length take so much at most; a number of values takes more.
+_LITTLE_MORE = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,53 +73,79 @@ def find(evidence: Evidence) -> Iterable[Finding | Need]:
         if fact is None:
             yield not_measured(evidence, claim, check, "structure")
             continue
-        state = fact.value["state"]
-        full, half = window(state, 4), window(state, 2)
-        # A size in rounded units may stand for any size that rounds to it.
-        slack = (claim.step or 1) - 1
-        low, high = documented - slack, documented + slack
-        if low <= full.high and high >= full.low:
-            message = (
-                f"a float32 checkpoint of this model takes {grouped(full.low)} to "
-                f"{grouped(full.high)} bytes, and this is one of those sizes"
-            )
-            yield matched(claim, variant, check, None, message)
-        elif low <= half.high and high >= half.low:
-            message = (
-                f"a half-precision checkpoint of this model takes {grouped(half.low)} to "
-                f"{grouped(half.high)} bytes; say in the index that the weights are in half "
-                "precision"
-            )
-            yield mismatched(claim, variant, check, "size.half-precision", None, message)
-        elif (
-            (headless := _without_head(fact.value))
-            and low <= headless.high
-            and (high >= headless.low)
-        ):
-            message = (
-                f"a float32 checkpoint of this model without its last part, "
-                f"{fact.value['head']['name']}, takes {grouped(headless.low)} to "
-                f"{grouped(headless.high)} bytes, and with it at least {grouped(full.low)}: the "
-                "file can't hold the classifier; write the size of this variant's own file"
-            )
-            yield mismatched(claim, variant, check, "size.impossible", None, message)
-        elif documented < full.low:
-            each = documented / max(1, fact.value["parameters"])
-            message = (
-                f"{grouped(documented)} bytes are {each:.2f} for each of the "
-                f"{grouped(fact.value['parameters'])} parameters: a float32 checkpoint of this "
-                f"model takes at least {grouped(full.low)} and a half-precision one at most "
-                f"{grouped(half.high)}; write the size of this variant's own file"
-            )
-            yield mismatched(claim, variant, check, "size.impossible", None, message)
-        else:
-            more = grouped((int(documented) - full.high) // 4)
-            message = (
-                f"a float32 checkpoint of this model takes at most {grouped(full.high)} bytes; "
-                f"the file holds some {more} values more than the model needs, or the size is "
-                "another file's: open the file to tell"
-            )
-            yield mismatched(claim, variant, check, "size.larger", None, message)
+        yield _against_the_model(evidence, claim, fact.value)
+
+
+def _against_the_model(evidence: Evidence, claim: Claim, structure: Mapping[str, Any]) -> Finding:
+    """Whether a checkpoint of the built model can have the size, in either sense of its unit."""
+    variant, check = evidence.variant, "file-size"
+    documented = number(claim)
+    assert documented is not None
+    full, half = window(structure["state"], 4), window(structure["state"], 2)
+    read, *binary = senses(claim)
+    if _fits(read, full):
+        message = (
+            f"a float32 checkpoint of this model takes {grouped(full.low)} to "
+            f"{grouped(full.high)} bytes, and this is one of those sizes"
+        )
+        return matched(claim, variant, check, None, message)
+    if any(_fits(sense, full) for sense in binary):
+        message = (
+            f"a float32 checkpoint of this model takes {grouped(full.low)} to "
+            f"{grouped(full.high)} bytes: {_in_binary(claim)}"
+        )
+        return mismatched(claim, variant, check, "size.binary-unit", None, message)
+    if any(_fits(sense, half) for sense in (read, *binary)):
+        message = (
+            f"a half-precision checkpoint of this model takes {grouped(half.low)} to "
+            f"{grouped(half.high)} bytes; say in the index that the weights are in half "
+            f"precision{'' if _fits(read, half) else f'; {_in_binary(claim)}'}"
+        )
+        return mismatched(claim, variant, check, "size.half-precision", None, message)
+    headless = _without_head(structure)
+    if headless and any(_fits(sense, headless) for sense in (read, *binary)):
+        message = (
+            f"a float32 checkpoint of this model without its last part, "
+            f"{structure['head']['name']}, takes {grouped(headless.low)} to "
+            f"{grouped(headless.high)} bytes, and with it at least {grouped(full.low)}: the "
+            "file can't hold the classifier; write the size of this variant's own file"
+        )
+        return mismatched(claim, variant, check, "size.impossible", None, message)
+    if documented < full.low:
+        each = documented / max(1, structure["parameters"])
+        message = (
+            f"{grouped(documented)} bytes are {each:.2f} for each of the "
+            f"{grouped(structure['parameters'])} parameters: a float32 checkpoint of this "
+            f"model takes at least {grouped(full.low)} and a half-precision one at most "
+            f"{grouped(half.high)}; write the size of this variant's own file"
+        )
+        return mismatched(claim, variant, check, "size.impossible", None, message)
+    more = int(documented) - full.high
+    message = (
+        f"a float32 checkpoint of this model takes at most {grouped(full.high)} bytes; "
+        f"the file holds some {grouped(more // 4)} values more than the model needs, or the size "
+        "is another file's: open the file to tell"
+    )
+    severity: Severity | None = "note" if more < _LITTLE_MORE * full.high else None
+    return mismatched(claim, variant, check, "size.larger", None, message, severity)
+
+
+def _fits(claim: Claim, sizes: Window) -> bool:
+    """Whether the size is one of these; a rounded one may stand for any that rounds to it."""
+    documented, slack = number(claim), (claim.step or 1) - 1
+    return documented is not None and (
+        documented - slack <= sizes.high and documented + slack >= sizes.low
+    )
+
+
+def _in_binary(claim: Claim) -> str:
+    """What to say where only the other sense of the unit fits."""
+    unit = byte_unit(claim)
+    plain = claim.raw.strip().removesuffix(unit)
+    return (
+        f"{claim.raw} is right where {unit} is in powers of 1024; write "
+        f"{plain}{unit[0].upper()}iB to say so"
+    )
 
 
 def _without_head(value: Mapping[str, Any]) -> Window | None:
@@ -134,10 +162,15 @@ def _against_the_file(evidence: Evidence, claim: Claim, size: int) -> Finding:
     reasons = list(opened.value.get("reasons", ())) if opened is not None else []
     # The reasons have parentheses of their own.
     why = f": {'; '.join(reasons)}" if reasons else ""
-    if not agrees(claim, size):
+    read, *binary = senses(claim)
+    in_binary = not agrees(read, size) and any(agrees(sense, size) for sense in binary)
+    if not agrees(read, size) and not in_binary:
         message = f"the file behind Weights has {grouped(size)} bytes{why}; write {size}"
         edits = (replaced(claim, size),)
         return mismatched(claim, variant, check, "size.differs", size, message, edits=edits)
+    if not reasons and in_binary:
+        message = f"the file behind Weights has {grouped(size)} bytes: {_in_binary(claim)}"
+        return mismatched(claim, variant, check, "size.binary-unit", size, message)
     if not reasons:
         message = f"the file behind Weights has {grouped(size)} bytes, as documented"
         return matched(claim, variant, check, size, message)
@@ -147,7 +180,7 @@ def _against_the_file(evidence: Evidence, claim: Claim, size: int) -> Finding:
     remedy = "" if half else "; publish its state dict alone, such as the model.pth of zoo train"
     message = (
         f"the file has {grouped(size)} bytes, as documented, and holds something else than "
-        f"the model in float32{why}{remedy}"
+        f"the model in float32{why}{remedy}{f'; {_in_binary(claim)}' if in_binary else ''}"
     )
     return mismatched(claim, variant, check, cause, size, message)
 

@@ -105,7 +105,9 @@ STATE = {"parameters": 1_000_000, "tensors": 100, "other": 1000}
         ("4041000", "match", None, None),
         ("4020000", "match", None, None),
         ("4004999", "mismatch", "size.impossible", "error"),
-        ("4041001", "mismatch", "size.larger", "warning"),
+        ("4041001", "mismatch", "size.larger", "note"),
+        ("4121000", "mismatch", "size.larger", "note"),
+        ("4121821", "mismatch", "size.larger", "warning"),
         ("16000000", "mismatch", "size.larger", "warning"),
         ("3000000", "mismatch", "size.impossible", "error"),
         ("2041001", "mismatch", "size.impossible", "error"),
@@ -116,7 +118,16 @@ STATE = {"parameters": 1_000_000, "tensors": 100, "other": 1000}
         ("4.0 MB", "match", None, None),
         ("4.1 MB", "match", None, None),
         ("4.00 MB", "match", None, None),
-        ("4.06 MB", "mismatch", "size.larger", "warning"),
+        ("4.06 MB", "mismatch", "size.larger", "note"),
+        ("4.13 MB", "mismatch", "size.larger", "warning"),
+        # Sizes where kB, MB and GB are powers of 1024, as other pages print them.
+        ("3.83 MB", "mismatch", "size.binary-unit", "note"),
+        ("3920 KB", "mismatch", "size.binary-unit", "note"),
+        ("3920 kB", "mismatch", "size.binary-unit", "note"),
+        ("0.00375 GB", "mismatch", "size.binary-unit", "note"),
+        ("1.92 MB", "mismatch", "size.half-precision", "note"),
+        ("3.70 MB", "mismatch", "size.impossible", "error"),
+        ("3830000", "mismatch", "size.impossible", "error"),
         ("3.99 MB", "mismatch", "size.impossible", "error"),
         ("3.83 MiB", "match", None, None),
         ("2.0 MB", "mismatch", "size.half-precision", "note"),
@@ -175,3 +186,53 @@ def test_a_file_without_the_classifier(load, judge, structure):
     (finding,) = judge(FILE_SIZE, index_with(load, "File Size: 3500000"), [fact])
     assert (finding.cause, finding.severity) == ("size.impossible", "error")
     assert "without its last part" not in finding.message
+
+
+def test_the_sizes_that_torchvision_prints(load, judge, structure, measured):
+    """Its pages say MB and mean 2^20 bytes, to one decimal; the oracle is its own metadata."""
+    import torch
+    from torchvision.models import get_model, get_model_weights
+
+    from harness.measure.structure import state_layout
+
+    for name in ("resnet18", "mobilenet_v3_small", "resnet50", "vit_b_32"):
+        with torch.device("meta"):
+            model = get_model(name)
+        state = state_layout(model)
+        facts = [structure(parameters=sum(p.numel() for p in model.parameters()), state=state)]
+        for weights in get_model_weights(name):
+            if weights.meta["num_params"] != facts[0].value["parameters"]:
+                continue
+            written = f"{weights.meta['_file_size']:.1f}"
+            for unit, cause in (("MB", "size.binary-unit"), ("MiB", None)):
+                (finding,) = judge(
+                    FILE_SIZE, index_with(load, f"File Size: {written} {unit}"), facts
+                )
+                assert finding.cause == cause, (name, written, finding.message)
+                assert not finding.edits
+            size = int(float(weights.meta["_file_size"]) * 2**20)
+            file = measured("file", {"size": size})
+            (finding,) = judge(FILE_SIZE, index_with(load, f"File Size: {written} MB"), [file])
+            assert (finding.cause, finding.severity) == ("size.binary-unit", "note")
+            assert f"{written} MiB" in finding.message
+
+
+def test_sizes_in_either_sense_contradict_nothing(load):
+    """One URL whose entries say 97.8 MB, 102.5 MB and the bytes; and one that says another size."""
+    from harness.check.shared import find_urls
+
+    entry = (
+        "- Name: {}\n  Weights: https://example.org/resnet50.pth\n  Metadata:\n    File Size: {}\n"
+    )
+    for first, second, cause in (
+        ("97.8 MB", "102530333", "weights.shared-checkpoint"),
+        ("97.8 MB", "102.5 MB", "weights.shared-checkpoint"),
+        ("0.0978 GB", "97.8 MB", "weights.shared-checkpoint"),
+        ("97.8 MB", "93.3 MiB", "weights.shared-checkpoint"),
+        ("97.8 MB", "97.8 MiB", "weights.shared-checkpoint"),
+        ("97.8 MB", "90.1 MB", "weights.shared-url"),
+        ("97.8 MB", "97800000", "weights.shared-checkpoint"),
+        ("97.8 MiB", "97800000", "weights.shared-url"),
+    ):
+        index = load("Models:\n" + entry.format("a", first) + entry.format("b", second))
+        assert {f.cause for f in find_urls(index, index.variants)} == {cause}, (first, second)
