@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from decimal import ROUND_HALF_EVEN, Decimal
 
 from harness.types import Edit, Size
-from zoo.index.numbers import BYTE_UNITS, COUNT_UNITS
+from zoo.index.numbers import BYTE_UNITS, COUNT_UNITS, OPERATION_UNITS
 from zoo.index.schema import Field
 
 _NUMBER = re.compile(
@@ -15,7 +15,7 @@ _NUMBER = re.compile(
     r"(?P<exponent>[eE][+-]?[0-9]+)?(?P<unit> *[^\s0-9.]*)"
 )
 _EXPONENT = re.compile(r"([eE])([+-]?)([0-9]+)")
-_SIDES = re.compile(r"([^x×]*?)([0-9]+)([^x×]*[x×][^x×]*?)([0-9]+)([^x×]*)", re.IGNORECASE)
+_SIDE = re.compile(r"[0-9]+")
 # A page that rounds a number to nothing (0.0 GB) is given more decimals, up to so many.
 _MOST_DECIMALS = 12
 
@@ -44,35 +44,84 @@ def _texts(
     elif isinstance(value, str):
         yield value.upper() if field.kind == "hash" and text.isupper() else value
     elif (written := _NUMBER.fullmatch(text)) is not None:
-        units = BYTE_UNITS if field.kind == "bytes" else COUNT_UNITS
-        factor = units.get(written["unit"].strip(" "), Decimal(1))
-        yield from _numbers(written, factor, Decimal(str(value)), step)
+        units = {"bytes": BYTE_UNITS, "rounded-count": COUNT_UNITS}.get(field.kind, {})
+        if field.key == "FLOPs":
+            units = OPERATION_UNITS
+        is_count = field.kind in ("bytes", "rounded-count")
+        yield from _numbers(written, units, Decimal(str(value)), step, is_count)
 
 
 def _pixels(text: str, size: Size) -> str:
-    """``HxW``, with the page's own sign between them; one number where one is written and is so."""
-    pair = _SIDES.fullmatch(text)
-    if pair is not None:
-        return f"{pair[1]}{size[0]}{pair[3]}{size[1]}{pair[5]}"
-    return str(size[0]) if text.isdigit() and size[0] == size[1] else f"{size[0]}x{size[1]}"
+    """The last two numbers of the text replaced, or its only one, as far as one says it."""
+    found = list(_SIDE.finditer(text))
+    if len(found) == 1 and size[0] == size[1]:
+        return f"{text[: found[0].start()]}{size[0]}{text[found[0].end() :]}"
+    if len(found) < 2:
+        return f"{size[0]}x{size[1]}"
+    (height, width) = found[-2:]
+    between = text[height.end() : width.start()]
+    return f"{text[: height.start()]}{size[0]}{between}{size[1]}{text[width.end() :]}"
 
 
 def _numbers(
-    written: re.Match[str], factor: Decimal, value: Decimal, step: Decimal | None
+    written: re.Match[str],
+    units: Mapping[str, Decimal],
+    value: Decimal,
+    step: Decimal | None,
+    keeps_digits: bool,
 ) -> Iterator[str]:
+    """The value with the decimals of the old text, and more until it has its digits.
+
+    Args:
+        written: the old text.
+        units: the units that the field may have.
+        value: what is to be written.
+        step: as `spellings` takes it.
+        keeps_digits: the old text is as precise as it has digits, not decimals: a count may be of
+            another order of magnitude than the one that it replaces.
+    """
+    unit = written["unit"].strip(" ")
+    mantissa = Decimal(_digits(written["whole"]) + (written["fraction"] or "") or 0)
+    if keeps_digits and mantissa >= 1:
+        unit = _readable(unit, units, value)
+    factor = units.get(unit, Decimal(1))
+    suffix = written["unit"][: len(written["unit"]) - len(written["unit"].strip(" "))] + unit
     decimals = len(written["fraction"] or ".") - 1
     exponent = _exponent(written, value / factor)
     scale = factor.scaleb(exponent)
-    plain = (
-        not written["unit"].strip() and written["fraction"] is None and written["exponent"] is None
-    )
-    step = step if plain and step is not None else scale.scaleb(-decimals)
+    plain = not unit and written["fraction"] is None and written["exponent"] is None
+    old_step = Decimal(1).scaleb(-decimals)
+    step = step if plain and step is not None else scale * old_step
+    digits = _significant(mantissa, old_step)
+    if plain and step:
+        digits = _significant(mantissa, step)
+    while keeps_digits and step > (1 if plain else 0) and _significant(value, step) < digits:
+        step = step.scaleb(-1)
+        decimals += not plain
     for _ in range(_MOST_DECIMALS):
         rounded = (value / step).quantize(Decimal(1), ROUND_HALF_EVEN) * step
         if rounded:
-            yield _written(written, rounded / scale, decimals, exponent)
+            yield _written(written, rounded / scale, decimals, exponent, suffix)
         step = step.scaleb(-1)
         decimals += not plain
+
+
+def _significant(value: Decimal, step: Decimal) -> int:
+    """How many digits a number has down to one unit of its last one; at least one."""
+    return max(1, value.adjusted() - step.adjusted() + 1) if value else 1
+
+
+def _readable(unit: str, units: Mapping[str, Decimal], value: Decimal) -> str:
+    """The unit, or, where less than one of it is left, the largest alike that leaves more."""
+    if not unit or value >= units.get(unit, Decimal(1)):
+        return unit
+    for prefix in "TGMK":
+        for alike in (prefix + unit[1:], prefix.lower() + unit[1:]):
+            # ``B`` alone is a billion of parameters, and a byte of a file.
+            known = alike if unit != "B" else prefix
+            if known in units and units[known] < units[unit] and value >= units[known]:
+                return known
+    return unit
 
 
 def _exponent(written: re.Match[str], value: Decimal) -> int:
@@ -83,7 +132,9 @@ def _exponent(written: re.Match[str], value: Decimal) -> int:
     return value.adjusted() - mantissa.adjusted()
 
 
-def _written(written: re.Match[str], mantissa: Decimal, decimals: int, exponent: int) -> str:
+def _written(
+    written: re.Match[str], mantissa: Decimal, decimals: int, exponent: int, unit: str
+) -> str:
     whole, point, fraction = f"{mantissa:.{decimals}f}".partition(".")
     separator = next((c for c in ",_" if c in written["whole"]), "")
     if separator:
@@ -98,7 +149,7 @@ def _written(written: re.Match[str], mantissa: Decimal, decimals: int, exponent:
         assert found is not None
         sign = "-" if exponent < 0 else found[2].replace("-", "")
         power = f"{found[1]}{sign}{abs(exponent):0{len(found[3])}d}"
-    return f"{written['sign']}{whole}{point}{fraction}{power}{written['unit']}"
+    return f"{written['sign']}{whole}{point}{fraction}{power}{unit}"
 
 
 def _digits(whole: str) -> str:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from harness.check.compare import agrees
+from harness.check.compare import agrees, digits
 from harness.fix import propose
 from zoo.index import load_index
 
@@ -33,6 +33,20 @@ PAGE = "Models:\n- Name: net\n  Metadata:\n    {field}: {text} # kept\n"
         ("Parameters", "+48290000", 27483240, "+27480000"),
         ("Parameters", "8199999", 4652008, "4700000"),
         ("Parameters", "90000000", 1234, "1000"),
+        ("Parameters", "25.6M", 11689512, "11.7M"),
+        ("Parameters", "1.814 G", 11689512, "11.690 M"),
+        ("Parameters", "4G", 11689512, "12M"),
+        ("Parameters", "1.2B", 11689512, "11.7M"),
+        ("Parameters", "0.0256G", 11689512, "0.0117G"),
+        ("Parameters", "0.026G", 1689512, "0.0017G"),
+        ("Parameters", "48290000", 1234, "1234"),
+        ("FLOPs", "0.5G", 1814073344, "1.8G"),
+        ("FLOPs", "4.1 GFLOPs", 1814073344, "1.8 GFLOPs"),
+        ("FLOPs", "4.1 GFLOPs", 58794272, "58.8 MFLOPs"),
+        ("FLOPs", "4.11GMac", 58794272, "58.79MMac"),
+        ("FLOPs", "300 MMac", 4089184256, "4089 MMac"),
+        ("File Size", "1.2 GB", 46830571, "46.8 MB"),
+        ("File Size", "1.2 GiB", 46830571, "44.7 MiB"),
         ("FLOPs", "17.4G", 13378889664, "13.4G"),
         ("FLOPs", "17423183648", 13378889664, "13378889664"),
         ("File Size", "193782911", 110273258, "110273258"),
@@ -51,6 +65,12 @@ PAGE = "Models:\n- Name: net\n  Metadata:\n    {field}: {text} # kept\n"
         ("Image Size", "'224'", (320, 320), "'320'"),
         ("Image Size", "224", (320, 288), "320x288"),
         ("Image Size", "224 × 288", (320, 320), "320 × 320"),
+        ("Image Size", "3x224x224", (320, 288), "3x320x288"),
+        ("Image Size", "'(3, 224, 224)'", (320, 288), "'(3, 320, 288)'"),
+        ("Image Size", "256px", (320, 320), "320px"),
+        ("Image Size", "256 pixels", (320, 288), "320x288"),
+        ("Image Size", "256 x 256 px", (320, 288), "320 x 288 px"),
+        ("FLOPs Input", "(224, 285)", (320, 288), "(320, 288)"),
         ("Image Size", "[224, 288]", (320, 256), "[320, 256]"),
         ("Image Size", "[3, 224, 224]", (320, 224), "[3, 320, 224]"),
     ],
@@ -123,6 +143,8 @@ def test_whatever_is_written_is_what_was_measured(data, folder, wishing, value, 
     mended = again.variants[0].claim("Parameters")
     assert not [p for p in again.problems if p.severity == "error"]
     assert agrees(mended, right)
+    # As many digits are right as the old number had, whatever their place.
+    assert 2 * abs(mended.value - right) * 10 ** (digits(claim) - 1) <= right
     # As precise as the old number; one with an exponent keeps its digits, not their place.
     grown = max(1, right // claim.value) * 10 if "e" in text.lower() else 1
     assert abs(mended.value - right) <= claim.step / 2 * grown
