@@ -6,10 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from harness.measure.builders.interface import BuilderError
+
 if TYPE_CHECKING:
     from torch import nn
 
     from harness.measure.builders import Builder
+
+_LONGEST = 300
 
 
 def build_on_meta(builder: Builder, name: str) -> nn.Module:
@@ -19,6 +23,7 @@ def build_on_meta(builder: Builder, name: str) -> nn.Module:
     there: it is built on the CPU, still without initialisation, and moved.
 
     Raises:
+        BuilderError: what it builds is no module.
         Exception: whatever the builder raises on the CPU; that is the builder's own message.
     """
     import torch
@@ -27,9 +32,62 @@ def build_on_meta(builder: Builder, name: str) -> nn.Module:
         try:
             with torch.device("meta"):
                 model = builder.build(name)
-        except (RuntimeError, NotImplementedError, ValueError, TypeError):
+        except Exception as error:
+            if not _may_build_on_cpu(error):
+                raise
             model = builder.build(name)
-    return model.to("meta").eval()
+    if not isinstance(model, torch.nn.Module):
+        raise BuilderError(f"build() returned {type(model).__name__}, not a torch.nn.Module")
+    return _moved_to_meta(model).eval()
+
+
+def describe_error(error: BaseException) -> str:
+    """The class and message of an error in one line, cut where it is long."""
+    try:
+        text = " ".join(str(error).split())
+    except Exception:  # noqa: BLE001 - other people's error classes may fail to print
+        text = ""
+    return f"{type(error).__name__}: {text[:_LONGEST]}" if text else type(error).__name__
+
+
+def _may_build_on_cpu(error: Exception) -> bool:
+    """Whether an error may come from the meta device alone.
+
+    A missing library, file or server is missing on the CPU, too. A module that failed as it was
+    imported may fail otherwise the second time, with a message that hides the first.
+    """
+    if isinstance(error, (BuilderError, ImportError, OSError)):
+        return False
+    trace = error.__traceback__
+    importing = False
+    while trace is not None:
+        importing = importing or trace.tb_frame.f_code.co_name == "<module>"
+        trace = trace.tb_next
+    return not importing or "meta" in str(error)
+
+
+def _moved_to_meta(model: nn.Module) -> nn.Module:
+    """Moves a model, and the tensors that its modules hold beside parameters and buffers."""
+    from torch import Tensor
+
+    def moved(value: Any) -> Any:
+        return value.to("meta") if isinstance(value, Tensor) else value
+
+    model = model.to("meta")
+    for module in model.modules():
+        for name, value in vars(module).items():
+            if isinstance(value, Tensor):
+                vars(module)[name] = moved(value)
+            elif type(value) is list:
+                value[:] = map(moved, value)
+            elif type(value) is tuple:
+                vars(module)[name] = tuple(map(moved, value))
+            elif type(value) is dict and name not in _MOVED_BY_TORCH:
+                value.update((key, moved(item)) for key, item in value.items())
+    return model
+
+
+_MOVED_BY_TORCH = ("_parameters", "_buffers", "_modules")
 
 
 @contextmanager

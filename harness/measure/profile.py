@@ -14,6 +14,7 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.measure.build import build_on_meta, describe_error
 from harness.measure.builders import Builder, builder_of, preprocessing_of, resolved
 from harness.measure.conventions import counts, macs
 from harness.measure.record import ModuleCall, walk
@@ -68,7 +69,7 @@ class Profiler:
             model = self._model(builder, recipe)
         except Exception as error:  # noqa: BLE001 - whatever a builder raises is a finding
             cause = "build.failed"
-            why = f"{recipe.builder} can't build {recipe.name}: {_one_line(error)}"
+            why = f"{recipe.builder} can't build {recipe.name}: {describe_error(error)}"
             return [
                 Unmeasured(kind, recipe.name, recipe.builder, cause, why, size) for kind, size in at
             ]
@@ -88,7 +89,7 @@ class Profiler:
                 record = records[size]
                 value = _flops(record) if kind == "flops" else _profile(record, model)
             except Exception as error:  # noqa: BLE001 - whatever a model raises is a finding
-                why = f"{recipe.name} can't run at {size[0]}x{size[1]}: {_one_line(error)}"
+                why = f"{recipe.name} can't run at {size[0]}x{size[1]}: {describe_error(error)}"
                 facts.append(
                     Unmeasured(kind, recipe.name, recipe.builder, "build.failed", why, size)
                 )
@@ -104,7 +105,6 @@ class Profiler:
         path: str | None,
         siblings: Sequence[str],
     ) -> dict[str, Any]:
-        from harness.measure.build import build_on_meta
         from harness.measure.checkpoint import inspect
 
         assert path is not None
@@ -116,8 +116,6 @@ class Profiler:
         return inspect(model, Path(path), others)
 
     def _model(self, builder: Builder, recipe: Recipe) -> nn.Module:
-        from harness.measure.build import build_on_meta
-
         key = (recipe.builder, recipe.name, recipe.base, recipe.classes)
         if self._built is None or self._built[0] != key:
             self._built = None  # the old model goes before the new one comes
@@ -169,7 +167,7 @@ def _preprocess(recipe: Recipe) -> Fact:
     try:
         known = preprocessing_of(builder_of(recipe), recipe.name, recipe.weights)
     except Exception as error:  # noqa: BLE001 - whatever a builder raises is a finding
-        why = f"{recipe.builder} can't say how to prepare pictures: {_one_line(error)}"
+        why = f"{recipe.builder} can't say how to prepare pictures: {describe_error(error)}"
         return Unmeasured("preprocess", recipe.name, recipe.builder, "build.failed", why)
     value: dict[str, Any] = (
         {"chosen": None, "settings": [], "others": []} if known is None else asdict(known)
@@ -242,8 +240,3 @@ def _measurement(
         device="meta",
         made=datetime.now(timezone.utc).isoformat(timespec="seconds"),
     )
-
-
-def _one_line(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text[:300]}" if text else type(error).__name__

@@ -19,6 +19,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
+from harness.measure.build import describe_error
 from harness.measure.builders import BuilderError, built_in, get_builder
 from harness.run.request import UsageError
 
@@ -142,7 +143,7 @@ def serve() -> None:
                 answer = {"is": True}
             else:
                 answer = {"is": _plain(method, getattr(builder, method)(*arguments))}
-        except Exception as error:  # noqa: BLE001 - whatever a builder raises is told, not raised
+        except BaseException as error:  # noqa: BLE001 - whatever a builder raises is told
             answer = {"error": _one_line(error), "ours": isinstance(error, BuilderError)}
         print(json.dumps(answer), file=answers, flush=True)
 
@@ -159,8 +160,5 @@ def _plain(method: str, answer: Any) -> Any:
     return bool(answer) if method == "knows" else str(answer)
 
 
-def _one_line(error: Exception) -> str:
-    if isinstance(error, BuilderError):
-        return str(error)
-    text = " ".join(str(error).split())[:300]
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+def _one_line(error: BaseException) -> str:
+    return str(error) if isinstance(error, BuilderError) else describe_error(error)

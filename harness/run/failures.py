@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from concurrent.futures import BrokenExecutor
 
-_LONGEST = 300
-
 
 def explain(error: Exception) -> tuple[str, str]:
     """The cause of a count that failed, and a line that says whose fault it is.
@@ -15,6 +13,7 @@ def explain(error: Exception) -> tuple[str, str]:
     """
     from harness.images import ImageSetError
     from harness.measure.accuracy_model import ValidationError
+    from harness.measure.build import describe_error
     from harness.measure.devices import DeviceError, is_out_of_memory
     from zoo.weights.tensors import (
         CheckpointError,
@@ -22,7 +21,8 @@ def explain(error: Exception) -> tuple[str, str]:
         UnsafeCheckpointError,
     )
 
-    text = " ".join(str(error).split())[:_LONGEST]
+    words = describe_error(error)
+    text = words.partition(": ")[2]
     cause = next(
         (
             cause
@@ -39,7 +39,7 @@ def explain(error: Exception) -> tuple[str, str]:
     )
     if cause is not None:
         return cause, text
-    for is_so, words in (
+    for is_so, told in (
         (is_out_of_memory(error), f"this machine has not the memory for it: {text or 'none left'}"),
         (
             isinstance(error, BrokenExecutor),
@@ -48,5 +48,5 @@ def explain(error: Exception) -> tuple[str, str]:
         (isinstance(error, OSError), f"a file could not be read or written: {text}"),
     ):
         if is_so:
-            return "accuracy.undecided", words
-    return "build.failed", f"the model's own code failed: {type(error).__name__}: {text}"
+            return "accuracy.undecided", told
+    return "build.failed", f"the model's own code failed: {words}"

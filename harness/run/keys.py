@@ -11,9 +11,10 @@ import json
 from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
+from harness.measure.builders import module_of
+from harness.run.closure import import_closure
 from harness.run.directory import directory_of
 from harness.types import Recipe, Size
 
@@ -34,11 +35,11 @@ def key_of(
         kind,
         recipe.builder,
         recipe.name,
-        _identity(recipe.builder, recipe.architecture),
+        identity_of(recipe.builder, recipe.architecture),
         which,
         list(depends),
         version_of("torch"),
-        measuring_code(kind),
+        measuring_code(kind, recipe.builder),
     ]
     if recipe.base is not None or recipe.classes is not None:
         parts += [recipe.base, recipe.classes]
@@ -46,7 +47,8 @@ def key_of(
 
 
 @cache
-def _identity(builder: str, name: str) -> str:
+def identity_of(builder: str, name: str) -> str:
+    """What a builder says of itself for one of its names, see `Builder.identity`."""
     return directory_of(builder).identity(name)
 
 
@@ -56,47 +58,30 @@ def version_of(distribution: str) -> str:
     return version(distribution)
 
 
-# The modules whose text decides what a measurement says. An accuracy costs hours of a GPU, so a
-# change of its modules counts only with its number: raise it when another count could come out.
-_SHAPES = [
-    "build",
-    "builders/interface",
-    "conventions",
-    "profile",
-    "record",
-    "repeats",
-    "shapes",
-    "structure",
-    "trace",
-]
-_MODULES = {
-    "preprocess": ["builders/interface"],
-    "checkpoint": ["build", "builders/interface", "checkpoint"],
-    "speed": ["build", "builders/interface", "devices", "speed"],
-}
+# Where the making of a kind of fact begins; all that is imported from there decides the fact.
+_ENTRIES = {"speed": "harness.measure.speed"}
+_ENTRY = "harness.measure.profile"
+# What is imported there for one kind alone.
+_ALONE = {"checkpoint": "harness.measure.checkpoint"}
+# A native model is known by its source text (see `zoo.registry.model_source`), and built with no
+# weights.
+_IDENTIFIED = ("zoo.models", "zoo.weights")
+# An accuracy costs hours of a GPU, so a change of its modules counts only with its number: raise
+# it when another count could come out.
 _NUMBERED = {"accuracy": 3}
 
 
 @cache
-def measuring_code(kind: str) -> str:
+def measuring_code(kind: str, builder: str) -> str:
     """A digest of what measures that kind: a change in how is a change in what comes out."""
     if kind in _NUMBERED:
         return f"{kind} {_NUMBERED[kind]}"
-    import harness.measure
-    import zoo.weights
-
-    measure = Path(harness.measure.__file__ or "").parent
-    paths = [path for name in _MODULES.get(kind, _SHAPES) for path in _sources(measure / name)]
-    if kind == "checkpoint":
-        weights = Path(zoo.weights.__file__ or "").parent
-        paths += [weights / "checkpoint.py", weights / "match.py", weights / "summary.py"]
-        paths += sorted((weights / "formats").glob("*.py"))
+    others = [module for other, module in _ALONE.items() if other != kind]
+    sources = import_closure([_ENTRIES.get(kind, _ENTRY)], without=others)
+    module = module_of(builder)
+    if module is not None:
+        sources |= import_closure([module], without=_IDENTIFIED)
     digest = hashlib.sha256()
-    for path in paths:
-        digest.update(path.read_bytes())
+    for name, source in sorted(sources.items()):
+        digest.update(f"{name} {len(source)}\n".encode() + source)
     return digest.hexdigest()[:16]
-
-
-def _sources(module: Path) -> list[Path]:
-    """The files of a module, which may be a package."""
-    return sorted(module.glob("*.py")) if module.is_dir() else [module.with_suffix(".py")]

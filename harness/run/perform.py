@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import datetime, timezone
 from functools import lru_cache
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from harness.check.parts import Span, span_of
 from harness.run.failures import explain
+from harness.run.offline import network_refused
 from harness.run.wire import Counting, Job, Timing
 from harness.types import Fact, Measurement, Recipe, unmeasured
 
@@ -33,6 +35,10 @@ class Performer:
 
     def perform(self, job: Job) -> list[Fact]:
         """The facts of a job, one for each of its slots."""
+        with network_refused() if job.offline else nullcontext():
+            return self._perform(job)
+
+    def _perform(self, job: Job) -> list[Fact]:
         if job.counting is not None:
             return [self._count(job, job.counting, part) for part in job.counting.parts]
         if job.timing is not None:
@@ -92,6 +98,7 @@ class Performer:
 
     def _time(self, job: Job, timing: Timing) -> Fact:
         """How fast the variant runs; what can't be timed says why."""
+        from harness.measure.build import describe_error
         from harness.measure.speed import bench
 
         recipe = job.recipe
@@ -105,8 +112,7 @@ class Performer:
                 compile=timing.compile,
             )
         except Exception as error:  # noqa: BLE001 - whatever a model raises is said, not shown
-            why = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
-            return unmeasured(recipe, ("speed", None), "build.failed", why)
+            return unmeasured(recipe, ("speed", None), "build.failed", describe_error(error))
         about = timings[0]["environment"]
         return Measurement(
             kind="speed",

@@ -148,7 +148,14 @@ class Session:
     def profile(self, variant: Variant) -> Fact:
         """What each module of a variant costs at the input that its FLOPs speak of."""
         with self._opened_store() as store:
-            subject = Subject(variant, self.request.builder, self._builder(), (), store)
+            subject = Subject(
+                variant,
+                self.request.builder,
+                self._builder(),
+                (),
+                store,
+                offline=self.request.offline,
+            )
             slot = ("profile", subject.size)
 
             def react(job: Job, facts: list[Fact]) -> list[Job]:
@@ -170,7 +177,9 @@ class Session:
                 fact: Fact = (
                     subject.facts[_SPEED]
                     if subject.waits(_SPEED)
-                    else speeds.measure(subject.recipe, timing, store, self._local(1))
+                    else speeds.measure(
+                        subject.recipe, timing, store, self._local(1), self.request.offline
+                    )
                 )
                 name = subject.variant.name
                 yield name, fact.why if isinstance(fact, Unmeasured) else fact.value["timings"]
@@ -253,7 +262,7 @@ class Session:
             return
         progress.start(len(missing))
         for recipe, same in missing.items():
-            fact = speeds.measure(recipe, timing, store, self._local(1))
+            fact = speeds.measure(recipe, timing, store, self._local(1), self.request.offline)
             for subject in same:
                 subject.facts[fact.slot] = fact
             progress.advance(recipe.name)
@@ -301,6 +310,7 @@ class Session:
                 siblings,
                 None if self._galleries is None else self._galleries.of(variant),
                 self.request.refresh,
+                self.request.offline,
             )
             for variant in self.variants
         ]

@@ -34,7 +34,9 @@ def recall(recipe: Recipe, timing: Timing, store: Store | None) -> Measurement |
         return None  # Told of the variant where its other facts are asked for.
 
 
-def measure(recipe: Recipe, timing: Timing, store: Store | None, engine: Engine) -> Fact:
+def measure(
+    recipe: Recipe, timing: Timing, store: Store | None, engine: Engine, offline: bool = False
+) -> Fact:
     """Times a variant by itself: ``engine`` has one worker, and nothing else to do."""
     made: list[Fact] = []
 
@@ -42,7 +44,7 @@ def measure(recipe: Recipe, timing: Timing, store: Store | None, engine: Engine)
         made.extend(facts)
         return []
 
-    engine.run([Job(recipe, ("speed",), (), timing=timing)], react)
+    engine.run([Job(recipe, ("speed",), (), timing=timing, offline=offline)], react)
     (fact,) = made
     if store is not None and isinstance(fact, Measurement):
         store.put(_key(recipe, timing), fact)

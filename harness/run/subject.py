@@ -15,7 +15,7 @@ from harness.check.unreadable import missing_for
 from harness.measure.builders import BuilderError
 from harness.run.directory import Directory
 from harness.run.gallery import Gallery
-from harness.run.keys import key_of
+from harness.run.keys import identity_of, key_of
 from harness.run.plan import flops_size, recipe_of
 from harness.run.store import Store
 from harness.run.wire import Job
@@ -35,6 +35,7 @@ class Subject:
         gallery: the pictures to measure accuracies on, and how; or why those that were given are
             none for this variant; None where none were given.
         refresh: make every fact anew, whatever the store holds.
+        offline: keep model code from the network.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class Subject:
         siblings: tuple[str, ...] = (),
         gallery: Gallery | str | None = None,
         refresh: bool = False,
+        offline: bool = False,
     ) -> None:
         self.variant = variant
         self.recipe = recipe_of(variant, builder_name)
@@ -60,6 +62,7 @@ class Subject:
         self._gallery = gallery if isinstance(gallery, Gallery) else None
         self._no_pictures = gallery if isinstance(gallery, str) else ""
         self._refresh = refresh
+        self._offline = offline
         self._asked: set[Slot] = set()
         self._preferred: Mapping[str, str] = {}
 
@@ -262,7 +265,7 @@ class Subject:
             assert self._gallery is not None
             counting = self._gallery.counting((part,))
             jobs.append(Job(self.recipe, ("accuracy",), (), self._path(), counting=counting))
-        return jobs
+        return [replace(job, offline=self._offline) for job in jobs]
 
     def _key(self, slot: Slot) -> str:
         kind, which = slot
@@ -271,10 +274,17 @@ class Subject:
             depends = [self.recipe.weights or ""]  # Its URL says which weights are meant.
         if kind == "checkpoint":
             # Which variants the file was compared with is part of what is said of it.
-            depends += self._siblings
+            depends += [f"{name} {self._identity(name)}" for name in self._siblings]
         if kind == "accuracy" and self._gallery is not None:
             depends += self._gallery.identity(self.recipe)
         return key_of(kind, self.recipe, which, depends)
+
+    def _identity(self, name: str) -> str:
+        """What the builder would build under a sibling's name; empty where it has none."""
+        try:
+            return identity_of(self.recipe.builder, name) if self._builder.knows(name) else ""
+        except BuilderError as error:
+            return str(error)
 
     def _path(self) -> str:
         """Where the fetched file is."""

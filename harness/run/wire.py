@@ -64,6 +64,7 @@ class Job:
         siblings: other variants that the file may turn out to hold.
         counting: for the kind ``accuracy``: what to count, and how.
         timing: for the kind ``speed``: what to time, and how.
+        offline: model code is kept from the network.
     """
 
     recipe: Recipe
@@ -73,6 +74,7 @@ class Job:
     siblings: tuple[str, ...] = ()
     counting: Counting | None = None
     timing: Timing | None = None
+    offline: bool = False
 
     @property
     def slots(self) -> tuple[Slot, ...]:
@@ -102,6 +104,7 @@ def load_job(line: str) -> Job:
         tuple(body["siblings"]),
         _counting(body["counting"]),
         _timing(body["timing"]),
+        body["offline"],
     )
 
 

@@ -25,6 +25,7 @@ def main() -> None:
     # Before "ready": a machine whose torch does not work is told apart from a job that fails.
     import torch  # noqa: F401
 
+    from harness.measure.build import describe_error
     from harness.run.engine import none_made
     from harness.run.perform import Performer
     from harness.run.wire import dump_facts, load_job
@@ -39,6 +40,9 @@ def main() -> None:
                 facts = performer.perform(job)
             except SystemExit as request:
                 why = f"{job.recipe.name} called for an end of Python (exit status {request.code})"
+                facts = none_made(job, " ".join(why.split()))
+            except BaseException as error:  # noqa: BLE001 - KeyboardInterrupt and its like
+                why = f"{job.recipe.builder} can't build {job.recipe.name}: {describe_error(error)}"
                 facts = none_made(job, why)
             if os.getpid() != own:
                 os._exit(0)  # A copy that model code made of this process: it has no say here.

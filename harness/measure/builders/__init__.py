@@ -31,6 +31,7 @@ __all__ = [
     "builder_of",
     "built_in",
     "get_builder",
+    "module_of",
     "preprocessing_of",
     "resolved",
 ]
@@ -47,6 +48,12 @@ _BUILT_IN: dict[str, str | Callable[[], Builder]] = {
 def built_in(name: str) -> bool:
     """Whether the builder is one of this package, and not another distribution's code."""
     return name in _BUILT_IN
+
+
+def module_of(name: str) -> str | None:
+    """The module of a builder of this package, None for another distribution's."""
+    kind = _BUILT_IN.get(name)
+    return kind.partition(":")[0] if isinstance(kind, str) else None
 
 
 def builder_of(recipe: Recipe) -> Builder:

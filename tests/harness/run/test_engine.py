@@ -15,10 +15,10 @@ from harness.types import Measurement, Recipe, Unmeasured
 FAILING = {
     "raises": "ValueError: first line second line",
     "unspeakable": "ValueError",
-    "unprintable": "unprintable",
-    "nothing": "can't build nothing",
+    "unprintable": ": Unprintable",
+    "nothing": "build() returned NoneType, not a torch.nn.Module",
     "leaves": "exit status 0",
-    "interrupts": "(SIGINT)",
+    "interrupts": "KeyboardInterrupt",
     "exits": "exit status 3",
     "segfaults": "SIGSEGV",
     "recurses": "RecursionError",

@@ -13,7 +13,7 @@ from harness.run.keys import key_of
 from harness.run.plan import recipe_of
 from harness.run.request import Progress, Request
 from harness.run.session import prepare
-from harness.types import Recipe
+from harness.types import Measurement, Recipe
 from zoo.index import load_index
 
 SCRIPT = """
@@ -84,14 +84,133 @@ def test_what_the_families_share_changes_all_keys(house, keys):
     assert changed(before, keys(house)) == set(before)
 
 
-@pytest.mark.parametrize(
-    "module",
-    ["conventions/thop", "conventions/macs", "trace", "shapes", "repeats", "structure", "build"],
-)
-def test_the_measuring_modules_change_what_they_measure(house, keys, module):
-    before = keys(house)
-    append(house / "harness" / "measure" / f"{module}.py")
-    assert changed(before, keys(house)) == {name for name in before if "accuracy" not in name}
+EACH_MODULE = """
+import json, sys
+from pathlib import Path
+from harness.run import closure, keys
+from harness.types import Recipe
+from zoo import registry
+
+root = Path(closure.__file__).resolve().parents[2]
+adapted = Recipe("mine", base="resnest50d", classes=7)
+asked = {
+    "structure": (adapted, None), "flops": (adapted, (224, 224)), "profile": (adapted, (224, 224)),
+    "preprocess": (adapted, None), "checkpoint": (adapted, None), "speed": (adapted, None),
+    "accuracy": (adapted, "0-500"), "timm": (Recipe("resnet18", "timm"), None),
+}
+
+def made():
+    for cached in (closure._source, closure._imports, keys.measuring_code, keys.identity_of):
+        cached.cache_clear()
+    for cached in ("families", "_sources"):
+        registry._REGISTRY.__dict__.pop(cached, None)
+    return {
+        name: keys.key_of("structure" if name == "timm" else name, recipe, which)
+        for name, (recipe, which) in asked.items()
+    }
+
+before, changed = made(), {}
+for name in json.loads(sys.argv[1]):
+    path = root / name
+    text = path.read_bytes()
+    path.write_bytes(text + b"\\n# a change\\n")
+    changed[name] = sorted(kind for kind, key in made().items() if key != before[kind])
+    path.write_bytes(text)
+assert made() == before
+print(json.dumps(changed))
+"""
+
+
+@pytest.fixture
+def ran(repository, tmp_path):
+    """The files of this checkout whose code runs while one fact of each kind is made."""
+    import torch
+
+    from harness.measure.profile import Profiler
+
+    torch.save({"weight": torch.zeros(3)}, tmp_path / "odd.pth")
+    recipe = Recipe("mine", base="resnest14d", classes=7)
+    kinds = ("structure", "flops", "profile", "preprocess", "checkpoint")
+    codes = set()
+
+    def note(frame, event, argument):
+        codes.add(frame.f_code)
+
+    sys.setprofile(note)
+    try:
+        facts = Profiler().measure(recipe, kinds, ((64, 64),), str(tmp_path / "odd.pth"))
+    finally:
+        sys.setprofile(None)
+    assert [type(fact) for fact in facts] == [Measurement] * 5, facts
+    files = {code.co_filename for code in codes if code.co_name != "<module>"}
+    folders = tuple(f"{repository}/{package}/" for package in ("harness", "zoo"))
+    return sorted(f.removeprefix(f"{repository}/") for f in files if f.startswith(folders))
+
+
+def test_each_module_that_makes_a_fact_changes_its_key(house, environment, ran):
+    """What runs in truth while facts are made, and not what a text says of imports."""
+    others = ["harness/report/sarif.py", "harness/check/flops.py", "zoo/index/values.py"]
+    builders = [f"harness/measure/builders/{name}.py" for name in ("timm", "installed", "native")]
+    named = [*ran, *others, *builders, "harness/measure/speed.py", "harness/measure/devices.py"]
+    done = subprocess.run(
+        [sys.executable, "-c", EACH_MODULE, json.dumps(named)],
+        env=environment | {"PYTHONPATH": str(house)},
+        cwd=house,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    changes = {name: set(kinds) for name, kinds in json.loads(done.stdout).items()}
+    shapes = {"structure", "flops", "profile", "preprocess", "checkpoint"}
+    silent = {name for name, kinds in changes.items() if not kinds}
+    # That of the weights finds what it is asked for by name, and makes nothing.
+    assert silent - {"zoo/weights/__init__.py"} == set(others)
+    assert len(ran) > 20
+    for module in ("named", "builders/adapted", "trace", "shapes", "repeats", "conventions/thop"):
+        assert changes[f"harness/measure/{module}.py"] >= {*shapes, "timm"}, module
+    for module in ("zoo/weights/match.py", "harness/measure/checkpoint.py"):
+        assert changes[module] == {"checkpoint"}, module
+    assert changes["harness/measure/speed.py"] == {"speed"}
+    assert changes["harness/measure/builders/timm.py"] == {"timm"}
+    assert changes["harness/measure/builders/native.py"] == {*shapes, "speed"}
+    assert changes["zoo/registry.py"] >= {*shapes, "speed"}
+    assert changes["zoo/models/_base.py"] == {*shapes, "speed", "accuracy"}
+
+
+def test_imports_are_read_as_python_reads_them():
+    """Every way to write one, against the interpreter's own parser, over all of both packages."""
+    import ast
+
+    from harness.run import closure
+
+    def imported(name, node):
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
+            return
+        if isinstance(node, ast.Import):
+            yield from (a.name for a in node.names)
+        if isinstance(node, ast.ImportFrom):
+            yield node.module
+            yield from (f"{node.module}.{a.name}" for a in node.names)
+        for child in ast.iter_child_nodes(node):
+            yield from imported(name, child)
+
+    root = closure._ROOT
+    for path in (*root.glob("harness/**/*.py"), *root.glob("zoo/**/*.py")):
+        name = ".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__")
+        known = {m for m in imported(name, ast.parse(path.read_text())) if m is not None}
+        ours = {m for m in known if m.partition(".")[0] in ("harness", "zoo")}
+        assert ours <= set(closure._imports(name)), name
+    lines = {
+        "from .a import b as c, d": {"x.y.a", "x.y.a.b", "x.y.a.d"},
+        "from . import (\n    a,  # why\n    b,\n)": {"x.y", "x.y.a", "x.y.b"},
+        "    from ..z import a": {"x.z", "x.z.a"},
+        "import zoo.a as b, os, harness.c": {"zoo.a", "harness.c"},
+        "from zoolander import a\nimportant = 1": set(),
+        "if TYPE_CHECKING:\n    from zoo.a import b\n\n    import zoo.c\nimport zoo.d": {"zoo.d"},
+    }
+    for text, names in lines.items():
+        running = closure._TYPES_ONLY.sub("", text)
+        assert set(closure._named("x.y.here", running)) == names, text
 
 
 def test_the_rest_of_the_house_changes_nothing(house, keys):

@@ -1,0 +1,223 @@
+"""Builders that can't import, can't build without values, or download: a line each, and no more."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import urllib.request
+
+import pytest
+
+from harness.run.engine import LocalEngine
+from harness.run.offline import OfflineError, network_refused
+from harness.run.wire import Job, dump_job, load_job
+from harness.types import Measurement, Recipe, Unmeasured
+
+# What stands in a library's file, and what is to be said of a variant that needs the library.
+BROKEN = {
+    "no_driver": ("raise ImportError('libodd.so.3: cannot open\\nshared object')", "libodd.so.3"),
+    "no_operator": (
+        "import torch\n"
+        "lib = torch.library.Library('odd_ops_of_a_test', 'DEF')\n"
+        "raise RuntimeError('operator odd::nms does not exist')",
+        "operator odd::nms does not exist",
+    ),
+    "no_file": ("open('/nowhere/odd.json')", "FileNotFoundError"),
+    "no_more": ("import sys\nsys.exit('odd needs\\n a licence')", "odd needs a licence"),
+    "no_syntax": ("def broken(", "SyntaxError"),
+    "no_module": ("import a_library_that_nobody_has", "a_library_that_nobody_has"),
+    "no_heart": ("import asyncio\nraise asyncio.CancelledError('gone')", "CancelledError: gone"),
+}
+
+BUILDER = """
+import importlib
+import socket
+import urllib.request
+
+import torch
+from torch import nn
+
+
+class Values(nn.Module):
+    def __init__(self, rate):
+        super().__init__()
+        self.rate = rate
+        self.layer = nn.Linear(4, 4)
+
+
+class Plain(nn.Module):
+    # Holds tensors that are neither parameters nor buffers, and needs a value to be built.
+
+    def __init__(self):
+        super().__init__()
+        self.count = int(torch.ones(2).sum())
+        self.scale = torch.ones(3, 1, 1)
+        self.shifts = [torch.zeros(3, 1, 1)]
+        self.pair = (torch.zeros(1),)
+        self.tables = {"a": torch.ones(1)}
+        self.conv = nn.Conv2d(3, 4, 3)
+
+    def forward(self, x):
+        x = self.conv(x * self.scale + self.shifts[0] + self.pair[0]) * self.tables["a"]
+        return x.mean((2, 3))
+
+
+class Kind:
+    def knows(self, name):
+        return True
+
+    def names(self):
+        return []
+
+    def identity(self, name):
+        return "1"
+
+    def build(self, name):
+        if name.startswith("no_"):
+            importlib.import_module(name)
+        return getattr(self, name, self.good)()
+
+    def good(self):
+        return nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+
+    def item(self):
+        return Values([rate.item() for rate in torch.linspace(0, 0.1, 3)])
+
+    def numpy(self):
+        return Values(torch.ones(3).numpy())
+
+    def asserted(self):
+        rates = torch.linspace(0, 1, 3)
+        assert rates.device.type == "cpu", "a table of rates"
+        return Values(rates)
+
+    def looked_up(self):
+        return Values({"cpu": 1}[str(torch.ones(1).device)])
+
+    def plain(self):
+        return Plain()
+
+    def url(self):
+        urllib.request.urlopen("https://weights.example.org/a.pth", timeout=5)
+        return self.good()
+
+    def hub(self):
+        torch.hub.load_state_dict_from_url("https://hub.example.org/odd-01234567.pth")
+        return self.good()
+
+    def address(self):
+        socket.create_connection(("192.0.2.1", 80), timeout=5)
+        return self.good()
+
+    def local(self):
+        a, b = socket.socketpair()
+        a.sendall(b"x")
+        return self.good()
+"""
+
+
+@pytest.fixture
+def mine(tmp_path, monkeypatch):
+    """The builder ``mine``, and the broken libraries that some of its variants import."""
+    site = tmp_path / "site"
+    info = site / "my_builder-1.0.dist-info"
+    info.mkdir(parents=True)
+    (site / "my_builder_of_failures.py").write_text(BUILDER)
+    for name, (source, _) in BROKEN.items():
+        (site / f"{name}.py").write_text(source)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: my-builder\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[zoo.builders]\nmine = my_builder_of_failures:Kind\n")
+    path = os.pathsep.join(filter(None, [str(site), os.environ.get("PYTHONPATH")]))
+    monkeypatch.setenv("PYTHONPATH", path)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    return site
+
+
+def run(names, kinds=("structure",), sizes=(), offline=False):
+    """Name -> its facts, made by one worker, one variant after the other."""
+    answers = {}
+    jobs = [Job(Recipe(name, "mine"), kinds, sizes, offline=offline) for name in names]
+
+    def react(done, facts):
+        answers[done.recipe.name] = facts
+        return []
+
+    LocalEngine(1, 60).run(jobs, react)
+    return answers
+
+
+def test_a_library_that_can_not_import_is_one_line_and_the_others_go_on(mine, capfd):
+    answers = run([*BROKEN, "good"])
+    for name, (_, words) in BROKEN.items():
+        (fact,) = answers[name]
+        assert isinstance(fact, Unmeasured), name
+        assert fact.cause == "build.failed"
+        assert words in fact.why
+        assert name in fact.why
+        assert "\n" not in fact.why
+    assert isinstance(answers["good"][0], Measurement)
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_a_model_that_needs_values_is_built_on_the_cpu(mine):
+    """``asserted`` and ``looked_up`` raise what no missing value raises by itself."""
+    names = ("item", "numpy", "asserted", "looked_up")
+    for name, (fact,) in run(names).items():
+        assert isinstance(fact, Measurement), (name, fact)
+        assert fact.value["parameters"] == 20
+    facts = run(["plain"], ("flops", "structure"), ((8, 8),))["plain"]
+    assert all(isinstance(fact, Measurement) for fact in facts), facts
+    (macs,) = {c["value"] for c in facts[0].value["counts"] if c["convention"] == "macs"}
+    assert macs == 6 * 6 * 4 * 27
+
+
+def test_a_builder_that_downloads_fails_offline_by_the_host_s_name(mine, capfd):
+    hosts = {"url": "weights.example.org", "hub": "hub.example.org", "address": "192.0.2.1"}
+    answers = run([*hosts, "good", "local"], offline=True)
+    for name, host in hosts.items():
+        (fact,) = answers[name]
+        assert isinstance(fact, Unmeasured), name
+        assert fact.cause == "build.failed"
+        assert f"building needs {host}, and this run is offline" in fact.why
+        assert "\n" not in fact.why
+    assert isinstance(answers["good"][0], Measurement)
+    assert isinstance(answers["local"][0], Measurement)
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_a_connection_is_refused_while_the_run_is_offline_and_not_after(monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")  # Else it would stay set.
+    server = socket.create_server(("127.0.0.1", 0))
+    port = server.getsockname()[1]
+    with network_refused():
+        with pytest.raises(OfflineError, match=r"needs 127\.0\.0\.1"):
+            socket.create_connection(("127.0.0.1", port))
+        with pytest.raises(OSError, match=r"needs example\.org"):
+            urllib.request.urlopen("http://example.org/")
+        datagram = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        with datagram, pytest.raises(OfflineError):
+            datagram.sendto(b"x", ("127.0.0.1", port))
+    with socket.create_connection(("127.0.0.1", port)):
+        server.close()
+    job = Job(Recipe("a"), ("structure",), (), offline=True)
+    assert load_job(dump_job(job)) == job
+
+
+def test_the_command_says_each_in_a_line(mine, zoo, index_of):
+    names = ["no_operator", "item", "url", "good"]
+    index = str(index_of(names, "Parameters: 112"))
+    arguments = ("--all", "--builder", "mine", "--checks", "parameters", "--format", "json")
+    done = zoo("verify", "--index", index, *arguments, "--offline")
+    assert "Traceback" not in done.stderr
+    findings = json.loads(done.stdout)["findings"]
+    failed = [f["variant"] for f in findings if f["field"] == "Name"]
+    assert failed == ["no_operator", "url"]
+    assert {f["cause"] for f in findings if f["field"] == "Name"} == {"build.failed"}
+    held = {f["variant"]: f["status"] for f in findings if f["field"] == "Parameters"}
+    assert held == {
+        "no_operator": "unverified",
+        "item": "mismatch",
+        "url": "unverified",
+        "good": "match",
+    }
