@@ -241,8 +241,22 @@ _TABLE: tuple[tuple[str, Severity | None, str, str, str], ...] = (
         "schema.unknown-key",
         "note",
         "The index has a key that no check reads.",
-        "`Flops:` in place of `FLOPs:`",
+        "`Paramters:` in place of `Parameters:`, or `FLOPs(Backbone):`, which counts a part",
         "Correct the spelling if one of the known keys was meant.",
+    ),
+    (
+        "schema.fraction",
+        "note",
+        "An accuracy is at most one percent: a fraction or an error rate may have been written.",
+        "`Top 1 Accuracy: 0.7915`",
+        "Write the percentage of right answers, 79.15.",
+    ),
+    (
+        "schema.missing-dataset",
+        "note",
+        "A result of a model card names no data set, so that nothing can be held against it.",
+        "`metrics:` without a `dataset:` beside them",
+        "Add the dataset with its name and type.",
     ),
     (
         "parameters.rounded",

@@ -5,12 +5,14 @@ Keys outside the table are kept as text claims and noted. To teach the reader a 
 
 from __future__ import annotations
 
-import difflib
 import re
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
 from typing import Literal
+
+from zoo.index.keys import measured_key
+from zoo.nearest import nearest as nearest_words
 
 Kind = Literal[
     "count",  # a whole number
@@ -202,6 +204,11 @@ _ACCURACY = re.compile(r"(?:top([15])(?:acc(?:uracy)?)?|acc(?:uracy)?(?:at|top)?
 
 FIELDS: dict[str, Field] = {f.key: f for f in (*_VARIANT, *_RESULT)}
 NESTED: dict[str, dict[str, Field]] = {k: {f.key: f for f in v} for k, v in _NESTED.items()}
+# Keys that hold others, and in what they hold them.
+STRUCTURE = {
+    "Collections": "list", "Models": "list", "Import": "list", "Metadata": "mapping",
+    "Results": "list", "Metrics": "mapping",
+}  # fmt: skip
 _BY_SPELLING = {k.lower(): k for k in (*FIELDS, *NESTED, "Metadata", "Results", "Metrics")} | {
     other.lower(): key for other, key in _OTHER_SPELLINGS.items()
 }
@@ -210,29 +217,60 @@ _OTHER_KEYS = frozenset(key.lower() for key in _OTHERS)
 
 @lru_cache(maxsize=4096)
 def canonical(key: str) -> str:
-    """The table's spelling of a key: other capitals and a few other names are understood."""
-    return _BY_SPELLING.get(key.lower()) or accuracy_key(key) or key
+    """The table's spelling of a key: other capitals, units and usual names are understood."""
+    known = _BY_SPELLING.get(key.lower()) or accuracy_key(key)
+    if known is not None:
+        return known
+    measured = measured_key(key)
+    return key if measured is None or measured.beside else measured.field
 
 
 @lru_cache(maxsize=1024)
 def accuracy_key(name: str) -> str | None:
     """``Top 1 Accuracy`` or ``Top 5 Accuracy`` for a metric called ``acc@1``, ``top-5`` ..."""
-    found = _ACCURACY.fullmatch(re.sub(r"[ _@.-]", "", name[:80].lower().replace("(%)", "")))
+    found = _ACCURACY.fullmatch(re.sub(r"[ _@.()\[\]%-]", "", name[:80].lower()))
     return f"Top {found[1] or found[2]} Accuracy" if found else None
 
 
+def accuracy_of(name: str, task: str) -> str | None:
+    """The same for a metric of a task: of an image classifier, ``acc`` alone is the top-1."""
+    key = accuracy_key(name)
+    if key is None and "image classification" in task.lower().replace("-", " ").replace("_", " "):
+        plain = re.sub(r"[ _.()\[\]%-]", "", name[:80].lower()) in ("acc", "accuracy")
+        key = "Top 1 Accuracy" if plain else None
+    return key
+
+
+def metric_name(name: str, task: str) -> str:
+    """The field of a metric: an accuracy's, else its own name.
+
+    A metric may be called as something that is no metric is: the PCK's ``Mean`` is not the mean of
+    the pixels, and becomes ``Metrics.Mean``.
+    """
+    key = accuracy_of(name, task)
+    if key is not None:
+        return key
+    known = canonical(name)
+    return f"Metrics.{name}" if known in FIELDS or known.lower() in _BY_SPELLING else name
+
+
 @lru_cache(maxsize=1024)
-def nearest(word: str, *, of: tuple[str, ...] = ()) -> str | None:
-    """The known key (or the word in ``of``) that is closest to a misspelt one, if any is close.
+def nearest(word: str, *, of: tuple[str, ...]) -> str | None:
+    """The word in ``of`` that is closest to a misspelt one, if any is close."""
+    close = nearest_words(word, of, n=1, cutoff=0.75)
+    return close[0] if close else None
+
+
+@lru_cache(maxsize=1024)
+def nearest_keys(word: str) -> tuple[str, ...]:
+    """The known keys that are close to a misspelt one, the closest first.
 
     A key with other digits is another key: ``Top 3 Accuracy`` is not a misspelt ``Top 1 Accuracy``.
     """
     digits = ("", re.sub(r"[^0-9]", "", word[:80]))
-    known = {k.lower(): k for k in of or (*FIELDS, *NESTED, *_OTHERS)}
-    if not of:
-        known = {k: v for k, v in known.items() if re.sub(r"[^0-9]", "", k) in digits}
-    close = difflib.get_close_matches(word[:80].lower(), list(known), n=1, cutoff=0.75)
-    return known[close[0]] if close else None
+    known = (*FIELDS, *NESTED, *STRUCTURE, *_OTHERS)
+    same = dict.fromkeys(key for key in known if re.sub(r"[^0-9]", "", key) in digits)
+    return tuple(nearest_words(word, same, cutoff=0.7))
 
 
 def is_of_another_zoo(key: str) -> bool:

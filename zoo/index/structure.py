@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from zoo.index.entries import EntryReader, Pair
+from zoo.index.claims import Pair
+from zoo.index.entries import EntryReader
 from zoo.index.nodes import Mapping, Node, Scalar, Sequence
 from zoo.index.scalars import is_blank, kind_of
 from zoo.index.source import Source
@@ -38,6 +39,7 @@ def read_documents(source: Source, documents: list[Node]) -> Contents:
         reader.foreign = isinstance(document, Mapping) and (
             document.foreign or _is_metafile(document)
         )
+        reader.card = isinstance(document, Mapping) and document.foreign
         if isinstance(document, Mapping) and _keys(document) & _TOP:
             _read_index(document, contents, reader)
         elif isinstance(document, Mapping) and _is_model(document):
@@ -87,7 +89,7 @@ def _read_index(document: Mapping, contents: Contents, reader: EntryReader) -> N
         elif pair.written == "Import":
             _read_imports(pair, contents, reader)
         elif pair.written != "Type":
-            reader.claim(pair, None)
+            reader.top(pair)
         reader.label = None
 
 

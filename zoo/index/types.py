@@ -50,6 +50,9 @@ class Claim:
         task, dataset: of a result; ``None`` elsewhere.
         images: the population a result speaks of, where it declares ``Images``.
         metric: it stands under the ``Metrics`` of a result.
+        scale: the unit that stands in the key and not beside the value: ``M`` for ``Params (M)``.
+            ``raw`` has it all the same, since the number alone says something else.
+        macs: the key calls operations multiply-accumulates.
     """
 
     field: str
@@ -63,6 +66,8 @@ class Claim:
     dataset: str | None = None
     images: int | None = None
     metric: bool = False
+    scale: str = ""
+    macs: bool = False
 
 
 def unusable(claim: Claim) -> ValueError:

@@ -79,6 +79,8 @@ LISTS = ["Architecture", "Tasks", "Training Techniques", "Training Data"]
                                  "Mean", "Std", "SHA256", "Weights"])  # fmt: skip
 @pytest.mark.parametrize("text", TYPES)
 def test_no_field_takes_another_type(read: Read, key: str, text: str) -> None:
+    if key == "Weights" and text in ("null", "", "~"):
+        return  # there are none
     claim, errors = one(read, key, text)
     assert (claim.value, errors) == (None, ["schema.wrong-type"])
 
