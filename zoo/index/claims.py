@@ -21,7 +21,7 @@ from zoo.index.schema import (
 from zoo.index.source import Source
 from zoo.index.types import Claim, Location, Problem, Severity
 from zoo.index.units import with_unit
-from zoo.index.values import UNITS, Wrong, read_value, remark
+from zoo.index.values import UNITS, Wrong, is_quoted_number, read_value, remark
 
 _NAMING = frozenset({"Name", "Models", "Collections", "Import"})
 _NOTHING = frozenset({
@@ -185,8 +185,8 @@ class ClaimReader:
             return self._doubted(pair, node, Claim(field.key, raw, None, unit, None, where))
         scale = pair.says.scale if pair.says is not None else ""
         try:
-            node, raw = with_unit(node, raw, scale, field)
-            value, step, quoted = read_value(node, field, text)
+            whole, raw = with_unit(node, raw, scale, field)
+            value, step, quoted = read_value(whole, field, text)
         except Wrong as wrong:
             if self.foreign and not (checked and field.key in CHECKED):
                 return Claim(field.key, raw, raw, "text", None, where)
@@ -199,7 +199,7 @@ class ClaimReader:
                 documented=excerpt(wrong.node, text),
             )
             return Claim(field.key, raw, None, unit, None, where)
-        if quoted:
+        if quoted or (scale and is_quoted_number(node)):
             self.report(
                 "schema.quoted-number",
                 "is a number in quotes",
@@ -222,6 +222,7 @@ class ClaimReader:
         if field.key in ACCURACIES and isinstance(value, Decimal) and value <= 1:
             self._tiny(pair, node, value)
         macs = pair.says is not None and pair.says.macs
+        scale = "" if whole is node else scale
         return Claim(field.key, raw, value, unit, step, where, quoted, scale=scale, macs=macs)
 
     def _tiny(self, pair: Pair, node: Node, value: Decimal) -> None:

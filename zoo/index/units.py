@@ -37,10 +37,8 @@ def with_unit(node: Node, raw: str, scale: str, field: Field) -> tuple[Node, str
         return node, raw
     text = node.text.strip()
     if is_bare(text):
-        # A number in quotes stays one that is noted: the reader of values asks the text alone.
-        return replace(node, text=f"{text} {scale}", written=node.written or node.text), (
-            f"{text} {scale}"
-        )
+        said = f"{text} {scale}"
+        return replace(node, text=said, written=node.written or node.text), said
     number = _NUMBER.match(text)
     unit = text[number.end() :].strip() if number is not None else ""
     known = BYTE_UNITS if field.kind == "bytes" else OPERATION_UNITS

@@ -72,7 +72,7 @@ def read_value(node: Node, field: Field, text: str) -> tuple[Value, Decimal | No
     step: Decimal | None = None
     quoted = False
     if field.kind == "pixels":
-        value, quoted = _pixels(node, field, text), _is_quoted_number(node)
+        value, quoted = _pixels(node, field, text), is_quoted_number(node)
     elif field.kind in ("texts", "text-or-texts"):
         value = _texts(node, field, text)
     elif field.kind == "numbers":
@@ -81,7 +81,7 @@ def read_value(node: Node, field: Field, text: str) -> tuple[Value, Decimal | No
         scalar = _scalar(node, field, text)
         if field.kind in _NUMERIC:
             value, step = _quantity(scalar, field)
-            quoted = _is_quoted_number(scalar)
+            quoted = is_quoted_number(scalar)
         elif field.kind == "word":
             value = _word(scalar, field)
         elif field.kind == "hash":
@@ -91,7 +91,8 @@ def read_value(node: Node, field: Field, text: str) -> tuple[Value, Decimal | No
     return value, step, quoted
 
 
-def _is_quoted_number(node: Node) -> bool:
+def is_quoted_number(node: Node) -> bool:
+    """Whether a number is written as a text in quotes."""
     return isinstance(node, Scalar) and node.quoted and kind_of_plain(node.text) == "number"
 
 
@@ -241,7 +242,7 @@ def _numbers(node: Node, field: Field, text: str) -> tuple[tuple[float, ...], bo
     scalars = [_scalar(item, field, text) for item in items]
     _check_channels(scalars, node, field)
     values = tuple(float(_parse(scalar, field, None).value) for scalar in scalars)
-    return values, any(map(_is_quoted_number, scalars))
+    return values, any(map(is_quoted_number, scalars))
 
 
 def _check_channels(scalars: list[Scalar], node: Node, field: Field) -> None:
