@@ -7,7 +7,9 @@ from decimal import Decimal
 from math import floor, log10
 
 from zoo.index.numbers import BYTE_UNITS, NotANumber, OutOfRange, parse_number
+from zoo.index.schema import FIELDS
 from zoo.index.types import Claim
+from zoo.index.units import factor_of
 
 # The place of a prefix is the power of 1000, or of 1024.
 _PREFIXES = " KMGT"
@@ -83,6 +85,16 @@ def precision(claim: Claim) -> str:
         return "exactly"
     count = digits(claim)
     return f"at {count} digit{'s' if count > 1 else ''}"
+
+
+def written(claim: Claim, value: float | Decimal) -> str:
+    """How the value is to be written where the claim stands: in the unit that its key names."""
+    if not claim.scale:
+        return str(value)
+    factor = factor_of(claim.scale, FIELDS[claim.field])
+    step = (claim.step or factor) / factor
+    whole = (Decimal(str(value)) / factor).quantize(min(step, Decimal(1)))
+    return f"{whole:f} {claim.scale}"
 
 
 def grouped(value: float | Decimal) -> str:

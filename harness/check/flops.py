@@ -28,6 +28,8 @@ _ID = "flops"
 
 # What a page means that names no convention: the field's reference counter, or plain products.
 _DEFAULTS = ("fvcore", "macs")
+# Those that count a multiply-accumulate as two.
+_DOUBLED = ("flops", "deepspeed")
 
 
 def _needs(size: Size) -> tuple[Need, ...]:
@@ -45,7 +47,7 @@ def find(evidence: Evidence) -> Iterable[Finding | Need]:
         if fact is None:
             yield not_measured(evidence, claim, _ID, "flops", evidence.size)
             continue
-        accepted = accepted_conventions(variant)
+        accepted = accepted_conventions(variant, claim)
         known = {c["convention"] for c in fact.value["counts"]}
         if not known.intersection(accepted):
             message = (
@@ -90,10 +92,15 @@ def find(evidence: Evidence) -> Iterable[Finding | Need]:
         )
 
 
-def accepted_conventions(variant: Variant) -> tuple[str, ...]:
-    """The conventions under which the variant's FLOPs may hold: the claimed one, or the usual."""
+def accepted_conventions(variant: Variant, figure: Claim) -> tuple[str, ...]:
+    """The conventions under which a figure may hold: the claimed one, or the usual.
+
+    A key such as ``GMACs`` says itself that multiply-accumulates are one: where the entry's FLOPs
+    are said to be twice as many, that is not about this figure.
+    """
     claim = variant.effective("FLOPs Convention")
-    if claim is not None and isinstance(claim.value, str):
+    doubled = claim is not None and claim.value in _DOUBLED
+    if claim is not None and isinstance(claim.value, str) and not (figure.macs and doubled):
         return (claim.value,)
     return _DEFAULTS
 

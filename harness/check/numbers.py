@@ -16,7 +16,7 @@ from harness.check.base import (
     replaced,
     unverified,
 )
-from harness.check.compare import agrees, grouped, number, precision
+from harness.check.compare import agrees, grouped, number, precision, written
 from harness.explain.parameters import explain_parameters
 from harness.types import Finding, Size
 from zoo.index.types import Claim, Severity
@@ -58,14 +58,15 @@ def _other_parameters(evidence: Evidence, claim: Claim, structure: Mapping[str, 
     if reading is None:
         message = (
             f"the built model has {grouped(measured)} parameters, not {claim.raw}; "
-            f"write {measured}, or correct the builder if {claim.raw} is what was meant"
+            f"write {written(claim, measured)}, or correct the builder if {claim.raw} is what was "
+            "meant"
         )
     else:
         # Another way of counting misleads; a number that counts nothing is wrong.
         severity = None if reading.wrong else "warning"
         message = (
             f"the built model has {grouped(measured)} parameters; {claim.raw} is {reading.words}; "
-            f"write {measured}"
+            f"write {written(claim, measured)}"
         )
     return mismatched(
         claim,

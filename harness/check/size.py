@@ -16,7 +16,7 @@ from harness.check.base import (
     not_read,
     replaced,
 )
-from harness.check.compare import agrees, byte_unit, grouped, number, senses
+from harness.check.compare import agrees, byte_unit, grouped, number, senses, written
 from harness.check.numbers import STRUCTURE
 from harness.types import Finding, Size
 from zoo.index.types import Claim, Severity
@@ -165,7 +165,9 @@ def _against_the_file(evidence: Evidence, claim: Claim, size: int) -> Finding:
     read, *binary = senses(claim)
     in_binary = not agrees(read, size) and any(agrees(sense, size) for sense in binary)
     if not agrees(read, size) and not in_binary:
-        message = f"the file behind Weights has {grouped(size)} bytes{why}; write {size}"
+        message = (
+            f"the file behind Weights has {grouped(size)} bytes{why}; write {written(claim, size)}"
+        )
         edits = (replaced(claim, size),)
         return mismatched(claim, variant, check, "size.differs", size, message, edits=edits)
     if not reasons and in_binary:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from harness.check.compare import digits, grouped
+from harness.check.compare import digits, grouped, written
 from harness.explain.flops import PLAIN, Explanation
 from zoo.index.types import Claim
 
@@ -89,6 +89,9 @@ class Wording:
     @property
     def _written(self) -> str:
         """How an index writes the figure: torchvision's are billions."""
+        if self.claim.scale:
+            whole = self.right * 10**9 if self.convention == "torchvision" else self.right
+            return written(self.claim, whole)
         return f"{self.right}G" if self.convention == "torchvision" else f"{self.right}"
 
 

@@ -93,7 +93,7 @@ def _flops(evidence: Evidence, claim: Claim) -> Iterable[Section]:
     asked = geometries(evidence.size, evidence.recipe.crop_pct, evidence.recipe.image_size)
     counts = measured_counts(evidence, asked)
     tries = candidates(asked, counts)
-    held = accepted_conventions(evidence.variant)
+    held = accepted_conventions(evidence.variant, claim)
     found = explain(claim, tries)
     rows: list[tuple[str, ...]] = [("input", *_COLUMNS)]
     for geometry in (g for g in asked if g.size in counts):

@@ -19,6 +19,7 @@ from zoo.index.nodes import Scalar
 from zoo.index.nodes import Sequence as Items
 from zoo.index.schema import FIELDS, canonical
 from zoo.index.types import Claim, Location
+from zoo.index.units import with_unit
 from zoo.index.values import Wrong, read_value
 
 Spots = Mapping[Location, Sequence[Spot]]
@@ -142,12 +143,13 @@ def _replaced(page: Page, spot: Spot, claim: Claim, edit: Edit) -> tuple[list[Re
         return changes, replace(claim, raw=raw, value=edit.value)
     if not isinstance(node, Scalar):
         raise Refused("it is not written as one value")
-    for new in spellings(node.text, row, edit, _step(page, claim)):
+    for new in spellings(node.text, row, edit, _step(page, claim), claim.scale):
         try:
-            value, step, quoted = read_value(replace(node, text=new), row, new)
+            whole, raw = with_unit(replace(node, text=new), new, claim.scale, row)
+            value, step, quoted = read_value(whole, row, new)
         except Wrong:
             continue
-        written = replace(claim, raw=new, value=value, step=step, quoted=quoted)
+        written = replace(claim, raw=raw, value=value, step=step, quoted=quoted)
         if _holds(written, edit):
             return [value_replaced(page, node, new)], written
     raise Refused(f"{edit.value} can't be written as this page writes {edit.field}")

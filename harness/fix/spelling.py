@@ -20,7 +20,9 @@ _SIDE = re.compile(r"[0-9]+")
 _MOST_DECIMALS = 12
 
 
-def spellings(old: str, field: Field, edit: Edit, step: Decimal | None) -> Iterator[str]:
+def spellings(
+    old: str, field: Field, edit: Edit, step: Decimal | None, scale: str = ""
+) -> Iterator[str]:
     """Ways to write the edit's value in place of the old text, the page's own precision first.
 
     Args:
@@ -29,15 +31,17 @@ def spellings(old: str, field: Field, edit: Edit, step: Decimal | None) -> Itera
         edit: what is to be written.
         step: for an integer written as digits alone: one unit of the last digit that such numbers
             are rounded to on this page.
+        scale: the unit that the key gives to the value, which has to stay in it.
     """
     text = old.strip()
     lead, trail = old[: old.index(text)], old[old.index(text) + len(text) :]
-    for new in _texts(text, field, edit.value, step):
-        yield f"{lead}{new}{trail}"
+    suffix = f" {scale}" if scale else ""
+    for new in _texts(text + suffix, field, edit.value, step, scale):
+        yield f"{lead}{new.removesuffix(suffix)}{trail}"
 
 
 def _texts(
-    text: str, field: Field, value: float | Decimal | str | Size, step: Decimal | None
+    text: str, field: Field, value: float | Decimal | str | Size, step: Decimal | None, scale: str
 ) -> Iterator[str]:
     if isinstance(value, tuple):
         yield _pixels(text, value)
@@ -47,6 +51,8 @@ def _texts(
         units = {"bytes": BYTE_UNITS, "rounded-count": COUNT_UNITS}.get(field.kind, {})
         if field.key == "FLOPs":
             units = OPERATION_UNITS
+        if scale:
+            units = {scale: units[scale]}  # no other can be written there
         is_count = field.kind in ("bytes", "rounded-count")
         yield from _numbers(written, units, Decimal(str(value)), step, is_count)
 
