@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from harness.measure.builders.interface import BuilderError
+from harness.measure.builders.interface import BuilderError, forms_of
 
 if TYPE_CHECKING:
     from torch import nn
@@ -88,6 +88,19 @@ def _moved_to_meta(model: nn.Module) -> nn.Module:
 
 
 _MOVED_BY_TORCH = ("_parameters", "_buffers", "_modules")
+
+
+def other_forms(builder: Builder, name: str, model: nn.Module) -> Mapping[str, nn.Module]:
+    """The other models that a variant's name may mean, on the meta device, see `forms_of`.
+
+    Raises:
+        Exception: whatever the builder raises.
+    """
+    import torch
+
+    with without_initialisation(), torch.device("meta"):
+        found = forms_of(builder, name, model)
+    return {form: _moved_to_meta(other).eval() for form, other in found.items()}
 
 
 @contextmanager

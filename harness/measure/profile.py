@@ -78,7 +78,7 @@ class Profiler:
         for kind, size in at:
             if size is None:
                 if kind == "structure":
-                    value = _structure(model, resolved(builder, recipe.name))
+                    value = _structure(model, builder, recipe.name)
                 else:
                     value = self._checkpoint(model, recipe, builder, checkpoint, siblings)
                 facts.append(_measurement(kind, recipe, value, None))
@@ -151,11 +151,20 @@ def _first_channels(model: nn.Module) -> int:
     return _COLOURS if first is None else first.in_channels
 
 
-def _structure(model: nn.Module, built_as: str) -> dict[str, Any]:
-    """Those of `harness.measure.structure.structure`, and ``built_as``: the builder's own name."""
+def _structure(model: nn.Module, builder: Builder, name: str) -> dict[str, Any]:
+    """Those of `harness.measure.structure.structure`, with ``built_as``: the builder's own name,
+    and ``no_forms``: why its other forms could not be made, empty where they could.
+    """
+    from harness.measure.build import other_forms
     from harness.measure.structure import structure
 
-    return {**structure(model), "built_as": built_as}
+    forms, failure = {}, ""
+    try:
+        forms = dict(other_forms(builder, name, model))
+    except Exception as error:  # noqa: BLE001 - whatever a builder raises, the model itself is built
+        failure = describe_error(error)
+    value = structure(model, forms)
+    return {**value, "built_as": resolved(builder, name), "no_forms": failure}
 
 
 def _preprocess(recipe: Recipe) -> Fact:

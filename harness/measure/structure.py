@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
+
+from harness.measure.composition import composition
+from harness.measure.depth import depth
 
 if TYPE_CHECKING:
     from torch import nn
 
 
-def structure(model: nn.Module) -> dict[str, Any]:
+def structure(
+    model: nn.Module, forms: Mapping[str, nn.Module] = MappingProxyType({})
+) -> dict[str, Any]:
     """The facts of a model that don't depend on its input.
+
+    Args:
+        model: the model.
+        forms: others that the same name may mean, see `harness.measure.build.other_forms`.
 
     Returns:
         ``parameters`` and ``trainable`` (counts), ``by_stage`` (parameters per top-level module,
-        in order), ``convolutions`` (those of convolutions), ``buffers`` (elements of buffers that
-        the state dict holds), ``state`` and ``head`` (see `state_layout`; the latter of the last
-        top-level module with parameters, by ``name``), ``layers`` (see `depth`; None where no
-        counting rule fits).
+        in order), ``kinds`` (see `composition`), ``buffers`` (elements of buffers that the state
+        dict holds), ``state`` and ``head`` (see `state_layout`; the latter of the last top-level
+        module with parameters, by ``name``), ``layers`` (see `depth`; None where no counting rule
+        fits) and ``forms`` (``parameters`` and ``kinds`` of each).
     """
     by_stage: dict[str, int] = {}
     for name, parameter in model.named_parameters():
@@ -28,9 +38,9 @@ def structure(model: nn.Module) -> dict[str, Any]:
     last = next(reversed(by_stage), "")
     return {
         "buffers": sum(t.numel() for name, t in state.items() if name not in parameters),
-        "convolutions": _in_convolutions(model),
         "head": {"name": last, **state_layout(model, last)},
-        "parameters": sum(p.numel() for p in model.parameters()),
+        "forms": {name: _counts(form) for name, form in forms.items()},
+        **_counts(model),
         "trainable": sum(p.numel() for p in model.parameters() if p.requires_grad),
         "by_stage": by_stage,
         "state": state_layout(model),
@@ -38,20 +48,11 @@ def structure(model: nn.Module) -> dict[str, Any]:
     }
 
 
-def _in_convolutions(model: nn.Module) -> int:
-    """The parameters of all convolutions, transposed and derived ones too."""
-    from torch import nn
-
-    kinds = (
-        nn.Conv1d,
-        nn.Conv2d,
-        nn.Conv3d,
-        nn.ConvTranspose1d,
-        nn.ConvTranspose2d,
-        nn.ConvTranspose3d,
-    )
-    own = {p for m in model.modules() if isinstance(m, kinds) for p in m.parameters(recurse=False)}
-    return sum(p.numel() for p in own)
+def _counts(model: nn.Module) -> dict[str, Any]:
+    return {
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "kinds": composition(model),
+    }
 
 
 def state_layout(model: nn.Module, stage: str | None = None) -> dict[str, int]:
@@ -84,29 +85,3 @@ def state_layout(model: nn.Module, stage: str | None = None) -> dict[str, int]:
         if stage is None or path.partition(".")[0] == stage:
             layout["path_bytes"] += len(path.encode())
     return layout
-
-
-_STAGE = re.compile(r"layer\d+")
-_MAIN_PATH = re.compile(r"conv\w*")
-
-
-def depth(model: nn.Module) -> int | None:
-    """Weighted layers of a residual network as its papers count them, None for other networks.
-
-    The rule of He et al. 2015 (arXiv 1512.03385, table 1), which names ResNet-50 and its kin:
-    the stem is one layer (a deep stem too), each block as many as it has convolutions in a row,
-    and the classifier one; projections, and the small layers of an attention inside a
-    convolution, are not counted. It applies where the stages are called ``layer1``, ``layer2``
-    ... and their blocks name their convolutions ``conv1``, ``conv2`` ..., as in torchvision.
-    """
-    stages = [m for name, m in model.named_children() if _STAGE.fullmatch(name)]
-    if not stages or not any(hasattr(model, name) for name in ("conv1", "stem")):
-        return None
-    layers = 2
-    for stage in stages:
-        for block in stage.children():
-            convolutions = [n for n, _ in block.named_children() if _MAIN_PATH.fullmatch(n)]
-            if not convolutions:
-                return None
-            layers += len(convolutions)
-    return layers

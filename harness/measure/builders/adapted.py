@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from harness.measure.builders.interface import (
     Builder,
     BuilderError,
     Preprocessing,
+    forms_of,
     preprocessing_of,
     resolved,
 )
@@ -58,6 +60,12 @@ class AdaptedBuilder:
             )
         reset(self._recipe.classes)
         return model
+
+    def forms(self, name: str, model: nn.Module) -> Mapping[str, nn.Module]:
+        found = forms_of(self._builder, self._original(name), model)
+        # One that is built anew has the classifier of the other variant.
+        own = name != self._recipe.name or self._recipe.classes is None
+        return found if own else {k: form for k, form in found.items() if k == "deployed"}
 
     def _original(self, name: str) -> str:
         return self._recipe.architecture if name == self._recipe.name else name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -90,3 +91,14 @@ def resolved(builder: Builder, name: str) -> str:
     """
     resolve = getattr(builder, "resolve", None)
     return name if resolve is None else str(resolve(name))
+
+
+def forms_of(builder: Builder, name: str, model: nn.Module) -> Mapping[str, nn.Module]:
+    """Other models that the name of a built model may mean, by what they are.
+
+    A builder may have a method ``forms(name, model)``, which leaves the model as it is:
+    ``deployed`` is the model with the branches that only training needs put together, ``auxiliary``
+    the model with the classifiers that only training needs.
+    """
+    tell = getattr(builder, "forms", None)
+    return {} if tell is None else dict(tell(name, model))

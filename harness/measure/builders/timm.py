@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
@@ -29,6 +30,9 @@ _RENAMED = re.compile(
 )
 # Weights are keys "model.tag"; a star marks a default.
 _TAGGED = re.compile(r"['\"](\w+\.[\w.-]+)\*?['\"]\s*:")
+
+# A module that can put its branches together has one of these methods.
+_PUT_TOGETHER = ("fuse", "reparameterize", "switch_to_deploy")
 
 
 class TimmBuilder:
@@ -72,6 +76,20 @@ class TimmBuilder:
             warnings.simplefilter("ignore")
             model: nn.Module = timm.create_model(name, pretrained=False)
         return model
+
+    def forms(self, name: str, model: nn.Module) -> Mapping[str, nn.Module]:
+        """The model as timm's benchmarks run it, and with auxiliary classifiers if it has any."""
+        import timm
+        from timm.utils.model import reparameterize_model
+
+        found: dict[str, nn.Module] = {}
+        if any(hasattr(m, how) for m in model.modules() for how in _PUT_TOGETHER):
+            found["deployed"] = reparameterize_model(model)
+        if "aux_logits" in signature(type(model).__init__).parameters:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                found["auxiliary"] = timm.create_model(name, pretrained=False, aux_logits=True)
+        return found
 
     def preprocessing(self, name: str, weights: str | None) -> Preprocessing | None:
         """The settings of the weights of that URL, else of those that the name means."""

@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property, lru_cache
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
@@ -60,6 +61,16 @@ class TorchvisionBuilder:
         with _nothing_loaded():
             model: nn.Module = get_model(name.partition(".")[0], weights=_weights(name))
         return model
+
+    def forms(self, name: str, model: nn.Module) -> Mapping[str, nn.Module]:
+        """The model with auxiliary classifiers, where it has any."""
+        from torchvision.models import get_model
+
+        if "aux_logits" not in signature(type(model).__init__).parameters:
+            return {}
+        classes = model.get_parameter("fc.weight").shape[0]
+        options = {"aux_logits": True, "init_weights": False, "num_classes": classes}
+        return {"auxiliary": get_model(name.partition(".")[0], weights=None, **options)}
 
     def preprocessing(self, name: str, weights: str | None) -> Preprocessing | None:
         """The settings of the weights of that URL, else of those that the name means."""

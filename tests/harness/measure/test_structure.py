@@ -10,7 +10,8 @@ from torch import nn
 
 import zoo
 from harness.check.size import window
-from harness.measure.structure import depth, state_layout, structure
+from harness.measure.depth import depth
+from harness.measure.structure import state_layout, structure
 
 
 def saved_bytes(model: nn.Module, **options) -> int:
@@ -97,7 +98,7 @@ def test_convolutions_by_themselves():
         for m in model.modules()
         if isinstance(m, nn.BatchNorm2d | nn.Linear)
     )
-    assert structure(model)["convolutions"] == 25_557_032 - rest == 23_454_912
+    assert structure(model)["kinds"]["convolutions"] == 25_557_032 - rest == 23_454_912
 
 
 @pytest.mark.parametrize("name", ["resnest50d", "efficientnet_lite2"])
@@ -129,6 +130,7 @@ TORCHVISION_DEPTHS = {
     "resnet152": 152,
     "resnext50_32x4d": 50,
     "wide_resnet50_2": 50,
+    "r3d_18": 18,
     "vit_b_16": None,
     "densenet121": None,
     "vgg11": None,
@@ -143,6 +145,12 @@ TIMM_DEPTHS = {
     "skresnet34": 34,
     "resnest50d": 50,
     "ecaresnet101d": 101,
+    "resnet10t": 10,
+    "resnext50_32x4d": 50,
+    "hrnet_w18_small": None,
+    "dla34": None,
+    "selecsls42b": None,
+    "legacy_seresnet18": None,
     "vit_tiny_patch16_224": None,
     "mixer_s32_224": None,
     "efficientnet_b0": None,
@@ -170,6 +178,50 @@ def test_depth_of_torchvision_models(name):
 def test_depth_of_timm_models(name, on_meta):
     timm = pytest.importorskip("timm", reason="timm, an extra, is not installed")
     assert depth(on_meta(timm.create_model, name)) == TIMM_DEPTHS[name]
+
+
+class Residual(nn.Module):
+    """A stem, two stages of two blocks with two convolutions each, and what comes between."""
+
+    def __init__(self, stem=1, between=None, beside=None, heads=1):
+        super().__init__()
+        self.conv1 = nn.Sequential(*(nn.Conv2d(3, 3, 3) for _ in range(stem)))
+        self.layer1 = nn.Sequential(*(self.block(beside) for _ in range(2)))
+        if between is not None:
+            setattr(self, between, nn.Conv2d(3, 3, 3))
+        self.layer2 = nn.Sequential(*(self.block(beside) for _ in range(2)))
+        self.fc = nn.Sequential(*(nn.Linear(3, 3) for _ in range(heads)))
+
+    def block(self, beside):
+        layers = {
+            "conv1": nn.Conv2d(3, 3, 3),
+            "bn1": nn.BatchNorm2d(3),
+            "conv2": nn.Conv2d(3, 3, 3),
+        }
+        return nn.ModuleDict(layers | ({beside: nn.Conv2d(3, 3, 1)} if beside else {}))
+
+
+def test_depth_is_defined_where_the_stages_hold_the_whole_trunk():
+    """A trunk that goes on elsewhere has more layers than the stages say: none are named then."""
+    assert depth(Residual()) == depth(Residual(stem=3)) == depth(Residual(heads=0)) == 10
+    for beside in ("downsample", "shortcut", "se", "attn"):
+        assert depth(Residual(beside=beside)) == 10
+    for other in (
+        Residual(between="transition1"),
+        Residual(between="fuse"),
+        Residual(beside="mixer"),
+        Residual(beside="dwconv"),
+        Residual(heads=3),
+        Residual(stem=5),
+        Residual(stem=0),
+    ):
+        assert depth(other) is None
+    after = Residual()
+    after.conv_last = nn.Conv2d(3, 3, 3)
+    assert depth(after) is None
+    after = Residual()
+    after.stage4 = nn.ModuleList([nn.Conv2d(3, 3, 3)])
+    assert depth(after) is None
 
 
 def test_half_precision_that_keeps_its_norms_in_float32():
