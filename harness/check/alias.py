@@ -7,6 +7,7 @@ where something besides the count shows it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
@@ -28,6 +29,7 @@ _OF_THE_MODEL = frozenset(
 # So many digits of a count are not equal by chance.
 _ENOUGH_DIGITS = 4
 _SAME_FILE = 0.005
+_WORD = re.compile(r"[a-z0-9]+")
 
 
 def told_apart(
@@ -50,8 +52,13 @@ def told_apart(
     by_place = {c.location: v for v in variants for c in v.claims_of(_COUNT)}
     # A count that is wrong itself says nothing of another variant.
     right = [v for v in variants if not any(c.location in wrong for c in v.claims_of(_COUNT))]
+    # Whose FLOPs are the built model's is that model, and its count is only wrong.
+    same = {f.variant for f in findings if f.field == "FLOPs" and f.status == "match"}
     told = [
-        _told(f, by_place, variants, right, names) if _is_unexplained(f) else f for f in findings
+        _told(f, by_place, variants, right, names)
+        if _is_unexplained(f) and f.variant not in same
+        else f
+        for f in findings
     ]
     aliases = {f.variant for f in told if f.cause == CAUSE}
     return [_left_open(f) if f.variant in aliases else f for f in told]
@@ -113,7 +120,7 @@ def _other_documented(variant: Variant, built: int, others: Iterable[Variant]) -
         count = other.claim(_COUNT)
         if count is None or digits(count) < _ENOUGH_DIGITS or not agrees(count, built):
             continue
-        if not _alike(variant, other):
+        if not _alike(variant, other) and not _of_one_name(variant.name, other.name):
             return f"that is the count documented for {other.name}"
     return None
 
@@ -151,3 +158,9 @@ def _alike(one: Variant, other: Variant) -> bool:
         if a and b and abs(float(a / b) - 1) <= slack:
             return True
     return False
+
+
+def _of_one_name(one: str, other: str) -> bool:
+    """Whether all words of one name stand in the other: resnet50 and ssl_resnet50 are one model."""
+    first, second = (set(_WORD.findall(name.partition(".")[0].lower())) for name in (one, other))
+    return bool(first) and (first <= second or second <= first)

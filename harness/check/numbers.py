@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -16,12 +17,17 @@ from harness.check.base import (
     replaced,
     unverified,
 )
-from harness.check.compare import agrees, grouped, number, precision, written
-from harness.explain.parameters import explain_parameters
-from harness.types import Finding, Size
+from harness.check.compare import agrees, digits, grouped, number, precision, written
+from harness.explain.parameters import explain_parameters, near_up_to_its_unit, same_digits
+from harness.types import Edit, Finding, Size
 from zoo.index.types import Claim, Severity
 
 STRUCTURE = Need("structure")
+
+# The digits that two numbers need, together, to be each other's.
+_ENOUGH_DIGITS = 5
+# A stem is counted as one layer or as each of its convolutions.
+_NEAR_LAYERS = 3
 
 
 def _needs(size: Size) -> tuple[Need, ...]:
@@ -47,27 +53,36 @@ def find_parameters(evidence: Evidence) -> Iterable[Finding | Need]:
             )
             yield matched(claim, variant, check, measured, message)
         else:
-            yield _other_parameters(evidence, claim, fact.value)
+            swapped = _exchanged(evidence, claim, fact.value)
+            yield swapped or _other_parameters(evidence, claim, fact.value)
 
 
 def _other_parameters(evidence: Evidence, claim: Claim, structure: Mapping[str, Any]) -> Finding:
     """The claim is another number: what it counts, where that is known."""
     measured = int(structure["parameters"])
-    reading = explain_parameters(claim, structure)
+    has, mend = f"the built model has {grouped(measured)} parameters", written(claim, measured)
+    fit = explain_parameters(claim, structure)
     severity: Severity | None = None
-    if reading is None:
+    edits: tuple[Edit, ...] = (replaced(claim, measured),)
+    rules: tuple[str, ...] = ()
+    if fit is None or not fit.certain:
+        count = digits(claim)
+        chance = f"{count} digit{'s are' if count > 1 else ' is'} too few to tell that from chance"
+        doubt = "" if fit is None else f" ({claim.raw} would be {fit.reading.words}, but {chance})"
         message = (
-            f"the built model has {grouped(measured)} parameters, not {claim.raw}; "
-            f"write {written(claim, measured)}, or correct the builder if {claim.raw} is what was "
-            "meant"
+            f"{has}, not {claim.raw}{doubt}; write {mend}, or correct the builder if "
+            f"{claim.raw} is what was meant"
         )
     else:
+        reading = fit.reading
+        rules = (reading.words,)
         # Another way of counting misleads; a number that counts nothing is wrong.
         severity = None if reading.wrong else "warning"
-        message = (
-            f"the built model has {grouped(measured)} parameters; {claim.raw} is {reading.words}; "
-            f"write {written(claim, measured)}"
-        )
+        message = f"{has}; {claim.raw} is {reading.words}; write {mend}"
+        if reading.form:
+            # The number is right there: a note beside it mends it as well.
+            message += ", or say beside the number what it is of"
+            edits = ()
     return mismatched(
         claim,
         evidence.variant,
@@ -76,8 +91,41 @@ def _other_parameters(evidence: Evidence, claim: Claim, structure: Mapping[str, 
         measured,
         message,
         severity,
+        edits=edits,
+        rules=rules,
+    )
+
+
+def _exchanged(
+    evidence: Evidence, claim: Claim, structure: Mapping[str, Any]
+) -> Finding | Need | None:
+    """The finding that FLOPs and Parameters stand in each other's place, None where they don't."""
+    measured = int(structure["parameters"])
+    other = next((c for c in evidence.variant.claims_of("FLOPs") if same_digits(c, measured)), None)
+    if other is None or digits(claim) + digits(other) < _ENOUGH_DIGITS:
+        return None
+    if ("flops", evidence.size) not in evidence.facts:
+        return Need("flops", (evidence.size,))
+    fact = evidence.measurement("flops", evidence.size)
+    if fact is None:
+        return None
+    macs = next(int(c["value"]) for c in fact.value["counts"] if c["convention"] == "macs")
+    if not any(near_up_to_its_unit(claim, flops) for flops in (macs, 2 * macs)):
+        return None
+    message = (
+        f"the built model has {grouped(measured)} parameters and takes {grouped(macs)} "
+        f"multiply-accumulates; {claim.raw} has the digits of these, and {other.raw} under FLOPs "
+        f"those of the parameters: the two were exchanged; write {written(claim, measured)}"
+    )
+    return mismatched(
+        claim,
+        evidence.variant,
+        "parameters",
+        "parameters.differs",
+        measured,
+        message,
         edits=(replaced(claim, measured),),
-        rules=() if reading is None else (reading.words,),
+        rules=("FLOPs and Parameters exchanged",),
     )
 
 
@@ -95,10 +143,17 @@ def find_layers(evidence: Evidence) -> Iterable[Finding | Need]:
         measured = fact.value["layers"]
         if measured is None:
             message = (
-                "this network is not built of residual stages, and no other rule is known that "
-                "says what its depth counts"
+                "this network is not built of residual stages alone, and no other rule is known "
+                "that says what its depth counts"
             )
             yield unverified(claim, variant, check, "layers.not-defined", message)
+        elif not agrees(claim, measured) and _named_by(evidence, claim, measured):
+            message = (
+                f"the name gives the network {claim.raw} layers and the usual rule {measured} "
+                "(stem, the convolutions of its blocks and classifier); how its authors count is "
+                "not known"
+            )
+            yield unverified(claim, variant, check, "layers.not-defined", message, measured)
         elif agrees(claim, measured):
             message = f"the built network is {measured} weighted layers deep, as documented"
             yield matched(claim, variant, check, measured, message)
@@ -111,6 +166,16 @@ def find_layers(evidence: Evidence) -> Iterable[Finding | Need]:
             yield mismatched(
                 claim, variant, check, "layers.differs", measured, message, edits=edits
             )
+
+
+def _named_by(evidence: Evidence, claim: Claim, measured: int) -> bool:
+    """Whether the claim is the depth that the builder's own name says, and nearly the measured one.
+
+    SENet-154 counts each convolution of its stem, ResNet-RS-420 has 419 layers by the usual rule.
+    """
+    value, near = number(claim), max(_NEAR_LAYERS, measured // 100)
+    named = {int(n) for n in re.findall(r"[0-9]+", evidence.recipe.architecture)}
+    return value is not None and value in named and abs(value - measured) <= near
 
 
 PARAMETERS = VariantCheck("parameters", "parameters", _needs, find_parameters)

@@ -14,8 +14,8 @@ _MAIN_PATH = re.compile(r"conv\w*")
 # What a block may hold beside its convolutions in a row: the projection of its shortcut, and an
 # attention over channels or places.
 _BESIDE = re.compile(r"downsample\w*|shortcut\w*|proj\w*|se\w*|eca\w*|cbam\w*|attn\w*|gc\w*")
-# A deep stem has three convolutions in place of one.
-_DEEPEST_STEM = 3
+# A deep stem has three convolutions in place of one, and may have a fourth in place of pooling.
+_DEEPEST_STEM = 4
 
 
 def depth(model: nn.Module) -> int | None:

@@ -12,6 +12,11 @@ from harness.run.plan import flops_size, recipe_of
 from harness.types import Fact, Measurement, Unmeasured
 from zoo.index import Index, load_index
 
+KINDS = (
+    *("auxiliary", "classes", "convolutions", "distillation", "distillation_token", "folded"),
+    *("linear", "loose", "norms", "positions", "scales"),
+)
+
 
 @pytest.fixture
 def load(tmp_path) -> Callable[[str], Index]:
@@ -41,14 +46,17 @@ def measured() -> Callable[..., Measurement]:
 
 @pytest.fixture
 def structure(measured) -> Callable[..., Measurement]:
-    def make(parameters=1000, layers=None, tensors=10, floats=None, other=0, head=0, **more):
+    def make(
+        parameters=1000, layers=None, tensors=10, floats=None, other=0, head=0, kinds=None, **more
+    ):
         floats = parameters if floats is None else floats
         small = {"vector_elements": 0, "path_bytes": 0}
         value = {
             "parameters": parameters,
             "trainable": parameters,
             "buffers": floats - parameters,
-            "convolutions": 0,
+            "forms": {},
+            "kinds": dict.fromkeys(KINDS, 0) | {"classifier": head} | (kinds or {}),
             "by_stage": {"body": parameters - head, "fc": head},
             "layers": layers,
             "state": {

@@ -48,6 +48,39 @@ def test_variants_of_one_architecture_are_no_aliases(causes, same):
     assert causes(entries, {"a": 25557032, "b": 25557032})["b"][0] == "parameters.differs"
 
 
+def test_a_wrong_count_beside_a_right_one_of_the_same_model(causes):
+    """The same network under several names of weights, one of them with a count that is wrong."""
+    for one, other in (
+        ("resnet50", "ssl_resnet50"),
+        ("resnet50.a1_in1k", "resnet50.tv_in1k"),
+        ("tresnet_m", "tresnet_m_448"),
+        ("swsl_resnext50_32x4d", "resnext50_32x4d"),
+    ):
+        entries = {one: "Parameters: 25557032", other: "Parameters: 29517432"}
+        found = causes(entries, {one: 25557032, other: 25557032})
+        assert found[other] == ("parameters.differs", "wrong")
+    entries = {"inception_v3": "Parameters: 25557032", "resnet50": "Parameters: 44549160"}
+    found = causes(entries, {"inception_v3": 25557032, "resnet50": 25557032})
+    assert found["resnet50"][0] == "parameters.alias"
+
+
+def test_right_flops_say_that_the_model_is_the_documented_one(load):
+    size = "FLOPs: 4089184256, File Size: 178728960"
+    index = load(
+        "Models:\n- Name: a\n  Metadata: {Parameters: 25557032}\n"
+        f"- Name: b\n  Metadata: {{Parameters: 44549160, {size}}}\n"
+    )
+    a, b = index.variants
+    cause, claim = "parameters.differs", b.claim("Parameters")
+    findings = [
+        matched(a.claim("Parameters"), a, "parameters", 25557032, "fine"),
+        mismatched(claim, b, "parameters", cause, 25557032, "wrong"),
+    ]
+    assert told_apart(findings, index.variants, {})[1].cause == "parameters.alias"
+    findings.append(matched(b.claim("FLOPs"), b, "flops", 4089184256, "fine"))
+    assert told_apart(findings, index.variants, {}) == findings
+
+
 def test_a_wrong_count_is_no_evidence(causes):
     """The two counts were exchanged in the index."""
     entries = {"a": "Parameters: 44549160", "b": "Parameters: 25557032"}

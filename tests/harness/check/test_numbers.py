@@ -169,7 +169,9 @@ def test_what_may_be_impossible_for_one_model_is_right_for_another(load, judge, 
 )
 def test_parameters_that_count_something_else(written, severity, words, load, judge, structure):
     index = index_with(load, f"Parameters: {written}")
-    fact = structure(25_557_032, floats=25_610_152, head=2_049_000, convolutions=23_454_912)
+    fact = structure(
+        25_557_032, floats=25_610_152, head=2_049_000, kinds={"convolutions": 23_454_912}
+    )
     fact.value["buffers"] += 53  # one number of batches per norm
     (finding,) = judge(PARAMETERS, index, [fact])
     assert (finding.status, finding.cause) == ("mismatch", "parameters.differs")
