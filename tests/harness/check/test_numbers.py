@@ -67,6 +67,24 @@ def test_layers(documented, depth, status, cause, load, judge, structure):
     assert (finding.status, finding.cause, finding.measured) == (status, cause, depth)
 
 
+def test_a_depth_that_the_name_says(load, judge, structure):
+    """Authors count stems in several ways, and name their networks by what they count."""
+    for name, documented, depth, cause in (
+        ("senet154", 154, 152, "layers.not-defined"),
+        ("resnetrs420", 420, 419, "layers.not-defined"),
+        ("resnetrs270", 270, 272, "layers.not-defined"),
+        ("seresnextaa201d_32x8d", 201, 203, "layers.not-defined"),
+        ("senet154", 153, 152, "layers.differs"),
+        ("resnet50d", 52, 50, "layers.differs"),
+        ("resnext101_32x8d", 32, 101, "layers.differs"),
+        ("resnet101", 101, 50, "layers.differs"),
+    ):
+        index = load(f"Models:\n- {{Name: {name}, Metadata: {{Layers: {documented}}}}}\n")
+        (finding,) = judge(LAYERS, index, [structure(layers=depth)])
+        assert finding.cause == cause, name
+        assert finding.measured == depth
+
+
 @pytest.mark.parametrize("check", [PARAMETERS, LAYERS, FILE_SIZE])
 def test_what_could_not_be_built_is_unverified(check, load, judge, failed):
     index = index_with(load, "Parameters: 50", "Layers: 50", "File Size: 50")

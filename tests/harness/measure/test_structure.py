@@ -146,6 +146,7 @@ TIMM_DEPTHS = {
     "resnest50d": 50,
     "ecaresnet101d": 101,
     "resnet10t": 10,
+    "resnetrs50": 50,
     "resnext50_32x4d": 50,
     "hrnet_w18_small": None,
     "dla34": None,
