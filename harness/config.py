@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -32,12 +33,29 @@ _UNITS = {"": 1} | {
     for suffix, base in (("B", 1000), ("IB", 1024))
 }
 _LEAST_MEMORY = 2**28  # Python with torch takes as much before any model is built.
+# What a run was told of its report, and not of what is measured.
+_OF_ONE_RUN = frozenset({"checks", "refresh", "format", "fail-on", "baseline"})
+# What is said of images alone.
+_OF_IMAGES = ("samples", "budget", "decode")
+# How a switch is turned off that a file may have turned on.
+_OPPOSITES = {
+    "no-store": "store",
+    "refresh": "no-refresh",
+    "offline": "online",
+    "no-download": "download",
+    "allow-http": "https-only",
+    "allow-local": "index-folder-only",
+    "compile": "eager",
+}
 _DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The settings of a run; see `harness.run.request.Request` for what they mean."""
+    """The settings of a run; see `harness.run.request.Request` for what they mean.
+
+    ``given`` holds the flags among them, as they were given.
+    """
 
     index: tuple[Path, ...] = ()
     builder: str = "zoo"
@@ -64,6 +82,7 @@ class Settings:
     address: str | None = None
     timeout: float = USUAL_TIMEOUT
     max_memory: int | None = None
+    given: tuple[tuple[str, Any], ...] = ()
 
     def request(self, select: tuple[str, ...]) -> Request:
         """The run that these settings ask for, of these variants."""
@@ -100,7 +119,34 @@ class Settings:
             UsageError: a flag's value is wrong; one line for each that is.
         """
         given = {key: value for key, value in flags.items() if value is not None}
-        return replace(self, **_checked(given, "--"))
+        made = replace(self, **_checked(given, "--"), given=tuple(given.items()))
+        # A file may hold what some runs heed; who writes a flag expects something of it.
+        idle = [
+            f"--{key}: there are no images to look at; name them with --data, or leave it out"
+            for key in _OF_IMAGES
+            if key in given and made.data is None
+        ]
+        if "address" in given and made.engine != "ray":
+            idle.append("--address: is a Ray cluster's; write --engine ray, or leave it out")
+        if idle:
+            raise UsageError(*idle)
+        return made
+
+    def repeated(self) -> str:
+        """The flags that were given, as another command is given them to see what this run saw."""
+        return shlex.join(
+            word
+            for key, value in self.given
+            if key not in _OF_ONE_RUN
+            for each in (value if isinstance(value, list | tuple) else (value,))
+            for word in _as_written(key, each)
+        )
+
+
+def _as_written(key: str, value: object) -> list[str]:
+    if isinstance(value, bool):
+        return [f"--{key}" if value else f"--{_OPPOSITES[key]}"]
+    return [f"--{key}", str(value)]
 
 
 def load(folder: Path) -> Settings:

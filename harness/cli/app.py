@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -24,7 +24,8 @@ from harness.cli import (
     verifying,
     writing,
 )
-from harness.cli.common import open_index
+from harness.cli.common import look_up, prepared, settings_of
+from harness.cli.measuring import measuring
 from harness.cli.overview import Overview
 from harness.cli.status import Failure
 from harness.run.request import UsageError
@@ -88,7 +89,7 @@ def list_variants(
 
     if format not in ("table", "json"):
         raise UsageError(f"--format: {format!r} is no format of a list; write table or json")
-    variants = open_index(pattern, index).variants
+    variants = look_up(pattern, index=index, told=True).variants
     if format == "json":
         terminal.emit(listing.document(variants))
     else:
@@ -96,9 +97,9 @@ def list_variants(
 
 
 @app.command()
+@measuring
 def show(
     variant: Annotated[str, typer.Argument(metavar="VARIANT", help="A name, or a glob.")],
-    index: options.Index = None,
     profile: Annotated[
         bool, typer.Option("--profile", help="What each module costs, as a tree, instead.")
     ] = False,
@@ -106,9 +107,13 @@ def show(
         int | None,
         typer.Option("--depth", min=0, metavar="N", help="Levels of the tree; all by default."),
     ] = None,
+    **measured: Any,
 ) -> None:
-    """Everything that an index claims of a variant, and where each claim stands."""
-    session = open_index(variant, index)
+    """Everything that an index claims of a variant, and where each claim stands.
+
+    What says how to measure is heeded with --profile.
+    """
+    session = look_up(variant, told=True, **measured)
     if profile:
         from harness.cli import looks
 
@@ -122,15 +127,20 @@ def show(
 
 
 @app.command()
+@measuring
 def explain(
     variant: Annotated[str, typer.Argument(metavar="VARIANT")],
     field: Annotated[str, typer.Argument(metavar="FIELD", help="As the index writes it: FLOPs.")],
-    index: options.Index = None,
+    **measured: Any,
 ) -> None:
-    """Tell the whole story of one claim: documented, measured, tried, and what it should say."""
+    """Tell the whole story of one claim: documented, measured, tried, and what it should say.
+
+    With the options that zoo verify was given it tells of what that has found.
+    """
     from harness.cli import looks
 
-    terminal.emit(looks.explain(open_index(variant, index), field, terminal.options().width))
+    request = looks.narrowed(settings_of(**measured).request((variant,)), field)
+    terminal.emit(looks.explain(prepared(request), field, terminal.options().width))
 
 
 @cache.command()

@@ -43,6 +43,7 @@ def bench(
     sizes = _sizes(batch)
     settings = settings_of(index=index, device=device, amp=amp, compile=compile)
     session = prepared(settings.request(tuple(variants)))
+    terminal.say(session.subject)
     timings: list[tuple[str, dict[str, Any]]] = []
     failed = False
     for name, outcome in session.bench(sizes, seconds):

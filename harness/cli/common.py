@@ -33,12 +33,22 @@ def settings_of(**flags: Any) -> Settings:
     return load(Path.cwd()).with_flags(flags)
 
 
-def open_index(pattern: str | None, index: list[str] | None) -> Session:
-    """The chosen variants of an index, to be looked at."""
-    from harness.run.session import prepare
+def look_up(pattern: str | None, *, told: bool = False, **flags: Any) -> Session:
+    """The chosen variants of an index, to be looked at or used.
 
-    settings = settings_of(index=index)
-    return prepare(Request(index=settings.index, select=(pattern,) if pattern else ()))
+    Where there is no index here, that of the package stands in: nobody's index is judged. ``told``
+    says so.
+    """
+    from harness.run.session import prepare
+    from zoo.index import local_index, package_index
+
+    request = settings_of(**flags).request((pattern,) if pattern else ())
+    if not request.index:
+        here = local_index()
+        request = replace(request, index=(here or package_index(),))
+        if here is None and told:
+            terminal.say("no index here; this is the one that ships with zoo (package:zoo)")
+    return prepare(request)
 
 
 def one_variant(name: str, index: list[str] | None, said_by: str = "") -> Variant:
@@ -47,16 +57,28 @@ def one_variant(name: str, index: list[str] | None, said_by: str = "") -> Varian
     Raises:
         UsageError: there is none, or several.
     """
-    found = open_index(name, index).variants
+    found = look_up(name, index=index).variants
     if len(found) != 1:
         raise UsageError(f"{said_by}{name!r} names {len(found)} variants; name one of them")
     return found[0]
 
 
 def prepared(request: Request) -> Session:
-    """The session of a request."""
+    """The session of a request.
+
+    Raises:
+        UsageError: the request asks for what there is not, the device included: it need not wait
+            for something to be run on it to be wrong.
+    """
     from harness.run.session import prepare
 
+    if request.device.startswith("cuda") and request.engine == "local":
+        from harness.measure.devices import DeviceError, choose_device
+
+        try:
+            choose_device(request.device)
+        except DeviceError as error:
+            raise UsageError(f"--device: {error}") from error
     return prepare(request)
 
 
@@ -110,8 +132,19 @@ def show_report(
 
     out = io.StringIO()
     options = terminal.options(quiet=quiet, verbose=verbose)
-    options = replace(options, folder=job_summary.folder_in_repository(os.environ))
+    options = replace(
+        options,
+        folder=job_summary.folder_in_repository(os.environ),
+        top=job_summary.top(os.environ),
+        repeat=settings.repeated(),
+    )
     get_format(settings.format)(report, out=out, options=options)
     if settings.format == "github":
         job_summary.add(report, options, os.environ)
+    if settings.format == "sarif":
+        from harness.report.sarif import kept
+
+        left_out = kept(report, options)[1]
+        if left_out is not None:
+            terminal.say(left_out)
     terminal.emit(out.getvalue())

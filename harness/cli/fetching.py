@@ -42,13 +42,13 @@ def fetch(
         allow_local=allow_local,
     )
     request = replace(settings.request(tuple(variants or ())), checks=("weights",), use_store=False)
-    session = prepared(request)
+    session = prepared(replace(request, device="auto"))  # which nothing runs on
     from harness.cli.progress import StderrProgress
     from harness.report.safe_text import for_terminal
     from harness.types import Measurement
 
     progress = StderrProgress(quiet=quiet)
-    progress.plan(session.file_plan)
+    progress.plan(f"{session.source}, {session.file_plan}")
     if dry_run:
         return
     try:

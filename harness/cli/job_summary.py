@@ -27,13 +27,18 @@ def folder_in_repository(environment: Mapping[str, str]) -> str:
 
     Formats that are read from the top of a repository name files from there.
     """
+    path = Path(os.path.realpath(os.getcwd())).relative_to(top(environment)).as_posix()
+    return "" if path == "." else path
+
+
+def top(environment: Mapping[str, str]) -> str:
+    """The top of the checkout that a job works on; the working folder where no job says."""
     here = os.path.realpath(os.getcwd())
     for name in _TOPS:
-        top = environment.get(name)
-        if top and Path(here).is_relative_to(os.path.realpath(top)):
-            path = Path(here).relative_to(os.path.realpath(top)).as_posix()
-            return "" if path == "." else path
-    return ""
+        folder = environment.get(name)
+        if folder and Path(here).is_relative_to(os.path.realpath(folder)):
+            return os.path.realpath(folder)
+    return here
 
 
 def add(report: Report, options: Options, environment: Mapping[str, str]) -> None:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import difflib
+from dataclasses import replace
 
 from harness.cli.status import Failure
 from harness.cli.stories import columns, story
 from harness.explain.tree import tree
 from harness.report.safe_text import for_terminal
-from harness.run.request import Progress, UsageError
+from harness.run.request import Progress, Request, UsageError
 from harness.run.session import Session
+from harness.run.sources import index_options
 from harness.types import Unmeasured
 from zoo.index.schema import canonical
 from zoo.index.types import Claim, Variant
 
+_WITHOUT_IMAGES = ("flops", "parameters", "layers", "file size")
 _HEADINGS = ("module", "class", "output", "parameters", "MACs", "share")
 
 
@@ -27,6 +30,12 @@ def profile(session: Session, variant: Variant, depth: int | None) -> str:
     heading = f"{for_terminal(variant.name)} at {height}x{width}: {fact.method}\n"
     rows = [_HEADINGS, *tree(fact.value, depth)]
     return heading + "".join(f"{line}\n" for line in columns(rows, left=2))
+
+
+def narrowed(request: Request, field: str) -> Request:
+    """The request without what can't tell of that field, and may take hours."""
+    no_images = canonical(field).lower() in _WITHOUT_IMAGES
+    return replace(request, data=None) if no_images else request
 
 
 def explain(session: Session, field: str, width: int | None) -> str:
@@ -54,6 +63,7 @@ def _is_meant(field: str, asked: str) -> bool:
 
 def _no_such_field(session: Session, field: str) -> str:
     names = {c.field.lower(): c.field for v in session.variants for c in _effective(v)}
+    shower = f"zoo show {session.variants[0].name}{index_options(session.request.index)}"
     near = difflib.get_close_matches(field.lower(), names, n=1, cutoff=0.4)
-    advice = f"did you mean {names[near[0]]!r}?" if near else "zoo show lists what is claimed"
+    advice = f"did you mean {names[near[0]]!r}?" if near else f"{shower} lists what is claimed"
     return f"{session.variants[0].name} claims no {field!r}; {advice}"

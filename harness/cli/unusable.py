@@ -11,13 +11,14 @@ from pathlib import Path
 from harness.check.schema import finding_of
 from harness.types import Report
 from zoo import __version__
-from zoo.index import default_index, load_index
+from zoo.index import load_index, local_index
 
 
 def report_of(paths: Sequence[Path]) -> Report:
     """What is wrong in the files of an index; nothing where they are not what is wrong."""
     started = datetime.now(timezone.utc)
-    index = load_index(paths or (default_index(),))
+    here = local_index()
+    index = load_index(paths or ([] if here is None else [here]))
     try:
         torch = version("torch")
     except PackageNotFoundError:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli import options
+from harness.cli import options, terminal
 from harness.cli.common import documented, finish, prepared, settings_of
 from harness.cli.known import known
 from harness.cli.status import exit_status
@@ -35,7 +35,10 @@ def audit(
     settings = settings_of(index=index, format=format, fail_on=fail_on, baseline=baseline)
     request = Request(index=settings.index, checks=("metadata",))
     before = known(settings.baseline, request.checks)
-    report = before.applied(prepared(request).audit())
+    session = prepared(request)
+    if not quiet:
+        terminal.say(f"{session.source}, read and not built")
+    report = before.applied(session.audit())
     finish(report, settings, quiet=quiet, verbose=verbose)
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from harness.cli import options, terminal
-from harness.cli.common import open_index, prepared, settings_of
+from harness.cli.common import prepared, settings_of
 from harness.cli.status import FINDINGS, Failure
 from harness.run.request import Request, UsageError
 
@@ -35,7 +35,7 @@ def docs(
     from harness.docs.reports import Reports
     from harness.report.words import counted
 
-    session = open_index(None, index)
+    session = prepared(Request(index=settings_of(index=index).index))
     try:
         made = pages(session.index, Reports(Path(_REPORTS), output))
     except NameTaken as error:

@@ -53,7 +53,7 @@ def _line(finding: Finding, options: Options) -> str:
     return _command(
         command,
         f"{finding.message} {values}",
-        file=in_repository(place.file, options.folder),
+        file=in_repository(place.file, options),
         line=str(place.line),
         col=str(place.column),
         title=title,

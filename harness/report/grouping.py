@@ -127,7 +127,7 @@ def _by_variant(report: Report, findings: Iterable[Finding]) -> tuple[Group, ...
     for finding in findings:
         groups.setdefault(finding.variant, []).append(finding)
     return tuple(
-        Group(collections.get(name or ""), name, tuple(sorted(found, key=_rank)))
+        Group(collections.get(name or ""), name, tuple(sorted(found, key=rank)))
         for name, found in groups.items()
         if found
     )
@@ -140,7 +140,7 @@ def _by_cause(findings: Iterable[Finding]) -> tuple[tuple[Finding, ...], ...]:
     return tuple(tuple(found) for found in groups.values())
 
 
-def _rank(finding: Finding) -> int:
+def rank(finding: Finding) -> int:
     """The worst first, then what is accepted, then what matches."""
     if finding.accepted is not None:
         return len(_RANK)

@@ -69,7 +69,7 @@ def _add_case(
         name += f" #{seen[whose, name]}"
     case = _element(suite, "testcase", classname=whose, name=name, time="0")
     if place is not None:
-        case.set("file", _legal(in_repository(place.file, options.folder)))
+        case.set("file", _legal(in_repository(place.file, options)))
         case.set("line", str(place.line))
     _add_outcome(case, finding)
 

@@ -22,6 +22,9 @@ class Options:
         quiet: errors, warnings and the summary alone.
         folder: where the working folder is in its repository, for readers that start at the
             repository's top; empty where it is the top itself, or not known.
+        top: the repository's top, or the working folder where that is not known, as an absolute
+            path; empty where nobody asks for it.
+        repeat: the options that a command takes to see what this run saw.
     """
 
     width: int | None = None
@@ -29,6 +32,8 @@ class Options:
     verbose: bool = False
     quiet: bool = False
     folder: str = ""
+    top: str = ""
+    repeat: str = ""
 
 
 class Format(Protocol):

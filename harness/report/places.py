@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import os
 import posixpath
 from collections.abc import Callable
 from urllib.parse import quote
 
+from harness.report.options import Options
 from harness.types import Finding, Report
 from zoo.index.types import Location
 
 
-def in_repository(file: str, folder: str) -> str:
+def in_repository(file: str, options: Options) -> str:
     """A file named from the working folder, as named from the top of the repository.
 
     Args:
-        file: the name; an absolute one stays as it is.
-        folder: the working folder in the repository; empty where that is its top, or not known.
+        file: the name; an absolute one stays as it is where it lies outside the repository.
+        options: say where the repository's top is, and the working folder in it.
     """
-    return posixpath.normpath(posixpath.join(folder, file))
+    if not posixpath.isabs(file) or not options.top:
+        return posixpath.normpath(posixpath.join(options.folder, file))
+    # As it is written, then as it is: a checkout may be named through a link, a file be one.
+    folder = os.path.realpath(os.path.dirname(file))
+    for path in (posixpath.normpath(file), posixpath.join(folder, posixpath.basename(file))):
+        if path.startswith(options.top.rstrip("/") + "/"):
+            return posixpath.relpath(path, options.top)
+    return posixpath.normpath(file)
 
 
 def uri(path: str) -> str:

@@ -17,6 +17,7 @@ from typing import Any, TextIO
 from harness.causes import CAUSES, Cause
 from harness.report import words
 from harness.report.document import plain
+from harness.report.grouping import rank
 from harness.report.options import Options
 from harness.report.places import in_repository, locator, uri
 from harness.report.safe_text import for_terminal, shorten
@@ -28,6 +29,8 @@ SCHEMA = (
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 )
 
+# GitHub refuses a run of more.
+MOST_RESULTS = 25_000
 # The name by which GitHub and Azure know the top of the checkout.
 _ROOT = "%SRCROOT%"
 _LINK = re.compile(r"\[(?=[^\[\]]*\]\()")
@@ -43,7 +46,7 @@ def render(report: Report, *, out: TextIO, options: Options) -> None:
 def log(report: Report, options: Options) -> dict[str, Any]:
     """The whole log as plain JSON data."""
     locate = locator(report)
-    findings = [finding for finding in report.findings if _is_wanted(finding, options)]
+    findings, left_out = kept(report, options)
     rules = list(CAUSES)
     rules += dict.fromkeys(f.cause for f in findings if f.cause and f.cause not in CAUSES)
     return {
@@ -59,7 +62,7 @@ def log(report: Report, options: Options) -> dict[str, Any]:
                         "rules": [_rule(rule) for rule in rules],
                     }
                 },
-                "invocations": [_invocation(report)],
+                "invocations": [_invocation(report, left_out)],
                 "originalUriBaseIds": {
                     _ROOT: {"description": {"text": "The top of the repository."}}
                 },
@@ -72,6 +75,22 @@ def log(report: Report, options: Options) -> dict[str, Any]:
             }
         ],
     }
+
+
+def kept(report: Report, options: Options) -> tuple[list[Finding], str | None]:
+    """The findings that become results, and what to say of those that there is no room for.
+
+    The gravest are kept, in the order in which they were found.
+    """
+    wanted = [finding for finding in report.findings if _is_wanted(finding, options)]
+    if len(wanted) <= MOST_RESULTS:
+        return wanted, None
+    gravest = sorted(range(len(wanted)), key=lambda n: rank(wanted[n]))[:MOST_RESULTS]
+    said = (
+        f"{len(wanted):,} findings, of which the gravest {MOST_RESULTS:,} are written: GitHub "
+        "takes no more in a run; the JSON document has all of them"
+    )
+    return [wanted[n] for n in sorted(gravest)], said
 
 
 def _is_wanted(finding: Finding, options: Options) -> bool:
@@ -106,7 +125,7 @@ def _help(cause: Cause) -> str:
     )
 
 
-def _invocation(report: Report) -> dict[str, Any]:
+def _invocation(report: Report, left_out: str | None) -> dict[str, Any]:
     invocation: dict[str, Any] = {"executionSuccessful": report.cut_short is None}
     started = _moment(report.environment.get("started"))
     if started is not None:
@@ -114,9 +133,12 @@ def _invocation(report: Report) -> dict[str, Any]:
         seconds = report.environment.get("seconds")
         if isinstance(seconds, int | float):
             invocation["endTimeUtc"] = _utc(started + timedelta(seconds=seconds))
-    broken = words.cut_short(report)
-    if broken is not None:
-        invocation["toolExecutionNotifications"] = [{"level": "error", "message": _message(broken)}]
+    told = (("error", words.cut_short(report)), ("warning", left_out))
+    notifications = [
+        {"level": level, "message": _message(said)} for level, said in told if said is not None
+    ]
+    if notifications:
+        invocation["toolExecutionNotifications"] = notifications
     return invocation
 
 
@@ -189,7 +211,7 @@ def _message(text: str) -> dict[str, str]:
 def _location(finding: Finding, place: Location | None, options: Options) -> dict[str, Any]:
     location: dict[str, Any] = {}
     if place is not None:
-        path = in_repository(place.file, options.folder)
+        path = in_repository(place.file, options)
         artifact = {"uri": uri(path)}
         if not path.startswith("/"):
             artifact["uriBaseId"] = _ROOT
@@ -206,6 +228,6 @@ def _location(finding: Finding, place: Location | None, options: Options) -> dic
 
 def _fingerprint(finding: Finding, options: Options) -> str:
     """The same for the same wrong claim, wherever in its file it stands and whatever is said."""
-    file = in_repository(finding.location.file, options.folder) if finding.location else None
+    file = in_repository(finding.location.file, options) if finding.location else None
     parts = (file, finding.variant, finding.field, finding.check, finding.cause, finding.documented)
     return hashlib.sha256(json.dumps(parts).encode("ascii")).hexdigest()

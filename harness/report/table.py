@@ -60,7 +60,7 @@ def render(report: Report, *, out: TextIO, options: Options) -> None:
     if options.width is None:
         _colored_lines(console, report, layout)
     else:
-        _page(console, report, layout)
+        _page(console, report, layout, options)
 
 
 # One line per finding.
@@ -109,7 +109,7 @@ def _alike_line(findings: Sequence[Finding]) -> str:
 # A page for a terminal.
 
 
-def _page(console: Console, report: Report, layout: Layout) -> None:
+def _page(console: Console, report: Report, layout: Layout, options: Options) -> None:
     for group in layout.groups:
         names = [name for name in (group.collection, group.variant) if name is not None]
         _paragraph(console, _text(" / ".join(names) or "The index", "bold"))
@@ -117,7 +117,7 @@ def _page(console: Console, report: Report, layout: Layout) -> None:
             _block(console, finding, finding.field, _details(finding, console.width))
         console.print()
     for joint in layout.joint:
-        _together(console, joint)
+        _together(console, joint, options.repeat)
     for findings in layout.alike:
         _block(console, findings[0], words.alike(findings), words.messages(findings), dim=False)
     if layout.alike:
@@ -141,7 +141,7 @@ def _details(finding: Finding, width: int) -> list[str]:
     return [*message, *values, *where]
 
 
-def _together(console: Console, joint: Joint) -> None:
+def _together(console: Console, joint: Joint, repeat: str) -> None:
     """What a collection's findings have in common, then each in a line."""
     _paragraph(console, _text(joint.collection, "bold"))
     first = joint.findings[0]
@@ -152,7 +152,8 @@ def _together(console: Console, joint: Joint) -> None:
         name = for_terminal(finding.variant or "").ljust(longest)
         line = f"{name}  {', '.join(_both(finding))}  {words.place(finding)}"
         _paragraph(console, _text(line, "dim"), _INDENT + _LABEL, hang=longest + 2)
-    told = f"zoo explain {first.variant} {quoted(first.field)} tells the story of one of them"
+    command = f"zoo explain {quoted(first.variant or '')} {quoted(first.field)} {repeat}".rstrip()
+    told = f"{command} tells the story of one of them"
     _paragraph(console, _text(told, "dim"), _INDENT + _LABEL)
     console.print()
 

@@ -15,8 +15,13 @@ from zoo.index.types import Claim, Index, Variant
 from zoo.variants import class_count
 
 
-def select(index: Index, wanted: Sequence[str]) -> tuple[Variant, ...]:
+def select(index: Index, wanted: Sequence[str], lister: str = "zoo list") -> tuple[Variant, ...]:
     """The variants of these names, globs and collections, in the order of the index.
+
+    Args:
+        index: what there is.
+        wanted: what is asked for.
+        lister: the command that lists the variants of this index.
 
     Raises:
         UsageError: for each word that means no variant, with the nearest names.
@@ -31,7 +36,7 @@ def select(index: Index, wanted: Sequence[str]) -> tuple[Variant, ...]:
         if not found:
             names = [v.name for v in index.variants] + [c.name for c in index.collections]
             near = difflib.get_close_matches(word, names, n=3, cutoff=0.5)
-            advice = f"did you mean {' or '.join(near)}?" if near else "zoo list shows all variants"
+            advice = f"did you mean {' or '.join(near)}?" if near else f"{lister} shows all"
             wrong.append(f"{word!r} names no variant, collection or glob of the index; {advice}")
     if wrong:
         raise UsageError(*wrong)

@@ -22,12 +22,13 @@ from harness.run.engine import Engine, EngineError, LocalEngine
 from harness.run.galleries import Galleries
 from harness.run.plan import select
 from harness.run.request import GROUPS, Progress, Request, UsageError
+from harness.run.sources import index_here, index_options, named
 from harness.run.store import Store, StoreError
 from harness.run.subject import Subject
 from harness.run.wire import Job
 from harness.types import Fact, Finding, Measurement, Recipe, Report, Slot, Unmeasured
 from zoo import __version__
-from zoo.index import default_index, load_index
+from zoo.index import load_index
 from zoo.index.types import Claim, Index, Variant
 
 if TYPE_CHECKING:
@@ -51,10 +52,12 @@ def prepare(request: Request) -> Session:
         directory_of(request.builder)
     except BuilderError as error:
         raise UsageError(f"--builder: {error}") from error
-    index = load_index(request.index or (default_index(),))
+    request = replace(request, index=request.index or (index_here(),))
+    index = load_index(request.index)
     if index.unusable or not index.variants:
         raise UsageError(*(map(str, index.problems) if index.problems else _empty(index)))
-    return Session(request, index, select(index, request.select))
+    chosen = select(index, request.select, lister=f"zoo list{index_options(request.index)}")
+    return Session(request, index, chosen)
 
 
 def _empty(index: Index) -> list[str]:
@@ -83,6 +86,16 @@ class Session:
         reports = tuple(s.report() for s in self._subjects(None))
         return Report(clock.environment("none"), reports, _ordered(findings, self.variants))
 
+    @property
+    def source(self) -> str:
+        """What the run is about: how many variants, and of which index."""
+        return f"{_counted(len(self.variants), 'variant')} of index {named(self.request.index)}"
+
+    @property
+    def subject(self) -> str:
+        """What the run is about, and who builds it."""
+        return f"{self.source}, builder {self.request.builder}"
+
     @cached_property
     def plan(self) -> str:
         """What the run will do, in one line: variants, measurements, files, pictures."""
@@ -93,7 +106,7 @@ class Session:
         # What a file or pictures ask for is known when the file is there.
         later = " yet" if self._files is not None else ""
         parts = [
-            _counted(len(self.variants), "variant"),
+            self.subject,
             f"{_counted(len(jobs), 'variant')} to build" if jobs else f"nothing to build{later}",
             f"{_counted(kept, 'measurement')} in the store",
             self.file_plan,

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from zoo.index.assembly import assemble
 from zoo.index.files import FileReader
+from zoo.index.places import default_index, local_index, package_index
 from zoo.index.types import Claim, Collection, Index, Location, Problem, Variant
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "Variant",
     "default_index",
     "load_index",
+    "local_index",
     "package_index",
 ]
 
@@ -40,7 +42,8 @@ def load_index(paths: Sequence[str | Path]) -> Index:
     A folder is searched through its subfolders, names sorted, hidden ones and links to folders left
     out; files in it that hold no model-index are passed over, and so are those that match a
     pattern such as ``docs/**/*.mdx``. No file is read twice. ``package:torchvision`` stands for the
-    weights metadata of the installed torchvision, which is not imported.
+    weights metadata of the installed torchvision, which is not imported, ``package:zoo`` for the
+    index that ships with this package.
 
     Args:
         paths: what to read; locations name the files as they are written here.
@@ -83,16 +86,3 @@ def _collector_paused() -> Iterator[None]:
     finally:
         if was_enabled:
             gc.enable()
-
-
-def default_index() -> Path:
-    """``model-index/`` of the working folder if it is there, else the index in the package."""
-    local = Path("model-index")
-    return local if local.is_dir() else package_index()
-
-
-def package_index() -> Path:
-    """The index that ships with this package, as installed or in a checkout."""
-    package = Path(__file__).resolve().parent.parent
-    installed = package / "_index"
-    return installed if installed.is_dir() else package.parent / "model-index"

@@ -15,6 +15,7 @@ from typing import Protocol
 from zoo.index import torchvision_source
 from zoo.index.model_card import as_index, front_matter
 from zoo.index.nodes import Node, Unreadable, compose
+from zoo.index.places import package_index
 
 GROUP = "zoo.readers"
 
@@ -93,7 +94,10 @@ BUILT_IN: tuple[Reader, ...] = (YamlReader(), MarkdownReader())
 PackageReaders = Callable[[], Sequence[tuple[str, Reader]] | None]
 # The installed packages that document their own models: their files, each with its reader, or None
 # where the package is not installed.
-PACKAGES: dict[str, PackageReaders] = {torchvision_source.NAME: torchvision_source.readers}
+PACKAGES: dict[str, PackageReaders] = {
+    torchvision_source.NAME: torchvision_source.readers,
+    "zoo": lambda: [(str(path), BUILT_IN[0]) for path in sorted(package_index().glob("*.yml"))],
+}
 
 
 def built_in_for(path: str) -> Reader | None:
