@@ -11,7 +11,7 @@ import re
 import shlex
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import partial
 from importlib import import_module
@@ -82,7 +82,7 @@ class Settings:
     address: str | None = None
     timeout: float = USUAL_TIMEOUT
     max_memory: int | None = None
-    given: tuple[tuple[str, Any], ...] = ()
+    given: tuple[tuple[str, Any], ...] = field(default=(), compare=False)
 
     def request(self, select: tuple[str, ...]) -> Request:
         """The run that these settings ask for, of these variants."""

@@ -26,8 +26,9 @@ def measuring(command: Callable[..., None]) -> Callable[..., None]:
         for name, parameter in inspect.signature(verify).parameters.items()
         if name not in _OWN
     ]
+    mine = get_type_hints(command, include_extras=True)
     own = [
-        parameter
+        parameter.replace(annotation=mine[parameter.name])
         for parameter in inspect.signature(command).parameters.values()
         if parameter.kind is not inspect.Parameter.VAR_KEYWORD
     ]

@@ -172,7 +172,7 @@ def broken_format(environment, tmp_path):
 
 
 def test_an_accident_is_one_line_and_3(zoo, broken_format):
-    done = zoo("audit", "--format", "broken", **broken_format)
+    done = zoo("audit", "--quiet", "--format", "broken", **broken_format)
     assert done.returncode == 3
     assert done.stdout == ""
     assert done.stderr.startswith(r"zoo: internal error: RuntimeError: sixty\x1b[31m four; please")

@@ -118,7 +118,8 @@ def test_torchvision_and_torch_are_not_imported() -> None:
 def test_another_or_a_missing_package_gets_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     (other,) = load_index(["package:timm"]).problems
     assert str(other) == (
-        "package:timm:1:1: is no package whose metadata is known; write package:torchvision"
+        "package:timm:1:1: is no package whose metadata is known; "
+        "write package:torchvision or package:zoo"
     )
     (bare,) = load_index(["torchvision"]).problems
     assert bare.remedy.endswith("or package:torchvision for the installed package")
