@@ -24,7 +24,9 @@ Index = Annotated[
         metavar="PATH",
         help="A YAML file, a Markdown page, a folder of either, a quoted pattern such as "
         "'docs/**/*.md', or package:torchvision for what that package says of its weights; may be "
-        "repeated. Default: model-index/ here, else the index of the package.",
+        "repeated. Default: model-index/ or model-index.yml here, or where the pyproject.toml is; "
+        "for list, show, classify, features and train, failing that, the index of the package "
+        "(package:zoo).",
     ),
 ]
 Builder = Annotated[

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TextIO
 
-from harness.report import words
+from harness.report import unchecked, words
 from harness.report.grouping import arrange
 from harness.report.options import Options
 from harness.report.places import in_repository
@@ -31,6 +31,9 @@ def render(report: Report, *, out: TextIO, options: Options) -> None:
     broken = words.cut_short(report)
     if broken is not None:
         lines.append(_command("error", broken, title="zoo"))
+    open_ = unchecked.sentence(report)
+    if open_ is not None and not options.quiet:
+        lines.append(_plain(f"zoo: {open_}"))
     lines.append(f"zoo: {words.summary(report)}")
     out.writelines(f"{line}\n" for line in lines)
 

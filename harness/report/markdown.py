@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TextIO
 
 from harness.causes import CAUSES
-from harness.report import words
+from harness.report import unchecked, words
 from harness.report.grouping import Joint, arrange
 from harness.report.options import Options
 from harness.report.safe_text import for_markdown, shorten
@@ -22,6 +22,9 @@ def render(report: Report, *, out: TextIO, options: Options) -> None:
     broken = words.cut_short(report)
     if broken:
         out.write(f"\n{for_markdown(broken)}\n")
+    open_ = unchecked.sentence(report)
+    if open_ is not None and not options.quiet:
+        out.write(f"\n{for_markdown(open_)}\n")
     shown = [finding for group in layout.groups for finding in group.findings]
     if shown or layout.joint or layout.alike:
         out.write("\n")

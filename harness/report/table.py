@@ -12,7 +12,7 @@ from shlex import quote as quoted
 from typing import TYPE_CHECKING, TextIO
 
 from harness.causes import CAUSES
-from harness.report import words
+from harness.report import unchecked, words
 from harness.report.grouping import Joint, Layout, arrange
 from harness.report.options import Options
 from harness.report.safe_text import for_terminal, shorten
@@ -41,7 +41,7 @@ def render(report: Report, *, out: TextIO, options: Options) -> None:
     # A line is for one claim; on a page, what many claims have in common is said once.
     layout = arrange(report, options, join=options.width is not None)
     if options.width is None and not options.color:
-        out.writelines(line + "\n" for line in _lines(report, layout))
+        out.writelines(line + "\n" for line in _lines(report, layout, options))
         return
     from rich.console import Console
 
@@ -58,7 +58,7 @@ def render(report: Report, *, out: TextIO, options: Options) -> None:
         legacy_windows=False,
     )
     if options.width is None:
-        _colored_lines(console, report, layout)
+        _colored_lines(console, report, layout, options)
     else:
         _page(console, report, layout, options)
 
@@ -66,17 +66,17 @@ def render(report: Report, *, out: TextIO, options: Options) -> None:
 # One line per finding.
 
 
-def _lines(report: Report, layout: Layout) -> list[str]:
+def _lines(report: Report, layout: Layout, options: Options) -> list[str]:
     lines = [_line(finding) for group in layout.groups for finding in group.findings]
     lines += [_alike_line(findings) for findings in layout.alike]
-    return [*lines, *_closing(report)]
+    return [*lines, *_closing(report, options)]
 
 
-def _colored_lines(console: Console, report: Report, layout: Layout) -> None:
+def _colored_lines(console: Console, report: Report, layout: Layout, options: Options) -> None:
     """The same lines for a log that shows colour: the severity's word stands out."""
     from rich.text import Text
 
-    for line in _lines(report, layout):
+    for line in _lines(report, layout, options):
         text = Text(line, overflow="ignore", no_wrap=True)
         for word, style in _STYLES.items():
             at = line.find(f"{word}: ")
@@ -126,7 +126,7 @@ def _page(console: Console, report: Report, layout: Layout, options: Options) ->
         )
         console.print()
     _remedies(console, layout.causes())
-    for line in _closing(report):
+    for line in _closing(report, options):
         _paragraph(console, _text(line, "bold"))
 
 
@@ -220,8 +220,9 @@ def _both(finding: Finding) -> tuple[str, str]:
     return f"documented {documented}", f"measured {words.value(finding.measured)}"
 
 
-def _closing(report: Report) -> list[str]:
+def _closing(report: Report, options: Options) -> list[str]:
     broken = words.cut_short(report)
-    explained = words.explained(report)
-    first = [for_terminal(line) for line in (broken, explained) if line is not None]
+    open_ = None if options.quiet else unchecked.sentence(report)
+    told = (broken, words.explained(report), open_)
+    first = [for_terminal(line) for line in told if line is not None]
     return [*first, words.summary(report)]
