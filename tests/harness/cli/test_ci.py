@@ -15,6 +15,8 @@ from xml.etree import ElementTree as ET
 import pytest
 import yaml
 
+from harness.cli import main
+
 NIGHTLY = Path(".github/workflows/nightly.yml")
 PINNED = re.compile(r"[\w-]+(/[\w-]+)+@v\d+")
 
@@ -193,6 +195,136 @@ def test_the_hook_as_pre_commit_runs_it(read, repository, with_zoo, folder):
     run("git", "add", "other.yml")
     done = run(*pre_commit, "run", "zoo-audit", "--files", "other.yml")
     assert "no files to check" in done.stdout
+
+
+WRONG = "- Name: resnest14d\n  Metadata:\n    Crop Pct: 8.75\n"
+CARD = """\
+---
+model-index:
+- name: net
+  results:
+  - task: {type: image-classification}
+    dataset: {type: imagenet-1k, name: ImageNet}
+    metrics:
+    - {type: accuracy, value: 180.5, name: Top 1 Accuracy}
+---
+# net
+"""
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "args"),
+    [
+        ("model-index.yml", f"Models:\n{WRONG}", None),
+        ("configs/net/metafile.yml", f"Models:\n{WRONG}", "[--index, configs]"),
+        ("README.md", CARD, "[--index, README.md]"),
+        ("models/small/README.md", CARD, "[--index, 'models/**/README.md']"),
+        (
+            "docs/models/net.mdx",
+            f"# net\n\n<!--\nType: model-index\nModels:\n{WRONG}-->\n",
+            "[--index, 'docs/models/*.mdx']",
+        ),
+    ],
+)
+def test_the_hook_starts_on_each_kind_of_zoo(
+    file, text, args, read, repository, with_zoo, tmp_path
+):
+    """By the real pre-commit, with the ``args`` that docs/ci.md shows; without them it fails."""
+    pytest.importorskip("pre_commit")
+    page = (repository / "docs" / "ci.md").read_text(encoding="utf-8")
+    assert args is None or f"| `{args}` |" in page
+    (hook,) = read(".pre-commit-hooks.yaml")
+    work = tmp_path / "their zoo"
+    (work / file).parent.mkdir(parents=True)
+    (work / file).write_text(text)
+    config = work / ".pre-commit-config.yaml"
+
+    def run(args):
+        told = {} if args is None else {"args": yaml.safe_load(args)}
+        local = hook | {"language": "system"} | told
+        config.write_text(yaml.safe_dump({"repos": [{"repo": "local", "hooks": [local]}]}))
+        variables = {"PRE_COMMIT_HOME": str(tmp_path / "pre-commit"), "HOME": str(tmp_path)}
+        for command in (("git", "init", "--quiet"), ("git", "add", "--all")):
+            subprocess.run(command, cwd=work, env=with_zoo | variables, check=True)
+        return subprocess.run(
+            [sys.executable, "-m", "pre_commit", "run", "zoo-audit", "--files", file],
+            cwd=work,
+            env=with_zoo | variables | {"GIT_CONFIG_GLOBAL": os.devnull},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    done = run(args)
+    assert done.returncode == 1
+    assert f"{file}:" in done.stdout
+    assert "schema.out-of-range" in done.stdout
+    if args is not None:
+        done = run(None)
+        assert done.returncode == 1
+        assert "no index here: " in done.stdout
+        assert "resnest50d" not in done.stdout
+
+
+@pytest.mark.parametrize("sarif", ["", "zoo.sarif"])
+def test_the_action_fails_where_there_is_no_index(sarif, read, with_zoo, tmp_path):
+    step = read("action.yml")["runs"]["steps"][-1]
+    variables = {
+        "ZOO_RUN": read("action.yml")["inputs"]["run"]["default"],
+        "ZOO_SARIF": sarif,
+        "RUNNER_TEMP": str(tmp_path),
+    }
+    work = tmp_path / "checkout"
+    work.mkdir()
+    done = subprocess.run(
+        ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]],
+        cwd=work,
+        env=with_zoo | variables,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("no index here: ")
+
+
+@pytest.mark.parametrize("name", ["sarif", "junit", "github"])
+def test_an_absolute_path_inside_the_checkout_comes_out_relative(
+    name, folder, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(folder)
+    index = folder / "model-index" / "net.yml"
+    index.write_text("Models:\n- Name: a\n- Name: a\n")
+    link = tmp_path / "link"
+    link.symlink_to(folder)
+    ways = [
+        (str(index), {}, "model-index/net.yml"),
+        (str(index.parent), {"GITHUB_WORKSPACE": str(tmp_path)}, "work/model-index/net.yml"),
+        (str(link / "model-index"), {"CI_PROJECT_DIR": str(folder)}, "model-index/net.yml"),
+        ("../work/model-index", {"GITHUB_WORKSPACE": str(tmp_path)}, "work/model-index/net.yml"),
+    ]
+    outside = tmp_path / "elsewhere.yml"
+    shutil.copy(index, outside)
+    ways.append((str(outside), {}, str(outside)))
+    for named, variables, expected in ways:
+        with monkeypatch.context() as job:
+            for variable in ("GITHUB_WORKSPACE", "CI_PROJECT_DIR", "GITHUB_STEP_SUMMARY"):
+                job.delenv(variable, raising=False)
+            for variable, value in variables.items():
+                job.setenv(variable, value)
+            assert main(["audit", "--index", named, "--format", name]) == 1
+        printed = capsys.readouterr().out
+        if name == "sarif":
+            result = json.loads(printed)["runs"][0]["results"][0]
+            found = result["locations"][0]["physicalLocation"]["artifactLocation"]
+            uri = expected if not expected.startswith("/") else f"file://{expected}"
+            assert found["uri"] == uri
+            assert ("uriBaseId" in found) is not expected.startswith("/")
+        elif name == "junit":
+            cases = ET.fromstring(printed).iter("testcase")
+            assert expected in {case.get("file") for case in cases}
+        else:
+            assert f"file={expected}," in printed
 
 
 @pytest.mark.parametrize("name", ["json", "junit", "sarif"])

@@ -27,3 +27,7 @@ def test_the_findings_shown_are_those_of_the_documented_page(zoo_on_a_terminal, 
     parts = [spaced(part) for part in parts if part.strip()]
     assert len(parts) == 4
     assert [part for part in parts if part not in spaced(printed)] == []
+    # The hint's command is the one that the README names, with the options of this run.
+    told = f"zoo explain resnest101e FLOPs --index {INDEX} --offline tells the story"
+    assert told in spaced(printed)
+    assert told.partition(" --offline")[0] in spaced((ROOT / "README.md").read_text())

@@ -11,6 +11,7 @@ import jsonschema
 import pytest
 
 from harness.causes import CAUSES
+from harness.report import sarif
 from harness.types import VariantReport
 from zoo.index.types import Location
 
@@ -48,6 +49,36 @@ def result_of(run_of, make_report):
         return result
 
     return parse
+
+
+def test_the_gravest_are_kept_where_github_takes_no_more(
+    run_of, make_report, make_finding, monkeypatch
+):
+    assert sarif.MOST_RESULTS == 25_000
+    monkeypatch.setattr(sarif, "MOST_RESULTS", 250)
+
+    def some(number, severity, **changes):
+        cause = {"error": "flops.differs", "warning": "size.larger", None: "accuracy.no-data"}
+        status = "unverified" if severity is None else "mismatch"
+        made = make_finding(severity=severity, cause=cause[severity], status=status, **changes)
+        return [made] * number
+
+    accepted = some(3, "error", accepted="known")
+    notes = some(240, None)
+    report = make_report(*notes, *accepted, *some(10, "warning"), *some(19, "error"))
+    run = run_of(report)
+    levels = [result["level"] for result in run["results"]]
+    assert len(levels) == 250
+    assert levels.count("error") - sum("suppressions" in r for r in run["results"]) == 19
+    assert levels.count("warning") == 10
+    assert levels[-1] == "error", "in the order in which they were found"
+    (told,) = run["invocations"][0]["toolExecutionNotifications"]
+    assert told["level"] == "warning"
+    assert told["message"]["text"].startswith("272 findings, of which the gravest 250 are")
+    assert run["properties"]["summary"]["unverified"] == 240
+    # At the limit, and under it by what is asked for, nothing is said.
+    for fits, options in ((make_report(*notes, *some(10, "error")), {}), (report, {"quiet": 1})):
+        assert "toolExecutionNotifications" not in run_of(fits, **options)["invocations"][0]
 
 
 def test_every_kind_of_finding_is_valid(all_findings, make_report, shown, validator):

@@ -71,7 +71,7 @@ def test_quiet_shows_errors_and_warnings_and_the_summary(mixed, shown):
 
 def test_a_pipe_gets_one_line_per_finding(mixed, shown):
     lines = shown("table", mixed).splitlines()
-    assert len(lines) == 4
+    assert len(lines) == 5
     assert lines[0] == (
         "model-index/net.yml:12:7: error: net50: Weights: The model has 5399965376 FLOPs; write "
         "that. (documented 6973972864, measured 5399965376) [weights.shared-url]"

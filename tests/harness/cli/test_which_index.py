@@ -1,0 +1,175 @@
+"""Which index a command reads where none is named, and what it says of it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from harness.cli import main
+
+INDEX = "Models:\n- Name: resnest14d\n  Metadata:\n    Crop Pct: 8.75\n"
+PAGE = f"---\nlicense: mit\n---\n<!--\nType: model-index\n{INDEX}-->\n"
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """An empty working folder, and a store of its own."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv("ZOO_IMAGENET", raising=False)
+    folder = tmp_path / "work"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return folder
+
+
+@pytest.fixture
+def run(place, capsys):
+    def go(*arguments):
+        status = main(list(arguments))
+        out, err = capsys.readouterr()
+        return status, out, err.splitlines()
+
+    return go
+
+
+@pytest.mark.parametrize(
+    "name", ["model-index/a.yml", "model-index.yml", "model-index.yaml", "model-index.md"]
+)
+def test_the_index_at_hand_is_read_and_named(name, place, run):
+    path = place / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(PAGE if name.endswith(".md") else INDEX)
+    shown = name.partition("/")[0]
+    status, out, err = run("audit")
+    assert status == 1
+    assert out.startswith(f"{name}:")
+    assert err == [f"1 variant of index {shown}, read and not built"]
+    status, _, err = run("verify", "--all", "--dry-run", "--offline")
+    assert status == 0
+    assert err[0].startswith(f"1 variant of index {shown}, builder zoo, ")
+    assert run("audit", "--quiet")[2] == []
+
+
+def test_the_index_of_the_project_is_found_from_its_folders(place, run, monkeypatch):
+    (place / "model-index.yml").write_text(INDEX)
+    deep = place / "src" / "deep"
+    deep.mkdir(parents=True)
+    monkeypatch.chdir(deep)
+    # Not above a folder that is no project's.
+    assert run("audit")[0] == 2
+    (place / "pyproject.toml").write_text("[project]\nname = 'mine'\n")
+    status, out, _ = run("audit")
+    assert (status, out.partition(":")[0]) == (1, "../../model-index.yml")
+    # Another project in between has none, and is the nearest.
+    (deep.parent / "pyproject.toml").write_text("")
+    assert run("audit")[0] == 2
+    # What is in the working folder itself comes first.
+    (deep / "model-index.yaml").write_text(INDEX)
+    assert run("audit")[1].startswith("model-index.yaml:")
+
+
+JUDGING = [
+    ["audit"],
+    ["verify", "--all"],
+    ["verify", "resnest50d", "--checks", "parameters"],
+    ["validate", "efficientnet_lite0", "--data", "sample"],
+    ["explain", "resnest50d", "FLOPs"],
+    ["fix"],
+    ["fix", "--write"],
+    ["report"],
+    ["docs"],
+    ["docs", "--check"],
+    ["fetch", "--all"],
+    ["bench", "resnest14d"],
+    ["cite", "resnest50d"],
+]
+
+
+def test_no_command_that_judges_takes_the_index_of_the_package(place, run):
+    for arguments in JUDGING:
+        status, out, err = run(*arguments)
+        assert (status, out, len(err)) == (2, "", 1), arguments
+        assert err[0].startswith(f"no index here: {place} holds neither model-index/ nor "), err
+        assert "--index PATH" in err[0]
+        assert list(place.iterdir()) == []
+    status, out, err = run("audit", "--format", "json")
+    assert (status, json.loads(out)["findings"], len(err)) == (2, [], 1)
+
+
+def test_the_index_of_the_package_stands_in_for_a_look_or_by_name(place, run):
+    for arguments in (["list"], ["show", "resnest50d"]):
+        status, out, err = run(*arguments)
+        assert status == 0
+        assert "resnest50d" in out
+        assert err == ["no index here; this is the one that ships with zoo (package:zoo)"]
+    assert run("list", "--index", "package:zoo")[2] == []
+    status, _, err = run("audit", "--index", "package:zoo", "--fail-on", "never")
+    assert (status, err[0].endswith("of index package:zoo, read and not built")) == (0, True)
+    (place / "pyproject.toml").write_text('[tool.zoo]\nindex = "package:zoo"\n')
+    assert run("fetch", "--all", "--dry-run", "--offline")[0] == 0
+    # A variant of the index at hand is never mixed with those of the package.
+    (place / "model-index.yml").write_text(INDEX)
+    (place / "pyproject.toml").unlink()
+    assert run("list")[1].splitlines()[0].startswith("resnest14d")
+    assert run("show", "resnest50d")[0] == 2
+
+
+def test_a_hint_names_the_index_that_was_asked(place, run):
+    (place / "other index.yml").write_text(INDEX)
+    option = "--index 'other index.yml'"
+    _, _, err = run("verify", "qqq", "--index", "other index.yml")
+    assert err == [
+        f"'qqq' names no variant, collection or glob of the index; zoo list {option} shows all"
+    ]
+    _, _, err = run("explain", "resnest14d", "zzzzz", "--index", "other index.yml")
+    assert err == [
+        f"resnest14d claims no 'zzzzz'; zoo show resnest14d {option} lists what is claimed"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["verify", "--all", "--samples", "5"], "--samples: there are no images to look at; "),
+        (["verify", "--all", "--budget", "90s"], "--budget: there are no images to look at; "),
+        (["report", "--samples", "5"], "--samples: there are no images to look at; "),
+        (["explain", "resnest14d", "FLOPs", "--decode", "fast"], "--decode: there are no images"),
+        (["verify", "--all", "--address", "auto"], "--address: is a Ray cluster's; "),
+        (["verify", "--all", "--device", "cuda:99"], "--device: device 'cuda:99': there are "),
+        (["verify", "--all", "--device", "cuda:99", "--dry-run"], "--device: device 'cuda:99': "),
+        (["fix", "--device", "cuda:99"], "--device: device 'cuda:99': there are "),
+        (["bench", "resnest14d", "--device", "cuda:99"], "--device: device 'cuda:99': there are "),
+        (["explain", "resnest14d", "Crop Pct", "--device", "cuda:99"], "--device: device 'cuda:"),
+        (["report", "--device", "cuda:99"], "--device: device 'cuda:99': there are "),
+    ],
+)
+def test_an_option_that_can_do_nothing_is_wrong_use(arguments, line, place, run):
+    (place / "model-index.yml").write_text(INDEX)
+    status, out, err = run(*arguments)
+    assert (status, out, len(err)) == (2, "", 1), err
+    assert err[0].startswith(line)
+    assert sorted(path.name for path in place.iterdir()) == ["model-index.yml"]
+
+
+def test_a_file_may_hold_what_some_runs_alone_heed(place, run):
+    (place / "model-index.yml").write_text(INDEX)
+    (place / "pyproject.toml").write_text('[tool.zoo]\nsamples = 5\nbudget = "90s"\n')
+    assert run("verify", "--all", "--dry-run", "--offline")[0] == 0
+
+
+def test_explain_and_show_reach_what_verify_reaches(place, run):
+    """timm's ResNet-18 is known to timm alone; its parameters are those of its paper's model."""
+    pytest.importorskip("timm")
+    text = "Models:\n- Name: resnet18\n  Metadata:\n    Parameters: 11689512\n    FLOPs: 1\n"
+    (place / "timm.yml").write_text(text)
+    same = ["--index", "timm.yml", "--builder", "timm", "--offline", "--no-store"]
+    status, out, _ = run("verify", "--all", *same, "--format", "json")
+    found = {f["field"]: f["status"] for f in json.loads(out)["findings"]}
+    assert (status, found["Parameters"], found["FLOPs"]) == (1, "match", "mismatch")
+    assert "11,689,512" in run("explain", "resnet18", "Parameters", *same)[1]
+    assert "mismatch flops.differs" in run("explain", "resnet18", "FLOPs", *same)[1]
+    status, out, _ = run("show", "resnet18", "--profile", "--depth", "0", *same)
+    assert (status, "11,689,512" in out) == (0, True)
+    # Without the builder it would be another story.
+    assert "build.unknown" in run("explain", "resnet18", "Parameters", *same[:2], "--offline")[1]
