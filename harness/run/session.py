@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import platform
-import time
 from collections.abc import Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime, timezone
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +14,7 @@ from harness.explain.collection import preferred_rules
 from harness.explain.story import Story, tell
 from harness.measure.builders import BuilderError
 from harness.run import speeds
+from harness.run.clock import Clock
 from harness.run.directory import Directory, directory_of
 from harness.run.engine import Engine, EngineError, LocalEngine
 from harness.run.galleries import Galleries
@@ -27,7 +25,6 @@ from harness.run.store import Store, StoreError
 from harness.run.subject import Subject
 from harness.run.wire import Job
 from harness.types import Fact, Finding, Measurement, Recipe, Report, Slot, Unmeasured
-from zoo import __version__
 from zoo.index import load_index
 from zoo.index.types import Claim, Index, Variant
 
@@ -81,7 +78,7 @@ class Session:
 
     def audit(self) -> Report:
         """What the index says of itself, without building anything."""
-        clock = _Clock()
+        clock = Clock()
         findings = self._index_findings()
         reports = tuple(s.report() for s in self._subjects(None))
         return Report(clock.environment("none"), reports, _ordered(findings, self.variants))
@@ -122,7 +119,7 @@ class Session:
         An interrupt, or an engine that fails, ends the measuring: the report then holds what is
         known so far, and says in ``cut_short`` what ended it.
         """
-        clock = _Clock()
+        clock = Clock()
         cut_short = None
         with self._opened_store() as store:
             subjects = self._subjects_seen = self._subjects(store)
@@ -367,27 +364,6 @@ def _built_names(subjects: Iterable[Subject]) -> dict[str, str]:
         for name, fact in facts.items()
         if isinstance(fact, Measurement)
     }
-
-
-class _Clock:
-    """When a run began, and in what environment."""
-
-    def __init__(self) -> None:
-        self.started = datetime.now(timezone.utc)
-        self._zero = time.monotonic()
-
-    def environment(self, device: str) -> dict[str, Any]:
-        from harness.run.keys import version_of
-
-        return {
-            "zoo": __version__,
-            "torch": version_of("torch"),
-            "python": platform.python_version(),
-            "platform": platform.platform(),
-            "device": device,
-            "started": self.started.isoformat(timespec="seconds"),
-            "seconds": round(time.monotonic() - self._zero, 3),
-        }
 
 
 def _agree(subjects: Sequence[Subject]) -> None:
