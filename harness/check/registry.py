@@ -17,6 +17,7 @@ from harness.check import (
     shared,
     size,
     weights,
+    weights_hash,
     weights_name,
 )
 from harness.check.base import IndexCheck, VariantCheck
@@ -26,6 +27,7 @@ _BUILT_IN: tuple[VariantCheck | IndexCheck, ...] = (
     shared.URL_CHECK,
     shared.SIZE_CHECK,
     weights_name.CHECK,
+    weights_hash.CHECK,
     numbers.PARAMETERS,
     numbers.LAYERS,
     flops.CHECK,

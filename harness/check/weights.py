@@ -119,8 +119,14 @@ def _hashes(evidence: Evidence, claim: Claim, file: Measurement) -> Iterator[Fin
     for stated in variant.claims_of("SHA256"):
         if not isinstance(stated.value, str):
             continue
-        if sha256 == stated.value.lower():
+        if sha256.startswith(stated.value):
+            missing = len(sha256) - len(stated.value)
             message = "the file has this SHA-256"
+            if missing:
+                message = (
+                    f"the file's SHA-256 begins with these digits; write all {len(sha256)}: "
+                    f"{sha256}"
+                )
             yield matched(stated, variant, "weights-sha256", sha256, message)
         else:
             message = (

@@ -66,6 +66,91 @@ def test_accuracies(read: Read, text: str) -> None:
     assert (claim.task, claim.dataset, claim.images) == ("T", "D", 50000)
 
 
+@pytest.mark.parametrize(
+    ("size", "spellings"),
+    [
+        ((256, 256), [
+            "256", "3x256x256", "[3, 256, 256]", "256x256 px", "256px", "(256, 256)", "256 x 256",
+            "256×256", "256 pixels", "256 Pixel", "256 PX", "'[3, 256, 256]'", "(3, 256, 256)",
+            "3 × 256 × 256", "256px x 256px", "256 px × 256 px", "1x3x256x256", "256*256",
+            "'256,256'", "'3,256,256'", "[1, 3, 256, 256]", "256X256", "(256)", "[256]",
+            "'256, 256'", "(256, 256) px",
+        ]),
+        ((224, 288), ["224x288px", "(224, 288)", "1 x 224 x 288", "[224 px, 288 px]"]),
+        ((1024, 1024), ["'1,024'", "1024x1024", "(1024, 1024)"]),
+    ],
+)  # fmt: skip
+def test_sizes_as_people_write_them(read: Read, size: Any, spellings: list[str]) -> None:
+    for key in ("Image Size", "FLOPs Input"):
+        for text in spellings:
+            claim, errors = one(read, key, text)
+            assert (claim.value, errors) == (size, []), text
+
+
+def test_no_size_is_guessed(read: Read) -> None:
+    for text in ("224x224x3", "5x224x224", "2x3x224x224", "x224", "(224", "224 mm", "224pxx", "px",
+                 "'10,240,1'", "224 224", "short side 256", "224-256", "3x224", "(3, 224)", "()",
+                 "[[224, 224]]", "224/256"):  # fmt: skip
+        claim, errors = one(read, "Image Size", text)
+        assert claim.value is None, text
+        assert errors, text
+
+
+def said(read: Read, key: str, value: str) -> str:
+    """The one problem with a value, as a line."""
+    index = read(f"Models:\n- Name: m\n  Metadata:\n    {key}: {value}\n")
+    (problem,) = [p for p in index.problems if p.severity == "error"]
+    return str(problem)
+
+
+def test_remedies_are_made_of_the_value(read: Read) -> None:
+    for key, text, remedy in [
+        ("FLOPs", "330 MB", "write 330 M"),
+        ("FLOPs", "4.1GB", "write 4.1G"),
+        ("FLOPs", "1.8 Gflop/s", "write 1.8 G"),
+        ("Parameters", "25.6 MB", "write 25.6 M"),
+        ("Parameters", "25.6M params", "write 25.6M"),
+        ("Parameters", "11.7 million", "write 11.7 M"),
+        ("File Size", "97.8M", "write 97.8MB"),
+        ("File Size", "97.8 Mb", "write 97.8 MB"),
+        ("Interpolation", "3", "write bicubic"),
+        ("Interpolation", "2", "write bilinear"),
+        ("Interpolation", "cubic", "did you mean bicubic?"),
+        ("Crop Pct", "87.5", "such as 0.875"),
+        ("Crop Pct", "87.5%", "write 0.875"),
+        ("Dropout", "20%", "write 0.2"),
+        ("Mean", "[123.675, 116.28, 103.53]", "write [0.485, 0.456, 0.406]"),
+        ("Mean", "(123.675, 116.28, 103.53)", "write [0.485, 0.456, 0.406]"),
+        ("Std", "[58.395, 57.12, 57.375]", "write [0.229, 0.224, 0.225]"),
+        ("Mean", "[127.5, 127.5, 127.5]", "write [0.5, 0.5, 0.5]"),
+        ("Std", "[127.5]", "write [0.5]"),
+        ("Mean", "[103.53, 116.28, 123.675]", "write [0.485, 0.456, 0.406]"),
+        ("Mean", "[103.939, 116.779, 123.68]", "write [0.485, 0.458, 0.4076]"),
+        ("Mean", "[0.406, 0.456, 0.485]", "write [0.485, 0.456, 0.406]"),
+        ("Std", "[0.225, 0.224, 0.229]", "write [0.229, 0.224, 0.225]"),
+    ]:  # fmt: skip
+        line = said(read, key, text)
+        assert remedy in line, line
+        assert ("B, G, R" in line) == (text[1:4] in ("103", "0.4") or text[:7] == "[0.225,")
+
+
+def test_channels_as_people_write_them(read: Read) -> None:
+    for key, text, value in [
+        ("Mean", "(0.485, 0.456, 0.406)", (0.485, 0.456, 0.406)),
+        ("Std", "'0.229, 0.224, 0.225'", (0.229, 0.224, 0.225)),
+        ("Std", "'[0.229,0.224,0.225]'", (0.229, 0.224, 0.225)),
+        ("Mean", "[0.5]", (0.5,)),
+        ("Mean", "[0, 0, 0]", (0, 0, 0)),
+        ("Std", "[1, 1, 1]", (1, 1, 1)),
+        ("Mean", "[0.48145466, 0.4578275, 0.40821073]", (0.48145466, 0.4578275, 0.40821073)),
+        ("Mean", "[0.4914, 0.4822, 0.4465]", (0.4914, 0.4822, 0.4465)),
+        ("Interpolation", "InterpolationMode.BICUBIC", "bicubic"),
+        ("Interpolation", "PIL.Image.LANCZOS", "lanczos"),
+    ]:
+        claim, errors = one(read, key, text)
+        assert (claim.value, errors) == (value, []), text
+
+
 TYPES = ["{a: b}", "null", "", "~", "true", "[[1]]", "!!python/name:os.system x", "!foo 1"]
 NUMBERS = ["Parameters", "FLOPs", "File Size", "Layers", "Epochs", "Batch Size", "Image Size",
            "FLOPs Input", "Crop Pct", "Dropout", "Momentum", "LR", "Weight Decay", "LR Gamma",
