@@ -8,6 +8,7 @@ from functools import cached_property
 
 from harness.fix.diff import Lines, unified_diff
 from harness.fix.draft import Unit, drafted, unit_of
+from harness.fix.input_size import kept_apart
 from harness.fix.page import Page, Refused, Replacement
 from harness.fix.sharing import Edits, Sharers, Wish
 from harness.types import Finding
@@ -108,6 +109,8 @@ def propose(
             proposal.refusals.append(Refusal(finding, why))
         elif edits:
             wishes.append((finding, edits))
+    wishes, unsettled = kept_apart(wishes, index)
+    proposal.refusals += [Refusal(finding, why) for finding, why in unsettled]
     by_file: dict[str, dict[Edits, list[Finding]]] = {}
     sharers = Sharers(index, wishes)
     for wish in wishes:
