@@ -25,9 +25,13 @@ _NEEDED: dict[str, tuple[str, ...]] = {
     "preprocess": (*_BUILD, "Weights"),
     "accuracy": (*_BUILD, "Class Names", *_INPUT, "Weights"),
     "profile": _BUILD,
+    "recipe": ("Base", "FLOPs Convention", *_INPUT),
     "speed": (*_BUILD, "Image Size"),
     "hash": ("Weights",),
 }
+# What collections say of all their variants; a variant that names none may have it there.
+_COLLECTION = "In Collection"
+_INHERITED = frozenset({*_INPUT, "FLOPs Input"})
 # What a result says of all its metrics.
 _OF_A_RESULT = ("Images", "Dataset")
 
@@ -45,14 +49,16 @@ def missing_for(variant: Variant, kind: str, claim: Claim | None = None) -> str:
 
     Args:
         variant: what is documented.
-        kind: of the fact; ``hash`` for what is said of the file behind Weights.
+        kind: of the fact; ``hash`` for what is said of the file behind Weights, ``recipe`` for how
+            a variant made after this one is built and fed.
         claim: of an accuracy, the metric that it is made for.
     """
     for needed in _claims(variant, kind, claim):
-        if is_unreadable(needed):
+        if needed.field == _COLLECTION or is_unreadable(needed):
             written = shown(needed.raw) or "nothing"
+            why = "names none" if needed.field == _COLLECTION and needed.value else "can't be read"
             return (
-                f"{needed.field} is {written!r} ({needed.location}), which can't be read, and no "
+                f"{needed.field} is {written!r} ({needed.location}), which {why}, and no "
                 f"default stands in for it; correct {needed.field} first"
             )
     return ""
@@ -61,15 +67,18 @@ def missing_for(variant: Variant, kind: str, claim: Claim | None = None) -> str:
 def _claims(variant: Variant, kind: str, claim: Claim | None) -> Iterable[Claim]:
     """The claims that a fact depends on, the variant's own or its collection's."""
     names = _NEEDED.get(kind, ())
-    if kind in ("flops", "profile"):
+    if kind in ("flops", "profile", "recipe"):
         # The input that is counted: its own key, else the one of the model.
         has_input = variant.effective("FLOPs Input") is not None
         names = (*names, "FLOPs Input" if has_input else "Image Size")
+    lost = variant.claim(_COLLECTION) if variant.collection is None else None
     for name in names:
         # A model's architecture is never its collection's.
         found = variant.claim(name) if name == "Base" else variant.effective(name)
         if found is not None:
             yield found
+        elif lost is not None and name in _INHERITED:
+            yield lost
     if claim is not None:
         about = (claim.task, claim.dataset, claim.images)
         for other in variant.claims_of(*_OF_A_RESULT):

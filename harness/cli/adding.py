@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from harness.add.facts import Facts
     from harness.add.pictures import Labelled
     from harness.add.place import Place
+    from harness.types import Recipe
 
 _USUAL_INDEX = "model-index.yml"
 _CLASSES = "classes.txt"
@@ -109,7 +110,6 @@ def add(
     from harness.add.pictures import open_labelled
     from harness.add.place import find_place
     from harness.fix import Refused
-    from harness.run.plan import recipe_of
 
     file = index or checkpoint.parent / _USUAL_INDEX
     called = checkpoint.stem if name is None else name
@@ -118,7 +118,7 @@ def add(
         place = find_place(checkpoint, file, called, base, collection)
         # What can't be written is told before anything is measured.
         rehearse(file, Entry(called, place.joins, {"Base": base}, place.weights, {}))
-        facts = measure(checkpoint, recipe_of(place.origin, "zoo"), called, _convention(place))
+        facts = measure(checkpoint, _recipe(place), called, _convention(place))
         for note in facts.notes:
             terminal.say(f"{checkpoint}: {note}")
         listed = _names(class_names, checkpoint, facts)
@@ -166,6 +166,21 @@ def _check_name(name: str, checkpoint: Path, *, given: bool) -> None:
         raise NotAdded(f"--name {why}; choose another one")
     if why:
         raise NotAdded(f"{checkpoint}: its name {why}; give the variant another one with --name")
+
+
+def _recipe(place: Place) -> Recipe:
+    """How the variant that the checkpoint was made from is built and fed.
+
+    Raises:
+        NotAdded: what the index says of that can't be read.
+    """
+    from harness.add.errors import NotAdded
+    from harness.check.unreadable import missing_for
+    from harness.run.plan import recipe_of
+
+    if why := missing_for(place.origin, "recipe"):
+        raise NotAdded(f"{place.origin.name}: {why}")
+    return recipe_of(place.origin, "zoo")
 
 
 def _convention(place: Place) -> str | None:

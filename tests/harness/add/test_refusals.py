@@ -207,3 +207,19 @@ def test_settings_that_nobody_stated_are_stated_against_a_collection(run, folder
     assert variant_preprocessing(added) == wanted
     assert added.effective("FLOPs Input").value == (224, 224)
     assert run.verified("seven")[0] == 0
+
+
+def test_nothing_is_made_of_an_entry_that_can_not_be_read(run, folder):
+    """Its Crop Pct would be another one's in the new entry, and the accuracy measured with it."""
+    index = folder / "model-index.yml"
+    for line in ("Crop Pct: most", "Image Size: large", "Mean: [123.675, 116.28, 103.53]"):
+        index.write_text(
+            "Models:\n- Name: mine\n  Weights: mine.pth\n  Metadata:\n"
+            f"    Base: efficientnet_lite0\n    {line}\n"
+        )
+        before = index.read_bytes()
+        done = run("add", "seven.pth", "--from", "mine", "--name", "new", "--index", index)
+        assert done.status == 2
+        assert f"mine: {line.partition(':')[0]} is" in done.err
+        assert len(done.err.splitlines()) == 1
+        assert index.read_bytes() == before

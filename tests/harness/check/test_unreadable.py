@@ -6,6 +6,7 @@ import pytest
 
 from harness.check.base import Evidence
 from harness.check.registry import variant_checks
+from harness.check.unreadable import missing_for
 from harness.fix import propose
 from harness.run.plan import flops_size, recipe_of
 from harness.run.request import Progress, Request
@@ -141,3 +142,28 @@ def test_what_a_result_says_of_its_population_is_no_default_either(tmp_path):
     findings = prepare(request).verify(Progress()).findings
     causes = {f.documented: f.cause for f in findings if f.field == "Top 1 Accuracy"}
     assert causes == {"75%": CAUSE, "76%": CAUSE, "77%": "accuracy.no-data"}
+
+
+def test_a_collection_that_is_not_found_may_have_said_it(tmp_path):
+    path = tmp_path / "index.yml"
+    path.write_text(
+        "Collections:\n- Name: Nets\n  Metadata: {Image Size: 256}\nModels:\n"
+        "- Name: lost\n  In Collection: Netz\n"
+        "- Name: unread\n  In Collection: [Nets]\n"
+        "- Name: own\n  In Collection: Netz\n  Metadata: {Image Size: 256}\n"
+        "- Name: found\n  In Collection: Nets\n- Name: none\n"
+    )
+    session = prepare(Request(index=(path,), checks=("flops",), use_store=False))
+    waits = {v.name: missing_for(v, "flops") for v in session.variants}
+    assert [name for name, why in waits.items() if why] == ["lost", "unread"]
+    assert "In Collection is 'Netz'" in waits["lost"]
+    assert "names none" in waits["lost"]
+
+
+def test_no_speed_is_taken_at_a_default_size(tmp_path):
+    path = tmp_path / "index.yml"
+    path.write_text("Models:\n- Name: resnest14d\n  Metadata: {Image Size: large}\n")
+    session = prepare(Request(index=(path,), use_store=False))
+    ((name, why),) = session.bench([1], 0.1)
+    assert name == "resnest14d"
+    assert "Image Size is 'large'" in why
