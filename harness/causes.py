@@ -368,11 +368,22 @@ _TABLE: tuple[tuple[str, Severity | None, str, str, str], ...] = (
         "Measure it where the pictures are.",
     ),
     (
+        "accuracy.unknown-dataset",
+        None,
+        "The images are not known to be of the data set that the accuracy is about, so what they "
+        "give contradicts nothing.",
+        "The 10,000 images of ImageNet-V2 for an index with results on ImageNet",
+        "Give ImageNet's validation images under their own names (ILSVRC2012_val_...), or, if "
+        "these are they, say `--dataset imagenet-1k`.",
+    ),
+    (
         "accuracy.undecided",
         None,
-        "Too few pictures were seen to confirm or to refute the accuracy.",
-        "A claim half a point off after 1,000 pictures",
-        "Measure on more pictures; the message says how many it takes.",
+        "What was seen neither confirms nor refutes the accuracy: too few images, or labels that "
+        "seem to be in another order than the model's classes.",
+        "A claim half a point off after 1,000 images; folders numbered from 1 to 1000",
+        "Measure on more images, the message says how many it takes; or mend the labels as it "
+        "says.",
     ),
 )
 

@@ -19,12 +19,14 @@ from pathlib import Path
 from typing import Any
 
 from harness.run.request import DEFAULT_GROUPS, GROUPS, USUAL_TIMEOUT, Request, UsageError
+from zoo.labels import is_imagenet
 
 FILE = "pyproject.toml"
 FAIL_ON = ("error", "warning", "never")
 AMP = ("off", "bf16", "fp16")
 ENGINES = ("local", "ray")
 DECODE = ("pillow", "fast")
+DATASET = "imagenet-1k"
 _DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)([smh])")
 _SIZE = re.compile(r"(\d{1,18}(?:\.\d{1,9})?) ?([KMGT]i?B|)", re.IGNORECASE)
 _UNITS = {"": 1} | {
@@ -72,6 +74,7 @@ class Settings:
     allow_http: bool = False
     allow_local: bool = False
     data: str | None = None
+    dataset: str | None = None
     samples: int | None = None
     budget: float | None = None
     amp: str = "off"
@@ -100,6 +103,7 @@ class Settings:
             allow_http=self.allow_http,
             allow_local=self.allow_local,
             data=self.data,
+            dataset=self.dataset,
             samples=self.samples,
             budget=self.budget,
             amp=self.amp,
@@ -306,6 +310,12 @@ def _groups(value: object) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
+def _dataset(value: object) -> str:
+    if not isinstance(value, str) or not value or not is_imagenet(value):
+        raise ValueError(f"{value!r} can't be stated of images; write {DATASET}, or leave it out")
+    return DATASET
+
+
 def _device(value: object) -> str:
     if not isinstance(value, str) or not _DEVICE.fullmatch(value):
         raise ValueError(f"{value!r} is no device; write auto, cpu, cuda or cuda:0")
@@ -344,6 +354,7 @@ _RULES: Mapping[str, Callable[[object], Any]] = {
     "allow-http": _switch,
     "allow-local": _switch,
     "data": _text,
+    "dataset": _dataset,
     "samples": _count,
     "budget": _duration,
     "timeout": _duration,

@@ -63,6 +63,11 @@ class Pictures:
         own: they are labelled by classes of the variant's own, and not by ImageNet's.
         part: so many are counted, and kept, at a time.
         over: the time for them is over: no more may be asked for.
+        dataset: the set that they are known or stated to be of, empty where nobody knows. It means
+            nothing for those that are labelled by classes of the variant's own.
+        identity: what that rests on, or what speaks against it; it follows upon "the images".
+        chance: the share of right answers where labels and images have nothing to do with one
+            another.
     """
 
     spec: str
@@ -74,6 +79,9 @@ class Pictures:
     own: bool = False
     part: int = 500
     over: bool = False
+    dataset: str = "imagenet-1k"
+    identity: str = ""
+    chance: float = 0.001
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from harness.causes import severity_of
-from harness.check import unreadable
+from harness.check import entries, unreadable
 from harness.check.base import (
     Evidence,
     Need,
@@ -21,9 +21,11 @@ from harness.check.base import (
 )
 from harness.check.compare import number
 from harness.check.decide import IMAGENET, Decision, Observation, decide, looks
-from harness.check.diagnosis import diagnose
+from harness.check.diagnosis import Diagnosis, chance_of, diagnose
 from harness.check.intervals import plausible
+from harness.check.labels import AT_CHANCE
 from harness.check.parts import parts
+from harness.check.slips import find_slip
 from harness.check.unreadable import missing_for
 from harness.types import Edit, Finding, Pictures, Size, Unmeasured
 from zoo.index.types import Claim, Variant
@@ -154,11 +156,15 @@ def _without_weights(evidence: Evidence, claim: Claim) -> Finding | None:
 class _Looks:
     """What the looks saw, the verdict by them, and how the pictures were run.
 
-    ``unread`` has the names of the pictures that can't be read, ``how`` completes "are right".
+    ``last`` is what the last look saw of each field, ``beside`` has the networks of the file that
+    were not run, ``unread`` the names of the pictures that
+    can't be read, ``how`` completes "are right".
     """
 
     decision: Decision
     seen: tuple[Observation, ...]
+    last: Mapping[str, Observation]
+    beside: tuple[str, ...]
     unread: tuple[str, ...]
     how: str
 
@@ -181,19 +187,21 @@ def _look(evidence: Evidence, claim: Claim, pictures: Pictures) -> _Looks | Need
                 return failure
         facts = (evidence.measurement("accuracy", part) for part in spans)
         counted += [fact.value for fact in facts if fact is not None]
-        seen.append(_sum(counted, claim))
+        seen.append(_sum(counted, claim.field))
         decision = decide(claimed, seen, population, step=claim.step)
         if decision.verdict != "undecided":
             break
         begin = end
     unread = tuple(name for value in counted for name, _ in value["unreadable"])
-    return _Looks(decision, tuple(seen), unread, _how(counted))
+    last = {field: _sum(counted, field) for field in FIELDS}
+    beside = tuple(counted[0].get("others") or ())
+    return _Looks(decision, tuple(seen), last, beside, unread, _how(counted))
 
 
-def _sum(counted: Sequence[Mapping[str, Any]], claim: Claim) -> Observation:
+def _sum(counted: Sequence[Mapping[str, Any]], field: str) -> Observation:
     return Observation(
         sum(value["images"] for value in counted),
-        sum(value[FIELDS[claim.field]] for value in counted),
+        sum(value[FIELDS[field]] for value in counted),
         sum(len(value["unreadable"]) for value in counted),
     )
 
@@ -211,7 +219,7 @@ def _how(counted: Sequence[Mapping[str, Any]]) -> str:
     without = sum(value["not_finite"] for value in counted)
     if without:
         words += f" (for {without:,} the model gives what is no finite number, which is wrong)"
-    return words
+    return words + entries.named(counted[0])
 
 
 def _population(claim: Claim, pictures: Pictures) -> int:
@@ -231,10 +239,15 @@ def _decided(evidence: Evidence, claim: Claim, pictures: Pictures, looked: _Look
     variant, decision = evidence.variant, looked.decision
     seen = _seen(claim, looked)
     if decision.verdict == "confirmed":
-        message = f"{seen}: the whole set has {decision.interval}, as documented{_named(looked)}"
+        doubt = f"; the images {pictures.identity}" if _is_unknown(pictures) else ""
+        message = (
+            f"{seen}: the whole set has {decision.interval}, as documented{doubt}{_named(looked)}"
+        )
         return matched(claim, variant, _ID, _percent(decision), message)
     if pictures.sample:
         advice = "a handful of pictures can neither confirm nor refute it; give a validation set"
+    elif _is_unknown(pictures):
+        advice = _unknown(pictures)
     elif decision.needed:
         advice = f"about {decision.needed:,} more pictures would decide"
     else:
@@ -250,22 +263,80 @@ def _contradicted(
     """Names the preprocessing that restores the claim, once the alternatives are counted."""
     decision = looked.decision
     population = _population(claim, pictures)
-    found = diagnose(evidence, claim, FIELDS[claim.field], pictures, population, looked.seen)
+    slip = find_slip(evidence, claim, looked.last, decision, population)
+    if _is_unknown(pictures):
+        clause = "" if slip is None else f"{slip.clause}; "
+        return _of_unknown(evidence, claim, pictures, looked, clause)
+    key = FIELDS[claim.field]
+    other = entries.try_others(
+        evidence, claim, looked.beside, key, pictures, population, decision.drawn
+    )
+    if isinstance(other, Need):
+        return other
+    if other.holds:
+        message = f"{_excluded(claim, looked)}; {other.clause}{_named(looked)}"
+        cause, measured = "accuracy.contradicted", _percent(decision)
+        # The page does not say which network it is about, and is right of one of them.
+        return mismatched(
+            claim, evidence.variant, _ID, cause, measured, message, severity="warning"
+        )
+    found: Diagnosis | Need
+    if slip is not None:
+        found = Diagnosis(False, slip.clause)
+    else:
+        found = diagnose(evidence, claim, key, pictures, population, looked.seen)
     if isinstance(found, Need):
         return found
+    if found.labels:
+        message = f"{_excluded(claim, looked)}; {found.clause}{_named(looked)}"
+        cause, measured = "accuracy.undecided", _percent(decision)
+        return unverified(claim, evidence.variant, _ID, cause, message, measured)
     doubt = ""
     if claim.images is None and not plausible(pictures.classes, decision.drawn, population):
         doubt = (
             f"; a random draw of ImageNet's pictures has more than {pictures.classes} classes, so "
             "this tells of pictures like these alone"
         )
-    message = (
-        f"{_seen(claim, looked)}: the whole set has {decision.interval}, which excludes "
-        f"{claim.raw}; {found.clause}{doubt}{_named(looked)}"
-    )
+    elsewhere = f"; {other.clause}" if other.clause else ""
+    message = f"{_excluded(claim, looked)}; {found.clause}{elsewhere}{doubt}{_named(looked)}"
     cause = "accuracy.preprocessing" if found.named else "accuracy.contradicted"
     edits = () if found.named else _counted_out(claim, pictures, looked)
+    if slip is not None and slip.certain and not edits:
+        edits = (replaced(claim, slip.value),)
     return mismatched(claim, evidence.variant, _ID, cause, _percent(decision), message, edits=edits)
+
+
+def _excluded(claim: Claim, looked: _Looks) -> str:
+    return (
+        f"{_seen(claim, looked)}: the whole set has {looked.decision.interval}, which excludes "
+        f"{claim.raw}"
+    )
+
+
+def _is_unknown(pictures: Pictures) -> bool:
+    """Whether nobody knows that these are the images which the claim is about."""
+    return not (pictures.own or pictures.sample or pictures.dataset)
+
+
+def _unknown(pictures: Pictures) -> str:
+    return (
+        f"the images {pictures.identity}, so they contradict nothing; give that set under its "
+        "own names (ILSVRC2012_val_...), or say --dataset imagenet-1k if they are of it"
+    )
+
+
+def _of_unknown(
+    evidence: Evidence, claim: Claim, pictures: Pictures, looked: _Looks, clause: str
+) -> Finding | Need:
+    """What is said where images that may be of another data set exclude a claim."""
+    population, key = _population(claim, pictures), FIELDS[claim.field]
+    chance = chance_of(evidence, key, pictures, population, looked.seen)
+    if isinstance(chance, Need):
+        return chance
+    labels = f"; {AT_CHANCE}" if chance else ""
+    message = f"{_seen(claim, looked)}: {clause}{_unknown(pictures)}{labels}{_named(looked)}"
+    cause, measured = "accuracy.unknown-dataset", _percent(looked.decision)
+    return unverified(claim, evidence.variant, _ID, cause, message, measured)
 
 
 def _counted_out(claim: Claim, pictures: Pictures, looked: _Looks) -> tuple[Edit, ...]:

@@ -3,17 +3,21 @@
 Each way changes one setting, and is tried on the pictures that the documented one was counted on.
 Counts of a few hundred pictures leave a range, so a way is named only where the documented one does
 not agree with the claim on the same pictures: else chance would choose among ways that hardly
-differ.
+differ. Nor is one named that does worse than the documented one: nobody should be told to document
+that. Where only another order of the labels restores the claim, the images are at fault.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 
 from harness.check.base import Evidence, Need
 from harness.check.compare import number
-from harness.check.decide import Observation, rule_for
+from harness.check.decide import Observation, looks, rule_for
+from harness.check.intervals import too_many
+from harness.check.labels import AT_CHANCE, PREFIX, REMEDY, at_chance
 from harness.check.parts import parts
 from harness.types import Pictures
 from zoo.index.types import Claim
@@ -29,16 +33,26 @@ _ERROR = 0.01
 # How probable it may be, at a look, that the documented way seems not to fit on a few pictures.
 _CHANCE = 0.001
 
+# How probable it may be that a way does as much better than the documented one by chance.
+_LUCK = 0.01
+
 # So many ways at most may be named as those that restore a claim.
 _MOST_WAYS = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """What trying other ways has shown: ``named`` if one restores the claim, and a clause on it."""
+    """What trying other ways has shown.
+
+    Attributes:
+        named: a preprocessing restores the claim.
+        clause: what was found, for a message.
+        labels: the labels of the images seem to be at fault, and nothing is said of the claim.
+    """
 
     named: bool
     clause: str
+    labels: bool = False
 
 
 def diagnose(
@@ -64,6 +78,59 @@ def diagnose(
     """
     claimed = number(claim)
     assert claimed is not None
+    if pictures.sample:
+        clause = "a handful of images can't tell which other way to prepare them would restore it"
+        return Diagnosis(False, clause)
+    if seen[-1].correct * 100 > claimed * (seen[-1].drawn - seen[-1].unreadable):
+        clause = "no other preprocessing is looked for where the documented one gives more right"
+        return Diagnosis(False, clause)
+    found = _tried(evidence, claim, claimed, key, pictures, population, seen)
+    if isinstance(found, Need) or found.named or found.labels:
+        return found
+    chance = chance_of(evidence, key, pictures, population, seen)
+    if isinstance(chance, Need):
+        return chance
+    return Diagnosis(False, AT_CHANCE, labels=True) if chance else found
+
+
+def chance_of(
+    evidence: Evidence,
+    key: str,
+    pictures: Pictures,
+    population: int,
+    seen: Sequence[Observation],
+) -> bool | Need:
+    """Whether no more images are right than by chance, on enough of them to tell it from little.
+
+    Arguments as for `diagnose`.
+    """
+    look, top = seen[-1], 1 if key == "top1" else 5
+    if pictures.own or pictures.sample or not at_chance(look, pictures.chance, top):
+        return False
+    begin, spans = 0, list[str]()
+    for end in looks(min(pictures.limit, pictures.count, population), population):
+        spans += parts(begin, end, size=pictures.part)
+        begin = end
+        if end >= FIRST:
+            break
+    if begin <= look.drawn:
+        return True
+    if any(("accuracy", part) not in evidence.facts for part in spans):
+        return True if pictures.over else Need("accuracy", parts=tuple(spans))
+    more = _count(evidence, key, spans)
+    return True if more is None else at_chance(more, pictures.chance, top)
+
+
+def _tried(
+    evidence: Evidence,
+    claim: Claim,
+    claimed: Decimal,
+    key: str,
+    pictures: Pictures,
+    population: int,
+    seen: Sequence[Observation],
+) -> Diagnosis | Need:
+    """What the other ways give; arguments as for `diagnose`."""
     rule = replace(rule_for(claimed, population, step=claim.step), contradiction=_ERROR)
     strict = replace(rule, contradiction=_CHANCE)
     enough = [look for look in seen if look.drawn >= FIRST] or seen[-1:]
@@ -79,9 +146,14 @@ def diagnose(
     left = list(tried)
     spans: dict[str, tuple[str, ...]] = dict.fromkeys(left, ())
     counts: dict[str, Observation] = {}
-    begin = 0
-    for end in _stages(sight.drawn, min(pictures.limit, pictures.count, population)):
-        if end > sight.drawn and len(left) <= 1:
+    documented = {look.drawn: look for look in seen}
+    better: list[str] = []
+    begin, usual = 0, max(sight.drawn, min(FIRST, pictures.limit, pictures.count, population))
+    for end in sorted({min(FIRST, sight.drawn), sight.drawn, usual, telling[-1].drawn}):
+        # Where several ways fit as well, some more images tell them apart; where one may do better
+        # than the documented way by chance, so many as that was counted on show whether it does.
+        clear = len(better) == len(left) and (len(left) <= 1 or end > usual)
+        if end > sight.drawn and (clear or not left):
             break
         for name in left:
             spans[name] += parts(begin, end, name, pictures.part)
@@ -92,17 +164,27 @@ def diagnose(
         if len(counts) < len(left):
             return Diagnosis(False, _unfinished(tried, len(tried) - len(left) + len(counts)))
         left = [name for name in left if rule.verdict(counts[name]) != "contradicted"]
+        if end in documented:
+            better = [name for name in left if _is_better(counts[name], documented[end])]
+        better = [name for name in better if name in left]
         begin = end
-    return _named(tried, {name: counts[name] for name in left})
+    if left and not better:
+        words = " and ".join(tried[name] for name in left[:_MOST_WAYS])
+        clause = (
+            f"with {words} the images agree with it, too, but do not do so much better than as "
+            "documented that chance is excluded"
+        )
+        return Diagnosis(False, clause)
+    return _named(tried, {name: counts[name] for name in better})
 
 
-def _stages(sight: int, available: int) -> list[int]:
-    """After how many pictures ways that do not fit are left out.
+def _is_better(way: Observation, documented: Observation) -> bool:
+    """Whether a way does better than the documented one on the same images, and not by chance.
 
-    Up to ``sight`` the documented way was seen to fail; where several ways fit as well on those,
-    some more pictures tell them apart.
+    By Fisher's exact test, which takes no account of that they are the same, and so asks for more.
     """
-    return sorted({min(FIRST, sight), sight, max(sight, min(FIRST, available))})
+    drawn, right = documented.drawn, way.correct + documented.correct
+    return too_many(2 * drawn, drawn, documented.correct, right, _LUCK)
 
 
 def _count(evidence: Evidence, key: str, spans: Sequence[str]) -> Observation | None:
@@ -129,6 +211,16 @@ def _named(tried: Mapping[str, str], counts: Mapping[str, Observation]) -> Diagn
     if not counts:
         clause = f"none of the {len(tried)} other ways to prepare a picture restores it by itself"
         return Diagnosis(False, clause)
+    orders = [name for name in counts if name.startswith(PREFIX)]
+    if orders:
+        best_order = max(orders, key=lambda name: counts[name].correct)
+        look = counts[best_order]
+        clause = (
+            f"with {tried[best_order]}, {look.correct:,} of the first {look.drawn:,} are right, "
+            "which agrees with it: the labels of the images seem to be at fault, and nothing is "
+            f"said of the index; {REMEDY}"
+        )
+        return Diagnosis(False, clause, labels=True)
     settings = {name.partition("=")[0].partition("_")[0] for name in counts}
     if len(counts) > _MOST_WAYS and len(settings) > 1:
         clause = (

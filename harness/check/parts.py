@@ -12,6 +12,10 @@ from dataclasses import dataclass
 PART = 500
 
 
+# Another state dict of the same file is looked at as another way is, under a name that begins so.
+_ENTRY = "entry="
+
+
 @dataclass(frozen=True, slots=True)
 class Span:
     """What a part's name says: pictures of the fixed order, and the way they are prepared."""
@@ -32,3 +36,14 @@ def span_of(part: str) -> Span:
     head, _, numbers = part.rpartition("@")
     begin, _, end = numbers.partition("-")
     return Span(head, int(begin), int(end))
+
+
+def with_entry(name: str) -> str:
+    """The alternative that counts with another state dict of the checkpoint."""
+    return f"{_ENTRY}{name}"
+
+
+def entry_of(span: Span) -> str | None:
+    """The state dict that a span is counted with, None for the usual one."""
+    head, found, name = span.alternative.partition(_ENTRY)
+    return name if found and not head else None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 from harness.causes import severity_of
 from harness.check import unreadable
@@ -158,8 +159,17 @@ def _contents(evidence: Evidence, claim: Claim) -> Iterator[Finding]:
         what, remedy = f"this file holds {' or '.join(holds)}", _MISFIT["other"]
     else:
         what, remedy = "the file's tensors are not this model's", _MISFIT[value["misfit"]]
-    message = f"{what}: {value['sentence']}; {remedy}"
+    entry = _entry(value)
+    message = f"{what}{entry}: {value['sentence']}; {remedy}"
     yield mismatched(claim, variant, check, "weights.tensors-differ", value["tensors"], message)
+
+
+def _entry(value: Mapping[str, Any]) -> str:
+    """Which of several state dicts was compared, empty where the file has only one."""
+    others = value["others"]
+    if not others:
+        return ""
+    return f" (compared was its entry {value['entry']!r}, and not {' or '.join(map(repr, others))})"
 
 
 CHECK = VariantCheck("weights", "weights", _needs, find)

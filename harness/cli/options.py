@@ -153,6 +153,15 @@ Data = Annotated[
         "ZOO_IMAGENET names, if it is set.",
     ),
 ]
+Dataset = Annotated[
+    str | None,
+    typer.Option(
+        "--dataset",
+        metavar="NAME",
+        help="Say which set the images are of where their names don't: imagenet-1k, ImageNet's "
+        "validation set. Images that are not known to be of it contradict no accuracy.",
+    ),
+]
 Samples = Annotated[
     int | None,
     typer.Option("--samples", min=1, metavar="N", help="Look at N pictures at the most."),

@@ -131,6 +131,7 @@ class Validator:
         *,
         classes: tuple[str, ...] | None = None,
         builder: Builder | None = None,
+        entry: str | None = None,
     ) -> dict[str, Any]:
         """Counts the pictures of a shard that a variant answers right.
 
@@ -142,6 +143,7 @@ class Validator:
             shard: indices of pictures.
             classes: the classes that the set is labelled by, where they are not ImageNet's.
             builder: builds the variant; by default the one that the recipe names.
+            entry: which of the checkpoint's state dicts; None for the usual one.
 
         Returns:
             ``images`` (all of the shard, those included that can't be read), ``top1`` and ``top5``
@@ -150,7 +152,8 @@ class Validator:
             (pictures whose answer hung on rounding, and was decided in float64), ``not_decided``
             (why the model can't run in float64, None where it can or need not), ``seconds``,
             ``batch`` (the batch size), ``not_kept`` (why decoded pictures were not kept, None if
-            they were).
+            they were), ``entry`` and ``others`` (which of the file's state dicts was run, and those
+            of the same network that were not).
 
         Raises:
             ImageSetError: there is no such image set.
@@ -172,7 +175,7 @@ class Validator:
         if len(indices) and not 0 <= indices.min() <= indices.max() < len(image_set):
             raise ValueError(f"a shard of {images} has pictures beyond its {len(image_set)}")
         labels = translated(np.asarray(image_set.labels, dtype=np.int64)[indices], reading.labels)
-        model = self._load(recipe, checkpoint, builder)
+        model = self._load(recipe, checkpoint, builder, entry)
         decided = model.referee.decided
         decoded = self._open_decoded(image_set, reading.preprocessing, self._decoder)
         tuner = model.tuner(reading.preprocessing.image_size)
@@ -211,6 +214,8 @@ class Validator:
             "seconds": time.perf_counter() - begin,
             "batch": tuner.size,
             "not_kept": decoded.kept_out,
+            "entry": model.entry,
+            "others": model.others,
         }
 
     def compare_decoders(
@@ -317,13 +322,19 @@ class Validator:
             self._pool = decoding_pool(self.decode_workers)
         return self._pool
 
-    def _load(self, recipe: Recipe, checkpoint: Path, builder: Builder | None) -> Answerer:
+    def _load(
+        self,
+        recipe: Recipe,
+        checkpoint: Path,
+        builder: Builder | None,
+        entry: str | None = None,
+    ) -> Answerer:
         from harness.measure.accuracy_model import Answerer
 
         status = checkpoint.stat()
         file = (str(checkpoint), status.st_size, status.st_mtime_ns, status.st_ino)
         made_of = (recipe.builder, recipe.name, recipe.base, recipe.classes)
-        key = (*made_of, builder, *file)
+        key = (*made_of, builder, entry, *file)
         if self._model is None or self._model[0] != key:
             self._model = None  # Freed before the next one takes its memory.
             model = Answerer(
@@ -334,6 +345,7 @@ class Validator:
                 amp=self.amp,
                 compiled=self.compile,
                 batch_size=self._batch_size,
+                entry=entry,
             )
             self._model = key, model
         return self._model[1]

@@ -21,7 +21,17 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Channels = Literal["RGB", "BGR"]
-Labels = Literal["as given", "one later", "one earlier", "by name"]
+Labels = Literal[
+    "as given",
+    "one later",
+    "one earlier",
+    "by name",
+    "by text",
+    "ranks by name",
+    "ranks by folded name",
+    "ranks by text",
+    "ranks by text from 1",
+]
 
 _CROPS = (0.875, 0.9, 0.95, 1.0)
 _TENSORFLOW_MARGIN = 32  # pixels around the crop in TensorFlow's evaluation of EfficientNets
@@ -56,8 +66,9 @@ class Reading:
         preprocessing: the evaluation transform.
         channels: the order of the channels that the model is fed.
         labels: what a label of the image set means: the class index it is (``as given``), or that
-            index one later or earlier (a background class, or counting from 1), or the rank of
-            the class when names, and not synsets, are sorted.
+            index one later or earlier (a background class, or counting from 1), or that class of a
+            model whose classes are sorted ``by name``, or ``by text`` as the names of numbered
+            folders are; or the label itself is a rank in such an order.
     """
 
     preprocessing: Preprocessing
@@ -165,7 +176,12 @@ def alternatives(preprocessing: Preprocessing) -> list[Alternative]:
     orders: tuple[tuple[Labels, str], ...] = (
         ("one later", "each label one class later, as after a background class"),
         ("one earlier", "each label one class earlier, as if labels counted from 1"),
-        ("by name", "labels as ranks of the classes' sorted English names"),
+        ("by name", "the model's classes in the order of their sorted English names"),
+        ("by text", "the model's classes in the order of their indices sorted as text (0, 1, 10)"),
+        ("ranks by name", "labels as ranks of the classes' sorted English names"),
+        ("ranks by folded name", "labels as ranks of the classes' English names without case"),
+        ("ranks by text", "labels as ranks of the indices 0 to 999 sorted as text (0, 1, 10)"),
+        ("ranks by text from 1", "labels as ranks of 1 to 1000 sorted as text (1, 10, 100)"),
     )
     found += [
         Alternative(f"labels={order}", words, Reading(preprocessing, labels=order))
@@ -188,9 +204,12 @@ def translated(labels: NDArray[np.int64], order: Labels) -> NDArray[np.int64]:
         return labels + 1
     if order == "one earlier":
         return labels - 1
-    if order == "by name":
-        return _rank_by_name()[labels]
-    return labels
+    if order == "as given":
+        return labels
+    classes = _sorted_classes(order.removeprefix("ranks "))
+    if order.startswith("ranks "):
+        return classes[labels]
+    return classes.argsort()[labels]
 
 
 def _crops(preprocessing: Preprocessing) -> list[Alternative]:
@@ -224,12 +243,17 @@ def _centre(pixels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint
 
 
 @cache
-def _rank_by_name() -> NDArray[np.int64]:
+def _sorted_classes(order: str) -> NDArray[np.int64]:
+    """The class indices in the order that another sorting gives them."""
     import numpy as np
 
     from zoo.classnames import imagenet_categories
 
     names = imagenet_categories()
-    ranks = np.empty(len(names), dtype=np.int64)
-    ranks[sorted(range(len(names)), key=names.__getitem__)] = np.arange(len(names))
-    return ranks
+    keys = {
+        "by name": list(names),
+        "by folded name": [name.casefold() for name in names],
+        "by text": [str(index) for index in range(len(names))],
+        "by text from 1": [str(index + 1) for index in range(len(names))],
+    }[order]
+    return np.array(sorted(range(len(names)), key=keys.__getitem__), dtype=np.int64)

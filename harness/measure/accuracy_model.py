@@ -11,6 +11,7 @@ from harness.measure.accuracy_answers import Referee
 from harness.measure.accuracy_batch import CPU_SIZES, GPU_SIZES, BatchTuner
 from harness.measure.build import build_on_meta, without_initialisation
 from harness.measure.devices import Amp, precision
+from zoo.weights.checkpoint import Contents, read_checkpoint
 from zoo.weights.tensors import load_into
 
 if TYPE_CHECKING:
@@ -38,6 +39,11 @@ class Answerer:
         amp: see `harness.measure.devices.precision`.
         compiled: run it through ``torch.compile``.
         batch_size: at most so many pictures at once; None finds it by measuring.
+        entry: which of the file's state dicts, None for the usual one.
+
+    Attributes:
+        entry: which it is, ``""`` where the file is one.
+        others: those of the same network that it is not.
 
     Raises:
         zoo.weights.tensors.CheckpointError: the file does not hold the variant's weights.
@@ -54,6 +60,7 @@ class Answerer:
         amp: Amp,
         compiled: bool,
         batch_size: int | None,
+        entry: str | None = None,
     ) -> None:
         import torch
 
@@ -61,7 +68,11 @@ class Answerer:
         self.device = device
         self.amp = amp
         self.compiled = compiled
-        model = load_model(builder, name, checkpoint)
+        contents = read_checkpoint(checkpoint, entry=entry)
+        self.entry, self.others = "", list[str]()
+        if isinstance(contents, Contents):  # Else loading it says what is wrong.
+            self.entry, self.others = contents.container, list(contents.others)
+        model = load_model(builder, name, checkpoint, entry)
         model = model.to(device)
         model = model.to(memory_format=torch.channels_last)
         self.referee = Referee(model)
@@ -106,7 +117,9 @@ class Answerer:
         return found[:count]
 
 
-def load_model(builder: Builder, name: str, checkpoint: Path) -> nn.Module:
+def load_model(
+    builder: Builder, name: str, checkpoint: Path, entry: str | None = None
+) -> nn.Module:
     """Builds a variant in evaluation mode on the CPU, with its weights and nothing initialised.
 
     Raises:
@@ -114,13 +127,13 @@ def load_model(builder: Builder, name: str, checkpoint: Path) -> nn.Module:
         Exception: what the builder raises.
     """
     model = build_on_meta(builder, name)
-    load_into(model, checkpoint)
+    load_into(model, checkpoint, entry=entry)
     if any(tensor.is_meta for tensor in _tensors(model)):
         # Something that no checkpoint holds, such as a table of positions, has a value that only
         # the constructor knows.
         with without_initialisation():
             model = builder.build(name).eval()
-        load_into(model, checkpoint)
+        load_into(model, checkpoint, entry=entry)
     return model.requires_grad_(False)
 
 

@@ -33,8 +33,10 @@ def inspect(
         ``tensors`` (count), ``fits``, ``misfit`` (the kind of difference, see
         `zoo.weights.match.Match.misfit`), ``sentence`` (what differs, for a person), ``notes``
         (unusual and not wrong), ``half`` (the half-precision type of all weights or of some, or
-        None), ``reasons`` (what makes the file larger or smaller than the model, with bytes) and
-        ``holds`` (names of the siblings whose tensors these are exactly).
+        None), ``reasons`` (what makes the file larger or smaller than the model, with bytes),
+        ``entry`` and ``others`` (which state dict of the file this is about, and those of the same
+        network that it is not about) and ``holds`` (names of the siblings whose tensors these are
+        exactly).
     """
     contents = read_checkpoint(path)
     if not isinstance(contents, Contents):
@@ -50,6 +52,8 @@ def inspect(
         "sentence": result.sentence(),
         "notes": [*_wrapping(contents), *result.notes()],
         "half": result.half or result.partly_half,
+        "entry": contents.container,
+        "others": list(contents.others),
         "reasons": explain_size(contents, result),
         "holds": list(recognise(contents.tensors, known)),
     }
@@ -60,6 +64,12 @@ def _wrapping(contents: Contents) -> list[str]:
     notes = []
     if contents.container:
         notes.append(f"the state dict is the entry {contents.container!r} of the file")
+    if contents.others:
+        notes.append(
+            f"{' and '.join(map(repr, contents.others))} beside it "
+            f"{'holds' if len(contents.others) == 1 else 'hold'} the same network with other "
+            "weights and was not compared: say on the page which of them it documents"
+        )
     if contents.prefixes:
         notes.append(f"every name in the file begins with {''.join(contents.prefixes)!r}")
     return notes

@@ -42,6 +42,12 @@ class Galleries:
         if not self.opened and (None in ways or not _is_there(request)):
             raise UsageError(f"--data: {self._found.get(None) or next(iter(self._found.values()))}")
 
+        for wrong in filter(None, (gallery.misstated() for gallery in self.opened)):
+            raise UsageError(
+                f"--dataset: {request.dataset} was said of {request.data}, and {wrong}; leave "
+                "--dataset out, or give the set that was meant"
+            )
+
     @property
     def opened(self) -> list[Gallery]:
         """Those whose pictures could be read."""

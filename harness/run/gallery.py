@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 
@@ -30,7 +31,7 @@ class Gallery:
     """
 
     def __init__(self, request: Request, classes: tuple[str, ...] | None = None) -> None:
-        from harness.images import ImageSetError, open_image_set
+        from harness.images import ImageSetError, identify, open_image_set
 
         assert request.data is not None
         try:
@@ -38,6 +39,8 @@ class Gallery:
         except ImageSetError as error:
             raise UsageError(f"--data: {error}") from error
         self._images = images
+        self._identity = None if classes is not None else identify(images)
+        stated = request.dataset or ""
         limit = len(images) if request.samples is None else min(request.samples, len(images))
         self._request = request
         self.classes = classes
@@ -53,6 +56,9 @@ class Gallery:
             classes=len(set(images.labels)),
             own=classes is not None,
             part=request.part,
+            dataset=stated or (self._identity and self._identity.dataset) or "",
+            identity=self._identity.evidence if self._identity is not None else "",
+            chance=_chance(images.labels),
         )
 
     def survey(self) -> list[str]:
@@ -61,6 +67,11 @@ class Gallery:
 
         found = check(self._images)
         lines = [f"{found.images:,} pictures of {found.classes:,} classes ({self._images.form})"]
+        if self._identity is not None and not self.pictures.dataset:
+            lines.append(
+                f"the images {self.pictures.identity}, so they contradict no accuracy"
+                + ("" if self._identity.other else "; if they are, say --dataset imagenet-1k")
+            )
         for names, what in (
             ([f"{item.name} ({item.why})" for item in found.unreadable], "can't be read"),
             (list(found.missing), "are labelled and not there"),
@@ -71,6 +82,12 @@ class Gallery:
                 more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
                 lines.append(f"{len(names):,} {what}: {shown}{more}")
         return lines
+
+    def misstated(self) -> str:
+        """Why the images can't be of the set that they are stated to be of, empty otherwise."""
+        if self._identity is None or self._request.dataset is None:
+            return ""
+        return self._identity.contradicts(len(self._images))
 
     def available(self, facts: Mapping[Slot, Fact]) -> Pictures:
         """The pictures that may be looked at: once the time is over, those counted already.
@@ -140,6 +157,11 @@ class Gallery:
             int(request.compile),
             request.decode,
         ]
+
+
+def _chance(labels: Sequence[int]) -> float:
+    """How many are right by chance where each image has the label of another one."""
+    return sum((count / len(labels)) ** 2 for count in Counter(labels).values())
 
 
 @lru_cache(maxsize=1)

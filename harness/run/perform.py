@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from harness.check.parts import Span, span_of
+from harness.check.parts import Span, entry_of, span_of
 from harness.run.failures import explain
 from harness.run.offline import network_refused
 from harness.run.wire import Counting, Job, Timing
@@ -71,7 +71,13 @@ class Performer:
             shard = _order(images)[span.begin : span.end]
             reading = _reading(job.recipe, span)
             value = validator.count(
-                job.recipe, checkpoint, counting.images, reading, shard, classes=counting.classes
+                job.recipe,
+                checkpoint,
+                counting.images,
+                reading,
+                shard,
+                classes=counting.classes,
+                entry=entry_of(span),
             )
             value["precision"] = counting.amp
             if counting.decode != "pillow" and span.end <= _COMPARED and not span.alternative:
@@ -151,7 +157,7 @@ def _reading(recipe: Recipe, span: Span) -> Reading:
     from harness.measure.accuracy import Reading, alternatives, preprocessing_of
 
     preprocessing = preprocessing_of(recipe)
-    if not span.alternative:
+    if not span.alternative or entry_of(span) is not None:
         return Reading(preprocessing)
     return next(a.reading for a in alternatives(preprocessing) if a.name == span.alternative)
 

@@ -64,6 +64,8 @@ class Request:
         allow_local: weights from files outside the index's own folder.
         max_bytes: a download is cut off there; None for the fetcher's own bound.
         data: pictures for accuracies: a path, or ``sample``; None for none.
+        dataset: the set that they are stated to be of, see `harness.images.identity`; None where
+            the images themselves have to tell.
         samples: how many of them to look at, at most.
         part: how many are counted, and kept in the store, at a time.
         budget: seconds after which no further pictures are looked at.
@@ -91,6 +93,7 @@ class Request:
     allow_local: bool = False
     max_bytes: int | None = None
     data: str | None = None
+    dataset: str | None = None
     samples: int | None = None
     part: int = PART
     budget: float | None = None

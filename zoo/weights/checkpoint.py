@@ -48,7 +48,11 @@ _NO_LIMITS_GIVEN = Limits()
 
 
 def read_checkpoint(
-    path: Path, *, limits: Limits = _NO_LIMITS_GIVEN, within: Path | None = None
+    path: Path,
+    *,
+    limits: Limits = _NO_LIMITS_GIVEN,
+    within: Path | None = None,
+    entry: str | None = None,
 ) -> Contents | Unsafe | Unreadable:
     """Describe a checkpoint file: torch's zip and legacy formats, and safetensors.
 
@@ -56,6 +60,8 @@ def read_checkpoint(
         path: the file.
         limits: what it may ask for.
         within: a folder that the file must lie in, symbolic links followed.
+        entry: which of the file's state dicts, as `Contents.others` names it; None for the usual
+            one.
 
     Returns:
         Its contents, or one sentence about why there are none. Nothing is raised for what is in
@@ -64,14 +70,14 @@ def read_checkpoint(
     try:
         with _open(path, within) as file:
             size = os.fstat(file.fileno()).st_size
-            return _read(file, path, size, limits)
+            return _read(file, path, size, limits, entry)
     except Refused as e:
         return e.result
     except OSError as e:
         return Unreadable(f"the file can't be read: {e.strerror or type(e).__name__}")
 
 
-def _read(file: BinaryIO, path: Path, size: int, limits: Limits) -> Contents:
+def _read(file: BinaryIO, path: Path, size: int, limits: Limits, entry: str | None) -> Contents:
     head = file.read(_HEAD)
     if path.suffix == ".safetensors" or looks_like(head, size):
         # A header's length may begin as any other file does; a text there is no length.
@@ -86,12 +92,12 @@ def _read(file: BinaryIO, path: Path, size: int, limits: Limits) -> Contents:
         renamed = tuple(replace(t, name=n) for t, n in tensors)
         return replace(contents, tensors=renamed, prefixes=prefixes)
     if head.startswith(b"PK\x03\x04"):
-        return contents_of(read_zip(file, size, limits), "zip", size)
+        return contents_of(read_zip(file, size, limits), "zip", size, entry)
     known = sniff(head)
     if known is not None:
         raise unreadable(known)
     try:
-        return contents_of(read_legacy(file, size, limits), "legacy", size)
+        return contents_of(read_legacy(file, size, limits), "legacy", size, entry)
     except Refused as e:
         if head.startswith(b"\x80") or _names_a_class(e):
             raise

@@ -82,12 +82,20 @@ def load_tensors(
     return _as_state_dict(contents, tensors)
 
 
-def load_into(model: nn.Module, path: Path, *, within: Path | None = None) -> Match:
+def load_into(
+    model: nn.Module, path: Path, *, within: Path | None = None, entry: str | None = None
+) -> Match:
     """Load a checkpoint into a model, which must expect just these tensors.
 
     Weights of any floating type are cast to the model's types. An auxiliary head that the model
     doesn't have is left out. Peak memory is the weights, once: a model on the meta device gets
     tensors of its own, any other is written in place out of the mapped file.
+
+    Args:
+        model: what to load into.
+        path: the file.
+        within: a folder that the file must lie in.
+        entry: which of the file's state dicts, see `read_checkpoint`.
 
     Raises:
         MismatchedCheckpointError: names or shapes differ.
@@ -97,7 +105,7 @@ def load_into(model: nn.Module, path: Path, *, within: Path | None = None) -> Ma
 
     expected = specs_of(model)
     on_meta = any(t.is_meta for t in model.state_dict().values() if isinstance(t, torch.Tensor))
-    with _reading(path, within, mapped=not on_meta) as (contents, storages):
+    with _reading(path, within, mapped=not on_meta, entry=entry) as (contents, storages):
         result = match(contents.tensors, expected)
         if not result.fits:
             raise MismatchedCheckpointError(f"{path}: {result.sentence()}", result)
@@ -135,13 +143,15 @@ def _own(
 
 
 @contextmanager
-def _reading(path: Path, within: Path | None, *, mapped: bool) -> Iterator[tuple[Contents, _Bytes]]:
+def _reading(
+    path: Path, within: Path | None, *, mapped: bool, entry: str | None = None
+) -> Iterator[tuple[Contents, _Bytes]]:
     """A checkpoint's description and bytes, or the error that says why not."""
     try:
         before = _identity(path.stat())
     except OSError:
         before = None  # `read_checkpoint` says why
-    contents = read_checkpoint(path, within=within)
+    contents = read_checkpoint(path, within=within, entry=entry)
     if isinstance(contents, Unsafe):
         raise UnsafeCheckpointError(f"{path}: {contents}")
     if not isinstance(contents, Contents):

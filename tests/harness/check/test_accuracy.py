@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import textwrap
 from dataclasses import replace
 
 import pytest
@@ -13,6 +14,7 @@ from harness.check.decide import looks
 from harness.check.parts import span_of
 from harness.run.plan import flops_size, recipe_of
 from harness.types import Measurement, Pictures, Unmeasured
+from zoo.index import load_index
 
 WAYS = {"crop": "another crop", "mean": "another mean", "order": "another order"}
 MADE = "2020-04-19T00:00:00+00:00"
@@ -253,3 +255,176 @@ def test_every_look_is_the_end_of_a_part(claims):
     assert set(looks(3000)) <= ends
     begins = sorted((span_of(part).begin, span_of(part).end) for part in world.asked)
     assert [b for b, _ in begins] == [0, *(e for _, e in begins[:-1])]
+
+
+NOT_KNOWN = {"dataset": "", "identity": "are not known to be of ImageNet's validation set"}
+
+
+def test_images_of_an_unknown_set_contradict_nothing(claims):
+    right = {"": share(60, 10_000), "crop": share(80, 10_000), "mean": share(1, 10_000)}
+    right["order"] = share(0, 10_000)
+    known, unknown = given(10_000), given(10_000, **NOT_KNOWN)
+    for claim in ("80.00%", "95.00%", "20.00%", "0.6"):
+        assert World(right, known).the(claims(claim)).status == "mismatch"
+        world = World(right, unknown)
+        finding = world.the(claims(claim))
+        assert (finding.status, finding.cause) == ("unverified", "accuracy.unknown-dataset"), claim
+        assert "say --dataset imagenet-1k" in finding.message
+        assert not [part for part in world.asked if "@" in part]
+        assert not finding.edits
+    # Nor do they leave it open how many more images of that kind would decide.
+    message = World(right, replace(unknown, limit=300)).the(claims("60.00%")).message
+    assert "more pictures would decide" not in message
+    assert "say --dataset imagenet-1k" in message
+
+
+def two(folder, top1, top5):
+    """An index of both accuracies, whatever an audit says of them."""
+    path = folder / "two.yml"
+    path.write_text(
+        textwrap.dedent(f"""\
+        Models:
+        - Name: net
+          Weights: https://example.org/w.pth
+          Results:
+          - Task: Image Classification
+            Dataset: ImageNet
+            Metrics:
+              Top 1 Accuracy: {top1}
+              Top 5 Accuracy: {top5}
+        """)
+    )
+    return load_index([path])
+
+
+class Both(World):
+    """A world in which top-5 is right wherever top-1 is, and in one of two other cases."""
+
+    def count(self, part):
+        fact = super().count(part)
+        span = span_of(part)
+        five = sum(self.right["five"][n] for n in range(span.begin, span.end))
+        return replace(fact, value={**fact.value, "top5": five})
+
+
+@pytest.mark.parametrize(("count", "sample"), [(20, True), (5000, False)])
+def test_slips_are_named_before_any_preprocessing(tmp_path, count, sample):
+    """With what certainty the images leave that were looked at until the claim was excluded."""
+    right = {"": share(85, count), "crop": share(3, count), "mean": share(15, count)}
+    right |= {"order": share(1, count), "five": share(100, count)}
+    for top1, restored in (
+        ("0.8483", "84.83"),
+        ("0.85", "85"),
+        ("0.848", "84.8"),
+        ("15.17%", "84.83%"),
+        ("14.9", "85.1"),
+        ("15.0 %", "85.0%"),
+    ):
+        world = Both(right, given(count, sample=sample))
+        finding, _ = world.judge(two(tmp_path, top1, "99.9"))
+        assert finding.cause == "accuracy.contradicted", finding.message
+        assert f"write {restored}" in finding.message
+        assert not [part for part in world.asked if "@" in part]
+        sure = "fraction of 1" in finding.message
+        assert ("may have been" in finding.message) != sure
+        # What is not sure is no edit.
+        written = [str(edit.value) for edit in finding.edits]
+        assert written == ([restored.strip("%")] if sure else [])
+
+
+def test_top_1_and_top_5_that_are_exchanged_are_named(tmp_path):
+    right = {"": share(75, 5000), "crop": share(95, 5000), "mean": share(25, 5000)}
+    right |= {"order": share(1, 5000), "five": share(95, 5000)}
+    found = Both(right, given(5000)).judge(two(tmp_path, "95.0%", "75.0%"))
+    for finding, value in zip(found, ("75.0", "95.0"), strict=True):
+        assert finding.cause == "accuracy.contradicted"
+        assert f"the two are exchanged; write {value}%" in finding.message
+        assert [str(edit.value) for edit in finding.edits] == [value]
+    # Where one of them is right they are not.
+    found = Both(right, given(5000)).judge(two(tmp_path, "95.0%", "95.0%"))
+    assert "exchanged" not in found[0].message
+
+
+def test_a_right_accuracy_is_no_error_rate_of_images_with_wrong_labels(claims):
+    for claim in ("100.00%", "99.9%", "80.00%"):
+        world = World(everywhere(0, 600), given(600))
+        finding = world.the(claims(claim))
+        assert (finding.status, finding.cause) == ("unverified", "accuracy.undecided")
+        assert "error rate" not in finding.message
+
+
+def test_the_sample_names_no_preprocessing(claims):
+    right = {"": share(25, 20), "crop": share(100, 20), "mean": share(0, 20)}
+    right["order"] = share(0, 20)
+    world = World(right, given(20, sample=True))
+    finding = world.the(claims("95.00%"))
+    assert finding.cause == "accuracy.contradicted"
+    assert "can't tell which other way" in finding.message
+    assert not [part for part in world.asked if "@" in part]
+
+
+def test_no_preprocessing_worse_than_the_documented_one_is_named(claims):
+    """A claim that is too low is restored by many a worse way, and none is right for it."""
+    right = {"": share(80, 2000), "crop": share(60, 2000), "mean": share(61, 2000)}
+    right["order"] = share(0, 2000)
+    world = World(right, given(2000))
+    finding = world.the(claims("60.00%"))
+    assert finding.cause == "accuracy.contradicted"
+    assert "another crop" not in finding.message
+    assert not [part for part in world.asked if "@" in part]
+
+
+def test_a_way_that_may_be_better_by_chance_is_not_named(claims):
+    """On so few images as there are, 49 of 60 against 41 tells nothing."""
+    right = {"": share(68, 60), "crop": share(81, 60), "mean": share(5, 60), "order": share(0, 60)}
+    finding = World(right, given(60)).the(claims("92.00%", images=60))
+    assert finding.cause == "accuracy.contradicted"
+    assert "document that" not in finding.message
+
+
+LABELS = {"crop": "another crop", "labels=one earlier": "each label one class earlier"}
+
+
+def test_labels_that_restore_the_claim_leave_it_open(claims, monkeypatch):
+    monkeypatch.setitem(globals(), "WAYS", LABELS)
+    right = {"": share(0, 2000), "crop": share(0, 2000), "labels=one earlier": share(80, 2000)}
+    finding = World(right, given(2000)).the(claims("80.00%"))
+    assert (finding.status, finding.cause) == ("unverified", "accuracy.undecided")
+    assert "each label one class earlier" in finding.message
+    assert "labels.txt" in finding.message
+    # A preprocessing that restores it is named, as ever.
+    right = {"": share(40, 2000), "crop": share(80, 2000), "labels=one earlier": share(0, 2000)}
+    assert World(right, given(2000)).the(claims("80.00%")).cause == "accuracy.preprocessing"
+
+
+def test_an_accuracy_at_chance_is_told_from_a_bad_one(claims):
+    for percent, chance, status in (
+        (0, 0.001, "unverified"),
+        (0.2, 0.001, "unverified"),
+        (3, 0.001, "mismatch"),
+        (10, 0.001, "mismatch"),
+        (10, 0.1, "unverified"),
+        (30, 0.1, "mismatch"),
+    ):
+        world = World(everywhere(percent, 2000), given(2000, chance=chance))
+        finding = world.the(claims("80.00%"))
+        assert finding.status == status, (percent, finding.message)
+        assert ("labels" in finding.message) == (status == "unverified")
+
+
+def test_a_choice_of_networks_is_told_and_the_other_one_is_measured(claims):
+    two = {"entry": "state_dict", "others": ["state_dict_ema"]}
+    right = everywhere(60, 2000) | {"entry=state_dict_ema": share(80, 2000)}
+    for claim, status, words in (
+        ("60.00%", "match", "(it holds 'state_dict_ema', too, which was not)"),
+        ("80.00%", "mismatch", "the claim holds there; say on the page"),
+        ("95.00%", "mismatch", "the claim does not hold there either"),
+    ):
+        world = World(right, given(2000), **two)
+        finding = world.the(claims(claim, images=2000))
+        assert finding.status == status
+        assert "with the entry 'state_dict' of the file" in finding.message
+        assert words in finding.message
+        assert not finding.edits
+        if status == "match":
+            assert not [part for part in world.asked if "@" in part]

@@ -31,7 +31,7 @@ PUBLISHED = {
     None: """
         schema.unreadable-dependency
         weights.unreachable weights.not-installed layers.not-defined accuracy.no-data
-        accuracy.undecided""",
+        accuracy.undecided accuracy.unknown-dataset""",
 }
 
 

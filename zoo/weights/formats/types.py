@@ -179,6 +179,8 @@ class Contents:
             layouts by it).
         file_size: bytes.
         byteorder: ``little`` or ``big``, of the storages.
+        others: dotted paths of other state dicts in the file whose tensors are called as these are,
+            such as a moving average of the same network. `read_checkpoint` takes one as ``entry``.
     """
 
     format: Format
@@ -190,6 +192,7 @@ class Contents:
     file_size: int
     versions: Mapping[str, int] = field(default_factory=dict)
     byteorder: Literal["little", "big"] = "little"
+    others: tuple[str, ...] = ()
 
     @property
     def tensor_bytes(self) -> int:

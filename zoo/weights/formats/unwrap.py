@@ -18,6 +18,7 @@ from zoo.weights.formats.types import (
     ExtraKind,
     Format,
     Plain,
+    Refused,
     Scalar,
     StorageInfo,
     TensorInfo,
@@ -35,39 +36,55 @@ CONTAINERS = (
     "network",
     "weights",
     "params",
+    "student",
+    "online",
     "state_dict_ema",
     "model_ema",
     "model_ema_state_dict",
     "ema_state_dict",
     "params_ema",
     "ema",
+    "ema_model",
+    "teacher",
+    "swa_state_dict",
+    "swa_model",
 )
 # Wrappers that name their only child so: (Distributed)DataParallel and torch.compile.
 PREFIXES = ("module.", "_orig_mod.")
+# What torch's AveragedModel and others count beside the network that they wrap.
+_COUNTERS = ("n_averaged", "steps", "num_updates")
 _MAX_WRAPPING = 4
 _MAX_VALUES = 200
+# A file made to keep its reader busy may have any number of them.
+_MOST_DICTS = 50
 
 
-def contents_of(file: TorchFile, format_name: Format, size: int) -> Contents:
+def contents_of(
+    file: TorchFile, format_name: Format, size: int, entry: str | None = None
+) -> Contents:
     """Describe a file of torch.save.
 
+    Args:
+        file: as it was read.
+        format_name: in which format.
+        size: in bytes.
+        entry: which of its state dicts, as `Contents.others` names it; None for the usual one.
+
     Raises:
-        Refused: `Unreadable`, where it holds no state dict.
+        Refused: `Unreadable`, where it holds no state dict, or none of that name.
     """
-    path: list[str] = []
-    node = file.root
-    beside: list[tuple[str, object]] = []
-    while len(path) < _MAX_WRAPPING and isinstance(node, dict):
-        key = _wrapped(node)
-        if key is None:
-            break
-        beside += [(_join(path, k), v) for k, v in node.items() if k != key]
-        path.append(key)
-        node = node[key]
+    path, node, beside = _unwrap(file.root, [])
+    if entry is not None and entry != ".".join(path):
+        chosen = next((value for name, value in beside if name == entry), None)
+        path, node, beside = _unwrap(chosen, [entry])
     named, values = _flatten(node)
     if not named:
-        raise unreadable(f"the file holds no state dict, only {_describe(file.root)}")
-    beside += [(_join(path, name), value) for name, value in values]
+        what = f"the entry {printable(entry)!r}" if entry is not None else "the file"
+        raise unreadable(f"{what} holds no state dict, only {_describe(file.root)}")
+    named, counters = _without_counters(named)
+    dicts = [(name, value) for name, value in beside if isinstance(value, dict)]
+    others = tuple(name for name, value in dicts[:_MOST_DICTS] if _same_network(value, named))
+    beside += [(_join(path, name), value) for name, value in (*values, *counters)]
 
     used: set[str] = set()
     tensors = tuple(_info(name, tensor, used) for name, tensor in named)
@@ -86,7 +103,46 @@ def contents_of(file: TorchFile, format_name: Format, size: int) -> Contents:
         size,
         _versions(node, "".join(prefixes)),
         file.byteorder,
+        others,
     )
+
+
+def _unwrap(node: object, path: list[str]) -> tuple[list[str], object, list[tuple[str, object]]]:
+    """Where the state dict under a node is, the dict, and all that stands beside it on the way."""
+    beside: list[tuple[str, object]] = []
+    begin = len(path)
+    while len(path) < begin + _MAX_WRAPPING and isinstance(node, dict):
+        key = _wrapped(node)
+        if key is None:
+            break
+        beside += [(_join(path, k), v) for k, v in node.items() if k != key]
+        path = [*path, key]
+        node = node[key]
+    return path, node, beside
+
+
+def _without_counters(
+    named: list[tuple[str, Tensor]],
+) -> tuple[list[tuple[str, Tensor]], list[tuple[str, Tensor]]]:
+    """(tensors of the network, what a wrapper counts beside it)."""
+    counters = [each for each in named if each[0] in _COUNTERS]
+    rest = [each for each in named if each[0] not in _COUNTERS]
+    wrapped = bool(rest) and all(name.startswith(PREFIXES) for name, _ in rest)
+    return (rest, counters) if wrapped else (named, [])
+
+
+def _same_network(value: object, named: list[tuple[str, Tensor]]) -> bool:
+    """Whether a dict holds a state dict most of whose tensors are called, and shaped, as these."""
+    try:
+        other, _ = _without_counters(_flatten(_unwrap(value, [])[1])[0])
+    except Refused:
+        return False
+    return 2 * len(_shapes(other) & _shapes(named)) > len(named)
+
+
+def _shapes(named: list[tuple[str, Tensor]]) -> set[tuple[str, tuple[int, ...]]]:
+    _, names = strip_prefixes([name for name, _ in named])
+    return {(name, tensor.shape) for name, (_, tensor) in zip(names, named, strict=True)}
 
 
 def strip_prefixes(names: list[str]) -> tuple[tuple[str, ...], list[str]]:

@@ -1,0 +1,114 @@
+"""Slips of the pen that turn a right accuracy into a wrong one, and exactly back.
+
+An accuracy written as a fraction, an error rate in its place, top-1 and top-5 exchanged: each is
+undone by arithmetic alone. One is named only where what it restores agrees with what was counted,
+and how surely depends on how many other numbers would agree as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+from harness.check.base import Evidence
+from harness.check.compare import number
+from harness.check.decide import Decision, Observation, rule_for
+from zoo.index.types import Claim
+
+_OTHER = {"Top 1 Accuracy": "Top 5 Accuracy", "Top 5 Accuracy": "Top 1 Accuracy"}
+
+# A number between these ends that agrees by chance would be one in so many.
+_NARROW = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Slip:
+    """A slip that explains a claim.
+
+    Attributes:
+        value: what the claim says once it is undone, at the precision it was written with.
+        clause: what was written, what agrees, and what to write.
+        certain: nothing else than this slip is likely.
+    """
+
+    value: Decimal
+    clause: str
+    certain: bool
+
+
+def find_slip(
+    evidence: Evidence,
+    claim: Claim,
+    seen: Mapping[str, Observation],
+    decision: Decision,
+    population: int,
+) -> Slip | None:
+    """The slip that restores a contradicted claim, None where none does.
+
+    Args:
+        evidence: the variant's.
+        claim: an accuracy that what was seen excludes.
+        seen: field -> what the last look saw of it.
+        decision: on the claim.
+        population: how many images it speaks of.
+    """
+    claimed = number(claim)
+    assert claimed is not None
+    own, step = seen[claim.field], claim.step or Decimal(0)
+    low, high = decision.interval.percent
+    exact = high - low <= 100 / _NARROW
+
+    def agrees(value: Decimal, look: Observation, unit: Decimal) -> bool:
+        return rule_for(value, population, step=unit).verdict(look) != "contradicted"
+
+    value = claimed.scaleb(2)  # As many digits as were written.
+    if 0 < claimed <= 1 and agrees(value, own, step * 100):
+        clause = f"{claim.raw} is a fraction of 1: as a percentage it is {_plain(value)}, which "
+        return Slip(value, f"{clause}agrees with it; write {_as(claim, value)}", True)
+    other = _exchanged(evidence, claim)
+    if other is not None:
+        value = number(other) or Decimal(0)
+        here = agrees(value, own, other.step or Decimal(0))
+        if here and agrees(claimed, seen[other.field], step):
+            clause = (
+                f"it agrees with {other.raw}, which stands for {other.field}, and what is counted "
+                f"for that agrees with {claim.raw}: the two are exchanged; write "
+                f"{_as(claim, value)} here"
+            )
+            return Slip(value, clause, True)
+    value = 100 - claimed
+    # Few right answers are rather the fault of the images or their preprocessing: a high claim that
+    # they contradict is no error rate.
+    if value > claimed and agrees(value, own, step):
+        clause = f"100 - {_plain(claimed)} = {_plain(value)} agrees with it: "
+        clause += (
+            "an error rate was written in place of an accuracy"
+            if exact
+            else "an error rate may have been written in place of an accuracy (so few images leave "
+            f"{high - low:.0f} of 100 points possible)"
+        )
+        condition = "" if exact else "if so, "
+        clause += f"; {condition}write {_as(claim, value)}"
+        return Slip(value, clause, exact)
+    return None
+
+
+def _exchanged(evidence: Evidence, claim: Claim) -> Claim | None:
+    """The claim that this one may have changed places with: of the same result."""
+    same = [
+        other
+        for other in evidence.variant.claims_of(_OTHER[claim.field])
+        if (other.task, other.dataset, other.images) == (claim.task, claim.dataset, claim.images)
+        and number(other) is not None
+    ]
+    return same[0] if len(same) == 1 else None
+
+
+def _as(claim: Claim, value: Decimal) -> str:
+    """The value as the page writes its percentages: with the sign where the claim has it."""
+    return f"{_plain(value)}%" if "%" in claim.raw else _plain(value)
+
+
+def _plain(value: Decimal) -> str:
+    return f"{value:f}"
