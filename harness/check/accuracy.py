@@ -157,8 +157,8 @@ class _Looks:
     """What the looks saw, the verdict by them, and how the pictures were run.
 
     ``last`` is what the last look saw of each field, ``beside`` has the networks of the file that
-    were not run, ``unread`` the names of the pictures that
-    can't be read, ``how`` completes "are right".
+    were not run, ``unread`` the names of the pictures that can't be read, ``how`` completes "are
+    right".
     """
 
     decision: Decision

@@ -20,9 +20,9 @@ Models:
   Results:
   - Task: Image Classification
     Dataset: ImageNet
+    Images: {images}
     Metrics:
       Top 1 Accuracy: {claim}
-      Images: {images}
 """
 
 
