@@ -354,6 +354,13 @@ _TABLE: tuple[tuple[str, Severity | None, str, str, str], ...] = (
         "Install the package that the message names.",
     ),
     (
+        "weights.several-files",
+        None,
+        "Weights lists several files, and which of them holds the model can't be told.",
+        "A list of two URLs, one for each stage of a method",
+        "Give each stage an entry of its own, if its weights shall be held against a model.",
+    ),
+    (
         "layers.not-defined",
         None,
         "Nobody has said what the depth of this family counts.",

@@ -25,6 +25,7 @@ from harness.check.diagnosis import Diagnosis, chance_of, diagnose
 from harness.check.intervals import plausible
 from harness.check.labels import AT_CHANCE
 from harness.check.parts import parts
+from harness.check.several_files import UNTOLD
 from harness.check.slips import find_slip
 from harness.check.unreadable import missing_for
 from harness.types import Edit, Finding, Pictures, Size, Unmeasured
@@ -141,7 +142,9 @@ def _without_weights(evidence: Evidence, claim: Claim) -> Finding | None:
         cause = "accuracy.no-data" if failure is None else failure.cause
         if severity_of(cause) is not None:
             cause = "accuracy.no-data"
-        why = "the index names none" if failure is None else failure.why
+        several = len(list(variant.claims_of("Weights"))) > 1
+        none = UNTOLD if several else "the index names none"
+        why = none if failure is None else failure.why
         if file is not None:
             why = "they were not downloaded"
         return unverified(claim, variant, _ID, cause, f"no weights to evaluate: {why}")

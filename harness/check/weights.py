@@ -18,6 +18,7 @@ from harness.check.base import (
     replaced,
     unverified,
 )
+from harness.check.several_files import find_several
 from harness.check.unreadable import missing_for
 from harness.types import Finding, Measurement, Size
 from zoo.index.types import Claim
@@ -56,6 +57,10 @@ def find(evidence: Evidence) -> Iterable[Finding | Need]:
         if not isinstance(stated.value, str):
             yield not_read(stated, evidence.variant, "weights-sha256")
     if claim is None:
+        return
+    claims = list(evidence.variant.claims_of("Weights"))
+    if len(claims) > 1:
+        yield from find_several(evidence, claims)
         return
     if not isinstance(claim.value, str):
         yield not_read(claim, evidence.variant, "weights-file")

@@ -64,44 +64,56 @@ class Files:
 
     Args:
         request: how to fetch.
-        variants: whose files; one without a Weights claim has none.
+        variants: whose files; one without a Weights claim has none, and one may have several.
     """
 
     def __init__(self, request: Request, variants: Sequence[Variant]) -> None:
         self._request = request
         self._fetcher: Fetcher | None = None
         self._progress = _Relay()
-        self._located: dict[int, Located] = {}
+        # Of a variant with several files each is known by its place as the index writes it.
+        self._located: dict[int, dict[str | None, Located]] = {}
         for variant in variants:
-            claim = variant.claim("Weights")
-            if claim is not None and isinstance(claim.value, str):
-                self._located[id(variant)] = locate(
+            claims = list(variant.claims_of("Weights"))
+            for claim in claims:
+                if not isinstance(claim.value, str):
+                    continue
+                located = locate(
                     claim.value,
                     index_dir=Path(claim.location.file).parent,
                     allow_http=request.allow_http,
                     allow_local=request.allow_local,
                 )
+                which = claim.value if len(claims) > 1 else None
+                self._located.setdefault(id(variant), {})[which] = located
 
     def plan(self) -> FilePlan:
         """How many files are to be fetched; servers are asked for their sizes unless offline."""
         if not self._located or self._request.offline:
             return FilePlan(0, 0, 0, 0, 0)
-        plan = self._open().plan(self._located.values())
+        plan = self._open().plan(self._all)
         return FilePlan(plan.files, plan.bytes, plan.unknown, plan.present, len(plan.refused))
 
     def fetch(
         self, recipes: Iterable[tuple[Variant, Recipe]], progress: Progress | None
-    ) -> dict[int, Fact]:
-        """Fetches all; returns the fact of kind ``file`` by the variant's identity."""
+    ) -> dict[int, list[Fact]]:
+        """Fetches all; returns the facts of kind ``file`` by the variant's identity."""
         if not self._located:
             return {}
         self._progress.target = progress
-        outcomes = dict(self._open().fetch(self._located.values()))
+        outcomes = dict(self._open().fetch(self._all))
         return {
-            id(variant): _fact(recipe, self._located[id(variant)], outcomes)
+            id(variant): [
+                _fact(recipe, located, outcomes, which)
+                for which, located in self._located[id(variant)].items()
+            ]
             for variant, recipe in recipes
             if id(variant) in self._located
         }
+
+    @property
+    def _all(self) -> list[Located]:
+        return [located for files in self._located.values() for located in files.values()]
 
     def close(self) -> None:
         """Closes connections; nothing can be fetched afterwards."""
@@ -139,10 +151,13 @@ class _Relay:
             self.target.done(url, outcome)
 
 
-def _fact(recipe: Recipe, located: Located, outcomes: dict[Located, Outcome]) -> Fact:
+def _fact(
+    recipe: Recipe, located: Located, outcomes: dict[Located, Outcome], which: str | None
+) -> Fact:
     outcome = outcomes[located]
     if isinstance(outcome, NotFetched):
-        return Unmeasured("file", recipe.name, recipe.builder, outcome.cause, outcome.why)
+        cause, why = outcome.cause, outcome.why
+        return Unmeasured("file", recipe.name, recipe.builder, cause, why, part=which)
     fetched = outcome if isinstance(outcome, Fetched) else None
     name = "" if isinstance(located, NotFetched) else located.name
     return Measurement(
@@ -162,6 +177,7 @@ def _fact(recipe: Recipe, located: Located, outcomes: dict[Located, Outcome]) ->
         versions={},
         device="disk" if fetched else "network",
         made=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        part=which,
     )
 
 

@@ -59,10 +59,16 @@ def recipe_of(variant: Variant, builder: str) -> Recipe:
         interpolation=_text(variant.effective("Interpolation")),
         mean=_numbers(variant.effective("Mean")),
         std=_numbers(variant.effective("Std")),
-        weights=_text(variant.effective("Weights")),
+        weights=_weights(variant),
         base=_text(variant.claim("Base")),
         classes=class_count(variant),
     )
+
+
+def _weights(variant: Variant) -> str | None:
+    """The one weights file; None where there are several, of which none is known to be it."""
+    several = len(list(variant.claims_of("Weights"))) > 1
+    return None if several else _text(variant.effective("Weights"))
 
 
 def own_classes(variant: Variant) -> tuple[str, ...] | None:

@@ -204,7 +204,7 @@ class Session:
         subjects = self._subjects(None)
         self._fetch(subjects, progress)
         return [
-            (s.variant, fact) for s in subjects if (fact := s.facts.get(("file", None))) is not None
+            (s.variant, fact) for s in subjects for fact in s.facts.values() if fact.kind == "file"
         ]
 
     def _fetch(self, subjects: list[Subject], progress: Progress) -> None:
@@ -217,7 +217,7 @@ class Session:
             self._files.close()
         for subject in subjects:
             if id(subject.variant) in facts:
-                subject.learn([facts[id(subject.variant)]])
+                subject.learn(facts[id(subject.variant)])
 
     @cached_property
     def _galleries(self) -> Galleries | None:

@@ -76,6 +76,9 @@ def variant_weights(
     claim = variant.claim("Weights")
     if claim is None or not isinstance(claim.value, str):
         raise WeightsError(f"the index lists no weights for {name}", "")
+    if len(list(variant.claims_of("Weights"))) > 1:
+        why = "the index lists several files, and which of them holds the model can't be told"
+        raise WeightsError(f"no weights for {name}: {why}", "")
     source = locate(
         claim.value,
         index_dir=Path(claim.location.file).parent,
