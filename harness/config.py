@@ -12,7 +12,6 @@ import shlex
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -20,6 +19,7 @@ from typing import Any
 
 from harness.run.request import DEFAULT_GROUPS, GROUPS, USUAL_TIMEOUT, Request, UsageError
 from zoo.labels import is_imagenet
+from zoo.nearest import nearest
 
 FILE = "pyproject.toml"
 FAIL_ON = ("error", "warning", "never")
@@ -226,7 +226,7 @@ def _rule(key: str) -> Callable[[object], Any]:
 
 def _instead(word: str, words: Iterable[str]) -> str:
     words = list(words)
-    near = get_close_matches(word, words, n=1)
+    near = nearest(word, words, n=1)
     return f"did you mean {near[0]}?" if near else f"write {', '.join(words[:-1])} or {words[-1]}"
 
 

@@ -343,11 +343,10 @@ def package_variant(name: str) -> Variant:
     """
     variants = _package_variants()
     if name not in variants:
-        import difflib
-
+        from zoo.nearest import nearest
         from zoo.registry import UnknownModelError
 
-        raise UnknownModelError(name, difflib.get_close_matches(name, variants, n=3))
+        raise UnknownModelError(name, nearest(name, variants))
     return variants[name]
 
 

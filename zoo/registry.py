@@ -8,7 +8,6 @@ a family imports torch, which costs seconds that listing and auditing should not
 from __future__ import annotations
 
 import ast
-import difflib
 import fnmatch
 import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -16,6 +15,8 @@ from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from zoo.nearest import nearest
 
 if TYPE_CHECKING:
     from torch import nn
@@ -106,8 +107,7 @@ class Registry:
         try:
             return self.families[name]
         except KeyError:
-            nearest = difflib.get_close_matches(name, self.families, n=3)
-            raise UnknownModelError(name, nearest) from None
+            raise UnknownModelError(name, nearest(name, self.families)) from None
 
     def entry(self, name: str) -> Callable[..., ImageClassifier]:
         """The entry function of a model; imports its family, and no other."""

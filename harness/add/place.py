@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from harness.fix.page import Page
 from zoo.index import Collection, Index, Variant, load_index, package_index
 from zoo.index.links import LinkError, check_weights
 from zoo.index.safe_text import shown
+from zoo.nearest import nearest
 from zoo.weights.fetch_types import NotFetched
 from zoo.weights.locate import locate
 
@@ -144,7 +144,7 @@ def _origin(name: str, file: Path, known: Index | None) -> Variant:
     variants = {v.name: v for v in (*load_index([package_index()]).variants, *reversed(own))}
     origin = variants.get(name)
     if origin is None:
-        near = difflib.get_close_matches(name, variants, n=3, cutoff=0.5)
+        near = nearest(name, variants, cutoff=0.5)
         advice = f"did you mean {' or '.join(near)}?" if near else "zoo list shows the package's"
         raise NotAdded(
             f"--from: neither this package nor {file} (--index) has a variant {shown(name)!r}; "

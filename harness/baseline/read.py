@@ -7,7 +7,6 @@ import re
 import stat
 from collections.abc import Iterator
 from datetime import date
-from difflib import get_close_matches
 from pathlib import Path
 
 from harness.baseline.types import Baseline, Entry
@@ -17,6 +16,7 @@ from zoo.index.nodes import Mapping, Node, Scalar, Sequence, Unreadable, compose
 from zoo.index.safe_text import shown
 from zoo.index.scalars import kind_of
 from zoo.index.source import Source
+from zoo.nearest import nearest
 
 TOP = "accepted"
 KEYS = ("variant", "field", "cause", "documented", "reason", "expires", "file")
@@ -168,7 +168,8 @@ class _Reader:
         for key, value in item.pairs:
             name = key.text if isinstance(key, Scalar) else ""
             if name not in KEYS:
-                near = get_close_matches(name, KEYS, n=1)
+                present = {key.text for key, _ in item.pairs if isinstance(key, Scalar)}
+                near = nearest(name, (key for key in KEYS if key not in present), n=1)
                 hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(KEYS)}"
                 self._wrong(key.start, f"there is no key {shown(name)!r} in an entry; {hint}")
             elif name in values:
@@ -193,7 +194,7 @@ class _Reader:
     def _cause(self, values: dict[str, Scalar], item: Mapping) -> str:
         cause = self._required(values, item, "cause", "the finding's, such as size.impossible")
         # Others' checks have causes of their own, which nobody here can know.
-        near = [] if cause in CAUSES else get_close_matches(cause, CAUSES, n=1, cutoff=0.85)
+        near = [] if cause in CAUSES else nearest(cause, CAUSES, n=1, cutoff=0.85)
         if near:
             at = values["cause"].start
             self._wrong(at, f"there is no cause {shown(cause)!r}; did you mean {near[0]}?")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from importlib import import_module
 from typing import cast
 
 from harness.report.options import Format
+from zoo.nearest import nearest
 
 ENTRY_POINTS = "zoo.formats"
 
@@ -49,6 +49,6 @@ def get_format(name: str) -> Format:
         if point.name == name:
             return cast(Format, point.load())
     names = [*_OWN, *sorted(point.name for point in offered)]
-    near = get_close_matches(name, names, n=1)
+    near = nearest(name, names, n=1)
     hint = f"did you mean {near[0]}? " if near else ""
     raise UnknownFormatError(f"there is no format {name!r}; {hint}there are {', '.join(names)}")

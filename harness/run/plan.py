@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from decimal import Decimal
 from fnmatch import fnmatchcase
@@ -12,6 +11,7 @@ from harness.run.request import UsageError
 from harness.types import Recipe, Size
 from zoo.classnames import are_of_imagenet
 from zoo.index.types import Claim, Index, Variant
+from zoo.nearest import nearest
 from zoo.variants import class_count
 
 
@@ -35,7 +35,7 @@ def select(index: Index, wanted: Sequence[str], lister: str = "zoo list") -> tup
         chosen.update(map(id, found))
         if not found:
             names = [v.name for v in index.variants] + [c.name for c in index.collections]
-            near = difflib.get_close_matches(word, names, n=3, cutoff=0.5)
+            near = nearest(word, names, cutoff=0.5)
             advice = f"did you mean {' or '.join(near)}?" if near else f"{lister} shows all"
             wrong.append(f"{word!r} names no variant, collection or glob of the index; {advice}")
     if wrong:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
@@ -21,6 +20,7 @@ from harness.run.store import Store
 from harness.run.wire import Job
 from harness.types import Fact, Finding, Measurement, Size, Slot, VariantReport, unmeasured
 from zoo.index.types import Claim, Variant
+from zoo.nearest import nearest
 
 
 class Subject:
@@ -228,7 +228,7 @@ class Subject:
     def _looked_up(self, missing: set[Slot]) -> set[Slot]:
         name = self.recipe.architecture
         if not self._builder.knows(name):
-            near = difflib.get_close_matches(name, self._builder.names(), n=3)
+            near = nearest(name, self._builder.names())
             advice = f"; the nearest it has: {', '.join(near)}" if near else ""
             why = f"the builder {self.recipe.builder} has no variant called {name}{advice}"
             for slot in missing:
