@@ -69,6 +69,8 @@ def _other_parameters(evidence: Evidence, claim: Claim, structure: Mapping[str, 
         count = digits(claim)
         chance = f"{count} digit{'s are' if count > 1 else ' is'} too few to tell that from chance"
         doubt = "" if fit is None else f" ({claim.raw} would be {fit.reading.words}, but {chance})"
+        if structure["no_forms"]:
+            doubt += f" (its deployed form could not be made: {structure['no_forms']})"
         message = (
             f"{has}, not {claim.raw}{doubt}; write {mend}, or correct the builder if "
             f"{claim.raw} is what was meant"

@@ -56,6 +56,7 @@ def structure(measured) -> Callable[..., Measurement]:
             "trainable": parameters,
             "buffers": floats - parameters,
             "forms": {},
+            "no_forms": "",
             "kinds": dict.fromkeys(KINDS, 0) | {"classifier": head} | (kinds or {}),
             "by_stage": {"body": parameters - head, "fc": head},
             "layers": layers,

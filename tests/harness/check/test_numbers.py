@@ -197,6 +197,13 @@ def test_parameters_that_count_something_else(written, severity, words, load, ju
     assert words in finding.message
 
 
+def test_a_deployed_form_that_could_not_be_made_is_said_to_be_missing(load, judge, structure):
+    index = index_with(load, "Parameters: 8309384")
+    (finding,) = judge(PARAMETERS, index, [structure(9108968, no_forms="RuntimeError: no kernel")])
+    assert (finding.severity, finding.cause) == ("error", "parameters.differs")
+    assert "its deployed form could not be made: RuntimeError: no kernel" in finding.message
+
+
 def test_a_file_without_the_classifier(load, judge, structure):
     """100 tensors of a million values, two of which are the classifier with a tenth of them."""
     fact = structure(1_000_000, tensors=100, head=100_000)
