@@ -6,7 +6,14 @@ import re
 from collections.abc import Sequence
 from decimal import Decimal
 
-from zoo.index.numbers import NotANumber, OutOfRange, parse_number
+from zoo.index.numbers import (
+    BYTE_UNITS,
+    COUNT_UNITS,
+    OPERATION_UNITS,
+    NotANumber,
+    OutOfRange,
+    parse_number,
+)
 from zoo.index.schema import Field
 
 # The numbers that Pillow gives to its filters.
@@ -22,6 +29,11 @@ _WITH_UNIT = re.compile(r"([0-9][0-9.,_]*(?:[eE][+-]?[0-9]+)?)(\s*)([^\W\d_][\w/
 _PERCENT = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)\s*(%?)")
 # A crop written as a percentage; below that it is rather a misplaced point.
 _LEAST_PERCENT = 25
+_COMMA = re.compile(r"([0-9]+),([0-9]+)(\s*(?:%|[A-Za-z]+)?)")
+_POINTED: dict[str, dict[str, Decimal]] = {
+    "ratio": {}, "number": {}, "percent": {"%": Decimal(1)}, "rounded-count": COUNT_UNITS,
+    "bytes": BYTE_UNITS,
+}  # fmt: skip
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 # Caffe's means, over 255, are ImageNet's to two thousandths; its three deviations are closer yet.
 _SLACK = {"Mean": 0.003, "Std": 0.0005}
@@ -37,6 +49,8 @@ def instead_of(text: str, field: Field) -> str | None:
         word = text.lower()
         found = _PILLOW.get(word) or _OTHER_WORDS.get(word)
         return found if found in field.words else None
+    if (pointed := _with_point(text, field)) is not None:
+        return pointed
     if field.kind in ("rounded-count", "bytes"):
         return _with_known_unit(text, field)
     if field.kind == "ratio":
@@ -62,6 +76,22 @@ def _with_known_unit(text: str, field: Field) -> str | None:
     except (NotANumber, OutOfRange):
         return None
     return f"{number}{space}{prefix}" if value else None
+
+
+def _with_point(text: str, field: Field) -> str | None:
+    """``0,875`` as ``0.875``, ``4,1 G`` as ``4.1 G``: a comma before the decimals."""
+    found = _COMMA.fullmatch(text)
+    if found is None or field.kind not in _POINTED:
+        return None
+    pointed = f"{found[1]}.{found[2]}{found[3]}"
+    units = OPERATION_UNITS if field.key == "FLOPs" else _POINTED[field.kind]
+    try:
+        value = parse_number(pointed, units).value
+    except (NotANumber, OutOfRange):
+        return None
+    is_count = field.kind == "rounded-count"
+    fits = field.holds(value) and not (is_count and value % 1)
+    return pointed if fits else None
 
 
 def _as_fraction(text: str, field: Field) -> str | None:

@@ -187,3 +187,20 @@ def test_a_cards_metric_without_a_data_set_is_noted(read: Read):
     assert (problem.cause, problem.severity) == ("schema.missing-dataset", "note")
     named = card + "    dataset: {name: ImageNet, type: imagenet-1k}\n" + metric
     assert not read(named, "README.md").problems
+
+
+def test_a_comma_before_decimals_is_told_as_a_point(read: Read):
+    for key, value, right in (
+        ("Crop Pct", "0,875", "0.875"),
+        ("LR", "0,1", "0.1"),
+        ("FLOPs", "4,1 G", "4.1 G"),
+        ("Parameters", "25,6M", "25.6M"),
+        ("File Size", "97,8 MB", "97.8 MB"),
+        ("Top 1 Accuracy", "82,88%", "82.88%"),
+        ("Params (M)", "25,56", "25.56 M"),
+    ):
+        (problem,) = read(f"{NATIVE}  {key}: {value}\n").problems
+        assert (problem.cause, problem.remedy) == ("schema.wrong-type", f"write {right}"), key
+    # What has a comma and no such meaning is told by an example.
+    (problem,) = read(f"{NATIVE}  Parameters: 25,56\n").problems
+    assert "such as" in problem.remedy
