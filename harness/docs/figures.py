@@ -16,6 +16,7 @@ from zoo.index.types import Claim, Variant
 _PREFIXES = (("T", 10**12), ("G", 10**9), ("M", 10**6), ("k", 10**3))
 _NOT_METRICS = frozenset({"Task", "Dataset", "Images"})
 _MOST_METRICS = 8
+UNUSABLE = "(can't be right)"
 _MOST_NAMES = 5
 # What an index may say of how the variants were trained, in the order of a recipe.
 _RECIPE = (
@@ -79,7 +80,7 @@ def _recipe(variants: Sequence[Variant]) -> Iterator[Markdown]:
         for variant in variants:
             claim = variant.effective(field)
             if claim is not None:
-                named.setdefault(shorten(claim.raw), []).append(variant.name)
+                named.setdefault(_as_written(claim), []).append(variant.name)
         if len(named) == 1 and len(next(iter(named.values()))) == len(variants):
             yield Markdown(f"{field}: {escaped(next(iter(named)))}")
         elif named:
@@ -111,7 +112,7 @@ def _pixels(claim: Claim) -> str:
     size = claim.value
     if isinstance(size, tuple) and len(size) == 2:
         return f"{size[0]}x{size[1]}"
-    return shorten(claim.raw)
+    return _as_written(claim)
 
 
 def _amount(claim: Claim | None, unit: str = "") -> str | None:
@@ -119,12 +120,26 @@ def _amount(claim: Claim | None, unit: str = "") -> str | None:
     if claim is None:
         return None
     if not isinstance(claim.value, int):
-        return shorten(claim.raw)
+        return _as_written(claim)
     for prefix, size in _PREFIXES:
         if claim.value >= size:
             digits = f"{Decimal(f'{Decimal(claim.value) / size:.4g}'):f}"
             return f"{digits} {prefix}{unit}"
     return f"{claim.value} {unit}".rstrip()
+
+
+def unusable(variants: Iterable[Variant]) -> Iterator[Claim]:
+    """The claims in the tables that can't be true, or can't be read."""
+    for variant in variants:
+        fields = ("Image Size", "FLOPs Input", "Parameters", "FLOPs", "File Size", *_RECIPE)
+        claims = [*map(variant.effective, fields), *filter(_is_metric, variant.claims)]
+        yield from (claim for claim in claims if claim is not None and claim.value is None)
+
+
+def _as_written(claim: Claim, width: int | None = None) -> str:
+    """The text of a claim; a reader of the page is told of one that can't be used."""
+    raw = shorten(claim.raw) if width is None else shorten(claim.raw, width)
+    return raw if claim.value is not None else f"{raw} {UNUSABLE}"
 
 
 def _flops(variant: Variant) -> str | None:
@@ -143,12 +158,16 @@ def _metrics(variants: Iterable[Variant]) -> Iterator[_Column]:
     found: dict[tuple[str, str | None], None] = {}
     for variant in variants:
         for claim in variant.claims:
-            is_result = claim.task is not None or claim.dataset is not None
-            if is_result and claim.field not in _NOT_METRICS:
+            if _is_metric(claim):
                 found[claim.field, claim.dataset] = None
     for field, dataset in list(found)[:_MOST_METRICS]:
         heading = f"{field}, {dataset}" if dataset is not None else field
         yield _Column(shorten(heading, 60), _metric_of(field, dataset))
+
+
+def _is_metric(claim: Claim) -> bool:
+    is_result = claim.task is not None or claim.dataset is not None
+    return is_result and claim.field not in _NOT_METRICS
 
 
 def _metric_of(field: str, dataset: str | None) -> Callable[[Variant], str | None]:
@@ -159,7 +178,7 @@ def _metric_of(field: str, dataset: str | None) -> Callable[[Variant], str | Non
             return None
         if claim.unit == "percent" and claim.value is not None:
             return f"{claim.value}%"
-        return shorten(claim.raw, 40)
+        return _as_written(claim, 40)
 
     return cell
 

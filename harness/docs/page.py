@@ -154,6 +154,11 @@ def _values(
     entry = bibtex(collection.claim, collection.name)
     if entry is None:
         remarks.append(f"{place}: collection {collection.name!r}: no Citation: add one to it")
+    remarks += [
+        f"{claim.location}: {claim.field} is {shorten(claim.raw)}, which can't be right, and the "
+        "page says so; zoo audit says what would be"
+        for claim in dict.fromkeys(figures.unusable(variants))
+    ]
     title, url = paper(collection.claim)
     return {
         "signature": Markdown(_signature(place.file)),

@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from harness.cli import main
 from harness.docs.markdown import slug
 from zoo.index import load_index
 
@@ -272,6 +273,28 @@ def test_the_table_shows_what_the_index_says(repository, rendered):
 
 
 REPORT = '{"variants": [{"name": "a", "collection": "Net"}, {"name": "z", "collection": null}]}'
+
+
+def test_what_can_not_be_right_is_marked(tmp_path, rendered, monkeypatch, capsys):
+    """In the cell of each kind, and on standard error; what is right beside it stays bare."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "model-index.yml").write_text(
+        "Collections:\n- Name: Net\n  Metadata: {Epochs: many}\nModels:\n"
+        "- Name: a\n  In Collection: Net\n"
+        "  Metadata: {FLOPs: -3, Parameters: 10610000, Image Size: 0, File Size: tiny}\n"
+        "  Results:\n  - Task: Image Classification\n    Dataset: ImageNet\n"
+        "    Metrics: {Top 1 Accuracy: 103%, Top 5 Accuracy: 93.1%, Robustness: 104}\n"
+    )
+    assert main(["docs"]) == 0
+    told = capsys.readouterr().err
+    page = rendered((tmp_path / "docs" / "models" / "net.md").read_text())
+    cells = page.inside("td")
+    for wrong in ("-3", "0", "tiny", "103%"):
+        assert f"{wrong} (can't be right)" in cells, cells
+        assert f"is {wrong}, which can't be right, and the page says so" in told
+    assert "Epochs: many (can't be right)" in page.text
+    assert {"10.61 M", "93.1%", "104"} <= set(cells)
+    assert told.count("can't be right") == 5
 
 
 def test_a_report_of_these_variants_is_linked(zoo, tmp_path, rendered):

