@@ -48,7 +48,7 @@ def fetch(
     from harness.types import Measurement
 
     progress = StderrProgress(quiet=quiet)
-    progress.plan(f"{session.source}, {session.file_plan}")
+    progress.plan(session.file_plan)
     if dry_run:
         return
     try:
