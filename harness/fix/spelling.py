@@ -113,8 +113,8 @@ def _numbers(
 
 
 def _significant(value: Decimal, step: Decimal) -> int:
-    """How many digits a number has down to one unit of its last one; at least one."""
-    return max(1, value.adjusted() - step.adjusted() + 1) if value else 1
+    """How many digits a number has down to one unit of its last one; none below that."""
+    return value.adjusted() - step.adjusted() + 1 if value else 1
 
 
 def _readable(unit: str, units: Mapping[str, Decimal], value: Decimal) -> str:

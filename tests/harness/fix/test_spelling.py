@@ -40,6 +40,8 @@ PAGE = "Models:\n- Name: net\n  Metadata:\n    {field}: {text} # kept\n"
         ("Parameters", "0.0256G", 11689512, "0.0117G"),
         ("Parameters", "0.026G", 1689512, "0.0017G"),
         ("Parameters", "48290000", 1234, "1234"),
+        ("Parameters", "70000000", 5000001, "5000000"),
+        ("Parameters", "70M", 540001, "540K"),
         ("FLOPs", "0.5G", 1814073344, "1.8G"),
         ("FLOPs", "4.1 GFLOPs", 1814073344, "1.8 GFLOPs"),
         ("FLOPs", "4.1 GFLOPs", 58794272, "58.8 MFLOPs"),
