@@ -66,6 +66,7 @@ class Pictures:
         dataset: the set that they are known or stated to be of, empty where nobody knows. It means
             nothing for those that are labelled by classes of the variant's own.
         identity: what that rests on, or what speaks against it; it follows upon "the images".
+        other: they were recognised as of another set.
         chance: the share of right answers where labels and images have nothing to do with one
             another.
     """
@@ -81,6 +82,7 @@ class Pictures:
     over: bool = False
     dataset: str = "imagenet-1k"
     identity: str = ""
+    other: bool = False
     chance: float = 0.001
 
 

@@ -26,7 +26,7 @@ from harness.check.intervals import plausible
 from harness.check.labels import AT_CHANCE
 from harness.check.parts import parts
 from harness.check.several_files import UNTOLD
-from harness.check.slips import find_slip
+from harness.check.slips import exchanged, find_slip
 from harness.check.unreadable import missing_for
 from harness.types import Edit, Finding, Pictures, Size, Unmeasured
 from zoo.index.types import Claim, Variant
@@ -255,6 +255,7 @@ def _decided(evidence: Evidence, claim: Claim, pictures: Pictures, looked: _Look
         advice = f"about {decision.needed:,} more pictures would decide"
     else:
         advice = "no number of further pictures is sure to decide"
+    advice += exchanged(evidence, claim)
     message = f"{seen}: the whole set has {decision.interval}; {advice}{_named(looked)}"
     measured = _percent(decision)
     return unverified(claim, variant, _ID, "accuracy.undecided", message, measured)
@@ -305,7 +306,7 @@ def _contradicted(
     cause = "accuracy.preprocessing" if found.named else "accuracy.contradicted"
     edits = () if found.named else _counted_out(claim, pictures, looked)
     if slip is not None and slip.certain and not edits:
-        edits = (replaced(claim, slip.value),)
+        edits = (replaced(claim, slip.text),)
     return mismatched(claim, evidence.variant, _ID, cause, _percent(decision), message, edits=edits)
 
 
@@ -322,9 +323,10 @@ def _is_unknown(pictures: Pictures) -> bool:
 
 
 def _unknown(pictures: Pictures) -> str:
+    stated = "" if pictures.other else ", or say --dataset imagenet-1k if they are of it"
     return (
-        f"the images {pictures.identity}, so they contradict nothing; give that set under its "
-        "own names (ILSVRC2012_val_...), or say --dataset imagenet-1k if they are of it"
+        f"the images {pictures.identity}, so they contradict nothing; give ImageNet's validation "
+        f"images under their own names (ILSVRC2012_val_...){stated}"
     )
 
 

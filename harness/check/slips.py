@@ -27,12 +27,12 @@ class Slip:
     """A slip that explains a claim.
 
     Attributes:
-        value: what the claim says once it is undone, at the precision it was written with.
+        text: what to write in its place, at the precision that the claim was written with.
         clause: what was written, what agrees, and what to write.
         certain: nothing else than this slip is likely.
     """
 
-    value: Decimal
+    text: str
     clause: str
     certain: bool
 
@@ -65,8 +65,8 @@ def find_slip(
     value = claimed.scaleb(2)  # As many digits as were written.
     if 0 < claimed <= 1 and agrees(value, own, step * 100):
         clause = f"{claim.raw} is a fraction of 1: as a percentage it is {_plain(value)}, which "
-        return Slip(value, f"{clause}agrees with it; write {_as(claim, value)}", True)
-    other = _exchanged(evidence, claim)
+        return Slip(_as(claim, value), f"{clause}agrees with it; write {_as(claim, value)}", True)
+    other = _beside(evidence, claim)
     if other is not None:
         value = number(other) or Decimal(0)
         here = agrees(value, own, other.step or Decimal(0))
@@ -76,12 +76,16 @@ def find_slip(
                 f"for that agrees with {claim.raw}: the two are exchanged; write "
                 f"{_as(claim, value)} here"
             )
-            return Slip(value, clause, True)
+            return Slip(_as(claim, value), clause, True)
     value = 100 - claimed
     # Few right answers are rather the fault of the images or their preprocessing: a high claim that
     # they contradict is no error rate.
     if value > claimed and agrees(value, own, step):
         clause = f"100 - {_plain(claimed)} = {_plain(value)} agrees with it: "
+        # Top-1 above top-5 can't be, and error rates are: then both were written so.
+        if other is not None and _impossible(claim, other):
+            theirs = 100 - (number(other) or Decimal(0))
+            exact = exact or agrees(theirs, seen[other.field], other.step or step)
         clause += (
             "an error rate was written in place of an accuracy"
             if exact
@@ -90,12 +94,33 @@ def find_slip(
         )
         condition = "" if exact else "if so, "
         clause += f"; {condition}write {_as(claim, value)}"
-        return Slip(value, clause, exact)
+        return Slip(_as(claim, value), clause, exact)
     return None
 
 
-def _exchanged(evidence: Evidence, claim: Claim) -> Claim | None:
-    """The claim that this one may have changed places with: of the same result."""
+def exchanged(evidence: Evidence, claim: Claim) -> str:
+    """A clause on top-1 and top-5 that can't both be right as they stand, empty otherwise.
+
+    For claims that too few images leave open; where they do not, `find_slip` says more.
+    """
+    other = _beside(evidence, claim)
+    value = number(other) if other is not None else None
+    if other is None or value is None or not _impossible(claim, other):
+        return ""
+    return (
+        f"; top-1 can't be above top-5, and {claim.field} and {other.field} may be exchanged: if "
+        f"so, write {_as(claim, value)} here"
+    )
+
+
+def _impossible(claim: Claim, other: Claim) -> bool:
+    """Whether top-1 is above top-5."""
+    one, five = sorted((claim, other), key=lambda each: each.field)
+    return (number(one) or 0) > (number(five) or 0)
+
+
+def _beside(evidence: Evidence, claim: Claim) -> Claim | None:
+    """The other accuracy of the same result, None where it has none."""
     same = [
         other
         for other in evidence.variant.claims_of(_OTHER[claim.field])

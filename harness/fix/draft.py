@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import pairwise
 
-from harness.check.compare import agrees
+from harness.check.compare import agrees, number
 from harness.fix.page import Page, Refused, Replacement, Spot, applied
 from harness.fix.place import key_added, sides_replaced, value_replaced
 from harness.fix.recheck import Expected, objection
@@ -157,6 +157,9 @@ def _replaced(page: Page, spot: Spot, claim: Claim, edit: Edit) -> tuple[list[Re
 
 def _holds(claim: Claim, edit: Edit) -> bool:
     """Whether a claim says what was measured, at the precision that it is written with."""
+    if isinstance(edit.value, str) and claim.unit == "percent":
+        # A number with the digits that it is to have: 0.9217 becomes 92.17, and not 92.1700.
+        return number(claim) == Decimal(edit.value.rstrip(" %"))
     if isinstance(edit.value, str | tuple):
         return claim.value == edit.value
     return agrees(claim, edit.value)

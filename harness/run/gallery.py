@@ -58,6 +58,7 @@ class Gallery:
             part=request.part,
             dataset=stated or (self._identity and self._identity.dataset) or "",
             identity=self._identity.evidence if self._identity is not None else "",
+            other=bool(self._identity and self._identity.other),
             chance=_chance(images.labels),
         )
 
