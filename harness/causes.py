@@ -69,9 +69,9 @@ _TABLE: tuple[tuple[str, Severity | None, str, str, str], ...] = (
         "error",
         "The address leads where a run doesn't go unasked, or the file holds more than tensors and "
         "plain values: reading it would run code, or deceive its reader.",
-        "An `http:` URL, a password in a URL, a link out of the index's folder, or a whole pickled "
+        "A password in a URL, a link out of the index's folder, or a whole pickled "
         "model in place of its state dict",
-        "Where the message is about the address, correct it: https without a password, or a file "
+        "Where the message is about the address, correct it: a URL without a password, or a file "
         "in the index's folder. Where it is about the file, save its state dict alone, or as "
         "safetensors.",
     ),
@@ -147,6 +147,13 @@ _TABLE: tuple[tuple[str, Severity | None, str, str, str], ...] = (
         "The documented FLOPs are exact under another way to count.",
         "Multiplications and additions counted as two, or the classifier left out",
         "Add `FLOPs Convention`, or write the number under the usual convention.",
+    ),
+    (
+        "weights.insecure-url",
+        "warning",
+        "The weights are had over plain http, where whoever carries the file can change it.",
+        "`Weights: http://example.org/resnest50-528c19ca.pth`",
+        "Write an `https:` URL, if the server has one; `--allow-http` fetches it as it is.",
     ),
     (
         "weights.name-mismatch",

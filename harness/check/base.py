@@ -94,12 +94,20 @@ class VariantCheck:
 class IndexCheck:
     """A rule about the index as a whole, from its text alone.
 
-    ``find`` is given the index and the variants that the run is about, and speaks of those only.
+    Attributes:
+        id, group: as of a `VariantCheck`.
+        find: given the index and the variants that the run is about, it speaks of those only.
+        find_measured: the same after a run, which is given what was measured as well: the facts
+            by the identity of their variant. Without it, ``find`` says all there is to say.
     """
 
     id: str
     group: str
     find: Callable[[Index, Sequence[Variant]], Iterable[Finding]]
+    find_measured: (
+        Callable[[Index, Sequence[Variant], Mapping[int, Mapping[Slot, Fact]]], Iterable[Finding]]
+        | None
+    ) = None
 
 
 def matched(claim: Claim, variant: Variant, check: str, measured: Number, message: str) -> Finding:

@@ -59,18 +59,6 @@ def senses(claim: Claim) -> tuple[Claim, ...]:
     return (claim, other)
 
 
-def can_be_equal(one: Claim, other: Claim) -> bool:
-    """Whether one value can be meant by both claims, each at the precision it was written with."""
-    for mine in senses(one):
-        for theirs in senses(other):
-            x, y = number(mine), number(theirs)
-            if x is None or y is None:
-                return True
-            if abs(x - y) < max(mine.step or 1, theirs.step or 1):
-                return True
-    return False
-
-
 def digits(claim: Claim) -> int:
     """How many significant digits the claim was written with."""
     value = number(claim)

@@ -28,6 +28,7 @@ _BUILT_IN: tuple[VariantCheck | IndexCheck, ...] = (
     shared.SIZE_CHECK,
     weights_name.CHECK,
     weights_hash.CHECK,
+    weights_name.INSECURE,
     numbers.PARAMETERS,
     numbers.LAYERS,
     flops.CHECK,

@@ -1,92 +1,156 @@
-"""A weights file whose name is that of another variant."""
+"""A weights file whose name is that of another variant, and a URL that anyone can change."""
 
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
-from posixpath import basename, splitext
-from urllib.parse import unquote, urlsplit
+from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from harness.check.base import IndexCheck, mismatched
+from harness.check.contradiction import Documented, conflict_among
+from harness.check.filenames import file_name, fit, squeezed, stem
+from harness.check.owners import weights_of
 from harness.types import Finding
 from zoo.index.types import Index, Variant
+from zoo.weights.locate import is_loopback
 
-# A hash at the end of a file's name, torch.hub's convention.
-_HASH = re.compile(r"[-_][0-9a-f]{8,64}$")
-_PIECE = re.compile(r"([a-z]*)(\d+)")
+_NUMBER = re.compile(r"([a-z]*)(\d+)")
+# Of many siblings of one beginning, those are compared that stand next to the file's name in the
+# order of the alphabet.
+_MOST_COMPARED = 12
 
 
 def find(index: Index, variants: Sequence[Variant]) -> Iterable[Finding]:
     """One warning per variant whose file is named like a sibling, and not like itself.
 
     Names are free, so little is concluded from them. The file must say, behind a word of the
-    variant's own name, another number (``resnest101`` for ``resnest200e``), and exactly that
-    number must make it the name of another variant of the index.
+    variant's own name, another number (``resnest101`` for ``resnest200e``); with that number it
+    must begin like another variant of the index; and the whole name of that one must fit the file,
+    and better than the variant's own. A sibling that lists the same file is meant to share it,
+    unless its numbers say otherwise.
     """
-    called: dict[tuple[str, str], list[tuple[str, Variant]]] = {}
+    called: dict[str, list[tuple[str, Variant]]] = {}
     for each in index.variants:
-        name = _squeezed(each.name)
-        for piece in _numbers(name).items():
-            called.setdefault(piece, []).append((name, each))
+        name = squeezed(each.name)
+        for head in _heads(name).values():
+            called.setdefault(head, []).append((name, each))
+    for bucket in called.values():
+        bucket.sort(key=lambda item: item[0])
     for variant in variants:
-        claim = variant.claim("Weights")
-        if claim is None or not isinstance(claim.value, str):
+        weights = weights_of(variant)
+        if weights is None or len(weights[1]) > 1:
             continue
-        file = _file_name(claim.value)
-        stem = _squeezed(_HASH.sub("", splitext(file)[0].lower()))
-        own = _squeezed(variant.name)
-        if own in stem:
+        claim, (url,) = weights
+        file = file_name(url)
+        named = _named_like(variant, file, called)
+        if named is None or (named.sibling is not None and _shares(variant, named.sibling, url)):
             continue
-        said = _numbers(stem)
-        conflict = next(
-            (
-                word
-                for word, value in _numbers(own).items()
-                if word and word in said and said[word] != value
-            ),
-            None,
-        )
-        if conflict is None:
-            continue
-        other = next(
-            (
-                v
-                for name, v in called.get((conflict, said[conflict]), ())
-                if v is not variant and _is_sibling(name, own, conflict, said[conflict])
-            ),
-            None,
-        )
-        if other is None:
-            continue
-        message = (
-            f"the file {file} is named like {other.name}, not like this variant: write the URL of "
-            "this variant's own checkpoint"
-        )
+        message = f"the file {file} {named.words}: write the URL of this variant's own checkpoint"
         yield mismatched(claim, variant, "weights-name", "weights.name-mismatch", file, message)
 
 
-def _file_name(url: str) -> str:
-    return basename(unquote(urlsplit(url).path))
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """Whose name a file has: a sibling's, or the variant's own but for one number."""
+
+    words: str
+    sibling: Variant | None = None
 
 
-def _squeezed(name: str) -> str:
-    """Letters and digits; two numbers stay two, so ``resnet18_8xb16`` is no ``resnet188``."""
-    joined = re.sub(r"[^a-z0-9]+", "_", name.lower())
-    return re.sub(r"(?<!\d)_|_(?!\d)", "", joined)
+def _named_like(
+    variant: Variant, file: str, called: dict[str, list[tuple[str, Variant]]]
+) -> _Named | None:
+    """The sibling whose whole name fits a file best, where the variant's own fits it less."""
+    own, text = squeezed(variant.name), squeezed(stem(file))
+    if own in text:
+        return None
+    said = _numbers(text)
+    for word, head in _heads(own).items():
+        number = said.get(word)
+        if not word or number is None or head.endswith(word + number):
+            continue
+        start = head[: head.rindex(word) + len(word)]
+        siblings = [v for v in _nearest(called.get(start + number, []), text) if v is not variant]
+        best = max(siblings, key=lambda v: fit(v.name, file).score, default=None)
+        if best is None:
+            return None
+        theirs, mine = fit(best.name, file), fit(variant.name, file)
+        if theirs.whole and theirs.missing < mine.missing:
+            return _Named(f"is named like {best.name}, not like this variant", best)
+        return _named_but_for(variant.name, word, head[len(start) :], number, file)
+    return None
+
+
+def _named_but_for(name: str, word: str, ours: str, number: str, file: str) -> _Named | None:
+    """Whether a variant would be called like the file if its number were the file's."""
+    letters = "[^a-z0-9]*".join(word)
+    place = re.search(rf"{letters}[^a-z0-9]*{ours}(?![0-9])", name.lower())
+    if place is None:
+        return None
+    changed = f"{name[: place.end() - len(ours)]}{number}{name[place.end() :]}"
+    as_changed = fit(changed, file)
+    if not as_changed.whole or as_changed.missing >= fit(name, file).missing:
+        return None
+    said = re.split("[^a-z0-9]", place[0])[-1]
+    words = f"says {said.removesuffix(ours)}{number} where this variant's name says {said}"
+    return _Named(f"{words}, and is named like it otherwise")
+
+
+def _shares(variant: Variant, other: Variant, url: str) -> bool:
+    """Whether a sibling lists the same file, and nothing contradicts that it is both's."""
+    theirs = weights_of(other)
+    if theirs is None or url not in theirs[1]:
+        return False
+    return conflict_among((variant, other), Documented()) is None
 
 
 def _numbers(name: str) -> dict[str, str]:
     """Word -> the number behind it, the first of each word: ``resnest50`` -> {resnest: 50}."""
     found: dict[str, str] = {}
-    for word, digits in _PIECE.findall(name):
+    for word, digits in _NUMBER.findall(name):
         found.setdefault(word, digits)
     return found
 
 
-def _is_sibling(name: str, own: str, word: str, value: str) -> bool:
-    """Whether the names agree up to and with the word, and then have those two numbers."""
-    head = own[: own.index(word) + len(word)]
-    return name.startswith(head + value)
+def _heads(name: str) -> dict[str, str]:
+    """Word -> the name up to the first number behind it, inclusive."""
+    found: dict[str, str] = {}
+    for match in _NUMBER.finditer(name):
+        found.setdefault(match[1], name[: match.end()])
+    return found
+
+
+def _nearest(bucket: list[tuple[str, Variant]], text: str) -> list[Variant]:
+    at = bisect_left(bucket, text, key=lambda item: item[0])
+    first = max(0, at - _MOST_COMPARED)
+    return [variant for _, variant in bucket[first : at + _MOST_COMPARED]]
+
+
+def find_insecure(index: Index, variants: Sequence[Variant]) -> Iterable[Finding]:
+    """One warning per variant whose weights are had over plain http."""
+    for variant in variants:
+        weights = weights_of(variant)
+        for url in weights[1] if weights is not None else ():
+            if not _is_insecure(url) or weights is None:
+                continue
+            message = (
+                "whoever carries a file over plain http can change it on its way: write an https "
+                "URL, if the server has one; a run fetches it with --allow-http alone"
+            )
+            cause = "weights.insecure-url"
+            yield mismatched(weights[0], variant, "weights-url-secure", cause, None, message)
+            break
+
+
+def _is_insecure(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme == "http" and not is_loopback(parts.hostname)
+    except ValueError:
+        return False
 
 
 CHECK = IndexCheck("weights-name", "metadata", find)
+INSECURE = IndexCheck("weights-url-secure", "metadata", find_insecure)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
@@ -22,7 +22,7 @@ from harness.run.plan import select
 from harness.run.request import GROUPS, Progress, Request, UsageError
 from harness.run.sources import index_here, index_options, named
 from harness.run.store import Store, StoreError
-from harness.run.subject import Subject
+from harness.run.subject import Subject, facts_of
 from harness.run.wire import Job
 from harness.types import Fact, Finding, Measurement, Recipe, Report, Slot, Unmeasured
 from zoo.index import load_index
@@ -139,9 +139,9 @@ class Session:
             if store is not None and store.failure is not None:
                 progress.warn(store.failure)
         _agree(subjects)
-        findings = [*self._index_findings()]
-        findings += [f for s in subjects if s.findings is not None for f in s.findings]
-        findings = alias.told_apart(findings, self.index.variants, _built_names(subjects))
+        told = [f for s in subjects if s.findings is not None for f in s.findings]
+        told = alias.told_apart(told, self.index.variants, _built_names(subjects))
+        findings = [*self._index_findings(facts_of(subjects, told)), *told]
         return Report(
             environment=clock.environment(_device_of(subjects)),
             variants=tuple(s.report() for s in subjects),
@@ -288,13 +288,17 @@ class Session:
     def _local(self, workers: int | None) -> LocalEngine:
         return LocalEngine(workers, self.request.timeout, self.request.max_memory)
 
-    def _index_findings(self) -> list[Finding]:
+    def _index_findings(
+        self, facts: Mapping[int, Mapping[Slot, Fact]] | None = None
+    ) -> list[Finding]:
+        """What the index says of itself, held against what was measured where that helps."""
         groups = self.request.checks
-        findings = [
-            finding
-            for check in index_checks(groups)
-            for finding in check.find(self.index, self.variants)
-        ]
+        findings: list[Finding] = []
+        for check in index_checks(groups):
+            if facts is None or check.find_measured is None:
+                findings += check.find(self.index, self.variants)
+            else:
+                findings += check.find_measured(self.index, self.variants, facts)
         if "metadata" not in groups:
             findings += schema.find_in_fields_of(groups, self.index, self.variants)
         return findings

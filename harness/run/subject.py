@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from harness.check import build, unreadable
 from harness.check.accuracy import FIELDS, counted_so_far
+from harness.check.alias import CAUSE as ALIAS
 from harness.check.base import Evidence, Need, VariantCheck
 from harness.check.flops import figure
 from harness.check.parts import span_of
@@ -324,3 +325,20 @@ def _of_the_build(evidence: Evidence) -> Evidence:
 
 def _findings(items: Iterable[Finding | Need]) -> Iterable[Finding]:
     return (item for item in items if isinstance(item, Finding))
+
+
+# What is known of a variant whatever was built.
+_OF_A_FILE = frozenset({"file"})
+
+
+def facts_of(
+    subjects: Iterable[Subject], findings: Iterable[Finding]
+) -> dict[int, Mapping[Slot, Fact]]:
+    """What was measured of each variant; nothing of the model where another one was built."""
+    others = {f.variant for f in findings if f.cause == ALIAS}
+    return {
+        id(s.variant): {slot: fact for slot, fact in s.facts.items() if slot[0] in _OF_A_FILE}
+        if s.variant.name in others
+        else s.facts
+        for s in subjects
+    }

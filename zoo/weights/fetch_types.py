@@ -15,6 +15,7 @@ NOT_INSTALLED = "weights.not-installed"
 HASH_MISMATCH = "weights.hash-mismatch"
 UNREADABLE = "weights.unreadable"
 UNSAFE = "weights.unsafe"
+INSECURE = "weights.insecure-url"
 
 DEFAULT_MAX_BYTES = 8 << 30
 """A download is cut off here unless the caller says otherwise: an index may name any URL."""

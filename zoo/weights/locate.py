@@ -19,6 +19,7 @@ from typing import Protocol
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from zoo.weights.fetch_types import (
+    INSECURE,
     MISSING,
     NOT_INSTALLED,
     UNREACHABLE,
@@ -35,6 +36,10 @@ _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 _NAME_HASH = re.compile(r"-([0-9a-f]{8,64})\.")
 _DATE = re.compile(r"20\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])")
 _PORTS = {"https": 443, "http": 80}
+
+
+class _Insecure(ValueError):
+    """The URL is right, but whoever carries the file can change it."""
 
 
 class Source(Protocol):
@@ -151,10 +156,13 @@ def locate(
         allow_local: local files outside ``index_dir`` too.
 
     Returns:
-        The source, or a `NotFetched`, as a rule `weights.unsafe`, that says what is refused.
+        The source, or a `NotFetched` that says what is refused: `weights.insecure-url` for plain
+        http, else, as a rule, `weights.unsafe`.
     """
     try:
         source = _parse(url, index_dir, allow_http, allow_local)
+    except _Insecure as error:
+        return NotFetched(INSECURE, str(error), url)
     except UnicodeDecodeError:
         return NotFetched(UNSAFE, "its percent-encoding is not UTF-8", url)
     except ValueError as error:
@@ -240,10 +248,10 @@ def _parse_http(url: str, allow_http: bool) -> HttpSource:
         raise ValueError("it names no host")
     if parts.username is not None or parts.password is not None:
         raise ValueError("it carries a user name or password")
-    if parts.scheme == "http" and not allow_http and not is_loopback(host):
-        raise ValueError("plain http can be changed on its way; use https, or --allow-http")
     name = unquote(parts.path.rpartition("/")[2], errors="strict")
     _check_name(name)
+    if parts.scheme == "http" and not allow_http and not is_loopback(host):
+        raise _Insecure("plain http can be changed on its way; use https, or --allow-http")
     shown = f"[{host}]" if ":" in host else host
     netloc = shown if port in {None, _PORTS[parts.scheme]} else f"{shown}:{port}"
     key = urlunsplit((parts.scheme, netloc, parts.path, parts.query, ""))

@@ -146,18 +146,22 @@ SMALL, LARGE = "Parameters: 48280000", "Parameters: 70200000"
 )
 def test_shared_sizes(one, other, told, load):
     index = load(HEAD + entry("one", metadata=one) + entry("other", metadata=other))
-    found = [(f.variant, f.severity, f.cause) for f in SIZE_CHECK.find(index, index.variants)]
-    assert found == ([(name, "error", "size.shared") for name in ("one", "other")] if told else [])
+    found = [(f.variant, f.status, f.cause) for f in SIZE_CHECK.find(index, index.variants)]
+    right, wrong = ("one", "match", None), ("other", "mismatch", "size.shared")
+    assert found == ([right, wrong] if told else [])
 
 
 def test_the_pages_of_other_zoos(shared_corpus):
     """What is wrong there is one entry with the weights and the size of its sibling."""
     index = load_index([shared_corpus / "timm-docs", shared_corpus / "mmpretrain"])
     assert len(index.variants) > 100
-    wrong = {"efficientnet_b2a", "efficientnet_b3", "efficientnet_b3a"}
-    errors = [f for f in URL_CHECK.find(index, index.variants) if f.severity == "error"]
-    assert {f.variant for f in errors} == wrong
-    assert {f.variant for f in SIZE_CHECK.find(index, index.variants)} == wrong
+    for check in (URL_CHECK, SIZE_CHECK):
+        found = {f.variant: f.status for f in check.find(index, index.variants)}
+        assert found == {
+            "efficientnet_b2a": "mismatch",
+            "efficientnet_b3": "match",
+            "efficientnet_b3a": "match",
+        }
 
 
 def test_two_results_on_one_data_set_contradict_only_where_none_agrees(tmp_path):
@@ -187,8 +191,8 @@ def test_two_results_on_one_data_set_contradict_only_where_none_agrees(tmp_path)
     ("parameters", "said"),
     [
         # 40 MB are ten million parameters at four bytes each.
-        ((10_000_123, 8_000_123), ("this variant, so write other's own", "size of one, so write")),
-        ((9_900_123, 20_000_123), ("this variant, so write other's own", "size of one, so write")),
+        ((10_000_123, 8_000_123), ("is this variant's own", "size of one, so write")),
+        ((9_900_123, 20_000_123), ("is this variant's own", "size of one, so write")),
         ((10_000_123, 9_500_123), ("each variant's own", "each variant's own")),
         ((30_000_123, 20_000_123), ("each variant's own", "each variant's own")),
     ],

@@ -120,3 +120,46 @@ def test_the_pages_of_other_zoos(shared_corpus):
     named = [v for v in index.variants if v.claim("Weights") is not None]
     assert len(named) > 90
     assert [f.variant for f in CHECK.find(index, index.variants)] == ["efficientnet_b2a"]
+
+
+@pytest.mark.parametrize(
+    ("entries", "told"),
+    [
+        # One checkpoint that is evaluated by two protocols.
+        ({"cub_5way-1shot": "cub_5way-5shot-0a1b2c3d.pth",
+          "cub_5way-5shot": "cub_5way-5shot-0a1b2c3d.pth"}, {}),
+        # Fine-tuned from its own file, which names both sizes.
+        ({"vit_b16_384": "vit_b16_224_ft384-0a1b2c3d.pth", "vit_b16_224": "b.pth"}, {}),
+        ({"swin_v1_384": "swin_v2_to_v1_384.pth", "swin_v2_384": "swin_v2_384.pth"}, {}),
+        # The sibling whose whole name fits, not the first with that number.
+        ({"det_r50_coco-384x288": "det_r101_coco-256x192.pth",
+          "det_r101_animal-256x256": "c.pth", "det_r101_coco-256x192": "d.pth"},
+         {"det_r50_coco-384x288": "det_r101_coco-256x192"}),
+        # No sibling is called so as a whole, but one has the number, and all else is its own.
+        ({"seg_r50-d8_40k_voc": "seg_r101-d8_40k_voc.pth", "seg_r101-d8_80k_city": "e.pth"},
+         {"seg_r50-d8_40k_voc": "says r101 where this variant's name says r50"}),
+    ],
+)  # fmt: skip
+def test_whole_names_are_compared(entries, told, load):
+    lines = [f"- Name: {name}\n  Weights: {URL}{file}\n" for name, file in entries.items()]
+    index = load("Models:\n" + "".join(lines))
+    found = {f.variant: f.message for f in CHECK.find(index, index.variants)}
+    assert set(found) == set(told)
+    assert all(words in found[name] for name, words in told.items())
+
+
+def test_the_names_that_libraries_give_their_own_files(load):
+    """Every file there is the entry's own."""
+    torchvision = pytest.importorskip("torchvision.models")
+    timm = pytest.importorskip("timm.models")
+    rows = [
+        (f"{name}.{weights.name}", weights.url)
+        for name in torchvision.list_models()
+        for weights in torchvision.get_model_weights(name)
+    ]
+    names = timm.list_pretrained()
+    rows += [(n, u) for n in names if (u := timm.get_pretrained_cfg(n).url)]
+    lines = [f'- Name: "{name}"\n  Weights: {url}\n' for name, url in rows]
+    index = load("Models:\n" + "".join(lines))
+    assert len(index.variants) > 500
+    assert list(CHECK.find(index, index.variants)) == []

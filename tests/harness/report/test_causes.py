@@ -23,8 +23,8 @@ PUBLISHED = {
         parameters.alias layers.differs flops.differs accuracy.contradicted accuracy.preprocessing
         build.failed build.unknown""",
     "warning": """
-        flops.input-geometry flops.convention weights.name-mismatch size.larger
-        preprocess.differs baseline.expired""",
+        flops.input-geometry flops.convention weights.insecure-url weights.name-mismatch
+        size.larger preprocess.differs baseline.expired""",
     "note": """
         schema.quoted-number schema.unknown-key parameters.rounded size.half-precision
         size.binary-unit size.extra-tensors weights.shared-checkpoint baseline.stale""",

@@ -130,7 +130,7 @@ def test_plain_http_to_other_hosts_needs_leave(place: Any) -> None:
     # .invalid is no host's name anywhere.
     place.add("net", NAMES[0], "http://host.invalid/net.pth")
     refused = place.zoo("fetch", "--all")
-    assert (refused.status, refused.err.count("[weights.unsafe]")) == (1, 1)
+    assert (refused.status, refused.err.count("[weights.insecure-url]")) == (1, 1)
     assert "--allow-http" in refused.err
     allowed = place.zoo("fetch", "--all", "--allow-http")
     assert (allowed.status, allowed.err.count("[weights.unreachable]")) == (3, 1)

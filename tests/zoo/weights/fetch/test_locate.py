@@ -82,8 +82,6 @@ def test_same_place_has_the_same_key() -> None:
         "https://user:secret@host/net.pth",
         "https://host:port/net.pth",
         "https://[broken/net.pth",
-        "http://example.com/net.pth",
-        "http://127.0.0.1.example.com/net.pth",
         "ftp://host/net.pth",
         "data:text/plain,x",
         "package://zoo",
@@ -104,6 +102,21 @@ def test_refused(url: str, tmp_path: Path) -> None:
     assert outcome.cause == "weights.unsafe"
     assert outcome.why
     assert "secret" not in outcome.why
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://example.com/net.pth",
+        "HTTP://example.com/a/net-12345678.pth?download=1",
+        "http://127.0.0.1.example.com/net.pth",
+    ],
+)
+def test_plain_http_is_not_followed_unasked(url: str) -> None:
+    outcome = locate(url, index_dir=None)
+    assert isinstance(outcome, NotFetched)
+    assert outcome.cause == "weights.insecure-url"
+    assert "--allow-http" in outcome.why
 
 
 def test_plain_http_where_allowed() -> None:
