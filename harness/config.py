@@ -38,7 +38,7 @@ _LEAST_MEMORY = 2**28  # Python with torch takes as much before any model is bui
 # What a run was told of its report, and not of what is measured.
 _OF_ONE_RUN = frozenset({"checks", "refresh", "format", "fail-on", "baseline"})
 # What is said of images alone.
-_OF_IMAGES = ("samples", "budget", "decode")
+_OF_IMAGES = ("dataset", "samples", "budget", "decode")
 # How a switch is turned off that a file may have turned on.
 _OPPOSITES = {
     "no-store": "store",

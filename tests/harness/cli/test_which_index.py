@@ -135,6 +135,7 @@ def test_a_hint_names_the_index_that_was_asked(place, run):
         (["verify", "--all", "--budget", "90s"], "--budget: there are no images to look at; "),
         (["report", "--samples", "5"], "--samples: there are no images to look at; "),
         (["explain", "resnest14d", "FLOPs", "--decode", "fast"], "--decode: there are no images"),
+        (["verify", "--all", "--dataset", "imagenet-1k"], "--dataset: there are no images to look"),
         (["verify", "--all", "--address", "auto"], "--address: is a Ray cluster's; "),
         (["verify", "--all", "--device", "cuda:99"], "--device: device 'cuda:99': there are "),
         (["verify", "--all", "--device", "cuda:99", "--dry-run"], "--device: device 'cuda:99': "),
