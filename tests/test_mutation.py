@@ -136,7 +136,7 @@ def test_the_documented_index_has_the_known_findings_and_no_other(bench):
     assert matches["Parameters"] == matches["Layers"] == 8
     # Of the size that two of them document, it is said as well whose it is.
     assert matches["File Size"] == 7 + 1
-    assert sorted(matches) == ["File Size", "Layers", "Parameters"]
+    assert sorted(matches) == ["File Size", "Layers", "Parameters", "Weights"]
 
 
 def test_the_sites_are_all_values_of_the_file(bench):

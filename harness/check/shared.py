@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from itertools import islice
 from os.path import dirname
 from urllib.parse import urlsplit, urlunsplit
@@ -211,16 +212,17 @@ def _place(variant: Variant) -> Hashable | None:
         return None
     # A file may be a part of several variants: a detector of two trackers. All parts are compared.
     claim, urls = weights
-    return tuple(sorted(_normal(url, claim) for url in urls))
+    return tuple(sorted(_normal(url, claim.location.file) for url in urls))
 
 
-def _normal(url: str, claim: Claim) -> str:
+@lru_cache(maxsize=4096)
+def _normal(url: str, index: str) -> str:
     try:
         parts = urlsplit(url)
     except ValueError:
         return url
     if not parts.scheme:  # A relative path starts at the folder of its index.
-        return f"{dirname(claim.location.file)}/{url.removeprefix('./')}"
+        return f"{dirname(index)}/{url.removeprefix('./')}"
     return urlunsplit((parts.scheme, parts.netloc.lower(), parts.path, parts.query, ""))
 
 
