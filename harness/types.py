@@ -18,6 +18,12 @@ Size = tuple[int, int]
 # Which fact of a variant: its kind, with the input size or the part where one matters.
 Slot = tuple[str, Size | str | None]
 
+# Variations of a count that checks know by name. Two complete fvcore's: fused attention, and all
+# operators that it has no rule for. The third is another form of the same network.
+WITH_PRODUCTS = "with attention products"
+WITH_UNKNOWN = "with the operators that it does not know"
+DEPLOYED = "of the deployed form"
+
 
 @dataclass(frozen=True, slots=True)
 class Recipe:

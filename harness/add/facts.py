@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.add.errors import NotAdded
-from harness.check.flops import figure
+from harness.check.flops import figure, recommended
 from harness.measure.build import build_on_meta
 from harness.measure.builders import BuilderError, builder_of, get_builder
 from harness.measure.profile import USUAL_SIZE, Profiler
@@ -19,7 +19,6 @@ from zoo.weights.fetch_types import FileStat
 from zoo.weights.locate import name_hash
 from zoo.weights.match import Match, match, specs_of
 
-USUAL_CONVENTION = "fvcore"
 # What `zoo train` leaves beside the states of a training.
 _MODEL = "model.pth"
 _STATE = "zoo_training"
@@ -93,7 +92,8 @@ def measure(path: Path, base: Recipe, name: str, convention: str | None = None) 
             f"{path}: its name says that its SHA-256 begins with {head}, and it begins with "
             f"{sha256[: len(head)]}; rename the file"
         )
-    chosen = convention or USUAL_CONVENTION
+    # fvcore is the usual one, where it sees all of the model.
+    chosen = convention or recommended(found["flops"], ("fvcore",))
     return Facts(
         recipe=recipe,
         parameters=found["structure"]["parameters"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -19,9 +20,9 @@ from harness.check.base import (
 )
 from harness.check.compare import agrees, grouped, number
 from harness.explain.flops import PLAIN, Candidate, Explanation, candidates, explain
-from harness.explain.flops_words import MOST_LEFT_OUT, Wording
+from harness.explain.flops_words import MOST_LEFT_OUT, Wording, leaves_out
 from harness.explain.geometry import Geometry, geometries, usual_geometries
-from harness.types import Edit, Finding, Size
+from harness.types import WITH_PRODUCTS, WITH_UNKNOWN, Edit, Finding, Size
 from zoo.index.types import Claim, Severity, Variant
 
 _ID = "flops"
@@ -30,6 +31,10 @@ _ID = "flops"
 _DEFAULTS = ("fvcore", "macs")
 # Those that count a multiply-accumulate as two.
 _DOUBLED = ("flops", "deepspeed")
+# fvcore prints other figures of a model whose attention is not one operator: they are its own.
+_COMPLETED = (WITH_PRODUCTS, WITH_UNKNOWN)
+# A counter that leaves out more than this share of the model is recommended to nobody.
+_LEFT_OUT = 0.01
 
 
 def _needs(size: Size) -> tuple[Need, ...]:
@@ -56,11 +61,11 @@ def find(evidence: Evidence) -> Iterable[Finding | Need]:
             )
             yield unverified(claim, variant, _ID, "flops.convention", message)
             continue
-        held = next((n for n in accepted if _agrees(claim, n, fact.value)), None)
+        held = next((r for r in _readings(fact.value, accepted) if r.is_in(claim)), None)
         if held is not None:
-            value = figure(fact.value, held)
+            value = figure(fact.value, held.convention) if not held.variation else held.exact
             message = (
-                f"the model takes {grouped(value)} at {_x(evidence.size)} as {held} counts, "
+                f"the model takes {grouped(value)} at {_x(evidence.size)} as {held.words}, "
                 "as documented"
             )
             yield matched(claim, variant, _ID, value, message)
@@ -82,14 +87,60 @@ def find(evidence: Evidence) -> Iterable[Finding | Need]:
             asked = [*asked, *further]
             tries = candidates(asked, measured_counts(evidence, asked))
             explanation = explain(claim, tries, rule) or explanation
-        # Where the figure stands a second time and is right there, that says what is meant.
-        figures = list(variant.claims_of("FLOPs"))
-        accepted = tuple(
-            sorted(accepted, key=lambda n: not any(_agrees(c, n, fact.value) for c in figures))
-        )
         yield _differing(
             evidence, claim, accepted, explanation, len(tries), _refused(evidence, asked)
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """A measured figure that a claim may mean without another word."""
+
+    convention: str
+    variation: str
+    exact: int
+    left_out: float
+
+    @property
+    def words(self) -> str:
+        """As whom it counts, for a sentence: ``macs counts``."""
+        if self.variation:
+            return f"{self.convention} counts {self.variation}"
+        if self.convention == "fvcore" and self.left_out > _LEFT_OUT:
+            return f"fvcore counts, which {leaves_out(self.convention, self.left_out)}"
+        return f"{self.convention} counts"
+
+    def is_in(self, claim: Claim) -> bool:
+        """Whether the claim says this, at its precision; torchvision's pages write billions."""
+        billions = self.convention == "torchvision" and agrees(claim, Decimal(self.exact) / 10**9)
+        return billions or agrees(claim, self.exact)
+
+
+def _readings(value: Mapping[str, Any], accepted: Sequence[str]) -> list[_Reading]:
+    """The figures that hold under these conventions, those without a variation first."""
+    total = exact_figure(value, "macs")
+    found = [
+        _Reading(
+            count["convention"],
+            count["variation"],
+            int(count["value"]),
+            1 - count["covered"] / total if total else 0.0,
+        )
+        for count in value["counts"]
+        if count["convention"] in accepted
+        and (not count["variation"] or _is_completed(count["convention"], count["variation"]))
+    ]
+    return sorted(found, key=lambda r: (bool(r.variation), accepted.index(r.convention)))
+
+
+def _is_completed(convention: str, variation: str) -> bool:
+    return convention == "fvcore" and variation in _COMPLETED
+
+
+def recommended(value: Mapping[str, Any], accepted: Sequence[str]) -> str:
+    """The first of these conventions whose counter sees the whole model, else ``macs``."""
+    plain = (r for r in _readings(value, accepted) if not r.variation)
+    return next((r.convention for r in plain if r.left_out <= _LEFT_OUT), "macs")
 
 
 def accepted_conventions(variant: Variant, figure: Claim) -> tuple[str, ...]:
@@ -142,18 +193,6 @@ def _refused(evidence: Evidence, asked: Iterable[Geometry]) -> list[Size]:
     return [g.size for g in asked if evidence.unmeasured("flops", g.size) is not None]
 
 
-def _agrees(claim: Claim, convention: str, value: Mapping[str, Any]) -> bool:
-    try:
-        measured = figure(value, convention)
-    except KeyError:
-        return False
-    if convention == "torchvision":
-        # Its pages write billions, to three decimals.
-        exact = exact_figure(value, convention)
-        return agrees(claim, Decimal(exact) / 10**9) or agrees(claim, exact)
-    return agrees(claim, measured)
-
-
 def _differing(
     evidence: Evidence,
     claim: Claim,
@@ -164,11 +203,23 @@ def _differing(
 ) -> Finding:
     fact = evidence.measurement("flops", evidence.size)
     assert fact is not None
-    known = {c["convention"] for c in fact.value["counts"]}
-    reference = next((name for name in accepted if name in known), "fvcore")
-    right = figure(fact.value, reference)
-    edits = _replacing(evidence.variant, claim, exact_figure(fact.value, reference), reference)
-    words = Wording(claim, _x(evidence.size), reference, right)
+    readings = _readings(fact.value, accepted)
+    # Where the figure stands a second time and is right there, that says what is meant.
+    figures = list(evidence.variant.claims_of("FLOPs"))
+    said = [r for r in readings if any(r.is_in(other) for other in figures)]
+    whole = [r for r in (*said, *readings) if r.left_out <= _LEFT_OUT]
+    best = whole[0] if whole else _Reading("macs", "", exact_figure(fact.value, "macs"), 0.0)
+    right = best.exact if best.variation else figure(fact.value, best.convention)
+    blind = next((r for r in readings if not r.variation and r.left_out > _LEFT_OUT), None)
+    edits = _replacing(evidence.variant, claim, best.exact, best.convention)
+    words = Wording(
+        claim,
+        _x(evidence.size),
+        best.convention,
+        right,
+        best.variation,
+        f"{blind.convention} {leaves_out(blind.convention, blind.left_out)}" if blind else "",
+    )
     if explanation is None or not explanation.certain:
         message = words.unexplained(explanation, tried, [_x(size) for size in refused])
         return mismatched(
@@ -194,16 +245,19 @@ def _differing(
 
 
 def _replacing(variant: Variant, claim: Claim, right: int, convention: str) -> tuple[Edit, ...]:
-    """The figure at the claimed input, and its convention where none is claimed."""
+    """The figure at the claimed input, and its convention where it is not the claimed one."""
     edits = [replaced(claim, right)]
-    if variant.effective("FLOPs Convention") is None:
+    claimed = variant.effective("FLOPs Convention")
+    if claimed is None or claimed.value != convention:
         edits.append(_said(variant, claim, "FLOPs Convention", convention))
     return tuple(edits)
 
 
 def _keeping(evidence: Evidence, claim: Claim, found: Candidate) -> tuple[Edit, ...]:
     """The keys that make the number right as it stands; none where a counter was changed."""
-    if found.variation or found.scale is not PLAIN:
+    if found.scale is not PLAIN or (
+        found.variation and not _is_completed(found.convention, found.variation)
+    ):
         return ()
     variant, edits = evidence.variant, []
     claimed = variant.effective("FLOPs Convention")

@@ -3,8 +3,8 @@
 The search goes over the figures that every known counter would print at every likely input, plain
 and as slips of the pen change them, simplest first, and takes the first that is equal to the claim
 at the claim's own precision. With many candidates a short number fits one of them by chance, so a
-claim must carry at least two digits more than the logarithm of the candidates tried; with fewer
-the fit is told as what it is.
+claim must carry at least two digits more than the logarithm of all candidates that would have been
+taken; with fewer the fit is told as what it is. Few are taken at their word: see `Candidate.tier`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 
 from harness.check.compare import agrees, digits
 from harness.explain.geometry import Geometry
-from harness.types import Size
+from harness.types import DEPLOYED, WITH_PRODUCTS, WITH_UNKNOWN, Size
 from zoo.index.types import Claim
 
 # How far a convention is from what most tables print.
@@ -33,6 +33,8 @@ _CONVENTION_RANK = {
 }
 # A counter as it is comes before one that somebody changed.
 _VARIATION_RANK = 3
+# Neither is a change: what the usual counters print of attention, and of another usual form.
+_USUAL_RANK = {WITH_PRODUCTS: 0, WITH_UNKNOWN: 0, DEPLOYED: 1, f"{DEPLOYED} {WITH_UNKNOWN}": 1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,10 @@ _TWICE = Scale(Decimal(2), 2, "twice what {} counts", False)
 _PASSES = tuple(
     Scale(Decimal(n), 4, f"what {{}} counts in {n} passes added up", True) for n in (3, 4)
 )
+# What the training costs, as it is estimated, where that of one pass is asked for.
+_TRAINED = Scale(
+    Decimal(3), 4, "three times what {} counts, as a forward and a backward pass take", True
+)
 _UNITS = tuple(
     Scale(Decimal(10) ** power, 5, f"{words} what {{}} counts", True)
     for power, words in (
@@ -69,6 +75,7 @@ _UNITS = tuple(
         (6, "a million times"),
     )
 )
+_TRAINABLE = frozenset({"macs", "flops", "fvcore", "deepspeed"})
 _DOUBLED = frozenset({"fvcore", "thop-2020", "thop", "ptflops", "torchinfo"})
 _ADDING = frozenset({"thop-2020", "thop", "ptflops"})
 
@@ -95,9 +102,25 @@ class Candidate:
     @property
     def rank(self) -> tuple[int, int, int]:
         """Simpler candidates first; of equally simple ones, the nearer input."""
-        how = _CONVENTION_RANK.get(self.convention, 3) + _VARIATION_RANK * bool(self.variation)
-        how += self.scale.rank
+        how = _CONVENTION_RANK.get(self.convention, 3) + self.scale.rank
+        if self.variation:
+            how += _USUAL_RANK.get(self.variation, _VARIATION_RANK)
         return (how + self.geometry.rank, self.geometry.rank, how)
+
+    @property
+    def tier(self) -> int:
+        """How many others compete: what is nearer to the plain reading has fewer beside it.
+
+        0 is the deployed form under the conventions that need no name, 1 every convention as it
+        is named at the claimed input, 2 the wide search.
+        """
+        if self.geometry.rank or self.scale is not PLAIN:
+            return 2
+        if not self.variation:
+            return 1
+        if self.variation not in _USUAL_RANK:
+            return 2
+        return 0 if self.convention in ("macs", "fvcore") else 1
 
     @property
     def left_out(self) -> float:
@@ -123,7 +146,7 @@ class Explanation:
     Attributes:
         candidate: the simplest one.
         also: others that are the claim too, at the claim's precision.
-        tried: how many figures were tried to find it that the claim's precision tells apart.
+        tried: how many figures would have been taken that the claim's precision tells apart.
         certain: the claim has digits enough to rule out that it fits by chance.
     """
 
@@ -179,8 +202,10 @@ def _scales(convention: str, variation: str) -> Iterator[Scale]:
         yield _TWICE
     if convention in _ADDING:
         yield from _PASSES
-    if not variation:
+    if not variation or variation in (WITH_PRODUCTS, WITH_UNKNOWN):
         yield from _UNITS
+        if convention in _TRAINABLE:
+            yield _TRAINED
 
 
 def explain(
@@ -188,26 +213,35 @@ def explain(
 ) -> Explanation | None:
     """The first candidate that equals the claim, None where none does.
 
+    Where the claim is too short for the first one, and not for another that fewer compete with,
+    it is that one.
+
     Args:
         claim: the documented count.
         tries: the candidates, simplest first.
         preferred: a rule that explains other variants of the collection: where several candidates
             equal the claim, as they can a rounded one, the one that follows it is taken.
     """
+    fits = [candidate for candidate in tries if agrees(claim, candidate.value)]
+    if not fits:
+        return None
+    length = digits(claim)
+    tried = {tier: _told_apart(claim, tries, tier) for tier in {c.tier for c in fits}}
+    certain = [c for c in fits if length >= 2 + log10(tried[c.tier])]
+    chosen = (certain or fits)[0]
+    also = tuple(c for c in fits if c.value != chosen.value)
+    found = Explanation(chosen, also, tried[chosen.tier], bool(certain))
+    return found if preferred is None else _preferring(found, preferred)
+
+
+def _told_apart(claim: Claim, tries: Sequence[Candidate], tier: int) -> int:
+    """How many figures of a tier, and of those before it, the claim's precision tells apart.
+
+    All that equal the claim are one.
+    """
     step = claim.step or Decimal(1)
-    distinct: set[Decimal] = set()
-    for place, candidate in enumerate(tries):
-        distinct.add(Decimal(candidate.value) // step)
-        if agrees(claim, candidate.value):
-            also = tuple(
-                other
-                for other in tries[place + 1 :]
-                if agrees(claim, other.value) and other.value != candidate.value
-            )
-            certain = digits(claim) >= 2 + log10(len(distinct))
-            found = Explanation(candidate, also, len(distinct), certain)
-            return found if preferred is None else _preferring(found, preferred)
-    return None
+    others = {c.value // step for c in tries if c.tier <= tier and not agrees(claim, c.value)}
+    return 1 + len(others)
 
 
 def _preferring(found: Explanation, rule: str) -> Explanation:

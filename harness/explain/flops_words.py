@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from harness.check.compare import digits, grouped, written
 from harness.explain.flops import PLAIN, Explanation
+from harness.types import WITH_PRODUCTS, WITH_UNKNOWN
 from zoo.index.types import Claim
 
 # An explanation that leaves out more than this share of the model is one, but no excuse.
@@ -25,12 +26,16 @@ class Wording:
         at: the input that it speaks of, as text.
         convention: the one that the right figure is given in.
         right: that figure.
+        variation: how the right figure departs from the convention as named.
+        blind: which usual counter is not to be taken for this model, and why, if there is one.
     """
 
     claim: Claim
     at: str
     convention: str
     right: int | float
+    variation: str = ""
+    blind: str = ""
 
     def unexplained(self, fit: Explanation | None, tried: int, not_run: Sequence[str]) -> str:
         """Nothing gives the claim, or too much would."""
@@ -77,14 +82,17 @@ class Wording:
             keep.append(f"FLOPs Convention: {found.convention}")
         if where:
             keep.append(f"FLOPs Input: {found.geometry}")
-        if found.variation or found.scale is not PLAIN or not keep:
+        changed = found.variation and found.variation not in (WITH_PRODUCTS, WITH_UNKNOWN)
+        if changed or found.scale is not PLAIN or not keep:
             yield f"write {self._written}"
         else:
             yield f"write {self._written}, or keep the number with {' and '.join(keep)}"
 
     @property
     def _takes(self) -> str:
-        return f"at {self.at} the model takes {grouped(self.right)} as {self.convention} counts"
+        name = " ".join(filter(None, (self.convention, "counts", self.variation)))
+        takes = f"at {self.at} the model takes {grouped(self.right)} as {name}"
+        return f"{takes} ({self.blind})" if self.blind else takes
 
     @property
     def _written(self) -> str:
@@ -93,6 +101,14 @@ class Wording:
             whole = self.right * 10**9 if self.convention == "torchvision" else self.right
             return written(self.claim, whole)
         return f"{self.right}G" if self.convention == "torchvision" else f"{self.right}"
+
+
+def leaves_out(convention: str, share: float) -> str:
+    """How much a counter does not see, and why where that is known."""
+    words = f"leaves out {share:.0%} of the multiply-accumulates"
+    if convention == "fvcore":
+        words += ", in operators that it does not know, such as fused attention"
+    return words
 
 
 def _refused(inputs: Sequence[str]) -> str:

@@ -34,6 +34,7 @@ class Profiler:
 
     def __init__(self) -> None:
         self._built: tuple[tuple[object, ...], nn.Module] | None = None
+        self._folded: tuple[nn.Module, nn.Module | None] | None = None
 
     def measure(
         self,
@@ -87,7 +88,10 @@ class Profiler:
                 if size not in records:
                     records[size] = _pass(model, size)
                 record = records[size]
-                value = _flops(record) if kind == "flops" else _profile(record, model)
+                if kind == "flops":
+                    value = _flops(record, self._deployed(model, builder, recipe, size))
+                else:
+                    value = _profile(record, model)
             except Exception as error:  # noqa: BLE001 - whatever a model raises is a finding
                 why = f"{recipe.name} can't run at {size[0]}x{size[1]}: {describe_error(error)}"
                 facts.append(
@@ -115,10 +119,30 @@ class Profiler:
         ]
         return inspect(model, Path(path), others)
 
+    def _deployed(
+        self, model: nn.Module, builder: Builder, recipe: Recipe, size: Size
+    ) -> ModuleCall | None:
+        """The pass of the model's deployed form; None where it has no other, or none is known."""
+        from harness.measure.build import build_on_meta
+        from harness.measure.deployed import fold, is_foldable
+
+        if self._folded is None or self._folded[0] is not model:
+            folded = None
+            if is_foldable(model):
+                # Anew: a model that was traced is good for nothing else.
+                with suppress(Exception):
+                    folded = build_on_meta(builder, recipe.name)
+                    fold(folded)
+            self._folded = (model, folded)
+        if self._folded[1] is not None:
+            with suppress(Exception):
+                return _pass(self._folded[1], size)
+        return None
+
     def _model(self, builder: Builder, recipe: Recipe) -> nn.Module:
         key = (recipe.builder, recipe.name, recipe.base, recipe.classes)
         if self._built is None or self._built[0] != key:
-            self._built = None  # the old model goes before the new one comes
+            self._built = self._folded = None  # the old model goes before the new one comes
             self._built = (key, build_on_meta(builder, recipe.name))
         return self._built[1]
 
@@ -185,11 +209,14 @@ def _preprocess(recipe: Recipe) -> Fact:
     return replace(fact, method="as the builder's library states it", device="none")
 
 
-def _flops(record: ModuleCall) -> dict[str, Any]:
+def _flops(record: ModuleCall, deployed: ModuleCall | None) -> dict[str, Any]:
     """``counts``: every figure of `harness.measure.conventions`; ``activations``: elements that
     convolutions and linear layers put out, as the RegNet paper (arXiv 2003.13678) counts them.
     """
-    return {"counts": [asdict(c) for c in counts(record)], "activations": _activations(record)}
+    return {
+        "counts": [asdict(c) for c in counts(record, deployed)],
+        "activations": _activations(record),
+    }
 
 
 def _activations(record: ModuleCall) -> int:

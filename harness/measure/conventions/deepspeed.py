@@ -1,4 +1,4 @@
-"""What DeepSpeed's profiler gives as MACs: those of functions that it replaces."""
+"""What DeepSpeed's profiler gives as MACs and as FLOPs: those of functions that it replaces."""
 
 from __future__ import annotations
 
@@ -6,19 +6,27 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
 
+from harness.measure.conventions.fvcore import einsum_estimate, fvcore_of
 from harness.measure.conventions.macs import linear, macs, product
 from harness.measure.conventions.modules import NotCountedError, Tally
 from harness.measure.named import FUNCTIONAL
-from harness.measure.record import ModuleCall, Op
+from harness.measure.record import ModuleCall, Op, Shape
 
 
 @dataclass(frozen=True, slots=True)
 class DeepSpeedCount:
-    """The MACs, and what of them is the classifier's and products of two activations."""
+    """The MACs, and what of them is the classifier's and products of two activations.
+
+    Attributes:
+        operations, classifier_operations: what it gives as FLOPs, of the model and its classifier:
+            two for each multiply-accumulate, and the work on single elements.
+    """
 
     total: Tally
     classifier: Tally
     products: Tally
+    operations: Tally
+    classifier_operations: Tally
 
 
 def deepspeed(
@@ -37,34 +45,57 @@ def deepspeed(
     Raises:
         NotCountedError: the profiler fails on a convolution without a batch.
     """
-    total = head = products = Tally()
-    known: dict[int, tuple[Tally, Tally]] = {}
+    nothing = Tally()
+    total = _OfCall(nothing, nothing, 0)
+    head = _OfCall(nothing, nothing, 0)
+    known: dict[int, _OfCall] = {}
     for path, call in calls:
         own = known.get(id(call))
         if own is None:
             own = known[id(call)] = _of_call(call, memo)
-        total += own[0]
-        products += own[1]
+        total += own
         if path == classifier:
-            head += own[0]
-    return DeepSpeedCount(total, head, products)
+            head += own
+    return DeepSpeedCount(total.macs, head.macs, total.products, total.operations, head.operations)
 
 
-def _of_call(call: ModuleCall, memo: dict[int, int]) -> tuple[Tally, Tally]:
-    """All that was called by name in one call of a module, and the products among it."""
+@dataclass(frozen=True, slots=True)
+class _OfCall:
+    """The MACs of one call of a module, the products among them, and its other operations."""
+
+    macs: Tally
+    products: Tally
+    further: int
+
+    def __add__(self, other: _OfCall) -> _OfCall:
+        return _OfCall(
+            self.macs + other.macs, self.products + other.products, self.further + other.further
+        )
+
+    @property
+    def operations(self) -> Tally:
+        return Tally(2 * self.macs.value + self.further, self.macs.covered)
+
+
+def _of_call(call: ModuleCall, memo: dict[int, int]) -> _OfCall:
+    """All that was called by name in one call of a module."""
     total = products = Tally()
+    further = 0
     for place, op in enumerate(call.calls):
-        if not isinstance(op, Op) or (rule := _RULES.get(op.name)) is None:
+        if not isinstance(op, Op):
             continue
         # What a function runs is recorded right after its name.
-        ran = call.calls[place + 1] if place + 1 < len(call.calls) else None
-        tally = Tally(
-            rule(op, ran if isinstance(ran, Op) else op), macs((ran,) if ran else (), memo)
-        )
+        following = call.calls[place + 1] if place + 1 < len(call.calls) else None
+        ran = following if isinstance(following, Op) else op
+        if (other := _FURTHER.get(op.name)) is not None:
+            further += other(op, ran)
+        if (rule := _RULES.get(op.name)) is None:
+            continue
+        tally = Tally(rule(op, ran), macs((following,) if following else (), memo))
         total += tally
         if rule is _attention or rule is _matmul or op.name == "torch.baddbmm":
             products += tally
-    return total, products
+    return _OfCall(total, products, further)
 
 
 def _linear(op: Op, ran: Op) -> int:
@@ -72,24 +103,36 @@ def _linear(op: Op, ran: Op) -> int:
 
 
 def _conv(op: Op, ran: Op) -> int:
-    """Padded ``same`` it loses a row where an odd number of rows is needed."""
     x, weight = op.inputs[:2]
     assert x is not None
     assert weight is not None
-    if len(x) != len(weight):
-        raise NotCountedError("a convolution without a batch")
-    axes = len(weight) - 2
-    if "transpose" in op.name:
-        positions = x[2:]
-    else:
-        positions = ran.outputs[0][2:]
-        if ran.attributes.get("padding") == "same":
-            dilation = ran.attributes.get("dilation", 1)
-            steps = dilation if isinstance(dilation, list | tuple) else (dilation,)
-            steps = tuple(steps) * (axes if len(steps) == 1 else 1)
-            odd = (d * (k - 1) % 2 for d, k in zip(steps, weight[2:], strict=True))
-            positions = tuple(n - lost for n, lost in zip(positions, odd, strict=True))
+    positions = x[2:] if "transpose" in op.name else _positions(weight, ran)
     return x[0] * prod(weight) * prod(positions)
+
+
+def _positions(weight: Shape, ran: Op) -> Shape:
+    """Of a convolution's output: padded ``same`` it loses a row where an odd number is needed."""
+    positions = ran.outputs[0][2:]
+    axes = len(weight) - 2
+    if len(positions) != axes:
+        raise NotCountedError("a convolution without a batch")
+    if ran.attributes.get("padding") == "same":
+        dilation = ran.attributes.get("dilation", 1)
+        steps = dilation if isinstance(dilation, list | tuple) else (dilation,)
+        steps = tuple(steps) * (axes if len(steps) == 1 else 1)
+        odd = (d * (k - 1) % 2 for d, k in zip(steps, weight[2:], strict=True))
+        positions = tuple(n - lost for n, lost in zip(positions, odd, strict=True))
+    return positions
+
+
+def _bias(op: Op, ran: Op) -> int:
+    """One for each output element of a convolution that has a bias; linear layers' cost nothing."""
+    weight = op.inputs[1]
+    assert weight is not None
+    if len(ran.inputs) < 3 or ran.inputs[2] is None:
+        return 0
+    y = ran.outputs[0]
+    return prod(y[:2]) * prod(_positions(weight, ran))
 
 
 def _matmul(op: Op, ran: Op) -> int:
@@ -107,6 +150,75 @@ def _attention(op: Op, ran: Op) -> int:
     assert v is not None
     return prod(q[:-1]) * k[-2] * (q[-1] + v[-1])
 
+
+def _per_element(op: Op, ran: Op) -> int:
+    """Of the tensor that goes in."""
+    x = op.inputs[0] if op.inputs else None
+    if x is None:
+        raise NotCountedError(f"{op.name} takes no tensor")
+    return prod(x)
+
+
+def _norm(op: Op, ran: Op) -> int:
+    """As fvcore has them."""
+    counted = fvcore_of(op)
+    assert counted is not None
+    return counted[1]
+
+
+def _einsum(op: Op, ran: Op) -> int:
+    return einsum_estimate(op)
+
+
+def _pairwise(op: Op, ran: Op) -> int:
+    return prod(ran.outputs[0]) if ran is not op else 0
+
+
+def _resized(op: Op, ran: Op) -> int:
+    """Where a size is asked for, its pixels alone, of one channel."""
+    size, scale = op.attributes["size"], op.attributes["scale_factor"]
+    if isinstance(size, tuple | list):
+        return prod(map(int, size))
+    if isinstance(size, int):
+        return size
+    x = op.inputs[0]
+    assert x is not None
+    if isinstance(scale, tuple | list):
+        return int(prod(x) * prod(scale))
+    if isinstance(scale, int | float):
+        return int(prod(x) * scale ** (len(x) - 2))
+    raise NotCountedError(f"{op.name} is told its output in a way that the profiler fails on")
+
+
+# Beside its multiply-accumulates.
+_FURTHER: dict[str, Callable[[Op, Op], int]] = {
+    **{
+        FUNCTIONAL + name: _per_element
+        for name in (
+            *("relu", "prelu", "elu", "relu6", "gelu", "silu", "softmax"),
+            *(f"{kind}_pool{n}d" for kind in ("avg", "max") for n in (1, 2, 3)),
+            *(f"adaptive_{kind}_pool{n}d" for kind in ("avg", "max") for n in (1, 2, 3)),
+        )
+    },
+    # These are not recorded by name: nobody calls the operators but by the functions.
+    "aten.leaky_relu": _per_element,
+    "aten.leaky_relu_": _per_element,
+    **{f"aten.{kind}_norm": _norm for kind in ("batch", "group", "layer", "instance")},
+    "aten.einsum": _einsum,
+    FUNCTIONAL + "upsample": _resized,
+    FUNCTIONAL + "interpolate": _resized,
+    **{FUNCTIONAL + f"{name}{n}d": _bias for name in ("conv", "conv_transpose") for n in (1, 2, 3)},
+    **{
+        owner + name: rule
+        for owner in ("torch.", "torch.Tensor.")
+        for name, rule in {
+            "mul": _pairwise,
+            "add": _pairwise,
+            "addmm": _per_element,
+            "baddbmm": _per_element,
+        }.items()
+    },
+}
 
 _RULES: dict[str, Callable[[Op, Op], int]] = {
     FUNCTIONAL + "linear": _linear,

@@ -5,20 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import product
 
 from harness.measure.conventions.deepspeed import deepspeed
-from harness.measure.conventions.fvcore import fvcore_of
-from harness.measure.conventions.macs import ATTENTION, attention_products, macs
+from harness.measure.conventions.fvcore import FvcoreParts, fvcore_parts
+from harness.measure.conventions.macs import attention_products, macs
 from harness.measure.conventions.modules import NotCountedError, Tally, count_modules
 from harness.measure.conventions.ptflops import ptflops
 from harness.measure.conventions.thop import THOP, THOP_2020
 from harness.measure.conventions.torchinfo import torchinfo
-from harness.measure.record import ModuleCall, Op, classifier_path, walk
+from harness.measure.record import ModuleCall, classifier_path, walk
+from harness.types import DEPLOYED, WITH_PRODUCTS, WITH_UNKNOWN
 
 Calls = Sequence[tuple[str, ModuleCall]]
 
-_HEADLESS = "without the classifier"
-_WITHOUT_PRODUCTS = "without attention products"
+# The parts of a model that a figure may have left out or taken in, in words.
+_CLASSIFIER = "the classifier"
+_PRODUCTS = "attention products"
+# Not what was left out, but how the model was.
+_TRAINING = "in training mode"
+_WITH_WORK = "in FLOPs with element-wise work"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +44,15 @@ class Count:
     covered: int
 
 
-def counts(record: ModuleCall) -> list[Count]:
+def counts(record: ModuleCall, deployed: ModuleCall | None = None) -> list[Count]:
     """Every figure that a known counter would print for this pass, plainest first.
 
     The first entry of each convention is the convention as named; the others are variations. A
     convention whose counter gives up on the model has none.
+
+    Args:
+        record: the pass.
+        deployed: the pass of the same network in its deployed form, where it has another.
     """
     memo: dict[int, int] = {}
     calls = list(walk(record))
@@ -51,32 +61,82 @@ def counts(record: ModuleCall) -> list[Count]:
     head_macs = 0
     if head is not None:
         head_macs = macs((call for path, call in calls if path == head), memo)
-    fvcore, head_fvcore, fused = _fvcore_totals(calls, head, memo)
+    whole = Tally(total, total)
+    classifier = Tally(head_macs, head_macs)
+    products = attention_products(record)
+    fvcore = fvcore_parts(calls, head, memo)
     found = [
         Count("macs", "", total, total),
-        Count("fvcore", "", fvcore.value, fvcore.covered),
+        Count("fvcore", "", fvcore.total.value, fvcore.total.covered),
         Count("flops", "", 2 * total, total),
         Count("torchvision", "", total, total),
     ]
-    for convention, variation, tally in _hooked(calls, memo, head):
-        found.append(Count(convention, variation, tally.value, tally.covered))
-    if head_macs:
+    found += [
+        Count(name, words, t.value, t.covered) for name, words, t in _hooked(calls, memo, head)
+    ]
+    for words, tally in _less(whole, classifier, Tally(products, products)):
         found += [
-            Count("macs", _HEADLESS, total - head_macs, total - head_macs),
-            Count("fvcore", _HEADLESS, fvcore.value - head_fvcore, fvcore.covered - head_macs),
-            Count("flops", _HEADLESS, 2 * (total - head_macs), total - head_macs),
+            Count("macs", words, tally.value, tally.covered),
+            Count("flops", words, 2 * tally.value, tally.covered),
         ]
-    if products := attention_products(record):
-        left = total - products
-        found += [
-            Count("macs", _WITHOUT_PRODUCTS, left, left),
-            Count("flops", _WITHOUT_PRODUCTS, 2 * left, left),
-        ]
-    if fused:
-        # As it was counted where attention was not yet one operator, which fvcore doesn't know.
-        both = fvcore + Tally(fused, fused)
-        found.append(Count("fvcore", "with attention products", both.value, both.covered))
+    found += [Count("fvcore", words, t.value, t.covered) for words, t in _of_fvcore(fvcore)]
+    if deployed is not None:
+        found += _of_deployed(deployed, total)
     return _distinct(found)
+
+
+def _less(whole: Tally, classifier: Tally, products: Tally) -> Iterator[tuple[str, Tally]]:
+    """The whole without its classifier, without its attention products, and without both."""
+    if classifier.value:
+        yield f"without {_CLASSIFIER}", whole - classifier
+    if products.value:
+        yield f"without {_PRODUCTS}", whole - products
+    if classifier.value and products.value:
+        yield f"without {_PRODUCTS} and {_CLASSIFIER}", whole - products - classifier
+
+
+def _of_fvcore(parts: FvcoreParts) -> Iterator[tuple[str, Tally]]:
+    """fvcore's count and what becomes of it.
+
+    Attention is counted where it is not one operator, which fvcore doesn't know; a mean over all
+    positions where it is written as a pool; norms cost more in a model left in training mode.
+    """
+    completions = [("", Tally())]
+    if parts.fused.value:
+        completions.append((WITH_PRODUCTS, parts.fused))
+    if parts.unknown.value != parts.fused.value:
+        completions.append((WITH_UNKNOWN, parts.unknown))
+    changes = (
+        _perhaps(_TRAINING, Tally(parts.training)),
+        completions,
+        _perhaps("with means counted as pools", Tally(parts.means)),
+        _perhaps(f"without {_CLASSIFIER}", Tally() - parts.classifier),
+    )
+    made = list(product(*changes))
+    for chosen in sorted(made, key=lambda some: sum(bool(words) for words, _ in some)):
+        named = [words for words, _ in chosen if words]
+        if named:
+            words = " and ".join(filter(None, (", ".join(named[:-1]), named[-1])))
+            yield words, sum((more for _, more in chosen), parts.total)
+
+
+def _perhaps(words: str, more: Tally) -> list[tuple[str, Tally]]:
+    """A count as it is, and as it is changed where that makes a difference."""
+    return [("", Tally()), (words, more)] if more.value else [("", Tally())]
+
+
+def _of_deployed(record: ModuleCall, total: int) -> Iterator[Count]:
+    """The usual figures of the deployed form. It leaves nothing out: it does the work in less."""
+    memo: dict[int, int] = {}
+    folded = macs((record,), memo)
+    fvcore = fvcore_parts(list(walk(record)), None, memo)
+    yield Count("macs", DEPLOYED, folded, total)
+    if fvcore.unknown.value == 0:
+        yield Count("fvcore", DEPLOYED, fvcore.total.value, total)
+    else:
+        completed = fvcore.total + fvcore.unknown
+        yield Count("fvcore", f"{DEPLOYED} {WITH_UNKNOWN}", completed.value, total)
+    yield Count("flops", DEPLOYED, 2 * folded, total)
 
 
 def _hooked(
@@ -88,37 +148,19 @@ def _hooked(
     with suppress(NotCountedError):
         for words, tally in count_modules(THOP, calls, memo, head).whole_variations():
             yield "thop", words, tally
-    with suppress(NotCountedError):
-        whole, of_head = torchinfo(calls, memo, head)
-        yield "torchinfo", "", whole
-        yield "torchinfo", _HEADLESS, whole - of_head
-    with suppress(NotCountedError):
-        whole, of_head = ptflops(calls, memo, head)
-        yield "ptflops", "", whole
-        yield "ptflops", _HEADLESS, whole - of_head
+    for name, counter in (("torchinfo", torchinfo), ("ptflops", ptflops)):
+        with suppress(NotCountedError):
+            whole, of_head = counter(calls, memo, head)
+            yield name, "", whole
+            yield name, f"without {_CLASSIFIER}", whole - of_head
     with suppress(NotCountedError):
         profiled = deepspeed(calls, memo, head)
         yield "deepspeed", "", profiled.total
-        yield "deepspeed", _HEADLESS, profiled.total - profiled.classifier
-        yield "deepspeed", _WITHOUT_PRODUCTS, profiled.total - profiled.products
-
-
-def _fvcore_totals(calls: Calls, head: str | None, memo: dict[int, int]) -> tuple[Tally, int, int]:
-    """fvcore's total, its count of the classifier, and the MACs of fused attention, left out."""
-    total = covered = head_count = fused = 0
-    for path, call in calls:
-        for op in call.calls:
-            if not isinstance(op, Op):
-                continue
-            if op.name in ATTENTION:
-                fused += macs((op,), memo)
-            if (counted := fvcore_of(op)) is None:
-                continue
-            total += counted[1]
-            covered += macs((op,), memo)
-            if path == head:
-                head_count += counted[1]
-    return Tally(total, covered), head_count, fused
+        for words, tally in _less(profiled.total, profiled.classifier, profiled.products):
+            yield "deepspeed", words, tally
+        yield "deepspeed", _WITH_WORK, profiled.operations
+        less = profiled.operations - profiled.classifier_operations
+        yield "deepspeed", f"{_WITH_WORK} and without {_CLASSIFIER}", less
 
 
 def _distinct(found: list[Count]) -> list[Count]:

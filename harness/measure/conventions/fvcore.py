@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from math import prod
 
-from harness.measure.conventions.macs import MACS, conv, linear, product
+from harness.measure.conventions.macs import ATTENTION, MACS, conv, linear, macs, product
+from harness.measure.conventions.modules import Tally
 from harness.measure.record import ModuleCall, Op, walk
 
 
@@ -53,12 +55,10 @@ def _per_output(times: int) -> Callable[[Op], int]:
 
 
 def _einsum(op: Op) -> int:
-    """NumPy's estimate, halved, as fvcore takes it from the printed report (four digits).
+    """NumPy's estimate, halved.
 
     Two equations it knows, whatever their letters: a product over the second or third axis.
     """
-    import numpy as np
-
     equation = str(op.attributes["equation"]).replace(" ", "")
     letters = "".join(dict.fromkeys(filter(str.isalpha, equation)))
     form = equation.translate({ord(x): chr(ord("a") + i) for i, x in enumerate(letters)})
@@ -67,11 +67,19 @@ def _einsum(op: Op) -> int:
         assert left is not None
         assert right is not None
         return prod(left) * right[2 if form == "abc,abd->acd" else 1]
+    return einsum_estimate(op) // 2
+
+
+def einsum_estimate(op: Op) -> int:
+    """NumPy's estimate of an einsum's operations, as its report prints it (four digits)."""
+    import numpy as np
+
+    equation = str(op.attributes["equation"]).replace(" ", "")
     # Broadcast views have the shape and take no memory.
     operands = [np.broadcast_to(np.float64(0), s) for s in op.inputs if s is not None]
     report = str(np.einsum_path(equation, *operands, optimize="optimal")[1])
     line = next(x for x in report.splitlines() if "optimized flop" in x.lower())
-    return int(float(line.split(":")[-1]) // 2)
+    return int(float(line.split(":")[-1]))
 
 
 def _traced_conv(op: Op) -> int:
@@ -106,3 +114,95 @@ def fvcore_by_operator(record: ModuleCall) -> Counter[str]:
             if isinstance(op, Op) and (counted := fvcore_of(op)) is not None:
                 counts[counted[0]] += counted[1]
     return counts
+
+
+_NOTHING = Tally()
+
+
+@dataclass(frozen=True, slots=True)
+class FvcoreParts:
+    """fvcore's total and what its variations are made of.
+
+    Attributes:
+        total: as it counts.
+        classifier: what of it is the classifier's.
+        fused: MACs of attention that is one operator, which it does not know.
+        unknown: MACs of all operators that it does not know, ``fused`` among them.
+        training: what it counts more where the model is left in training mode.
+        means: what it counts more where a mean over all positions is a pool.
+    """
+
+    total: Tally = _NOTHING
+    classifier: Tally = _NOTHING
+    fused: Tally = _NOTHING
+    unknown: Tally = _NOTHING
+    training: int = 0
+    means: int = 0
+
+    def __add__(self, other: FvcoreParts) -> FvcoreParts:
+        return FvcoreParts(
+            self.total + other.total,
+            self.classifier + other.classifier,
+            self.fused + other.fused,
+            self.unknown + other.unknown,
+            self.training + other.training,
+            self.means + other.means,
+        )
+
+
+def fvcore_parts(
+    calls: Sequence[tuple[str, ModuleCall]], head: str | None, memo: dict[int, int]
+) -> FvcoreParts:
+    """The parts of fvcore's count.
+
+    Args:
+        calls: every module call of the pass with its path.
+        head: the path of the module that makes the logits, or None.
+        memo: for `macs`.
+    """
+    found = FvcoreParts()
+    known: dict[int, FvcoreParts] = {}
+    for path, call in calls:
+        own = known.get(id(call))
+        if own is None:
+            own = known[id(call)] = _of_call(call, memo)
+        found += own
+        if path == head:
+            found += FvcoreParts(classifier=own.total)
+    return found
+
+
+def _of_call(call: ModuleCall, memo: dict[int, int]) -> FvcoreParts:
+    """Of a module's own operators."""
+    total = covered = fused = unknown = training = means = 0
+    for op in call.calls:
+        if not isinstance(op, Op):
+            continue
+        counted = fvcore_of(op)
+        inside = macs((op,), memo)
+        if counted is None or (op.name in MACS and not counted[1]):
+            unknown += inside
+            fused += inside if op.name in ATTENTION else 0
+        else:
+            total += counted[1]
+            covered += inside
+        if op.name == "aten.batch_norm":
+            training += _norm(1)(op) - _batch_norm(op)
+        elif op.name == "aten.mean" and _is_over_positions(op):
+            means += _per_input(op)
+    return FvcoreParts(
+        Tally(total, covered),
+        Tally(),
+        Tally(fused, fused),
+        Tally(unknown, unknown),
+        training,
+        means,
+    )
+
+
+def _is_over_positions(op: Op) -> bool:
+    """Whether height and width of feature maps are averaged away."""
+    x, axes = op.inputs[0], op.attributes.get("dim")
+    if x is None or len(x) != 4 or not isinstance(axes, list | tuple):
+        return False
+    return sorted(n % 4 for n in axes) == [2, 3]

@@ -22,6 +22,7 @@ _KINDS = (
 )
 # What one release of a library has as modules of their own, and another inside its norms.
 _FUSED = "activations"
+_POOLLESS = "without the global pool"
 
 
 class NotCountedError(Exception):
@@ -52,12 +53,15 @@ class ModuleCounts:
             counter that looks classes up by exact type never sees these.
         classifier: the module that makes the logits, if its very class is in the table.
         activations: the part of ``exact`` that activations are.
+        pool: the part of ``exact`` that the pool over all positions before the classifier is,
+            which is no module where it is written as a mean.
     """
 
     exact: Tally
     subclasses: Mapping[str, Tally]
     classifier: Tally
     activations: Tally = Tally()
+    pool: Tally = Tally()
 
     def variations(self) -> Iterator[tuple[str, Tally]]:
         """The count without the classifier, and with what it leaves out, plainest first.
@@ -66,21 +70,25 @@ class ModuleCounts:
         to the next, so every set of kinds is a count that somebody has printed. It may as well
         fuse its activations with its norms, and then no counter sees them.
         """
-        for words, tally in self._with_subclasses():
+        for words, tally, usual in self._with_subclasses():
             yield words, tally
             if self.activations.value:
                 yield f"{words} without activations".strip(), tally - self.activations
+            if self.pool.value and usual:
+                yield _and(words, _POOLLESS), tally - self.pool
 
-    def _with_subclasses(self) -> Iterator[tuple[str, Tally]]:
+    def _with_subclasses(self) -> Iterator[tuple[str, Tally, bool]]:
+        """Each set of kinds, and whether it is none of them or all of them."""
         kinds = sorted(self.subclasses)
         for size in range(len(kinds) + 1):
             for chosen in combinations(kinds, size):
                 tally = sum((self.subclasses[kind] for kind in chosen), self.exact)
                 words = f"with subclassed {' and '.join(chosen)}" if chosen else ""
-                yield words, tally
+                usual = size in (0, len(kinds))
+                yield words, tally, usual
                 if self.classifier.value:
                     joint = f"{words} and the classifier" if words else "with the classifier"
-                    yield joint, tally + self.classifier
+                    yield joint, tally + self.classifier, usual
 
     def whole_variations(self) -> Iterator[tuple[str, Tally]]:
         """The count of the whole model, without the classifier, and both with all subclasses."""
@@ -90,9 +98,19 @@ class ModuleCounts:
             words = f"with subclassed {' and '.join(kinds)}"
             known.append((words, sum(self.subclasses.values(), self.exact)))
         for words, tally in known:
-            yield words, tally + self.classifier
+            whole = tally + self.classifier
+            yield words, whole
+            headless = f"{words} without the classifier".strip()
             if self.classifier.value:
-                yield f"{words} without the classifier".strip(), tally
+                yield headless, tally
+            if self.pool.value:
+                yield _and(words, _POOLLESS), whole - self.pool
+                if self.classifier.value:
+                    yield _and(headless, _POOLLESS), tally - self.pool
+
+
+def _and(words: str, more: str) -> str:
+    return f"{words} and {more}" if words else more
 
 
 def count_modules(
@@ -112,7 +130,8 @@ def count_modules(
     Raises:
         NotCountedError: the counter has no figure for such a model.
     """
-    exact = head = activations = Tally()
+    exact = head = activations = pool = Tally()
+    in_trunk = True
     subclasses: dict[str, Tally] = {}
     classes: dict[tuple[str, ...], tuple[str | None, bool]] = {}
     tallies: dict[int, Tally] = {}
@@ -132,6 +151,10 @@ def count_modules(
                     raise
                 continue  # a derived class need not have the weights and shapes of its base
             tally = tallies[id(call)] = Tally(value, macs((call,), memo))
+        if path == classifier:
+            in_trunk = False
+        elif in_trunk and not derived and _is_global_pool(name, call):
+            pool = tally
         if path == classifier and not derived:
             head += tally
         elif derived:
@@ -141,7 +164,7 @@ def count_modules(
             exact += tally
             if _kind(name) == _FUSED:
                 activations += tally
-    return ModuleCounts(exact, subclasses, head, activations)
+    return ModuleCounts(exact, subclasses, head, activations, pool)
 
 
 def first_input(call: ModuleCall) -> Shape:
@@ -170,6 +193,13 @@ def weight_of(call: ModuleCall) -> Shape:
             if computed is not None:
                 return computed
     raise NotCountedError(f"{call.type} has no weight")
+
+
+def _is_global_pool(name: str, call: ModuleCall) -> bool:
+    """Whether it averages over all positions; the last one of a trunk is the global one."""
+    if not name.startswith("AdaptiveAvgPool") or len(call.outputs) != 1:
+        return False
+    return all(n == 1 for n in call.outputs[0][2:])
 
 
 def _class_in(table: Table, family: Sequence[str]) -> tuple[str | None, bool]:

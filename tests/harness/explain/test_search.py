@@ -28,7 +28,7 @@ def test_a_long_number_is_explained():
     found = explain(claim_of(str(10**9 + 7919 * 63)), values)
     assert found is not None
     assert found.candidate is values[63]
-    assert found.tried == 64
+    assert found.tried == 100
 
 
 def test_the_nearest_number_is_none():
@@ -57,6 +57,36 @@ def test_it_takes_two_digits_more_than_the_tries(text, place, explained):
     found = explain(claim, tries)
     assert found is not None
     assert found.certain == explained
+
+
+def test_those_behind_the_first_fit_count_as_well():
+    """Any of them would have been taken, so each is a way to be right by chance."""
+    claim = claim_of("3.637G")
+    fit = [candidate(3_637_108_736)]
+    behind = [candidate(4 * 10**9 + 10**7 * i) for i in range(100)]
+    for others, explained in (([], True), (behind[:99], True), (behind, False)):
+        found = explain(claim, fit + others)
+        assert found is not None
+        assert found.certain == explained
+
+
+def test_what_is_near_to_the_plain_reading_competes_with_few():
+    """A convention as named at the claimed input, and the deployed form, are no wide search."""
+    far = [candidate(4 * 10**9 + 10**7 * i, rank=3) for i in range(1000)]
+    here = Geometry((8, 8), 0, "the input")
+    named = Candidate("thop", "", here, 3_637_108_736, 1, 1)
+    changed = Candidate("thop", "without the classifier", here, 3_637_108_736, 1, 1)
+    folded = Candidate("macs", "of the deployed form", here, 830_000_000, 1, 1)
+    for fit, text, explained in (
+        (named, "3.64G", True),
+        (changed, "3.64G", False),
+        (changed, "3637108736", True),
+        (folded, "0.83G", True),
+    ):
+        found = explain(claim_of(text), [fit, candidate(9 * 10**8), *far])
+        assert found is not None
+        assert found.candidate is fit
+        assert found.certain == explained, (fit.words, text)
 
 
 def test_chance_is_kept_small():

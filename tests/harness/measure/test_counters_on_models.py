@@ -125,3 +125,79 @@ def test_thop_with_subclasses(on_meta, record_of, figure):
     pooled = 1280 * (7 * 7 + 1)
     assert both == figure(record, "macs") + norms + pooled
     assert figure(record, "thop") < figure(record, "macs")
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", ["resnet18", "efficientnet_b0", "mobilevit_xxs"])
+def test_fvcore_on_a_model_left_in_training_mode(name, on_meta, record_of, figure, fvcore_run):
+    timm = pytest.importorskip("timm", reason="timm, an extra, is not installed")
+    from harness.measure.build import without_initialisation
+
+    shape = (1, 3, 64, 64)
+    with without_initialisation():
+        model = timm.create_model(name)
+    model.eval = model.train
+    theirs = sum(fvcore_run(model, shape).values())
+    record = record_of(on_meta(timm.create_model, name), shape)
+    with_products = "mobilevit" in name
+    found = figure(record, "fvcore", "in training mode")
+    assert found > figure(record, "fvcore")
+    assert (found < theirs) if with_products and found != theirs else (found == theirs)
+
+
+def test_a_global_pool_that_is_no_module(on_meta, record_of, figure):
+    """Written as a mean it is unseen: what the tool says of such a network is the variation."""
+    pytest.importorskip("thop", reason="thop is not installed")
+    from thop import profile
+    from torch import empty, nn
+
+    class Mean(nn.Module):
+        def forward(self, x):
+            return x.mean((2, 3))
+
+    for width, size, squeezed in ((8, 32, False), (12, 20, True), (24, 17, True)):
+
+        def make(pool, width=width, squeezed=squeezed):
+            inner = [nn.AdaptiveAvgPool2d(1), nn.Conv2d(width, width, 1)] if squeezed else []
+            body = [nn.Conv2d(3, width, 3), nn.BatchNorm2d(width)]
+            return nn.Sequential(*body, *inner, pool(), nn.Flatten(), nn.Linear(width, 10))
+
+        shape = (1, 3, size, size)
+        theirs, _ = profile(on_meta(make, Mean), (empty(shape, device="meta"),), verbose=False)
+        record = record_of(on_meta(make, lambda: nn.AdaptiveAvgPool2d(1)), shape)
+        assert figure(record, "thop", "without the global pool") == theirs
+        less = figure(record, "thop", "without the classifier and without the global pool")
+        assert less == theirs - 10 * width
+
+
+def test_deepspeed_prints_operations_beside_macs(on_meta, record_of, figure):
+    """By its published rules, added up by hand: two a product, one an element, norms as fvcore."""
+    from torch import nn
+
+    def make():
+        return nn.Sequential(
+            nn.Conv2d(3, 8, 3, padding=1),
+            nn.BatchNorm2d(8),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.LeakyReLU(),
+            nn.GroupNorm(2, 8),
+            nn.Hardswish(),
+            nn.Upsample(scale_factor=2),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+            nn.LayerNorm(8),
+            nn.Linear(8, 10),
+            nn.Softmax(1),
+        )
+
+    macs = 16 * 16 * 8 * 27 + 80
+    full, half = 8 * 16 * 16, 8 * 8 * 8
+    work = full + 2 * full + full + full + half + 5 * half + half * 4 + full + 5 * 8 + 10
+    record = record_of(on_meta(make), (1, 3, 16, 16))
+    assert figure(record, "deepspeed") == macs
+    words = "in FLOPs with element-wise work"
+    assert figure(record, "deepspeed", words) == 2 * macs + work
+    assert figure(record, "deepspeed", f"{words} and without the classifier") == (
+        2 * (macs - 80) + work
+    )
