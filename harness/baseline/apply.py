@@ -27,7 +27,13 @@ _GROUPS = {
     "accuracy": {"accuracy"},
 }
 _OF_THE_INDEX = frozenset(
-    {"weights.shared-url", "weights.shared-checkpoint", "weights.name-mismatch", "size.shared"}
+    {
+        "weights.shared-url",
+        "weights.shared-checkpoint",
+        "weights.name-mismatch",
+        "size.shared",
+        "weights.insecure-url",
+    }
 )
 # What is only seen in a file that is here.
 _OF_THE_FILE = frozenset(
