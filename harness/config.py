@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.run.request import DEFAULT_GROUPS, GROUPS, USUAL_TIMEOUT, Request, UsageError
+from zoo._util.text import nearest
 from zoo.labels import is_imagenet
-from zoo.nearest import nearest
 
 FILE = "pyproject.toml"
 FAIL_ON = ("error", "warning", "never")

@@ -343,7 +343,7 @@ def package_variant(name: str) -> Variant:
     """
     variants = _package_variants()
     if name not in variants:
-        from zoo.nearest import nearest
+        from zoo._util.text import nearest
         from zoo.registry import UnknownModelError
 
         raise UnknownModelError(name, nearest(name, variants))

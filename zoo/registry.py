@@ -16,7 +16,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from zoo.nearest import nearest
+from zoo._util.text import nearest
 
 if TYPE_CHECKING:
     from torch import nn

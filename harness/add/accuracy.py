@@ -14,7 +14,7 @@ from harness.measure.accuracy import preprocessing_of
 from harness.measure.accuracy_answers import answers as judged
 from harness.measure.accuracy_model import load_model
 from harness.measure.builders import builder_of
-from harness.report.words import counted
+from zoo._util.text import plural
 from zoo.inference import answers
 from zoo.pictures import Unreadable
 from zoo.preprocessing import Preprocessing
@@ -76,7 +76,7 @@ def measure_accuracy(
     if not percent(found.top1, found.images):
         right = "none" if not found.top1 else f"no more than {found.top1:,}"
         raise NotAdded(
-            f"{right} of {counted(found.images, 'picture')} is answered right{_excuse(found)}: are "
+            f"{right} of {plural(found.images, 'picture')} is answered right{_excuse(found)}: are "
             "these the checkpoint's classes?"
         )
     return found

@@ -8,7 +8,7 @@ from pathlib import Path
 from harness.add.entry import as_yaml
 from harness.add.errors import NotAdded
 from harness.add.facts import Facts, classes_of
-from harness.report.words import counted
+from zoo._util.text import plural
 from zoo.classnames import are_of_imagenet
 from zoo.index.nodes import Unreadable
 from zoo.index.readers import YamlReader
@@ -58,7 +58,7 @@ def read_class_names(path: Path, outputs: int) -> tuple[str, ...]:
             raise NotAdded(f"{path}:{number}: the line holds a character that can't be shown")
     if len(names) != outputs:
         raise NotAdded(
-            f"{path}: it has {counted(len(names), 'line')}, and the checkpoint tells "
+            f"{path}: it has {plural(len(names), 'line')}, and the checkpoint tells "
             f"{classes_of(outputs)} apart; write one line for each"
         )
     if are_of_imagenet(names):  # Two pairs of which are called alike.

@@ -9,10 +9,9 @@ from urllib.parse import quote
 
 from harness.add.errors import NotAdded
 from harness.fix.page import Page
+from zoo._util.text import nearest, shown
 from zoo.index import Collection, Index, Variant, load_index, package_index
 from zoo.index.links import LinkError, check_weights
-from zoo.index.safe_text import shown
-from zoo.nearest import nearest
 from zoo.weights.fetch_types import NotFetched
 from zoo.weights.locate import locate
 

@@ -12,11 +12,10 @@ from pathlib import Path
 from harness.baseline.types import Baseline, Entry
 from harness.causes import CAUSES
 from harness.run.request import UsageError
+from zoo._util.text import nearest, shown
 from zoo.index.nodes import Mapping, Node, Scalar, Sequence, Unreadable, compose
-from zoo.index.safe_text import shown
 from zoo.index.scalars import kind_of
 from zoo.index.source import Source
-from zoo.nearest import nearest
 
 TOP = "accepted"
 KEYS = ("variant", "field", "cause", "documented", "reason", "expires", "file")

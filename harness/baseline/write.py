@@ -17,12 +17,11 @@ import yaml
 from harness.baseline.apply import is_expired, missed, occurring
 from harness.baseline.read import TOP, accepted_node, parse
 from harness.baseline.types import Baseline, Entry
-from harness.report.safe_text import for_terminal, shorten
 from harness.run.request import UsageError
 from harness.types import Finding, Report
 from zoo import atomic
+from zoo._util.text import for_terminal, shown, truncate
 from zoo.index.nodes import Sequence, compose
-from zoo.index.safe_text import shown
 from zoo.index.source import Source
 
 _HEAD = f"""\
@@ -122,7 +121,7 @@ def _entries(findings: Iterable[Finding], path: str, today: date) -> list[str]:
 
 
 def _comment(message: str) -> str:
-    about = for_terminal(shorten(message))
+    about = for_terminal(truncate(message))
     return textwrap.fill(about, 98, initial_indent="# ", subsequent_indent="# ")
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from zoo.index.safe_text import shown
+from zoo._util.text import shown
 from zoo.index.schema import FIELDS
 from zoo.index.types import Claim, Variant
 from zoo.index.values import UNITS

@@ -152,7 +152,7 @@ def add(
         raise Failure(f"{error}; nothing was written") from error
     terminal.say(_told(facts, accuracy))
     terminal.say(f"check it: {_check(called, file, data)}")
-    from harness.report.safe_text import for_terminal
+    from zoo._util.text import for_terminal
 
     terminal.emit(for_terminal(f"{file}: {called}") + "\n")
 
@@ -209,7 +209,7 @@ def _accuracy(
 
     from harness.add.accuracy import measure_accuracy
     from harness.measure.devices import DeviceError, choose_device
-    from harness.report.words import counted
+    from zoo._util.text import plural
 
     try:
         chosen = choose_device(device or "auto")
@@ -217,14 +217,14 @@ def _accuracy(
         raise UsageError(f"--device: {error}") from error
     if labelled.note:
         terminal.say(labelled.note)
-    count = counted(len(labelled.labels), "picture")
+    count = plural(len(labelled.labels), "picture")
     terminal.say(f"{count}, called {labelled.dataset!r} in the entry")
     warnings.simplefilter("ignore")  # Of odd pictures, one for each.
     accuracy = measure_accuracy(facts, checkpoint, labelled, chosen, batch)
     for item in accuracy.unanswered[:_SHOWN]:
         terminal.say(f"{item.name}: {item.why}")
     if accuracy.unanswered:
-        without = counted(len(accuracy.unanswered), "picture")
+        without = plural(len(accuracy.unanswered), "picture")
         terminal.say(f"{without} without an answer, which count as wrong")
     return accuracy
 

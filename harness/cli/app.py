@@ -157,8 +157,8 @@ def clear() -> None:
     """Forget all measurements; the next run makes them anew."""
     import sqlite3
 
-    from harness.report.words import counted
     from harness.run.store import StoreError, default_path
+    from zoo._util.text import plural
 
     try:
         with _store() as store:
@@ -173,7 +173,7 @@ def clear() -> None:
             Path(name).unlink(missing_ok=True)
         terminal.emit(f"{path} was damaged, and is removed\n")
         return
-    terminal.emit(f"{counted(count, 'measurement')} removed\n")
+    terminal.emit(f"{plural(count, 'measurement')} removed\n")
 
 
 @contextmanager

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from harness.cli import terminal
-from harness.report.safe_text import for_terminal
-from harness.run.files import human_bytes
+from zoo._util.text import for_terminal, human_bytes
 from zoo.weights.fetch_types import Fetched, Outcome
 
 if TYPE_CHECKING:

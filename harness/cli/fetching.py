@@ -44,8 +44,8 @@ def fetch(
     request = replace(settings.request(tuple(variants or ())), checks=("weights",), use_store=False)
     session = prepared(replace(request, device="auto"))  # which nothing runs on
     from harness.cli.progress import StderrProgress
-    from harness.report.safe_text import for_terminal
     from harness.types import Measurement
+    from zoo._util.text import for_terminal
 
     progress = StderrProgress(quiet=quiet)
     progress.plan(session.file_plan)

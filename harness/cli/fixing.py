@@ -110,13 +110,13 @@ def fix(
 def _write(proposal: Proposal) -> bool:
     """Write all files that can be; whether all could be. A line says what became of each."""
     from harness.fix import Refused, write
-    from harness.report.words import counted
+    from zoo._util.text import plural
 
     complete = True
     for rewrite in proposal.rewrites:
         values = len(rewrite.replacements) - rewrite.added
-        parts = [counted(values, "value")] * bool(values)
-        parts += [counted(rewrite.added, "key")] * bool(rewrite.added)
+        parts = [plural(values, "value")] * bool(values)
+        parts += [plural(rewrite.added, "key")] * bool(rewrite.added)
         try:
             write(rewrite)
         except Refused as refused:
@@ -131,7 +131,7 @@ def _print(diff: str) -> None:
     """The diff as bytes that a tool can take; on a terminal in colour, and obeyed by none."""
     out = terminal.stdout()
     if terminal.is_terminal(out):
-        from harness.report.safe_text import for_terminal
+        from zoo._util.text import for_terminal
 
         colored = terminal.color(out)
         for line in diff.splitlines():
@@ -148,7 +148,7 @@ def _print(diff: str) -> None:
 
 def _remaining(report: Report, proposal: Proposal) -> Iterator[str]:
     """What the proposal does not mend, and why: a line for each finding."""
-    from harness.report.words import counted
+    from zoo._util.text import plural
 
     mended = {f.location for rewrite in proposal.rewrites for f in rewrite.findings}
     why = {id(refusal.finding): refusal.why for refusal in proposal.refusals}
@@ -156,8 +156,8 @@ def _remaining(report: Report, proposal: Proposal) -> Iterator[str]:
     notes = sum(f.severity == "note" for f in left)
     if not left:
         return
-    heading = f"{counted(len(left), 'finding')} left to mend by hand"
-    yield f"{heading} (of them {counted(notes, 'note')}):" if notes else f"{heading}:"
+    heading = f"{plural(len(left), 'finding')} left to mend by hand"
+    yield f"{heading} (of them {plural(notes, 'note')}):" if notes else f"{heading}:"
     for finding in left:
         if finding.severity != "note":
             yield _line(finding, why.get(id(finding)))

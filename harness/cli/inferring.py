@@ -13,8 +13,8 @@ import typer
 from harness.cli import options, terminal
 from harness.cli.inference_run import InferenceRun
 from harness.cli.status import Failure
-from harness.report.safe_text import for_terminal
 from harness.run.request import UsageError
+from zoo._util.text import for_terminal
 
 if TYPE_CHECKING:
     from zoo.inference import Guess

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from harness.report.safe_text import for_terminal, shorten
+from zoo._util.text import for_terminal, truncate
 from zoo.index.types import Claim, Variant
 
 _COLUMNS = ("variant", "collection", "parameters", "image size", "top-1")
@@ -54,7 +54,7 @@ def claims(variant: Variant) -> str:
 def _in_a_line(raw: str) -> str:
     """A text as written, or the beginning of one that has several lines."""
     first, *rest = raw.strip().splitlines() or [""]
-    return raw if not rest else shorten(first, 60).removesuffix("…") + "…"
+    return raw if not rest else truncate(first, 60).removesuffix("…") + "…"
 
 
 def facts(values: Mapping[str, object]) -> str:

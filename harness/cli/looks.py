@@ -8,11 +8,11 @@ from dataclasses import replace
 from harness.cli.status import Failure
 from harness.cli.stories import columns, story
 from harness.explain.tree import tree
-from harness.report.safe_text import for_terminal
 from harness.run.request import Progress, Request, UsageError
 from harness.run.session import Session
 from harness.run.sources import index_options
 from harness.types import Unmeasured
+from zoo._util.text import for_terminal
 from zoo.index.schema import canonical
 from zoo.index.types import Claim, Variant
 

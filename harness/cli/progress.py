@@ -7,8 +7,8 @@ import time
 from typing import TYPE_CHECKING
 
 from harness.cli import terminal
-from harness.report.safe_text import for_terminal
 from harness.run.request import Progress
+from zoo._util.text import for_terminal
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar

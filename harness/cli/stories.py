@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from harness.report.safe_text import for_terminal
+from zoo._util.text import for_terminal
 
 if TYPE_CHECKING:
     from harness.explain.story import Story

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from harness.cli.status import Failure
 from harness.report.options import Options
-from harness.report.safe_text import for_terminal
+from zoo._util.text import for_terminal
 
 if TYPE_CHECKING:
     from rich.console import Console

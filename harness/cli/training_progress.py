@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from harness.cli import terminal
-from harness.report.safe_text import for_terminal
+from zoo._util.text import for_terminal
 from zoo.training.watch import EpochReport, StepReport, Watcher
 
 if TYPE_CHECKING:

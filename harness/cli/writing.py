@@ -33,7 +33,7 @@ def docs(
     from harness.docs import folder
     from harness.docs.page import NameTaken, pages
     from harness.docs.reports import Reports
-    from harness.report.words import counted
+    from zoo._util.text import plural
 
     session = prepared(Request(index=settings_of(index=index).index))
     try:
@@ -54,7 +54,7 @@ def docs(
     except folder.FolderError as error:
         raise Failure(str(error)) from error
     if not written:
-        terminal.say(f"{counted(len(made.pages), 'page')}, up to date")
+        terminal.say(f"{plural(len(made.pages), 'page')}, up to date")
     terminal.emit("".join(f"{_safe(path)}\n" for path in written))
 
 
@@ -97,6 +97,6 @@ def _check(lines: list[str]) -> None:
 
 
 def _safe(line: str) -> str:
-    from harness.report.safe_text import for_terminal
+    from zoo._util.text import for_terminal
 
     return for_terminal(line)

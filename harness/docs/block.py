@@ -10,11 +10,11 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from zoo._util.text import printable
 from zoo.index.assembly import assemble
 from zoo.index.nodes import Mapping, Node, Scalar, Unreadable
 from zoo.index.nodes import Sequence as ListNode
 from zoo.index.readers import MarkdownReader, reader_for
-from zoo.index.safe_text import printable
 from zoo.index.schema import canonical
 from zoo.index.source import Source
 from zoo.index.structure import read_documents

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
 from harness.docs.markdown import Markdown, code, escaped, link, table
-from harness.report.safe_text import shorten
+from zoo._util.text import truncate
 from zoo.index.links import LinkError, check_link
 from zoo.index.types import Claim, Variant
 
@@ -138,7 +138,7 @@ def unusable(variants: Iterable[Variant]) -> Iterator[Claim]:
 
 def _as_written(claim: Claim, width: int | None = None) -> str:
     """The text of a claim; a reader of the page is told of one that can't be used."""
-    raw = shorten(claim.raw) if width is None else shorten(claim.raw, width)
+    raw = truncate(claim.raw) if width is None else truncate(claim.raw, width)
     return raw if claim.value is not None else f"{raw} {UNUSABLE}"
 
 
@@ -148,7 +148,7 @@ def _flops(variant: Variant) -> str | None:
     if number is None:
         return None
     convention, given = variant.effective("FLOPs Convention"), variant.effective("FLOPs Input")
-    details = [shorten(convention.raw)] if convention is not None else []
+    details = [truncate(convention.raw)] if convention is not None else []
     details += [f"at {_pixels(given)}"] if given is not None else []
     return f"{number} ({' '.join(details)})" if details else number
 
@@ -162,7 +162,7 @@ def _metrics(variants: Iterable[Variant]) -> Iterator[_Column]:
                 found[claim.field, claim.dataset] = None
     for field, dataset in list(found)[:_MOST_METRICS]:
         heading = f"{field}, {dataset}" if dataset is not None else field
-        yield _Column(shorten(heading, 60), _metric_of(field, dataset))
+        yield _Column(truncate(heading, 60), _metric_of(field, dataset))
 
 
 def _is_metric(claim: Claim) -> bool:
@@ -200,5 +200,5 @@ def _linked(url: str) -> Markdown:
     try:
         check_link(url)
     except LinkError:
-        return code(shorten(PurePosixPath(urlsplit(url).path).name or url, 80))
+        return code(truncate(PurePosixPath(urlsplit(url).path).name or url, 80))
     return link("file", url)

@@ -7,7 +7,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 
-from harness.report.safe_text import for_markdown, for_terminal
+from zoo._util.text import for_markdown, for_terminal
 
 _PLAIN = re.compile(r"[\w.:/@+=%, -]*[\w/%-]")
 # What starts a list, a heading or a rule at the beginning of a line; the rest `for_markdown` does.

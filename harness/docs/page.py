@@ -15,8 +15,7 @@ from harness.docs.block import Blocks, NoBlock
 from harness.docs.citation import bibtex, paper, text_of
 from harness.docs.markdown import Markdown, code, escaped, fenced, link, paragraphs, slug
 from harness.docs.reports import Reports
-from harness.report.safe_text import shorten
-from harness.report.words import counted
+from zoo._util.text import plural, truncate
 from zoo.index.types import Collection, Index, Variant
 
 _FILE_NAME = re.compile(r"\w[\w.-]*")
@@ -74,7 +73,7 @@ def pages(index: Index, reports: Reports) -> Pages:
     alone = sum(variant.collection is None for variant in index.variants)
     if alone:
         made.remarks.append(
-            f"{counted(alone, 'variant')} in no collection: a page is a collection's; "
+            f"{plural(alone, 'variant')} in no collection: a page is a collection's; "
             "name one as In Collection"
         )
     chosen = []
@@ -155,16 +154,16 @@ def _values(
     if entry is None:
         remarks.append(f"{place}: collection {collection.name!r}: no Citation: add one to it")
     remarks += [
-        f"{claim.location}: {claim.field} is {shorten(claim.raw)}, which can't be right, and the "
+        f"{claim.location}: {claim.field} is {truncate(claim.raw)}, which can't be right, and the "
         "page says so; zoo audit says what would be"
         for claim in dict.fromkeys(figures.unusable(variants))
     ]
     title, url = paper(collection.claim)
     return {
         "signature": Markdown(_signature(place.file)),
-        "name": shorten(collection.name),
+        "name": truncate(collection.name),
         "description": None if described is None else paragraphs(described),
-        "count": counted(len(variants), "variant"),
+        "count": plural(len(variants), "variant"),
         "facts": list(_facts(variants)),
         "code": figures.common_code(variants),
         "paper": None if url is None else link(title or url, url),
@@ -192,7 +191,7 @@ def _facts(variants: Sequence[Variant]) -> Iterator[str]:
     for key in ("Tasks", "Training Data", "Architecture"):
         raw = figures.shared(variants, key)
         if raw is not None:
-            yield f"{key}: {shorten(raw)}"
+            yield f"{key}: {truncate(raw)}"
 
 
 def is_native(variant: Variant) -> bool:

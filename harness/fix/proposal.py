@@ -12,7 +12,7 @@ from harness.fix.input_size import kept_apart
 from harness.fix.page import Page, Refused, Replacement
 from harness.fix.sharing import Edits, Sharers, Wish
 from harness.types import Finding
-from zoo.index.safe_text import printable
+from zoo._util.text import printable
 from zoo.index.types import Index
 
 # What is measured on the file behind Weights.

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from zoo.index.safe_text import shown
+from zoo._util.text import shown
 from zoo.index.structure import Contents
 from zoo.index.types import Claim, Collection, Location, Value, Variant
 

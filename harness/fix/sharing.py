@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from harness.types import Edit, Finding
-from zoo.index.safe_text import shown
+from zoo._util.text import shown
 from zoo.index.types import Collection, Index, Location, Variant
 
 Edits = tuple[Edit, ...]

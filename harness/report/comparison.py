@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from harness.report import words
 from harness.report.quantities import percent, quantity, span
 from harness.report.rows import STATUSES, Row, rows
-from harness.report.safe_text import for_markdown, for_terminal, shorten
 from harness.types import Report
+from zoo._util.text import for_markdown, for_terminal, truncate
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -86,7 +86,7 @@ def _csv(table: pd.DataFrame) -> str:
 
 
 def _text(text: str | None) -> str:
-    return "-" if not text else for_markdown(shorten(text, _LONGEST_NAME))
+    return "-" if not text else for_markdown(truncate(text, _LONGEST_NAME))
 
 
 def _count(value: float | None, unit: str = "") -> str:

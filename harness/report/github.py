@@ -13,8 +13,8 @@ from harness.report import unchecked, words
 from harness.report.grouping import arrange
 from harness.report.options import Options
 from harness.report.places import in_repository
-from harness.report.safe_text import for_terminal, shorten
 from harness.types import Finding, Report
+from zoo._util.text import for_terminal, truncate
 
 _COMMANDS = {"error": "error", "warning": "warning", "note": "notice"}
 _DATA = {"%": "%25", "\r": "%0D", "\n": "%0A"}
@@ -39,7 +39,7 @@ def render(report: Report, *, out: TextIO, options: Options) -> None:
 
 
 def _line(finding: Finding, options: Options) -> str:
-    documented = shorten(words.value(finding.documented))
+    documented = truncate(words.value(finding.documented))
     values = f"(documented {documented}, measured {words.value(finding.measured)})"
     about = ": ".join(part for part in (finding.variant, finding.field) if part)
     command = _COMMANDS.get(words.word(finding))

@@ -16,8 +16,8 @@ from harness.causes import CAUSES
 from harness.report import words
 from harness.report.options import Options
 from harness.report.places import in_repository, locator
-from harness.report.safe_text import for_terminal, shorten
 from harness.types import Finding, Report
+from zoo._util.text import for_terminal, truncate
 from zoo.index.types import Location
 
 _INDEX = "model-index"
@@ -90,7 +90,7 @@ def _add_outcome(case: ET.Element, finding: Finding) -> None:
 def _details(finding: Finding) -> str:
     lines = [
         finding.message,
-        f"documented: {shorten(words.value(finding.documented))}",
+        f"documented: {truncate(words.value(finding.documented))}",
         f"measured: {words.value(finding.measured)}",
         f"where: {words.place(finding)}",
     ]

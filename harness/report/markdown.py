@@ -9,8 +9,8 @@ from harness.causes import CAUSES
 from harness.report import unchecked, words
 from harness.report.grouping import Joint, arrange
 from harness.report.options import Options
-from harness.report.safe_text import for_markdown, shorten
 from harness.types import Finding, Report
+from zoo._util.text import for_markdown, truncate
 
 _HEADINGS = ("", "Variant", "Field", "Documented", "Measured", "What is wrong", "Cause", "Where")
 
@@ -51,7 +51,7 @@ def _cells(finding: Finding) -> list[str]:
     texts = (
         finding.variant or "-",
         finding.field,
-        shorten(words.value(finding.documented)),
+        truncate(words.value(finding.documented)),
         words.value(finding.measured),
         words.message(finding),
         words.value(finding.cause),
@@ -71,7 +71,7 @@ def _joint_cells(joint: Joint) -> list[str]:
         words.word(first),
         each(f.variant for f in joint.findings),
         for_markdown(first.field),
-        each(shorten(words.value(f.documented)) for f in joint.findings),
+        each(truncate(words.value(f.documented)) for f in joint.findings),
         each(words.value(f.measured) for f in joint.findings),
         for_markdown(joint.sentence),
         for_markdown(words.value(first.cause)),

@@ -13,7 +13,7 @@ from typing import Literal
 
 from harness.report.palette import OTHERS, SERIES, Series
 from harness.report.rows import Row
-from harness.report.words import counted
+from zoo._util.text import plural
 from zoo.labels import same_data
 
 # A measured accuracy takes the place of the documented one when so few points are left open: the
@@ -174,7 +174,7 @@ def cloud(rows: Sequence[Row], metric: Metric) -> Cloud:
         return Cloud(metric, (), (), False, None, None, (note,))
     notes: list[str] = []
     if len(points) < len(rows):
-        missing = counted(len(rows) - len(points), "variant")
+        missing = plural(len(rows) - len(points), "variant")
         notes.append(f"the picture of {about} lacks {missing} without both values")
     points, dataset = _agreeing(points, _dataset, "data set", about, notes)
     device = None
@@ -229,7 +229,7 @@ def _agreeing(
     most = Counter(same_data(text) for text in named).most_common(1)[0][0]
     kept = [point for point in points if same_data(trait(point.row) or None) in (most, None)]
     if len(kept) < len(points):
-        others = counted(len(points) - len(kept), "variant")
+        others = plural(len(points) - len(kept), "variant")
         notes.append(
             f"the picture of {about} is of one {noun}; {others} of another {noun} left out"
         )

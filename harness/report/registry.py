@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import cast
 
 from harness.report.options import Format
-from zoo.nearest import nearest
+from zoo._util.text import nearest
 
 ENTRY_POINTS = "zoo.formats"
 

@@ -20,8 +20,8 @@ from harness.report.document import plain
 from harness.report.grouping import rank
 from harness.report.options import Options
 from harness.report.places import in_repository, locator, uri
-from harness.report.safe_text import for_terminal, shorten
 from harness.types import Finding, Report
+from zoo._util.text import for_terminal, truncate
 from zoo.index.types import Location
 
 VERSION = "2.1.0"
@@ -196,7 +196,7 @@ def _kind(finding: Finding) -> str:
 
 def _sentence(finding: Finding) -> str:
     about = [part for part in (finding.variant, finding.field) if part]
-    documented = shorten(words.value(finding.documented))
+    documented = truncate(words.value(finding.documented))
     measured = words.value(finding.measured)
     said = ": ".join([*about, finding.message])
     return f"{said} (documented {documented}, measured {measured})"

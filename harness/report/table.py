@@ -15,8 +15,8 @@ from harness.causes import CAUSES
 from harness.report import unchecked, words
 from harness.report.grouping import Joint, Layout, arrange
 from harness.report.options import Options
-from harness.report.safe_text import for_terminal, shorten
 from harness.types import Finding, Report
+from zoo._util.text import for_terminal, plural, truncate
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -145,7 +145,7 @@ def _together(console: Console, joint: Joint, repeat: str) -> None:
     """What a collection's findings have in common, then each in a line."""
     _paragraph(console, _text(joint.collection, "bold"))
     first = joint.findings[0]
-    head = f"{first.field} of {words.counted(len(joint.findings), 'variant')}"
+    head = f"{first.field} of {plural(len(joint.findings), 'variant')}"
     _block(console, first, head, [joint.sentence])
     longest = max(len(for_terminal(f.variant or "")) for f in joint.findings)
     for finding in joint.findings:
@@ -216,7 +216,7 @@ def _text(text: str, style: str = "") -> Text:
 
 
 def _both(finding: Finding) -> tuple[str, str]:
-    documented = shorten(words.value(finding.documented))
+    documented = truncate(words.value(finding.documented))
     return f"documented {documented}", f"measured {words.value(finding.measured)}"
 
 

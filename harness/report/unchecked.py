@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from harness.causes import CAUSES
-from harness.report.words import counted
 from harness.types import Finding, Report
+from zoo._util.text import plural
 
 # How a message begins that tells why there is no file to look at.
 _NO_FILE = ("no weights to evaluate: ", "not compared: ")
@@ -57,6 +57,6 @@ def _without_files(findings: Sequence[Finding]) -> str:
     elif "weights.unreachable" in causes and not any(option in why for option in _OPTIONS):
         remedies.append("run it again where they can be fetched")
     return (
-        f"{len(findings)} for want of the weights of {counted(len(whose), 'variant')} "
+        f"{len(findings)} for want of the weights of {plural(len(whose), 'variant')} "
         f"({'; '.join([why + more, *remedies])})"
     )

@@ -6,17 +6,13 @@ from collections import Counter
 from collections.abc import Sequence
 
 from harness.types import Finding, Report
+from zoo._util.text import plural
 
 # Fewer FLOPs claims than this are not summed up.
 _FEW = 3
 
 # How many messages are shown of findings that have one cause.
 _MESSAGES = 4
-
-
-def counted(number: int, noun: str) -> str:
-    """``1 error``, ``2 errors``."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def summary(report: Report) -> str:
@@ -26,11 +22,11 @@ def summary(report: Report) -> str:
     if counts["unverified"]:
         claims += f", {counts['unverified']} could not be checked"
     severities = ", ".join(
-        counted(counts[noun + "s"], noun) for noun in ("error", "warning", "note")
+        plural(counts[noun + "s"], noun) for noun in ("error", "warning", "note")
     )
     if "accepted" in counts:
         severities += f", {counts['accepted']} accepted"
-    of_whom = f"{counted(len(report.variants), 'variant')}: " if report.variants else ""
+    of_whom = f"{plural(len(report.variants), 'variant')}: " if report.variants else ""
     return f"{of_whom}{claims} ({severities})"
 
 
@@ -76,8 +72,8 @@ def alike(findings: Sequence[Finding]) -> str:
     """Several findings of one cause in short: how many, on which fields, of how many variants."""
     fields = ", ".join(dict.fromkeys(finding.field for finding in findings))
     variants = {finding.variant for finding in findings} - {None}
-    of_whom = f" of {counted(len(variants), 'variant')}" if variants else ""
-    return f"{counted(len(findings), 'finding')} on {fields}{of_whom}"
+    of_whom = f" of {plural(len(variants), 'variant')}" if variants else ""
+    return f"{plural(len(findings), 'finding')} on {fields}{of_whom}"
 
 
 def messages(findings: Sequence[Finding]) -> list[str]:
@@ -92,11 +88,11 @@ def messages(findings: Sequence[Finding]) -> list[str]:
     common = counts.most_common()
     # A line that says "and one more" would take the place of that one.
     kept = common if len(common) <= _MESSAGES else common[: _MESSAGES - 1]
-    lines = [f"{counted(number, 'finding')}: {said}" for said, number in kept]
+    lines = [f"{plural(number, 'finding')}: {said}" for said, number in kept]
     rest = common[len(kept) :]
     if rest:
         number = sum(number for _, number in rest)
-        lines.append(f"{counted(number, 'finding')} with {len(rest)} other messages")
+        lines.append(f"{plural(number, 'finding')} with {len(rest)} other messages")
     return lines
 
 

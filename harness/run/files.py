@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from harness.run.request import Request
 from harness.types import Fact, Measurement, Recipe, Unmeasured
+from zoo._util.text import human_bytes
 from zoo.weights.fetch import Fetcher, Located
 from zoo.weights.fetch_types import DEFAULT_MAX_BYTES, Fetched, NotFetched, Outcome
 from zoo.weights.locate import locate, name_hash
@@ -179,13 +180,3 @@ def _fact(
         made=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         part=which,
     )
-
-
-def human_bytes(count: int) -> str:
-    """A size for a sentence: ``1.1 GB``, in powers of ten as file sizes are published."""
-    size = float(count)
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if size < 1000 or unit == "GB":
-            return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
-        size /= 1000
-    raise AssertionError("unreachable: the last unit takes every size")

@@ -9,9 +9,9 @@ from fnmatch import fnmatchcase
 from harness.measure.profile import USUAL_SIZE
 from harness.run.request import UsageError
 from harness.types import Recipe, Size
+from zoo._util.text import nearest
 from zoo.classnames import are_of_imagenet
 from zoo.index.types import Claim, Index, Variant
-from zoo.nearest import nearest
 from zoo.variants import class_count
 
 

@@ -25,6 +25,7 @@ from harness.run.store import Store, StoreError
 from harness.run.subject import Subject, facts_of
 from harness.run.wire import Job
 from harness.types import Fact, Finding, Measurement, Recipe, Report, Slot, Unmeasured
+from zoo._util.text import plural
 from zoo.index import load_index
 from zoo.index.types import Claim, Index, Variant
 
@@ -86,7 +87,7 @@ class Session:
     @property
     def source(self) -> str:
         """What the run is about: how many variants, and of which index."""
-        return f"{_counted(len(self.variants), 'variant')} of index {named(self.request.index)}"
+        return f"{plural(len(self.variants), 'variant')} of index {named(self.request.index)}"
 
     @property
     def subject(self) -> str:
@@ -104,12 +105,12 @@ class Session:
         later = " yet" if self._files is not None else ""
         parts = [
             self.subject,
-            f"{_counted(len(jobs), 'variant')} to build" if jobs else f"nothing to build{later}",
-            f"{_counted(kept, 'measurement')} in the store",
+            f"{plural(len(jobs), 'variant')} to build" if jobs else f"nothing to build{later}",
+            f"{plural(kept, 'measurement')} in the store",
             self.file_plan,
             "no images"
             if self._galleries is None
-            else f"up to {_counted(self._galleries.limit, 'image')}",
+            else f"up to {plural(self._galleries.limit, 'image')}",
         ]
         return ", ".join(parts)
 
@@ -384,7 +385,3 @@ def _ordered(findings: Iterable[Finding], variants: Sequence[Variant]) -> tuple[
     """Findings of the index itself first, then variant by variant in the order of the index."""
     rank = {variant.name: i for i, variant in enumerate(variants)}
     return tuple(sorted(findings, key=lambda f: rank.get(f.variant or "", -1)))
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -20,8 +20,8 @@ from harness.run.plan import flops_size, recipe_of
 from harness.run.store import Store
 from harness.run.wire import Job
 from harness.types import Fact, Finding, Measurement, Size, Slot, VariantReport, unmeasured
+from zoo._util.text import nearest
 from zoo.index.types import Claim, Variant
-from zoo.nearest import nearest
 
 
 class Subject:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 
-from zoo.index.safe_text import shortened, shown
+from zoo._util.text import shown, truncate_middle
 from zoo.index.schema import nearest
 from zoo.index.structure import Contents
 from zoo.index.types import Collection, Location, Problem, Variant
@@ -100,7 +100,7 @@ def _miscounted_classes(variants: list[Variant]) -> Iterator[Problem]:
                 else names.location,
                 variant.name,
                 "Class Names",
-                shortened(names.raw),
+                truncate_middle(names.raw),
             )
 
 

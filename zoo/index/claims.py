@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 
+from zoo._util.text import shown, truncate_middle
 from zoo.index.hints import Level
 from zoo.index.keys import MeasuredKey, measured_key
 from zoo.index.nodes import Mapping, Node, Scalar, Sequence
-from zoo.index.safe_text import shortened, shown
 from zoo.index.scalars import excerpt, is_blank, kind_of
 from zoo.index.schema import (
     CHECKED,
@@ -93,7 +93,7 @@ class ClaimReader:
             message = f"is one of more than {MAX_PROBLEMS:,} problems"
             remedy = "mend the first ones"
         if documented is not None:
-            documented = shortened(documented)
+            documented = truncate_middle(documented)
         where = self.source.locate(index)
         self.problems.append(
             Problem(cause, severity, message, remedy, where, self.label, key, documented)

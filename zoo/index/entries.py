@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import replace
 from decimal import Decimal
 
+from zoo._util.text import shown, truncate_middle
 from zoo.index.claims import ACCURACIES, ClaimReader, Pair, raw_of, says_nothing
 from zoo.index.hints import ENTRY, RESULT, TOP, Level
 from zoo.index.nodes import Mapping, Scalar, Sequence
-from zoo.index.safe_text import shortened, shown
 from zoo.index.scalars import is_blank, kind_of
 from zoo.index.schema import FIELDS, NESTED, Field
 from zoo.index.types import Claim, Problem, Severity
@@ -183,6 +183,6 @@ class EntryReader(ClaimReader):
                     claim.location,
                     self.label,
                     claim.field,
-                    shortened(claim.raw),
+                    truncate_middle(claim.raw),
                 )
             )

@@ -8,10 +8,10 @@ import re
 import stat
 from collections.abc import Iterable, Iterator
 
+from zoo._util.text import shown
 from zoo.index import patterns
 from zoo.index.nodes import Unreadable
 from zoo.index.readers import PACKAGES, Reader, built_in_for, reader_for
-from zoo.index.safe_text import shown
 from zoo.index.source import Source
 from zoo.index.structure import Contents, read_documents
 from zoo.index.types import Location, Problem

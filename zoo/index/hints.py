@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from zoo._util.text import is_slip
 from zoo.index.nodes import Mapping as Pairs
 from zoo.index.nodes import Node, Sequence
 from zoo.index.schema import FIELDS, NESTED, STRUCTURE, Field, is_of_another_zoo, nearest_keys
 from zoo.index.values import Wrong, read_value
-from zoo.nearest import is_slip
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Literal
 
+from zoo._util.text import nearest as nearest_words
 from zoo.index.keys import measured_key
-from zoo.nearest import nearest as nearest_words
 
 Kind = Literal[
     "count",  # a whole number

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 
-from zoo.index.safe_text import printable
+from zoo._util.text import printable
 from zoo.index.types import Location
 
 _BREAK = re.compile(r"\r\n|\n|\r")

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal
 
-from zoo.index.safe_text import shown
+from zoo._util.text import shown
 
 Unit = Literal["count", "bytes", "percent", "pixels", "ratio", "number", "url", "text", "list"]
 Severity = Literal["error", "warning", "note"]

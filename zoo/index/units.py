@@ -6,9 +6,9 @@ import re
 from dataclasses import replace
 from decimal import Decimal
 
+from zoo._util.text import shown
 from zoo.index.nodes import Node, Scalar
 from zoo.index.numbers import BYTE_UNITS, OPERATION_UNITS
-from zoo.index.safe_text import shown
 from zoo.index.scalars import kind_of
 from zoo.index.schema import Field
 from zoo.index.values import Wrong

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 
+from zoo._util.text import shown
 from zoo.index import advice, numbers, pixels
 from zoo.index.links import LinkError, check_link, check_weights
 from zoo.index.nodes import Mapping, Node, Scalar, Sequence
 from zoo.index.numbers import NotANumber, Number, OutOfRange
-from zoo.index.safe_text import shown
 from zoo.index.scalars import excerpt, kind_of, kind_of_plain
 from zoo.index.schema import Field, nearest
 from zoo.index.types import Unit, Value

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from zoo.index.safe_text import shown
+from zoo._util.text import shown
 from zoo.index.types import Variant
 from zoo.training.errors import BadInput
 from zoo.training.recipe import KEPT, Recipe, recipe_of, unusable

@@ -17,8 +17,8 @@ from harness.report.page.changes import Changes, key
 from harness.report.page.facts import Block, blocks
 from harness.report.page.plots import plots
 from harness.report.rows import STATUSES, Row, rows, standing
-from harness.report.safe_text import for_terminal, shorten
 from harness.types import Finding, Report, VariantReport
+from zoo._util.text import for_terminal, truncate
 from zoo.index.types import Claim
 
 _LONGEST = 2000
@@ -39,7 +39,7 @@ class Texts:
         if text is None:
             return -1
         # A patch keeps its lines.
-        shown = "\n".join(for_terminal(line) for line in shorten(text, _LONGEST).split("\n"))
+        shown = "\n".join(for_terminal(line) for line in truncate(text, _LONGEST).split("\n"))
         if shown not in self._numbers:
             self._numbers[shown] = len(self.all)
             self.all.append(shown)

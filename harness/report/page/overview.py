@@ -14,8 +14,8 @@ from harness.report.grouping import arrange
 from harness.report.options import Options
 from harness.report.page.changes import Changes, key
 from harness.report.rows import STATUSES, RowStatus, standing
-from harness.report.safe_text import for_terminal, shorten
 from harness.types import Finding, Report
+from zoo._util.text import for_terminal, truncate
 
 # Of the table for browsers without script, which is a second copy of what the script shows.
 _PLAIN = 300
@@ -210,7 +210,7 @@ def _line(finding: Finding) -> Line:
         words.place(finding),
         finding.accepted or "",
     )
-    return Line(standing(finding), *(for_terminal(shorten(text)) for text in texts))
+    return Line(standing(finding), *(for_terminal(truncate(text)) for text in texts))
 
 
 def _safe(text: str | None) -> str | None:

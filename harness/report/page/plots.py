@@ -7,7 +7,7 @@ from typing import Any
 
 from harness.report.pareto import METRICS, Cloud, cloud, series
 from harness.report.rows import Row
-from harness.report.safe_text import for_terminal
+from zoo._util.text import for_terminal
 
 
 def plots(table: Sequence[Row]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING
 
-from harness.report.safe_text import for_terminal, shorten
+from zoo._util.text import for_terminal, truncate
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -24,7 +24,7 @@ def shown(text: str, longest: int) -> str:
     with a warning for each, and some of it must not stand in an XML file.
     """
     known = _characters()
-    safe = shorten(for_terminal(text), longest)
+    safe = truncate(for_terminal(text), longest)
     return "".join(char if ord(char) in known else "\u25a1" for char in safe)
 
 

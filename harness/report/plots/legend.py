@@ -10,7 +10,7 @@ from harness.report.palette import LIGHT, OTHERS, Series
 from harness.report.pareto import Cloud
 from harness.report.plots.layout import AXES, shown
 from harness.report.plots.marks import Filling, filling, look
-from harness.report.words import counted
+from zoo._util.text import plural
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -36,7 +36,7 @@ def _collections(cloud: Cloud, styles: Mapping[str | None, Series]) -> Iterator[
             yield f"{shown(name, _LONGEST)} ({number})", look(styles[name], "full", faded=False)
     if shared:
         number = sum(sizes[name] for name in shared)
-        text = "no collection" if shared == [None] else counted(len(shared), "other collection")
+        text = "no collection" if shared == [None] else plural(len(shared), "other collection")
         yield f"{text} ({number})", look(OTHERS, "full", faded=False)
 
 

@@ -11,7 +11,7 @@ from harness.report.plots import legend, names
 from harness.report.plots.layout import AXES, DPI, SIZE, say, shown
 from harness.report.plots.marks import Filling, corners, diameter, fade, filling, look
 from harness.report.quantities import quantity
-from harness.report.words import counted
+from zoo._util.text import plural
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -98,7 +98,7 @@ def _points(axes: Axes, cloud: Cloud, styles: Mapping[str | None, Series]) -> No
 def _words(figure: Figure, cloud: Cloud) -> None:
     left, top = AXES[0], AXES[1] + AXES[3]
     subtitle = [
-        counted(len(cloud.points), "variant"),
+        plural(len(cloud.points), "variant"),
         f"{len(cloud.frontier)} on the frontier",
         *(shown(text, 60) for text in (cloud.dataset, cloud.device) if text),
     ]

@@ -1,4 +1,4 @@
-"""Text of an index can't steer a terminal or Markdown; a Markdown parser is the judge."""
+"""Text of an index can't steer a terminal or Markdown (a Markdown parser is the judge)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,18 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from harness.report.safe_text import for_markdown, for_terminal, shorten
+from zoo._util.text import (
+    for_markdown,
+    for_terminal,
+    human_bytes,
+    is_slip,
+    nearest,
+    plural,
+    printable,
+    truncate,
+)
+from zoo.preprocessing import package_variant
+from zoo.registry import UnknownModelError
 
 ANY_TEXT = st.text(st.characters(exclude_categories=[]))
 # Text that is made of what means something to Markdown or to a terminal is tried more often.
@@ -36,20 +47,20 @@ def test_printable_text_is_left_as_it_is(text):
     assert for_terminal(text) == text
 
 
-@pytest.mark.parametrize(
-    ("text", "safe"),
-    [
-        ("a\x1b[31mb", r"a\x1b[31mb"),
-        ("\x9b31m", r"\x9b31m"),
-        ("a\nb\tc\r", r"a\nb\tc\r"),
-        ("\u202eabc", r"\u202eabc"),
-        ("\U000e0041", r"\U000e0041"),
-        ("\udc80", r"\udc80"),
-        ("é ü 模型", "é ü 模型"),
-    ],
-)
-def test_what_is_written_out(text, safe):
-    assert for_terminal(text) == safe
+def test_what_is_written_out():
+    for text, safe in {
+        "a\x1b[31mb": r"a\x1b[31mb",
+        "\x9b31m": r"\x9b31m",
+        "a\nb\tc\r": r"a\nb\tc\r",
+        "\u202eabc": r"\u202eabc",
+        "\U000e0041": r"\U000e0041",
+        "\udc80": r"\udc80",
+        "é ü 模型": "é ü 模型",
+    }.items():
+        assert for_terminal(text) == printable(text) == safe
+    # A space that can't be told from another is shown in a path, and left in a name.
+    assert printable("a\xa0b") == r"a\xa0b"
+    assert for_terminal("a\xa0b") == "a\xa0b"
 
 
 PARSER = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
@@ -92,5 +103,32 @@ def test_markdown_holds_no_reference_that_a_forge_would_link(text):
 
 
 def test_shorten():
-    assert shorten("abc", 3) == "abc"
-    assert shorten("abcd", 3) == "ab…"
+    assert truncate("abc", 3) == "abc"
+    assert truncate("abcd", 3) == "ab…"
+
+
+def test_counts_and_sizes():
+    assert [plural(n, "error") for n in (0, 1, 2)] == ["0 errors", "1 error", "2 errors"]
+    sizes = {
+        999: "999 bytes",
+        1000: "1.0 kB",
+        25_600_000: "25.6 MB",
+        2_500_000_000_000: "2500.0 GB",
+    }
+    assert {n: human_bytes(n) for n in sizes} == sizes
+
+
+def test_capitals_make_no_difference():
+    assert nearest("RESNEST50D", ["resnest50d", "resnest14d"], n=1) == ["resnest50d"]
+    assert nearest("jsno", ["JSON", "html"], n=1) == ["JSON"]
+    assert nearest("bicubik", ["BICUBIC", "bilinear"], n=1) == ["BICUBIC"]
+    assert nearest("xyz", ["JSON", "html"]) == []
+    with pytest.raises(UnknownModelError, match="did you mean 'resnest50d'"):
+        package_variant("RESNEST50D")
+
+
+def test_a_slip_is_a_letter_or_two():
+    slips = (("Paramters", "Parameters"), ("crop_pct", "Crop Pct"), ("Weigths", "Weights"))
+    assert all(is_slip(word, meant) for word, meant in slips)
+    others = (("Location", "Citation"), ("NME", "Mean"), ("PKD", "ID"), ("Layouts", "Layers"))
+    assert not any(is_slip(word, meant) for word, meant in others)

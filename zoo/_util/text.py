@@ -1,0 +1,134 @@
+"""Text for each place that shows it: escaped, truncated, counted, and compared with known words.
+
+A name or a URL of an index or of a file may be hostile. Printed raw, it could clear a screen, hide
+a line, reverse the reading order, or put a link and an image into a comment.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import unicodedata
+from collections.abc import Iterable
+
+# Controls (C0, C1, DEL), formatting (bidirectional overrides, zero width, tags), lone surrogates,
+# line and paragraph separators, and private use characters, which have no agreed look.
+_UNSAFE = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
+
+_ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "&#124;", "\\": "&#92;", '"': "&quot;"}
+_BACKSLASHED = frozenset("`*_[]~$!")
+_ZERO_WIDTH_SPACE = "&#8203;"
+# What GitHub and its kin turn into links: mentions, issue numbers, and addresses. A reference
+# alone does not stop the first two, as they are searched for after references are resolved.
+_REFERENCE = re.compile(r"[@#](?=\w)|GH-(?=\d)", re.IGNORECASE)
+_ADDRESS = re.compile(r":(?=/)|(?<=www)\.", re.IGNORECASE)
+# Stand-ins that cannot come from the text, because its control characters are written out before.
+_MARKS = {"\0": _ZERO_WIDTH_SPACE, "\1": "&#58;", "\2": "&#46;"}
+
+_SHOWN = 80  # characters of a value that a message quotes
+_COMPARED = 80  # characters of a word that are compared
+
+
+def for_terminal(text: str) -> str:
+    r"""Escape everything that a terminal could obey, as in ``\x1b``, to one printable line.
+
+    The result is no markup of any kind: print it as it is.
+    """
+    if text.isprintable():
+        return text
+    return "".join(_escape(c) if unicodedata.category(c) in _UNSAFE else c for c in text)
+
+
+def printable(text: str) -> str:
+    """Escape every character that Python counts as not printable, unusual spaces included."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else _escape(c) for c in text)
+
+
+def _escape(char: str) -> str:
+    return char.encode("unicode_escape").decode()
+
+
+def for_markdown(text: str) -> str:
+    """Escape text for the middle of a Markdown paragraph or a table's cell.
+
+    Nothing in it starts a tag, a link, an emphasis, a code span, a mention or another cell. A lone
+    ``-`` or ``1.`` at the start of a line would still be a list.
+    """
+    marked = _REFERENCE.sub(lambda m: m[0] + "\0", for_terminal(text))
+    marked = _ADDRESS.sub(lambda m: "\1" if m[0] == ":" else "\2", marked)
+    return "".join(
+        "\\" + c if c in _BACKSLASHED else _ENTITIES.get(c) or _MARKS.get(c, c) for c in marked
+    )
+
+
+def shown(text: str) -> str:
+    """Quote a value in a message: one short printable line, its middle left out where long."""
+    return printable(truncate_middle(text))
+
+
+def truncate(text: str, limit: int = 300) -> str:
+    """Cut text to ``limit`` characters, the last of them an ellipsis."""
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def truncate_middle(text: str) -> str:
+    """Leave out the middle of a long text."""
+    half = (_SHOWN - 3) // 2
+    return text if len(text) <= _SHOWN else f"{text[:half]}...{text[-half:]}"
+
+
+def plural(number: int, noun: str) -> str:
+    """``1 error``, ``2 errors``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def human_bytes(count: int) -> str:
+    """``1.1 GB``: a size in powers of ten, as file sizes are published."""
+    size = float(count)
+    for unit in ("bytes", "kB", "MB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} GB"
+
+
+def nearest(word: str, words: Iterable[str], *, n: int = 3, cutoff: float = 0.6) -> list[str]:
+    """The words that ``word`` may be a misspelling of, best first; case makes no difference.
+
+    Args:
+        word: what was written.
+        words: the words to choose from.
+        n: how many at most.
+        cutoff: how alike they have to be, 0 to 1.
+    """
+    folded: dict[str, list[str]] = {}
+    for each in words:
+        folded.setdefault(each.lower(), []).append(each)
+    close = difflib.get_close_matches(word[:_COMPARED].lower(), folded, n=n, cutoff=cutoff)
+    return [each for key in close for each in folded[key]][:n]
+
+
+def is_slip(word: str, meant: str) -> bool:
+    """Whether ``word`` can be a misspelt ``meant``: one wrong letter in a short word, two in a long
+    one. Case, spaces, hyphens and underscores make no difference.
+    """
+    a, b = (re.sub("[ _-]", "", text[:_COMPARED].lower()) for text in (word, meant))
+    allowed = 2 if min(len(a), len(b)) > 5 else 1
+    return abs(len(a) - len(b)) <= allowed and _distance(a, b) <= allowed
+
+
+def _distance(a: str, b: str) -> int:
+    """The number of letters added, left out, replaced, or exchanged with their neighbours."""
+    before: list[int] = []
+    last = list(range(len(b) + 1))
+    for i, letter in enumerate(a, start=1):
+        row = [i]
+        for j, other in enumerate(b, start=1):
+            cost = min(last[j] + 1, row[j - 1] + 1, last[j - 1] + (letter != other))
+            if i > 1 and j > 1 and letter == b[j - 2] and a[i - 2] == other:
+                cost = min(cost, before[j - 2] + 1)
+            row.append(cost)
+        before, last = last, row
+    return last[-1]
