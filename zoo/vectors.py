@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import io
 import json
-import os
-import tempfile
 from collections.abc import Mapping
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
 
+from zoo._util.files import AtomicFile
 from zoo.pictures.files import as_text
 
 if TYPE_CHECKING:
@@ -80,45 +79,18 @@ def open_writer(path: Path, about: Mapping[str, str]) -> Writer:
     raise VectorsError(f"{path}: name a file that ends in {' or '.join(SUFFIXES)}")
 
 
-class _Scratch:
-    """A file that takes its name when it is whole."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = Path(os.path.realpath(path))
-        prefix = f".{self.path.name}."
-        handle, self._name = tempfile.mkstemp(prefix=prefix, dir=self.path.parent)
-        self.file = os.fdopen(handle, "wb")
-
-    def settle(self) -> None:
-        """All that can fail for want of space or rights, before any name changes hands."""
-        self.file.flush()
-        os.fsync(self.file.fileno())
-        self.file.close()
-        os.chmod(self._name, _mode(self.path))
-
-    def publish(self) -> None:
-        os.replace(self._name, self.path)
-
-    def discard(self) -> None:
-        """Nothing, once it is published."""
-        with suppress(OSError):  # What is still to be written may not fit on the disk.
-            self.file.close()
-        with suppress(FileNotFoundError):
-            os.unlink(self._name)
-
-
 class _Files:
     """The files of a writer; those that were not finished are removed at its end."""
 
     def __init__(self) -> None:
         self._held = ExitStack()
 
-    def _open(self, *paths: Path) -> list[_Scratch]:
+    def _open(self, *paths: Path) -> list[AtomicFile]:
         """All of them or none."""
         with ExitStack() as opened:
             files = []
             for path in paths:
-                files.append(_Scratch(path))
+                files.append(AtomicFile(path))
                 opened.callback(files[-1].discard)
             self._held = opened.pop_all()
         return files
@@ -253,13 +225,3 @@ def _is_ours(path: Path, about: Mapping[str, str]) -> bool:
     if not isinstance(held, dict) or held.keys() != {*about, "pictures"}:
         return False
     return isinstance(held["pictures"], list)
-
-
-def _mode(path: Path) -> int:
-    """The mode of the file that is replaced, else that of a new one."""
-    try:
-        return path.stat().st_mode & 0o777
-    except FileNotFoundError:
-        mask = os.umask(0)
-        os.umask(mask)
-        return 0o666 & ~mask

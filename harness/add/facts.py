@@ -13,9 +13,8 @@ from harness.measure.build import build_on_meta
 from harness.measure.builders import BuilderError, builder_of, get_builder
 from harness.measure.profile import USUAL_SIZE, Profiler
 from harness.types import Measurement, Recipe, Size
+from zoo._util.files import FileStat, file_stat, hash_file
 from zoo.weights.checkpoint import Contents, read_checkpoint
-from zoo.weights.disk import file_stat, hash_file
-from zoo.weights.fetch_types import FileStat
 from zoo.weights.locate import name_hash
 from zoo.weights.match import Match, match, specs_of
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
-from harness.add.alone import alone
 from harness.add.entry import Entry
 from harness.add.errors import NotAdded
 from harness.add.spots import spots
@@ -15,6 +15,9 @@ from harness.fix.page import Page, Refused, applied
 from harness.fix.proposal import Rewrite
 from harness.fix.recheck import Expected, objection
 from harness.fix.writing import write
+from zoo._util.files import file_lock, replace_file
+
+_LOCK_S = 60.0
 
 
 class NotWritable(Refused):
@@ -53,7 +56,11 @@ def insert(path: Path, entry: Entry, check: Callable[[], None] = lambda: None) -
         Refused: the file can't be written, or is written in a way that no entry can be put in.
         NotAdded: it has a variant of that name.
     """
-    with alone(path):
+    with ExitStack() as held:
+        try:
+            held.enter_context(file_lock(path, _LOCK_S))
+        except TimeoutError as error:
+            raise Refused(f"{path}: another process has been writing to it for a minute") from error
         is_new = not path.exists()
         rewrite = _drafted(path, entry)
         check()
@@ -85,14 +92,12 @@ def _drafted(path: Path, entry: Entry) -> Rewrite:
 
 
 def _create(path: Path, data: bytes) -> None:
-    from zoo import atomic
-
     def check() -> None:
         if path.exists():
             raise Refused(f"{path} was made by somebody else meanwhile")
 
     try:
-        atomic.replace(path, data, check)
+        replace_file(path, data, check)
     except OSError as error:
         raise Refused(f"{path} can't be written: {error.strerror or error}") from error
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import stat
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 from harness.baseline.types import Baseline, Entry
 from harness.causes import CAUSES
 from harness.run.request import UsageError
+from zoo._util.files import open_regular
 from zoo._util.text import nearest, shown
 from zoo.index.nodes import Mapping, Node, Scalar, Sequence, Unreadable, compose
 from zoo.index.scalars import kind_of
@@ -70,11 +70,7 @@ def accepted_node(document: Node) -> Node | None:
 
 
 def _content(path: str) -> bytes:
-    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-    # Not to wait for a pipe, which is told from a file only once it is open.
-    with open(os.open(path, flags), "rb") as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise ValueError("it is no regular file")
+    with open_regular(path) as file:
         content = file.read(MAX_BYTES + 1)
     if len(content) > MAX_BYTES:
         raise ValueError(f"it is larger than {MAX_BYTES:,} bytes")

@@ -19,7 +19,7 @@ from harness.baseline.read import TOP, accepted_node, parse
 from harness.baseline.types import Baseline, Entry
 from harness.run.request import UsageError
 from harness.types import Finding, Report
-from zoo import atomic
+from zoo._util.files import replace_file
 from zoo._util.text import for_terminal, shown, truncate
 from zoo.index.nodes import Sequence, compose
 from zoo.index.source import Source
@@ -215,7 +215,7 @@ def _replace(old: Baseline, content: bytes) -> None:
             )
 
     try:
-        atomic.replace(old.path, content, unchanged)
+        replace_file(old.path, content, unchanged)
     except OSError as error:
         reason = error.strerror or error
         raise BaselineFileError(f"{shown(old.path)}: can't be written: {reason}") from error

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from harness.docs.page import SIGNATURE, Page
-from zoo import atomic
+from zoo._util.files import replace_file
 
 _MOST_LINES = 12
 
@@ -39,7 +39,7 @@ def write(pages: Sequence[Page], folder: Path) -> Iterator[Path]:
         if differs(page.text, read(path)):
             try:
                 folder.mkdir(parents=True, exist_ok=True)
-                atomic.replace(path, page.text.encode("utf-8"))
+                replace_file(path, page.text.encode("utf-8"))
             except OSError as error:
                 raise FolderError(f"{path}: can't be written: {error.strerror or error}") from error
             yield path

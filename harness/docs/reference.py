@@ -17,7 +17,7 @@ import typer
 
 from harness.docs.folder import difference, differs, read
 from harness.docs.markdown import Markdown, escaped, table
-from zoo import atomic
+from zoo._util.files import replace_file
 
 PAGE = Path("docs/commands.md")
 README = Path("README.md")
@@ -166,7 +166,7 @@ def main(arguments: Sequence[str]) -> int:
         if not differs(new, old):
             continue
         if not arguments:
-            atomic.replace(path, new.encode("utf-8"))
+            replace_file(path, new.encode("utf-8"))
             sys.stdout.write(f"{path}\n")
             continue
         status = 1

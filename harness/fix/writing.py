@@ -6,7 +6,7 @@ import os
 
 from harness.fix.page import Refused
 from harness.fix.proposal import Rewrite
-from zoo import atomic
+from zoo._util.files import replace_file
 
 
 def write(rewrite: Rewrite) -> None:
@@ -24,7 +24,7 @@ def write(rewrite: Rewrite) -> None:
             raise Refused(f"{path} is read-only")
         _check_unchanged(rewrite, real)
         # Once more right before the end: writing may have taken its time.
-        atomic.replace(real, rewrite.data, lambda: _check_unchanged(rewrite, real))
+        replace_file(real, rewrite.data, lambda: _check_unchanged(rewrite, real))
     except OSError as error:
         raise Refused(f"{path} can't be written: {error.strerror or error}") from error
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from harness.report.home import without_home
 from harness.types import Report
-from zoo import atomic
+from zoo._util.files import replace_file
 
 DOCUMENT = "report.json"
 PAGE = "index.html"
@@ -79,7 +79,7 @@ def write(report: Report, folder: Path, say: Callable[[str], None]) -> Path:
         files.reverse()
     try:
         for name, content in files:
-            atomic.replace(folder / name, content)
+            replace_file(folder / name, content)
         for name in _names() - {name for name, _ in files}:
             (folder / name).unlink(missing_ok=True)
     except OSError as error:

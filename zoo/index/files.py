@@ -8,6 +8,7 @@ import re
 import stat
 from collections.abc import Iterable, Iterator
 
+from zoo._util.files import NotRegularFileError, open_regular
 from zoo._util.text import shown
 from zoo.index import patterns
 from zoo.index.nodes import Unreadable
@@ -256,13 +257,11 @@ def _text_of(path: str) -> str:
     Raises:
         Unreadable: it is no such file.
     """
-    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     try:
-        # Not to block on a pipe, which is told from a file only once it is open.
-        with open(os.open(path, flags), "rb") as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise Unreadable("is not a regular file", "name a regular file")
+        with open_regular(path) as file:
             data = file.read(MAX_BYTES + 1)
+    except NotRegularFileError:
+        raise Unreadable("is not a regular file", "name a regular file") from None
     except (OSError, ValueError) as error:
         raise Unreadable(f"can't be read: {_reason(error)}", "make it readable") from None
     if len(data) > MAX_BYTES:

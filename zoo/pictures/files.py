@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-import stat
 from dataclasses import dataclass
+
+from zoo._util.files import open_regular
 
 # What Pillow and people call pictures; other files in a folder are none.
 SUFFIXES = (
@@ -44,12 +45,8 @@ def read_regular(path: str, count: int | None = None) -> tuple[bytes, os.stat_re
     Raises:
         OSError: it can't be read, is no regular file, or is larger than any picture.
     """
-    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
-    descriptor = os.open(path, flags)
-    with open(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise OSError("it is not a regular file")
+    with open_regular(path) as file:
+        status = os.fstat(file.fileno())
         check_size(status.st_size)
         # A file that grows while it is read stays within the limit.
         return file.read(status.st_size if count is None else count), status

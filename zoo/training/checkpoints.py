@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from zoo._util.files import SCRATCH_PREFIX, AtomicFile, replace_file
 from zoo.training.errors import BadInput, TrainingError
 
 if TYPE_CHECKING:
@@ -26,19 +25,10 @@ def save(state: Mapping[str, Any], path: Path) -> None:
     import torch
 
     try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                _Writer(file).write_all(lambda writer: torch.save(dict(state), writer))
-                file.flush()
-                os.fsync(file.fileno())
-            # mkstemp's own mode keeps everybody else out, which no other file here does.
-            os.chmod(name, 0o666 & ~_umask())
-            os.replace(name, path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
-        _sync_folder(path.parent)
+        with AtomicFile(path) as new:
+            _Writer(new.file).write_all(lambda writer: torch.save(dict(state), writer))
+            new.settle()
+            new.publish()
     except OSError as error:
         raise TrainingError(f"{path}: can't be written: {error.strerror or error}") from error
 
@@ -119,36 +109,13 @@ def portable(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def remove_parts(folder: Path) -> None:
     """Removes what a process that was killed while it saved has left; nobody may be saving now."""
-    for name in (LAST, BEST, MODEL):
-        for part in folder.glob(f".{name}-*"):
-            part.unlink(missing_ok=True)
+    for part in folder.glob(f"{SCRATCH_PREFIX}*"):
+        part.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:
     """Writes a small file whole or not at all."""
-    part = path.with_name(f".{path.name}.part")
     try:
-        with part.open("w", encoding="utf-8", newline="") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
+        replace_file(path, text.encode("utf-8"))
     except OSError as error:
         raise TrainingError(f"{path}: can't be written: {error.strerror or error}") from error
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
-def _sync_folder(folder: Path) -> None:
-    """A renamed file survives a power cut only once its folder is on the disk as well."""
-    if os.name != "posix":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

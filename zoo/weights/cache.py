@@ -22,13 +22,15 @@ import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 from filelock import FileLock
 
-from zoo.weights.disk import file_stat, hash_file, read_small, sync_folder, url_digest, write_whole
-from zoo.weights.fetch_types import UNREACHABLE, UNSAFE, Fetched, FileStat
+from zoo._util.files import FileStat, file_stat, hash_file, sync_folder
+from zoo.weights.disk import raise_if, read_small, url_digest, write_whole
+from zoo.weights.fetch_types import UNREACHABLE, UNSAFE, Fetched
 from zoo.weights.locate import Source, name_hash
 
 _NAME_LOCK_S = 60.0
@@ -199,7 +201,7 @@ class Cache:
         if record is not None and (record.url != source.key or not rehash):
             return _fetched(path, source, record) if record.url == source.key else None
         try:
-            sha256, status = hash_file(path, stop)
+            sha256, status = hash_file(path, partial(raise_if, stop))
         except OSError as error:
             return Unusable(path, f"it can't be read: {error}", UNREACHABLE)
         expected = name_hash(source.name) if record is None else record.sha256

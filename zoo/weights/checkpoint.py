@@ -8,11 +8,11 @@ bytes, and without running anything that the file asks to run. Every file gets o
 from __future__ import annotations
 
 import os
-import stat
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
+from zoo._util.files import NotRegularFileError, open_regular
 from zoo.weights.formats.globals import ForbiddenGlobal
 from zoo.weights.formats.safetensors import looks_like, read_safetensors
 from zoo.weights.formats.sniff import is_text, sniff
@@ -126,23 +126,7 @@ def _open(path: Path, within: Path | None) -> BinaryIO:
         if not real.is_relative_to(folder):
             raise unsafe("the file is a symbolic link out of its folder", printable(path.name))
         path = real
-    mode = path.stat().st_mode
-    if not stat.S_ISREG(mode):
-        raise _not_a_file(mode)
-    # Between the two calls the path may come to mean a pipe: opening one would wait for ever.
-    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-    if within is not None:
-        flags |= getattr(os, "O_NOFOLLOW", 0)
-    file = os.fdopen(os.open(path, flags), "rb")
-    mode = os.fstat(file.fileno()).st_mode
-    if not stat.S_ISREG(mode):
-        file.close()
-        raise _not_a_file(mode)
-    return file
-
-
-def _not_a_file(mode: int) -> Refused:
-    if stat.S_ISDIR(mode):
-        return unreadable("a folder, not a file")
-    kind = "a pipe" if stat.S_ISFIFO(mode) else "a device or a socket"
-    return unreadable(f"{kind}, not a file")
+    try:
+        return open_regular(path, follow_links=within is None)
+    except NotRegularFileError as error:
+        raise unreadable(f"{error.kind}, not a file") from None

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import os
-import stat
 import threading
 from pathlib import Path
 from typing import Any
 
-from zoo.weights.fetch_types import FileStat
-
-_BLOCK = 1 << 20
 _SMALL_BYTES = 64 << 10
 
 
@@ -26,46 +21,10 @@ def url_digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def file_stat(status: os.stat_result) -> FileStat:
-    """The identity of a file on disk: size, modification time in ns, inode."""
-    return status.st_size, status.st_mtime_ns, status.st_ino
-
-
-def hash_file(path: Path, stop: threading.Event | None = None) -> tuple[str, FileStat]:
-    """SHA-256 of a regular file, with the identity of what was hashed.
-
-    Raises:
-        OSError: it can't be read, or it changed meanwhile.
-        Interrupted: ``stop`` was set.
-    """
-    digest = hashlib.sha256()
-    # O_NONBLOCK: whoever swaps a pipe in after the caller's look must not make us wait.
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NONBLOCK", 0))
-    with open(descriptor, "rb", buffering=0) as file:
-        before = os.fstat(descriptor)
-        if not stat.S_ISREG(before.st_mode):
-            raise OSError(f"{path} is not a regular file")
-        buffer = bytearray(_BLOCK)
-        view = memoryview(buffer)
-        while count := file.readinto(buffer):
-            digest.update(view[:count])
-            if stop is not None and stop.is_set():
-                raise Interrupted
-        if file_stat(os.fstat(descriptor)) != file_stat(before):
-            raise OSError(f"{path} changed while it was read")
-    return digest.hexdigest(), file_stat(before)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the entries of a folder durable, where the file system can."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno not in {errno.EINVAL, errno.ENOTSUP}:
-            raise
-    finally:
-        os.close(descriptor)
+def raise_if(stop: threading.Event | None) -> None:
+    """Raises Interrupted once ``stop`` is set."""
+    if stop is not None and stop.is_set():
+        raise Interrupted
 
 
 def write_whole(path: Path, data: dict[str, Any], *, durable: bool) -> None:

@@ -18,8 +18,9 @@ from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import TypeVar
 
+from zoo._util.files import hash_file
 from zoo.weights.cache import Cache
-from zoo.weights.disk import Interrupted, hash_file
+from zoo.weights.disk import Interrupted, raise_if
 from zoo.weights.fetch_attempt import Context
 from zoo.weights.fetch_one import fetch_http, planned_size
 from zoo.weights.fetch_types import (
@@ -163,7 +164,7 @@ class Fetcher:
         if isinstance(path, NotFetched):
             return path
         try:
-            sha256, status = hash_file(path, self._stop)
+            sha256, status = hash_file(path, lambda: raise_if(self._stop))
         except OSError as error:
             return NotFetched(UNREACHABLE, f"{path} can't be read: {error}", source.url)
         return Fetched(path, status[0], sha256, "local", source.url, None, None, status)

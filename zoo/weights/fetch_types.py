@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
+from zoo._util.files import FileStat
+
 MISSING = "weights.missing"
 UNREACHABLE = "weights.unreachable"
 NOT_INSTALLED = "weights.not-installed"
@@ -19,9 +21,6 @@ INSECURE = "weights.insecure-url"
 
 DEFAULT_MAX_BYTES = 8 << 30
 """A download is cut off here unless the caller says otherwise: an index may name any URL."""
-
-FileStat = tuple[int, int, int]
-"""(size in bytes, modification time in nanoseconds, inode): the identity of a file on disk."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from zoo._util.files import file_stat
 from zoo.weights.checkpoint import Contents, StorageInfo, TensorInfo, Unsafe, read_checkpoint
 from zoo.weights.formats.archive import inflate
 from zoo.weights.formats.types import ITEM_SIZES, Refused, printable, unreadable
@@ -148,7 +149,7 @@ def _reading(
 ) -> Iterator[tuple[Contents, _Bytes]]:
     """A checkpoint's description and bytes, or the error that says why not."""
     try:
-        before = _identity(path.stat())
+        before = file_stat(path.stat())
     except OSError:
         before = None  # `read_checkpoint` says why
     contents = read_checkpoint(path, within=within, entry=entry)
@@ -161,16 +162,12 @@ def _reading(
         raise UnreadableCheckpointError(f"{path}: {printable(odd.name)} is a {odd.layout} tensor")
     try:
         with path.open("rb") as file:
-            if _identity(os.fstat(file.fileno())) != before:
+            if file_stat(os.fstat(file.fileno())) != before:
                 raise unreadable("the file changed while it was read")
             yield contents, _Bytes(file, contents, mapped=mapped)
     except Refused as e:
         kind = UnsafeCheckpointError if isinstance(e.result, Unsafe) else UnreadableCheckpointError
         raise kind(f"{path}: {e.result}") from e
-
-
-def _identity(found: os.stat_result) -> tuple[int, int, int]:
-    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 class _Bytes:

@@ -125,11 +125,11 @@ def test_hostile_files_are_one_line(path, content, words):
 
 def test_files_that_are_none(path):
     os.mkfifo(path)
-    with pytest.raises(UsageError, match="it is no regular file"):
+    with pytest.raises(UsageError, match="not a regular file"):
         read(path)
     with pytest.raises(UsageError, match=r"no.yml: can't be read: No such file .*write-baseline"):
         read("no.yml")
-    with pytest.raises(UsageError, match="can't be read: Is a directory"):
+    with pytest.raises(UsageError, match="a folder, not a regular file"):
         read(path.parent)
     path.unlink()
     path.write_bytes(b"#" * (9 << 20))

@@ -134,7 +134,7 @@ def test_links_to_nothing_pipes_and_forbidden_files_stay_in_the_set(
     images = open_image_set(place)
     found = {item.name: item.why for item in check(images).unreadable}
     assert found["n01440764/broken.jpg"] == "No such file or directory"
-    assert found["n01440764/pipe.jpg"] == "it is not a regular file"
+    assert found["n01440764/pipe.jpg"] == "a pipe, not a regular file"
     assert len(images) == 26
 
 

@@ -173,7 +173,7 @@ def test_one_training_at_a_time(fit, tmp_path, monkeypatch):
 
 def test_parts_of_killed_saves_are_removed(fit, tmp_path):
     (tmp_path / "out").mkdir()
-    for name in (".last.pth-x1", ".best.pth-x2", ".model.pth-x3", ".other.pth-x4"):
+    for name in (".zoo-x1", ".zoo-x2", ".other.pth-x4"):
         (tmp_path / "out" / name).write_bytes(b"half")
     fit("out", max_steps=1)
     hidden = {path.name for path in (tmp_path / "out").glob(".*")}

@@ -11,17 +11,17 @@ import time
 
 import pytest
 
-from zoo import atomic
+from zoo._util.files import replace_file
 
 KILLED = """
 import sys
-from zoo import atomic
+from zoo._util.files import replace_file
 
 def wait():
     print("written", flush=True)
     sys.stdin.read()
 
-atomic.replace(sys.argv[1], b"new", wait)
+replace_file(sys.argv[1], b"new", wait)
 """
 
 
@@ -38,7 +38,7 @@ def mode(path):
 def test_a_new_file_is_as_any_new_file(path, umask, expected):
     before = os.umask(umask)
     try:
-        atomic.replace(path, b"new")
+        replace_file(path, b"new")
         assert os.umask(umask) == umask
     finally:
         os.umask(before)
@@ -50,7 +50,7 @@ def test_a_new_file_is_as_any_new_file(path, umask, expected):
 def test_permissions_of_a_file_that_is_there_stay(path, kept):
     path.write_bytes(b"old")
     path.chmod(kept)
-    atomic.replace(path, b"new")
+    replace_file(path, b"new")
     assert (path.read_bytes(), mode(path)) == (b"new", kept)
 
 
@@ -59,7 +59,7 @@ def test_a_link_stays_a_link(path, tmp_path):
     target = tmp_path / "below" / "real.md"
     target.write_bytes(b"old")
     path.symlink_to(target)
-    atomic.replace(path, b"new")
+    replace_file(path, b"new")
     assert path.is_symlink()
     assert target.read_bytes() == b"new"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["below", "page.md"]
@@ -73,7 +73,7 @@ def test_a_check_that_fails_leaves_the_file(path, tmp_path):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        atomic.replace(path, b"new", fails)
+        replace_file(path, b"new", fails)
     assert path.read_bytes() == b"old"
     assert [p.name for p in tmp_path.iterdir()] == ["page.md"]
 
@@ -81,7 +81,7 @@ def test_a_check_that_fails_leaves_the_file(path, tmp_path):
 def test_a_folder_in_its_place_is_an_error_and_leaves_nothing_behind(path, tmp_path):
     path.mkdir()
     with pytest.raises(IsADirectoryError):
-        atomic.replace(path, b"new")
+        replace_file(path, b"new")
     assert [p.name for p in tmp_path.iterdir()] == ["page.md"]
 
 
@@ -106,8 +106,8 @@ def test_readers_see_the_old_bytes_or_the_new_ones(path):
         [
             sys.executable,
             "-c",
-            "import sys\nfrom zoo import atomic\n"
-            "for byte in (b'o', b'n') * 30:\n    atomic.replace(sys.argv[1], byte * 10**6)",
+            "import sys\nfrom zoo._util.files import replace_file\n"
+            "for byte in (b'o', b'n') * 30:\n    replace_file(sys.argv[1], byte * 10**6)",
             str(path),
         ]
     )

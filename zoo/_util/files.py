@@ -1,0 +1,223 @@
+"""Open, hash, lock and replace files safely: pipes, kills, power cuts and other processes included.
+
+One implementation for the library and the auditor; nothing else calls ``os.replace`` on a file or
+opens a path that a user named.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO
+
+SCRATCH_PREFIX = ".zoo-"
+"""How the names of unfinished files begin; a kill may leave one behind."""
+
+FileStat = tuple[int, int, int]
+"""(size in bytes, modification time in nanoseconds, inode): the identity of a file on disk."""
+
+StrPath = str | os.PathLike[str]
+
+_BLOCK = 1 << 20
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+# Between a look at a path and its opening it may come to mean a pipe, which must not block us.
+_READ = (
+    os.O_RDONLY
+    | getattr(os, "O_CLOEXEC", 0)
+    | getattr(os, "O_NONBLOCK", 0)
+    | getattr(os, "O_BINARY", 0)
+)
+
+
+class NotRegularFileError(OSError):
+    """The path names a folder, a pipe, a device or a socket; ``kind`` says which."""
+
+    def __init__(self, mode: int) -> None:
+        self.kind = (
+            "a folder"
+            if stat.S_ISDIR(mode)
+            else "a pipe"
+            if stat.S_ISFIFO(mode)
+            else "a symbolic link"
+            if stat.S_ISLNK(mode)
+            else "a device or a socket"
+        )
+        super().__init__(f"{self.kind}, not a regular file")
+
+
+def open_regular(path: StrPath, *, follow_links: bool = True) -> BinaryIO:
+    """Open a regular file for reading; never wait for a pipe, never touch a device.
+
+    Raises:
+        NotRegularFileError: it is something else.
+        OSError: it can't be opened.
+    """
+    mode = os.stat(path, follow_symlinks=follow_links).st_mode
+    if not stat.S_ISREG(mode):
+        raise NotRegularFileError(mode)
+    flags = _READ if follow_links else _READ | getattr(os, "O_NOFOLLOW", 0)
+    file = os.fdopen(os.open(path, flags), "rb")
+    mode = os.fstat(file.fileno()).st_mode
+    if not stat.S_ISREG(mode):
+        file.close()
+        raise NotRegularFileError(mode)
+    return file
+
+
+def file_stat(status: os.stat_result) -> FileStat:
+    """The identity of a file on disk."""
+    return status.st_size, status.st_mtime_ns, status.st_ino
+
+
+def hash_file(
+    path: StrPath, after_block: Callable[[], None] = lambda: None
+) -> tuple[str, FileStat]:
+    """SHA-256 of a regular file, with the identity of what was hashed.
+
+    Args:
+        path: the file.
+        after_block: called after each block that is read; what it raises ends the reading.
+
+    Raises:
+        OSError: it can't be read, or it changed meanwhile.
+    """
+    digest = hashlib.sha256()
+    with open_regular(path) as file:
+        before = file_stat(os.fstat(file.fileno()))
+        buffer = bytearray(_BLOCK)
+        view = memoryview(buffer)
+        while count := file.readinto(buffer):  # type: ignore[attr-defined]
+            digest.update(view[:count])
+            after_block()
+        if file_stat(os.fstat(file.fileno())) != before:
+            raise OSError(f"{path} changed while it was read")
+    return digest.hexdigest(), before
+
+
+class AtomicFile:
+    """A file under construction that takes its name once it is complete.
+
+    Readers see the old bytes or the new ones, whatever happens between. A link stays a link. The
+    file that is replaced hands on its owner and its permissions; a new one has those that the
+    process gives to any new file. Leaving the ``with`` block without `publish` removes it.
+
+    Attributes:
+        path: the final name, links resolved.
+        file: what to write to.
+    """
+
+    def __init__(self, path: StrPath) -> None:
+        self.path = Path(os.path.realpath(path))
+        self._before = _status(self.path)
+        self._scratch = self.path.with_name(f"{SCRATCH_PREFIX}{secrets.token_hex(8)}")
+        # What others may not read, they may not read while it is written either.
+        handle = os.open(self._scratch, _NEW, 0o666 if self._before is None else 0o600)
+        self.file = os.fdopen(handle, "wb")
+
+    def __enter__(self) -> AtomicFile:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.discard()
+
+    def settle(self) -> None:
+        """Do all that can fail for want of space or rights; nothing is replaced yet."""
+        self.file.flush()
+        os.fsync(self.file.fileno())
+        self.file.close()
+        if self._before is not None:
+            if hasattr(os, "chown"):
+                # Only an administrator may give a file away; anybody else owns both.
+                with suppress(PermissionError):
+                    os.chown(self._scratch, self._before.st_uid, self._before.st_gid)
+            os.chmod(self._scratch, stat.S_IMODE(self._before.st_mode))
+
+    def publish(self) -> None:
+        """Give the file its name; `settle` comes before."""
+        os.replace(self._scratch, self.path)
+        sync_folder(self.path.parent)
+
+    def discard(self) -> None:
+        """Remove the file, unless it has been published."""
+        with suppress(OSError):  # what is still to be written may not fit on the disk
+            self.file.close()
+        with suppress(OSError):
+            os.unlink(self._scratch)
+
+
+def replace_file(path: StrPath, data: bytes, check: Callable[[], None] = lambda: None) -> None:
+    """Replace a file's content, whole or not at all, as `AtomicFile` does.
+
+    Args:
+        path: the file; its folder is there.
+        data: all that it is to hold.
+        check: called when the content is on the disk and nothing is replaced yet; what it raises
+            leaves the file as it was.
+
+    Raises:
+        OSError: the file can't be written; it is as it was.
+    """
+    with AtomicFile(path) as new:
+        new.file.write(data)
+        new.settle()
+        check()
+        new.publish()
+
+
+def sync_folder(folder: StrPath) -> None:
+    """Make new names in a folder survive a loss of power, where the file system can."""
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+@contextmanager
+def file_lock(path: StrPath, seconds: float) -> Iterator[None]:
+    """Let one process at a time read, check and replace a file; no lock is left beside it.
+
+    Where locks can't be kept nobody waits: who replaces the file has to check that it is unchanged.
+
+    Raises:
+        TimeoutError: another process holds the lock for longer than that.
+    """
+    from filelock import FileLock, Timeout
+    from platformdirs import user_cache_path
+
+    # By any path that leads to it, a file is one.
+    digest = hashlib.sha256(os.fsencode(os.path.realpath(path))).hexdigest()[:16]
+    folder = user_cache_path("zoo") / "locks"
+    # Its file stays: whoever waits for it would be left with one that nobody else has.
+    lock = FileLock(folder / f"{digest}.lock")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=seconds)
+    except Timeout as error:
+        raise TimeoutError(f"{path} is locked") from error
+    except (OSError, NotImplementedError):
+        yield
+        return
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _status(path: Path) -> os.stat_result | None:
+    try:
+        return os.stat(path)
+    except FileNotFoundError:
+        return None
