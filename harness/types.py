@@ -9,9 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from zoo.index.types import Claim, Location, Severity
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Status = Literal["match", "mismatch", "unverified"]
 Size = tuple[int, int]
@@ -265,3 +268,44 @@ class Report:
             elif finding.severity is not None:
                 counts[finding.severity + "s"] += 1
         return counts
+
+    def to_pandas(self, table: Literal["findings", "variants"] = "findings") -> pd.DataFrame:
+        """One row per finding, or per variant with what was measured of it.
+
+        Args:
+            table: ``findings`` has the fields of the JSON document's findings, the location as
+                ``file``, ``line`` and ``column``, and what a baseline accepts; ``variants`` the
+                measurements, each FLOP convention in a column of its own, such as ``flops.macs``.
+
+        Raises:
+            ValueError: there is no such table.
+        """
+        import pandas as pd
+
+        if table == "findings":
+            rows = [
+                {name: getattr(finding, name) for name in _FINDING}
+                | {name: getattr(finding.location, name, None) for name in _LOCATION}
+                for finding in self.findings
+            ]
+            found: pd.DataFrame = pd.DataFrame(rows, columns=[*_FINDING, *_LOCATION])
+            return found
+        if table != "variants":
+            raise ValueError(f"there is no table {table!r}; write findings or variants")
+        rows = []
+        for variant in self.variants:
+            row: dict[str, Any] = {name: getattr(variant, name) for name in _VARIANT}
+            for key, value in variant.measurements.items():
+                inner = value if isinstance(value, Mapping) else None
+                row |= {key: value} if inner is None else {f"{key}.{k}": inner[k] for k in inner}
+            rows.append(row)
+        measured: pd.DataFrame = pd.DataFrame(rows, columns=None if rows else list(_VARIANT))
+        return measured
+
+
+_FINDING = (
+    *("variant", "field", "check", "status", "severity", "cause"),
+    *("documented", "measured", "message", "fix", "accepted"),
+)
+_LOCATION = ("file", "line", "column")
+_VARIANT = ("name", "collection", "builder")

@@ -64,21 +64,9 @@ def one_variant(name: str, index: list[str] | None, said_by: str = "") -> Varian
 
 
 def prepared(request: Request) -> Session:
-    """The session of a request.
-
-    Raises:
-        UsageError: the request asks for what there is not, the device included: it need not wait
-            for something to be run on it to be wrong.
-    """
+    """The session of a request, see `harness.run.session.prepare`."""
     from harness.run.session import prepare
 
-    if request.device.startswith("cuda") and request.engine == "local":
-        from harness.measure.devices import DeviceError, choose_device
-
-        try:
-            choose_device(request.device)
-        except DeviceError as error:
-            raise UsageError(f"--device: {error}") from error
     return prepare(request)
 
 

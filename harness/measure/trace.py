@@ -9,7 +9,7 @@ Repeated blocks are run once (see `harness.measure.repeats`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,6 @@ from harness.measure.shapes import Rule, output_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import torch
     from torch import nn
 
 # Non-tensor arguments that a convention reads; the others are not kept.
@@ -50,7 +49,9 @@ _WHOLE = frozenset(
 )
 
 
-def trace(model: nn.Module, inputs: Iterable[torch.Tensor]) -> ModuleCall:
+def trace(
+    model: nn.Module, inputs: Iterable[Any], keywords: Mapping[str, Any] | None = None
+) -> ModuleCall:
     """Runs the model once on meta tensors and records what it did.
 
     Args:
@@ -58,6 +59,7 @@ def trace(model: nn.Module, inputs: Iterable[torch.Tensor]) -> ModuleCall:
             traced again, but is good for nothing else afterwards: repeated blocks lose their own
             ``forward``.
         inputs: its inputs, on the meta device.
+        keywords: further inputs, by name.
 
     Returns:
         The call of the model itself.
@@ -75,7 +77,7 @@ def trace(model: nn.Module, inputs: Iterable[torch.Tensor]) -> ModuleCall:
         recorder.hooked(),
         _dispatch_mode(recorder),
     ):
-        model(*inputs)
+        model(*inputs, **(keywords or {}))
     return recorder.result()
 
 

@@ -39,7 +39,8 @@ def prepare(request: Request) -> Session:
     """Reads the index and chooses the variants; nothing is measured yet.
 
     Raises:
-        UsageError: the request names what there is not, or an index yields no variant.
+        UsageError: the request names what there is not, the device included (it need not wait for
+            something to be run on it to be wrong), or an index yields no variant.
     """
     unknown = [group for group in request.checks if group not in GROUPS]
     if unknown:
@@ -50,6 +51,13 @@ def prepare(request: Request) -> Session:
         directory_of(request.builder)
     except BuilderError as error:
         raise UsageError(f"--builder: {error}") from error
+    if request.device.startswith("cuda") and request.engine == "local":
+        from harness.measure.devices import DeviceError, choose_device
+
+        try:
+            choose_device(request.device)
+        except DeviceError as error:
+            raise UsageError(f"--device: {error}") from error
     request = replace(request, index=request.index or (index_here(),))
     index = load_index(request.index)
     if index.unusable or not index.variants:

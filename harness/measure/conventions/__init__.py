@@ -7,6 +7,16 @@ a count can be told from one that left half of the model out.
 
 from harness.measure.conventions.figures import Count, counts
 from harness.measure.conventions.fvcore import fvcore_by_operator
+from harness.measure.conventions.itemised import CONVENTIONS, itemised
 from harness.measure.conventions.macs import macs
+from harness.measure.conventions.modules import NotCountedError
 
-__all__ = ["Count", "counts", "fvcore_by_operator", "macs"]
+__all__ = [
+    "CONVENTIONS",
+    "Count",
+    "NotCountedError",
+    "counts",
+    "fvcore_by_operator",
+    "itemised",
+    "macs",
+]
