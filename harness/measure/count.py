@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from harness.measure.build import describe_error
 from harness.measure.conventions import CONVENTIONS, NotCountedError, counts, itemised
 from harness.measure.trace import trace
-from zoo.nearest import nearest
+from zoo._util.text import nearest
 
 if TYPE_CHECKING:
     import torch
