@@ -135,9 +135,10 @@ def find_insecure(index: Index, variants: Sequence[Variant]) -> Iterable[Finding
         for url in weights[1] if weights is not None else ():
             if not _is_insecure(url) or weights is None:
                 continue
+            which = f" (here {url})" if len(weights[1]) > 1 else ""
             message = (
-                "whoever carries a file over plain http can change it on its way: write an https "
-                "URL, if the server has one; a run fetches it with --allow-http alone"
+                f"whoever carries a file over plain http can change it on its way{which}: write an "
+                "https URL, if the server has one; a run fetches it with --allow-http alone"
             )
             cause = "weights.insecure-url"
             yield mismatched(weights[0], variant, "weights-url-secure", cause, None, message)

@@ -49,7 +49,7 @@ def _without_files(findings: Sequence[Finding]) -> str:
     whose = {finding.variant for finding in findings}
     reasons = Counter(finding.message.partition(": ")[2] for finding in findings)
     why, _ = reasons.most_common(1)[0]
-    more = f", and {len(reasons) - 1} other reasons" if len(reasons) > 1 else ""
+    more = f", and {plural(len(reasons) - 1, 'other reason')}" if len(reasons) > 1 else ""
     causes = {finding.cause for finding in findings}
     remedies = [f"leave out {option}" for option in _OPTIONS[:2] if option in why]
     if "weights.not-installed" in causes:

@@ -34,6 +34,16 @@ _POINTED: dict[str, dict[str, Decimal]] = {
     "ratio": {}, "number": {}, "percent": {"%": Decimal(1)}, "rounded-count": COUNT_UNITS,
     "bytes": BYTE_UNITS,
 }  # fmt: skip
+_UNITS: dict[str, dict[str, Decimal]] = {**_POINTED, "count": {}}
+# What stands for a number without a unit that is no whole one; so small are only those.
+_USUAL = {"FLOPs": ("M", "G"), "Parameters": ("M",), "File Size": ("MB",)}
+_MOST_MISSING = 100_000
+_WORD = re.compile(r"[a-z]+(?:-[a-z]+)*")
+_HOST = re.compile(r"(?:[\w-]+\.)+[A-Za-z]{2,}/\S+$", re.ASCII)
+# What is said about a number around it: that it is no exact one, or how it was got.
+_ABOUT = re.compile(r"^(?:~|\u2248|ca\.|about )\s*|\s*(?:\+/?-|\u00b1)\s*[0-9.]+\s*%?$")
+_ASIDE = re.compile(r"\s*\([^()]*\)$")
+_GROUPED = re.compile(r"[1-9][0-9]{0,2}(?:(?: [0-9]{3})+|(?:\.[0-9]{3}){2,})")
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 # Caffe's means, over 255, are ImageNet's to two thousandths; its three deviations are closer yet.
 _SLACK = {"Mean": 0.003, "Std": 0.0005}
@@ -48,14 +58,77 @@ def instead_of(text: str, field: Field) -> str | None:
     if field.kind == "word":
         word = text.lower()
         found = _PILLOW.get(word) or _OTHER_WORDS.get(word)
-        return found if found in field.words else None
+        said = [part for part in _WORD.findall(word) if part in field.words]
+        return found if found in field.words else said[0] if len(said) == 1 else None
+    if field.kind == "numbers":
+        return _per_channel(text, field)
+    if field.kind == "link":
+        return f"https://{text}" if _HOST.match(text) else None
     if (pointed := _with_point(text, field)) is not None:
         return pointed
+    found = None
     if field.kind in ("rounded-count", "bytes"):
-        return _with_known_unit(text, field)
-    if field.kind == "ratio":
-        return _as_fraction(text, field)
+        found = _with_known_unit(text, field)
+    elif field.kind == "ratio":
+        found = _as_fraction(text, field)
+    return found if found not in (None, text) else _number_in(text, field)
+
+
+def _number_in(text: str, field: Field) -> str | None:
+    """The number in a text that says nothing else: ``300 epochs``, ``~4.1 G``, ``77.1 (top)``."""
+    if field.kind not in _UNITS:
+        return None
+    units = _UNITS[field.kind] if field.key != "FLOPs" else OPERATION_UNITS
+    is_whole = field.kind not in ("percent", "ratio", "number")
+    for candidate in _shorter(text, field):
+        try:
+            number = parse_number(candidate, units)
+        except (NotANumber, OutOfRange):
+            continue
+        if not field.holds(number.value):
+            break
+        if not is_whole or not number.value % 1:
+            return candidate if candidate != text else None
+        if number.unit:
+            return f"{number.value.to_integral_value():f}"
+        usual = _USUAL.get(field.key, ()) if number.value < _MOST_MISSING else ()
+        return " or ".join(f"{candidate} {unit}" for unit in usual) or None
     return None
+
+
+def _shorter(text: str, field: Field) -> list[str]:
+    """A text as it is, without spaces or points between thousands, and without what is no number.
+
+    A word behind a number is left out only where it is the field's own: ``90000 iterations`` are
+    no epochs.
+    """
+    bare = _ABOUT.sub("", _ASIDE.sub("", text)).strip()
+    found = [bare]
+    if _GROUPED.fullmatch(bare) and field.kind in ("count", "rounded-count", "bytes"):
+        found.append(re.sub("[ .]", "", bare))
+    number, _, word = bare.partition(" ")
+    own = {part.lower().rstrip("s") for part in field.key.split()} | {"byte"}
+    if word and word.lower().rstrip("s") in own:
+        found.append(number)
+    return found
+
+
+def _per_channel(text: str, field: Field) -> str | None:
+    """``127.5`` as ``[0.5, 0.5, 0.5]``, ``0.485 0.456 0.406`` as a list."""
+    parts = [part for part in re.split(r"[\s;]+", text.strip("()[]")) if part]
+    try:
+        values = [float(parse_number(part).value) for part in parts]
+    except (NotANumber, OutOfRange):
+        return None
+    values = list(on_scale_of_one(values) or values) if len(values) in (1, 3) else []
+    if not values or not all(field.holds(Decimal(str(value))) for value in values):
+        return None
+    if len(values) == 1:
+        # The first number of ImageNet's is not that of the other channels.
+        if abs(values[0] - (_MEAN if field.key == "Mean" else _STD)[0]) <= _SLACK[field.key]:
+            return None
+        values *= 3
+    return f"[{', '.join(f'{value:g}' for value in values)}]"
 
 
 def _with_known_unit(text: str, field: Field) -> str | None:
@@ -100,7 +173,8 @@ def _as_fraction(text: str, field: Field) -> str | None:
     if found is None:
         return None
     value = Decimal(found[1]) / 100
-    if not found[2] and value * 100 < _LEAST_PERCENT:
+    # A percentage of one or less is rather a fraction with a sign too many.
+    if value * 100 < (1 if found[2] else _LEAST_PERCENT):
         return None
     return f"{value.normalize():f}" if field.holds(value) else None
 

@@ -106,10 +106,12 @@ def _wrong_type(node: Node, field: Field, text: str, expected: str = "") -> Wron
     expected = expected or _EXPECTED[field.kind]
     quote = field.kind in ("text", "texts", "text-or-texts", "word") and isinstance(node, Scalar)
     remedy = f"write {expected} such as {field.example}"
+    if field.words:
+        remedy = f"write one of {', '.join(field.words)}"
     if isinstance(node, Scalar) and (instead := advice.instead_of(node.text, field)):
         what = f"{what}, where {expected} is expected"
         return Wrong("schema.wrong-type", what, f"write {instead}", node)
-    if quote and kind not in ("null", "text"):
+    if quote and kind not in ("null", "text") and not field.words:
         remedy = f'put it in quotes ("{shown(node.text)}") if it is meant as text'  # type: ignore[union-attr]
     return Wrong("schema.wrong-type", f"{what}, where {expected} is expected", remedy, node)
 

@@ -228,6 +228,11 @@ def test_plain_http_is_a_warning_of_its_own(load):
     index = load("Models:\n" + "".join(model(name, url) for name, url in urls.items()))
     found = {f.variant: (f.severity, f.cause) for f in INSECURE.find(index, index.variants)}
     assert found == dict.fromkeys(("plain", "capitals"), ("warning", "weights.insecure-url"))
+    # Of several files it is told which.
+    stages = "[https://example.org/e.pth, http://example.org/f.pth]"
+    index = load("Models:\n" + model("stages", stages))
+    (finding,) = INSECURE.find(index, index.variants)
+    assert "(here http://example.org/f.pth)" in finding.message
 
 
 def test_many_lawful_aliases_take_time_in_proportion(load):

@@ -134,6 +134,39 @@ def test_remedies_are_made_of_the_value(read: Read) -> None:
         assert ("B, G, R" in line) == (text[1:4] in ("103", "0.4") or text[:7] == "[0.225,")
 
 
+def test_remedies_are_what_the_value_says_without_what_stands_around_it(read: Read) -> None:
+    """None repeats the value, none is another number than the text has."""
+    for key, text, remedy in [
+        ("Parameters", "25.5570321 M", "write 25557032"),
+        ("Parameters", "25557.0325K", "write 25557032"),
+        ("Parameters", "25 557 032", "write 25557032"),
+        ("Parameters", "25.557.032", "write 25557032"),
+        ("Parameters", "~25 M", "write 25 M"),
+        ("Parameters", "25.6", "write 25.6 M"),
+        ("FLOPs", "4.1", "write 4.1 M or 4.1 G"),
+        ("File Size", "97.8", "write 97.8 MB"),
+        ("File Size", "102502400 bytes", "write 102502400"),
+        ("Epochs", "300 epochs", "write 300"),
+        ("Layers", "50 layers (with the stem)", "write 50"),
+        ("Weight Decay", "0.05 (no bias)", "write 0.05"),
+        ("Mean", "127.5", "write [0.5, 0.5, 0.5]"),
+        ("Std", "0.5", "write [0.5, 0.5, 0.5]"),
+        ("Mean", "0.485 0.456 0.406", "write [0.485, 0.456, 0.406]"),
+        ("Interpolation", "Bicubic (PIL)", "did you mean bicubic?"),
+        ("Interpolation", "7", "write one of nearest"),
+        ("Code", "github.com/us/zoo", "write https://github.com/us/zoo"),
+        # What the text does not tell has the usual example.
+        ("Epochs", "90000 iterations", "such as 270"),
+        ("Epochs", "2 thousand", "such as 270"),
+        ("Batch Size", "8x32", "such as 256"),
+        ("Crop Pct", "0.875 %", "such as 0.875"),
+        ("Mean", "0.485", "such as [0.485, 0.456, 0.406]"),
+        ("Parameters", "25557032.5", "such as 27480000"),
+    ]:  # fmt: skip
+        line = said(read, key, text)
+        assert line.endswith(remedy) or f"{remedy} " in line or f"{remedy}," in line, line
+
+
 def test_channels_as_people_write_them(read: Read) -> None:
     for key, text, value in [
         ("Mean", "(0.485, 0.456, 0.406)", (0.485, 0.456, 0.406)),
