@@ -190,7 +190,7 @@ class Finding:
         fix: what `edits` change in the index, as a unified diff; None where nothing was measured
             that could be written instead.
         edits: what makes the claim right, empty where that was not measured.
-        keeping: what makes the claim right as it stands: the keys that say how it was counted.
+        annotate_edits: what makes the claim right as it stands: keys that say how it was counted.
         accepted: the reason that a baseline gives for living with it: it is shown, and doesn't
             make a run fail.
         rules: what the number was found to follow, in words that are the same for every variant
@@ -209,7 +209,7 @@ class Finding:
     location: Location | None
     fix: str | None = None
     edits: tuple[Edit, ...] = ()
-    keeping: tuple[Edit, ...] = ()
+    annotate_edits: tuple[Edit, ...] = ()
     accepted: str | None = None
     rules: tuple[str, ...] = ()
 

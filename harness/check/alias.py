@@ -91,7 +91,7 @@ def _told(
         f"{what} under this name, with {grouped(finding.measured)} parameters, not {claim.raw}: "
         f"{reason}; name the variant as this builder does, or choose the builder that has it"
     )
-    return replace(finding, cause=CAUSE, message=message, edits=(), keeping=())
+    return replace(finding, cause=CAUSE, message=message, edits=(), annotate_edits=())
 
 
 def _left_open(finding: Finding) -> Finding:
@@ -109,7 +109,7 @@ def _left_open(finding: Finding) -> Finding:
         measured=None,
         message=message,
         edits=(),
-        keeping=(),
+        annotate_edits=(),
         rules=(),
     )
 

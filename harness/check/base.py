@@ -135,12 +135,12 @@ def mismatched(
     message: str,
     severity: Severity | None = None,
     edits: tuple[Edit, ...] = (),
-    keeping: tuple[Edit, ...] = (),
+    annotate_edits: tuple[Edit, ...] = (),
     rules: tuple[str, ...] = (),
 ) -> Finding:
     """The finding that a claim does not hold; its severity is the cause's unless one is given.
 
-    ``edits`` and ``keeping`` are what would mend it, and ``rules`` what it follows: see `Finding`.
+    ``edits`` and ``annotate_edits`` would mend it, and ``rules`` is what it follows: see `Finding`.
     """
     return Finding(
         variant=variant.name,
@@ -154,7 +154,7 @@ def mismatched(
         message=message,
         location=claim.location,
         edits=edits,
-        keeping=keeping,
+        annotate_edits=annotate_edits,
         rules=rules,
     )
 

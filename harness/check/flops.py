@@ -239,7 +239,7 @@ def _differing(
         message,
         severity,
         edits=edits,
-        keeping=_keeping(evidence, claim, found),
+        annotate_edits=_annotate_edits(evidence, claim, found),
         rules=explanation.rules,
     )
 
@@ -253,7 +253,7 @@ def _replacing(variant: Variant, claim: Claim, right: int, convention: str) -> t
     return tuple(edits)
 
 
-def _keeping(evidence: Evidence, claim: Claim, found: Candidate) -> tuple[Edit, ...]:
+def _annotate_edits(evidence: Evidence, claim: Claim, found: Candidate) -> tuple[Edit, ...]:
     """The keys that make the number right as it stands; none where a counter was changed."""
     if found.scale is not PLAIN or (
         found.variation and not _is_completed(found.convention, found.variation)

@@ -13,10 +13,9 @@ from harness.cli.status import Failure
 from harness.run.request import UsageError
 
 if TYPE_CHECKING:
-    from harness.add.accuracy import Accuracy
-    from harness.add.facts import Facts
-    from harness.add.pictures import Labelled
-    from harness.add.place import Place
+    from harness.edit.add_accuracy import Accuracy, LabelledImages
+    from harness.edit.add_facts import Facts
+    from harness.edit.add_target import AddTarget
     from harness.types import Recipe
 
 _USUAL_INDEX = "model-index.yml"
@@ -101,37 +100,34 @@ def add(
     """
     from functools import partial
 
-    from harness.add.accuracy import Accuracy
-    from harness.add.entry import Entry, entry_of
-    from harness.add.errors import NotAdded
-    from harness.add.facts import check_unchanged, measure
-    from harness.add.insertion import NotWritable, insert, rehearse
-    from harness.add.names import decided
-    from harness.add.pictures import open_labelled
-    from harness.add.place import find_place
-    from harness.fix import Refused
+    from harness.edit.add_accuracy import Accuracy, open_labelled
+    from harness.edit.add_entry import NewEntry, entry_of
+    from harness.edit.add_facts import NotAdded, check_unchanged, measure, settle_classes
+    from harness.edit.add_insert import NotWritable, insert, rehearse
+    from harness.edit.add_target import find_target
+    from harness.edit.yaml_edit import EditRefused
 
     file = index or checkpoint.parent / _USUAL_INDEX
     called = checkpoint.stem if name is None else name
     try:
         _check_name(called, checkpoint, given=name is not None)
-        place = find_place(checkpoint, file, called, base, collection)
+        target = find_target(checkpoint, file, called, base, collection)
         # What can't be written is told before anything is measured.
-        rehearse(file, Entry(called, place.joins, {"Base": base}, place.weights, {}))
-        facts = measure(checkpoint, _recipe(place), called, _convention(place))
+        rehearse(file, NewEntry(called, target.joins, {"Base": base}, target.weights, {}))
+        facts = measure(checkpoint, _recipe(target), called, _convention(target))
         for note in facts.notes:
             terminal.say(f"{checkpoint}: {note}")
         listed = _names(class_names, checkpoint, facts)
-        facts, names = decided(facts, listed, place.origin, place.collection)
+        facts, names = settle_classes(facts, listed, target.origin, target.collection)
         if names and not listed:
-            terminal.say(f"the classes are those of the collection {place.joins}")
+            terminal.say(f"the classes are those of the collection {target.joins}")
         labelled = None if data is None else open_labelled(data, facts, names, dataset)
         entry = partial(
             entry_of,
             facts,
-            place.origin,
-            place.weights,
-            collection=place.collection,
+            target.origin,
+            target.weights,
+            collection=target.collection,
             classes=names or (() if labelled is None else labelled.classes),
         )
         accuracy = None
@@ -142,13 +138,13 @@ def add(
         written = entry(accuracy=accuracy)
     except NotWritable as error:
         raise Failure(f"{error}; nothing was written") from error
-    except (NotAdded, Refused) as error:
+    except (NotAdded, EditRefused) as error:
         raise UsageError(f"zoo add: {error}") from error
     try:
-        insert(file, written, partial(check_unchanged, place.checkpoint, facts))
+        insert(file, written, partial(check_unchanged, target.checkpoint, facts))
     except NotAdded as error:
         raise UsageError(f"zoo add: {error}") from error
-    except Refused as error:
+    except EditRefused as error:
         raise Failure(f"{error}; nothing was written") from error
     terminal.say(_told(facts, accuracy))
     terminal.say(f"check it: {_check(called, file, data)}")
@@ -158,40 +154,39 @@ def add(
 
 
 def _check_name(name: str, checkpoint: Path, *, given: bool) -> None:
-    from harness.add.errors import NotAdded
-    from harness.add.names import objection
+    from harness.edit.add_facts import NotAdded, name_objection
 
-    why = objection(name)
+    why = name_objection(name)
     if why and given:
         raise NotAdded(f"--name {why}; choose another one")
     if why:
         raise NotAdded(f"{checkpoint}: its name {why}; give the variant another one with --name")
 
 
-def _recipe(place: Place) -> Recipe:
+def _recipe(target: AddTarget) -> Recipe:
     """How the variant that the checkpoint was made from is built and fed.
 
     Raises:
         NotAdded: what the index says of that can't be read.
     """
-    from harness.add.errors import NotAdded
     from harness.check.unreadable import missing_for
+    from harness.edit.add_facts import NotAdded
     from harness.run.plan import recipe_of
 
-    if why := missing_for(place.origin, "recipe"):
-        raise NotAdded(f"{place.origin.name}: {why}")
-    return recipe_of(place.origin, "zoo")
+    if why := missing_for(target.origin, "recipe"):
+        raise NotAdded(f"{target.origin.name}: {why}")
+    return recipe_of(target.origin, "zoo")
 
 
-def _convention(place: Place) -> str | None:
-    claim = place.origin.effective("FLOPs Convention")
+def _convention(target: AddTarget) -> str | None:
+    claim = target.origin.effective("FLOPs Convention")
     value = None if claim is None else claim.value
     return value if isinstance(value, str) and value in _CONVENTIONS else None
 
 
 def _names(given: Path | None, checkpoint: Path, facts: Facts) -> tuple[str, ...]:
     """The names of the classes where a file has them."""
-    from harness.add.names import read_class_names
+    from harness.edit.add_facts import read_class_names
 
     beside = checkpoint.parent / _CLASSES
     if given is None and not beside.is_file():
@@ -203,11 +198,11 @@ def _names(given: Path | None, checkpoint: Path, facts: Facts) -> tuple[str, ...
 
 
 def _accuracy(
-    labelled: Labelled, facts: Facts, checkpoint: Path, device: str | None, batch: int
+    labelled: LabelledImages, facts: Facts, checkpoint: Path, device: str | None, batch: int
 ) -> Accuracy:
     import warnings
 
-    from harness.add.accuracy import measure_accuracy
+    from harness.edit.add_accuracy import measure_accuracy
     from harness.measure.devices import DeviceError, choose_device
     from zoo._util.text import plural
 
@@ -231,7 +226,7 @@ def _accuracy(
 
 def _check(name: str, file: Path, data: str | None) -> str:
     """The command that holds the entry to its claims."""
-    from harness.add.pictures import SAMPLE
+    from harness.edit.add_accuracy import SAMPLE
 
     command = ["zoo", "verify", name, "--index", str(file)]
     if data is not None and data != SAMPLE:  # A handful of pictures decides nothing.
@@ -240,7 +235,7 @@ def _check(name: str, file: Path, data: str | None) -> str:
 
 
 def _told(facts: Facts, accuracy: Accuracy | None) -> str:
-    from harness.add.facts import classes_of
+    from harness.edit.add_facts import classes_of
 
     height, width = facts.image_size
     parts = [

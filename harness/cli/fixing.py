@@ -13,7 +13,7 @@ from harness.cli.common import prepared, settings_of
 from harness.cli.status import FAILED, INTERRUPTED
 
 if TYPE_CHECKING:
-    from harness.fix import Proposal
+    from harness.edit.fix import Proposal
     from harness.types import Finding, Report
 
 _COLORS = {"+": "\x1b[32m", "-": "\x1b[31m", "@": "\x1b[36m"}
@@ -60,7 +60,7 @@ def fix(
     variants; 3 the run failed, or a file could not be written; 130 an interrupt.
     """
     from harness.cli.progress import StderrProgress
-    from harness.fix import propose, snapshot_of
+    from harness.edit.fix import propose, snapshot_of
     from harness.report.words import cut_short
 
     settings = settings_of(
@@ -109,7 +109,7 @@ def fix(
 
 def _write(proposal: Proposal) -> bool:
     """Write all files that can be; whether all could be. A line says what became of each."""
-    from harness.fix import Refused, write
+    from harness.edit.yaml_edit import EditRefused
     from zoo._util.text import plural
 
     complete = True
@@ -118,12 +118,12 @@ def _write(proposal: Proposal) -> bool:
         parts = [plural(values, "value")] * bool(values)
         parts += [plural(rewrite.added, "key")] * bool(rewrite.added)
         try:
-            write(rewrite)
-        except Refused as refused:
+            rewrite.write()
+        except EditRefused as refused:
             terminal.say(f"{refused}; nothing was written to it")
             complete = False
         else:
-            terminal.say(f"{rewrite.page.path}: {' and '.join(parts)} written")
+            terminal.say(f"{rewrite.file.path}: {' and '.join(parts)} written")
     return complete
 
 
@@ -151,7 +151,7 @@ def _remaining(report: Report, proposal: Proposal) -> Iterator[str]:
     from zoo._util.text import plural
 
     mended = {f.location for rewrite in proposal.rewrites for f in rewrite.findings}
-    why = {id(refusal.finding): refusal.why for refusal in proposal.refusals}
+    why = {id(skipped.finding): skipped.why for skipped in proposal.skipped}
     left = [f for f in report.findings if f.status == "mismatch" and f.location not in mended]
     notes = sum(f.severity == "note" for f in left)
     if not left:

@@ -14,7 +14,7 @@ from typer.core import TyperCommand
 from harness.cli import terminal
 
 if TYPE_CHECKING:
-    from harness.baseline import Baseline
+    from harness.edit.baseline import Baseline
     from harness.types import Report
 
 _WRITE = "--write-baseline"
@@ -57,7 +57,7 @@ class Known:
         """
         if self.baseline is None:
             return report
-        from harness.baseline import BaselineFileError, apply
+        from harness.edit.baseline_apply import BaselineFileError, apply_baseline
 
         today = datetime.now(timezone.utc).date()
         baseline = self.baseline
@@ -68,13 +68,13 @@ class Known:
                 baseline = self._written(report, today)
             except BaselineFileError as error:
                 report = replace(report, cut_short=str(error))
-        return apply(report, baseline, self.groups, today)
+        return apply_baseline(report, baseline, self.groups, today)
 
     def _written(self, report: Report, today: date) -> Baseline:
-        from harness.baseline import write
+        from harness.edit.baseline_apply import write_baseline
 
         assert self.baseline is not None
-        made = write(report, self.baseline, self.groups, today)
+        made = write_baseline(report, self.baseline, self.groups, today)
         path, number = made.baseline.path, len(made.baseline.entries)
         entries = "1 entry" if number == 1 else f"{number} entries"
         terminal.say(f"{path}: {entries}, {made.added} new, {made.removed} removed")
@@ -91,6 +91,6 @@ def known(path: Path | None, groups: Collection[str], *, writes: bool = False) -
     """
     if path is None and not writes:
         return Known(None, False, groups)
-    from harness.baseline import DEFAULT, read
+    from harness.edit.baseline import DEFAULT, read_baseline
 
-    return Known(read(path or Path(DEFAULT), missing=writes), writes, groups)
+    return Known(read_baseline(path or Path(DEFAULT), missing=writes), writes, groups)

@@ -11,10 +11,10 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from harness.docs import figures
-from harness.docs.block import Blocks, NoBlock
 from harness.docs.citation import bibtex, paper, text_of
 from harness.docs.markdown import Markdown, code, escaped, fenced, link, paragraphs, slug
 from harness.docs.reports import Reports
+from harness.edit.markdown_block import Blocks, NoBlock
 from zoo._util.text import plural, truncate
 from zoo.index.types import Collection, Index, Variant
 

@@ -316,7 +316,7 @@ class Session:
         """The findings with the diffs that mend them; nothing is loaded where none can be."""
         if not any(finding.edits for finding in findings):
             return findings
-        from harness.fix import with_fixes
+        from harness.edit.fix import with_fixes
 
         return with_fixes(findings, self.index)
 

@@ -106,7 +106,7 @@ def test_fused_attention_is_no_reference_but_what_it_prints_holds(told):
     finding = told("vit_tiny_patch16_224", 224, 1258411200, "macs")
     assert finding.cause == "flops.convention"
     assert "keep the number with FLOPs Convention: fvcore" in finding.message
-    assert [(e.field, e.value) for e in finding.keeping] == [("FLOPs Convention", "fvcore")]
+    assert [(e.field, e.value) for e in finding.annotate_edits] == [("FLOPs Convention", "fvcore")]
 
 
 def test_padding_by_word_is_seen_by_others(told, on_meta, torch_macs, profiler):

@@ -7,7 +7,7 @@ import pytest
 from harness.check.base import Evidence
 from harness.check.registry import variant_checks
 from harness.check.unreadable import missing_for
-from harness.fix import propose
+from harness.edit.fix import propose
 from harness.run.plan import flops_size, recipe_of
 from harness.run.request import Progress, Request
 from harness.run.session import prepare

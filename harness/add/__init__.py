@@ -1,1 +1,0 @@
-"""A trained checkpoint as a new entry of a model-index, all of whose claims were measured here."""

@@ -1,0 +1,164 @@
+"""An entry of a model-index as text: what it claims, in the order that entries are written in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from harness.edit.add_accuracy import Accuracy, percent, preparation
+from harness.edit.add_facts import Facts, NotAdded
+from harness.edit.spelling import as_yaml
+from zoo.index.types import Collection, Variant
+from zoo.preprocessing import CLAIMS
+from zoo.variants import IMAGENET_CLASSES
+
+
+@dataclass(frozen=True)
+class NewEntry:
+    """What is to be written of one variant.
+
+    Attributes:
+        name: of the variant.
+        collection: which one of the file's it belongs to.
+        metadata: key -> normalised value, as an index's reader gives it.
+        weights: the path of the checkpoint from the index's folder, as a URL has it.
+        result: key -> normalised value, of the one result.
+    """
+
+    name: str
+    collection: str | None
+    metadata: Mapping[str, Any]
+    weights: str
+    result: Mapping[str, Any]
+
+    @property
+    def claims(self) -> dict[str, Any]:
+        """All keys with the values that they are to be read as."""
+        belongs = {} if self.collection is None else {"In Collection": self.collection}
+        return {
+            "Name": self.name,
+            **belongs,
+            **self.metadata,
+            "Weights": self.weights,
+            **self.result,
+        }
+
+    def lines(self) -> Iterator[str]:
+        """The entry as an item of a list, its dash in the first column."""
+        yield f"- Name: {as_yaml(self.name)}"
+        if self.collection is not None:
+            yield f"  In Collection: {as_yaml(self.collection)}"
+        yield "  Metadata:"
+        for key, value in self.metadata.items():
+            if isinstance(value, tuple) and any(isinstance(item, str) for item in value):
+                yield f"    {key}:"
+                yield from (f"    - {as_yaml(item)}" for item in value)
+            else:
+                yield f"    {key}: {_scalar(value)}"
+        yield f"  Weights: {as_yaml(self.weights)}"
+        if not self.result:
+            return
+        yield "  Results:"
+        yield f"  - Task: {as_yaml(self.result['Task'])}"
+        yield f"    Dataset: {as_yaml(self.result['Dataset'])}"
+        yield f"    Images: {self.result['Images']}"
+        yield "    Metrics:"
+        for key in ("Top 1 Accuracy", "Top 5 Accuracy"):
+            if key in self.result:
+                yield f"      {key}: {self.result[key]}%"
+
+
+def entry_of(
+    facts: Facts,
+    base: Variant,
+    weights: str,
+    *,
+    collection: Collection | None = None,
+    classes: tuple[str, ...] = (),
+    accuracy: Accuracy | None = None,
+) -> NewEntry:
+    """The entry of what was measured.
+
+    What the collection would say in its place, it says itself.
+
+    Args:
+        facts: of the checkpoint.
+        base: the documented variant whose architecture it has.
+        weights: where the checkpoint is, from the index's folder.
+        collection: which one of the file's it belongs to.
+        classes: the names of its outputs.
+        accuracy: what was counted on pictures.
+
+    Raises:
+        NotAdded: its thousand classes have no names, and would be taken for ImageNet's.
+    """
+    recipe = facts.recipe
+    if recipe.classes == IMAGENET_CLASSES and not classes:
+        raise NotAdded(
+            f"{base.name} has 1,000 classes of its own, and so has the checkpoint; name them with "
+            "--class-names"
+        )
+
+    def inherits(key: str) -> bool:
+        return collection is not None and collection.claim(key) is not None
+
+    metadata: dict[str, Any] = {"Base": recipe.architecture}
+    if recipe.classes is not None or inherits("Classes"):
+        metadata["Classes"] = facts.outputs
+    if classes:
+        metadata["Class Names"] = classes
+    metadata["FLOPs"] = facts.flops
+    metadata["FLOPs Convention"] = facts.convention
+    if inherits("FLOPs Input"):
+        metadata["FLOPs Input"] = facts.image_size
+    metadata["Parameters"] = facts.parameters
+    metadata["File Size"] = facts.size
+    metadata["SHA256"] = facts.sha256
+    if facts.layers is not None:
+        metadata["Layers"] = facts.layers
+    metadata["Image Size"] = facts.image_size
+    metadata |= _prepared(facts, base, inherits)
+    result = {} if accuracy is None else _result(accuracy, facts.outputs)
+    name = None if collection is None else collection.name
+    return NewEntry(recipe.name, name, metadata, weights, result)
+
+
+def _prepared(facts: Facts, base: Variant, inherits: Callable[[str], bool]) -> dict[str, Any]:
+    """How pictures are prepared, which is no measurement: as they were for the base.
+
+    What the base leaves to the field's usual settings is left to them, unless the collection would
+    say something else.
+    """
+    said: dict[str, Any] = {}
+    for setting, key in CLAIMS.items():
+        if setting == "image_size":  # It was measured at one.
+            continue
+        claim = base.effective(key)
+        if claim is not None and claim.value is not None:
+            said[key] = claim.value
+        elif inherits(key):
+            used = getattr(preparation(facts), setting)
+            said[key] = Decimal(repr(used)) if isinstance(used, float) else used
+    return said
+
+
+def _result(accuracy: Accuracy, outputs: int) -> dict[str, Any]:
+    counted = {"Top 1 Accuracy": accuracy.top1}
+    if outputs > 5:  # Of five classes every answer is among the first five.
+        counted["Top 5 Accuracy"] = accuracy.top5
+    return {
+        "Task": "Image Classification",
+        "Dataset": accuracy.dataset,
+        "Images": accuracy.images,
+        **{key: percent(right, accuracy.images) for key, right in counted.items()},
+    }
+
+
+def _scalar(value: Any) -> str:
+    if isinstance(value, tuple) and len(value) == 2 and all(isinstance(v, int) for v in value):
+        return str(value[0]) if value[0] == value[1] else f"{value[0]}x{value[1]}"
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(str, value))}]"
+    return as_yaml(value) if isinstance(value, str) else str(value)

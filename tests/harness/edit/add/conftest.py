@@ -1,0 +1,130 @@
+"""The command, in processes of its own and in this one, and checkpoints of a few classes."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[4]
+CLASSES = 7
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a command ended, and what it said."""
+
+    status: int
+    out: str
+    err: str
+
+
+@pytest.fixture(scope="session")
+def zoo() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run the command in a folder: ``zoo(folder, "add", ...)``."""
+
+    def run(folder: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "zoo", *map(str, arguments)],
+            cwd=folder,
+            env=os.environ
+            | {"PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(folder / "cache")}
+            | {"OMP_NUM_THREADS": "2"},
+            capture_output=True,
+            text=True,
+            timeout=200,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def states() -> Callable[..., dict[str, Any]]:
+    """The state dict of a model with random weights."""
+    import torch
+
+    from zoo.registry import create_model
+
+    def build(name: str, classes: int) -> dict[str, Any]:
+        torch.manual_seed(3)
+        return dict(create_model(name, num_classes=classes).state_dict())
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def seven(states, tmp_path_factory) -> Path:
+    """A checkpoint of lite0 with seven classes."""
+    import torch
+
+    path = tmp_path_factory.mktemp("seven") / "seven.pth"
+    torch.save(states("efficientnet_lite0", 7), path)
+    return path
+
+
+@pytest.fixture
+def folder(seven, tmp_path) -> Path:
+    """A working folder with that checkpoint in it."""
+    shutil.copy(seven, tmp_path / "seven.pth")
+    return tmp_path
+
+
+class Run:
+    """Runs the command in this process, which has torch already: ``run("add", ...)``."""
+
+    def __init__(self, said: pytest.CaptureFixture[str]) -> None:
+        self._said = said
+
+    def __call__(self, *arguments: str | Path) -> Done:
+        from harness.cli import main
+
+        status = main([*map(str, arguments)])
+        return Done(status, *self._said.readouterr())
+
+    def verified(self, name: str, *arguments: str | Path) -> tuple[int, dict[str, Any]]:
+        """The exit status of a verification, and the findings by field."""
+        done = self("verify", name, "--index", "model-index.yml", "--format", "json", *arguments)
+        assert done.status in (0, 1), done.err
+        return done.status, {f["field"]: f for f in json.loads(done.out)["findings"]}
+
+
+@pytest.fixture
+def run(folder, monkeypatch, capsys) -> Run:
+    """The command in the working folder."""
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+    return Run(capsys)
+
+
+@pytest.fixture(scope="session")
+def real_pictures() -> list[Path]:
+    """The 20 real pictures of the extra."""
+    try:
+        files = metadata.files("foolbox") or []
+    except metadata.PackageNotFoundError:
+        pytest.skip("the pictures of the extra sample are not installed")
+    found = sorted(f for f in files if f.match("foolbox/data/imagenet_*.jpg"))
+    return [Path(str(file.locate())) for file in found]
+
+
+@pytest.fixture(scope="session")
+def pictures(real_pictures, tmp_path_factory) -> Path:
+    """The real pictures, in seven class folders by turns, and one that can't be read."""
+    root = tmp_path_factory.mktemp("data") / "petals"
+    for number, file in enumerate(real_pictures):
+        folder = root / "val" / f"class {number % CLASSES}"
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copy(file, folder / f"{number:02}.jpg")
+    (root / "val" / "class 0" / "zz.jpg").write_text("no picture")
+    (root / "train").mkdir()
+    return root
