@@ -112,10 +112,12 @@ def _argument_names() -> Iterator[None]:
 def _accepted(report: Report, settings: Settings) -> Report:
     if settings.baseline is None:
         return report
-    from harness.baseline import apply, read
+    from harness.edit.baseline import read_baseline
+    from harness.edit.baseline_apply import apply_baseline
 
     today = datetime.now(timezone.utc).date()
-    return apply(report, read(settings.baseline), settings.checks, today)
+    baseline = read_baseline(settings.baseline)
+    return apply_baseline(report, baseline, settings.checks, today)
 
 
 class _Warnings(Progress):
