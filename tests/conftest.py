@@ -22,10 +22,58 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 ROOT = Path(__file__).resolve().parents[1]
 # Begun last, one of these would run on alone while the other worker has nothing left.
 LONGEST = {"training", "validation", "docs", "inference", "add", "fetch", "cli", "run"}
+# Folders and files that build many models, run whole commands in processes, or wait for clocks.
+SLOW = (
+    "browser",
+    "harness/add",
+    "harness/cli/test_ci.py",
+    "harness/cli/test_interrupts.py",
+    "harness/cli/test_on_a_terminal.py",
+    "harness/cli/test_training.py",
+    "harness/docs/test_shell_blocks.py",
+    "harness/docs/test_snippets.py",
+    "harness/fix/test_command.py",
+    "harness/images/test_decoded_processes.py",
+    "harness/inference",
+    "harness/measure/test_conventions_on_models.py",
+    "harness/measure/test_counters_on_models.py",
+    "harness/measure/test_repeats.py",
+    "harness/measure/test_structure.py",
+    "harness/measure_accuracy",
+    "harness/measure_speed",
+    "harness/run/test_build_failures.py",
+    "harness/run/test_engine.py",
+    "harness/run/test_interrupt.py",
+    "harness/run/test_limits.py",
+    "harness/validation",
+    "harness/weights",
+    "test_mutation.py",
+    "zoo/models",
+    "zoo/training",
+    "zoo/weights/fetch",
+)
+# Those whose subject is a process: how it starts, what it imports, how it is limited and ends.
+PROCESSES = (
+    "harness/cli/test_interrupts.py",
+    "harness/cli/test_on_a_terminal.py",
+    "harness/images/test_decoded_processes.py",
+    "harness/run/test_engine.py",
+    "harness/run/test_interrupt.py",
+    "harness/run/test_lazy.py",
+    "harness/run/test_limits.py",
+    "harness/validation/test_kills.py",
+    "zoo/training/test_distributed.py",
+    "zoo/weights/fetch/test_processes.py",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest first, for pytest's workers to end together."""
+    """Marks them by where they are; the longest first, for pytest's workers to end together."""
+    for item in items:
+        place = item.path.relative_to(ROOT / "tests").as_posix()
+        for mark, places in (("slow", SLOW), ("process", PROCESSES), ("browser", ("browser",))):
+            if place.startswith(places):
+                item.add_marker(mark)
     items.sort(key=lambda item: LONGEST.isdisjoint(item.path.relative_to(ROOT).parts))
 
 

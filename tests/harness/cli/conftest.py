@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from cli import run_zoo
 
 ROOT = Path(__file__).parents[3]
 # Variables that would change what a terminal shows, or where the store is.
@@ -65,16 +66,10 @@ def folder(tmp_path) -> Path:
 def zoo(environment, folder) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run the command in the folder, its output in pipes."""
 
-    def run(*arguments: str, **changes: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "zoo", *arguments],
-            cwd=folder,
-            env=environment | changes,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+    def run(
+        *arguments: str, spawn: bool = False, **changes: str
+    ) -> subprocess.CompletedProcess[str]:
+        return run_zoo(arguments, cwd=folder, environment=environment | changes, spawn=spawn)
 
     return run
 

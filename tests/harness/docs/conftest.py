@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from html.parser import HTMLParser
 from importlib import metadata
 from pathlib import Path
 
 import pytest
+from cli import run_zoo
 from markdown_it import MarkdownIt
 
 ROOT = Path(__file__).parents[3]
@@ -62,15 +62,8 @@ def zoo(tmp_path) -> Callable[..., subprocess.CompletedProcess[str]]:
 
     def run(*arguments: str | Path, folder: Path = tmp_path, **changes: str):
         cache = str(tmp_path / "cache")
-        return subprocess.run(
-            [sys.executable, "-m", "zoo", *map(str, arguments)],
-            cwd=folder,
-            env=os.environ | {"PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": cache} | changes,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        own = {"PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": cache} | changes
+        return run_zoo(arguments, cwd=folder, environment=os.environ | own)
 
     return run
 

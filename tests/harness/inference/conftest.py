@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cli import run_zoo
 
 ROOT = Path(__file__).parents[3]
 MODEL = "efficientnet_lite0"
@@ -38,19 +37,10 @@ def zoo() -> Callable[..., Run]:
     """Run the command: ``zoo("classify", ..., folder=..., stdin=b"...")``."""
 
     def run(*arguments: str | Path, folder: Path, stdin: bytes = b"", **changes: str) -> Run:
-        done = subprocess.run(
-            [sys.executable, "-m", "zoo", *map(str, arguments)],
-            cwd=folder,
-            env=os.environ
-            | {"PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(folder / "cache")}
-            | {"OMP_NUM_THREADS": "2"}
-            | changes,
-            input=stdin,
-            capture_output=True,
-            timeout=200,
-            check=False,
-        )
-        return Run(done.returncode, done.stdout.decode(), done.stderr.decode())
+        own = {"PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(folder / "cache")}
+        environment = os.environ | own | {"OMP_NUM_THREADS": "2"} | changes
+        done = run_zoo(arguments, cwd=folder, environment=environment, stdin=stdin, timeout=200)
+        return Run(done.returncode, done.stdout, done.stderr)
 
     return run
 

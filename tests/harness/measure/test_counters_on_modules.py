@@ -8,6 +8,7 @@ import functools
 import pytest
 import torch
 import torch.nn.functional as F
+from loops import each
 from torch import nn
 
 from harness.measure.conventions import counts
@@ -214,7 +215,7 @@ CASES = {
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("case", CASES)
+@each("case", CASES)
 def test_modules(case, tool, record_of):
     model, shapes = CASES[case]
     model = model.to("meta").eval()

@@ -7,6 +7,7 @@ import sys
 from dataclasses import replace
 
 import pytest
+from loops import each
 
 from harness.report import UnknownFormatError, formats, get_format
 from harness.types import VariantReport
@@ -15,10 +16,8 @@ from zoo.index.types import Location
 HOSTILE = "\x00\x1b[2J\u202egnp\r\n::error::x\t\x85\u2028 \ud800 <b>|</b> ##[error] ]]> {0} %0A"
 
 
-@pytest.mark.parametrize("name", formats())
-@pytest.mark.parametrize(
-    "options", [{}, {"width": 80}, {"width": 200, "color": True}, {"color": True}, {"width": 20}]
-)
+@each("name", formats())
+@each("options", [{}, {"width": 80}, {"width": 200, "color": True}, {"color": True}, {"width": 20}])
 def test_format_shows_any_finding(name, options, any_finding, make_report, shown):
     text = shown(name, make_report(any_finding), verbose=True, **options)
     flat = "".join(text.split())
@@ -31,7 +30,7 @@ def test_format_shows_any_finding(name, options, any_finding, make_report, shown
     assert "None" not in text
 
 
-@pytest.mark.parametrize("name", formats())
+@each("name", formats())
 def test_format_says_why_a_finding_is_accepted(name, any_finding, make_report, shown):
     accepted = replace(any_finding, accepted="AskedUpstreamInMay")
     for options in ({}, {"verbose": True}, {"width": 80}):
@@ -42,14 +41,14 @@ def test_format_says_why_a_finding_is_accepted(name, any_finding, make_report, s
         assert "accepted" in text.lower()
 
 
-@pytest.mark.parametrize("name", ["table", "markdown", "github", "sarif"])
+@each("name", ["table", "markdown", "github", "sarif"])
 def test_quiet_leaves_out_what_is_accepted(name, make_finding, make_report, shown):
     report = make_report(make_finding(accepted="AskedUpstreamInMay"))
     assert "AskedUpstreamInMay" not in shown(name, report, quiet=True)
 
 
-@pytest.mark.parametrize("name", formats())
-@pytest.mark.parametrize("options", [{}, {"width": 40}, {"verbose": True}, {"quiet": True}])
+@each("name", formats())
+@each("options", [{}, {"width": 40}, {"verbose": True}, {"quiet": True}])
 def test_format_of_hostile_text(name, options, make_finding, make_report, shown):
     """No control character, no direction, no lone surrogate reaches a reader as it is."""
     changes = dict.fromkeys(("variant", "field", "documented", "measured", "message"), HOSTILE)
@@ -65,15 +64,13 @@ def test_format_of_hostile_text(name, options, make_finding, make_report, shown)
     assert text.replace("\n", "").isprintable()
 
 
-@pytest.mark.parametrize("name", formats())
+@each("name", formats())
 def test_format_of_an_empty_report(name, make_report, shown):
     assert shown(name, make_report(variants=())).strip()
 
 
-@pytest.mark.parametrize("name", [name for name in formats() if name != "json"])
-@pytest.mark.parametrize(
-    ("why", "word"), [("interrupted", "interrupted"), ("no space", "no space")]
-)
+@each("name", [name for name in formats() if name != "json"])
+@each("why, word", [("interrupted", "interrupted"), ("no space", "no space")])
 def test_a_run_that_was_cut_short_says_so(name, why, word, make_report, shown):
     assert word in shown(name, make_report(cut_short=why))
 

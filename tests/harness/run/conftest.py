@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+from cli import run_zoo
 
 BUILDERS = '''
 import os
@@ -200,17 +200,7 @@ def zoo(environment, tmp_path) -> Command:
     """Runs the command: ``zoo("verify", "--all")``."""
 
     def run(*arguments: str, cwd: Path = tmp_path, **more: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "zoo", *arguments]
-        return subprocess.run(
-            command,
-            cwd=cwd,
-            env=environment | more,
-            capture_output=True,
-            text=True,
-            errors="replace",  # a model may write any bytes
-            check=False,
-            timeout=120,
-        )
+        return run_zoo(arguments, cwd=cwd, environment=environment | more)
 
     return run
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import os
 import random
-import signal
 import sqlite3
 import subprocess
 import sys
@@ -25,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cli import run_zoo
 
 SIZE = 64
 PICTURES = 2000
@@ -262,13 +262,9 @@ class Zoo:
         )
 
     def call(self, *arguments: object, **more: str) -> Outcome:
-        process = self.start(*arguments, **more)
-        try:
-            out, err = process.communicate(timeout=240)
-        finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
-        return Outcome(process.returncode, out, err)
+        words = [*map(str, arguments)]
+        done = run_zoo(words, cwd=self.folder, environment=self.environment | more, timeout=240)
+        return Outcome(done.returncode, done.stdout, done.stderr)
 
     def validate(self, index: Path, data: object, *arguments: object, **more: str) -> Outcome:
         """`zoo validate` of lite0 as a JSON document."""

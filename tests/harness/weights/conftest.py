@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cli import run_zoo
 
 ROOT = Path(__file__).parents[3]
 # Variables that would change what a terminal shows, or who is asked for a file.
@@ -94,12 +95,10 @@ class Workplace:
     def zoo(self, *arguments: str, timeout: float = 120) -> Run:
         """Run the command on the index, its output in pipes."""
         begun = time.monotonic()
-        process = self.start(*arguments)
-        try:
-            out, err = process.communicate(timeout=timeout)
-        finally:
-            process.kill()
-        return Run(process.returncode, out, err, time.monotonic() - begun)
+        index = () if "--index" in arguments else ("--index", str(self.index))
+        words = [*arguments, *index]
+        done = run_zoo(words, cwd=self.folder, environment=self.environment, timeout=timeout)
+        return Run(done.returncode, done.stdout, done.stderr, time.monotonic() - begun)
 
     def verify(self, *arguments: str) -> Run:
         """Check the weights alone, and report them as JSON."""

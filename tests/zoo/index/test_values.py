@@ -6,7 +6,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
-import pytest
+from loops import each
 
 from zoo.index import Claim, Index
 
@@ -21,8 +21,8 @@ def one(read: Read, key: str, value: str) -> tuple[Claim, list[str]]:
     return found, [p.cause for p in index.problems if p.severity == "error"]
 
 
-@pytest.mark.parametrize(
-    ("key", "text", "value", "unit", "step"),
+@each(
+    "key, text, value, unit, step",
     [
         ("Parameters", "48280000", 48280000, "count", Decimal(10000)),
         ("FLOPs", "4.1 GFLOPs", 4_100_000_000, "count", Decimal(10**8)),
@@ -54,7 +54,7 @@ def test_values(read: Read, key: str, text: str, value: Any, unit: str, step: An
     assert (claim.value, claim.unit, claim.step, errors) == (value, unit, step, [])
 
 
-@pytest.mark.parametrize("text", ["82.88%", "82.88", "'82.88%'", "82.88 %"])
+@each("text", ["82.88%", "82.88", "'82.88%'", "82.88 %"])
 def test_accuracies(read: Read, text: str) -> None:
     index = read(
         "Models:\n- Name: m\n  Results:\n  - Images: 50000\n    Metrics:\n"
@@ -193,9 +193,9 @@ TEXTS = ["Training Resources", "Training Time", "ID", "Config", "README"]
 LISTS = ["Architecture", "Tasks", "Training Techniques", "Training Data"]
 
 
-@pytest.mark.parametrize("key", [*NUMBERS, *TEXTS, *LISTS, "Interpolation", "FLOPs Convention",
+@each("key", [*NUMBERS, *TEXTS, *LISTS, "Interpolation", "FLOPs Convention",
                                  "Mean", "Std", "SHA256", "Weights"])  # fmt: skip
-@pytest.mark.parametrize("text", TYPES)
+@each("text", TYPES)
 def test_no_field_takes_another_type(read: Read, key: str, text: str) -> None:
     if key == "Weights" and text in ("null", "", "~"):
         return  # there are none
@@ -203,9 +203,9 @@ def test_no_field_takes_another_type(read: Read, key: str, text: str) -> None:
     assert (claim.value, errors) == (None, ["schema.wrong-type"])
 
 
-@pytest.mark.parametrize("key", NUMBERS)
-@pytest.mark.parametrize(
-    ("text", "cause"),
+@each("key", NUMBERS)
+@each(
+    "text, cause",
     [
         ("abc", "schema.wrong-type"),
         ("5 kg", "schema.wrong-type"),
@@ -225,14 +225,14 @@ def test_no_number_field_takes_these(read: Read, key: str, text: str, cause: str
     assert (claim.value, errors) == (None, [cause])
 
 
-@pytest.mark.parametrize("key", TEXTS)
-@pytest.mark.parametrize("text", ["5", "1e3", "1.5", "on", "2020-01-01", "''", '"a\\eb"', ".inf"])
+@each("key", TEXTS)
+@each("text", ["5", "1e3", "1.5", "on", "2020-01-01", "''", '"a\\eb"', ".inf"])
 def test_text_is_text(read: Read, key: str, text: str) -> None:
     assert one(read, key, text)[1] == ["schema.wrong-type"]
 
 
-@pytest.mark.parametrize(
-    ("key", "text", "cause"),
+@each(
+    "key, text, cause",
     [
         ("Crop Pct", "8.75", "schema.out-of-range"),
         ("Crop Pct", "0", "schema.out-of-range"),
@@ -271,7 +271,7 @@ def test_refused(read: Read, key: str, text: str, cause: str) -> None:
     assert (claim.value, errors) == (None, [cause])
 
 
-@pytest.mark.parametrize(
+@each(
     "text",
     [
         "https://example.org/a/b-12345678.pth",
@@ -289,7 +289,7 @@ def test_weights(read: Read, text: str) -> None:
     assert (claim.value, errors) == (text, [])
 
 
-@pytest.mark.parametrize(
+@each(
     "text",
     ["javascript:alert(1)", "ftp://example.org/x.pth", "data:text/html,x.pth", "/etc/passwd",
      "not a url.pth", "kg", "https://", "https:///x.pth", '"https://a.b/\\x1b[31m.pth"',
@@ -300,7 +300,7 @@ def test_no_weights(read: Read, text: str) -> None:
     assert one(read, "Weights", text)[1] == ["schema.wrong-type"]
 
 
-@pytest.mark.parametrize("text", ["models/resnest.py", "package://a/b.py", "file:///x.py", "5"])
+@each("text", ["models/resnest.py", "package://a/b.py", "file:///x.py", "5"])
 def test_code_is_a_web_address(read: Read, text: str) -> None:
     assert one(read, "Code", text)[1] == ["schema.wrong-type"]
     index = read(f"Collections:\n- Name: C\n  Paper:\n    URL: {text}\n", "c.yml")

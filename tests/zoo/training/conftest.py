@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from cli import run_zoo
 from PIL import Image
 
 from zoo.index import load_index
@@ -124,15 +125,7 @@ def zoo(tmp_path) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run the command in the test's own folder."""
 
     def run(*arguments: str | Path, timeout: float = 300, **changes: str):
-        return subprocess.run(
-            command(*arguments),
-            cwd=tmp_path,
-            env=environment(changes),
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
-        )
+        return run_zoo(arguments, cwd=tmp_path, environment=environment(changes), timeout=timeout)
 
     return run
 

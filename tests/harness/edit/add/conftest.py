@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import metadata
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cli import run_zoo
 
 ROOT = Path(__file__).parents[4]
 CLASSES = 7
@@ -33,17 +33,9 @@ def zoo() -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run the command in a folder: ``zoo(folder, "add", ...)``."""
 
     def run(folder: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "zoo", *map(str, arguments)],
-            cwd=folder,
-            env=os.environ
-            | {"PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(folder / "cache")}
-            | {"OMP_NUM_THREADS": "2"},
-            capture_output=True,
-            text=True,
-            timeout=200,
-            check=False,
-        )
+        own = {"PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(folder / "cache")}
+        environment = os.environ | own | {"OMP_NUM_THREADS": "2"}
+        return run_zoo(arguments, cwd=folder, environment=environment, timeout=200)
 
     return run
 

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from cli import run_zoo
 
 RIGHT = {
     "resnest101e": 13378889664,
@@ -53,14 +54,7 @@ def environment(tmp_path_factory, repository) -> dict[str, str]:
 @pytest.fixture
 def zoo(environment, folder) -> Callable[..., subprocess.CompletedProcess[str]]:
     def run(*arguments):
-        done = subprocess.run(
-            [sys.executable, "-m", "zoo", *arguments, "--offline"],
-            cwd=folder, env=environment, capture_output=True, timeout=120, check=False,
-        )  # fmt: skip
-        # Not as text: line breaks are part of what is printed.
-        return subprocess.CompletedProcess(
-            done.args, done.returncode, done.stdout.decode(), done.stderr.decode()
-        )
+        return run_zoo([*arguments, "--offline"], cwd=folder, environment=environment)
 
     return run
 
