@@ -25,6 +25,10 @@ CREATE TABLE IF NOT EXISTS measurements (
 """
 
 
+# For another run's commit.
+_WAIT_SECONDS = 30.0
+
+
 class StoreError(Exception):
     """The store can't be used; the message says which file, why, and what to do."""
 
@@ -60,7 +64,7 @@ class Store:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             # Each statement is its own transaction; a writer waits for another one's commit.
-            db = sqlite3.connect(path, timeout=30, isolation_level=None)
+            db = sqlite3.connect(path, timeout=_WAIT_SECONDS, isolation_level=None)
             with _told(path):
                 db.execute("PRAGMA journal_mode=WAL")
                 db.execute("PRAGMA synchronous=NORMAL")

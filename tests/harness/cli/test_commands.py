@@ -16,6 +16,7 @@ import jsonschema
 import pytest
 
 from harness.report.document import json_schema
+from harness.run import store as store_module
 
 HEAVY = ("torch", "pandas", "httpx", "matplotlib", "torchvision")
 BAD_LAYERS = ("Layers: 50", "Layers: 51")
@@ -240,7 +241,8 @@ def test_a_damaged_store_is_emptied(damage, zoo, environment):
     assert "\nmeasurements: 0\n" in zoo("cache", "info").stdout
 
 
-def test_a_store_that_another_run_holds_is_left_alone(zoo, environment):
+def test_a_store_that_another_run_holds_is_left_alone(zoo, environment, monkeypatch):
+    monkeypatch.setattr(store_module, "_WAIT_SECONDS", 0.5)
     assert zoo("verify", "resnest14d", "--checks", "parameters").returncode == 0
     store = next(Path(environment["XDG_CACHE_HOME"]).rglob("measurements-*.sqlite"))
     with closing(sqlite3.connect(store, isolation_level=None)) as held:

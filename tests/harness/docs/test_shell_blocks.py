@@ -17,10 +17,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from cli import run_zoo
 from page_blocks import OFFLINE, PAGES, ROOT, command_lines, need_real_weights, without_network
 
 PROGRAMS = {
-    "zoo": ["-m", "zoo"],
+    "zoo": [],
     "torchrun": ["-m", "torch.distributed.run", "--standalone"],
 }
 # Installing needs a network, and the tests are what runs here.
@@ -55,12 +56,14 @@ def run(reader) -> Run:
 
     def go(line: str) -> subprocess.CompletedProcess[str]:
         program, *arguments = shlex.split(affordable(line))
+        own = {"PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(reader / "cache")}
+        environment = os.environ | own | {"OMP_NUM_THREADS": "1"}
+        if program == "zoo":
+            return run_zoo(arguments, cwd=reader, environment=environment)
         return subprocess.run(
             [sys.executable, *PROGRAMS[program], *arguments],
             cwd=reader,
-            env=os.environ
-            | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-            | {"XDG_CACHE_HOME": str(reader / "cache")},
+            env=environment,
             capture_output=True,
             text=True,
             timeout=300,

@@ -39,7 +39,7 @@ def zoo() -> Callable[..., Run]:
     def run(*arguments: str | Path, folder: Path, stdin: bytes = b"", **changes: str) -> Run:
         own = {"PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(folder / "cache")}
         environment = os.environ | own | {"OMP_NUM_THREADS": "2"} | changes
-        done = run_zoo(arguments, cwd=folder, environment=environment, stdin=stdin, timeout=200)
+        done = run_zoo(arguments, cwd=folder, environment=environment, stdin=stdin)
         return Run(done.returncode, done.stdout, done.stderr)
 
     return run

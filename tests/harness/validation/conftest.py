@@ -263,7 +263,7 @@ class Zoo:
 
     def call(self, *arguments: object, **more: str) -> Outcome:
         words = [*map(str, arguments)]
-        done = run_zoo(words, cwd=self.folder, environment=self.environment | more, timeout=240)
+        done = run_zoo(words, cwd=self.folder, environment=self.environment | more)
         return Outcome(done.returncode, done.stdout, done.stderr)
 
     def validate(self, index: Path, data: object, *arguments: object, **more: str) -> Outcome:

@@ -35,7 +35,7 @@ def zoo() -> Callable[..., subprocess.CompletedProcess[str]]:
     def run(folder: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
         own = {"PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(folder / "cache")}
         environment = os.environ | own | {"OMP_NUM_THREADS": "2"}
-        return run_zoo(arguments, cwd=folder, environment=environment, timeout=200)
+        return run_zoo(arguments, cwd=folder, environment=environment)
 
     return run
 
