@@ -7,6 +7,7 @@ import functools
 import pytest
 import torch
 import torch.nn.functional as F
+from loops import each
 from torch import nn
 
 
@@ -123,7 +124,7 @@ CASES = {
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("case", CASES)
+@each("case", CASES)
 def test_counts_are_those_of_fvcore_and_torch(
     case, record_of, by_operator, figure, fvcore_run, torch_macs
 ):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from loops import each
 
 from harness.check.compare import agrees, digits
 from harness.edit.fix import propose
@@ -15,8 +15,8 @@ from zoo.index import load_index
 PAGE = "Models:\n- Name: net\n  Metadata:\n    {field}: {text} # kept\n"
 
 
-@pytest.mark.parametrize(
-    ("field", "old", "value", "new"),
+@each(
+    "field, old, value, new",
     [
         ("Parameters", "48290000", 27483240, "27480000"),
         ("Parameters", "48290001", 27483240, "27483240"),

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from loops import each
 
 from zoo.weights.checkpoint import Contents, Limits, Unreadable, Unsafe, read_checkpoint
 
@@ -178,8 +179,8 @@ def test_the_payloads_are_alive(tmp_path: Path) -> None:
     assert set(results) == set(LIVE)
 
 
-@pytest.mark.parametrize("form", ["zip", "legacy", "raw"])
-@pytest.mark.parametrize("name", [*LIVE, *INERT])
+@each("form", ["zip", "legacy", "raw"])
+@each("name", [*LIVE, *INERT])
 def test_nothing_is_executed(
     name: str,
     form: str,
