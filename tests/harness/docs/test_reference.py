@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from cli import run_zoo
 
 from harness.docs.reference import BEGIN, END, NoMarkers, with_table
 
@@ -20,14 +21,9 @@ def helps(repository) -> dict[str, str]:
     waiting = [["zoo"]]
     while waiting:
         words = waiting.pop()
-        done = subprocess.run(
-            [sys.executable, "-m", *words, "--help"],
-            cwd=repository,
-            env=os.environ | {"COLUMNS": "200"},
-            capture_output=True,
-            text=True,
-            check=True,
-        )
+        wide = os.environ | {"COLUMNS": "200"}
+        done = run_zoo([*words[1:], "--help"], cwd=repository, environment=wide)
+        assert done.returncode == 0
         found[" ".join(words)] = done.stdout
         _, _, listed = done.stdout.partition("Commands:\n")
         waiting += [[*words, line.split()[0]] for line in listed.splitlines() if line[:3].strip()
