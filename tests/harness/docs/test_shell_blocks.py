@@ -59,7 +59,8 @@ def run(reader) -> Run:
         own = {"PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(reader / "cache")}
         environment = os.environ | own | {"OMP_NUM_THREADS": "1"}
         if program == "zoo":
-            return run_zoo(arguments, cwd=reader, environment=environment)
+            trains = arguments[0] == "train"  # Its loaders are children of a process of its own.
+            return run_zoo(arguments, cwd=reader, environment=environment, spawn=trains)
         return subprocess.run(
             [sys.executable, *PROGRAMS[program], *arguments],
             cwd=reader,
