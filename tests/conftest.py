@@ -26,6 +26,8 @@ LONGEST = {"training", "validation", "docs", "inference", "add", "fetch", "cli",
 SLOW = (
     "browser",
     "harness/add",
+    "harness/check/test_flops_on_models.py",
+    "harness/check/test_parameter_readings.py",
     "harness/cli/test_ci.py",
     "harness/cli/test_interrupts.py",
     "harness/cli/test_on_a_terminal.py",

@@ -66,8 +66,8 @@ def test_accuracies(read: Read, text: str) -> None:
     assert (claim.task, claim.dataset, claim.images) == ("T", "D", 50000)
 
 
-@pytest.mark.parametrize(
-    ("size", "spellings"),
+@each(
+    "size, spellings",
     [
         ((256, 256), [
             "256", "3x256x256", "[3, 256, 256]", "256x256 px", "256px", "(256, 256)", "256 x 256",
