@@ -123,7 +123,8 @@ _VARIANT = (
     _whole("Layers", "50", "10000"),
     _whole("Epochs", "270", "1e6"),
     _whole("Batch Size", "256", "1e7"),
-    _share("Crop Pct", "0.875", above=True),
+    # Above 1 where the resized image is smaller than the input, which is padded around it.
+    Field("Crop Pct", "ratio", "0.875", Decimal(0), Decimal(2), above=True, below=True),
     _share("Dropout", "0.2", below=True),
     _share("Momentum", "0.9", below=True),
     _share("Label Smoothing", "0.1", below=True),

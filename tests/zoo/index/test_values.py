@@ -33,6 +33,8 @@ def one(read: Read, key: str, value: str) -> tuple[Claim, list[str]]:
         ("File Size", "97.8 MiB", 102550733, "bytes", Decimal("104857.6")),
         ("Crop Pct", "'0.875'", Decimal("0.875"), "ratio", Decimal("0.001")),
         ("Crop Pct", "1.0", Decimal(1), "ratio", Decimal("0.1")),
+        # timm's volo_d5_448: resized to 389 pixels, and padded.
+        ("Crop Pct", "1.150", Decimal("1.15"), "ratio", Decimal("0.001")),
         ("Weight Decay", "4e-05", Decimal("0.00004"), "number", Decimal("0.00001")),
         ("Dropout", "0", Decimal(0), "ratio", Decimal(1)),
         ("Image Size", "224", (224, 224), "pixels", None),
@@ -235,6 +237,7 @@ def test_text_is_text(read: Read, key: str, text: str) -> None:
     "key, text, cause",
     [
         ("Crop Pct", "8.75", "schema.out-of-range"),
+        ("Crop Pct", "2.01", "schema.out-of-range"),
         ("Crop Pct", "0", "schema.out-of-range"),
         ("Crop Pct", "0.875%", "schema.wrong-type"),
         ("Image Size", "0", "schema.out-of-range"),
