@@ -61,7 +61,7 @@ def fix(
     """
     from harness.cli.progress import StderrProgress
     from harness.edit.fix import propose, snapshot_of
-    from harness.report.words import cut_short
+    from harness.report.sentences import cut_short
 
     settings = settings_of(
         index=index,

@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING, TextIO
 
 from harness.cli.status import Failure
-from harness.report.options import Options
+from harness.report import Options
 from zoo._util.text import for_terminal
 
 if TYPE_CHECKING:

@@ -156,7 +156,7 @@ def run(request: Request, settings: Settings, ending: Ending) -> None:
     session = prepared(request)
     from harness.cli import folders
     from harness.cli.progress import StderrProgress
-    from harness.report.words import cut_short
+    from harness.report.sentences import cut_short
 
     if ending.output is not None and not ending.dry_run:
         folders.prepare(ending.output)

@@ -7,16 +7,13 @@ from dataclasses import fields
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from harness.report import words
-from harness.report.quantities import percent, quantity, span
-from harness.report.rows import STATUSES, Row, rows
+from harness.report.sentences import cut_short, quantity, span, summary
+from harness.report.view import Row, rows
 from harness.types import Report
 from zoo._util.text import for_markdown, for_terminal, truncate
 
 if TYPE_CHECKING:
     import pandas as pd
-
-__all__ = ["NAMES", "STATUSES", "Row", "files", "frame", "rows"]
 
 NAMES = ("comparison.md", "comparison.csv", "comparison.parquet")
 
@@ -26,13 +23,13 @@ _LONGEST_NAME = 80
 
 
 def files(
-    report: Report, tell: Callable[[str], object] | None = None
+    report: Report, warn: Callable[[str], object] | None = None
 ) -> Iterator[tuple[str, bytes]]:
     """``comparison.md``, ``.csv`` and ``.parquet``: (name, content), one row per variant each.
 
     Args:
         report: what to show.
-        tell: is told, in a sentence, which file can't be written, and why.
+        warn: called with a sentence on a file that can't be written.
     """
     compared = rows(report)
     yield "comparison.md", markdown(report, compared).encode()
@@ -40,8 +37,8 @@ def files(
     yield "comparison.csv", _csv(table).encode()
     if find_spec("pyarrow") is not None:
         yield "comparison.parquet", table.to_parquet(engine="pyarrow", index=False)
-    elif tell is not None:
-        tell("no comparison.parquet: pyarrow is not installed; install the extra `parquet`")
+    elif warn is not None:
+        warn("no comparison.parquet: pyarrow is not installed; install the extra `parquet`")
 
 
 def frame(compared: Iterable[Row]) -> pd.DataFrame:
@@ -82,7 +79,7 @@ def _csv(table: pd.DataFrame) -> str:
     return str(safe.to_csv(index=False, lineterminator="\n"))
 
 
-# -- for a reader ---------------------------------------------------------------------------
+# -- as Markdown ----------------------------------------------------------------------------
 
 
 def _text(text: str | None) -> str:
@@ -94,7 +91,7 @@ def _count(value: float | None, unit: str = "") -> str:
 
 
 def _share(value: float | None) -> str:
-    return "-" if value is None else percent(value)
+    return "-" if value is None else f"{value:.2f} %"
 
 
 def _interval(low: float | None, high: float | None) -> str:
@@ -102,7 +99,6 @@ def _interval(low: float | None, high: float | None) -> str:
 
 
 def _marked(row: Row, field: str, shown: str) -> str:
-    """The documented value, with a mark where it is known to be wrong."""
     return f"{shown} (wrong)" if field in row.doubted else shown
 
 
@@ -143,7 +139,7 @@ _COLUMNS: dict[str, Callable[[Row], str]] = _TEXTS | {
     "Top-5, claimed": lambda row: _marked(row, "Top 5 Accuracy", _share(row.top5_claimed)),
     "Top-5, measured": lambda row: _share(row.top5),
     "Top-5, interval": lambda row: _interval(row.top5_low, row.top5_high),
-    "Pictures": lambda row: "-" if row.images is None else f"{row.images:,}",
+    "Images": lambda row: "-" if row.images is None else f"{row.images:,}",
     "Images/s, measured": _speed,
 }
 
@@ -151,9 +147,9 @@ _READING = (
     "Status is the worst of a variant's findings; what a baseline accepts is `accepted`, whatever "
     "it was. Claimed values are as documented: which "
     "operations claimed FLOPs count is up to the convention in brackets, where one is claimed; one "
-    "that an error speaks against is marked as wrong, and in no picture. "
+    "that an error speaks against is marked as wrong, and in no plot. "
     "Measured FLOPs are twice the multiply-accumulates (MACs) at the input named. An interval "
-    "bounds the accuracy on the whole data set, as far as the pictures counted tell. A dash is "
+    "bounds the accuracy on the whole dataset, given the images that were counted. A dash is "
     "not claimed, or not measured in this run; every digit is in comparison.csv.",
 )
 
@@ -163,9 +159,8 @@ def markdown(report: Report, compared: Sequence[Row]) -> str:
     columns = {name: [show(row) for row in compared] for name, show in _COLUMNS.items()}
     empty = [name for name, cells in columns.items() if all(cell == "-" for cell in cells)]
     kept = [name for name in columns if name not in empty or name in _TEXTS]
-    lines = ["# Comparison", "", f"{words.summary(report)}.", ""]
-    broken = words.cut_short(report)
-    if broken:
+    lines = ["# Comparison", "", f"{summary(report)}.", ""]
+    if broken := cut_short(report):
         lines += [for_markdown(broken), ""]
     lines.append(_line(kept))
     lines.append(_line("---" if name in _TEXTS else "---:" for name in kept))

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, TextIO
 
-from harness.report.options import Options
+from harness.report import Options
 from harness.types import Finding, Report, VariantReport
 
 SCHEMA = 1
@@ -68,7 +68,7 @@ def _variant(variant: VariantReport) -> dict[str, Any]:
 
 
 def _finding(finding: Finding) -> dict[str, Any]:
-    """The finding; that it is accepted is said of those alone that are, as most runs know none."""
+    """The finding; only an accepted one has the key for that, as most runs accept none."""
     where = finding.location
     accepted = {} if finding.accepted is None else {"accepted": finding.accepted}
     return {

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.report.home import without_home
+from harness.report.paths import redact_home
 from harness.types import Report
 from zoo._util.files import replace_file
 
@@ -25,21 +25,21 @@ class FolderError(Exception):
 
 
 class NotOurs(Exception):
-    """What is there is no folder, or has files in it that a report would replace or remove."""
+    """The output is not a folder, or holds files of others that would be replaced or removed."""
 
 
 def prepare(folder: Path) -> None:
-    """Makes the folder, and sees that it can be written to, before anything is measured.
+    """Make the folder, and see that it can be written to, before anything is measured.
 
     Raises:
         NotOurs: a file is in the way that no report wrote; nothing is touched.
-        FolderError: it can't.
+        FolderError: the folder can't be made or written to.
     """
     if folder.exists() and not folder.is_dir():
         raise NotOurs(f"{folder}: is no folder; name one for the report")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        # Every report has its document, so that the other files can be told from other people's.
+        # A folder with a document is a report's; in others, files of its names belong to others.
         if not os.path.lexists(folder / DOCUMENT):
             for name in sorted({PAGE, *_names()}):
                 if os.path.lexists(folder / name):
@@ -54,16 +54,16 @@ def prepare(folder: Path) -> None:
 
 
 def write(report: Report, folder: Path, say: Callable[[str], None]) -> Path:
-    """Writes everything once all of it is made, each file whole or not at all.
+    """Write everything once all of it is made, each file whole or not at all.
 
-    The document of the report before is read first: the page shows what is new since. A folder is
-    for others to read: it doesn't name the home of whoever ran this. Tables and plots of that
-    report which this one has no data for are removed, because they would contradict it.
+    The previous report's document is read first: the page shows what is new since. A folder is
+    for others to read: it doesn't name the user's home. Tables and plots of the previous report
+    which this one has no data for are removed, because they would contradict it.
 
     Args:
         report: what was found.
         folder: as `prepare` left it.
-        say: is told, in a line each, what could not be made, and why.
+        say: called with a line for each thing that could not be made, and why.
 
     Returns:
         The page.
@@ -72,10 +72,10 @@ def write(report: Report, folder: Path, say: Callable[[str], None]) -> Path:
         FolderError: a file can't be written; those before it are.
     """
     before = _document_in(folder)
-    files = list(_files(without_home(report), before, say))
+    files = list(_files(redact_home(report), before, say))
     if before is None:
-        # The document says whose folder this is. It comes last where there is one, because what
-        # is new is told by the one before, until all that tells it is written.
+        # The document marks the folder as a report's, so it is first in a new one. Elsewhere it is
+        # last: until then, the previous one still says what is new.
         files.reverse()
     try:
         for name, content in files:
@@ -90,25 +90,26 @@ def write(report: Report, folder: Path, say: Callable[[str], None]) -> Path:
 def _files(
     report: Report, before: Mapping[str, Any] | str | None, say: Callable[[str], None]
 ) -> Iterator[tuple[str, bytes]]:
-    from harness.report import comparison, page, plots
+    from harness.report import comparison, html, picture
     from harness.report.document import document
+    from harness.report.view import rows
 
     yield from comparison.files(report, say)
-    yield from plots.files(comparison.rows(report), say)
-    yield PAGE, page.render(report, before).encode("utf-8")
+    yield from picture.files(rows(report), say)
+    yield PAGE, html.render(report, before).encode("utf-8")
     text = json.dumps(document(report), indent=1, allow_nan=False)
     yield DOCUMENT, f"{text}\n".encode("ascii")
 
 
 def _names() -> set[str]:
     """Every file that a report may have besides the page and the document."""
-    from harness.report import comparison, plots
+    from harness.report import comparison, picture
 
-    return {*comparison.NAMES, *plots.NAMES}
+    return {*comparison.NAMES, *picture.NAMES}
 
 
 def _document_in(folder: Path) -> Mapping[str, Any] | str | None:
-    """The document of the report before: None where there is none, why where it can't be read."""
+    """The previous report's document; None where there is none, the reason where unreadable."""
     path = folder / DOCUMENT
     try:
         if not path.is_file():

@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TextIO
 
-from harness.report import unchecked, words
-from harness.report.grouping import arrange
-from harness.report.options import Options
-from harness.report.places import in_repository
+from harness.report import Options, sentences
+from harness.report.paths import in_repository
+from harness.report.view import arrange
 from harness.types import Finding, Report
-from zoo._util.text import for_terminal, truncate
+from zoo._util.text import for_terminal
 
 _COMMANDS = {"error": "error", "warning": "warning", "note": "notice"}
 _DATA = {"%": "%25", "\r": "%0D", "\n": "%0A"}
@@ -26,47 +25,37 @@ _OLD_COMMAND = "##["
 def render(report: Report, *, out: TextIO, options: Options) -> None:
     """Write a command per finding that is shown in full, a plain line per group of the others."""
     layout = arrange(report, options)
-    lines = [_line(finding, options) for group in layout.groups for finding in group.findings]
+    lines = [_line(finding, options) for finding in layout.full]
     lines += [_alike(findings) for findings in layout.alike]
-    broken = words.cut_short(report)
-    if broken is not None:
-        lines.append(_command("error", broken, title="zoo"))
-    open_ = unchecked.sentence(report)
-    if open_ is not None and not options.quiet:
-        lines.append(_plain(f"zoo: {open_}"))
-    lines.append(f"zoo: {words.summary(report)}")
+    cut_short = sentences.cut_short(report)
+    if cut_short is not None:
+        lines.append(_command("error", cut_short, title="zoo"))
+    unchecked = sentences.unchecked(report)
+    if unchecked is not None and not options.quiet:
+        lines.append(_plain(f"zoo: {unchecked}"))
+    lines.append(f"zoo: {sentences.summary(report)}")
     out.writelines(f"{line}\n" for line in lines)
 
 
 def _line(finding: Finding, options: Options) -> str:
-    documented = truncate(words.value(finding.documented))
-    values = f"(documented {documented}, measured {words.value(finding.measured)})"
+    label, values = sentences.label(finding), f"({sentences.both(finding)})"
     about = ": ".join(part for part in (finding.variant, finding.field) if part)
-    command = _COMMANDS.get(words.word(finding))
-    if command is None:
+    if label not in _COMMANDS:
         cause = f" [{finding.cause}]" if finding.cause else ""
-        where = words.place(finding)
-        return _plain(
-            f"{words.word(finding)}: {where}: {about}: {words.message(finding)} {values}{cause}"
-        )
+        text = f"{about}: {sentences.message(finding)} {values}{cause}"
+        return _plain(f"{label}: {sentences.place(finding)}: {text}")
+    at, place = finding.location, {}
+    if at is not None:
+        file = in_repository(at.file, options)
+        place = {"file": file, "line": str(at.line), "col": str(at.column)}
     title = " ".join(part for part in (about, f"({finding.cause})") if part)
-    place = finding.location
-    if place is None:
-        return _command(command, f"{finding.message} {values}", title=title)
-    return _command(
-        command,
-        f"{finding.message} {values}",
-        file=in_repository(place.file, options),
-        line=str(place.line),
-        col=str(place.column),
-        title=title,
-    )
+    return _command(_COMMANDS[label], f"{finding.message} {values}", **place, title=title)
 
 
 def _alike(findings: Sequence[Finding]) -> str:
     first = findings[0]
-    said = "; ".join(words.messages(findings))
-    return _plain(f"{words.word(first)}: {words.alike(findings)}: {said} [{first.cause}]")
+    text = "; ".join(sentences.messages(findings))
+    return _plain(f"{sentences.label(first)}: {sentences.alike(findings)}: {text} [{first.cause}]")
 
 
 def _command(name: str, message: str, **properties: str) -> str:

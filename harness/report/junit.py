@@ -13,11 +13,10 @@ from typing import TextIO
 from xml.etree import ElementTree as ET
 
 from harness.causes import CAUSES
-from harness.report import words
-from harness.report.options import Options
-from harness.report.places import in_repository, locator
+from harness.report import Options, sentences
+from harness.report.paths import in_repository, locator
 from harness.types import Finding, Report
-from zoo._util.text import for_terminal, truncate
+from zoo._util.text import for_terminal
 from zoo.index.types import Location
 
 _INDEX = "model-index"
@@ -75,7 +74,7 @@ def _add_case(
 
 
 def _add_outcome(case: ET.Element, finding: Finding) -> None:
-    message = words.message(finding)
+    message = sentences.message(finding)
     if finding.accepted is not None or (finding.severity is None and finding.status != "match"):
         cause = f" [{finding.cause}]" if finding.cause else ""
         _element(case, "skipped", message=message + cause)
@@ -88,14 +87,15 @@ def _add_outcome(case: ET.Element, finding: Finding) -> None:
 
 
 def _details(finding: Finding) -> str:
+    documented, measured = sentences.values(finding)
     lines = [
         finding.message,
-        f"documented: {truncate(words.value(finding.documented))}",
-        f"measured: {words.value(finding.measured)}",
-        f"where: {words.place(finding)}",
+        f"documented: {documented}",
+        f"measured: {measured}",
+        f"where: {sentences.place(finding)}",
     ]
     if finding.cause is not None:
-        lines.insert(0, f"{words.word(finding)}: {finding.cause}")
+        lines.insert(0, f"{sentences.label(finding)}: {finding.cause}")
         if finding.cause in CAUSES:
             lines.append(f"what to do: {CAUSES[finding.cause].remedy}")
     return "\n".join(map(_legal, lines))
@@ -105,7 +105,7 @@ def _add_broken_run(top: ET.Element, report: Report) -> None:
     """A case of its own that ended in an error: a run that was cut short must not look whole."""
     suite = _element(top, "testsuite", name="zoo", timestamp=_started(report))
     case = _element(suite, "testcase", classname="zoo", name="run", time=_seconds(report))
-    _element(case, "error", message=words.cut_short(report) or "", type="cut-short")
+    _element(case, "error", message=sentences.cut_short(report) or "", type="cut-short")
     _count(suite)
 
 

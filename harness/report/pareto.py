@@ -1,6 +1,7 @@
-"""What a Pareto plot shows: which variants can be compared, and which of them nothing beats.
+"""The one description of a Pareto plot: which variants can be compared, and which are best.
 
-Pure functions over rows; the drawing is `harness.report.plots`, and the page's own.
+Pure functions over rows. `harness.report.picture` draws a `ParetoData` as a file, and the page's
+script draws the same one, as `plain_data` gives it.
 """
 
 from __future__ import annotations
@@ -9,27 +10,30 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
-from harness.report.palette import OTHERS, SERIES, Series
-from harness.report.rows import Row
-from zoo._util.text import plural
+from harness.report.style import OTHERS, SERIES, Series
+from harness.report.view import Row
+from zoo._util.text import for_terminal, plural
 from zoo.labels import same_data
 
 # A measured accuracy takes the place of the documented one when so few points are left open: the
-# twenty pictures of a sample would move a variant by ten points either way.
+# twenty images of a sample would move a variant by ten points either way.
 WIDEST_INTERVAL = 5.0
 
 # An axis is logarithmic when its largest value is so many times its smallest.
 LOGARITHMIC_FROM = 10.0
 
+Better = Literal["less", "more"]
+XY = tuple[float, float]
+
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """What accuracy is held against.
+    """What accuracy is plotted against.
 
     Attributes:
-        key: names the picture and the axis: ``macs``, ``file-size``.
+        key: names the file and the axis: ``macs``, ``file-size``.
         title: for a heading.
         label: short, for a legend.
         axis: for the axis.
@@ -42,34 +46,28 @@ class Metric:
     title: str
     label: str
     axis: str
-    unit: str
-    better: Literal["less", "more"]
-    advice: str
+    unit: str = ""
+    better: Better = "less"
+    advice: str = "verify counts them where it can build a variant"
 
 
-_COUNTED = "verify counts them where it can build a variant"
-
-MACS = Metric(
-    "macs",
-    "multiply-accumulates",
-    "MACs",
-    "Multiply-accumulates (MACs) of one image",
-    "",
-    "less",
-    _COUNTED,
-)
-PARAMETERS = Metric("parameters", "parameters", "parameters", "Parameters", "", "less", _COUNTED)
+MACS = Metric("macs", "multiply-accumulates", "MACs", "Multiply-accumulates (MACs) of one image")
+PARAMETERS = Metric("parameters", "parameters", "parameters", "Parameters")
 FILE_SIZE = Metric(
-    "file-size", "file size", "file size", "Size of the checkpoint", "B", "less", "fetch gets files"
+    "file-size",
+    "file size",
+    "file size",
+    "Size of the checkpoint",
+    unit="B",
+    advice="fetch gets files",
 )
 IMAGES_PER_SECOND = Metric(
     "images-per-second",
     "images per second",
     "images/s",
     "Images per second in float32, best batch size",
-    "",
-    "more",
-    "bench measures it",
+    better="more",
+    advice="bench measures it",
 )
 METRICS = (MACS, PARAMETERS, FILE_SIZE, IMAGES_PER_SECOND)
 
@@ -84,34 +82,49 @@ class Value:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One variant in one picture. ``interval`` is that of a measured top-1, in percent."""
+    """One variant of a plot. ``interval`` is that of a measured top-1, in percent."""
 
     row: Row
     x: Value
     y: Value
     interval: tuple[float, float] | None
 
+    @property
+    def xy(self) -> XY:
+        """The coordinates alone."""
+        return self.x.number, self.y.number
+
 
 @dataclass(frozen=True, slots=True)
-class Cloud:
-    """One picture's content; without points there is none to draw, and ``notes`` say why.
+class ParetoData:
+    """The content of one plot; without points there is none, and ``notes`` say why.
 
     Attributes:
         metric: of the horizontal axis.
         points: the variants that can be compared, in the order of the rows.
         frontier: positions in ``points`` of those that no other beats, from left to right.
         logarithmic: whether the horizontal axis spans enough to be so.
-        dataset, device: what all points have in common, where that is known.
+        dataset, device: what all points have in common, where that is documented.
         notes: sentences on the variants that are left out, and why.
     """
 
     metric: Metric
-    points: tuple[Point, ...]
-    frontier: tuple[int, ...]
-    logarithmic: bool
-    dataset: str | None
-    device: str | None
-    notes: tuple[str, ...]
+    points: tuple[Point, ...] = ()
+    frontier: tuple[int, ...] = ()
+    logarithmic: bool = False
+    dataset: str | None = None
+    device: str | None = None
+    notes: tuple[str, ...] = ()
+
+    def steps(self) -> list[XY]:
+        """The corners of the frontier: what a variant reaches can be had at every higher cost."""
+        corners: list[XY] = []
+        for x, y in (self.points[i].xy for i in self.frontier):
+            if corners:
+                before = corners[-1]
+                corners.append((x, before[1]) if self.metric.better == "less" else (before[0], y))
+            corners.append((x, y))
+        return corners
 
 
 def horizontal(row: Row, metric: Metric) -> Value | None:
@@ -133,14 +146,14 @@ def horizontal(row: Row, metric: Metric) -> Value | None:
 
 
 def top1(row: Row) -> Value | None:
-    """The variant's top-1 accuracy in percent: measured, where that says enough, else claimed."""
+    """The variant's top-1 accuracy in percent: measured, where precise enough, else claimed."""
     claimed = _trusted(row, "Top 1 Accuracy", row.top1_claimed)
     value = _first(row.top1 if _is_narrow(row) else None, claimed)
     return value if value is not None and value.number <= 100 else None
 
 
 def _trusted(row: Row, field: str, claimed: float | None) -> float | None:
-    """A documented value, unless it is known to be wrong: nobody shall choose a model by that."""
+    """A documented value, unless an error speaks against it: it must not decide a choice."""
     return None if field in row.doubted else claimed
 
 
@@ -159,33 +172,33 @@ def _first(measured: float | None, claimed: float | None) -> Value | None:
     return None
 
 
-def cloud(rows: Sequence[Row], metric: Metric) -> Cloud:
-    """The variants of a report that one picture can compare.
+def pareto_data(rows: Sequence[Row], metric: Metric) -> ParetoData:
+    """The variants of a report that one plot can compare.
 
-    Accuracies on different data sets, and speeds on different devices, are no comparison: the
-    picture is of those that most variants have. A variant that names none is taken to mean that
-    one.
+    Accuracies on different datasets, and speeds on different devices, are no comparison: the
+    plot is of those that most variants have. A variant that names none is taken to mean that one.
     """
     placed = [(row, horizontal(row, metric), top1(row)) for row in rows]
     points = [Point(row, x, y, _interval(row, y)) for row, x, y in placed if x and y]
     about = f"top-1 against {metric.label}"
     if not points:
-        note = f"no picture of {about}: {_lacking(placed, metric)}"
-        return Cloud(metric, (), (), False, None, None, (note,))
+        return ParetoData(metric, notes=(f"no plot of {about}: {_lacking(placed, metric)}",))
     notes: list[str] = []
     if len(points) < len(rows):
         missing = plural(len(rows) - len(points), "variant")
-        notes.append(f"the picture of {about} lacks {missing} without both values")
-    points, dataset = _agreeing(points, _dataset, "data set", about, notes)
+        notes.append(f"the plot of {about} lacks {missing} without both values")
+    points, dataset = _agreeing(points, lambda row: row.dataset, "dataset", about, notes)
     device = None
     if metric is IMAGES_PER_SECOND:
-        points, device = _agreeing(points, _device, "device", about, notes)
-    values = [point.x.number for point in points]
-    return Cloud(
+        points, device = _agreeing(
+            points, lambda row: row.images_per_second_device, "device", about, notes
+        )
+    xs = [point.x.number for point in points]
+    return ParetoData(
         metric,
         tuple(points),
-        frontier([(point.x.number, point.y.number) for point in points], metric.better),
-        max(values) >= LOGARITHMIC_FROM * min(values),
+        frontier([point.xy for point in points], metric.better),
+        max(xs) >= LOGARITHMIC_FROM * min(xs),
         dataset,
         device,
         tuple(notes),
@@ -207,14 +220,6 @@ def _lacking(placed: Sequence[tuple[Row, Value | None, Value | None]], metric: M
     return "no variant has both values"
 
 
-def _dataset(row: Row) -> str | None:
-    return row.dataset
-
-
-def _device(row: Row) -> str | None:
-    return row.images_per_second_device
-
-
 def _agreeing(
     points: list[Point],
     trait: Callable[[Row], str | None],
@@ -230,15 +235,11 @@ def _agreeing(
     kept = [point for point in points if same_data(trait(point.row) or None) in (most, None)]
     if len(kept) < len(points):
         others = plural(len(points) - len(kept), "variant")
-        notes.append(
-            f"the picture of {about} is of one {noun}; {others} of another {noun} left out"
-        )
+        notes.append(f"the plot of {about} is of one {noun}; {others} of another {noun} left out")
     return kept, next(text for text in named if same_data(text) == most)
 
 
-def frontier(
-    points: Sequence[tuple[float, float]], better: Literal["less", "more"]
-) -> tuple[int, ...]:
+def frontier(points: Sequence[XY], better: Better) -> tuple[int, ...]:
     """The positions of the points that no other beats, by ascending x.
 
     A point beats another when it is at least as good in both and better in one, so of equal
@@ -255,10 +256,53 @@ def frontier(
 
 
 def series(rows: Iterable[Row]) -> dict[str | None, Series]:
-    """How each collection is drawn, the same in every picture of a report.
+    """How each collection is drawn, the same in every plot of a report.
 
     The largest collections have a series of their own, the others share one.
     """
     sizes = Counter(row.collection for row in rows)
     own = [name for name, _ in sizes.most_common() if name is not None]
     return dict.fromkeys(sizes, OTHERS) | dict(zip(own, SERIES, strict=False))
+
+
+def plain_data(rows: Sequence[Row]) -> dict[str, Any]:
+    """All plots of a report as plain data for the page's script.
+
+    Returns:
+        ``metrics``: per metric its ``points``, each ``[number of the variant, x, 1 if x was
+        measured, y, 1 if y was measured]``, and the positions in them that are on the
+        ``frontier``; ``series``: colours and symbols in plotly's words; ``drawn``: for each
+        variant, which of these.
+    """
+    styles = series(rows)
+    numbers = {name: i for i, name in enumerate(styles)}
+    places = {id(row): i for i, row in enumerate(rows)}
+    return {
+        "metrics": [_plain(pareto_data(rows, metric), places) for metric in METRICS],
+        "series": [
+            {
+                "name": "no collection" if name is None else for_terminal(name),
+                "colour": style.colour,
+                "edge": style.edge,
+                "symbol": style.symbol,
+            }
+            for name, style in styles.items()
+        ],
+        "drawn": [numbers[row.collection] for row in rows],
+    }
+
+
+def _plain(data: ParetoData, places: dict[int, int]) -> dict[str, Any]:
+    names = ("key", "title", "label", "unit", "better")
+    return {
+        **{name: getattr(data.metric, name) for name in names},
+        "logarithmic": data.logarithmic,
+        "dataset": data.dataset and for_terminal(data.dataset),
+        "device": data.device and for_terminal(data.device),
+        "notes": [for_terminal(note) for note in data.notes],
+        "points": [
+            [places[id(p.row)], p.x.number, int(p.x.measured), p.y.number, int(p.y.measured)]
+            for p in data.points
+        ],
+        "frontier": list(data.frontier),
+    }

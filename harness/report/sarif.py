@@ -1,8 +1,8 @@
 """The report as SARIF 2.1.0 (OASIS, errata 01), for code scanning and editors.
 
 Readers differ in how much of SARIF they heed. Some show every result as an alert, whatever its
-``kind`` and its ``suppressions``: for those, ``quiet`` leaves errors and warnings that nobody has
-accepted. Matches are written where ``verbose`` asks for them.
+``kind`` and its ``suppressions``: for those, ``quiet`` leaves errors and warnings that no baseline
+accepts. Matches are written where ``verbose`` asks for them.
 """
 
 from __future__ import annotations
@@ -14,14 +14,13 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 from typing import Any, TextIO
 
-from harness.causes import CAUSES, Cause
-from harness.report import words
+from harness.causes import CAUSES
+from harness.report import Options, sentences
 from harness.report.document import plain
-from harness.report.grouping import rank
-from harness.report.options import Options
-from harness.report.places import in_repository, locator, uri
+from harness.report.paths import in_repository, locator, uri
+from harness.report.view import rank
 from harness.types import Finding, Report
-from zoo._util.text import for_terminal, truncate
+from zoo._util.text import for_terminal
 from zoo.index.types import Location
 
 VERSION = "2.1.0"
@@ -78,7 +77,7 @@ def log(report: Report, options: Options) -> dict[str, Any]:
 
 
 def kept(report: Report, options: Options) -> tuple[list[Finding], str | None]:
-    """The findings that become results, and what to say of those that there is no room for.
+    """The findings that become results, and a sentence on those that there is no room for.
 
     The gravest are kept, in the order in which they were found.
     """
@@ -86,11 +85,11 @@ def kept(report: Report, options: Options) -> tuple[list[Finding], str | None]:
     if len(wanted) <= MOST_RESULTS:
         return wanted, None
     gravest = sorted(range(len(wanted)), key=lambda n: rank(wanted[n]))[:MOST_RESULTS]
-    said = (
+    left_out = (
         f"{len(wanted):,} findings, of which the gravest {MOST_RESULTS:,} are written: GitHub "
         "takes no more in a run; the JSON document has all of them"
     )
-    return [wanted[n] for n in sorted(gravest)], said
+    return [wanted[n] for n in sorted(gravest)], left_out
 
 
 def _is_wanted(finding: Finding, options: Options) -> bool:
@@ -103,26 +102,19 @@ def _is_wanted(finding: Finding, options: Options) -> bool:
 
 def _rule(name: str) -> dict[str, Any]:
     cause = CAUSES.get(name)
-    if cause is None:  # Of a check that somebody else's package adds.
+    if cause is None:  # of a check that another package adds
         return {"id": for_terminal(name)}
+    about = {"Example": cause.example, "What to do": cause.remedy}
+    plain_help = [cause.meaning, *(f"{head}: {text}" for head, text in about.items())]
+    help_ = [f"**{head}**: {text}" for head, text in ({cause.id: cause.meaning} | about).items()]
     return {
         "id": cause.id,
         "shortDescription": {"text": cause.meaning},
         "fullDescription": {"text": cause.meaning},
-        "help": {
-            "text": f"{cause.meaning}\n\nExample: {cause.example}\n\nWhat to do: {cause.remedy}",
-            "markdown": _help(cause),
-        },
+        "help": {"text": "\n\n".join(plain_help), "markdown": "\n\n".join(help_) + "\n"},
         "defaultConfiguration": {"level": cause.severity or "none"},
         "properties": {"tags": [cause.id.partition(".")[0]]},
     }
-
-
-def _help(cause: Cause) -> str:
-    return (
-        f"**{cause.id}**: {cause.meaning}\n\n"
-        f"**Example**: {cause.example}\n\n**What to do**: {cause.remedy}\n"
-    )
 
 
 def _invocation(report: Report, left_out: str | None) -> dict[str, Any]:
@@ -133,9 +125,9 @@ def _invocation(report: Report, left_out: str | None) -> dict[str, Any]:
         seconds = report.environment.get("seconds")
         if isinstance(seconds, int | float):
             invocation["endTimeUtc"] = _utc(started + timedelta(seconds=seconds))
-    told = (("error", words.cut_short(report)), ("warning", left_out))
+    notices = {"error": sentences.cut_short(report), "warning": left_out}
     notifications = [
-        {"level": level, "message": _message(said)} for level, said in told if said is not None
+        {"level": level, "message": _message(text)} for level, text in notices.items() if text
     ]
     if notifications:
         invocation["toolExecutionNotifications"] = notifications
@@ -144,7 +136,7 @@ def _invocation(report: Report, left_out: str | None) -> dict[str, Any]:
 
 def _moment(text: object) -> datetime | None:
     try:
-        # Python 3.10 knows no Z.
+        # Python 3.10 does not read a Z.
         moment = datetime.fromisoformat(str(text).replace("Z", "+00:00"))
     except ValueError:
         return None
@@ -178,13 +170,8 @@ def _result(
     if rule in rules:
         result["ruleIndex"] = rules.index(rule)
     if finding.accepted is not None:
-        result["suppressions"] = [
-            {
-                "kind": "external",
-                "status": "accepted",
-                "justification": for_terminal(finding.accepted),
-            }
-        ]
+        why = for_terminal(finding.accepted)
+        result["suppressions"] = [{"kind": "external", "status": "accepted", "justification": why}]
     return result
 
 
@@ -196,14 +183,11 @@ def _kind(finding: Finding) -> str:
 
 def _sentence(finding: Finding) -> str:
     about = [part for part in (finding.variant, finding.field) if part]
-    documented = truncate(words.value(finding.documented))
-    measured = words.value(finding.measured)
-    said = ": ".join([*about, finding.message])
-    return f"{said} (documented {documented}, measured {measured})"
+    return f"{': '.join([*about, finding.message])} ({sentences.both(finding)})"
 
 
 def _message(text: str) -> dict[str, str]:
-    """A message that is no more than its text: SARIF knows links and placeholders in it."""
+    """A message without the links and placeholders that SARIF would see in its text."""
     safe = for_terminal(text)
     return {"text": _PLACEHOLDER.sub(r"{{\1}}", _LINK.sub(r"\\[", safe))}
 
@@ -227,7 +211,7 @@ def _location(finding: Finding, place: Location | None, options: Options) -> dic
 
 
 def _fingerprint(finding: Finding, options: Options) -> str:
-    """The same for the same wrong claim, wherever in its file it stands and whatever is said."""
+    """The same for the same wrong claim, wherever in its file it stands and whatever its words."""
     file = in_repository(finding.location.file, options) if finding.location else None
     parts = (file, finding.variant, finding.field, finding.check, finding.cause, finding.documented)
     return hashlib.sha256(json.dumps(parts).encode("ascii")).hexdigest()

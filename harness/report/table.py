@@ -1,4 +1,4 @@
-"""The report for a person at a terminal, or for a log that somebody searches.
+"""The report for a person at a terminal, or for a log to be searched.
 
 On a terminal: a heading per variant, the findings under it wrapped to the width, then what to do
 about each cause, then the summary where the eye rests. In a pipe or a file: one line per finding,
@@ -12,11 +12,10 @@ from shlex import quote as quoted
 from typing import TYPE_CHECKING, TextIO
 
 from harness.causes import CAUSES
-from harness.report import unchecked, words
-from harness.report.grouping import Joint, Layout, arrange
-from harness.report.options import Options
+from harness.report import Options, sentences
+from harness.report.view import Layout, RuleGroup, arrange
 from harness.types import Finding, Report
-from zoo._util.text import for_terminal, plural, truncate
+from zoo._util.text import for_terminal, plural
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -38,7 +37,7 @@ _STYLES = {
 
 def render(report: Report, *, out: TextIO, options: Options) -> None:
     """Write a page for ``options.width`` columns, or a line per finding where that is None."""
-    # A line is for one claim; on a page, what many claims have in common is said once.
+    # A line is for one claim; on a page, what many claims have in common is stated once.
     layout = arrange(report, options, join=options.width is not None)
     if options.width is None and not options.color:
         out.writelines(line + "\n" for line in _lines(report, layout, options))
@@ -67,7 +66,7 @@ def render(report: Report, *, out: TextIO, options: Options) -> None:
 
 
 def _lines(report: Report, layout: Layout, options: Options) -> list[str]:
-    lines = [_line(finding) for group in layout.groups for finding in group.findings]
+    lines = [_line(finding) for finding in layout.full]
     lines += [_alike_line(findings) for findings in layout.alike]
     return [*lines, *_closing(report, options)]
 
@@ -88,12 +87,11 @@ def _colored_lines(console: Console, report: Report, layout: Layout, options: Op
 
 def _line(finding: Finding) -> str:
     head = [str(finding.location)] if finding.location else []
-    head += [words.word(finding)]
+    head += [sentences.label(finding)]
     head += [finding.variant] if finding.variant else []
     tail = f" [{finding.cause}]" if finding.cause else ""
-    values = ", ".join(_both(finding))
-    said = ": ".join([*head, finding.field, words.message(finding)])
-    return for_terminal(f"{said} ({values}){tail}")
+    text = ": ".join([*head, finding.field, sentences.message(finding)])
+    return for_terminal(f"{text} ({sentences.both(finding)}){tail}")
 
 
 def _alike_line(findings: Sequence[Finding]) -> str:
@@ -101,9 +99,9 @@ def _alike_line(findings: Sequence[Finding]) -> str:
         return _line(findings[0])
     first = findings[0]
     where = f"{first.location}: " if first.location else ""
-    said = "; ".join(words.messages(findings))
-    what = f"{words.word(first)}: {words.alike(findings)}: {said} [{first.cause}]"
-    return for_terminal(where + what)
+    text = "; ".join(sentences.messages(findings))
+    head = f"{sentences.label(first)}: {sentences.alike(findings)}"
+    return for_terminal(f"{where}{head}: {text} [{first.cause}]")
 
 
 # A page for a terminal.
@@ -116,14 +114,14 @@ def _page(console: Console, report: Report, layout: Layout, options: Options) ->
         for finding in group.findings:
             _block(console, finding, finding.field, _details(finding, console.width))
         console.print()
-    for joint in layout.joint:
-        _together(console, joint, options.repeat)
+    for rule in layout.rules:
+        _together(console, rule, options.repeat)
     for findings in layout.alike:
-        _block(console, findings[0], words.alike(findings), words.messages(findings), dim=False)
+        head, lines = sentences.alike(findings), sentences.messages(findings)
+        _block(console, findings[0], head, lines, dim=False)
     if layout.alike:
-        _paragraph(
-            console, _text("--verbose shows each of them, and what matches.", "dim"), _INDENT
-        )
+        hint = "--verbose shows each of them, and what matches."
+        _paragraph(console, _text(hint, "dim"), _INDENT)
         console.print()
     _remedies(console, layout.causes())
     for line in _closing(report, options):
@@ -133,28 +131,27 @@ def _page(console: Console, report: Report, layout: Layout, options: Options) ->
 def _details(finding: Finding, width: int) -> list[str]:
     """The lines under a finding's head; a match needs no words but its values."""
     where = [str(finding.location)] if finding.location else []
-    documented, measured = _both(finding)
-    together = f"{documented}, {measured}"
-    fits = len(together) <= min(width, _WIDEST) - _INDENT - _LABEL
-    values = [together] if fits else [documented, measured]
-    message = [] if finding.status == "match" else [words.message(finding)]
+    values = [sentences.both(finding)]
+    if len(values[0]) > min(width, _WIDEST) - _INDENT - _LABEL:
+        documented, measured = sentences.values(finding)
+        values = [f"documented {documented}", f"measured {measured}"]
+    message = [] if finding.status == "match" else [sentences.message(finding)]
     return [*message, *values, *where]
 
 
-def _together(console: Console, joint: Joint, repeat: str) -> None:
+def _together(console: Console, rule: RuleGroup, repeat: str) -> None:
     """What a collection's findings have in common, then each in a line."""
-    _paragraph(console, _text(joint.collection, "bold"))
-    first = joint.findings[0]
-    head = f"{first.field} of {plural(len(joint.findings), 'variant')}"
-    _block(console, first, head, [joint.sentence])
-    longest = max(len(for_terminal(f.variant or "")) for f in joint.findings)
-    for finding in joint.findings:
+    _paragraph(console, _text(rule.collection, "bold"))
+    first = rule.findings[0]
+    head = f"{first.field} of {plural(len(rule.findings), 'variant')}"
+    _block(console, first, head, [rule.sentence])
+    longest = max(len(for_terminal(f.variant or "")) for f in rule.findings)
+    for finding in rule.findings:
         name = for_terminal(finding.variant or "").ljust(longest)
-        line = f"{name}  {', '.join(_both(finding))}  {words.place(finding)}"
+        line = f"{name}  {sentences.both(finding)}  {sentences.place(finding)}"
         _paragraph(console, _text(line, "dim"), _INDENT + _LABEL, hang=longest + 2)
     command = f"zoo explain {quoted(first.variant or '')} {quoted(first.field)} {repeat}".rstrip()
-    told = f"{command} tells the story of one of them"
-    _paragraph(console, _text(told, "dim"), _INDENT + _LABEL)
+    _paragraph(console, _text(f"{command} explains one of them", "dim"), _INDENT + _LABEL)
     console.print()
 
 
@@ -162,8 +159,8 @@ def _block(
     console: Console, finding: Finding, head: str, lines: Sequence[str], *, dim: bool = True
 ) -> None:
     """A head with lines under it; all but the first are details, and dim, unless that is off."""
-    word = words.word(finding)
-    title = _text("").append_text(_text(word.ljust(_LABEL), _STYLES[word]))
+    label = sentences.label(finding)
+    title = _text("").append_text(_text(label.ljust(_LABEL), _STYLES[label]))
     title.append_text(_text(head, "bold"))
     if finding.cause:
         title.append_text(_text(f"  {finding.cause}", "dim"))
@@ -189,8 +186,7 @@ def _remedies(console: Console, causes: Sequence[str]) -> None:
 def _paragraph(console: Console, text: Text, indent: int = 0, hang: int = 0) -> None:
     """Print wrapped text, its first line ``indent`` columns in and the others ``hang`` more.
 
-    Rich's own padding would fill each line to the window's edge with spaces, which then are in
-    everything that somebody copies.
+    Rich's own padding would fill each line to the window's edge with spaces, to be copied along.
     """
     room = max(min(console.width, _WIDEST) - indent - hang, 20)
     first, rest = text, None
@@ -212,17 +208,7 @@ def _text(text: str, style: str = "") -> Text:
     return Text(for_terminal(text), style=style, overflow="fold")
 
 
-# Both.
-
-
-def _both(finding: Finding) -> tuple[str, str]:
-    documented = truncate(words.value(finding.documented))
-    return f"documented {documented}", f"measured {words.value(finding.measured)}"
-
-
 def _closing(report: Report, options: Options) -> list[str]:
-    broken = words.cut_short(report)
-    open_ = None if options.quiet else unchecked.sentence(report)
-    told = (broken, words.explained(report), open_)
-    first = [for_terminal(line) for line in told if line is not None]
-    return [*first, words.summary(report)]
+    unchecked = None if options.quiet else sentences.unchecked(report)
+    lines = (sentences.cut_short(report), sentences.explained(report), unchecked)
+    return [*(for_terminal(line) for line in lines if line is not None), sentences.summary(report)]

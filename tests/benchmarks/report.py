@@ -92,15 +92,16 @@ def _tables(report: Report, _: Mapping[str, Any]) -> object:
 
 
 def _pictures(report: Report, _: Mapping[str, Any]) -> object:
-    from harness.report import comparison, plots
+    from harness.report import picture
+    from harness.report.view import rows
 
-    return list(plots.files(comparison.rows(report)))
+    return list(picture.files(rows(report)))
 
 
 def _page(report: Report, previous: Mapping[str, Any]) -> object:
-    from harness.report import page
+    from harness.report import html
 
-    return page.render(report, previous)
+    return html.render(report, previous)
 
 
 def _document(report: Report, _: Mapping[str, Any]) -> object:

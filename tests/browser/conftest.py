@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from harness.report.document import document
-from harness.report.page import render
+from harness.report.html import render
 from harness.types import Finding, Measurement, Report, Unmeasured, VariantReport
 from zoo.index.types import Claim, Location
 

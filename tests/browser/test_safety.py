@@ -10,7 +10,7 @@ from importlib.resources import files
 
 import pytest
 
-from harness.report.page import render
+from harness.report.html import render
 from harness.types import Report
 
 HOSTILE = (
@@ -185,7 +185,7 @@ def test_the_policy_names_the_scripts_of_the_page_and_no_others(usual):
 
 
 def test_the_scripts_parse_no_markup():
-    assets = (files("harness.report.page") / "assets").iterdir()
+    assets = (files("harness.report.html") / "assets").iterdir()
     sources = [p.read_text(encoding="utf-8") for p in assets if p.name.endswith(".js")]
     assert len(sources) > 5
     way = r"innerHTML|outerHTML|insertAdjacent|document\.write|DOMParser|eval\(|Function\(|srcdoc"

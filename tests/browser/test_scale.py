@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from harness.report.page import render
+from harness.report.html import render
 
 MOST_BYTES = 8_000_000
 MOST_MS = 100

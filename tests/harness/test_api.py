@@ -56,8 +56,7 @@ def test_verify_reports_what_the_command_reports(index, tmp_path, monkeypatch, c
         app(command.split())
     assert left.value.code == 1
     document = json.loads(capsys.readouterr().out)
-    from harness.report import get_format
-    from harness.report.options import Options
+    from harness.report import Options, get_format
 
     out = io.StringIO()
     get_format("json")(report, out=out, options=Options())

@@ -28,6 +28,6 @@ def test_the_findings_shown_are_those_of_the_documented_page(zoo_on_a_terminal, 
     assert len(parts) == 4
     assert [part for part in parts if part not in spaced(printed)] == []
     # The hint's command is the one that the README names, with the options of this run.
-    told = f"zoo explain resnest101e FLOPs --index {INDEX} --offline tells the story"
+    told = f"zoo explain resnest101e FLOPs --index {INDEX} --offline explains one of them"
     assert told in spaced(printed)
     assert told.partition(" --offline")[0] in spaced((ROOT / "README.md").read_text())

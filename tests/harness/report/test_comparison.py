@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from harness.report import comparison
+from harness.report.view import rows
 from harness.types import Finding, Measurement, Report, VariantReport
 from zoo.index.types import Claim, Location
 
@@ -104,7 +105,7 @@ def named(*names: str) -> Report:
 
 
 def test_a_row_holds_what_is_claimed_and_what_was_measured(full: VariantReport):
-    (row,) = comparison.rows(Report({}, (full,), ()))
+    (row,) = rows(Report({}, (full,), ()))
     assert (row.parameters_claimed, row.parameters) == (27480000, 27483240)
     assert (row.flops_claimed, row.flops_convention_claimed) == (6973972864, "thop-2020")
     assert (row.macs, row.flops, row.fvcore) == (5371160576, 10742321152, 5399965376)
@@ -136,7 +137,7 @@ def test_the_status_is_the_worst_of_the_variants_own_findings(
 ):
     findings = tuple(make_finding(variant="a", status=s, severity=v) for s, v in labels)
     others = (make_finding(variant="b"), make_finding(variant=None))
-    row, _ = comparison.rows(Report({}, named("a", "b").variants, findings + others))
+    row, _ = rows(Report({}, named("a", "b").variants, findings + others))
     assert row.status == status
 
 
@@ -160,20 +161,20 @@ def test_what_a_baseline_accepts_is_a_status_of_its_own(
 ):
     found = tuple(make_finding(variant="a", status=s, severity=v, accepted=a) for s, v, a in labels)
     report = Report({}, named("a").variants, found)
-    assert comparison.rows(report)[0].status == status
+    assert rows(report)[0].status == status
     assert f"| {status} | a |" in parsed(report, "comparison.md").decode()
     assert table(report)[0]["status"] == status
 
 
 def test_billions_of_a_torchvision_page_become_operations():
     claims = (claim("FLOPs", Decimal("4.09")), claim("FLOPs Convention", "torchvision"))
-    (row,) = comparison.rows(Report({}, (VariantReport("net", None, "zoo", {}, claims),), ()))
+    (row,) = rows(Report({}, (VariantReport("net", None, "zoo", {}, claims),), ()))
     assert row.flops_claimed == 4_090_000_000
 
 
 def test_a_value_that_is_no_number_is_not_claimed():
     claims = (claim("Parameters", None), claim("FLOPs", "many"), claim("File Size", True))
-    (row,) = comparison.rows(Report({}, (VariantReport("net", None, "zoo", {}, claims),), ()))
+    (row,) = rows(Report({}, (VariantReport("net", None, "zoo", {}, claims),), ()))
     assert (row.parameters_claimed, row.flops_claimed, row.file_size_claimed) == (None, None, None)
 
 
@@ -224,6 +225,7 @@ WITHOUT_PYARROW = """
 import sys
 sys.modules["pyarrow"] = None
 from harness.report import comparison
+from harness.report.view import rows
 from harness.types import Report, VariantReport
 variants = (VariantReport("net", "=Net", "zoo", {"parameters": 5, "top1": 80.5}),)
 told = []

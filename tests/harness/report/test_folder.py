@@ -144,7 +144,7 @@ def test_nothing_is_written_before_all_is_made(
     def interrupted(*_: object) -> str:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("harness.report.page.render", interrupted)
+    monkeypatch.setattr("harness.report.html.render", interrupted)
     with pytest.raises(KeyboardInterrupt):
         written(Report({}, (VariantReport("another", None, "zoo", {}),), ()))
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.report import pareto
-from harness.report.palette import DARK, LIGHT, OTHERS, SERIES, Theme
 from harness.report.pareto import FILE_SIZE, IMAGES_PER_SECOND, MACS, METRICS, PARAMETERS, Value
-from harness.report.rows import STATUSES, Row
+from harness.report.style import DARK, LIGHT, OTHERS, SERIES, Theme
+from harness.report.view import STATUSES, Row
 
 
 def row(name: str = "net", **values: object) -> Row:
@@ -80,11 +80,11 @@ def test_one_picture_is_of_one_data_set():
         row("c", parameters=3, top1_claimed=97.0, dataset="CIFAR-10"),
         row("d", parameters=4, top1_claimed=82.0, dataset=None),
     ]
-    cloud = pareto.cloud(rows, PARAMETERS)
+    cloud = pareto.pareto_data(rows, PARAMETERS)
     assert [point.row.name for point in cloud.points] == ["a", "b", "d"]
     assert cloud.dataset == "ImageNet"
     assert len(cloud.notes) == 1
-    assert "1 variant of another data set" in cloud.notes[0]
+    assert "1 variant of another dataset" in cloud.notes[0]
 
 
 def test_one_picture_of_speeds_is_of_one_device():
@@ -92,36 +92,36 @@ def test_one_picture_of_speeds_is_of_one_device():
         return row(name, top1_claimed=80.0, images_per_second=9.0, images_per_second_device=device)
 
     rows = [on("a", "CPU"), on("b", "GPU"), on("c", "GPU")]
-    cloud = pareto.cloud(rows, IMAGES_PER_SECOND)
+    cloud = pareto.pareto_data(rows, IMAGES_PER_SECOND)
     assert [point.row.name for point in cloud.points] == ["b", "c"]
     assert cloud.device == "GPU"
 
 
 @pytest.mark.parametrize("metric", METRICS)
 def test_an_axis_without_data_says_so(metric: pareto.Metric):
-    cloud = pareto.cloud([row(top1_claimed=80.0)], metric)
+    cloud = pareto.pareto_data([row(top1_claimed=80.0)], metric)
     assert cloud.points == ()
     assert len(cloud.notes) == 1
     assert f"no variant has a value for {metric.label}" in cloud.notes[0]
 
 
 def test_without_accuracies_there_is_no_picture():
-    (note,) = pareto.cloud([row(parameters=5)], PARAMETERS).notes
+    (note,) = pareto.pareto_data([row(parameters=5)], PARAMETERS).notes
     assert "no variant has a top-1 accuracy" in note
-    (note,) = pareto.cloud([row(parameters=5), row(top1=50.0)], PARAMETERS).notes
+    (note,) = pareto.pareto_data([row(parameters=5), row(top1=50.0)], PARAMETERS).notes
     assert "no variant has both" in note
 
 
 def test_variants_that_a_picture_lacks_are_counted():
     rows = [row(parameters=5, top1_claimed=80.0), row(parameters=5), row()]
-    (note,) = pareto.cloud(rows, PARAMETERS).notes
+    (note,) = pareto.pareto_data(rows, PARAMETERS).notes
     assert "lacks 2 variants" in note
 
 
 @pytest.mark.parametrize(("largest", "logarithmic"), [(99, False), (100, True)])
 def test_an_axis_is_logarithmic_from_a_decade_on(largest: int, logarithmic: bool):
     rows = [row(parameters=n, top1_claimed=80.0) for n in (10, largest)]
-    assert pareto.cloud(rows, PARAMETERS).logarithmic is logarithmic
+    assert pareto.pareto_data(rows, PARAMETERS).logarithmic is logarithmic
 
 
 def test_a_collection_is_drawn_in_its_own_way_and_the_largest_first():

@@ -22,12 +22,11 @@ from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 from PIL import Image
 
-from harness.report import pareto, plots
-from harness.report.palette import LIGHT
-from harness.report.plots import marks
-from harness.report.plots.labels import Canvas, Place
-from harness.report.plots.picture import draw
-from harness.report.rows import Row
+from harness.report import pareto, picture
+from harness.report.labels import Canvas, LabelPlace
+from harness.report.picture import draw, fade
+from harness.report.style import LIGHT, diameter
+from harness.report.view import Row
 
 SVG = "{http://www.w3.org/2000/svg}"
 HOSTILE = (
@@ -89,9 +88,9 @@ EIGHT = [
 
 def drawing(
     rows: Sequence[Row], metric: pareto.Metric = pareto.MACS
-) -> tuple[Figure, pareto.Cloud]:
+) -> tuple[Figure, pareto.ParetoData]:
     """The figure, drawn once, so that its extents are known."""
-    cloud = pareto.cloud(rows, metric)
+    cloud = pareto.pareto_data(rows, metric)
     with mpl.rc_context():
         mpl.rcdefaults()
         figure = draw(cloud, pareto.series(rows))
@@ -111,7 +110,7 @@ def texts_in(svg: bytes) -> list[str]:
 
 @pytest.fixture(scope="module")
 def pictures() -> dict[str, bytes]:
-    return dict(plots.files(crowd(120)))
+    return dict(picture.files(crowd(120)))
 
 
 def test_every_picture_is_written_in_both_formats_and_parses(pictures: dict[str, bytes]):
@@ -131,16 +130,16 @@ KEYS = ("macs", "parameters", "images-per-second")
 
 def test_an_axis_without_data_has_no_picture_and_says_so():
     told: list[str] = []
-    made = dict(plots.files(EIGHT, told.append))
+    made = dict(picture.files(EIGHT, told.append))
     assert set(made) == {"pareto-macs.svg", "pareto-macs.png"}
     assert len(told) == 3
     assert {note.split(":")[0] for note in told} == {
-        "no picture of top-1 against parameters",
-        "no picture of top-1 against file size",
-        "no picture of top-1 against images/s",
+        "no plot of top-1 against parameters",
+        "no plot of top-1 against file size",
+        "no plot of top-1 against images/s",
     }
-    assert dict(plots.files([])) == {}
-    assert set(made) <= set(plots.NAMES)
+    assert dict(picture.files([])) == {}
+    assert set(made) <= set(picture.NAMES)
 
 
 @pytest.mark.parametrize(
@@ -164,7 +163,7 @@ def test_no_name_covers_another_or_a_marker_or_leaves_the_picture(
     for a, b in itertools.combinations(boxes, 2):
         assert not overlap(a, b), (a, b)
     axes = figure.axes[0]
-    radius = marks.diameter(len(cloud.points)) / 2 * figure.dpi / 72
+    radius = diameter(len(cloud.points)) / 2 * figure.dpi / 72
     for point in cloud.points:
         x, y = axes.transData.transform((point.x.number, point.y.number))
         marker = Bbox([[x - radius, y - radius], [x + radius, y + radius]])
@@ -220,7 +219,7 @@ def test_a_name_that_could_be_anothers_gets_a_line_to_its_marker():
         x, y = 100 + 24 * math.cos(angle), 50 + 17 * math.sin(angle)
         doubtful.add_marker(x, y, 1, prominent=False)
 
-    def place(canvas: Canvas) -> Place | None:
+    def place(canvas: Canvas) -> LabelPlace | None:
         return canvas.place((100, 50), 4, (14, 8), toward=0, rings=6, may_cross=True)
 
     beside = place(lonely)
@@ -279,7 +278,7 @@ def test_measured_values_are_told_from_claimed_ones():
 def test_what_is_beaten_is_faded():
     figure, cloud = drawing(EIGHT)
     assert len(cloud.frontier) == 6
-    faded = marks.fade("#004e7a")
+    faded = fade("#004e7a")
     found = {colour: number for _, colour, number in markers(figure)}
     assert found == {"#004e7a": 6, faded: 2}
 
@@ -292,9 +291,9 @@ def test_what_is_beaten_is_faded():
 @pytest.mark.parametrize("better", ["less", "more"])
 def test_the_steps_of_the_frontier_are_the_best_that_can_be_had(better: str):
     metric = pareto.MACS if better == "less" else pareto.IMAGES_PER_SECOND
-    cloud = pareto.cloud(crowd(80), metric)
+    cloud = pareto.pareto_data(crowd(80), metric)
     values = [(point.x.number, point.y.number) for point in cloud.points]
-    steps = marks.corners([values[i] for i in cloud.frontier], metric.better)
+    steps = cloud.steps()
     for (x0, y0), (x1, y1) in itertools.pairwise(steps):
         assert x0 == x1 or y0 == y1
         middle = ((x0 + x1) / 2, (y0 + y1) / 2)
@@ -326,7 +325,7 @@ def test_hostile_names_are_text(batch: Sequence[str]):
     ]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        made = dict(plots.files(rows))
+        made = dict(picture.files(rows))
     assert len(made) == 4
     texts = texts_in(made["pareto-macs.svg"])
     assert not any(ET.fromstring(made["pareto-macs.svg"]).iter(f"{SVG}script"))
@@ -336,7 +335,7 @@ def test_hostile_names_are_text(batch: Sequence[str]):
 
 
 def test_control_characters_are_written_out():
-    svg = dict(plots.files([row("nul\x00", macs=5, top1=7.0)]))["pareto-macs.svg"]
+    svg = dict(picture.files([row("nul\x00", macs=5, top1=7.0)]))["pareto-macs.svg"]
     assert r"nul\x00" in texts_in(svg)
 
 
@@ -346,8 +345,8 @@ import matplotlib
 matplotlib.rcParams.update({"font.size": 30, "axes.linewidth": 9, "text.color": "red"})
 sys.path.insert(0, "tests/harness/report")
 from test_plots import crowd
-from harness.report import plots
-digests = {name: hashlib.sha256(content).hexdigest() for name, content in plots.files(crowd(120))}
+from harness.report import picture
+digests = {name: hashlib.sha256(content).hexdigest() for name, content in picture.files(crowd(120))}
 assert "matplotlib.pyplot" not in sys.modules
 assert matplotlib.rcParams["font.size"] == 30
 print(json.dumps(digests))
@@ -375,9 +374,9 @@ def test_the_same_rows_give_the_same_bytes_whatever_the_users_settings(
 
 
 def test_a_picture_of_one_variant_and_one_of_equals_can_be_drawn():
-    assert dict(plots.files([row("one", macs=5, top1_claimed=80.0)]))
+    assert dict(picture.files([row("one", macs=5, top1_claimed=80.0)]))
     same = [row(f"same{i}", macs=5, top1_claimed=80.0) for i in range(50)]
-    assert dict(plots.files(same))
+    assert dict(picture.files(same))
 
 
 def test_the_axes_span_every_variant():

@@ -14,7 +14,7 @@ _STAGES = 60
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A heading, lines of a name and a value, a table, and where all that comes from.
+    """A heading, lines of a name and a value, a table, and their provenance.
 
     ``share`` is the column of the table that holds a percentage, to be drawn as a bar as well.
     """
@@ -28,20 +28,20 @@ class Block:
 
 
 def blocks(facts: Iterable[Fact]) -> Iterator[Block]:
-    """Each fact as blocks. Parts of the pictures are added up: there can be hundreds of them."""
+    """Each fact as blocks. Shards of an accuracy are added up: there can be hundreds of them."""
     counted: dict[tuple[str, ...], list[Measurement]] = {}
     missing: dict[tuple[str, str], list[str]] = {}
     for fact in facts:
         if isinstance(fact, Unmeasured):
-            # Why it could not be built is said once, for all that was to be measured on it.
+            # Why it could not be built is stated once, for all that was to be measured on it.
             missing.setdefault((fact.cause, fact.why), []).append(_title(fact.kind))
         elif fact.kind == "accuracy":
             way = (fact.part or "").rpartition("@")[0]
             counted.setdefault((way, fact.method, _where(fact)), []).append(fact)
         else:
             yield from _KINDS.get(fact.kind, _other)(fact)
-    for (way, *_), parts in counted.items():
-        yield _accuracy(way, parts)
+    for (way, *_), shards in counted.items():
+        yield _accuracy(way, shards)
     for (cause, why), kinds in missing.items():
         names = ", ".join(dict.fromkeys(kinds))
         yield Block(f"Not measured: {names}", (("Cause", cause), ("Why", why)))
@@ -116,7 +116,7 @@ def _checkpoint(fact: Measurement) -> Iterator[Block]:
 
 
 def _file(fact: Measurement) -> Iterator[Block]:
-    # Its path on the machine that measured is left out: it is nobody else's, and says nothing.
+    # Its path is left out: it means something on the machine that measured alone.
     lines = [
         ("Bytes", _number(fact.value.get("size"))),
         ("SHA-256", _text(fact.value.get("sha256"))),
@@ -126,9 +126,9 @@ def _file(fact: Measurement) -> Iterator[Block]:
     yield Block("File", _known(lines), provenance=_provenance(fact))
 
 
-def _accuracy(way: str, parts: Sequence[Measurement]) -> Block:
+def _accuracy(way: str, shards: Sequence[Measurement]) -> Block:
     images, top1, top5 = (
-        sum(p.value.get(k) or 0 for p in parts) for k in ("images", "top1", "top5")
+        sum(s.value.get(k) or 0 for s in shards) for k in ("images", "top1", "top5")
     )
     lines = [("Images counted", _number(images))]
     if images:
@@ -136,8 +136,8 @@ def _accuracy(way: str, parts: Sequence[Measurement]) -> Block:
             ("Top-1", f"{_number(top1)} right, {100 * top1 / images:.3f}%"),
             ("Top-5", f"{_number(top5)} right, {100 * top5 / images:.3f}%"),
         ]
-    title = f"Accuracy, prepared otherwise: {way}" if way else "Accuracy"
-    last = max(parts, key=lambda part: part.made)
+    title = f"Accuracy, preprocessed otherwise: {way}" if way else "Accuracy"
+    last = max(shards, key=lambda shard: shard.made)
     return Block(title, tuple(lines), provenance=_provenance(last))
 
 

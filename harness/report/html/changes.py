@@ -1,10 +1,10 @@
-"""What is new and what is fixed since the report before."""
+"""What is new and what is fixed since the previous report."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, cast, get_args
+from typing import Any, get_args
 
 from harness.types import Finding, Report, Status
 from zoo.index.types import Location, Severity
@@ -17,8 +17,7 @@ class Changes:
     """Two reports side by side; findings that match are not listed.
 
     Attributes:
-        since: when the previous report was made, ISO 8601; None where there is none, or where it
-            doesn't say.
+        since: when the previous report was made, ISO 8601; None where that is missing.
         problem: why the previous report could not be used; None where it was, or there is none.
         compared: there was a previous report to compare with.
         new: keys of the findings of this report that the previous one doesn't have.
@@ -40,12 +39,12 @@ class _UnusableError(ValueError):
 
 
 def key(finding: Finding) -> Key:
-    """What makes two findings the same one: never the message, whose words may change."""
+    """The identity of a finding, which its message, whose words may change, is no part of."""
     return (finding.variant, finding.field, finding.check, finding.cause, finding.documented)
 
 
 def compare(report: Report, previous: Mapping[str, Any] | str | None) -> Changes:
-    """Holds a report against the JSON document of the one before; a text says why it is unknown.
+    """Compare a report with the previous one's JSON document, or with why that is missing.
 
     A finding is fixed where its check ran again on its variant and no longer complains of that
     field. One whose cause is another now is new under that cause, and not fixed.
@@ -62,44 +61,28 @@ def compare(report: Report, previous: Mapping[str, Any] | str | None) -> Changes
     since = environment.get("started") if isinstance(environment, Mapping) else None
     open_before = [f for f in before if f.status != "match"]
     open_now = [f for f in report.findings if f.status != "match"]
-    known, here = {key(f) for f in open_before}, {key(f) for f in open_now}
-    gone = [f for f in _unique(open_before) if key(f) not in here]
-    was_checked = _Checked(report, before)
-    complained = {_about(f) for f in open_now}
+    known, here = {key(f): f for f in open_before}, {key(f) for f in open_now}
+    gone = [finding for identity, finding in known.items() if identity not in here]
+    variants = {None, *(variant.name for variant in report.variants)}
+    # A check that reports on every claim has run only where it reports on any.
+    silent = {f.check for f in before if f.status == "match"} - {f.check for f in report.findings}
+
+    def was_checked(finding: Finding) -> bool:
+        covered = finding.variant in variants and finding.check not in silent
+        return covered and report.cut_short is None
+
+    complained = {key(f)[:3] for f in open_now}
     return Changes(
         since=since if isinstance(since, str) else None,
         compared=True,
-        new=frozenset(here - known),
-        fixed=tuple(f for f in gone if was_checked(f) and _about(f) not in complained),
+        new=frozenset(here - known.keys()),
+        fixed=tuple(f for f in gone if was_checked(f) and key(f)[:3] not in complained),
         unseen=tuple(f for f in gone if not was_checked(f)),
     )
 
 
-class _Checked:
-    """Whether this run looked again for a finding of the previous one."""
-
-    def __init__(self, report: Report, before: Iterable[Finding]) -> None:
-        self._whole = report.cut_short is None
-        self._variants = {variant.name for variant in report.variants}
-        # A check that says of each claim how it stands has run only where it says something.
-        outspoken = {f.check for f in before if f.status == "match"}
-        self._silent = outspoken - {f.check for f in report.findings}
-
-    def __call__(self, finding: Finding) -> bool:
-        here = finding.variant is None or finding.variant in self._variants
-        return self._whole and here and finding.check not in self._silent
-
-
-def _about(finding: Finding) -> tuple[str | None, str, str]:
-    return (finding.variant, finding.field, finding.check)
-
-
-def _unique(findings: Iterable[Finding]) -> Iterable[Finding]:
-    return {key(finding): finding for finding in findings}.values()
-
-
 def _findings(document: Mapping[str, Any]) -> list[Finding]:
-    """The findings of a JSON document, whoever wrote it.
+    """The findings of a JSON document, which any program may have written.
 
     Raises:
         _UnusableError: it is no report, one of another schema, or one of its findings is malformed.
@@ -115,42 +98,35 @@ def _findings(document: Mapping[str, Any]) -> list[Finding]:
 
 
 def _finding(number: int, entry: object) -> Finding:
-    def wrong(name: str) -> _UnusableError:
-        return _UnusableError(f"{name} of its finding {number} is not what schema 1 says")
-
     if not isinstance(entry, Mapping):
         raise _UnusableError(f"its finding {number} is not an object")
-    for name in ("field", "check", "message"):
-        if not isinstance(entry.get(name), str):
-            raise wrong(name)
-    for name in ("variant", "cause", "documented", "fix", "accepted"):
-        if not isinstance(entry.get(name), str | None):
-            raise wrong(name)
-    if entry.get("status") not in get_args(Status):
-        raise wrong("status")
-    if entry.get("severity") not in (*get_args(Severity), None):
-        raise wrong("severity")
-    measured = entry.get("measured")
-    if not isinstance(measured, int | float | str | None):
-        raise wrong("measured")
-    return Finding(
-        variant=entry.get("variant"),
-        field=entry["field"],
-        check=entry["check"],
-        status=cast(Status, entry["status"]),
-        severity=cast("Severity | None", entry.get("severity")),
-        cause=entry.get("cause"),
-        documented=entry.get("documented"),
-        measured=measured,
-        message=entry["message"],
-        location=_location(entry.get("location")),
-        fix=entry.get("fix"),
-        accepted=entry.get("accepted"),
-    )
+    for name, is_valid in _KEYS.items():
+        if not is_valid(entry.get(name)):
+            raise _UnusableError(f"{name} of its finding {number} is not what schema 1 says")
+    values: dict[str, Any] = {name: entry.get(name) for name in _KEYS}
+    return Finding(**values, location=_location(entry.get("location")))
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _is_text_or_none(value: object) -> bool:
+    return isinstance(value, str | None)
+
+
+# What each key of a finding may hold.
+_KEYS: dict[str, Callable[[Any], bool]] = {
+    **dict.fromkeys(("field", "check", "message"), _is_text),
+    **dict.fromkeys(("variant", "cause", "documented", "fix", "accepted"), _is_text_or_none),
+    "status": lambda value: value in get_args(Status),
+    "severity": lambda value: value in (*get_args(Severity), None),
+    "measured": lambda value: isinstance(value, int | float | str | None),
+}
 
 
 def _location(entry: object) -> Location | None:
-    """The place, or None where it is not one: a list of changes can do without."""
+    """The place, or None where it is malformed: a list of changes can do without."""
     if not isinstance(entry, Mapping):
         return None
     file, line, column = (entry.get(name) for name in ("file", "line", "column"))

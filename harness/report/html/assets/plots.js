@@ -1,10 +1,10 @@
 // The plots. Plotly gets numbers, and names that it can't take for markup; the box that shows a
 // point's figures is our own.
 
-const clouds = data.plots.clouds;
-const cloudOf = (key) => clouds.find((cloud) => cloud.key === key);
+const paretos = data.plots.metrics;
+const paretoOf = (key) => paretos.find((pareto) => pareto.key === key);
 // The first that has anything to show.
-const usualCloud = clouds.find((cloud) => cloud.points.length) || clouds[0];
+const usualPareto = paretos.find((pareto) => pareto.points.length) || paretos[0];
 
 /** Plotly reads a few tags and entities in its labels. */
 const forPlotly = (name) =>
@@ -13,11 +13,11 @@ const forPlotly = (name) =>
 function setUpPlots() {
   const form = byId("filters-plots");
   setUpForm(form);
-  const buttons = clouds.map((cloud) => el("button", {
-    type: "button", "data-metric": cloud.key, disabled: !cloud.points.length,
-    title: cloud.points.length ? null : cloud.notes.join("; "),
-    onclick: () => choose({ x: cloud === usualCloud ? "" : cloud.key }),
-  }, cloud.label));
+  const buttons = paretos.map((pareto) => el("button", {
+    type: "button", "data-metric": pareto.key, disabled: !pareto.points.length,
+    title: pareto.points.length ? null : pareto.notes.join("; "),
+    onclick: () => choose({ x: pareto === usualPareto ? "" : pareto.key }),
+  }, pareto.label));
   form.append(
     el("div", { class: "segments", role: "group", "aria-label": "Horizontal axis" }, buttons),
     menu("collection", "Highlight", optionsOf(variants, "collection", "none")),
@@ -27,36 +27,36 @@ function setUpPlots() {
 
 function showPlots() {
   syncFilters(byId("filters-plots"));
-  const cloud = cloudOf(route.chosen.x) || usualCloud;
+  const pareto = paretoOf(route.chosen.x) || usualPareto;
   for (const button of byId("filters-plots").querySelectorAll("[data-metric]")) {
-    button.setAttribute("aria-pressed", String(button.dataset.metric === cloud.key));
+    button.setAttribute("aria-pressed", String(button.dataset.metric === pareto.key));
   }
-  byId("plot-frame").hidden = !cloud.points.length;
+  byId("plot-frame").hidden = !pareto.points.length;
   byId("hover").hidden = true;
-  byId("plot-caption").textContent = captionOf(cloud);
-  byId("legend").replaceChildren(...legendOf(cloud));
-  byId("frontier").replaceChildren(...cloud.frontier.map((position) => {
-    const [number, x, , y] = cloud.points[position];
+  byId("plot-caption").textContent = captionOf(pareto);
+  byId("legend").replaceChildren(...legendOf(pareto));
+  byId("frontier").replaceChildren(...pareto.frontier.map((position) => {
+    const [number, x, , y] = pareto.points[position];
     const variant = variants[number];
     return el("li", {}, el("a", { href: linkToVariant(variant.key) }, foreign(variant.key)),
-      ` ${percent(y)}, ${short(x, cloud.unit)} ${cloud.unit ? "" : cloud.label}`);
+      ` ${percent(y)}, ${short(x, pareto.unit)} ${pareto.unit ? "" : pareto.label}`);
   }));
   // Plotly's script stands at the end of the page, so that tables need not wait for it.
-  if (cloud.points.length && window.Plotly) draw(cloud);
+  if (pareto.points.length && window.Plotly) draw(pareto);
 }
 
-function captionOf(cloud) {
-  const what = cloud.points.length
-    ? `Top-1 accuracy${cloud.dataset ? ` on ${cloud.dataset}` : ""} against ${cloud.title}`
-      + `${cloud.device ? ` on ${cloud.device}` : ""}, ${cloud.points.length} of ${variants.length} variants. `
+function captionOf(pareto) {
+  const what = pareto.points.length
+    ? `Top-1 accuracy${pareto.dataset ? ` on ${pareto.dataset}` : ""} against ${pareto.title}`
+      + `${pareto.device ? ` on ${pareto.device}` : ""}, ${pareto.points.length} of ${variants.length} variants. `
       + "A filled marker was measured on both axes; an open one is, at least in part, a claim. "
     : "";
-  return what + cloud.notes.map((note) => `${note[0].toUpperCase()}${note.slice(1)}.`).join(" ");
+  return what + pareto.notes.map((note) => `${note[0].toUpperCase()}${note.slice(1)}.`).join(" ");
 }
 
-/** The collections, by what is drawn for them; those that look the same are told in one. */
-function legendOf(cloud) {
-  const present = new Set(cloud.points.map(([number]) => data.plots.drawn[number]));
+/** The collections, by what is drawn for them; those that look the same share an entry. */
+function legendOf(pareto) {
+  const present = new Set(pareto.points.map(([number]) => data.plots.drawn[number]));
   const looks = new Map();
   for (const number of [...present].sort((a, b) => a - b)) {
     const series = data.plots.series[number];
@@ -71,10 +71,10 @@ function legendOf(cloud) {
   });
 }
 
-function tracesOf(cloud, isPhone) {
-  const onFrontier = new Set(cloud.frontier);
+function tracesOf(pareto, isPhone) {
+  const onFrontier = new Set(pareto.frontier);
   const groups = new Map();
-  cloud.points.forEach((point, position) => {
+  pareto.points.forEach((point, position) => {
     const series = data.plots.drawn[point[0]];
     groups.set(series, [...(groups.get(series) || []), position]);
   });
@@ -82,34 +82,34 @@ function tracesOf(cloud, isPhone) {
   const traces = [...groups].map(([number, positions]) => {
     const series = data.plots.series[number];
     const faded = (position) => {
-      const { collection } = variants[cloud.points[position][0]];
+      const { collection } = variants[pareto.points[position][0]];
       if (route.chosen.collection) return !isChosen("collection", collection);
       return !onFrontier.has(position);
     };
     return {
       type: "scatter", mode: "markers", hoverinfo: "none", showlegend: false,
-      x: positions.map((p) => cloud.points[p][1]),
-      y: positions.map((p) => cloud.points[p][3]),
-      customdata: positions.map((p) => cloud.points[p][0]),
+      x: positions.map((p) => pareto.points[p][1]),
+      y: positions.map((p) => pareto.points[p][3]),
+      customdata: positions.map((p) => pareto.points[p][0]),
       marker: {
         size: 11,
         symbol: positions.map((p) => {
-          const measured = cloud.points[p][2] && cloud.points[p][4];
+          const measured = pareto.points[p][2] && pareto.points[p][4];
           return measured ? series.symbol : `${series.symbol}-open`;
         }),
         // Of an open marker, plotly takes the colour for its line.
         color: positions.map((p) =>
-          (cloud.points[p][2] && cloud.points[p][4] ? series.colour : series[line])),
+          (pareto.points[p][2] && pareto.points[p][4] ? series.colour : series[line])),
         opacity: positions.map((p) => (faded(p) ? 0.4 : 1)),
         line: { width: 1.5, color: series[line] },
       },
     };
   });
-  return [frontierTrace(cloud, isPhone), ...traces];
+  return [frontierTrace(pareto, isPhone), ...traces];
 }
 
-function frontierTrace(cloud, isPhone) {
-  const points = cloud.frontier.map((position) => cloud.points[position]);
+function frontierTrace(pareto, isPhone) {
+  const points = pareto.frontier.map((position) => pareto.points[position]);
   const named = !isPhone && points.length <= MOST_NAMES;
   return {
     // The markers are there, unseen, to keep the names off those of the variants.
@@ -117,9 +117,9 @@ function frontierTrace(cloud, isPhone) {
     marker: { size: 13, opacity: 0 },
     x: points.map((p) => p[1]), y: points.map((p) => p[3]),
     text: points.map((p) => forPlotly(shortName(variants[p[0]].key))),
-    textposition: cloud.better === "less" ? "top left" : "top right",
+    textposition: pareto.better === "less" ? "top left" : "top right",
     textfont: { size: 11, color: colour("text") }, cliponaxis: false,
-    line: { color: colour("frontier"), width: 1.2, dash: "dot", shape: cloud.better === "less" ? "hv" : "vh" },
+    line: { color: colour("frontier"), width: 1.2, dash: "dot", shape: pareto.better === "less" ? "hv" : "vh" },
   };
 }
 
@@ -127,13 +127,13 @@ function frontierTrace(cloud, isPhone) {
 const MOST_NAMES = 14;
 const shortName = (name) => (name.length > 24 ? `${name.slice(0, 23)}…` : name);
 
-function draw(cloud) {
+function draw(pareto) {
   const plot = byId("plot");
   const axis = {
     gridcolor: colour("grid"), linecolor: colour("muted"), zeroline: false, ticks: "outside",
     tickcolor: colour("muted"), automargin: true,
   };
-  const xs = cloud.points.map((p) => p[1]);
+  const xs = pareto.points.map((p) => p[1]);
   const [lowest, highest] = [Math.min(...xs), Math.max(...xs)];
   const isPhone = matchMedia("(max-width: 640px)").matches;
   const layout = {
@@ -141,8 +141,8 @@ function draw(cloud) {
     font: { family: getComputedStyle(document.body).fontFamily, color: colour("text"), size: 13 },
     margin: { l: 10, r: isPhone ? 10 : 30, t: 24, b: 10 }, height: isPhone ? 380 : 520,
     hovermode: "closest", hoverdistance: 18, dragmode: isPhone ? false : "zoom",
-    xaxis: { ...axis, title: { text: forPlotly(axisTitle(cloud)) }, type: cloud.logarithmic ? "log" : "linear",
-      range: rangeOf(lowest, highest, cloud, isPhone), ...ticks(lowest, highest, cloud, isPhone) },
+    xaxis: { ...axis, title: { text: forPlotly(axisTitle(pareto)) }, type: pareto.logarithmic ? "log" : "linear",
+      range: rangeOf(lowest, highest, pareto, isPhone), ...ticks(lowest, highest, pareto, isPhone) },
     yaxis: { ...axis, title: { text: "Top-1 accuracy, %" } },
   };
   const config = {
@@ -150,8 +150,8 @@ function draw(cloud) {
     modeBarButtons: [["zoom2d", "pan2d", "resetScale2d"]],
   };
   const isNew = !plot.classList.contains("js-plotly-plot");
-  window.Plotly.react(plot, tracesOf(cloud, isPhone), layout, config);
-  plot.dataset.drawn = cloud.key;
+  window.Plotly.react(plot, tracesOf(pareto, isPhone), layout, config);
+  plot.dataset.drawn = pareto.key;
   if (!isNew) return;
   plot.on("plotly_click", (event) => {
     const number = event.points[0]?.customdata;
@@ -161,21 +161,21 @@ function draw(cloud) {
   plot.on("plotly_unhover", () => { byId("hover").hidden = true; });
 }
 
-const axisTitle = (cloud) =>
-  `${cloud.title[0].toUpperCase()}${cloud.title.slice(1)} (${cloud.better} is better)`;
+const axisTitle = (pareto) =>
+  `${pareto.title[0].toUpperCase()}${pareto.title.slice(1)} (${pareto.better} is better)`;
 
 /** The range of the axis, with room for the names, which stand on the better side. */
-function rangeOf(lowest, highest, cloud, isPhone) {
-  const [low, high] = cloud.logarithmic ? [Math.log10(lowest), Math.log10(highest)] : [lowest, highest];
+function rangeOf(lowest, highest, pareto, isPhone) {
+  const [low, high] = pareto.logarithmic ? [Math.log10(lowest), Math.log10(highest)] : [lowest, highest];
   const width = high - low || Math.abs(high) || 1;
-  const [less, more] = isPhone ? [0.06, 0.06] : cloud.better === "less" ? [0.16, 0.05] : [0.05, 0.16];
+  const [less, more] = isPhone ? [0.06, 0.06] : pareto.better === "less" ? [0.16, 0.05] : [0.05, 0.16];
   return [low - less * width, high + more * width];
 }
 
 /** Ticks with SI prefixes: 1, 2 and 5 of each decade, or even steps. */
-function ticks(lowest, highest, cloud, isPhone) {
+function ticks(lowest, highest, pareto, isPhone) {
   const values = [];
-  if (cloud.logarithmic) {
+  if (pareto.logarithmic) {
     for (let decade = 10 ** Math.floor(Math.log10(lowest)); decade <= highest; decade *= 10) {
       const steps = highest / lowest > (isPhone ? 30 : 1000) ? [1] : [1, 2, 5];
       values.push(...steps.map((step) => step * decade));
@@ -186,22 +186,22 @@ function ticks(lowest, highest, cloud, isPhone) {
     const step = power * [1, 2, 5, 10].find((factor) => factor * power >= raw);
     for (let value = Math.floor(lowest / step) * step; value <= highest + step; value += step) values.push(value);
   }
-  return { tickvals: values, ticktext: values.map((value) => short(value, cloud.unit)) };
+  return { tickvals: values, ticktext: values.map((value) => short(value, pareto.unit)) };
 }
 
 function showHover(event) {
   const { customdata: number, bbox } = event.points[0];
   const variant = variants[number];
   if (!variant) return;
-  const cloud = cloudOf(byId("plot").dataset.drawn);
-  const point = cloud.points.find((p) => p[0] === number);
+  const pareto = paretoOf(byId("plot").dataset.drawn);
+  const point = pareto.points.find((p) => p[0] === number);
   const origin = (measured) => (measured ? "measured" : "claimed");
   const box = byId("hover");
   box.replaceChildren(
     el("strong", {}, foreign(variant.key)),
     el("div", {}, foreign(variant.collection || "no collection"), " ", chip(variant.status)),
     el("div", {}, `top-1 ${percent(point[3])} (${origin(point[4])})`),
-    el("div", {}, `${short(point[1], cloud.unit)} ${cloud.label} (${origin(point[2])})`),
+    el("div", {}, `${short(point[1], pareto.unit)} ${pareto.label} (${origin(point[2])})`),
   );
   box.hidden = false;
   const frame = byId("plot-frame").clientWidth;

@@ -1,21 +1,39 @@
-"""Where the labels of a crowded picture go, so that none covers a point or another label.
+"""Names the variants of a Pareto plot, so that no name covers a point or another name.
 
-The picture is kept as a grid of unit cells that are taken or free. To try a place costs the same
+The plot is kept as a grid of unit cells that are taken or free. To try a place costs the same
 however many points there are, so that placing a bounded number of labels takes a bounded time.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
+
+from harness.report.pareto import XY, ParetoData
+from harness.report.style import AXES, FONT, LIGHT, SIZE, diameter, in_font
 
 if TYPE_CHECKING:
     import numpy as np
+    from matplotlib.axes import Axes
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.transforms import Transform
     from numpy.typing import NDArray
 
     Cells = NDArray[np.bool_]
+
+_LONGEST = 32
+# Labels that are tried: more than a plot has room for.
+_MOST_TRIED = 400
+# Up to so many variants every label, and not the frontier's alone, may go away from its marker.
+_FEW = 40
+_FAR = 6
+# Around a label's text, in points, and for a viewer's font that runs wider, as a share.
+_ROOM, _WIDER = 1.5, 1.03
 
 # From a marker's edge to a label beside it, and to the labels that need a line to their marker.
 _GAP = 2.0
@@ -39,15 +57,15 @@ class Box:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class LabelPlace:
     """Where a label goes, and the line to its marker where it is not right beside it."""
 
     box: Box
-    leader: tuple[tuple[float, float], tuple[float, float]] | None
+    leader: tuple[XY, XY] | None
 
 
 class Canvas:
-    """A picture's area, from (0, 0) to (width, height) in points (1/72 inch), and what is on it."""
+    """A plot's area, from (0, 0) to (width, height) in points (1/72 inch), and what is on it."""
 
     def __init__(self, width: float, height: float) -> None:
         import numpy as np
@@ -71,15 +89,15 @@ class Canvas:
 
     def place(
         self,
-        at: tuple[float, float],
+        at: XY,
         radius: float,
-        size: tuple[float, float],
+        size: XY,
         toward: float,
         rings: int,
         *,
         may_cross: bool,
-    ) -> Place | None:
-        """Takes the best free place for a label, None where there is none.
+    ) -> LabelPlace | None:
+        """Take the best free place for a label; None where there is none.
 
         Args:
             at: the marker's centre.
@@ -89,7 +107,7 @@ class Canvas:
             rings: how many distances to try beyond the one right beside the marker.
             may_cross: take a place across a line of the drawing, if there is no better one.
         """
-        best: tuple[float, Place] | None = None
+        best: tuple[float, LabelPlace] | None = None
         for cost, place in self._candidates(at, radius, size, toward, rings):
             if best is not None and cost >= best[0]:
                 continue
@@ -111,12 +129,12 @@ class Canvas:
 
     def _candidates(
         self,
-        at: tuple[float, float],
+        at: XY,
         radius: float,
-        size: tuple[float, float],
+        size: XY,
         toward: float,
         rings: int,
-    ) -> Iterator[tuple[float, Place]]:
+    ) -> Iterator[tuple[float, LabelPlace]]:
         """Places within the canvas, with what they cost by distance and direction."""
         (x, y), (width, height) = at, size
         for ring, distance in enumerate((_GAP, *_RINGS[:rings])):
@@ -137,12 +155,10 @@ class Canvas:
                     continue
                 away = abs(math.remainder(angle - toward, 2 * math.pi)) / math.pi
                 cost = _COST_OF_RING * ring + _COST_OF_TURNING * away
-                yield cost, Place(box, self._leader(at, radius, box) if ring else None)
+                yield cost, LabelPlace(box, self._leader(at, radius, box) if ring else None)
 
     @staticmethod
-    def _leader(
-        at: tuple[float, float], radius: float, box: Box
-    ) -> tuple[tuple[float, float], tuple[float, float]]:
+    def _leader(at: XY, radius: float, box: Box) -> tuple[XY, XY]:
         """From the marker's edge to the nearest point of the box."""
         x, y = at
         end = (min(max(x, box.left), box.right), min(max(y, box.bottom), box.top))
@@ -150,7 +166,7 @@ class Canvas:
         share = min(1.0, (radius + 1) / length)
         return (x + share * (end[0] - x), y + share * (end[1] - y)), end
 
-    def _is_doubtful(self, box: Box, at: tuple[float, float], radius: float) -> bool:
+    def _is_doubtful(self, box: Box, at: XY, radius: float) -> bool:
         """Whether another marker than its own is close to a label without a line."""
         (x, y), reach = at, radius + 1
         around = Box(box.left - _CLOSE, box.bottom - _CLOSE, box.right + _CLOSE, box.top + _CLOSE)
@@ -163,7 +179,7 @@ class Canvas:
         markers = self._markers
         return int(markers[_slices(around)].sum()) > int(markers[_slices(own)].sum())
 
-    def _crossing(self, place: Place, radius: float) -> float | None:
+    def _crossing(self, place: LabelPlace, radius: float) -> float | None:
         """How much of what may be crossed is; None where the place is taken."""
         inside = _slices(place.box)
         if self._labels[inside].any() or self._markers[inside].any():
@@ -189,9 +205,7 @@ def _fill(cells: Cells, box: Box) -> None:
     cells[_slices(box)] = True
 
 
-def _along(
-    start: tuple[float, float], end: tuple[float, float]
-) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def _along(start: XY, end: XY) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """The cells along a line, two steps to a cell: row numbers, column numbers."""
     import numpy as np
 
@@ -201,7 +215,106 @@ def _along(
     return ys.astype(np.intp), xs.astype(np.intp)
 
 
-def _trace(cells: Cells, start: tuple[float, float], end: tuple[float, float]) -> None:
+def _trace(cells: Cells, start: XY, end: XY) -> None:
     ys, xs = _along(start, end)
     inside = (ys >= 0) & (ys < cells.shape[0]) & (xs >= 0) & (xs < cells.shape[1])
     cells[ys[inside], xs[inside]] = True
+
+
+def write_names(axes: Axes, canvas: FigureCanvasAgg, data: ParetoData) -> None:
+    """Name the frontier first, then whatever else there is room for, the loneliest first.
+
+    Args:
+        axes: with its scale and limits set.
+        canvas: that the figure is drawn on.
+        data: what the plot shows.
+    """
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.transforms import Affine2D
+
+    width, height = _points()
+    to_points = axes.transScale + axes.transLimits + Affine2D().scale(width, height)
+    radius = diameter(len(data.points)) / 2
+    area, spots = _area(data, to_points, radius)
+    few = len(spots) <= _FEW
+    font = FontProperties(family=FONT, size=7.5 if few else 6.5)
+    best = frozenset(data.frontier)
+    # The frontier's free side is up, and left where less is better.
+    free = math.pi * (0.75 if data.metric.better == "less" else 0.25)
+    for position in _order(data, spots):
+        name = in_font(data.points[position].row.name, _LONGEST)
+        wanted = few or position in best
+        size, rings = _extent(canvas, name, font), _FAR if wanted else 0
+        place = area.place(spots[position], radius, size, free, rings, may_cross=wanted)
+        if place is not None:
+            _write(axes, place, name, font, LIGHT.text if position in best else LIGHT.muted)
+
+
+def _points() -> XY:
+    """The size of the axes in points."""
+    return 72 * SIZE[0] * AXES[2], 72 * SIZE[1] * AXES[3]
+
+
+def _area(data: ParetoData, to_points: Transform, radius: float) -> tuple[Canvas, list[XY]]:
+    """The area with everything on it that is no label, and where the markers are."""
+
+    def spot(xy: XY) -> XY:
+        x, y = to_points.transform(xy)
+        return float(x), float(y)
+
+    area = Canvas(*_points())
+    spots = [spot(point.xy) for point in data.points]
+    best = frozenset(data.frontier)
+    for position, (x, y) in enumerate(spots):
+        area.add_marker(x, y, radius, prominent=position in best)
+    for start, end in pairwise(map(spot, data.steps())):
+        area.add_line(*start, *end)
+    for point in data.points:
+        if point.interval is not None:
+            low, high = (spot((point.x.number, y)) for y in point.interval)
+            area.add_line(*low, *high)
+    return area, spots
+
+
+def _order(data: ParetoData, spots: Sequence[XY]) -> list[int]:
+    """Positions in the order in which they are named: a bounded number, whatever there is."""
+    best = frozenset(data.frontier)
+    every = math.ceil(len(best) / _MOST_TRIED)
+    first = list(data.frontier[::every])
+    cells = [(int(x // 40), int(y // 20)) for x, y in spots]
+    crowd = Counter(cells)
+    rest = [position for position in range(len(spots)) if position not in best]
+    rest.sort(key=lambda position: (crowd[cells[position]], -spots[position][1]))
+    return first + rest[: _MOST_TRIED - len(first)]
+
+
+def _extent(canvas: FigureCanvasAgg, text: str, font: FontProperties) -> XY:
+    """Width and height of a label, in points, with the room around it."""
+    renderer = canvas.get_renderer()  # type: ignore[no-untyped-call]
+    width, _, _ = renderer.get_text_width_height_descent(text, font, ismath=False)
+    width *= 72 / canvas.figure.dpi * _WIDER
+    return width + 2 * _ROOM, font.get_size_in_points() * 1.2 + 2 * _ROOM
+
+
+def _write(axes: Axes, place: LabelPlace, name: str, font: FontProperties, colour: str) -> None:
+    from matplotlib.lines import Line2D
+    from matplotlib.transforms import Affine2D
+
+    width, height = _points()
+    from_points = Affine2D().scale(1 / width, 1 / height) + axes.transAxes
+    if place.leader is not None:
+        xs, ys = zip(*place.leader, strict=True)
+        line = Line2D(xs, ys, transform=from_points, color=colour, linewidth=0.6, zorder=3.5)
+        axes.add_artist(line)
+    axes.text(
+        place.box.left + _ROOM,
+        (place.box.bottom + place.box.top) / 2,
+        name,
+        transform=from_points,
+        fontproperties=font,
+        color=colour,
+        verticalalignment="center_baseline",
+        parse_math=False,
+        zorder=6,
+        gid="name",
+    )

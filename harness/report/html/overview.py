@@ -1,4 +1,4 @@
-"""What the page says at its beginning, and to a browser that runs no script."""
+"""The beginning of the page, and what a browser without script shows."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from datetime import datetime, timedelta
 from urllib.parse import urlencode
 
 from harness.causes import CAUSES
-from harness.report import words
-from harness.report.grouping import arrange
-from harness.report.options import Options
-from harness.report.page.changes import Changes, key
-from harness.report.rows import STATUSES, RowStatus, standing
+from harness.report import Options
+from harness.report.html.changes import Changes, key
+from harness.report.sentences import cut_short, place, summary, value
+from harness.report.view import STATUSES, RowStatus, arrange, standing
 from harness.types import Finding, Report
 from zoo._util.text import for_terminal, truncate
 
@@ -23,19 +22,18 @@ _LISTED = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
+class CountLine:
     """One line of a table of counts."""
 
     name: str
     link: str
     about: str
-    findings: int
     variants: int
     counts: dict[str, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class FindingLine:
     """One finding as plain text."""
 
     label: str
@@ -50,11 +48,11 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class FindingList:
     """Some findings, and how many there are in all."""
 
     number: int
-    lines: tuple[Line, ...]
+    lines: tuple[FindingLine, ...]
 
     @property
     def rest(self) -> int:
@@ -63,45 +61,38 @@ class Listed:
 
 
 @dataclass(frozen=True, slots=True)
-class Overview:
+class PageOverview:
     """All that the template shows; every text is safe to look at, and none is escaped yet."""
 
     sentence: str
-    cut_short: str | None
+    cut_short: str
     variants: int
     counts: dict[str, int]
     started: str
     environment: tuple[tuple[str, str], ...]
-    causes: tuple[Tally, ...]
-    collections: tuple[Tally, ...]
+    causes: tuple[CountLine, ...]
+    collections: tuple[CountLine, ...]
     changes: Changes
     since: str
     problem: str
-    new: Listed
-    fixed: Listed
-    unseen: Listed
-    plain: Listed
+    new: FindingList
+    fixed: FindingList
+    unseen: FindingList
+    plain: FindingList
 
 
-def link(view: str, **chosen: str) -> str:
-    """The fragment that shows a view with these filters."""
-    query = urlencode(chosen)
-    return f"#{view}?{query}" if query else f"#{view}"
-
-
-def overview(report: Report, changes: Changes) -> Overview:
+def overview(report: Report, changes: Changes) -> PageOverview:
     """The beginning of the page, as plain data for its template."""
     layout = arrange(report, Options())
-    told = [finding for group in layout.groups for finding in group.findings]
-    told += [finding for alike in layout.alike for finding in alike]
-    told.sort(key=lambda finding: STATUSES.index(standing(finding)))
-    new = [finding for finding in told if key(finding) in changes.new]
-    # A project without a baseline need not read of one.
+    listed = [*layout.full, *(finding for alike in layout.alike for finding in alike)]
+    listed.sort(key=lambda finding: STATUSES.index(standing(finding)))
+    new = [finding for finding in listed if key(finding) in changes.new]
+    # Where no baseline accepts anything, nothing on the page speaks of it.
     accepts = any(finding.accepted is not None for finding in report.findings)
     shown = [status for status in STATUSES if accepts or status != "accepted"]
-    return Overview(
-        sentence=words.summary(report),
-        cut_short=_safe(words.cut_short(report)),
+    return PageOverview(
+        sentence=summary(report),
+        cut_short=for_terminal(cut_short(report) or ""),
         variants=len(report.variants),
         counts=_counts(report.findings, shown),
         started=_when(str(report.environment.get("started") or "")),
@@ -114,7 +105,7 @@ def overview(report: Report, changes: Changes) -> Overview:
         new=_listed(new, _LISTED),
         fixed=_listed(changes.fixed, _LISTED),
         unseen=_listed(changes.unseen, 0),
-        plain=_listed(told, _PLAIN),
+        plain=_listed(listed, _PLAIN),
     )
 
 
@@ -143,75 +134,71 @@ def _when(time: str) -> str:
     return read.strftime("%Y-%m-%d %H:%M UTC")
 
 
+def _link(**filters: str) -> str:
+    """The fragment that shows the findings with these filters."""
+    return f"#findings?{urlencode(filters)}"
+
+
+def _link(**filters: str) -> str:
+    """The fragment that shows the findings with these filters."""
+    return f"#findings?{urlencode(filters)}"
+
+
 def _counts(findings: Iterable[Finding], shown: Iterable[RowStatus]) -> dict[str, int]:
     found = Counter(map(standing, findings))
     return {status: found[status] for status in shown}
 
 
-def _by_cause(report: Report, statuses: Sequence[RowStatus]) -> tuple[Tally, ...]:
+def _by_cause(report: Report, statuses: Sequence[RowStatus]) -> tuple[CountLine, ...]:
     groups: dict[str, list[Finding]] = {}
     for finding in report.findings:
         if finding.cause is not None:
             groups.setdefault(finding.cause, []).append(finding)
-    tallies = []
+    lines = []
     for cause, found in groups.items():
         about = CAUSES[cause].meaning.replace("`", "") if cause in CAUSES else ""
         variants = len({finding.variant for finding in found} - {None})
         shown = for_terminal(cause)
-        tallies.append(
-            Tally(
-                shown,
-                link("findings", cause=shown),
-                about,
-                len(found),
-                variants,
-                _counts(found, statuses),
-            )
-        )
-    return tuple(sorted(tallies, key=_gravity))
+        where, counts = _link(cause=shown), _counts(found, statuses)
+        lines.append(CountLine(shown, where, about, variants, counts))
+    return tuple(sorted(lines, key=_gravity))
 
 
-def _gravity(tally: Tally) -> tuple[int, int]:
-    worst = next(i for i, count in enumerate(tally.counts.values()) if count)
-    return (worst, -tally.findings)
+def _gravity(line: CountLine) -> tuple[int, int]:
+    worst = next(i for i, count in enumerate(line.counts.values()) if count)
+    return (worst, -sum(line.counts.values()))
 
 
-def _by_collection(report: Report, statuses: Sequence[RowStatus]) -> tuple[Tally, ...]:
+def _by_collection(report: Report, statuses: Sequence[RowStatus]) -> tuple[CountLine, ...]:
     collections = {variant.name: variant.collection for variant in report.variants}
     variants = Counter(variant.collection for variant in report.variants)
     groups: dict[str | None, list[Finding]] = {name: [] for name in variants}
     for finding in report.findings:
-        # What is said of the index itself belongs to no collection.
+        # A finding on the index itself belongs to no collection.
         if finding.variant in collections:
             groups[collections[finding.variant]].append(finding)
-    tallies = []
+    lines = []
     for name, found in groups.items():
         shown = "no collection" if name is None else for_terminal(name)
-        where = link("findings", collection="-" if name is None else shown)
-        tallies.append(
-            Tally(shown, where, "", len(found), variants[name], _counts(found, statuses))
-        )
-    return tuple(tallies)
+        where = _link(collection="-" if name is None else shown)
+        lines.append(CountLine(shown, where, "", variants[name], _counts(found, statuses)))
+    return tuple(lines)
 
 
-def _listed(findings: Iterable[Finding], most: int) -> Listed:
+def _listed(findings: Iterable[Finding], most: int) -> FindingList:
     found = tuple(findings)
-    return Listed(len(found), tuple(_line(finding) for finding in found[:most]))
+    return FindingList(len(found), tuple(_line(finding) for finding in found[:most]))
 
 
-def _line(finding: Finding) -> Line:
+def _line(finding: Finding) -> FindingLine:
     texts = (
         finding.variant or "",
         finding.field,
-        words.value(finding.documented),
-        words.value(finding.measured),
+        value(finding.documented),
+        value(finding.measured),
         finding.message,
         finding.cause or "",
-        words.place(finding),
+        place(finding),
         finding.accepted or "",
     )
-    return Line(standing(finding), *(for_terminal(truncate(text)) for text in texts))
-
-
-def _safe(text: str | None) -> str | None:
-    return None if text is None else for_terminal(text)
+    return FindingLine(standing(finding), *(for_terminal(truncate(text)) for text in texts))

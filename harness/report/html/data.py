@@ -1,7 +1,7 @@
 """The report as the compact JSON that the page's script reads.
 
-A page of 300 variants holds some 3,000 findings and as many claims and facts, and says the same
-words over and over: each text is written once, and named by its number everywhere else.
+A page of 300 variants holds some 3,000 findings and as many claims and facts, and repeats many
+texts: each is written once, and named by its number everywhere else.
 """
 
 from __future__ import annotations
@@ -12,19 +12,24 @@ from dataclasses import asdict
 from typing import Any
 
 from harness.causes import CAUSES
-from harness.report import words
-from harness.report.page.changes import Changes, key
-from harness.report.page.facts import Block, blocks
-from harness.report.page.plots import plots
-from harness.report.rows import STATUSES, Row, rows, standing
+from harness.report.html.changes import Changes, key
+from harness.report.html.facts import Block, blocks
+from harness.report.pareto import plain_data
+from harness.report.sentences import place, value
+from harness.report.view import STATUSES, Row, rows, standing
 from harness.types import Finding, Report, VariantReport
 from zoo._util.text import for_terminal, truncate
 from zoo.index.types import Claim
 
 _LONGEST = 2000
+# The columns of a row that are texts.
+_TEXTS = (
+    *("name", "collection", "builder", "dataset"),
+    *("flops_convention_claimed", "images_per_second_device"),
+)
 
 
-class Texts:
+class PageTexts:
     """Every text of the page, once."""
 
     def __init__(self) -> None:
@@ -48,7 +53,7 @@ class Texts:
 
 def page_data(report: Report, changes: Changes) -> str:
     """The JSON text, safe inside a script element of HTML."""
-    texts = Texts()
+    texts = PageTexts()
     table = rows(report)
     names = unique_names(table)
     variants = [
@@ -56,15 +61,13 @@ def page_data(report: Report, changes: Changes) -> str:
         for name, row, variant in zip(names, table, report.variants, strict=True)
     ]
     collections = {v.name: v.collection for v in report.variants}
-    findings = [
-        _finding(texts, finding, collections, "new" if key(finding) in changes.new else "")
-        for finding in sorted(report.findings, key=_rank)
-    ]
-    for state, gone in (("fixed", changes.fixed), ("unseen", changes.unseen)):
-        findings += [_finding(texts, finding, collections, state) for finding in gone]
-    shown = (*report.findings, *changes.fixed, *changes.unseen)
-    causes = {finding.cause for finding in shown if finding.cause in CAUSES}
-    return escaped(
+    gravest = sorted(report.findings, key=lambda finding: STATUSES.index(standing(finding)))
+    states = [(f, "new" if key(f) in changes.new else "") for f in gravest]
+    states += [(f, "fixed") for f in changes.fixed]
+    states += [(f, "unseen") for f in changes.unseen]
+    findings = [_finding(texts, f, collections, state) for f, state in states]
+    causes = {finding.cause for finding, _ in states if finding.cause in CAUSES}
+    return for_script(
         {
             "variants": variants,
             "findings": findings,
@@ -73,13 +76,13 @@ def page_data(report: Report, changes: Changes) -> str:
                 for cause in map(CAUSES.__getitem__, sorted(filter(None, causes)))
             },
             "compared": changes.compared,
-            "plots": plots(table),
+            "plots": plain_data(table),
             "texts": texts.all,
         }
     )
 
 
-def escaped(data: Any) -> str:
+def for_script(data: Any) -> str:
     r"""JSON in which nothing ends, or comments out, the script element that holds it.
 
     It holds ASCII alone, so that line separators (U+2028) and lone surrogates are escaped as well.
@@ -99,12 +102,8 @@ def unique_names(table: Iterable[Row]) -> list[str]:
     return names
 
 
-def _rank(finding: Finding) -> int:
-    return STATUSES.index(standing(finding))
-
-
 def _finding(
-    texts: Texts, finding: Finding, collections: Mapping[str, str | None], change: str
+    texts: PageTexts, finding: Finding, collections: Mapping[str, str | None], change: str
 ) -> list[int | str]:
     """The order is the one in which ``data.js`` takes it apart."""
     return [
@@ -116,38 +115,33 @@ def _finding(
         finding.severity or "",
         texts(finding.cause),
         texts(finding.documented),
-        texts(None if finding.measured is None else words.value(finding.measured)),
+        texts(None if finding.measured is None else value(finding.measured)),
         texts(finding.message),
-        texts(None if finding.location is None else words.place(finding)),
+        texts(None if finding.location is None else place(finding)),
         texts(finding.fix),
         change,
         texts(finding.accepted),
     ]
 
 
-def _variant(texts: Texts, name: str, row: Row, variant: VariantReport) -> dict[str, Any]:
+def _variant(texts: PageTexts, name: str, row: Row, variant: VariantReport) -> dict[str, Any]:
     values = {k: v for k, v in asdict(row).items() if v is not None}
     return {
         **values,
         "key": name,
-        "name": texts(row.name),
-        "collection": texts(row.collection),
-        "builder": texts(row.builder),
-        "dataset": texts(row.dataset),
-        "flops_convention_claimed": texts(row.flops_convention_claimed),
-        "images_per_second_device": texts(row.images_per_second_device),
+        **{name: texts(getattr(row, name)) for name in _TEXTS},
         "place": texts(None if variant.location is None else str(variant.location)),
         "claims": [_claim(texts, claim, variant) for claim in variant.claims],
         "facts": [_block(texts, block) for block in blocks(variant.facts)],
     }
 
 
-def _claim(texts: Texts, claim: Claim, variant: VariantReport) -> list[int]:
+def _claim(texts: PageTexts, claim: Claim, variant: VariantReport) -> list[int]:
     about = ", ".join(filter(None, (claim.task, claim.dataset)))
     return [texts(claim.field), texts(claim.raw), texts(str(claim.location)), texts(about or None)]
 
 
-def _block(texts: Texts, block: Block) -> list[Any]:
+def _block(texts: PageTexts, block: Block) -> list[Any]:
     return [
         texts(block.title),
         [[texts(name), texts(value)] for name, value in block.lines],

@@ -1,14 +1,24 @@
-"""The colours and marker shapes of every picture and page of a report: one design.
+"""The design of every plot and page of a report: colours, marker shapes, sizes, the font.
 
 The hues are those of Okabe and Ito ("Color Universal Design", 2008), chosen to stay apart for
 every kind of colour vision; some are darkened until text in them can be read. Colour never
 carries a meaning alone: a status comes with its word, a collection with a marker of its own, so
-that a grey print tells the same.
+that a grey print shows the same.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from functools import cache
+
+from zoo._util.text import for_terminal, truncate
+
+# Of a plot as a file.
+SIZE = (9.6, 6.0)  # inches
+AXES = (0.09, 0.105, 0.66, 0.77)  # left, bottom, width, height, as shares of the figure
+DPI = 150
+FONT = "DejaVu Sans"  # comes with matplotlib, so it is the same everywhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,3 +98,26 @@ SERIES = (
 
 # The collections beyond those that have a series of their own, and variants of none.
 OTHERS = Series("#9aa2ab", "#57606a", "h", "hexagon")
+
+
+def diameter(number: int) -> float:
+    """Of a marker, in points, where there are so many of them."""
+    return max(3.0, 7.5 * math.sqrt(math.sqrt(min(1.0, 40 / number))))
+
+
+def in_font(text: str, longest: int) -> str:
+    """Text of an index as a plot can show it.
+
+    Control characters are written out, and what the font lacks is a box: it would be one anyway,
+    with a warning for each, and some of it must not stand in an XML file.
+    """
+    known = _characters()
+    safe = truncate(for_terminal(text), longest)
+    return "".join(char if ord(char) in known else "\u25a1" for char in safe)
+
+
+@cache
+def _characters() -> frozenset[int]:
+    from matplotlib.font_manager import findfont, get_font
+
+    return frozenset(get_font(findfont(FONT)).get_charmap())

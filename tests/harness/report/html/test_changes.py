@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from harness.report.document import document
-from harness.report.page.changes import compare
+from harness.report.html.changes import compare
 from harness.types import Finding, Report, VariantReport
 
 

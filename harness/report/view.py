@@ -1,0 +1,318 @@
+"""The view of a report that the formats share: rows of variants, groups of findings."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Literal, cast
+
+from harness.report import Options
+from harness.report.sentences import label
+from harness.types import Finding, Measurement, Report, VariantReport
+from zoo.index.types import Claim
+from zoo.labels import is_imagenet
+
+RowStatus = Literal["error", "warning", "note", "accepted", "unverified", "match"]
+
+# From the worst to the best.
+STATUSES: tuple[RowStatus, ...] = (
+    "error",
+    "warning",
+    "note",
+    "accepted",
+    "unverified",
+    "match",
+)
+_MEASURABLE = {"Parameters", "FLOPs", "File Size", "Top 1 Accuracy", "Top 5 Accuracy"}
+# Fewer findings than this are shown one by one.
+_WORTH_JOINING = 3
+_RANK = {"error": 0, "warning": 1, "note": 2, None: 3}
+
+
+# -- rows: one per variant ------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One variant; None is "not claimed" or "not measured".
+
+    Attributes:
+        name, collection, builder: the variant, as the index writes it: hostile text.
+        status: the worst of its findings; ``unverified`` where it has none.
+        image_size: (height, width) in pixels that the counts were made at.
+        parameters_claimed, parameters: how many.
+        flops_claimed, flops_convention_claimed: as documented.
+        macs: measured multiply-accumulates; ``flops`` are twice as many.
+        fvcore: what fvcore's rule counts.
+        file_size_claimed, file_size: bytes.
+        dataset: that the top-1 claim speaks of, else the top-5 claim.
+        top1_claimed, top1, top1_low, top1_high: percent; low and high bound the accuracy on the
+            whole population that the claim speaks of. The same for ``top5``.
+        images: how many images were counted.
+        doubted: the fields whose documented value an error speaks against, accepted or not, and
+            nothing speaks for.
+        images_per_second: the best that was measured in float32, with its batch size and the
+            name of its device.
+    """
+
+    name: str
+    collection: str | None
+    builder: str
+    status: RowStatus
+    image_size: tuple[int, int] | None = None
+    parameters_claimed: int | None = None
+    parameters: int | None = None
+    flops_claimed: int | None = None
+    flops_convention_claimed: str | None = None
+    macs: int | None = None
+    flops: int | None = None
+    fvcore: int | None = None
+    file_size_claimed: int | None = None
+    file_size: int | None = None
+    dataset: str | None = None
+    top1_claimed: float | None = None
+    top1: float | None = None
+    top1_low: float | None = None
+    top1_high: float | None = None
+    top5_claimed: float | None = None
+    top5: float | None = None
+    top5_low: float | None = None
+    top5_high: float | None = None
+    images: int | None = None
+    images_per_second: float | None = None
+    images_per_second_batch: int | None = None
+    images_per_second_device: str | None = None
+    doubted: tuple[str, ...] = ()
+
+
+def rows(report: Report) -> tuple[Row, ...]:
+    """The rows of a report, in the order of the index."""
+    found: dict[str | None, list[Finding]] = {}
+    for finding in report.findings:
+        found.setdefault(finding.variant, []).append(finding)
+    return tuple(_row(variant, found.get(variant.name, ())) for variant in report.variants)
+
+
+def standing(finding: Finding) -> RowStatus:
+    """The status of one finding; a difference without a severity counts as an error."""
+    found = label(finding)
+    return "error" if found == "mismatch" else cast(RowStatus, found)
+
+
+def _row(variant: VariantReport, findings: Sequence[Finding]) -> Row:
+    measured = variant.measurements
+    counts: Mapping[str, Any] = measured.get("flops") or {}
+    size = measured.get("image_size")
+    convention = _claim(variant, "FLOPs Convention")
+    stated = convention.value if convention and isinstance(convention.value, str) else None
+    statuses = {standing(finding) for finding in findings}
+    speed = _fastest(variant)
+    return Row(
+        name=variant.name,
+        collection=variant.collection,
+        builder=variant.builder,
+        status=next((status for status in STATUSES if status in statuses), "unverified"),
+        doubted=_doubted(findings),
+        image_size=(int(size[0]), int(size[1])) if size else None,
+        parameters_claimed=_whole(_claim(variant, "Parameters")),
+        parameters=measured.get("parameters"),
+        flops_claimed=_operations(_claim(variant, "FLOPs"), stated),
+        flops_convention_claimed=stated,
+        macs=counts.get("macs"),
+        flops=counts.get("flops"),
+        fvcore=counts.get("fvcore"),
+        file_size_claimed=_whole(_claim(variant, "File Size")),
+        file_size=measured.get("file_size"),
+        images=measured.get("images"),
+        images_per_second=speed.get("images_per_second"),
+        images_per_second_batch=speed.get("batch"),
+        images_per_second_device=(speed.get("environment") or {}).get("device_name"),
+        **_accuracies(variant),
+    )
+
+
+def _accuracies(variant: VariantReport) -> dict[str, Any]:
+    found: dict[str, Any] = {"dataset": None}
+    for k in (5, 1):
+        claim = _claim(variant, f"Top {k} Accuracy")
+        found[f"top{k}_claimed"] = _number(claim)
+        found[f"top{k}"] = variant.measurements.get(f"top{k}")
+        bounds = variant.intervals.get(f"top{k}", (None, None))
+        found[f"top{k}_low"], found[f"top{k}_high"] = bounds
+        found["dataset"] = found["dataset"] if claim is None else claim.dataset
+    return found
+
+
+def _doubted(findings: Iterable[Finding]) -> tuple[str, ...]:
+    """Fields with an error and no match: of two that share a size, one has it by right."""
+    wrong = {f.field for f in findings if (f.severity or f.status) in ("error", "mismatch")}
+    held = {f.field for f in findings if f.status == "match"}
+    return tuple(sorted((wrong - held) & _MEASURABLE))
+
+
+def _claim(variant: VariantReport, field: str) -> Claim | None:
+    """The first claim of that field that was understood; of results, the first on ImageNet."""
+    claims = [c for c in variant.claims if c.field == field and c.value is not None]
+    on_imagenet = (c for c in claims if c.dataset and is_imagenet(c.dataset))
+    return next(on_imagenet, next(iter(claims), None))
+
+
+def _number(claim: Claim | None) -> float | None:
+    if claim is None or isinstance(claim.value, bool):
+        return None
+    if not isinstance(claim.value, int | float | Decimal):
+        return None
+    return value if math.isfinite(value := float(claim.value)) else None
+
+
+def _whole(claim: Claim | None) -> int | None:
+    number = _number(claim)
+    if claim is None or number is None:
+        return None
+    return claim.value if isinstance(claim.value, int) else round(number)
+
+
+def _operations(claim: Claim | None, convention: str | None) -> int | None:
+    """The claimed count in operations: pages of torchvision's convention write billions."""
+    number = _number(claim)
+    if convention == "torchvision" and number is not None and number < 1e6:
+        return round(number * 1e9)
+    return _whole(claim)
+
+
+def _fastest(variant: VariantReport) -> Mapping[str, Any]:
+    """The timing with the most images per second in float32; empty where there is none."""
+    timings = [
+        timing
+        for fact in variant.facts
+        if isinstance(fact, Measurement) and fact.kind == "speed"
+        for timing in fact.value.get("timings", ())
+        if timing.get("precision") == "off" and timing.get("images_per_second") is not None
+    ]
+    return max(timings, key=lambda timing: float(timing["images_per_second"]), default={})
+
+
+# -- groups: findings in the order in which a maintainer reads them -------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class FindingGroup:
+    """Findings that belong under one heading; no variant means the index itself."""
+
+    collection: str | None
+    variant: str | None
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RuleGroup:
+    """Findings of one field and cause, of one collection, whose numbers follow one rule.
+
+    ``all`` says that these are all the collection's numbers of that field.
+    """
+
+    collection: str
+    findings: tuple[Finding, ...]
+    all: bool
+
+    @property
+    def sentence(self) -> str:
+        """What they have in common."""
+        first, number = self.findings[0], len(self.findings)
+        count = f"all {number}" if self.all else f"{number} of the"
+        return f"{count} {first.field} of this collection are {first.rules[0]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What is shown in full, and what in a line each.
+
+    Attributes:
+        groups: findings in full, by variant.
+        alike: others by cause: sixteen accuracies without images are one line, and do not drown
+            an error.
+        rules: findings of a collection that follow one rule, which is then stated once.
+    """
+
+    groups: tuple[FindingGroup, ...]
+    alike: tuple[tuple[Finding, ...], ...]
+    rules: tuple[RuleGroup, ...] = ()
+
+    @property
+    def full(self) -> Iterator[Finding]:
+        """The findings of the groups, one after the other."""
+        return (finding for group in self.groups for finding in group.findings)
+
+    def causes(self) -> tuple[str, ...]:
+        """The causes of the findings in full that ask for an act, in order of appearance."""
+        shown = [*self.full, *(finding for rule in self.rules for finding in rule.findings)]
+        return tuple(dict.fromkeys(f.cause for f in shown if f.cause and f.accepted is None))
+
+
+def arrange(report: Report, options: Options, *, join: bool = False) -> Layout:
+    """Sort the report's findings for a reader, those that matter most first.
+
+    Args:
+        report: what to show.
+        options: how much of it.
+        join: state once what the numbers of a collection have in common, unless all is asked for.
+    """
+    collections = {variant.name: variant.collection for variant in report.variants}
+    full, rest = [], []
+    for finding in report.findings:
+        if _is_shown_in_full(finding, options):
+            full.append(finding)
+        elif (finding.severity or finding.status) in ("note", "unverified") and not options.quiet:
+            rest.append(finding)
+    rules: tuple[RuleGroup, ...] = ()
+    if join and not options.verbose:
+        rules = tuple(_by_rule(report, full, collections))
+        joined = {id(finding) for rule in rules for finding in rule.findings}
+        full = [finding for finding in full if id(finding) not in joined]
+    by_cause: dict[tuple[str, str | None], list[Finding]] = {}
+    for finding in rest:
+        by_cause.setdefault((label(finding), finding.cause), []).append(finding)
+    # In the order of the index, the index itself first; the worst first in each.
+    by_variant: dict[str | None, list[Finding]] = {name: [] for name in (None, *collections)}
+    for finding in full:
+        by_variant.setdefault(finding.variant, []).append(finding)
+    groups = (
+        FindingGroup(collections.get(name or ""), name, tuple(sorted(found, key=rank)))
+        for name, found in by_variant.items()
+        if found
+    )
+    return Layout(tuple(groups), tuple(map(tuple, by_cause.values())), rules)
+
+
+def _is_shown_in_full(finding: Finding, options: Options) -> bool:
+    if options.verbose:
+        return True
+    if finding.severity in ("error", "warning"):
+        return finding.accepted is None or not options.quiet
+    # What was measured and not decided has a number of its own to show.
+    return finding.status == "unverified" and finding.measured is not None and not options.quiet
+
+
+def _by_rule(
+    report: Report, findings: Iterable[Finding], collections: Mapping[str, str | None]
+) -> Iterator[RuleGroup]:
+    groups: dict[tuple[str, str, str | None, str, str], list[Finding]] = {}
+    for finding in findings:
+        collection = collections.get(finding.variant or "")
+        if collection is not None and finding.rules:
+            key = (collection, finding.field, finding.cause, label(finding), finding.rules[0])
+            groups.setdefault(key, []).append(finding)
+    total = Counter((collections.get(f.variant or ""), f.field) for f in report.findings)
+    for (collection, field, *_), found in groups.items():
+        if len(found) >= _WORTH_JOINING:
+            yield RuleGroup(collection, tuple(found), len(found) == total[collection, field])
+
+
+def rank(finding: Finding) -> int:
+    """The worst first, then what is accepted, then what matches."""
+    if finding.accepted is not None:
+        return len(_RANK)
+    return _RANK[finding.severity] + 2 * (finding.status == "match")
