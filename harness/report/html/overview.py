@@ -139,11 +139,6 @@ def _link(**filters: str) -> str:
     return f"#findings?{urlencode(filters)}"
 
 
-def _link(**filters: str) -> str:
-    """The fragment that shows the findings with these filters."""
-    return f"#findings?{urlencode(filters)}"
-
-
 def _counts(findings: Iterable[Finding], shown: Iterable[RowStatus]) -> dict[str, int]:
     found = Counter(map(standing, findings))
     return {status: found[status] for status in shown}
