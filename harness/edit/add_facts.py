@@ -9,8 +9,8 @@ from pathlib import Path
 
 from harness.check.flops import figure, recommended
 from harness.edit.spelling import as_yaml
-from harness.measure.build import build_on_meta
 from harness.measure.builders import BuilderError, builder_of, get_builder
+from harness.measure.meta import build_on_meta
 from harness.measure.profile import USUAL_SIZE, Profiler
 from harness.types import Measurement, Recipe, Size
 from zoo._util.files import FileStat, file_stat, hash_file

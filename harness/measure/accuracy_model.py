@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from harness.measure.accuracy_answers import Referee
 from harness.measure.accuracy_batch import CPU_SIZES, GPU_SIZES, BatchTuner
-from harness.measure.build import build_on_meta, without_initialisation
 from harness.measure.devices import Amp, precision
+from harness.measure.meta import build_on_meta, without_initialisation
 from zoo.weights.checkpoint import Contents, read_checkpoint
 from zoo.weights.tensors import load_into
 

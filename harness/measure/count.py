@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from harness.measure.build import describe_error
-from harness.measure.conventions import CONVENTIONS, NotCountedError, counts, itemised
+from harness.measure.flops import CONVENTIONS, NotCountedError, counts, itemised
+from harness.measure.meta import describe_error
 from harness.measure.trace import trace
 from zoo._util.text import nearest
 
@@ -27,7 +27,7 @@ class Counts:
     """One forward pass of a module, counted under one convention.
 
     Attributes:
-        convention: its name, one of `harness.measure.conventions.CONVENTIONS`.
+        convention: its name, one of `harness.measure.flops.CONVENTIONS`.
     """
 
     convention: str

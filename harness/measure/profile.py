@@ -9,19 +9,21 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
 from datetime import datetime, timezone
-from functools import partial
+from functools import cached_property, partial
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.measure.build import build_on_meta, describe_error
-from harness.measure.builders import Builder, builder_of, preprocessing_of, resolved
-from harness.measure.conventions import counts, macs
+from harness.measure.builders import builder_of, preprocessing_of, resolved
+from harness.measure.flops import counts, macs
+from harness.measure.meta import build_on_meta, deployed_form, describe_error, other_forms
 from harness.measure.record import ModuleCall, walk
 from harness.types import Fact, Measurement, Recipe, Size, Unmeasured, slots_of
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from harness.measure.trace import Tracer
 
 # Where neither an index nor the builder says otherwise.
 USUAL_SIZE: Size = (224, 224)
@@ -33,8 +35,7 @@ class Profiler:
     """Measures variants, and keeps the last one built for further geometries."""
 
     def __init__(self) -> None:
-        self._built: tuple[tuple[object, ...], nn.Module] | None = None
-        self._folded: tuple[nn.Module, nn.Module | None] | None = None
+        self._built: tuple[tuple[object, ...], _BuiltVariant] | None = None
 
     def measure(
         self,
@@ -44,7 +45,7 @@ class Profiler:
         checkpoint: str | None = None,
         siblings: Sequence[str] = (),
     ) -> list[Fact]:
-        """Makes the facts of these kinds.
+        """Make the facts of these kinds.
 
         Args:
             recipe: the variant.
@@ -58,97 +59,119 @@ class Profiler:
             One fact per kind, and per size where size matters; an `Unmeasured` one where the
             variant can't be built or run.
         """
-        at = [(kind, size) for kind in kinds for size in slots_of(kind, sizes)]
-        if "preprocess" in kinds:
-            others = [kind for kind in kinds if kind != "preprocess"]
-            facts = [_preprocess(recipe)]
-            if others:
-                facts += self.measure(recipe, others, sizes, checkpoint, siblings)
+        facts = [_preprocess(recipe)] if "preprocess" in kinds else []
+        at = [(k, size) for k in kinds if k != "preprocess" for size in slots_of(k, sizes)]
+        if not at:
             return facts
         try:
-            builder = builder_of(recipe)
-            model = self._model(builder, recipe)
+            built = self._variant(recipe)
         except Exception as error:  # noqa: BLE001 - whatever a builder raises is a finding
-            cause = "build.failed"
             why = f"{recipe.builder} can't build {recipe.name}: {describe_error(error)}"
-            return [
-                Unmeasured(kind, recipe.name, recipe.builder, cause, why, size) for kind, size in at
-            ]
-        facts = []
+            return facts + [_not_made(kind, recipe, why, size) for kind, size in at]
         records: dict[Size, ModuleCall] = {}
         for kind, size in at:
             if size is None:
                 if kind == "structure":
-                    value = _structure(model, builder, recipe.name)
+                    value = built.structure()
                 else:
-                    value = self._checkpoint(model, recipe, builder, checkpoint, siblings)
+                    value = built.checkpoint(checkpoint, siblings)
                 facts.append(_measurement(kind, recipe, value, None))
                 continue
             try:
                 if size not in records:
-                    records[size] = _pass(model, size)
+                    records[size] = built.trace(size)
                 record = records[size]
                 if kind == "flops":
-                    value = _flops(record, self._deployed(model, builder, recipe, size))
+                    value = _flops(record, built.trace_deployed(size))
                 else:
-                    value = _profile(record, model)
+                    value = _profile(record, built.model)
             except Exception as error:  # noqa: BLE001 - whatever a model raises is a finding
                 why = f"{recipe.name} can't run at {size[0]}x{size[1]}: {describe_error(error)}"
-                facts.append(
-                    Unmeasured(kind, recipe.name, recipe.builder, "build.failed", why, size)
-                )
+                facts.append(_not_made(kind, recipe, why, size))
                 continue
             facts.append(_measurement(kind, recipe, value, size))
         return facts
 
-    def _checkpoint(
-        self,
-        model: nn.Module,
-        recipe: Recipe,
-        builder: Builder,
-        path: str | None,
-        siblings: Sequence[str],
-    ) -> dict[str, Any]:
+    def _variant(self, recipe: Recipe) -> _BuiltVariant:
+        key = (recipe.builder, recipe.name, recipe.base, recipe.classes)
+        if self._built is None or self._built[0] != key:
+            self._built = None  # the old model goes before the new one comes
+            self._built = (key, _BuiltVariant(recipe))
+        return self._built[1]
+
+
+class _BuiltVariant:
+    """A variant on the meta device, with its deployed form, to be measured."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self._builder = builder_of(recipe)
+        self._name = recipe.name
+        self.model = build_on_meta(self._builder, recipe.name)
+        self._tracer: Tracer | None = None
+        self._deployed_tracer: Tracer | None = None
+
+    @cached_property
+    def _deployed(self) -> nn.Module | str | None:
+        """The deployed form, why it could not be made, or None where there is no other form."""
+        try:
+            return deployed_form(self._builder, self._name, self.model)
+        except Exception as error:  # noqa: BLE001 - the model itself is built
+            return describe_error(error)
+
+    def trace(self, size: Size) -> ModuleCall:
+        """The record of one image going through, see `_pass`."""
+        from harness.measure.trace import Tracer
+
+        if self._tracer is None:
+            self._tracer = Tracer(self.model)
+        return _pass(self._tracer, size)
+
+    def trace_deployed(self, size: Size) -> ModuleCall | None:
+        """The same of the deployed form; None where it can't be run or there is no other form."""
+        from harness.measure.trace import Tracer
+
+        if self._deployed_tracer is None:
+            deployed = self._deployed
+            if deployed is None or isinstance(deployed, str):
+                return None
+            self._deployed_tracer = Tracer(deployed)
+        with suppress(Exception):
+            return _pass(self._deployed_tracer, size)
+        return None
+
+    def structure(self) -> dict[str, Any]:
+        """See `harness.measure.structure.structure`; with ``built_as``, the builder's own name,
+        and ``no_forms``: why other forms could not be made, empty where they could.
+        """
+        from harness.measure.structure import structure
+
+        forms, failure = {}, ""
+        try:
+            forms = other_forms(self._builder, self._name, self.model)
+        except Exception as error:  # noqa: BLE001 - the model itself is built
+            failure = describe_error(error)
+        if isinstance(self._deployed, str):
+            failure = self._deployed
+        elif self._deployed is not None:
+            forms = {"deployed": self._deployed, **forms}
+        value = structure(self.model, forms)
+        return {**value, "built_as": resolved(self._builder, self._name), "no_forms": failure}
+
+    def checkpoint(self, path: str | None, siblings: Sequence[str]) -> dict[str, Any]:
+        """See `harness.measure.checkpoint.inspect`."""
         from harness.measure.checkpoint import inspect
 
         assert path is not None
         others = [
-            (name, partial(build_on_meta, builder, name))
+            (name, partial(build_on_meta, self._builder, name))
             for name in siblings
-            if name != recipe.name and builder.knows(name)
+            if name != self._name and self._builder.knows(name)
         ]
-        return inspect(model, Path(path), others)
-
-    def _deployed(
-        self, model: nn.Module, builder: Builder, recipe: Recipe, size: Size
-    ) -> ModuleCall | None:
-        """The pass of the model's deployed form; None where it has no other, or none is known."""
-        from harness.measure.build import build_on_meta
-        from harness.measure.deployed import fold, is_foldable
-
-        if self._folded is None or self._folded[0] is not model:
-            folded = None
-            if is_foldable(model):
-                # Anew: a model that was traced is good for nothing else.
-                with suppress(Exception):
-                    folded = build_on_meta(builder, recipe.name)
-                    fold(folded)
-            self._folded = (model, folded)
-        if self._folded[1] is not None:
-            with suppress(Exception):
-                return _pass(self._folded[1], size)
-        return None
-
-    def _model(self, builder: Builder, recipe: Recipe) -> nn.Module:
-        key = (recipe.builder, recipe.name, recipe.base, recipe.classes)
-        if self._built is None or self._built[0] != key:
-            self._built = self._folded = None  # the old model goes before the new one comes
-            self._built = (key, build_on_meta(builder, recipe.name))
-        return self._built[1]
+        return inspect(self.model, Path(path), others)
 
 
-def _pass(model: nn.Module, size: Size) -> ModuleCall:
-    """The record of one picture going through.
+def _pass(tracer: Tracer, size: Size) -> ModuleCall:
+    """The record of one image going through.
 
     Its channels are those that the first convolution takes, or the usual three: a stem may turn
     the pixels of a tile into channels before there is any convolution.
@@ -158,13 +181,11 @@ def _pass(model: nn.Module, size: Size) -> ModuleCall:
     """
     import torch
 
-    from harness.measure.trace import trace
-
-    first = _first_channels(model)
+    first = _first_channels(tracer.model)
     if first != _COLOURS:
         with suppress(Exception):
-            return trace(model, [torch.empty(1, first, *size, device="meta")])
-    return trace(model, [torch.empty(1, _COLOURS, *size, device="meta")])
+            return tracer.trace([torch.empty(1, first, *size, device="meta")])
+    return tracer.trace([torch.empty(1, _COLOURS, *size, device="meta")])
 
 
 def _first_channels(model: nn.Module) -> int:
@@ -175,33 +196,17 @@ def _first_channels(model: nn.Module) -> int:
     return _COLOURS if first is None else first.in_channels
 
 
-def _structure(model: nn.Module, builder: Builder, name: str) -> dict[str, Any]:
-    """Those of `harness.measure.structure.structure`, with ``built_as``: the builder's own name,
-    and ``no_forms``: why its other forms could not be made, empty where they could.
-    """
-    from harness.measure.build import other_forms
-    from harness.measure.structure import structure
-
-    forms, failure = {}, ""
-    try:
-        forms = dict(other_forms(builder, name, model))
-    except Exception as error:  # noqa: BLE001 - whatever a builder raises, the model itself is built
-        failure = describe_error(error)
-    value = structure(model, forms)
-    return {**value, "built_as": resolved(builder, name), "no_forms": failure}
-
-
 def _preprocess(recipe: Recipe) -> Fact:
-    """What the builder's library knows by itself of preparing pictures, no model being built.
+    """.
 
     Its value: ``chosen`` (how the weights were told, None where the library knows nothing),
-    ``settings`` and ``others``, see `harness.measure.builders.Preprocessing`.
+    ``settings`` and ``others``, see `harness.measure.builders.StatedPreprocessing`.
     """
     try:
         known = preprocessing_of(builder_of(recipe), recipe.name, recipe.weights)
     except Exception as error:  # noqa: BLE001 - whatever a builder raises is a finding
         why = f"{recipe.builder} can't say how to prepare pictures: {describe_error(error)}"
-        return Unmeasured("preprocess", recipe.name, recipe.builder, "build.failed", why)
+        return _not_made("preprocess", recipe, why)
     value: dict[str, Any] = (
         {"chosen": None, "settings": [], "others": []} if known is None else asdict(known)
     )
@@ -210,7 +215,7 @@ def _preprocess(recipe: Recipe) -> Fact:
 
 
 def _flops(record: ModuleCall, deployed: ModuleCall | None) -> dict[str, Any]:
-    """``counts``: every figure of `harness.measure.conventions`; ``activations``: elements that
+    """``counts``: every figure of `harness.measure.flops`; ``activations``: elements that
     convolutions and linear layers put out, as the RegNet paper (arXiv 2003.13678) counts them.
     """
     return {
@@ -258,6 +263,10 @@ def _profile(record: ModuleCall, model: nn.Module) -> dict[str, Any]:
             for path, call in walk(record)
         ],
     }
+
+
+def _not_made(kind: str, recipe: Recipe, why: str, size: Size | None = None) -> Unmeasured:
+    return Unmeasured(kind, recipe.name, recipe.builder, "build.failed", why, size)
 
 
 def _measurement(

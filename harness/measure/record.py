@@ -3,7 +3,7 @@
 The record is a tree. A `ModuleCall` holds, in order, what ran inside the module's ``__call__``:
 further module calls and `Op` nodes. It is made without arithmetic (see `harness.measure.trace`),
 and every figure that a FLOP counter would print is a pure function of it (see
-`harness.measure.conventions`). Nodes are immutable and may be shared: a repeated block is one
+`harness.measure.flops`). Nodes are immutable and may be shared: a repeated block is one
 object that stands in several places, so a fold over the record should remember its results by
 node identity.
 """
@@ -22,7 +22,7 @@ class Op:
 
     Attributes:
         name: namespace and operator without its overload; or the full name of a function of torch
-            that was called by it, see `harness.measure.named`.
+            that was called by it, see `harness.measure.functional_hooks`.
         inputs: the shape of each tensor argument in the order of the schema; None for an optional
             tensor that was not given. A list of tensors (``einsum``, ``cat``) is flattened.
         outputs: the shape of each tensor that came out.

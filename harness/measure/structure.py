@@ -20,7 +20,7 @@ def structure(
 
     Args:
         model: the model.
-        forms: others that the same name may mean, see `harness.measure.build.other_forms`.
+        forms: others that the same name may mean, see `harness.measure.meta.other_forms`.
 
     Returns:
         ``parameters`` and ``trainable`` (counts), ``by_stage`` (parameters per top-level module,

@@ -4,7 +4,7 @@ Under inference mode the dispatcher hands composite operators (``aten.linear``,
 ``aten.adaptive_avg_pool2d``, ``aten.scaled_dot_product_attention``) to a dispatch mode before
 they fall apart, which is the level at which `torch.jit` traces, and so fvcore, see them.
 
-Repeated blocks are run once (see `harness.measure.repeats`).
+Repeated blocks are run once (see `harness.measure.forward_cache`).
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from collections.abc import Iterable, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from harness.measure.named import named_calls
+from harness.measure.fastpath import Rule, output_of
+from harness.measure.forward_cache import ForwardCache, share_repeated_blocks
+from harness.measure.functional_hooks import functional_calls
 from harness.measure.record import ModuleCall, Op, Shape
-from harness.measure.repeats import SharedPasses, share_repeated_blocks
-from harness.measure.shapes import Rule, output_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,47 +52,61 @@ _WHOLE = frozenset(
 def trace(
     model: nn.Module, inputs: Iterable[Any], keywords: Mapping[str, Any] | None = None
 ) -> ModuleCall:
-    """Runs the model once on meta tensors and records what it did.
+    """Run a model once on meta tensors and record what it did, see `Tracer`."""
+    return Tracer(model).trace(inputs, keywords)
 
-    Args:
-        model: a model on the meta device, in the mode (train or eval) to be recorded. It may be
-            traced again, but is good for nothing else afterwards: repeated blocks lose their own
-            ``forward``.
-        inputs: its inputs, on the meta device.
-        keywords: further inputs, by name.
 
-    Returns:
-        The call of the model itself.
+class Tracer:
+    """Records passes of a model on the meta device, in the mode (train or eval) that it is in.
 
-    Raises:
-        Exception: whatever the model raises on such an input.
+    What does not depend on the input (paths, repeated blocks) is found once. The model is good for
+    nothing else afterwards: repeated blocks lose their own ``forward``.
     """
-    import torch
 
-    recorder = _Recorder(model)
-    with (
-        torch.inference_mode(),
-        _without_fused_attention(),
-        named_calls(recorder.add_named),
-        recorder.hooked(),
-        _dispatch_mode(recorder),
-    ):
-        model(*inputs, **(keywords or {}))
-    return recorder.result()
+    def __init__(self, model: nn.Module) -> None:
+        self.model = model
+        self._paths = {module: path for path, module in model.named_modules()}
+        self._held = _held_often(model)
+        share_repeated_blocks(model)
+
+    def trace(self, inputs: Iterable[Any], keywords: Mapping[str, Any] | None = None) -> ModuleCall:
+        """Run the model once.
+
+        Args:
+            inputs: its inputs, on the meta device.
+            keywords: further inputs, by name.
+
+        Returns:
+            The call of the model itself.
+
+        Raises:
+            Exception: whatever the model raises on such an input.
+        """
+        import torch
+
+        recorder = _Recorder(self.model, self._paths, self._held)
+        with (
+            torch.inference_mode(),
+            _without_fused_attention(),
+            functional_calls(recorder.add_named),
+            recorder.hooked(),
+            _dispatch_mode(recorder),
+        ):
+            self.model(*inputs, **(keywords or {}))
+        return recorder.result()
 
 
 class _Recorder:
     """Collects nodes; a stack holds the calls that have begun and not ended."""
 
-    def __init__(self, model: nn.Module) -> None:
-        self.paths = {module: path for path, module in model.named_modules()}
-        self.root = model
+    def __init__(
+        self, root: nn.Module, paths: dict[nn.Module, str], held: dict[nn.Module, int]
+    ) -> None:
+        self.root, self.paths, self.held = root, paths, held
+        self.described: dict[nn.Module, tuple[Any, ...]] = {}
         self.stack: list[tuple[str, list[ModuleCall | Op]]] = []
         self.done: ModuleCall | None = None
-        self.described: dict[nn.Module, tuple[Any, ...]] = {}
-        self.held = _held_often(model)
         self.dispatching = 0
-        share_repeated_blocks(model)
 
     def result(self) -> ModuleCall:
         if self.done is None:
@@ -122,14 +136,14 @@ class _Recorder:
 
     def _enter(self, module: nn.Module, args: Any) -> None:
         self.stack.append((self.paths.get(module, ""), []))
-        if (shared := SharedPasses.of(module)) is not None:
+        if (shared := ForwardCache.of(module)) is not None:
             shared.enter()
 
     def _leave(self, module: nn.Module, args: Any, output: Any) -> None:
         path, calls = self.stack.pop()
         parent = self.stack[-1][0] if self.stack else ""
         kind, bases, parameters, leaf, settings = self._describe(module)
-        shared = SharedPasses.of(module)
+        shared = ForwardCache.of(module)
         node = ModuleCall(
             name=_relative(path, parent, bool(self.stack)),
             type=kind,

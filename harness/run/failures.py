@@ -13,8 +13,8 @@ def explain(error: Exception) -> tuple[str, str]:
     """
     from harness.images import ImageSetError
     from harness.measure.accuracy_model import ValidationError
-    from harness.measure.build import describe_error
     from harness.measure.devices import DeviceError, is_out_of_memory
+    from harness.measure.meta import describe_error
     from zoo.weights.tensors import (
         CheckpointError,
         MismatchedCheckpointError,

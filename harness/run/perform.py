@@ -104,7 +104,7 @@ class Performer:
 
     def _time(self, job: Job, timing: Timing) -> Fact:
         """How fast the variant runs; what can't be timed says why."""
-        from harness.measure.build import describe_error
+        from harness.measure.meta import describe_error
         from harness.measure.speed import bench
 
         recipe = job.recipe

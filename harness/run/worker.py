@@ -25,7 +25,7 @@ def main() -> None:
     # Before "ready": a machine whose torch does not work is told apart from a job that fails.
     import torch  # noqa: F401
 
-    from harness.measure.build import describe_error
+    from harness.measure.meta import describe_error
     from harness.run.engine import none_made
     from harness.run.perform import Performer
     from harness.run.wire import dump_facts, load_job

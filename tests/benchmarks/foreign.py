@@ -93,7 +93,7 @@ import sys, warnings
 warnings.filterwarnings("ignore")
 import timm, torch
 from harness.explain.geometry import geometries
-from harness.measure.conventions import counts
+from harness.measure.flops import counts
 from harness.measure.trace import trace
 for name in sys.argv[1:]:
     with torch.device("meta"):

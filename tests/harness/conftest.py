@@ -35,7 +35,7 @@ def on_meta() -> Callable[..., Any]:
     """Builds a model on the meta device, its weights never filled in."""
     import torch
 
-    from harness.measure.build import without_initialisation
+    from harness.measure.meta import without_initialisation
 
     def build(make, *args, **kwargs):
         with without_initialisation(), torch.device("meta"):

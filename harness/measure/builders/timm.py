@@ -16,8 +16,13 @@ from inspect import signature
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-from harness.measure.builders.installed import texts, version_of
-from harness.measure.builders.interface import BuilderError, Preprocessing, Settings
+from harness.measure.builders import (
+    BuilderError,
+    PretrainedConfig,
+    StatedPreprocessing,
+    module_texts,
+    version_of,
+)
 
 if TYPE_CHECKING:
     from torch import nn
@@ -30,9 +35,6 @@ _RENAMED = re.compile(
 )
 # Weights are keys "model.tag"; a star marks a default.
 _TAGGED = re.compile(r"['\"](\w+\.[\w.-]+)\*?['\"]\s*:")
-
-# A module that can put its branches together has one of these methods.
-_PUT_TOGETHER = ("fuse", "reparameterize", "switch_to_deploy")
 
 
 class TimmBuilder:
@@ -78,20 +80,16 @@ class TimmBuilder:
         return model
 
     def forms(self, name: str, model: nn.Module) -> Mapping[str, nn.Module]:
-        """The model as timm's benchmarks run it, and with auxiliary classifiers if it has any."""
+        """The model with auxiliary classifiers, where it has any."""
         import timm
-        from timm.utils.model import reparameterize_model
 
-        found: dict[str, nn.Module] = {}
-        if any(hasattr(m, how) for m in model.modules() for how in _PUT_TOGETHER):
-            found["deployed"] = reparameterize_model(model)
-        if "aux_logits" in signature(type(model).__init__).parameters:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                found["auxiliary"] = timm.create_model(name, pretrained=False, aux_logits=True)
-        return found
+        if "aux_logits" not in signature(type(model).__init__).parameters:
+            return {}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return {"auxiliary": timm.create_model(name, pretrained=False, aux_logits=True)}
 
-    def preprocessing(self, name: str, weights: str | None) -> Preprocessing | None:
+    def preprocessing(self, name: str, weights: str | None) -> StatedPreprocessing | None:
         """The settings of the weights of that URL, else of those that the name means."""
         from timm.models import get_arch_pretrained_cfgs, get_pretrained_cfg
 
@@ -99,16 +97,16 @@ class TimmBuilder:
         known: Mapping[str, Any] = get_arch_pretrained_cfgs(today)
         named = {tag: cfg for tag, cfg in known.items() if _is_of(cfg, weights)}
         if named:
-            return Preprocessing("url", _distinct(named))
+            return StatedPreprocessing("url", _distinct(named))
         cfg = get_pretrained_cfg(today)
         if cfg is None:
             return None
         tag = f"{today.partition('.')[0]}.{cfg.tag}" if cfg.tag else today
         settings = _distinct({tag: cfg})
         if "." in today:
-            return Preprocessing("name", settings)
+            return StatedPreprocessing("name", settings)
         others = {other: cfg for other, cfg in known.items() if other != tag}
-        return Preprocessing("default", settings, _distinct(others))
+        return StatedPreprocessing("default", settings, _distinct(others))
 
     @cached_property
     def _registry(self) -> _Registry:
@@ -133,7 +131,7 @@ def _registry(version: str) -> _Registry:
     models: set[str] = set()
     tagged: set[str] = set()
     renamed: dict[str, str | None] = {}
-    for text in texts("timm", "models"):
+    for text in module_texts("timm", "models"):
         models.update(_MODEL.findall(text))
         tagged.update(_TAGGED.findall(text))
         for table in _RENAMED.findall(text):
@@ -158,9 +156,9 @@ def _is_of(cfg: Any, weights: str | None) -> bool:
     return path.rpartition("/")[2] == cfg.url.rpartition("/")[2] != ""
 
 
-def _distinct(cfgs: Mapping[str, Any]) -> tuple[Settings, ...]:
+def _distinct(cfgs: Mapping[str, Any]) -> tuple[PretrainedConfig, ...]:
     """The settings of each set of weights, at its test size as well where it has one."""
-    found: list[Settings] = []
+    found: list[PretrainedConfig] = []
     for tag, cfg in cfgs.items():
         sizes = [(cfg.input_size, cfg.crop_pct)]
         if cfg.test_input_size or cfg.test_crop_pct:
@@ -168,7 +166,7 @@ def _distinct(cfgs: Mapping[str, Any]) -> tuple[Settings, ...]:
             sizes.append((test_size, cfg.test_crop_pct or cfg.crop_pct))
         for (_, height, width), crop in sizes:
             found.append(
-                Settings(
+                PretrainedConfig(
                     weights=tag,
                     image_size=(height, width),
                     crop_pct=float(crop),

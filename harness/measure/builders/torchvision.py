@@ -16,8 +16,13 @@ from inspect import signature
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-from harness.measure.builders.installed import texts, version_of
-from harness.measure.builders.interface import BuilderError, Preprocessing, Settings
+from harness.measure.builders import (
+    BuilderError,
+    PretrainedConfig,
+    StatedPreprocessing,
+    module_texts,
+    version_of,
+)
 
 if TYPE_CHECKING:
     from torch import nn
@@ -72,7 +77,7 @@ class TorchvisionBuilder:
         options = {"aux_logits": True, "init_weights": False, "num_classes": classes}
         return {"auxiliary": get_model(name.partition(".")[0], weights=None, **options)}
 
-    def preprocessing(self, name: str, weights: str | None) -> Preprocessing | None:
+    def preprocessing(self, name: str, weights: str | None) -> StatedPreprocessing | None:
         """The settings of the weights of that URL, else of those that the name means."""
         from torchvision.models import get_model_weights
 
@@ -80,13 +85,13 @@ class TorchvisionBuilder:
         wanted = _file_name(weights) if weights else ""
         named = [w for w in get_model_weights(model) if wanted and wanted == _file_name(w.url)]
         if named:
-            return Preprocessing("url", tuple(_settings(model, w) for w in named))
+            return StatedPreprocessing("url", tuple(_settings(model, w) for w in named))
         meant = _weights(name)
         settings = (_settings(model, meant),)
         if model != name:
-            return Preprocessing("name", settings)
+            return StatedPreprocessing("name", settings)
         others = tuple(_settings(model, w) for w in get_model_weights(model) if w is not meant)
-        return Preprocessing("default", settings, others)
+        return StatedPreprocessing("default", settings, others)
 
     @cached_property
     def _models(self) -> Mapping[str, frozenset[str]]:
@@ -98,7 +103,7 @@ def _models(version: str) -> Mapping[str, frozenset[str]]:
     """The names of each model's weights."""
     classes: dict[str, str] = {}
     members: dict[str, frozenset[str]] = {}
-    for text in texts("torchvision", "models"):
+    for text in module_texts("torchvision", "models"):
         classes.update(_MODEL.findall(text))
         members.update(
             {name: frozenset(_MEMBER.findall(body)) for name, body in _WEIGHTS.findall(text)}
@@ -144,13 +149,13 @@ def _file_name(url: str) -> str:
     return unquote(urlsplit(url).path).rpartition("/")[2]
 
 
-def _settings(model: str, weights: Any) -> Settings:
+def _settings(model: str, weights: Any) -> PretrainedConfig:
     transforms = weights.transforms()
     image_size = _size(getattr(transforms, "crop_size", None))
     resize = _size(getattr(transforms, "resize_size", None))
     interpolation = getattr(transforms, "interpolation", None)
     categories = weights.meta.get("categories")  # None for weights without a classifier
-    return Settings(
+    return PretrainedConfig(
         weights=f"{model}.{weights.name}",
         image_size=image_size,
         crop_pct=image_size[0] / resize[0] if image_size and resize else None,

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from harness.measure.build import build_on_meta
-from harness.measure.builders import get_builder
-from harness.measure.builders.interface import preprocessing_of
+from harness.measure.builders import get_builder, preprocessing_of
+from harness.measure.meta import build_on_meta
 
 
 def parameters(builder, name):

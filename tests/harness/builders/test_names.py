@@ -7,8 +7,7 @@ import sys
 
 import pytest
 
-from harness.measure.builders import BuilderError, get_builder
-from harness.measure.builders.interface import resolved
+from harness.measure.builders import BuilderError, get_builder, resolved
 
 READ = """
 import sys
@@ -61,12 +60,12 @@ def test_torchvision_names_are_those_of_torchvision():
 def test_a_library_that_is_not_installed_is_named(name, monkeypatch):
     from importlib import metadata
 
-    from harness.measure.builders import installed
+    from harness.measure import builders
 
     def missing(distribution):
         raise metadata.PackageNotFoundError(distribution)
 
-    monkeypatch.setattr(installed, "version", missing)
+    monkeypatch.setattr(builders, "version", missing)
     with pytest.raises(BuilderError, match=f"{name} is not installed; pip install"):
         get_builder(name)
 

@@ -7,7 +7,7 @@ import torch
 
 from harness.check.base import Need
 from harness.check.flops import CHECK
-from harness.measure.build import without_initialisation
+from harness.measure.meta import without_initialisation
 from harness.measure.profile import Profiler
 from harness.types import Recipe
 

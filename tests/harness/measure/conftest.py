@@ -12,7 +12,7 @@ import torch
 @pytest.fixture(scope="session")
 def figure():
     """A record's count under a convention as named, or under one of its variations."""
-    from harness.measure.conventions import counts
+    from harness.measure.flops import counts
 
     def value(record, convention, variation=""):
         return next(
@@ -27,7 +27,7 @@ def figure():
 @pytest.fixture(scope="session")
 def by_operator():
     """The record's ``fvcore`` counts, operators that count nothing left out."""
-    from harness.measure.conventions import fvcore_by_operator
+    from harness.measure.flops import fvcore_by_operator
 
     return lambda record: {k: n for k, n in fvcore_by_operator(record).items() if n}
 

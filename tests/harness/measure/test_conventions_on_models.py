@@ -93,7 +93,7 @@ def native(documented, on_meta, record_of):
 
 def on_cpu(make):
     """A model with the values that cost least: nothing here looks at them."""
-    from harness.measure.build import without_initialisation
+    from harness.measure.meta import without_initialisation
 
     with without_initialisation():
         model = make()
@@ -227,7 +227,7 @@ def test_padding_by_word_is_nothing_to_fvcore(on_meta, record_of, by_operator, f
 def test_torchvision_documents_what_is_counted(name, record_of, figure):
     from torchvision.models import get_model, get_model_weights
 
-    from harness.measure.build import build_on_meta
+    from harness.measure.meta import build_on_meta
 
     weights = next(iter(get_model_weights(name)))
     size = weights.transforms().crop_size[0]

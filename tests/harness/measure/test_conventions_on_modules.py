@@ -178,7 +178,7 @@ def test_leaky_activations_may_have_been_part_of_the_norms(record_of, figure):
 
 
 def test_training_mode_counts_normalisation_as_fvcore_does():
-    from harness.measure.conventions import fvcore_by_operator
+    from harness.measure.flops import fvcore_by_operator
     from harness.measure.trace import trace
 
     model = nn.BatchNorm2d(4).to("meta").train()
@@ -188,7 +188,7 @@ def test_training_mode_counts_normalisation_as_fvcore_does():
 
 def test_a_count_knows_what_it_left_out(record_of):
     """thop's table has no attention, so that a count of it covers the linear layers alone."""
-    from harness.measure.conventions import counts
+    from harness.measure.flops import counts
 
     layers = nn.Linear(8, 8), nn.Linear(8, 3)
     model = Call(lambda a, head, x: head(attention(a(x), a(x), a(x))), *layers).to("meta")

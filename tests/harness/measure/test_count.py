@@ -14,7 +14,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 import harness
-from harness.measure.conventions import CONVENTIONS
+from harness.measure.flops import CONVENTIONS
 
 
 class Tangled(nn.Module):

@@ -55,7 +55,7 @@ def test_native(name, tool, on_meta, record_of, figure):
 def test_torchvision(name, tool, record_of, figure):
     from torchvision.models import get_model
 
-    from harness.measure.build import build_on_meta
+    from harness.measure.meta import build_on_meta
 
     options = {"aux_logits": False, "init_weights": False} if name == "googlenet" else {}
     builder = SimpleNamespace(build=lambda name: get_model(name, **options))
@@ -131,7 +131,7 @@ def test_thop_with_subclasses(on_meta, record_of, figure):
 @pytest.mark.parametrize("name", ["resnet18", "efficientnet_b0", "mobilevit_xxs"])
 def test_fvcore_on_a_model_left_in_training_mode(name, on_meta, record_of, figure, fvcore_run):
     timm = pytest.importorskip("timm", reason="timm, an extra, is not installed")
-    from harness.measure.build import without_initialisation
+    from harness.measure.meta import without_initialisation
 
     shape = (1, 3, 64, 64)
     with without_initialisation():

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from loops import each
 from torch import nn
 
-from harness.measure.conventions import counts
+from harness.measure.flops import counts
 
 
 class Call(nn.Module):

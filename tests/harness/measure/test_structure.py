@@ -168,7 +168,7 @@ def test_depth_of_native_variants(name, on_meta):
 def test_depth_of_torchvision_models(name):
     from torchvision.models import get_model
 
-    from harness.measure.build import without_initialisation
+    from harness.measure.meta import without_initialisation
 
     with without_initialisation():
         model = get_model(name)

@@ -150,7 +150,7 @@ def ran(repository, tmp_path):
 def test_each_module_that_makes_a_fact_changes_its_key(house, environment, ran):
     """What runs in truth while facts are made, and not what a text says of imports."""
     others = ["harness/report/sarif.py", "harness/check/flops.py", "zoo/index/values.py"]
-    builders = [f"harness/measure/builders/{name}.py" for name in ("timm", "installed", "native")]
+    builders = [f"harness/measure/builders/{name}.py" for name in ("timm", "native")]
     named = [*ran, *others, *builders, "harness/measure/speed.py", "harness/measure/devices.py"]
     done = subprocess.run(
         [sys.executable, "-c", EACH_MODULE, json.dumps(named)],
@@ -166,7 +166,7 @@ def test_each_module_that_makes_a_fact_changes_its_key(house, environment, ran):
     # That of the weights finds what it is asked for by name, and makes nothing.
     assert silent - {"zoo/weights/__init__.py"} == set(others)
     assert len(ran) > 20
-    for module in ("named", "builders/adapted", "trace", "shapes", "repeats", "conventions/thop"):
+    for module in ("functional_hooks", "builders/__init__", "trace", "fastpath", "flops/thop"):
         assert changes[f"harness/measure/{module}.py"] >= {*shapes, "timm"}, module
     for module in ("zoo/weights/match.py", "harness/measure/checkpoint.py"):
         assert changes[module] == {"checkpoint"}, module

@@ -7,13 +7,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from itertools import product
 
-from harness.measure.conventions.deepspeed import deepspeed
-from harness.measure.conventions.fvcore import FvcoreParts, fvcore_parts
-from harness.measure.conventions.macs import attention_products, macs
-from harness.measure.conventions.modules import NotCountedError, Tally, count_modules
-from harness.measure.conventions.ptflops import ptflops
-from harness.measure.conventions.thop import THOP, THOP_2020
-from harness.measure.conventions.torchinfo import torchinfo
+from harness.measure.flops.deepspeed import deepspeed
+from harness.measure.flops.fvcore import FvcoreParts, fvcore_parts
+from harness.measure.flops.hooks import NotCountedError, Tally, count_modules
+from harness.measure.flops.macs import attention_products, macs
+from harness.measure.flops.ptflops import ptflops
+from harness.measure.flops.thop import THOP, THOP_2020
+from harness.measure.flops.torchinfo import torchinfo
 from harness.measure.record import ModuleCall, classifier_path, walk
 from harness.types import DEPLOYED, WITH_PRODUCTS, WITH_UNKNOWN
 

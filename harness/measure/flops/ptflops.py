@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from math import prod
 
-from harness.measure.conventions.macs import macs
-from harness.measure.conventions.modules import (
+from harness.measure.flops.hooks import (
     ModuleRule,
     NotCountedError,
     Tally,
     first_input,
     weight_of,
 )
-from harness.measure.named import FUNCTIONAL
+from harness.measure.flops.macs import macs
+from harness.measure.functional_hooks import FUNCTIONAL
 from harness.measure.record import ModuleCall, Op
 
 

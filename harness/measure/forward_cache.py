@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-class SharedPasses:
+class ForwardCache:
     """What the modules of one structure have in common: the passes they have already made.
 
     It stands in for each module's ``forward``. The first call with some input shapes runs the
@@ -36,7 +36,7 @@ class SharedPasses:
         self.entered = False
 
     @staticmethod
-    def of(module: nn.Module) -> SharedPasses | None:
+    def of(module: nn.Module) -> ForwardCache | None:
         return getattr(module.__dict__.get("forward"), "shared", None)
 
     def enter(self) -> None:
@@ -147,7 +147,7 @@ def share_repeated_blocks(model: nn.Module) -> None:
             groups.setdefault(number, []).append(module)
     for modules in groups.values():
         if len(modules) > 1:
-            shared = SharedPasses()
+            shared = ForwardCache()
             for module in modules:
                 module.forward = shared.forward(module)
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from harness.measure.build import build_on_meta, without_initialisation
+from harness.measure.meta import build_on_meta, without_initialisation
 from harness.measure.profile import Profiler
 from harness.types import Measurement, Recipe, Unmeasured
 

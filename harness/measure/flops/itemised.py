@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from harness.measure.conventions.deepspeed import deepspeed
-from harness.measure.conventions.fvcore import fvcore_of
-from harness.measure.conventions.macs import macs_of
-from harness.measure.conventions.modules import count_modules
-from harness.measure.conventions.ptflops import ptflops
-from harness.measure.conventions.thop import THOP, THOP_2020
-from harness.measure.conventions.torchinfo import torchinfo
+from harness.measure.flops.deepspeed import deepspeed
+from harness.measure.flops.fvcore import fvcore_of
+from harness.measure.flops.hooks import count_modules
+from harness.measure.flops.macs import macs_of
+from harness.measure.flops.ptflops import ptflops
+from harness.measure.flops.thop import THOP, THOP_2020
+from harness.measure.flops.torchinfo import torchinfo
 from harness.measure.record import ModuleCall, Op, classifier_path, walk
 
 Item = tuple[str, str, int]

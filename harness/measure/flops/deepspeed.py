@@ -6,15 +6,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
 
-from harness.measure.conventions.fvcore import einsum_estimate, fvcore_of
-from harness.measure.conventions.macs import linear, macs, product
-from harness.measure.conventions.modules import NotCountedError, Tally
-from harness.measure.named import FUNCTIONAL
+from harness.measure.flops.fvcore import einsum_estimate, fvcore_of
+from harness.measure.flops.hooks import NotCountedError, Tally
+from harness.measure.flops.macs import linear, macs, product
+from harness.measure.functional_hooks import FUNCTIONAL
 from harness.measure.record import ModuleCall, Op, Shape
 
 
 @dataclass(frozen=True, slots=True)
-class DeepSpeedCount:
+class DeepSpeedCounts:
     """The MACs, and what of them is the classifier's and products of two activations.
 
     Attributes:
@@ -31,7 +31,7 @@ class DeepSpeedCount:
 
 def deepspeed(
     calls: Sequence[tuple[str, ModuleCall]], memo: dict[int, int], classifier: str | None
-) -> DeepSpeedCount:
+) -> DeepSpeedCounts:
     """The MACs of linear layers, convolutions, products and attention that were called by name.
 
     Source: ``profiling.flops_profiler`` of DeepSpeed 0.19. Einsums have no MACs there, and neither
@@ -56,7 +56,7 @@ def deepspeed(
         total += own
         if path == classifier:
             head += own
-    return DeepSpeedCount(total.macs, head.macs, total.products, total.operations, head.operations)
+    return DeepSpeedCounts(total.macs, head.macs, total.products, total.operations, head.operations)
 
 
 @dataclass(frozen=True, slots=True)

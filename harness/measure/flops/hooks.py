@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from harness.measure.conventions.macs import MACS, macs
+from harness.measure.flops.macs import MACS, macs
 from harness.measure.record import ModuleCall, Op, Shape
 
 ModuleRule = Callable[[ModuleCall], int]

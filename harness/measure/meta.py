@@ -1,12 +1,17 @@
-"""Building a variant without its values: on the meta device, with initialisation skipped."""
+"""Build a variant without its values: on the meta device, with initialisation skipped.
+
+Networks that are re-parameterised (RepVGG, MobileOne, LeViT and their like) train several branches,
+or norms behind their layers, that are one layer when deployed. Libraries give such modules a method
+that folds them; on the meta device it gives the shapes of the folded weights.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from harness.measure.builders.interface import BuilderError, forms_of
+from harness.measure.builders import BuilderError, forms_of
 
 if TYPE_CHECKING:
     from torch import nn
@@ -17,7 +22,7 @@ _LONGEST = 300
 
 
 def build_on_meta(builder: Builder, name: str) -> nn.Module:
-    """Builds a variant in evaluation mode on the meta device.
+    """Build a variant in evaluation mode on the meta device.
 
     A model whose constructor needs values (an ``.item()``, a NumPy round trip) can't be built
     there: it is built on the CPU, still without initialisation, and moved.
@@ -67,7 +72,7 @@ def _may_build_on_cpu(error: Exception) -> bool:
 
 
 def _moved_to_meta(model: nn.Module) -> nn.Module:
-    """Moves a model, and the tensors that its modules hold beside parameters and buffers."""
+    """Move a model, and the tensors that its modules hold beside parameters and buffers."""
     from torch import Tensor
 
     def moved(value: Any) -> Any:
@@ -90,7 +95,7 @@ def _moved_to_meta(model: nn.Module) -> nn.Module:
 _MOVED_BY_TORCH = ("_parameters", "_buffers", "_modules")
 
 
-def other_forms(builder: Builder, name: str, model: nn.Module) -> Mapping[str, nn.Module]:
+def other_forms(builder: Builder, name: str, model: nn.Module) -> dict[str, nn.Module]:
     """The other models that a variant's name may mean, on the meta device, see `forms_of`.
 
     Raises:
@@ -103,9 +108,44 @@ def other_forms(builder: Builder, name: str, model: nn.Module) -> Mapping[str, n
     return {form: _moved_to_meta(other).eval() for form, other in found.items()}
 
 
+def deployed_form(builder: Builder, name: str, model: nn.Module) -> nn.Module | None:
+    """The variant built anew with its branches and norms folded; None where it has none to fold.
+
+    Raises:
+        Exception: whatever the builder raises, or a module that can't be folded on meta.
+    """
+    import torch
+
+    if not any(_folding(m) is not None for m in model.modules() if m is not model):
+        return None
+    deployed = build_on_meta(builder, name)
+    with torch.no_grad(), torch.device("meta"):
+        _fold_below(deployed)
+    return _moved_to_meta(deployed).eval()
+
+
+# ``fuse`` returns another module in place of the old one; the others change their own.
+_REPLACING = "fuse"
+_FOLDING = (_REPLACING, "reparameterize", "switch_to_deploy")
+
+
+def _folding(module: nn.Module) -> str | None:
+    """The name of the method that folds a module."""
+    return next((name for name in _FOLDING if callable(getattr(type(module), name, None))), None)
+
+
+def _fold_below(module: nn.Module) -> None:
+    for name, child in list(module.named_children()):
+        method = _folding(child)
+        folded = getattr(child, method)() if method is not None else child
+        if method == _REPLACING:
+            setattr(module, name, folded)
+        _fold_below(folded if method == _REPLACING else child)
+
+
 @contextmanager
 def without_initialisation() -> Iterator[None]:
-    """Makes every function of ``torch.nn.init`` return its tensor untouched.
+    """Make every function of ``torch.nn.init`` return its tensor untouched.
 
     Layers call them by way of the module, so replacing its attributes reaches all of them. It is
     process-wide: only a process that builds models for their shapes should do this.

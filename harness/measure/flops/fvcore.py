@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
 
-from harness.measure.conventions.macs import ATTENTION, MACS, conv, linear, macs, product
-from harness.measure.conventions.modules import Tally
+from harness.measure.flops.hooks import Tally
+from harness.measure.flops.macs import ATTENTION, MACS, conv, linear, macs, product
 from harness.measure.record import ModuleCall, Op, walk
 
 

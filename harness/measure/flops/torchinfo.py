@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import prod
 
-from harness.measure.conventions.macs import macs
-from harness.measure.conventions.modules import NotCountedError, Tally
+from harness.measure.flops.hooks import NotCountedError, Tally
+from harness.measure.flops.macs import macs
 from harness.measure.record import ModuleCall
 
 

@@ -36,7 +36,7 @@ _METHODS = ("matmul", "mm", "bmm", "addmm", "mul", "add")
 
 
 @contextmanager
-def named_calls(add: Callable[[Op], None]) -> Iterator[None]:
+def functional_calls(add: Callable[[Op], None]) -> Iterator[None]:
     """While it lasts, hands every call by one of the names to ``add``."""
     import torch
     from torch.nn import functional

@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from harness.measure.named import named_calls
+from harness.measure.functional_hooks import functional_calls
 
 
 def everything():
@@ -17,7 +17,7 @@ def everything():
 def test_a_name_is_told_from_an_operator():
     found = []
     x = torch.zeros(2, 3)
-    with named_calls(found.append):
+    with functional_calls(found.append):
         y = torch.add(x, 1) + x
         z = F.relu(input=y.mul(x)).relu()
         z @ x.t()
@@ -33,7 +33,7 @@ def test_torch_is_left_as_it_was():
     before = everything()
 
     def fail():
-        with named_calls(lambda op: None):
+        with functional_calls(lambda op: None):
             assert vars(torch)["add"] is not before[0]["add"]
             torch.mm(torch.zeros(2, 3), torch.zeros(2, 3))
 

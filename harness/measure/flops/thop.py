@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import prod
 
-from harness.measure.conventions.modules import (
+from harness.measure.flops.hooks import (
     ModuleRule,
     NotCountedError,
     first_input,

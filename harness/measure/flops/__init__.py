@@ -5,11 +5,11 @@ gives, with its count, the multiply-accumulates of the operators that it counted
 a count can be told from one that left half of the model out.
 """
 
-from harness.measure.conventions.figures import Count, counts
-from harness.measure.conventions.fvcore import fvcore_by_operator
-from harness.measure.conventions.itemised import CONVENTIONS, itemised
-from harness.measure.conventions.macs import macs
-from harness.measure.conventions.modules import NotCountedError
+from harness.measure.flops.figures import Count, counts
+from harness.measure.flops.fvcore import fvcore_by_operator
+from harness.measure.flops.hooks import NotCountedError
+from harness.measure.flops.itemised import CONVENTIONS, itemised
+from harness.measure.flops.macs import macs
 
 __all__ = [
     "CONVENTIONS",
