@@ -135,6 +135,14 @@ _TABLE: tuple[tuple[str, Severity | None, str, str, str], ...] = (
         "Write the measured number, with `FLOPs Convention` and `FLOPs Input`.",
     ),
     (
+        "flops.cross-check",
+        "error",
+        "fvcore itself, run by `--cross-check fvcore`, counts an operator otherwise than zoo's "
+        "`fvcore` convention; unverified where it could not be run.",
+        "A release of fvcore with a new rule for an operator",
+        "Go by fvcore's figure, and report the difference as a bug of zoo.",
+    ),
+    (
         "flops.input-geometry",
         "warning",
         "The documented FLOPs are exact for another input than the documented Image Size.",

@@ -26,6 +26,7 @@ FAIL_ON = ("error", "warning", "never")
 AMP = ("off", "bf16", "fp16")
 ENGINES = ("local", "ray")
 DECODE = ("pillow", "fast")
+COUNTERS = ("fvcore",)
 DATASET = "imagenet-1k"
 _DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)([smh])")
 _SIZE = re.compile(r"(\d{1,18}(?:\.\d{1,9})?) ?([KMGT]i?B|)", re.IGNORECASE)
@@ -36,7 +37,7 @@ _UNITS = {"": 1} | {
 }
 _LEAST_MEMORY = 2**28  # Python with torch takes as much before any model is built.
 # What a run was told of its report, and not of what is measured.
-_OF_ONE_RUN = frozenset({"checks", "refresh", "format", "fail-on", "baseline"})
+_OF_ONE_RUN = frozenset({"checks", "refresh", "format", "fail-on", "baseline", "cross-check"})
 # What is said of images alone.
 _OF_IMAGES = ("dataset", "samples", "budget", "decode")
 # How a switch is turned off that a file may have turned on.
@@ -85,6 +86,7 @@ class Settings:
     address: str | None = None
     timeout: float = USUAL_TIMEOUT
     max_memory: int | None = None
+    cross_check: str | None = None
     given: tuple[tuple[str, Any], ...] = field(default=(), compare=False)
 
     def request(self, select: tuple[str, ...]) -> Request:
@@ -114,6 +116,7 @@ class Settings:
             address=self.address,
             timeout=self.timeout,
             max_memory=self.max_memory,
+            cross_check=self.cross_check,
         )
 
     def with_flags(self, flags: Mapping[str, Any]) -> Settings:
@@ -364,5 +367,6 @@ _RULES: Mapping[str, Callable[[object], Any]] = {
     "decode": partial(_word, DECODE),
     "engine": partial(_word, ENGINES),
     "address": _text,
+    "cross-check": partial(_word, COUNTERS),
     "workers": partial(_count, least=0),
 }

@@ -24,6 +24,7 @@ _NEEDED: dict[str, tuple[str, ...]] = {
     "checkpoint": _BUILD,
     "preprocess": (*_BUILD, "Weights"),
     "accuracy": (*_BUILD, "Class Names", *_INPUT, "Weights"),
+    "fvcore": _BUILD,
     "profile": _BUILD,
     "recipe": ("Base", "FLOPs Convention", *_INPUT),
     "speed": (*_BUILD, "Image Size"),
@@ -67,7 +68,7 @@ def missing_for(variant: Variant, kind: str, claim: Claim | None = None) -> str:
 def _claims(variant: Variant, kind: str, claim: Claim | None) -> Iterable[Claim]:
     """The claims that a fact depends on, the variant's own or its collection's."""
     names = _NEEDED.get(kind, ())
-    if kind in ("flops", "profile", "recipe"):
+    if kind in ("flops", "fvcore", "profile", "recipe"):
         # The input that is counted: its own key, else the one of the model.
         has_input = variant.effective("FLOPs Input") is not None
         names = (*names, "FLOPs Input" if has_input else "Image Size")

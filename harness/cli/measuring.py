@@ -11,7 +11,7 @@ from harness.cli.verifying import verify
 # What `zoo verify` takes and is not about measuring: what to verify, and what becomes of it.
 _OWN = (
     *("variants", "every", "checks", "dry_run", "format", "output", "fail_on", "baseline"),
-    *("write_baseline", "quiet", "verbose"),
+    *("write_baseline", "quiet", "verbose", "cross_check"),
 )
 
 

@@ -221,6 +221,15 @@ Engine = Annotated[
         help="local (the default), or ray: tasks of a Ray cluster (extra ray).",
     ),
 ]
+CrossCheck = Annotated[
+    str | None,
+    typer.Option(
+        "--cross-check",
+        metavar="COUNTER",
+        help="fvcore: run fvcore itself on the CPU as well, and report each operator that it "
+        "counts otherwise.",
+    ),
+]
 Address = Annotated[
     str | None,
     typer.Option(

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.measure.builders import builder_of, preprocessing_of, resolved
-from harness.measure.flops import counts, macs
+from harness.measure.flops import counts, fvcore_by_operator, macs
 from harness.measure.meta import build_on_meta, deployed_form, describe_error, other_forms
 from harness.measure.record import ModuleCall, walk
-from harness.types import Fact, Measurement, Recipe, Size, Unmeasured, slots_of
+from harness.types import Fact, Measurement, Recipe, Size, Unmeasured, slots_of, unmeasured
 
 if TYPE_CHECKING:
     from torch import nn
@@ -49,8 +49,8 @@ class Profiler:
 
         Args:
             recipe: the variant.
-            kinds: ``structure``, ``preprocess`` and ``checkpoint``, made once, and ``flops`` and
-                ``profile``, made at each size.
+            kinds: ``structure``, ``preprocess`` and ``checkpoint``, made once, and ``flops``,
+                ``profile`` and ``fvcore``, made at each size.
             sizes: input geometries, (height, width) in pixels.
             checkpoint: the file to match, for ``checkpoint``.
             siblings: other variants of the builder that the file may turn out to hold.
@@ -81,6 +81,9 @@ class Profiler:
                 if size not in records:
                     records[size] = built.trace(size)
                 record = records[size]
+                if kind == "fvcore":
+                    facts.append(_fvcore(recipe, built.model, record, size))
+                    continue
                 if kind == "flops":
                     value = _flops(record, built.trace_deployed(size))
                 else:
@@ -216,12 +219,34 @@ def _preprocess(recipe: Recipe) -> Fact:
 
 def _flops(record: ModuleCall, deployed: ModuleCall | None) -> dict[str, Any]:
     """``counts``: every figure of `harness.measure.flops`; ``activations``: elements that
-    convolutions and linear layers put out, as the RegNet paper (arXiv 2003.13678) counts them.
+    convolutions and linear layers put out, as the RegNet paper (arXiv 2003.13678) counts them;
+    ``by_operator``: the count of ``fvcore``, taken apart.
     """
     return {
         "counts": [asdict(c) for c in counts(record, deployed)],
         "activations": _activations(record),
+        "by_operator": {name: n for name, n in fvcore_by_operator(record).items() if n},
     }
+
+
+def _fvcore(recipe: Recipe, model: nn.Module, record: ModuleCall, size: Size) -> Fact:
+    """``by_operator``: what fvcore itself counts when the model is run on the CPU."""
+    from importlib.metadata import version
+
+    from harness.measure.cross_check import TooLargeError, fvcore_operators, refuse_too_large
+
+    try:
+        refuse_too_large(sum(p.numel() for p in model.parameters()), macs((record,)))
+        counted = fvcore_operators(builder_of(recipe), recipe.name, record.inputs)
+    except TooLargeError as error:
+        return unmeasured(recipe, ("fvcore", size), "flops.cross-check", str(error))
+    except Exception as error:  # noqa: BLE001 - whatever a model raises is a finding
+        why = f"{recipe.name} can't be run by fvcore: {describe_error(error)}"
+        return unmeasured(recipe, ("fvcore", size), "flops.cross-check", why)
+    fact = _measurement("fvcore", recipe, {"by_operator": counted}, size)
+    versions = {**fact.versions, "fvcore": version("fvcore")}
+    method = "traced on the CPU by fvcore, in evaluation mode, batch 1"
+    return replace(fact, method=method, versions=versions, device="cpu")
 
 
 def _activations(record: ModuleCall) -> int:

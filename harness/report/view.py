@@ -149,7 +149,7 @@ def _accuracies(variant: VariantReport) -> dict[str, Any]:
 def _doubted(findings: Iterable[Finding]) -> tuple[str, ...]:
     """Fields with an error and no match: of two that share a size, one has it by right."""
     wrong = {f.field for f in findings if (f.severity or f.status) in ("error", "mismatch")}
-    held = {f.field for f in findings if f.status == "match"}
+    held = {f.field for f in findings if f.status == "match" and f.documented is not None}
     return tuple(sorted((wrong - held) & _MEASURABLE))
 
 

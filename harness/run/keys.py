@@ -62,7 +62,10 @@ def version_of(distribution: str) -> str:
 _ENTRIES = {"speed": "harness.measure.speed"}
 _ENTRY = "harness.measure.profile"
 # What is imported there for one kind alone.
-_ALONE = {"checkpoint": "harness.measure.checkpoint"}
+_ALONE = {
+    "checkpoint": "harness.measure.checkpoint",
+    "fvcore": "harness.measure.cross_check",
+}
 # A native model is known by its source text (see `zoo.registry.model_source`), and built with no
 # weights.
 _IDENTIFIED = ("zoo.models", "zoo.weights")

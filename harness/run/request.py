@@ -77,6 +77,7 @@ class Request:
         timeout: seconds that one variant's build and measurements may take, see `LocalEngine`.
         max_memory: bytes that a process which builds may hold; None chooses by the machine.
         address: of that cluster; None starts one on this machine.
+        cross_check: ``fvcore``: run the counter itself beside our own; None for no such run.
     """
 
     index: tuple[Path, ...] = ()
@@ -105,6 +106,7 @@ class Request:
     address: str | None = None
     timeout: float = USUAL_TIMEOUT
     max_memory: int | None = None
+    cross_check: str | None = None
 
 
 class Progress:

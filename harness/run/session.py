@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from harness.check import alias, schema
+from harness.check import alias, cross_check, schema
 from harness.check.registry import index_checks, variant_checks
 from harness.explain.collection import preferred_rules
 from harness.explain.story import Story, tell
@@ -107,13 +107,13 @@ class Session:
         """What the run will do, in one line: variants, measurements, files, pictures."""
         with self._opened_store() as store:
             subjects = self._subjects(store)
-            jobs = [job for s in subjects for job in s.advance()]
+            building = sum(bool(s.advance()) for s in subjects)
         kept = sum(isinstance(fact, Measurement) for s in subjects for fact in s.facts.values())
         # What a file or pictures ask for is known when the file is there.
         later = " yet" if self._files is not None else ""
         parts = [
             self.subject,
-            f"{plural(len(jobs), 'variant')} to build" if jobs else f"nothing to build{later}",
+            f"{plural(building, 'variant')} to build" if building else f"nothing to build{later}",
             f"{plural(kept, 'measurement')} in the store",
             self.file_plan,
             "no images"
@@ -322,6 +322,7 @@ class Session:
 
     def _subjects(self, store: Store | None) -> list[Subject]:
         checks = variant_checks(self.request.checks)
+        checks += [cross_check.CHECK] if self.request.cross_check else []
         siblings = tuple(dict.fromkeys(v.name for v in self.index.variants))[:_MOST_SIBLINGS]
         return [
             Subject(

@@ -15,7 +15,7 @@ from harness.check.unreadable import missing_for
 from harness.measure.builders import BuilderError
 from harness.run.directory import Directory
 from harness.run.gallery import Gallery
-from harness.run.keys import identity_of, key_of
+from harness.run.keys import identity_of, key_of, version_of
 from harness.run.plan import flops_size, recipe_of
 from harness.run.store import Store
 from harness.run.wire import Job
@@ -249,11 +249,13 @@ class Subject:
     def _jobs(self, missing: set[Slot]) -> list[Job]:
         """One job for what a build tells, and one for each part of the pictures."""
         fresh = missing - self._asked
-        built = {slot for slot in fresh if slot[0] != "accuracy"}
+        built = {slot for slot in fresh if slot[0] not in ("accuracy", "fvcore")}
+        # Its arithmetic may take too long or too much memory, which shall cost nothing else.
+        run = {slot for slot in fresh if slot[0] == "fvcore"}
         counted = [which for kind, which in fresh if kind == "accuracy" and isinstance(which, str)]
         waiting = sum(kind == "accuracy" for kind, _ in self._asked - self.facts.keys())
         parts = sorted(counted, key=_place)[: max(0, _MOST_WAITING - waiting)]
-        self._asked |= built | {("accuracy", part) for part in parts}
+        self._asked |= built | run | {("accuracy", part) for part in parts}
         jobs: list[Job] = []
         if built:
             kinds = tuple(sorted({kind for kind, _ in built}))
@@ -262,6 +264,8 @@ class Subject:
                 jobs.append(Job(self.recipe, kinds, sizes, self._path(), self._siblings))
             else:
                 jobs.append(Job(self.recipe, kinds, sizes))
+        sizes = tuple(which for _, which in run if isinstance(which, tuple))
+        jobs += [Job(self.recipe, ("fvcore",), sizes)] if run else []
         for part in parts:
             assert self._gallery is not None
             counting = self._gallery.counting((part,))
@@ -271,6 +275,8 @@ class Subject:
     def _key(self, slot: Slot) -> str:
         kind, which = slot
         depends = [self._path(), *self._stat()] if kind in ("checkpoint", "accuracy") else []
+        if kind == "fvcore":
+            depends = [version_of("fvcore")]
         if kind == "preprocess":
             depends = [self.recipe.weights or ""]  # Its URL says which weights are meant.
         if kind == "checkpoint":

@@ -33,6 +33,7 @@ def test_every_key(written):
         fail-on = "warning"
         no-store = true
         refresh = true
+        cross-check = "fvcore"
         """
     )
     assert load(folder) == Settings(
@@ -44,6 +45,7 @@ def test_every_key(written):
         fail_on="warning",
         no_store=True,
         refresh=True,
+        cross_check="fvcore",
     )
 
 
@@ -90,6 +92,7 @@ def test_a_broken_file_of_another_project_is_not_reported(written):
             "[tool.zoo] device: 'gpu' is no device; write auto, cpu, cuda or cuda:0",
         ),
         ('fail-on = "note"', "[tool.zoo] fail-on: 'note' is no severity to fail on; write error, "),
+        ('cross-check = "thop"', "[tool.zoo] cross-check: 'thop' is not one of them; write fvcore"),
         ("builder = []", "[tool.zoo] builder: [] is no text; write a word in quotes"),
     ],
 )

@@ -20,8 +20,8 @@ PUBLISHED = {
         schema.missing-name schema.unknown-collection schema.unknown-interpolation
         weights.shared-url weights.hash-mismatch weights.missing weights.unreadable weights.unsafe
         weights.tensors-differ size.shared size.impossible size.differs parameters.differs
-        parameters.alias layers.differs flops.differs accuracy.contradicted accuracy.preprocessing
-        build.failed build.unknown""",
+        parameters.alias layers.differs flops.differs flops.cross-check accuracy.contradicted
+        accuracy.preprocessing build.failed build.unknown""",
     "warning": """
         flops.input-geometry flops.convention weights.insecure-url weights.name-mismatch
         size.larger preprocess.differs baseline.expired""",

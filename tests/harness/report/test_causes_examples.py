@@ -25,6 +25,7 @@ ELSEWHERE = {
     "baseline.expired": "tests/harness/edit/baseline",
     "baseline.stale": "tests/harness/edit/baseline",
     "build.failed": "tests/harness/builders",
+    "flops.cross-check": "tests/harness/check/test_cross_check.py",
     "parameters.rounded": "no check finds it: a rounded number that fits is a match",
     "parameters.alias": "tests/harness/check/test_alias.py",
     "weights.missing": "tests/harness/weights",
