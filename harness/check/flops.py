@@ -19,9 +19,17 @@ from harness.check.base import (
     unverified,
 )
 from harness.check.compare import agrees, grouped, number
-from harness.explain.flops import PLAIN, Candidate, Explanation, candidates, explain
-from harness.explain.flops_words import MOST_LEFT_OUT, Wording, leaves_out
-from harness.explain.geometry import Geometry, geometries, usual_geometries
+from harness.explain.flops import (
+    PLAIN,
+    Candidate,
+    Explanation,
+    Geometry,
+    candidates,
+    explain,
+    geometries,
+    usual_geometries,
+)
+from harness.explain.flops_messages import MOST_LEFT_OUT, FlopsMessages, leaves_out
 from harness.types import WITH_PRODUCTS, WITH_UNKNOWN, Edit, Finding, Size
 from zoo.index.types import Claim, Severity, Variant
 
@@ -212,7 +220,7 @@ def _differing(
     right = best.exact if best.variation else figure(fact.value, best.convention)
     blind = next((r for r in readings if not r.variation and r.left_out > _LEFT_OUT), None)
     edits = _replacing(evidence.variant, claim, best.exact, best.convention)
-    words = Wording(
+    words = FlopsMessages(
         claim,
         _x(evidence.size),
         best.convention,

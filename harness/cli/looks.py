@@ -6,8 +6,8 @@ import difflib
 from dataclasses import replace
 
 from harness.cli.status import Failure
-from harness.cli.stories import columns, story
-from harness.explain.tree import tree
+from harness.cli.stories import claim_trace, columns
+from harness.explain.claim_trace import module_tree
 from harness.run.request import Progress, Request, UsageError
 from harness.run.session import Session
 from harness.run.sources import index_options
@@ -28,7 +28,7 @@ def profile(session: Session, variant: Variant, depth: int | None) -> str:
     assert fact.image_size is not None
     height, width = fact.image_size
     heading = f"{for_terminal(variant.name)} at {height}x{width}: {fact.method}\n"
-    rows = [_HEADINGS, *tree(fact.value, depth)]
+    rows = [_HEADINGS, *module_tree(fact.value, depth)]
     return heading + "".join(f"{line}\n" for line in columns(rows, left=2))
 
 
@@ -46,7 +46,7 @@ def explain(session: Session, field: str, width: int | None) -> str:
     report = session.verify(Progress())
     if report.cut_short is not None:
         raise Failure(report.cut_short)
-    return "\n".join(story(session.story(report, v, c), width) for v, c in asked)
+    return "\n".join(claim_trace(session.story(report, v, c), width) for v, c in asked)
 
 
 def _effective(variant: Variant) -> list[Claim]:

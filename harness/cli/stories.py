@@ -1,4 +1,4 @@
-"""Stories and profiles as text: headings with lines below, and columns that line up."""
+"""Claim traces and profiles as text: headings with lines below, and columns that line up."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 from zoo._util.text import for_terminal
 
 if TYPE_CHECKING:
-    from harness.explain.story import Story
+    from harness.explain.claim_trace import ClaimTrace
 
 # Where the output is no terminal, lines stay whole so that a search finds them.
 _UNLIMITED = 10_000
 
 
-def story(told: Story, width: int | None) -> str:
-    """A story, its lines wrapped to the width of a terminal; None leaves them whole."""
-    lines = [for_terminal(told.title)]
-    for section in told.sections:
+def claim_trace(trace: ClaimTrace, width: int | None) -> str:
+    """A claim trace, its lines wrapped to the width of a terminal; None leaves them whole."""
+    lines = [for_terminal(trace.title)]
+    for section in trace.sections:
         lines += ["", for_terminal(section.heading)]
         for line in section.lines:
             lines += textwrap.wrap(

@@ -1,24 +1,108 @@
 """Why a documented FLOP count is not the measured one: another convention, another input.
 
 The search goes over the figures that every known counter would print at every likely input, plain
-and as slips of the pen change them, simplest first, and takes the first that is equal to the claim
-at the claim's own precision. With many candidates a short number fits one of them by chance, so a
-claim must carry at least two digits more than the logarithm of all candidates that would have been
-taken; with fewer the fit is told as what it is. Few are taken at their word: see `Candidate.tier`.
+and as slips of the pen change them, and takes the simplest that equals the claim at the claim's own
+precision. With many candidates a short number fits one by chance, so a claim must carry at least
+two digits more than the logarithm of all candidates that would have been taken; with fewer the fit
+is reported as uncertain. Few compete with the plainest ones: see `Candidate.tier`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from math import log10
-from typing import Any
+from functools import cache
+from math import floor, log10
+from typing import Any, NamedTuple
 
-from harness.check.compare import agrees, digits
-from harness.explain.geometry import Geometry
+from harness.check.compare import agrees, digits, number
 from harness.types import DEPLOYED, WITH_PRODUCTS, WITH_UNKNOWN, Size
 from zoo.index.types import Claim
+
+# A photograph that tutorials load, height and width in pixels: resized on its short side and
+# never cropped, it is the input behind the FLOPs of several public zoos.
+SAMPLE_PHOTOGRAPH: Size = (1213, 1546)
+
+# Pixels on a side that published image models are made for.
+USUAL_SIZES = (192, 224, 240, 256, 288, 299, 300, 320, 331, 384, 448, 480, 512)
+
+
+@dataclass(frozen=True, slots=True)
+class Geometry:
+    """An input that a count may have been made at.
+
+    Attributes:
+        size: (height, width) in pixels.
+        rank: how far it is from the plain reading of the claim.
+        words: what it is.
+        rule: the same without its numbers, where other variants have others; else ``words``.
+    """
+
+    size: Size
+    rank: int
+    words: str
+    rule: str = ""
+
+    @property
+    def general(self) -> str:
+        """What it is, in words that hold for other variants, too."""
+        return self.rule or self.words
+
+    def __str__(self) -> str:
+        return f"{self.size[0]}x{self.size[1]}"
+
+
+def geometries(
+    claimed: Size, crop_pct: float | None, image_size: Size | None = None
+) -> list[Geometry]:
+    """The inputs that an explanation tries, the claimed one first, each size once.
+
+    Args:
+        claimed: the claim's own input, (height, width) in pixels.
+        crop_pct: the share of the resized image that is cropped, where the index says one.
+        image_size: the variant's Image Size, which may be another than the claim's input.
+    """
+    found = [Geometry(claimed, 0, "the documented input")]
+    if image_size is not None:
+        found.append(Geometry(image_size, 1, "the documented Image Size"))
+    for rank, (height, width) in enumerate(dict.fromkeys((claimed, image_size or claimed))):
+        found.append(_uncropped(height, 2 + rank, "the documented size"))
+        if crop_pct:
+            resized = (floor(height / crop_pct), floor(width / crop_pct))
+            words = "the image as resized, before its centre is cropped"
+            wide = _uncropped(resized[0], 3 + rank, "the size before the crop")
+            found += [Geometry(resized, 1 + rank, words), wide]
+    unique: dict[Size, Geometry] = {}
+    for geometry in sorted(found, key=lambda g: g.rank):
+        unique.setdefault(geometry.size, geometry)
+    return list(unique.values())
+
+
+def usual_geometries(known: Sequence[Geometry]) -> list[Geometry]:
+    """The inputs that other variants have: tried where those of the variant's own explain nothing.
+
+    Args:
+        known: what was tried before; no size of it comes again.
+    """
+    tried = {geometry.size for geometry in known}
+    squares = [
+        Geometry((n, n), 4, "an input that other models have", f"{n}x{n}") for n in USUAL_SIZES
+    ]
+    wide = [_uncropped(n, 5, str(n)) for n in USUAL_SIZES]
+    return [geometry for geometry in (*squares, *wide) if geometry.size not in tried]
+
+
+def _uncropped(short: int, rank: int, meaning: str) -> Geometry:
+    """The sample photograph, resized on its short side alone; ``meaning`` names that length."""
+    height, width = SAMPLE_PHOTOGRAPH
+    words, rule = (
+        f"a photograph of {width}x{height} pixels resized to {size} on its short side and never "
+        "cropped"
+        for size in (short, meaning)
+    )
+    return Geometry((short, int(short * width / height)), rank, words, rule)
+
 
 # How far a convention is from what most tables print.
 _CONVENTION_RANK = {
@@ -31,7 +115,7 @@ _CONVENTION_RANK = {
     "deepspeed": 2,
     "torchinfo": 2,
 }
-# A counter as it is comes before one that somebody changed.
+# A counter as it is comes before a changed one.
 _VARIATION_RANK = 3
 # Neither is a change: what the usual counters print of attention, and of another usual form.
 _USUAL_RANK = {WITH_PRODUCTS: 0, WITH_UNKNOWN: 0, DEPLOYED: 1, f"{DEPLOYED} {WITH_UNKNOWN}": 1}
@@ -48,31 +132,27 @@ class Scale:
         wrong: the number is false whatever it counts; another way of counting is only unusual.
     """
 
-    factor: Decimal
+    factor: int | Decimal
     rank: int
     words: str
     wrong: bool
 
 
-PLAIN = Scale(Decimal(1), 0, "what {} counts", False)
-# A multiply and an add are two operations to whoever says FLOPs and means it.
-_TWICE = Scale(Decimal(2), 2, "twice what {} counts", False)
+PLAIN = Scale(1, 0, "what {} counts", False)
+# A multiply and an add are two operations where FLOPs means operations.
+_TWICE = Scale(2, 2, "twice what {} counts", False)
 # Counters that hook modules keep their sums on them, and go on adding with every pass.
-_PASSES = tuple(
-    Scale(Decimal(n), 4, f"what {{}} counts in {n} passes added up", True) for n in (3, 4)
-)
+_PASSES = tuple(Scale(n, 4, f"what {{}} counts in {n} passes added up", True) for n in (3, 4))
 # What the training costs, as it is estimated, where that of one pass is asked for.
-_TRAINED = Scale(
-    Decimal(3), 4, "three times what {} counts, as a forward and a backward pass take", True
-)
+_TRAINED = Scale(3, 4, "three times what {} counts, as a forward and a backward pass take", True)
 _UNITS = tuple(
-    Scale(Decimal(10) ** power, 5, f"{words} what {{}} counts", True)
-    for power, words in (
-        (-3, "a thousandth of"),
-        (-6, "a millionth of"),
-        (-9, "a billionth of"),
-        (3, "a thousand times"),
-        (6, "a million times"),
+    Scale(factor, 5, f"{words} what {{}} counts", True)
+    for factor, words in (
+        (Decimal("1e-3"), "a thousandth of"),
+        (Decimal("1e-6"), "a millionth of"),
+        (Decimal("1e-9"), "a billionth of"),
+        (10**3, "a thousand times"),
+        (10**6, "a million times"),
     )
 )
 _TRAINABLE = frozenset({"macs", "flops", "fvcore", "deepspeed"})
@@ -80,8 +160,7 @@ _DOUBLED = frozenset({"fvcore", "thop-2020", "thop", "ptflops", "torchinfo"})
 _ADDING = frozenset({"thop-2020", "thop", "ptflops"})
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(NamedTuple):
     """One figure that a page may show: a counter's at one input, plain or changed.
 
     Attributes:
@@ -146,7 +225,7 @@ class Explanation:
     Attributes:
         candidate: the simplest one.
         also: others that are the claim too, at the claim's precision.
-        tried: how many figures would have been taken that the claim's precision tells apart.
+        tried: how many figures would have been taken that are distinct at the claim's precision.
         certain: the claim has digits enough to rule out that it fits by chance.
     """
 
@@ -164,69 +243,61 @@ class Explanation:
 def candidates(
     geometries: Sequence[Geometry], counts: Mapping[Size, Mapping[str, Any]]
 ) -> list[Candidate]:
-    """Every figure at every input that was measured, simplest first.
+    """Every figure at every input that was measured.
 
     Args:
         geometries: the inputs.
         counts: size -> value of the ``flops`` measurement there; a missing one is passed over.
     """
-    return sorted(_all(geometries, counts), key=lambda c: c.rank)
-
-
-def _all(
-    geometries: Sequence[Geometry], counts: Mapping[Size, Mapping[str, Any]]
-) -> Iterator[Candidate]:
+    found = []
     for geometry in geometries:
         value = counts.get(geometry.size)
         if value is None:
             continue
         macs = next(c["value"] for c in value["counts"] if c["convention"] == "macs")
         for c in value["counts"]:
-            if c["convention"] not in _CONVENTION_RANK:
-                continue
-            for scale in _scales(c["convention"], c["variation"]):
-                yield Candidate(
-                    c["convention"],
-                    c["variation"],
-                    geometry,
-                    c["value"] if scale is PLAIN else c["value"] * scale.factor,
-                    c["covered"],
-                    macs,
-                    scale,
-                )
+            name, variation, plain = c["convention"], c["variation"], c["value"]
+            if name in _CONVENTION_RANK:
+                found += [
+                    Candidate(name, variation, geometry, plain * s.factor, c["covered"], macs, s)
+                    for s in _scales(name, variation)
+                ]
+    return found
 
 
-def _scales(convention: str, variation: str) -> Iterator[Scale]:
-    yield PLAIN
+@cache
+def _scales(convention: str, variation: str) -> tuple[Scale, ...]:
+    found = [PLAIN]
     if convention in _DOUBLED:
-        yield _TWICE
+        found.append(_TWICE)
     if convention in _ADDING:
-        yield from _PASSES
+        found += _PASSES
     if not variation or variation in (WITH_PRODUCTS, WITH_UNKNOWN):
-        yield from _UNITS
+        found += _UNITS
         if convention in _TRAINABLE:
-            yield _TRAINED
+            found.append(_TRAINED)
+    return tuple(found)
 
 
 def explain(
     claim: Claim, tries: Sequence[Candidate], preferred: str | None = None
 ) -> Explanation | None:
-    """The first candidate that equals the claim, None where none does.
+    """The simplest candidate that equals the claim, None where none does.
 
-    Where the claim is too short for the first one, and not for another that fewer compete with,
-    it is that one.
+    Where the claim is too short for that one, and not for another that fewer compete with, it is
+    the other one.
 
     Args:
         claim: the documented count.
-        tries: the candidates, simplest first.
+        tries: the candidates.
         preferred: a rule that explains other variants of the collection: where several candidates
             equal the claim, as they can a rounded one, the one that follows it is taken.
     """
-    fits = [candidate for candidate in tries if agrees(claim, candidate.value)]
+    fits = sorted(_fitting(claim, tries), key=lambda c: c.rank)
     if not fits:
         return None
     length = digits(claim)
-    tried = {tier: _told_apart(claim, tries, tier) for tier in {c.tier for c in fits}}
+    tried = {tier: _distinct(claim, tries, tier) for tier in {c.tier for c in fits}}
     certain = [c for c in fits if length >= 2 + log10(tried[c.tier])]
     chosen = (certain or fits)[0]
     also = tuple(c for c in fits if c.value != chosen.value)
@@ -234,13 +305,22 @@ def explain(
     return found if preferred is None else _preferring(found, preferred)
 
 
-def _told_apart(claim: Claim, tries: Sequence[Candidate], tier: int) -> int:
-    """How many figures of a tier, and of those before it, the claim's precision tells apart.
+def _fitting(claim: Claim, tries: Sequence[Candidate]) -> list[Candidate]:
+    """The candidates that equal the claim; floats sort out the many that are far away."""
+    value = float(number(claim) or 0)
+    slack = float(claim.step or 1) + 1e-9 * abs(value)
+    low, high = value - slack, value + slack
+    return [c for c in tries if low <= c.value <= high and agrees(claim, c.value)]
+
+
+def _distinct(claim: Claim, tries: Sequence[Candidate], tier: int) -> int:
+    """How many figures of a tier, and of those before it, are distinct at the claim's precision.
 
     All that equal the claim are one.
     """
     step = claim.step or Decimal(1)
-    others = {c.value // step for c in tries if c.tier <= tier and not agrees(claim, c.value)}
+    unit = int(step) if step == int(step) else step
+    others = {c.value // unit for c in tries if c.tier <= tier and not agrees(claim, c.value)}
     return 1 + len(others)
 
 

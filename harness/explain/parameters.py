@@ -28,7 +28,7 @@ _MOST_ENDS = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ParameterReading:
     """A number that a page may give as the parameters of a model.
 
     Attributes:
@@ -45,7 +45,7 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
-class Fit:
+class ParameterFit:
     """A reading that equals the claim.
 
     Attributes:
@@ -53,11 +53,11 @@ class Fit:
         certain: the claim has digits enough to rule out that it fits by chance.
     """
 
-    reading: Reading
+    reading: ParameterReading
     certain: bool
 
 
-def explain_parameters(claim: Claim, structure: Mapping[str, Any]) -> Fit | None:
+def explain_parameters(claim: Claim, structure: Mapping[str, Any]) -> ParameterFit | None:
     """The simplest reading that equals the claim, None where none does.
 
     Args:
@@ -66,7 +66,7 @@ def explain_parameters(claim: Claim, structure: Mapping[str, Any]) -> Fit | None
     """
     step = claim.step or Decimal(1)
     accepted: set[Decimal] = set()
-    uncertain: Fit | None = None
+    uncertain: ParameterFit | None = None
     for place, readings in enumerate(_tiers(claim, structure)):
         for reading in readings:
             below, rest = divmod(Decimal(reading.value), step)
@@ -77,12 +77,12 @@ def explain_parameters(claim: Claim, structure: Mapping[str, Any]) -> Fit | None
         # The deployed form is no guess: the builder itself has a second model of that name.
         tried = len(accepted) if place else 1
         if digits(claim) >= 2 + log10(tried):
-            return Fit(found, certain=True)
-        uncertain = uncertain or Fit(found, certain=False)
+            return ParameterFit(found, certain=True)
+        uncertain = uncertain or ParameterFit(found, certain=False)
     return uncertain
 
 
-def _tiers(claim: Claim, structure: Mapping[str, Any]) -> Iterator[list[Reading]]:
+def _tiers(claim: Claim, structure: Mapping[str, Any]) -> Iterator[list[ParameterReading]]:
     """The readings that tell something else than the built count, the plainest ones first."""
     built = structure["parameters"]
     for tier in (
@@ -94,36 +94,36 @@ def _tiers(claim: Claim, structure: Mapping[str, Any]) -> Iterator[list[Reading]
         yield [r for r in tier if r.value != built and r.value > 0]
 
 
-def _deployed(structure: Mapping[str, Any]) -> Iterator[Reading]:
+def _deployed(structure: Mapping[str, Any]) -> Iterator[ParameterReading]:
     deployed = structure["forms"].get("deployed")
     if deployed is not None:
         words = "the deployed form, whose branches for training are put together"
-        yield Reading(deployed["parameters"], words, form=True)
+        yield ParameterReading(deployed["parameters"], words, form=True)
 
 
-def _other_models(structure: Mapping[str, Any]) -> Iterator[Reading]:
+def _other_models(structure: Mapping[str, Any]) -> Iterator[ParameterReading]:
     """The model with a part that it lacks, or without one that it has."""
     count, kinds, forms = structure["parameters"], structure["kinds"], structure["forms"]
     if "auxiliary" in forms:
         words = "the model with its auxiliary classifiers, which only training uses"
-        yield Reading(forms["auxiliary"]["parameters"], words, form=True)
+        yield ParameterReading(forms["auxiliary"]["parameters"], words, form=True)
     if kinds["auxiliary"]:
         words = "the model without its auxiliary classifiers, which only training uses"
-        yield Reading(count - kinds["auxiliary"], words, form=True)
+        yield ParameterReading(count - kinds["auxiliary"], words, form=True)
     if kinds["distillation"]:
         words = "the parameters without the head for distillation"
-        yield Reading(count - kinds["distillation"], words)
+        yield ParameterReading(count - kinds["distillation"], words)
         if kinds["distillation_token"]:
             left = count - kinds["distillation"] - kinds["distillation_token"]
-            yield Reading(left, f"{words} and its token")
+            yield ParameterReading(left, f"{words} and its token")
     for left, names in _without_ends(structure["by_stage"]):
         last = f"last part, {names[0]}" if len(names) == 1 else f"last parts, {' and '.join(names)}"
-        yield Reading(left, f"the parameters without the {last}")
-    yield Reading(count - kinds["classifier"], "the parameters without the classifier")
+        yield ParameterReading(left, f"the parameters without the {last}")
+    yield ParameterReading(count - kinds["classifier"], "the parameters without the classifier")
     if "deployed" in forms:
         deployed = forms["deployed"]
         left = deployed["parameters"] - deployed["kinds"]["classifier"]
-        yield Reading(left, "the deployed form without its classifier", form=True)
+        yield ParameterReading(left, "the deployed form without its classifier", form=True)
 
 
 def _without_ends(by_stage: Mapping[str, int]) -> Iterator[tuple[int, list[str]]]:
@@ -134,14 +134,14 @@ def _without_ends(by_stage: Mapping[str, int]) -> Iterator[tuple[int, list[str]]
         yield sum(by_stage[name] for name in names[:place]), names[place:]
 
 
-def _other_counts(structure: Mapping[str, Any]) -> Iterator[Reading]:
+def _other_counts(structure: Mapping[str, Any]) -> Iterator[ParameterReading]:
     """All that the model has, counted in another way."""
     count, kinds = structure["parameters"], structure["kinds"]
     # Those of norms hold a number of batches as well, an integer, which some leave out.
     for buffers in dict.fromkeys(
         (structure["buffers"], structure["state"]["float_elements"] - count)
     ):
-        yield Reading(count + buffers, "the parameters and the buffers together")
+        yield ParameterReading(count + buffers, "the parameters and the buffers together")
     for names, words in (
         (("norms",), "without those of norms"),
         (("norms", "scales"), "without those of norms and layer scales"),
@@ -150,32 +150,36 @@ def _other_counts(structure: Mapping[str, Any]) -> Iterator[Reading]:
         (("positions",), "without tables of positions and tokens"),
         (("loose",), "of its layers alone, without those that stand beside layers"),
     ):
-        yield Reading(count - sum(kinds[n] for n in names), f"the parameters {words}")
+        yield ParameterReading(count - sum(kinds[n] for n in names), f"the parameters {words}")
     # Some counters add up what they know, and know neither norms nor what makes the logits.
-    yield Reading(kinds["convolutions"], "the parameters of the convolutions alone")
+    yield ParameterReading(kinds["convolutions"], "the parameters of the convolutions alone")
     both = kinds["convolutions"] + kinds["linear"]
-    yield Reading(both, "the parameters of the convolutions and linear layers alone")
-    yield Reading(structure["trainable"], "the trainable parameters")
+    yield ParameterReading(both, "the parameters of the convolutions and linear layers alone")
+    yield ParameterReading(structure["trainable"], "the trainable parameters")
     if kinds["classes"] and kinds["classifier"] % kinds["classes"] == 0:
         each = kinds["classifier"] // kinds["classes"]
         for classes in _OTHER_CLASSES:
             other = count + each * (classes - kinds["classes"])
             words = f"the model with {classes} classes in place of {kinds['classes']}"
-            yield Reading(other, words, form=True)
+            yield ParameterReading(other, words, form=True)
     in_mebi = Decimal(count) * 10**6 / _MEBI
-    yield Reading(in_mebi, "the parameters in units of 2^20, which a reader takes for millions")
+    yield ParameterReading(
+        in_mebi, "the parameters in units of 2^20, which a reader takes for millions"
+    )
 
 
-def _units(structure: Mapping[str, Any]) -> Iterator[Reading]:
+def _units(structure: Mapping[str, Any]) -> Iterator[ParameterReading]:
     count = Decimal(structure["parameters"])
-    yield Reading(count / 10**3, "a thousandth of the parameters: the unit is missing", wrong=True)
-    yield Reading(4 * count, "the bytes that the parameters take in float32", wrong=True)
+    yield ParameterReading(
+        count / 10**3, "a thousandth of the parameters: the unit is missing", wrong=True
+    )
+    yield ParameterReading(4 * count, "the bytes that the parameters take in float32", wrong=True)
     for power, words in ((3, "a thousand"), (6, "a million"), (1, "ten")):
-        yield Reading(count * 10**power, f"{words} times the parameters", wrong=True)
-    yield Reading(count / 10, "a tenth of the parameters", wrong=True)
+        yield ParameterReading(count * 10**power, f"{words} times the parameters", wrong=True)
+    yield ParameterReading(count / 10, "a tenth of the parameters", wrong=True)
 
 
-def _exchanged_digits(claim: Claim, structure: Mapping[str, Any]) -> Iterator[Reading]:
+def _exchanged_digits(claim: Claim, structure: Mapping[str, Any]) -> Iterator[ParameterReading]:
     """The count at the claim's precision, with two neighbouring digits in each other's place."""
     step = claim.step or Decimal(1)
     whole, rest = divmod(Decimal(structure["parameters"]), step)
@@ -185,7 +189,7 @@ def _exchanged_digits(claim: Claim, structure: Mapping[str, Any]) -> Iterator[Re
             if one != other and not (place == 0 and other == "0"):
                 swapped = text[:place] + other + one + text[place + 2 :]
                 words = f"the parameters with two digits exchanged, {one}{other} as {other}{one}"
-                yield Reading(int(swapped) * step, words, wrong=True)
+                yield ParameterReading(int(swapped) * step, words, wrong=True)
 
 
 def same_digits(claim: Claim, value: int) -> bool:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from harness.check import alias, cross_check, schema
 from harness.check.registry import index_checks, variant_checks
-from harness.explain.collection import preferred_rules
-from harness.explain.story import Story, tell
+from harness.explain import preferred_rules
+from harness.explain.claim_trace import ClaimTrace, trace_claim
 from harness.measure.builders import BuilderError
 from harness.run import speeds
 from harness.run.clock import Clock
@@ -158,11 +158,11 @@ class Session:
             cut_short=cut_short,
         )
 
-    def story(self, report: Report, variant: Variant, claim: Claim) -> Story:
+    def story(self, report: Report, variant: Variant, claim: Claim) -> ClaimTrace:
         """The whole story of one claim, after `verify` has made the report."""
         subject = next(s for s in self._subjects_seen if s.variant is variant)
         findings = [f for f in report.findings if f.variant == variant.name]
-        return tell(subject.evidence(), findings, claim)
+        return trace_claim(subject.evidence(), findings, claim)
 
     def profile(self, variant: Variant) -> Fact:
         """What each module of a variant costs at the input that its FLOPs speak of."""

@@ -92,7 +92,7 @@ DOCUMENTED = """
 import sys, warnings
 warnings.filterwarnings("ignore")
 import timm, torch
-from harness.explain.geometry import geometries
+from harness.explain.flops import geometries
 from harness.measure.flops import counts
 from harness.measure.trace import trace
 for name in sys.argv[1:]:

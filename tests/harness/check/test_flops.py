@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harness.check.flops import CHECK
-from harness.explain.geometry import geometries, usual_geometries
+from harness.explain.flops import geometries, usual_geometries
 
 SQUARE = (224, 224)
 WIDE = (224, 285)

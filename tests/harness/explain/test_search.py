@@ -6,9 +6,12 @@ import random
 from decimal import Decimal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from harness.explain.flops import Candidate, candidates, explain
-from harness.explain.geometry import Geometry, geometries
+from harness.explain import preferred_rules
+from harness.explain.flops import Candidate, Geometry, candidates, explain, geometries
+from harness.types import Finding
 from zoo.index.numbers import parse_number, rounded_count
 from zoo.index.types import Claim, Location
 
@@ -36,9 +39,9 @@ def test_the_nearest_number_is_none():
     assert explain(claim_of(str(10**9 + 7919 * 63 + 1)), values) is None
 
 
-@pytest.mark.parametrize(
-    ("text", "place", "explained"),
-    [
+def test_it_takes_two_digits_more_than_the_tries():
+    """After n figures a number of d digits is explained where d is at least 2 + log10(n)."""
+    for text, place, explained in (
         ("68M", 0, True),
         ("68M", 1, False),
         ("684M", 8, True),
@@ -48,15 +51,12 @@ def test_the_nearest_number_is_none():
         ("6.847G", 98, True),
         ("6.847G", 100, False),
         ("6847123", 100, True),
-    ],
-)
-def test_it_takes_two_digits_more_than_the_tries(text, place, explained):
-    """After n figures a number of d digits is explained where d is at least 2 + log10(n)."""
-    claim = claim_of(text)
-    tries = [candidate((10**6 + i) * 10**9) for i in range(place)] + [candidate(int(claim.value))]
-    found = explain(claim, tries)
-    assert found is not None
-    assert found.certain == explained
+    ):
+        claim = claim_of(text)
+        far = [candidate((10**6 + i) * 10**9) for i in range(place)]
+        found = explain(claim, [*far, candidate(int(claim.value))])
+        assert found is not None
+        assert found.certain == explained, (text, place)
 
 
 def test_those_behind_the_first_fit_count_as_well():
@@ -178,3 +178,71 @@ def test_a_preferred_rule_is_taken_where_it_fits_and_only_there():
     kept = explain(exact, tries, "what macs counts on a photograph")
     assert kept is not None
     assert kept.candidate is tries[0]
+
+
+def test_the_usual_inputs():
+    for size, crop, found in (
+        (224, 0.875, {(224, 224), (256, 256), (224, 285), (256, 326)}),
+        (256, 0.875, {(256, 256), (292, 292), (256, 326), (292, 372)}),
+        (320, 0.909, {(320, 320), (352, 352), (320, 407), (352, 448)}),
+        (416, 0.928, {(416, 416), (448, 448), (416, 530), (448, 570)}),
+        (224, None, {(224, 224), (224, 285)}),
+        (224, 1.0, {(224, 224), (224, 285)}),
+    ):
+        assert {g.size for g in geometries((size, size), crop)} == found
+
+
+@given(
+    st.tuples(st.integers(8, 2000), st.integers(8, 2000)),
+    st.none() | st.floats(0.1, 1.0),
+)
+def test_each_once_the_claimed_one_first(size, crop):
+    found = geometries(size, crop)
+    assert found[0].size == size
+    assert found[0].rank == 0
+    assert all(g.rank > 0 for g in found[1:])
+    assert len({g.size for g in found}) == len(found)
+    assert all(str(g) == f"{g.size[0]}x{g.size[1]}" for g in found)
+
+
+def finding(*rules: str, field: str = "FLOPs") -> Finding:
+    return Finding(
+        variant="net",
+        field=field,
+        check="flops",
+        status="mismatch",
+        severity="warning",
+        cause="flops.convention",
+        documented="1",
+        measured=2,
+        message="",
+        location=None,
+        rules=rules,
+    )
+
+
+def test_the_rule_of_most_variants_is_preferred_to_the_simplest_of_one():
+    found = [("a", finding("plain", "wide")), ("a", finding("wide")), ("a", finding("wide"))]
+    assert preferred_rules(found) == {("a", "FLOPs"): "wide"}
+
+
+def test_of_equally_many_the_one_that_is_named_first_by_most():
+    found = [("a", finding("x", "y")), ("a", finding("y", "x")), ("a", finding("y", "x"))]
+    assert preferred_rules(found) == {("a", "FLOPs"): "y"}
+
+
+def test_collections_and_fields_vote_by_themselves():
+    found = [
+        ("a", finding("x", "y")),
+        ("b", finding("y")),
+        ("b", finding("y")),
+        ("a", finding("p", field="Parameters")),
+        (None, finding("z")),
+        ("a", finding()),
+    ]
+    assert preferred_rules(found) == {
+        ("a", "FLOPs"): "x",
+        ("b", "FLOPs"): "y",
+        ("a", "Parameters"): "p",
+        (None, "FLOPs"): "z",
+    }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from torch import nn
 
-from harness.explain.tree import tree
+from harness.explain.claim_trace import module_tree
 from harness.measure.profile import Profiler
 from harness.types import Measurement, Recipe
 
@@ -32,7 +32,7 @@ class Stages(nn.Module):
 
 @pytest.fixture
 def rows(monkeypatch):
-    """The rows of the tree of a model, at pictures of 8 x 8 pixels."""
+    """The rows of the tree of a model, at images of 8 x 8 pixels."""
 
     def rows_of(model, depth=None):
         class Builds:
@@ -42,12 +42,12 @@ def rows(monkeypatch):
         monkeypatch.setattr("harness.measure.profile.builder_of", lambda name: Builds())
         (fact,) = Profiler().measure(Recipe("any", "any"), ("profile",), ((8, 8),))
         assert isinstance(fact, Measurement), fact
-        return tree(fact.value, depth)
+        return module_tree(fact.value, depth)
 
     return rows_of
 
 
-def test_lists_that_nobody_calls_have_rows(rows):
+def test_uncalled_lists_have_rows(rows):
     macs = 64 * 4 * 4
     found = [
         (name, kind, parameters, cost) for name, kind, _, parameters, cost, _ in rows(Stages())

@@ -1,4 +1,4 @@
-"""What a maintainer reads of a FLOPs claim that is not the measured count."""
+"""Messages about a FLOPs claim that is not the measured count."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _MOST_NAMED = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Wording:
-    """Sentences about one claim.
+class FlopsMessages:
+    """Builds the messages about one claim.
 
     Attributes:
         claim: the claim.
@@ -27,7 +27,7 @@ class Wording:
         convention: the one that the right figure is given in.
         right: that figure.
         variation: how the right figure departs from the convention as named.
-        blind: which usual counter is not to be taken for this model, and why, if there is one.
+        blind: a usual counter that is not recommended for this model, and why, if there is one.
     """
 
     claim: Claim
@@ -38,7 +38,7 @@ class Wording:
     blind: str = ""
 
     def unexplained(self, fit: Explanation | None, tried: int, not_run: Sequence[str]) -> str:
-        """Nothing gives the claim, or too much would."""
+        """The message where nothing gives the claim, or too much would."""
         return (
             f"{self._takes}; {self._why_not(fit, tried)}{_refused(not_run)}: write {self._written} "
             f"with FLOPs Convention: {self.convention}"
@@ -59,9 +59,9 @@ class Wording:
 
     def explained(self, explanation: Explanation, accepted: Sequence[str]) -> str:
         """What the number is, and what to write; ``accepted`` conventions need no name."""
-        return " ".join(self._story(explanation, accepted))
+        return " ".join(self._parts(explanation, accepted))
 
-    def _story(self, explanation: Explanation, accepted: Sequence[str]) -> Iterator[str]:
+    def _parts(self, explanation: Explanation, accepted: Sequence[str]) -> Iterator[str]:
         found = explanation.candidate
         where = f" at {found.geometry}" if str(found.geometry) != self.at else ""
         what = f"{self.claim.raw} is {found.words}{where}"
@@ -104,7 +104,7 @@ class Wording:
 
 
 def leaves_out(convention: str, share: float) -> str:
-    """How much a counter does not see, and why where that is known."""
+    """How much a counter leaves out, and why where that is known."""
     words = f"leaves out {share:.0%} of the multiply-accumulates"
     if convention == "fvcore":
         words += ", in operators that it does not know, such as fused attention"
