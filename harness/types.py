@@ -59,7 +59,7 @@ class Recipe:
 
 
 @dataclass(frozen=True, slots=True)
-class Pictures:
+class EvalImages:
     """The pictures that a run may use for accuracies.
 
     Attributes:

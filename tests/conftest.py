@@ -35,7 +35,7 @@ SLOW = (
     "harness/docs/test_shell_blocks.py",
     "harness/docs/test_snippets.py",
     "harness/fix/test_command.py",
-    "harness/images/test_decoded_processes.py",
+    "harness/datasets/test_decoded_processes.py",
     "harness/inference",
     "harness/measure/test_conventions_on_models.py",
     "harness/measure/test_counters_on_models.py",
@@ -58,7 +58,7 @@ SLOW = (
 PROCESSES = (
     "harness/cli/test_interrupts.py",
     "harness/cli/test_on_a_terminal.py",
-    "harness/images/test_decoded_processes.py",
+    "harness/datasets/test_decoded_processes.py",
     "harness/run/test_engine.py",
     "harness/run/test_interrupt.py",
     "harness/run/test_lazy.py",

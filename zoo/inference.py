@@ -18,8 +18,8 @@ from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from zoo.pictures.files import Unreadable, reason
-from zoo.pictures.places import Picture
+from zoo.images.io import UnreadableImage, reason
+from zoo.images.sources import InputImage
 
 if TYPE_CHECKING:
     import numpy as np
@@ -51,13 +51,13 @@ class Guess:
 def answers(
     model: Callable[[Tensor], Tensor],
     transform: Preprocessing,
-    pictures: Iterable[Picture | Unreadable],
+    pictures: Iterable[InputImage | UnreadableImage],
     *,
     batch_size: int = USUAL_BATCH,
     device: str | torch.device = "cpu",
     decoders: int = 2,
     upright: bool = False,
-) -> Iterator[Answer | Unreadable]:
+) -> Iterator[Answer | UnreadableImage]:
     """Runs a model on pictures; what can't be read is passed over, and told in its place.
 
     An answer that is not finite, of weights that hold NaN for example, is none, and told likewise.
@@ -92,10 +92,10 @@ def answers(
 def _answers(
     model: Callable[[Tensor], Tensor],
     transform: Preprocessing,
-    decoded: Iterator[_Decoded | Unreadable],
+    decoded: Iterator[_Decoded | UnreadableImage],
     batch_size: int,
     device: str | torch.device,
-) -> Iterator[Answer | Unreadable]:
+) -> Iterator[Answer | UnreadableImage]:
     import torch
 
     while group := list(islice(decoded, batch_size)):
@@ -110,9 +110,9 @@ def _answers(
             yield _answer(item.name, next(outputs)) if isinstance(item, _Decoded) else item
 
 
-def _answer(name: str, output: Tensor) -> Answer | Unreadable:
+def _answer(name: str, output: Tensor) -> Answer | UnreadableImage:
     if not output.isfinite().all():
-        return Unreadable(name, "the model's answer to it is not finite")
+        return UnreadableImage(name, "the model's answer to it is not finite")
     return Answer(name, output)
 
 
@@ -143,16 +143,16 @@ class _Decoded:
 
 
 def _decoded(
-    pictures: Iterable[Picture | Unreadable],
+    pictures: Iterable[InputImage | UnreadableImage],
     decode: Callable[[bytes], NDArray[np.uint8]],
     decoders: int,
-) -> Iterator[_Decoded | Unreadable]:
+) -> Iterator[_Decoded | UnreadableImage]:
     """Reads and decodes in threads, a few pictures ahead: Pillow lets go of the interpreter."""
-    waiting: deque[Future[_Decoded | Unreadable] | Unreadable] = deque()
+    waiting: deque[Future[_Decoded | UnreadableImage] | UnreadableImage] = deque()
     pool = ThreadPoolExecutor(decoders)
     try:
         for picture in pictures:
-            if isinstance(picture, Picture):
+            if isinstance(picture, InputImage):
                 waiting.append(pool.submit(_decode, picture, decode))
             else:
                 waiting.append(picture)
@@ -165,18 +165,20 @@ def _decoded(
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _outcome(item: Future[_Decoded | Unreadable] | Unreadable) -> _Decoded | Unreadable:
+def _outcome(
+    item: Future[_Decoded | UnreadableImage] | UnreadableImage,
+) -> _Decoded | UnreadableImage:
     return item.result() if isinstance(item, Future) else item
 
 
 def _decode(
-    picture: Picture, decode: Callable[[bytes], NDArray[np.uint8]]
-) -> _Decoded | Unreadable:
+    picture: InputImage, decode: Callable[[bytes], NDArray[np.uint8]]
+) -> _Decoded | UnreadableImage:
     try:
         return _Decoded(picture.name, decode(picture.read()))
     except MemoryError:
-        return Unreadable(picture.name, "there is not enough memory to read it")
+        return UnreadableImage(picture.name, "there is not enough memory to read it")
     # Pillow's readers raise errors of nearly every class on damaged or hostile files; whichever it
     # is, the picture is told of by its name.
     except Exception as error:  # noqa: BLE001
-        return Unreadable(picture.name, reason(error))
+        return UnreadableImage(picture.name, reason(error))

@@ -158,7 +158,7 @@ class Preprocessing:
         """The first stage: RGB, resized, cropped.
 
         Args:
-            image: a Pillow image of any mode; see `zoo.pictures.modes.to_rgb`.
+            image: a Pillow image of any mode; see `zoo.images.modes.to_rgb`.
 
         Returns:
             uint8, (height, width, 3).
@@ -172,7 +172,7 @@ class Preprocessing:
         import numpy as np
         from PIL.Image import Resampling
 
-        from zoo.pictures.modes import to_rgb
+        from zoo.images.modes import to_rgb
 
         image = to_rgb(image)
         height, width = self._resized(image.height, image.width)
@@ -205,7 +205,7 @@ class Preprocessing:
         """
         from PIL import Image
 
-        from zoo.pictures import modes
+        from zoo.images import modes
 
         if decoder not in get_args(Decoder):
             raise ValueError(f"decoder must be pillow or fast, not {decoder!r}")

@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from zoo._util.files import AtomicFile
-from zoo.pictures.files import as_text
+from zoo.images.io import as_text
 
 if TYPE_CHECKING:
     import numpy as np

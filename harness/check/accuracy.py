@@ -28,7 +28,7 @@ from harness.check.parts import parts
 from harness.check.several_files import UNTOLD
 from harness.check.slips import exchanged, find_slip
 from harness.check.unreadable import missing_for
-from harness.types import Edit, Finding, Pictures, Size, Unmeasured
+from harness.types import Edit, EvalImages, Finding, Size, Unmeasured
 from zoo.index.types import Claim, Variant
 from zoo.labels import is_imagenet
 
@@ -100,7 +100,7 @@ def _without_pictures(evidence: Evidence, claim: Claim) -> str:
     return ""
 
 
-def _not_of_imagenet(evidence: Evidence, claim: Claim, pictures: Pictures) -> str:
+def _not_of_imagenet(evidence: Evidence, claim: Claim, pictures: EvalImages) -> str:
     """Why the claim is about other pictures than ImageNet's, empty where it is about these."""
     if claim.dataset is None or is_imagenet(claim.dataset):  # one that says nothing may be
         return ""
@@ -110,7 +110,7 @@ def _not_of_imagenet(evidence: Evidence, claim: Claim, pictures: Pictures) -> st
     )
 
 
-def _not_of_own(evidence: Evidence, claim: Claim, pictures: Pictures) -> str:
+def _not_of_own(evidence: Evidence, claim: Claim, pictures: EvalImages) -> str:
     """Why the claim is not about pictures of the variant's own classes, empty where it may be."""
     if claim.images is None:
         return (
@@ -172,7 +172,7 @@ class _Looks:
     how: str
 
 
-def _look(evidence: Evidence, claim: Claim, pictures: Pictures) -> _Looks | Need | Unmeasured:
+def _look(evidence: Evidence, claim: Claim, pictures: EvalImages) -> _Looks | Need | Unmeasured:
     """The verdict as far as the counts go, what to count next, or why it can't be counted."""
     population = _population(claim, pictures)
     claimed = number(claim)
@@ -225,7 +225,7 @@ def _how(counted: Sequence[Mapping[str, Any]]) -> str:
     return words + entries.named(counted[0])
 
 
-def _population(claim: Claim, pictures: Pictures) -> int:
+def _population(claim: Claim, pictures: EvalImages) -> int:
     """How many pictures the claim speaks of; of the sample pictures alone no claim can speak."""
     return IMAGENET if pictures.sample or claim.images is None else claim.images
 
@@ -238,7 +238,7 @@ def counted_so_far(evidence: Evidence, claim: Claim) -> Decision | None:
     return outcome.decision if isinstance(outcome, _Looks) else None
 
 
-def _decided(evidence: Evidence, claim: Claim, pictures: Pictures, looked: _Looks) -> Finding:
+def _decided(evidence: Evidence, claim: Claim, pictures: EvalImages, looked: _Looks) -> Finding:
     variant, decision = evidence.variant, looked.decision
     seen = _seen(claim, looked)
     if decision.verdict == "confirmed":
@@ -262,7 +262,7 @@ def _decided(evidence: Evidence, claim: Claim, pictures: Pictures, looked: _Look
 
 
 def _contradicted(
-    evidence: Evidence, claim: Claim, pictures: Pictures, looked: _Looks
+    evidence: Evidence, claim: Claim, pictures: EvalImages, looked: _Looks
 ) -> Finding | Need:
     """Names the preprocessing that restores the claim, once the alternatives are counted."""
     decision = looked.decision
@@ -317,12 +317,12 @@ def _excluded(claim: Claim, looked: _Looks) -> str:
     )
 
 
-def _is_unknown(pictures: Pictures) -> bool:
+def _is_unknown(pictures: EvalImages) -> bool:
     """Whether nobody knows that these are the images which the claim is about."""
     return not (pictures.own or pictures.sample or pictures.dataset)
 
 
-def _unknown(pictures: Pictures) -> str:
+def _unknown(pictures: EvalImages) -> str:
     stated = "" if pictures.other else ", or say --dataset imagenet-1k if they are of it"
     return (
         f"the images {pictures.identity}, so they contradict nothing; give ImageNet's validation "
@@ -331,7 +331,7 @@ def _unknown(pictures: Pictures) -> str:
 
 
 def _of_unknown(
-    evidence: Evidence, claim: Claim, pictures: Pictures, looked: _Looks, clause: str
+    evidence: Evidence, claim: Claim, pictures: EvalImages, looked: _Looks, clause: str
 ) -> Finding | Need:
     """What is said where images that may be of another data set exclude a claim."""
     population, key = _population(claim, pictures), FIELDS[claim.field]
@@ -344,7 +344,7 @@ def _of_unknown(
     return unverified(claim, evidence.variant, _ID, cause, message, measured)
 
 
-def _counted_out(claim: Claim, pictures: Pictures, looked: _Looks) -> tuple[Edit, ...]:
+def _counted_out(claim: Claim, pictures: EvalImages, looked: _Looks) -> tuple[Edit, ...]:
     """The accuracy to be written; none unless every picture that the claim speaks of was seen."""
     decision = looked.decision
     population = _population(claim, pictures)

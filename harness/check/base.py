@@ -9,10 +9,10 @@ from decimal import Decimal
 from harness.causes import severity_of
 from harness.types import (
     Edit,
+    EvalImages,
     Fact,
     Finding,
     Measurement,
-    Pictures,
     Recipe,
     Size,
     Slot,
@@ -57,7 +57,7 @@ class Evidence:
     recipe: Recipe
     size: Size
     facts: Mapping[Slot, Fact]
-    pictures: Pictures | None = None
+    pictures: EvalImages | None = None
     alternatives: Mapping[str, str] = field(default_factory=dict)
     preferred: Mapping[str, str] = field(default_factory=dict)
     no_pictures: str = ""

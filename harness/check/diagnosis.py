@@ -19,7 +19,7 @@ from harness.check.decide import Observation, looks, rule_for
 from harness.check.intervals import too_many
 from harness.check.labels import AT_CHANCE, PREFIX, REMEDY, at_chance
 from harness.check.parts import parts
-from harness.types import Pictures
+from harness.types import EvalImages
 from zoo.index.types import Claim
 
 # A setting that costs a gross share shows on so many pictures. One that costs less is looked for on
@@ -59,7 +59,7 @@ def diagnose(
     evidence: Evidence,
     claim: Claim,
     key: str,
-    pictures: Pictures,
+    pictures: EvalImages,
     population: int,
     seen: Sequence[Observation],
 ) -> Diagnosis | Need:
@@ -96,7 +96,7 @@ def diagnose(
 def chance_of(
     evidence: Evidence,
     key: str,
-    pictures: Pictures,
+    pictures: EvalImages,
     population: int,
     seen: Sequence[Observation],
 ) -> bool | Need:
@@ -126,7 +126,7 @@ def _tried(
     claim: Claim,
     claimed: Decimal,
     key: str,
-    pictures: Pictures,
+    pictures: EvalImages,
     population: int,
     seen: Sequence[Observation],
 ) -> Diagnosis | Need:

@@ -14,7 +14,7 @@ from harness.check.base import Evidence, Need
 from harness.check.compare import number
 from harness.check.decide import Observation, looks, rule_for
 from harness.check.parts import parts, with_entry
-from harness.types import Measurement, Pictures
+from harness.types import EvalImages, Measurement
 from zoo.index.types import Claim
 
 # So many others are measured at most: each takes as long as the first did.
@@ -53,7 +53,7 @@ def try_others(
     claim: Claim,
     names: Sequence[str],
     key: str,
-    pictures: Pictures,
+    pictures: EvalImages,
     population: int,
     drawn: int,
 ) -> Others | Need:

@@ -92,9 +92,9 @@ class InferenceRun:
     ) -> Generator[Answer, None, None]:
         """What the model says of each picture that can be read; ``drawn`` with a bar meanwhile."""
         from harness.cli.progress import StderrProgress
+        from zoo.images import UnreadableImage, Web, find
+        from zoo.images.io import as_text
         from zoo.inference import answers
-        from zoo.pictures import Unreadable, Web, find
-        from zoo.pictures.files import as_text
 
         # Of odd pictures, one for each; what is wrong with one is said with its name.
         warnings.simplefilter("ignore")
@@ -114,7 +114,7 @@ class InferenceRun:
                 upright=True,
             ):
                 progress.advance(answer.name.rpartition("/")[2])
-                if isinstance(answer, Unreadable):
+                if isinstance(answer, UnreadableImage):
                     progress.warn(f"{answer.name}: {answer.why}")
                     told = {"picture": as_text(answer.name), "why": as_text(answer.why)}
                     self.unreadable.append(told)

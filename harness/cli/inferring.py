@@ -58,8 +58,8 @@ def classify(
     Exit status: 0 every picture was classified; 2 wrong use; 3 a picture could not be read, or the
     weights can't be had; 130 an interrupt.
     """
+    from zoo.images.io import as_text
     from zoo.inference import best
-    from zoo.pictures.files import as_text
     from zoo.variants import class_names
 
     run = InferenceRun(

@@ -8,17 +8,17 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.datasets import ImageSetError, open_image_set
 from harness.edit.add_facts import Facts, NotAdded, check_unchanged, classes_of
-from harness.images import ImageSetError, open_image_set
-from harness.measure.accuracy import preprocessing_of
-from harness.measure.accuracy_answers import answers as judged
-from harness.measure.accuracy_model import load_model
+from harness.measure.accuracy.classifier import load_model
+from harness.measure.accuracy.scoring import answers as judged
+from harness.measure.accuracy.validator import preprocessing_of
 from harness.measure.builders import builder_of
 from zoo._util.text import plural
+from zoo.images import InputImage, UnreadableImage
+from zoo.images.io import read_regular
 from zoo.inference import answers
 from zoo.labels import is_imagenet
-from zoo.pictures import Picture, Unreadable
-from zoo.pictures.files import read_regular
 from zoo.preprocessing import Preprocessing
 from zoo.training.errors import BadInput
 from zoo.training.folders import read_kept_apart
@@ -43,7 +43,7 @@ class LabelledImages:
     """
 
     dataset: str
-    pictures: tuple[Picture, ...]
+    pictures: tuple[InputImage, ...]
     labels: tuple[int, ...]
     classes: tuple[str, ...] = ()
     note: str = ""
@@ -105,7 +105,7 @@ def _imagenet(data: str, dataset: str | None) -> LabelledImages:
     else:
         called = "ImageNet" if images.population.full else _called(Path(data))
     pictures = tuple(
-        Picture(name, source.read)
+        InputImage(name, source.read)
         for name, source in zip(images.names, images.sources, strict=True)
     )
     return LabelledImages(dataset or called, pictures, images.labels, note=_doubt(Path(data)))
@@ -126,8 +126,8 @@ def _doubt(folder: Path) -> str:
     )
 
 
-def _picture(root: Path, path: str) -> Picture:
-    return Picture(path, lambda: read_regular(str(root / path))[0])
+def _picture(root: Path, path: str) -> InputImage:
+    return InputImage(path, lambda: read_regular(str(root / path))[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +142,7 @@ class Accuracy:
     images: int
     top1: int
     top5: int
-    unanswered: tuple[Unreadable, ...] = ()
+    unanswered: tuple[UnreadableImage, ...] = ()
 
 
 def percent(right: int, images: int) -> Decimal:
@@ -203,7 +203,7 @@ def _counted(
     unanswered = []
     told = answers(model, transform, labelled.pictures, batch_size=batch, device=device)
     for answer, label in zip(told, labelled.labels, strict=True):
-        if isinstance(answer, Unreadable):
+        if isinstance(answer, UnreadableImage):
             unanswered.append(answer)
             continue
         right = judged(answer.output[None], torch.tensor([label]))

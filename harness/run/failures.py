@@ -11,8 +11,8 @@ def explain(error: Exception) -> tuple[str, str]:
     What a person can act on speaks for itself; only what the model's own code raises is shown with
     the name of its class.
     """
-    from harness.images import ImageSetError
-    from harness.measure.accuracy_model import ValidationError
+    from harness.datasets import ImageSetError
+    from harness.measure.accuracy.classifier import ValidationError
     from harness.measure.devices import DeviceError, is_out_of_memory
     from harness.measure.meta import describe_error
     from zoo.weights.tensors import (

@@ -17,7 +17,7 @@ from harness.run.wire import Counting, Job, Timing
 from harness.types import Fact, Measurement, Recipe, unmeasured
 
 if TYPE_CHECKING:
-    from harness.measure.accuracy import Reading, Validator
+    from harness.measure.accuracy.validator import InputConfig, Validator
     from harness.measure.devices import Amp
     from harness.measure.profile import Profiler
     from zoo.preprocessing import Decoder
@@ -136,7 +136,7 @@ class Performer:
         """The validator of these settings; the last one is kept."""
         settings = replace(counting, parts=(), classes=None)
         if self._validator is None or self._validator[0] != settings:
-            from harness.measure.accuracy import Validator
+            from harness.measure.accuracy.validator import Validator
 
             if self._validator is not None:
                 self._validator[1].close()
@@ -152,13 +152,13 @@ class Performer:
         return self._validator[1]
 
 
-def _reading(recipe: Recipe, span: Span) -> Reading:
+def _reading(recipe: Recipe, span: Span) -> InputConfig:
     """How the part's pictures are read: as the recipe says, or in one other way."""
-    from harness.measure.accuracy import Reading, alternatives, preprocessing_of
+    from harness.measure.accuracy.validator import InputConfig, alternatives, preprocessing_of
 
     preprocessing = preprocessing_of(recipe)
     if not span.alternative or entry_of(span) is not None:
-        return Reading(preprocessing)
+        return InputConfig(preprocessing)
     return next(a.reading for a in alternatives(preprocessing) if a.name == span.alternative)
 
 
@@ -168,6 +168,6 @@ def _now() -> str:
 
 @lru_cache(maxsize=2)
 def _order(images: int) -> Any:
-    from harness.images import order
+    from harness.datasets import order
 
     return order(images)

@@ -64,7 +64,7 @@ class Request:
         allow_local: weights from files outside the index's own folder.
         max_bytes: a download is cut off there; None for the fetcher's own bound.
         data: pictures for accuracies: a path, or ``sample``; None for none.
-        dataset: the set that they are stated to be of, see `harness.images.identity`; None where
+        dataset: the set that they are stated to be of, see `harness.datasets.identity`; None where
             the images themselves have to tell.
         samples: how many of them to look at, at most.
         part: how many are counted, and kept in the store, at a time.

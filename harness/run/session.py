@@ -17,7 +17,7 @@ from harness.run import speeds
 from harness.run.clock import Clock
 from harness.run.directory import Directory, directory_of
 from harness.run.engine import Engine, EngineError, LocalEngine
-from harness.run.galleries import Galleries
+from harness.run.eval_datasets import EvalDatasets
 from harness.run.plan import select
 from harness.run.request import GROUPS, Progress, Request, UsageError
 from harness.run.sources import index_here, index_options, named
@@ -229,11 +229,11 @@ class Session:
                 subject.learn(facts[id(subject.variant)])
 
     @cached_property
-    def _galleries(self) -> Galleries | None:
+    def _galleries(self) -> EvalDatasets | None:
         """The pictures of the run, None where it has none or no check asks for them."""
         if "accuracy" not in self.request.checks or self.request.data is None:
             return None
-        return Galleries(self.request, self.variants)
+        return EvalDatasets(self.request, self.variants)
 
     @cached_property
     def _files(self) -> Files | None:

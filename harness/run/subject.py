@@ -14,7 +14,7 @@ from harness.check.parts import span_of
 from harness.check.unreadable import missing_for
 from harness.measure.builders import BuilderError
 from harness.run.directory import Directory
-from harness.run.gallery import Gallery
+from harness.run.eval_dataset import EvalDataset
 from harness.run.keys import identity_of, key_of, version_of
 from harness.run.plan import flops_size, recipe_of
 from harness.run.store import Store
@@ -47,7 +47,7 @@ class Subject:
         checks: Sequence[VariantCheck],
         store: Store | None,
         siblings: tuple[str, ...] = (),
-        gallery: Gallery | str | None = None,
+        gallery: EvalDataset | str | None = None,
         refresh: bool = False,
         offline: bool = False,
     ) -> None:
@@ -60,7 +60,7 @@ class Subject:
         self._checks = checks
         self._store = store
         self._siblings = siblings
-        self._gallery = gallery if isinstance(gallery, Gallery) else None
+        self._gallery = gallery if isinstance(gallery, EvalDataset) else None
         self._no_pictures = gallery if isinstance(gallery, str) else ""
         self._refresh = refresh
         self._offline = offline

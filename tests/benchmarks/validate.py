@@ -42,7 +42,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
 import zoo
-from harness.measure.accuracy import Validator, preprocessing_of
+from harness.measure.accuracy.validator import Validator, preprocessing_of
 from harness.measure.devices import environment, keep_freed_memory
 from harness.types import Recipe
 from zoo.weights.tensors import load_into
@@ -62,7 +62,7 @@ BARE_BATCH_S = 2.0
 SINGLE = """
 import json, sys, time
 from pathlib import Path
-from harness.measure.accuracy import Validator, preprocessing_of
+from harness.measure.accuracy.validator import Validator, preprocessing_of
 from harness.types import Recipe
 recipe, folder, root, *checkpoints = json.loads(sys.argv[1])
 recipe = Recipe(**{k: tuple(v) if isinstance(v, list) else v for k, v in recipe.items()})

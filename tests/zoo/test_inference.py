@@ -9,8 +9,8 @@ import pytest
 import torch
 from PIL import Image
 
+from zoo.images import InputImage, UnreadableImage
 from zoo.inference import answers
-from zoo.pictures import Picture, Unreadable
 from zoo.preprocessing import Preprocessing
 
 SETTINGS = Preprocessing.from_settings(8, 1.0, mean=[0.0], std=[1.0])
@@ -19,7 +19,7 @@ SETTINGS = Preprocessing.from_settings(8, 1.0, mean=[0.0], std=[1.0])
 def picture(name, pixels, **options):
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "PNG", **options)
-    return Picture(name, buffer.getvalue)
+    return InputImage(name, buffer.getvalue)
 
 
 def plain(name, level):
@@ -35,7 +35,7 @@ def test_an_answer_that_is_not_finite_is_none():
     given = [plain("a", 255), plain("black", 0), plain("b", 51)]
     first, second, third = answers(reciprocal, SETTINGS, given)
     assert (first.output.tolist(), third.output.tolist()) == ([1.0] * 3, pytest.approx([5.0] * 3))
-    assert second == Unreadable("black", "the model's answer to it is not finite")
+    assert second == UnreadableImage("black", "the model's answer to it is not finite")
 
 
 def test_what_can_not_be_is_refused_at_the_call():
@@ -64,6 +64,8 @@ def test_a_picture_that_fills_the_memory_does_not_end_the_rest():
     def huge():
         return bytes(1 << 60)
 
-    first, second = answers(lambda x: x.flatten(1), SETTINGS, [Picture("a", huge), plain("b", 9)])
-    assert first == Unreadable("a", "there is not enough memory to read it")
+    first, second = answers(
+        lambda x: x.flatten(1), SETTINGS, [InputImage("a", huge), plain("b", 9)]
+    )
+    assert first == UnreadableImage("a", "there is not enough memory to read it")
     assert second.name == "b"

@@ -139,7 +139,7 @@ def check(settings: Settings, pictures: list[bytes]) -> None:
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=str)
 def test_odd_pictures_are_bit_for_bit_those_of_torchvision_and_timm(settings: Settings) -> None:
-    # Of 16 bits they see white alone; tests/zoo/pictures/test_modes.py has what is right.
+    # Of 16 bits they see white alone; tests/zoo/images/test_modes.py has what is right.
     check(settings, [data for name, data in odd_pictures().items() if name != "16-bit"])
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from zoo.pictures.modes import to_rgb
+from zoo.images.modes import to_rgb
 from zoo.training.folders import Tree, formats
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 _LEAST_SHARE = {"light": 0.5, "crop": 0.08, "auto": 0.08}
 
 
-class Batch(NamedTuple):
+class TrainBatch(NamedTuple):
     """Pictures as bytes: they travel at a quarter of the size, and are scaled where they arrive.
 
     Attributes:
@@ -56,7 +56,7 @@ def derived(seed: int, *parts: int | str) -> int:
 
 
 @dataclass(frozen=True)
-class Pictures:
+class TrainImages:
     """Pictures by (epoch, number): pixels and label, or a line about why there are none.
 
     Attributes:
@@ -136,7 +136,7 @@ def transform_of(preprocessing: Preprocessing, augment: Augmentation) -> Callabl
 
 
 class EpochBatches:
-    """The batches of one epoch as keys of `Pictures`, from any step on.
+    """The batches of one epoch as keys of `TrainImages`, from any step on.
 
     A step takes the next ``batch_size`` pictures of the epoch's order, and this process the
     ``rank``-th share of them: however many processes there are, they take the same pictures
@@ -177,7 +177,7 @@ class EpochBatches:
             yield [(self.epoch, n) for n in order[first : first + self._share].tolist()]
 
 
-class EveryPicture:
+class EveryImage:
     """This process's share of all pictures in order, each of them once; the last batch is short."""
 
     def __init__(self, count: int, batch_size: int, *, rank: int = 0, world: int = 1) -> None:
@@ -192,7 +192,7 @@ class EveryPicture:
             yield [(0, n) for n in self._numbers[first : first + self._batch_size]]
 
 
-def collate(items: Sequence[tuple[Pixels, int] | str]) -> Batch:
+def collate(items: Sequence[tuple[Pixels, int] | str]) -> TrainBatch:
     """A batch of what could be read."""
     import numpy as np
     import torch
@@ -201,17 +201,17 @@ def collate(items: Sequence[tuple[Pixels, int] | str]) -> Batch:
     pixels = np.stack([pixels for pixels, _ in good]) if good else np.empty((0, 1, 1, 3), np.uint8)
     labels = torch.tensor([label for _, label in good], dtype=torch.long)
     bad = [item for item in items if isinstance(item, str)]
-    return Batch(torch.from_numpy(pixels), labels, bad)
+    return TrainBatch(torch.from_numpy(pixels), labels, bad)
 
 
 def loader(
-    pictures: Pictures,
-    batches: EpochBatches | EveryPicture,
+    pictures: TrainImages,
+    batches: EpochBatches | EveryImage,
     *,
     workers: int,
     pin_memory: bool = False,
     keep_workers: bool = False,
-) -> DataLoader[Batch]:
+) -> DataLoader[TrainBatch]:
     """torch's loader over these batches.
 
     Args:

@@ -9,7 +9,7 @@ from functools import cache
 from hashlib import blake2b
 from pathlib import Path
 
-from zoo.pictures.files import SUFFIXES
+from zoo.images.io import SUFFIXES
 from zoo.training.errors import BadInput
 
 # What Pillow reads, by the ends of names and, when a file is opened, by what is in it. PostScript

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from zoo.training.data import Batch, derived
+from zoo.training.data import TrainBatch, derived
 from zoo.training.errors import TrainingError
 from zoo.training.optim import make_average, make_optimizer, make_scheduler
 from zoo.training.position import fits
@@ -104,7 +104,7 @@ class Trainer:
             for module in _norms(self.model):
                 module.eval()
 
-    def step(self, batch: Batch, number: int, sums: Tensor | None = None) -> Tensor:
+    def step(self, batch: TrainBatch, number: int, sums: Tensor | None = None) -> Tensor:
         """One optimisation step, with the gradients of the mean over the pictures of all processes.
 
         However many of its pictures a process could read, each picture counts alike. One that
@@ -155,7 +155,7 @@ class Trainer:
             sums += total
         return (total[0] / total[1]).to(loss.dtype)
 
-    def evaluate(self, batches: Iterable[Batch]) -> Scores:
+    def evaluate(self, batches: Iterable[TrainBatch]) -> Scores:
         """Loss and accuracies of `best_model` over the pictures of all processes.
 
         The model is in evaluation mode afterwards: see `training_mode`.
@@ -238,12 +238,12 @@ class Trainer:
     def _has_stepped(self, *_: object) -> None:
         self._stepped = True
 
-    def _blank(self) -> Batch:
+    def _blank(self) -> TrainBatch:
         """One black picture, of the first class."""
         import torch
 
         pixels = torch.zeros((1, *self._preprocessing.image_size, 3), dtype=torch.uint8)
-        return Batch(pixels, torch.zeros(1, dtype=torch.long), [])
+        return TrainBatch(pixels, torch.zeros(1, dtype=torch.long), [])
 
     @contextmanager
     def _resting_norms(self, share: int, read: int) -> Iterator[None]:
@@ -257,7 +257,7 @@ class Trainer:
             for norm in learning:
                 norm.train()
 
-    def _inputs(self, batch: Batch) -> tuple[Tensor, Tensor]:
+    def _inputs(self, batch: TrainBatch) -> tuple[Tensor, Tensor]:
         device = self._ranks.device
         images = self._preprocessing.to_tensor(batch.pixels, device=device, channels_last=True)
         return images, batch.labels.to(device, non_blocking=True)

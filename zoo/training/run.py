@@ -151,13 +151,13 @@ class _Run:
                 f"{self._folder.path}: can't go on from {LAST}: {reason}; choose another --output"
             ) from error
 
-    def _loaders(self) -> tuple[DataLoader[data.Batch], DataLoader[data.Batch] | None]:
+    def _loaders(self) -> tuple[DataLoader[data.TrainBatch], DataLoader[data.TrainBatch] | None]:
         """Of the training pictures, and of the validation pictures."""
         plan, ranks = self._plan, self._ranks
         on_gpu = ranks.device.type == "cuda"
         transform = data.transform_of(plan.preprocessing, plan.recipe.augment)
         train = data.loader(
-            data.Pictures(plan.train, transform, plan.settings.seed),
+            data.TrainImages(plan.train, transform, plan.settings.seed),
             self._batches,
             workers=plan.workers,
             pin_memory=on_gpu,
@@ -167,8 +167,8 @@ class _Run:
             return train, None
         share = plan.recipe.batch_size // ranks.world
         val = data.loader(
-            data.Pictures(plan.val, plan.preprocessing.to_pixels),
-            data.EveryPicture(len(plan.val), share, rank=ranks.rank, world=ranks.world),
+            data.TrainImages(plan.val, plan.preprocessing.to_pixels),
+            data.EveryImage(len(plan.val), share, rank=ranks.rank, world=ranks.world),
             workers=plan.workers,
             pin_memory=on_gpu,
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator
 
-from zoo.training.data import Batch
+from zoo.training.data import TrainBatch
 from zoo.training.watch import Watcher
 
 _MOST_NAMED = 20
@@ -44,7 +44,7 @@ class LeftOut:
         self._told: set[str] = set()
         self.count = 0
 
-    def noted(self, batches: Iterable[Batch]) -> Iterator[Batch]:
+    def noted(self, batches: Iterable[TrainBatch]) -> Iterator[TrainBatch]:
         """The batches as they are."""
         for batch in batches:
             self.count += len(batch.unreadable)

@@ -13,7 +13,7 @@ from harness.check.base import Evidence, Need
 from harness.check.decide import looks
 from harness.check.parts import span_of
 from harness.run.plan import flops_size, recipe_of
-from harness.types import Measurement, Pictures, Unmeasured
+from harness.types import EvalImages, Measurement, Unmeasured
 from zoo.index import load_index
 
 WAYS = {"crop": "another crop", "mean": "another mean", "order": "another order"}
@@ -83,7 +83,7 @@ def share(percent, count, seed=0):
 
 
 def given(count, limit=None, **more):
-    return Pictures("pictures", "1", count, count if limit is None else limit, **more)
+    return EvalImages("pictures", "1", count, count if limit is None else limit, **more)
 
 
 @pytest.fixture

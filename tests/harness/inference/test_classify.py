@@ -155,8 +155,8 @@ def model(checkpoint):
 def test_pictures_of_any_mode(mode, pictures, model):
     """Each is what Pillow converts it to, and read as that; of 16 bits, what it is of 8."""
     import zoo as library
+    from zoo.images import InputImage
     from zoo.inference import answers
-    from zoo.pictures import Picture
 
     with Image.open(next(iter(pictures))) as original:
         picture = original.convert("L" if mode == "I;16" else mode)
@@ -171,7 +171,7 @@ def test_pictures_of_any_mode(mode, pictures, model):
         pixels = np.asarray(again.convert("RGB"))
     plain = io.BytesIO()
     Image.fromarray(pixels).save(plain, "PNG")
-    given = [Picture(n, lambda b=b: b.getvalue()) for n, b in (("it", buffer), ("plain", plain))]
+    given = [InputImage(n, lambda b=b: b.getvalue()) for n, b in (("it", buffer), ("plain", plain))]
     first, second = answers(model, library.preprocess(MODEL), given)
     assert (first.name, second.name) == ("it", "plain")
     assert first.output.equal(second.output)

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from harness.measure.accuracy import Validator
+from harness.measure.accuracy.validator import Validator
 from harness.types import Recipe
 
 GENERATED = 140

@@ -1,4 +1,4 @@
-"""Reading the pictures in other ways: each costs answers, and the right one gives them back."""
+"""Reading the images in other ways: each costs answers, and the right one gives them back."""
 
 from __future__ import annotations
 
@@ -15,8 +15,13 @@ from PIL import Image
 from torch.nn import functional
 from torchvision.transforms.v2 import functional as torchvision
 
-from harness.measure.accuracy import Reading, Validator, alternatives, preprocessing_of
-from harness.measure.accuracy_alternatives import translated
+from harness.measure.accuracy.validator import (
+    InputConfig,
+    Validator,
+    alternatives,
+    preprocessing_of,
+)
+from harness.measure.accuracy.variations import translated
 from harness.types import Recipe
 from zoo.classnames import imagenet_categories
 from zoo.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
@@ -29,8 +34,8 @@ TWINS = {"normalisation=half", "normalisation=tensorflow"}
 @pytest.fixture(scope="module")
 def top1(
     recipe: Recipe, checkpoint: Path, generated: Path, warm_validator: Validator
-) -> Callable[[Preprocessing | Reading], int]:
-    def count(reading: Preprocessing | Reading) -> int:
+) -> Callable[[Preprocessing | InputConfig], int]:
+    def count(reading: Preprocessing | InputConfig) -> int:
         found = warm_validator.count(recipe, checkpoint, str(generated), reading, range(PICTURES))
         return found["top1"]
 
@@ -40,10 +45,10 @@ def top1(
 @pytest.fixture(scope="module")
 def all_right(
     recipe: Recipe, checkpoint: Path, generated: Path, warm_validator: Validator
-) -> Callable[[Reading], bool]:
+) -> Callable[[InputConfig], bool]:
     """Whether every picture is answered right; looks no further than the first that is not."""
 
-    def ask(reading: Reading) -> bool:
+    def ask(reading: InputConfig) -> bool:
         for begin in range(0, PICTURES, 20):
             shard = range(begin, begin + 20)
             found = warm_validator.count(recipe, checkpoint, str(generated), reading, shard)
@@ -55,7 +60,7 @@ def all_right(
 
 
 def test_the_right_preprocessing_has_every_answer(
-    recipe: Recipe, top1: Callable[[Preprocessing | Reading], int]
+    recipe: Recipe, top1: Callable[[Preprocessing | InputConfig], int]
 ) -> None:
     assert top1(preprocessing_of(recipe)) == PICTURES
 
@@ -72,8 +77,8 @@ def test_exactly_the_right_alternative_restores_a_wrong_preprocessing(
     wrong: dict[str, object],
     remedy: str,
     recipe: Recipe,
-    top1: Callable[[Preprocessing | Reading], int],
-    all_right: Callable[[Reading], bool],
+    top1: Callable[[Preprocessing | InputConfig], int],
+    all_right: Callable[[InputConfig], bool],
 ) -> None:
     documented = replace(preprocessing_of(recipe), **wrong)
     assert top1(documented) < PICTURES
@@ -88,7 +93,7 @@ def test_the_channel_order_and_the_order_of_labels(
     generated: Path,
     warm_validator: Validator,
     tmp_path: Path,
-    top1: Callable[[Preprocessing | Reading], int],
+    top1: Callable[[Preprocessing | InputConfig], int],
 ) -> None:
     right = preprocessing_of(recipe)
     readings = {a.name: a.reading for a in alternatives(right)}
@@ -131,7 +136,7 @@ def test_names_and_words_are_unique_and_differ_from_what_is_documented(recipe: R
     found = alternatives(right)
     assert len({a.name for a in found}) == len({a.words for a in found}) == len(found)
     assert len({a.reading for a in found}) == len(found)
-    assert Reading(right) not in {a.reading for a in found}
+    assert InputConfig(right) not in {a.reading for a in found}
     names = {a.name for a in found}
     assert "normalisation=tensorflow" not in names
     assert "interpolation=bicubic" not in names
@@ -203,7 +208,7 @@ def test_labels_in_other_orders() -> None:
 
 def test_listing_alternatives_imports_nothing_heavy() -> None:
     program = (
-        "import sys; from harness.measure.accuracy import alternatives, preprocessing_of;"
+        "import sys; from harness.measure.accuracy.validator import alternatives, preprocessing_of;"
         "from harness.types import Recipe; alternatives(preprocessing_of(Recipe('a')));"
         "print({'torch', 'torchvision', 'numpy'} & set(sys.modules))"
     )

@@ -13,9 +13,9 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from harness.images import ImageSetError, open_image_set, order, shards
-from harness.measure.accuracy import Validator, preprocessing_of
-from harness.measure.accuracy_model import Answerer, ValidationError
+from harness.datasets import ImageSetError, open_image_set, order, shards
+from harness.measure.accuracy.classifier import Classifier, ValidationError
+from harness.measure.accuracy.validator import Validator, preprocessing_of
 from harness.measure.builders.native import NativeBuilder
 from harness.types import Recipe
 from zoo.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
@@ -39,7 +39,7 @@ def test_logits_are_those_of_an_independent_implementation(
     photographs: list[Path],
     peer_logits: Callable[[Sequence[Path]], Tensor],
 ) -> None:
-    model = Answerer(
+    model = Classifier(
         NativeBuilder(),
         recipe.name,
         checkpoint,

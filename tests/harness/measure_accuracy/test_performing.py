@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from harness.measure import accuracy
+from harness.measure.accuracy import validator as accuracy
 from harness.run.engine_ray import _cores_per_task
 from harness.run.failures import explain
 from harness.run.perform import Performer

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.run.galleries import Galleries
+from harness.run.eval_datasets import EvalDatasets
 from harness.run.request import Request, UsageError
 
 # Both are far below what lite0 has on the sample's real images: 18 and 19 of 20.
@@ -21,7 +21,7 @@ OTHERS = {
 @pytest.fixture
 def place(tmp_path):
     """Writes the sample's images under other names."""
-    from harness.images import open_image_set
+    from harness.datasets import open_image_set
 
     sample = open_image_set("sample")
 
@@ -40,7 +40,7 @@ def galleries(zoo, place, dataset=None):
     from zoo.index import load_index
 
     variants = load_index([zoo.index(CLAIM)]).variants
-    return Galleries(Request(data=str(place), dataset=dataset), variants)
+    return EvalDatasets(Request(data=str(place), dataset=dataset), variants)
 
 
 def test_only_images_of_the_set_contradict_a_claim(zoo, place):

@@ -11,7 +11,7 @@ from PIL import Image
 
 from zoo.preprocessing import Preprocessing
 from zoo.training import BadInput
-from zoo.training.data import EpochBatches, EveryPicture, Pictures, loader, transform_of
+from zoo.training.data import EpochBatches, EveryImage, TrainImages, loader, transform_of
 from zoo.training.folders import read_tree, split, unused
 
 SMALL = Preprocessing(image_size=(24, 32), crop_pct=1.0)
@@ -20,7 +20,7 @@ SMALL = Preprocessing(image_size=(24, 32), crop_pct=1.0)
 def batches(tree, augment="auto", *, workers=0, rank=0, world=1, epoch=0, start=0, seed=3):
     order = EpochBatches(len(tree), 6, seed=seed, rank=rank, world=world)
     order.epoch, order.start = epoch, start
-    pictures = Pictures(tree, transform_of(SMALL, augment), seed)
+    pictures = TrainImages(tree, transform_of(SMALL, augment), seed)
     return list(loader(pictures, order, workers=workers))
 
 
@@ -64,7 +64,7 @@ def test_epochs_and_seeds_differ_and_each_takes_every_picture(pictures):
 
 def test_the_same_picture_is_augmented_anew_in_each_epoch(pictures):
     tree = read_tree(pictures / "train")
-    dataset = Pictures(tree, transform_of(SMALL, "light"), 0)
+    dataset = TrainImages(tree, transform_of(SMALL, "light"), 0)
     state = torch.get_rng_state()
     epochs = [dataset[(epoch, 5)][0].tobytes() for epoch in range(4)]
     assert len(set(epochs)) == 4
@@ -74,7 +74,7 @@ def test_the_same_picture_is_augmented_anew_in_each_epoch(pictures):
 
 def test_without_augmentation_the_pixels_are_those_of_the_evaluation(pictures):
     tree = read_tree(pictures / "val")
-    found = list(loader(Pictures(tree, SMALL.to_pixels), EveryPicture(9, 4), workers=0))
+    found = list(loader(TrainImages(tree, SMALL.to_pixels), EveryImage(9, 4), workers=0))
     assert [len(batch.labels) for batch in found] == [4, 4, 1]
     assert torch.cat([batch.labels for batch in found]).tolist() == [0] * 3 + [1] * 3 + [2] * 3
     for path, pixels in zip(tree.paths, torch.cat([b.pixels for b in found]), strict=True):
@@ -84,7 +84,7 @@ def test_without_augmentation_the_pixels_are_those_of_the_evaluation(pictures):
 
 
 def test_shares_of_a_validation_are_every_picture_once():
-    shares = [list(EveryPicture(11, 2, rank=rank, world=3)) for rank in range(3)]
+    shares = [list(EveryImage(11, 2, rank=rank, world=3)) for rank in range(3)]
     assert sorted(number for share in shares for keys in share for _, number in keys) == [
         *range(11)
     ]
@@ -97,7 +97,7 @@ def test_pictures_of_any_mode(tmp_path):
         Image.new(mode, (40, 30)).save(folder / ("a.jpg" if mode == "CMYK" else "a.png"))
     tree = read_tree(tmp_path)
     order = EpochBatches(6, 6, seed=0)
-    (batch,) = loader(Pictures(tree, transform_of(SMALL, "auto")), order, workers=0)
+    (batch,) = loader(TrainImages(tree, transform_of(SMALL, "auto")), order, workers=0)
     assert tuple(batch.pixels.shape) == (6, 24, 32, 3)
     assert batch.unreadable == []
 
@@ -126,7 +126,7 @@ def test_a_batch_of_nothing_but_damaged_pictures_is_empty(pictures):
     for path in (pictures / "val").rglob("*.png"):
         path.write_bytes(b"")
     tree = read_tree(pictures / "val")
-    found = list(loader(Pictures(tree, SMALL.to_pixels), EveryPicture(9, 9), workers=0))
+    found = list(loader(TrainImages(tree, SMALL.to_pixels), EveryImage(9, 9), workers=0))
     assert [len(batch.labels) for batch in found] == [0]
     assert len(found[0].unreadable) == 9
 

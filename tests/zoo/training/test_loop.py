@@ -12,7 +12,7 @@ from torch.nn.functional import cross_entropy, one_hot
 from zoo import create_model
 from zoo.preprocessing import Preprocessing
 from zoo.training import Recipe, Settings, TrainingError
-from zoo.training.data import Batch
+from zoo.training.data import TrainBatch
 from zoo.training.distributed import Ranks
 from zoo.training.loop import Trainer
 
@@ -21,10 +21,10 @@ ALONE = Ranks(0, 1, torch.device("cpu"))
 
 
 @pytest.fixture
-def batches() -> list[Batch]:
+def batches() -> list[TrainBatch]:
     generator = torch.Generator().manual_seed(1)
     return [
-        Batch(
+        TrainBatch(
             torch.randint(0, 256, (4, 32, 32, 3), dtype=torch.uint8, generator=generator),
             torch.randint(0, 5, (4,), generator=generator),
             [],
@@ -193,10 +193,10 @@ def test_a_step_that_fp16_leaves_out_changes_nothing(batches):
     assert not torch.equal(ours.model.get_parameter("_fc.weight"), before["_fc.weight"])
 
 
-def without(batch: Batch, kept: int) -> Batch:
+def without(batch: TrainBatch, kept: int) -> TrainBatch:
     """The batch with so many of its pictures; the others can't be read."""
     lines = ["unreadable"] * (len(batch.labels) - kept)
-    return Batch(batch.pixels[:kept], batch.labels[:kept], lines)
+    return TrainBatch(batch.pixels[:kept], batch.labels[:kept], lines)
 
 
 def test_one_picture_that_is_left_is_trained_with_norms_as_they_are(batches):

@@ -10,7 +10,7 @@ from harness.check.accuracy import find, parts
 from harness.check.base import Evidence
 from harness.check.decide import looks
 from harness.run.plan import recipe_of
-from harness.types import Finding, Measurement, Pictures
+from harness.types import EvalImages, Finding, Measurement
 from zoo.index import load_index
 
 PAGE = """\
@@ -42,7 +42,7 @@ def found(tmp_path):
             fact("file", {"path": "net.pth"}),
             fact("checkpoint", {"refused": None, "fits": True}),
         ]
-        pictures = Pictures("a folder", "abc", count, limit, sample)
+        pictures = EvalImages("a folder", "abc", count, limit, sample)
         begin = 0
         for end in looks(min(limit, count, images), images):
             facts += [

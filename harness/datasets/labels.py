@@ -1,0 +1,194 @@
+"""Which class each picture is of: a labels file beside them, or what their own names say.
+
+A labels file has one line per picture, ``NAME LABEL`` (blank, tab or comma between them; LABEL is
+a class index or a synset), or a synset alone on each line, in the sorted order of the pictures. The
+development kit's ``ILSVRC2012_validation_ground_truth.txt`` is known by its name: its numbers are
+IDs of the kit's own order, which only its ``meta.mat`` translates.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.datasets.classes import UnknownClassError, class_index, is_synset
+from harness.datasets.devkit import KITS, kit_labels
+from harness.datasets.types import ImageSetError
+from zoo.images.io import reason
+
+# Names under which people keep a labels file, the first that is there counts.
+LABEL_FILES = ("labels.txt", "labels.csv", "val.txt", "val_labels.txt", "val.csv", "synsets.txt",
+               "synset_labels.txt", "imagenet_2012_validation_synset_labels.txt")  # fmt: skip
+_MAX_BYTES = 64 << 20
+_NUMBERED = re.compile(r"_([0-9]{8})(?:[._]|$)")
+_NAMED = re.compile(r"_(n[0-9]{8})(?:\.|$)")
+_HEADER = re.compile(r"[A-Za-z_ ]+[,\t ]+(label|class|target|index|synset|wnid)s?", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """The labels of the given pictures, in their order, and names that have no picture here."""
+
+    labels: tuple[int, ...]
+    missing: tuple[str, ...] = ()
+
+
+def find_labels(*folders: Path, stem: str | None = None) -> Path | None:
+    """The labels file or development kit in the first of these folders that has one.
+
+    Args:
+        folders: where to look.
+        stem: a name under which the file may stand too, ``STEM.txt`` or ``STEM.csv``.
+    """
+    own: tuple[str, ...] = (
+        () if stem is None else (f"{stem}.txt", f"{stem}.csv", f"{stem}_labels.txt")
+    )
+    for folder in folders:
+        for name in (*own, *LABEL_FILES, *KITS):
+            if (folder / name).is_file():
+                return folder / name
+    return None
+
+
+def label(names: Sequence[str], labels: Path | None, where: str) -> Labelled:
+    """The labels of pictures by their names.
+
+    Args:
+        names: of the pictures, unique, as paths below the set's root, in sorted order.
+        labels: the labels file, or None: then each name has to say its class, by its folder
+            (``n01440764/x.JPEG``) or its end (``x_n01440764.JPEG``).
+        where: the image set, for messages.
+
+    Raises:
+        ImageSetError: a picture has no label, or a line of the file is wrong.
+    """
+    if labels is None:
+        return _by_name(names, where)
+    if labels.name in KITS:
+        return Labelled(_by_line(names, kit_labels(labels), labels, where))
+    lines = _lines(labels)
+    if lines and all(is_synset(line) for _, line in lines):
+        classes = [_class(line, labels, number) for number, line in lines]
+        return Labelled(_by_line(names, classes, labels, where))
+    return _by_pairs(names, lines, labels, where)
+
+
+def _by_name(names: Sequence[str], where: str) -> Labelled:
+    classes = []
+    for name in names:
+        folder, _, base = name.rpartition("/")
+        parent = folder.rpartition("/")[2]
+        named = _NAMED.search(base)
+        word = parent if is_synset(parent) else named.group(1) if named else None
+        if word is None:
+            raise ImageSetError(
+                f"{where}: there is no label for {name}; put a file labels.txt beside the "
+                "pictures, with lines NAME LABEL, or sort them into folders named by synsets"
+            )
+        try:
+            classes.append(class_index(word))
+        except UnknownClassError as error:
+            raise ImageSetError(f"{where}: {name}: {error}") from None
+    return Labelled(tuple(classes))
+
+
+def _by_line(
+    names: Sequence[str], classes: Sequence[int], labels: Path, where: str
+) -> tuple[int, ...]:
+    """Line N is of the picture whose own number is N, else of the Nth in sorted order."""
+    numbered = [_NUMBERED.search(name.rpartition("/")[2]) for name in names]
+    numbers = [int(match.group(1)) for match in numbered if match]
+    if len(set(numbers)) == len(names) and min(numbers) >= 1 and max(numbers) <= len(classes):
+        return tuple(classes[number - 1] for number in numbers)
+    if len(names) != len(classes):
+        raise ImageSetError(
+            f"{labels}: it labels {len(classes)} pictures by their order, and {where} has "
+            f"{len(names)}; name each picture in it: NAME LABEL"
+        )
+    return tuple(classes)
+
+
+def _by_pairs(
+    names: Sequence[str], lines: Sequence[tuple[int, str]], labels: Path, where: str
+) -> Labelled:
+    known: dict[str, int] = {}
+    first: dict[str, int] = {}
+    find = _finder(names)
+    missing = []
+    for number, line in lines:
+        if number == 1 and _HEADER.fullmatch(line):
+            continue
+        name, word = _pair(line, labels, number)
+        if name in first:
+            raise ImageSetError(
+                f"{labels}:{number}: {name} is labelled twice, first on line {first[name]}; "
+                "keep one of the two"
+            )
+        first[name] = number
+        class_ = _class(word, labels, number)
+        picture = find(name)
+        if picture is None:
+            missing.append(name)
+        elif picture in known:
+            raise ImageSetError(f"{labels}:{number}: {name} means {picture}, which has a label")
+        else:
+            known[picture] = class_
+    bare = [name for name in names if name not in known]
+    if bare:
+        raise ImageSetError(
+            f"{where}: {len(bare)} of {len(names)} pictures have no line in {labels}, "
+            f"{bare[0]} among them; add a line NAME LABEL for each"
+        )
+    return Labelled(tuple(known[name] for name in names), tuple(missing))
+
+
+def _finder(names: Sequence[str]) -> Callable[[str], str | None]:
+    """Finds a picture by its path, its file name, or its name without suffix, if only one has it.
+
+    Names are looked up and never opened, so that one with ``..`` in it leads nowhere.
+    """
+    exact = set(names)
+    bases = [name.rpartition("/")[2] for name in names]
+    short: dict[str, str | None] = {}
+    for form in (bases, [base.rpartition(".")[0] for base in bases]):
+        counts = Counter(form)
+        for name, key in zip(names, form, strict=True):
+            short.setdefault(key, name if counts[key] == 1 else None)
+
+    def find(name: str) -> str | None:
+        name = name.removeprefix("./")
+        return name if name in exact else short.get(name)
+
+    return find
+
+
+def _pair(line: str, labels: Path, number: int) -> tuple[str, str]:
+    match = re.fullmatch(r"(.*?)(?:\s*,\s*|\s+)(\S+)", line)
+    if match is None:
+        raise ImageSetError(
+            f"{labels}:{number}: {line[:60]!r} is no line NAME LABEL, such as "
+            "ILSVRC2012_val_00000001.JPEG 65"
+        )
+    return match.group(1).strip('"'), match.group(2).strip('"')
+
+
+def _class(word: str, labels: Path, number: int) -> int:
+    try:
+        return class_index(word)
+    except UnknownClassError as error:
+        raise ImageSetError(f"{labels}:{number}: {error}") from None
+
+
+def _lines(labels: Path) -> list[tuple[int, str]]:
+    """The numbered lines that hold something; a byte order mark and any line end are taken off."""
+    try:
+        if labels.stat().st_size > _MAX_BYTES:
+            raise ImageSetError(f"{labels}: it has more than {_MAX_BYTES} bytes: no labels file")
+        text = labels.read_text(encoding="utf-8-sig", errors="surrogateescape")
+    except OSError as error:
+        raise ImageSetError(f"{labels}: it can't be read: {reason(error)}") from None
+    numbered = enumerate(text.split("\n"), start=1)
+    return [(number, line.strip()) for number, line in numbered if line.strip()]

@@ -1,0 +1,103 @@
+"""Which pictures a model answers right: a rule that rounding can't sway.
+
+The label's rank is the number of classes that come before it: those with a larger logit, and among
+equal ones those with a smaller index. Logits of one picture differ in their last bits with the
+batch, the number of threads and the device, so an answer that hangs on these bits is decided
+anew in float64.
+"""
+
+from __future__ import annotations
+
+import copy
+import threading
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+# Of the largest logit. float32 networks are off by 1e-6 to 1e-5 of it; one picture in some
+# thousands has a label so near to the border of a top-k.
+_DOUBT = 1e-4
+TOP = (1, 5)
+
+
+class Answers(NamedTuple):
+    """Of each picture, bool (batch,): among the first 1 and 5 classes; in doubt; not a number."""
+
+    top1: Tensor
+    top5: Tensor
+    doubtful: Tensor
+    invalid: Tensor
+
+
+def answers(logits: Tensor, labels: Tensor) -> Answers:
+    """Judges logits (batch, classes) by labels (batch,).
+
+    A picture with a logit that is infinite or no number is ``invalid``, and answered wrong. So is
+    one whose label is none of the classes, which is not in doubt either.
+    """
+    import torch
+
+    logits = logits if logits.dtype == torch.float64 else logits.float()
+    known = (labels >= 0) & (labels < logits.shape[1])
+    labels = labels.clamp(0, logits.shape[1] - 1)
+    own = logits.gather(1, labels[:, None])
+    doubt = logits.abs().amax(1, keepdim=True) * _DOUBT
+    classes = torch.arange(logits.shape[1], device=logits.device)
+    before = (logits > own) | ((logits == own) & (classes < labels[:, None]))
+    rank = before.sum(1)
+    at_least = (logits > own + doubt).sum(1)
+    at_most = (logits >= own - doubt).sum(1) - 1
+    invalid = ~logits.isfinite().all(1)
+    doubtful = torch.zeros_like(invalid)
+    for k in TOP:
+        doubtful |= (at_least < k) != (at_most < k)
+    valid = known & ~invalid
+    return Answers((rank < TOP[0]) & valid, (rank < TOP[1]) & valid, doubtful & valid, invalid)
+
+
+class Float64Rescorer:
+    """Answers again, in float64, what float32 leaves in doubt.
+
+    Args:
+        model: in evaluation mode; it is copied when the first doubt comes.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        self._model = model
+        self._exact: nn.Module | None = None
+        self._lock = threading.Lock()
+        self.decided = 0
+        self.unable: str | None = None
+
+    def rescore(self, found: Answers, inputs: Tensor, labels: Tensor) -> Answers:
+        """The same answers, with those in doubt decided by the model in float64.
+
+        A model that can't run in float64 keeps its answers; ``unable`` then says why.
+
+        Args:
+            found: the answers to a batch.
+            inputs: the batch as the model saw it, float32 (batch, channels, height, width).
+            labels: (batch,).
+        """
+        import torch
+
+        rows = found.doubtful.nonzero()[:, 0]
+        if not len(rows):
+            return found
+        with self._lock:
+            if self.unable is not None:
+                return found
+            try:
+                if self._exact is None:
+                    self._exact = copy.deepcopy(self._model).double()
+                # One by one: in doubt, a batch would only ask for more memory.
+                logits = torch.cat([self._exact(inputs[i : i + 1].double()) for i in rows.tolist()])
+            except (RuntimeError, TypeError) as error:
+                self.unable = str(error).strip().splitlines()[0]
+                return found
+            self.decided += len(rows)
+        again = answers(logits, labels[rows])
+        for old, new in zip(found, again, strict=True):
+            old[rows] = new
+        return found

@@ -1,0 +1,378 @@
+"""How many pictures a variant answers right, counted exactly.
+
+The counts of a shard depend on the model, its weights, the pictures and how they are read, and on
+nothing else: not on the batch size, the number of decoding processes, how the pictures are cut into
+shards, or what was decoded before. See `harness.measure.accuracy.scoring` for how rounding is kept
+out.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Sequence
+from concurrent.futures import BrokenExecutor, Executor, ThreadPoolExecutor
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from harness.measure.accuracy.variations import Alternative, InputConfig, alternatives, translated
+from harness.measure.builders import builder_of
+from harness.measure.devices import (
+    AMPS,
+    Amp,
+    choose_device,
+    full_float32,
+    keep_freed_memory,
+    usable_cores,
+)
+from zoo.preprocessing import Decoder, Preprocessing
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from harness.datasets import DecodedSet, ImageSet
+    from harness.measure.accuracy.classifier import Classifier
+    from harness.measure.accuracy.pipeline import AccuracyCounts, EvalThread
+    from harness.measure.accuracy.prefetch import Prefetcher
+    from harness.measure.builders import Builder
+    from harness.types import Recipe
+
+__all__ = ["Alternative", "InputConfig", "Validator", "alternatives", "preprocessing_of"]
+
+_CPU_PORTION = 32
+_OPEN_SETS = 2  # decoded sets in use are never evicted: an alternative's should be, soon after
+# More lanes than this would spend their time waiting for the interpreter.
+_MAX_LANES = 16
+
+
+def preprocessing_of(recipe: Recipe) -> Preprocessing:
+    """The evaluation transform of a recipe; what it doesn't say is the field's default.
+
+    Raises:
+        ValueError: a setting is out of range.
+    """
+    return Preprocessing.from_settings(
+        recipe.image_size, recipe.crop_pct, recipe.interpolation, recipe.mean, recipe.std
+    )
+
+
+class Validator:
+    """Counts right answers, shard by shard. Keeps the last model, image set and pixels open.
+
+    For a process that only measures: it changes how the process calculates and keeps memory. Close
+    it, or use it as a context manager.
+
+    Args:
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        amp: ``off`` for float32; ``bf16`` or ``fp16`` are faster and answer some pictures
+            differently, depending on the device.
+        compile: run models through ``torch.compile``.
+        decode_workers: processes that decode; 0 decodes in this one; None chooses by the machine.
+        decoder: see `Preprocessing.decode`.
+        threads: cores that the model may use; None takes ``OMP_NUM_THREADS``, else all that this
+            process may use.
+        batch_size: pictures that go through the model at once; None finds it by measuring.
+        cache_root: the folder of decoded pictures; None is the user's cache folder.
+        cache_bytes: what all decoded pictures may take up on disk; None is the cache's default.
+
+    Raises:
+        DeviceError: there is no such device.
+        ValueError: an option is none of those named above.
+    """
+
+    def __init__(
+        self,
+        device: str = "auto",
+        *,
+        amp: Amp = "off",
+        compile: bool = False,
+        decode_workers: int | None = None,
+        decoder: Decoder = "pillow",
+        threads: int | None = None,
+        batch_size: int | None = None,
+        cache_root: Path | None = None,
+        cache_bytes: int | None = None,
+    ) -> None:
+        if amp not in AMPS:
+            raise ValueError(f"amp must be one of {', '.join(AMPS)}, not {amp!r}")
+        if batch_size is not None and batch_size < 1:
+            raise ValueError(f"batch_size must be 1 or more, not {batch_size}")
+        self.device = choose_device(device)
+        self.amp = amp
+        self.compile = compile
+        self.threads = threads or _default_threads()
+        self._on_cpu = self.device.type == "cpu"
+        # On a CPU the threads that run the model decode as well (`Prefetcher`).
+        self.decode_workers = (
+            decode_workers if decode_workers is not None else 0 if self._on_cpu else self.threads
+        )
+        self._decoder: Decoder = decoder
+        self._batch_size = batch_size
+        self._cache_root, self._cache_bytes = cache_root, cache_bytes
+        self._pool: Executor | None = None
+        self._images: tuple[tuple[str, tuple[str, ...] | None], ImageSet] | None = None
+        self._decoded: OrderedDict[str, DecodedSet] = OrderedDict()
+        self._model: tuple[tuple[object, ...], Classifier] | None = None
+        full_float32()
+        if self._on_cpu:
+            keep_freed_memory()
+
+    def count(
+        self,
+        recipe: Recipe,
+        checkpoint: Path,
+        images: str,
+        reading: Preprocessing | InputConfig,
+        shard: Sequence[int] | NDArray[np.int64],
+        *,
+        classes: tuple[str, ...] | None = None,
+        builder: Builder | None = None,
+        entry: str | None = None,
+    ) -> dict[str, Any]:
+        """Counts the pictures of a shard that a variant answers right.
+
+        Args:
+            recipe: the variant.
+            checkpoint: its weights.
+            images: the image set, as `harness.datasets.open_image_set` takes it.
+            reading: how its pictures and labels are read.
+            shard: indices of pictures.
+            classes: the classes that the set is labelled by, where they are not ImageNet's.
+            builder: builds the variant; by default the one that the recipe names.
+            entry: which of the checkpoint's state dicts; None for the usual one.
+
+        Returns:
+            ``images`` (all of the shard, those included that can't be read), ``top1`` and ``top5``
+            (those answered right), ``unreadable`` (a list of [name, why]), ``not_finite`` (pictures
+            with a logit that is no finite number; they count as wrong), ``decided_exactly``
+            (pictures whose answer hung on rounding, and was decided in float64), ``not_decided``
+            (why the model can't run in float64, None where it can or need not), ``seconds``,
+            ``batch`` (the batch size), ``not_kept`` (why decoded pictures were not kept, None if
+            they were), ``entry`` and ``others`` (which of the file's state dicts was run, and those
+            of the same network that were not).
+
+        Raises:
+            ImageSetError: there is no such image set.
+            ValueError: an index is out of range, or there is no such builder.
+            CheckpointError: the file does not hold the variant's weights; one line.
+            ValidationError: the variant is no classifier of these classes.
+            BrokenProcessPool: a decoding process died.
+            MemoryError: there is no memory for a single picture.
+            Exception: what the builder or the model raises.
+        """
+        import numpy as np
+
+        from harness.measure.accuracy.prefetch import Prefetcher
+
+        begin = time.perf_counter()
+        reading = InputConfig(reading) if isinstance(reading, Preprocessing) else reading
+        image_set = self.open_images(images, classes)
+        indices = np.asarray(shard, dtype=np.int64)
+        if len(indices) and not 0 <= indices.min() <= indices.max() < len(image_set):
+            raise ValueError(f"a shard of {images} has pictures beyond its {len(image_set)}")
+        labels = translated(np.asarray(image_set.labels, dtype=np.int64)[indices], reading.labels)
+        model = self._load(recipe, checkpoint, builder, entry)
+        decided = model.referee.decided
+        decoded = self._open_decoded(image_set, reading.preprocessing, self._decoder)
+        tuner = model.tuner(reading.preprocessing.image_size)
+        lanes = self._lanes()
+
+        def portion(left: int) -> int:
+            if not self._on_cpu:
+                return tuner.size
+            # Ever smaller towards the end, so that all lanes end together; of whole batches.
+            batches = min(_CPU_PORTION, left // (2 * lanes)) // tuner.size
+            return max(1, batches) * tuner.size
+
+        with Prefetcher(
+            decoded,
+            indices,
+            labels,
+            portion,
+            pool=self._decoders(),
+            workers=self.decode_workers,
+            ahead=self.decode_workers > 0 or not self._on_cpu,
+            pinned=self.device.type == "cuda",
+        ) as feed:
+            try:
+                tally = self._run(model, reading, feed, lanes)
+            except BrokenExecutor:
+                self._pool = None  # The next shard gets new processes.
+                raise
+        return {
+            "images": tally.images,
+            "top1": tally.top1,
+            "top5": tally.top5,
+            "unreadable": [[item.name, item.why] for item in tally.unreadable],
+            "not_finite": tally.invalid,
+            "decided_exactly": model.referee.decided - decided,
+            "not_decided": model.referee.unable,
+            "seconds": time.perf_counter() - begin,
+            "batch": tuner.size,
+            "not_kept": decoded.kept_out,
+            "entry": model.entry,
+            "others": model.others,
+        }
+
+    def compare_decoders(
+        self,
+        recipe: Recipe,
+        checkpoint: Path,
+        images: str,
+        shard: Sequence[int] | NDArray[np.int64],
+        classes: tuple[str, ...] | None = None,
+    ) -> dict[str, int]:
+        """How often this validator's decoder changes what a variant answers, see `disagreement`.
+
+        Arguments and errors are those of `count`; the reading is the recipe's.
+        """
+        from harness.measure.accuracy.decoders import disagreement
+
+        image_set = self.open_images(images, classes)
+        reading = InputConfig(preprocessing_of(recipe))
+        sets = [
+            self._open_decoded(image_set, reading.preprocessing, decoder)
+            for decoder in (self._decoder, "pillow")
+        ]
+        return disagreement(
+            self._load(recipe, checkpoint, None), reading, (sets[0], sets[1]), shard
+        )
+
+    def open_images(self, spec: str, classes: tuple[str, ...] | None = None) -> ImageSet:
+        """The image set that `count` uses, opened once while the same one is asked for.
+
+        Raises:
+            ImageSetError: there is no such image set.
+        """
+        from harness.datasets import open_image_set
+
+        if self._images is None or self._images[0] != (spec, classes):
+            self._images = (spec, classes), open_image_set(spec, classes)
+        return self._images[1]
+
+    def close(self) -> None:
+        """Ends the decoding processes and lets go of the pixels. Closing twice does nothing."""
+        while self._decoded:
+            self._decoded.popitem()[1].close()
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+        self._pool = self._model = self._images = None
+
+    def __enter__(self) -> Validator:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _lanes(self) -> int:
+        """Models run side by side: on a CPU one per core beats one on all cores.
+
+        A layer of a small batch is too little work to share out, and threads that wait for each
+        other at the end of every layer waste what other lanes could use.
+        """
+        return min(self.threads, _MAX_LANES) if self._on_cpu and not self.compile else 1
+
+    def _run(
+        self, model: Classifier, reading: InputConfig, feed: Prefetcher, lanes: int
+    ) -> AccuracyCounts:
+        from harness.measure.accuracy.pipeline import AccuracyCounts, EvalThread
+
+        stop = threading.Event()
+        threads = max(1, self.threads // lanes)
+        running = [EvalThread(model, reading) for _ in range(lanes)]
+        total = AccuracyCounts()
+        with ThreadPoolExecutor(lanes) as pool:
+            futures = [pool.submit(_follow, lane, feed, threads, stop) for lane in running]
+            try:
+                for future in futures:
+                    total.add(future.result())
+            finally:
+                stop.set()
+        # In the order of names, not of lanes.
+        total.unreadable.sort(key=lambda item: item.name)
+        return total
+
+    def _open_decoded(
+        self, images: ImageSet, preprocessing: Preprocessing, decoder: Decoder
+    ) -> DecodedSet:
+        from harness.datasets import DecodedSet
+
+        key = f"{images.fingerprint} {preprocessing.pixels_key()} {decoder}"
+        if key not in self._decoded:
+            limit = {} if self._cache_bytes is None else {"max_bytes": self._cache_bytes}
+            self._decoded[key] = DecodedSet.open(
+                images, preprocessing, root=self._cache_root, decoder=decoder, **limit
+            )
+        self._decoded.move_to_end(key)
+        while len(self._decoded) > _OPEN_SETS:
+            self._decoded.popitem(last=False)[1].close()
+        return self._decoded[key]
+
+    def _decoders(self) -> Executor | None:
+        from harness.datasets import decoding_pool
+
+        if self._pool is None:
+            self._pool = decoding_pool(self.decode_workers)
+        return self._pool
+
+    def _load(
+        self,
+        recipe: Recipe,
+        checkpoint: Path,
+        builder: Builder | None,
+        entry: str | None = None,
+    ) -> Classifier:
+        from harness.measure.accuracy.classifier import Classifier
+
+        status = checkpoint.stat()
+        file = (str(checkpoint), status.st_size, status.st_mtime_ns, status.st_ino)
+        made_of = (recipe.builder, recipe.name, recipe.base, recipe.classes)
+        key = (*made_of, builder, entry, *file)
+        if self._model is None or self._model[0] != key:
+            self._model = None  # Freed before the next one takes its memory.
+            model = Classifier(
+                builder or builder_of(recipe),
+                recipe.name,
+                checkpoint,
+                device=self.device,
+                amp=self.amp,
+                compiled=self.compile,
+                batch_size=self._batch_size,
+                entry=entry,
+            )
+            self._model = key, model
+        return self._model[1]
+
+
+def _follow(
+    lane: EvalThread, feed: Prefetcher, threads: int, stop: threading.Event
+) -> AccuracyCounts:
+    """A lane's life, in a thread of its own."""
+    import torch
+
+    try:
+        torch.set_num_threads(threads)  # Of this thread alone.
+        with torch.inference_mode():
+            while not stop.is_set():
+                portion = feed.next()
+                if portion is None:
+                    break
+                lane.take(portion)
+            return lane.finish()
+    except BaseException:
+        stop.set()
+        raise
+
+
+def _default_threads() -> int:
+    word = os.environ.get("OMP_NUM_THREADS", "")
+    return int(word) if word.isdigit() and int(word) > 0 else usable_cores()

@@ -1,0 +1,184 @@
+"""The pictures of a run: which set, how variants see them, what counting is told."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import lru_cache
+
+from harness.check.decide import FIRST_LOOK
+from harness.check.parts import span_of
+from harness.run.engine import EngineError
+from harness.run.request import Request, UsageError
+from harness.run.wire import Counting
+from harness.types import EvalImages, Fact, Measurement, Recipe, Slot
+
+# So many names are shown of each kind of trouble with a set's files.
+_SHOWN = 10
+
+
+class EvalDataset:
+    """An opened image set with the request's way to run models on it.
+
+    Args:
+        request: the run's.
+        classes: what the variants that see it tell apart, where that is not ImageNet's classes.
+
+    Raises:
+        UsageError: the set can't be read; one line that says what is wrong with it.
+    """
+
+    def __init__(self, request: Request, classes: tuple[str, ...] | None = None) -> None:
+        from harness.datasets import ImageSetError, identify, open_image_set
+
+        assert request.data is not None
+        try:
+            images = open_image_set(request.data, classes)
+        except ImageSetError as error:
+            raise UsageError(f"--data: {error}") from error
+        self._images = images
+        self._identity = None if classes is not None else identify(images)
+        stated = request.dataset or ""
+        limit = len(images) if request.samples is None else min(request.samples, len(images))
+        self._request = request
+        self.classes = classes
+        self._remarked: list[str] = []
+        # By the clock that worker processes, and other machines, have too.
+        self._until = None if request.budget is None else time.time() + request.budget
+        self.pictures = EvalImages(
+            spec=request.data,
+            fingerprint=images.fingerprint,
+            count=len(images),
+            limit=limit,
+            sample=request.data == "sample",
+            classes=len(set(images.labels)),
+            own=classes is not None,
+            part=request.part,
+            dataset=stated or (self._identity and self._identity.dataset) or "",
+            identity=self._identity.evidence if self._identity is not None else "",
+            other=bool(self._identity and self._identity.other),
+            chance=_chance(images.labels),
+        )
+
+    def survey(self) -> list[str]:
+        """What is in the set, and what is wrong with it, in a line each, before a model runs."""
+        from harness.datasets import check
+
+        found = check(self._images)
+        lines = [f"{found.images:,} pictures of {found.classes:,} classes ({self._images.form})"]
+        if self._identity is not None and not self.pictures.dataset:
+            lines.append(
+                f"the images {self.pictures.identity}, so they contradict no accuracy"
+                + ("" if self._identity.other else "; if they are, say --dataset imagenet-1k")
+            )
+        for names, what in (
+            ([f"{item.name} ({item.why})" for item in found.unreadable], "can't be read"),
+            (list(found.missing), "are labelled and not there"),
+            (list(found.ignored), "are no pictures by their names and are left out"),
+        ):
+            if names:
+                shown = ", ".join(names[:_SHOWN])
+                more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
+                lines.append(f"{len(names):,} {what}: {shown}{more}")
+        return lines
+
+    def misstated(self) -> str:
+        """Why the images can't be of the set that they are stated to be of, empty otherwise."""
+        if self._identity is None or self._request.dataset is None:
+            return ""
+        return self._identity.contradicts(len(self._images))
+
+    def available(self, facts: Mapping[Slot, Fact]) -> EvalImages:
+        """The pictures that may be looked at: once the time is over, those counted already.
+
+        The first look is always made: else a long download would leave nothing to say.
+        """
+        if self._until is None or time.time() < self._until:
+            return self.pictures
+        spans = (
+            span_of(which)
+            for (kind, which), fact in facts.items()
+            if kind == "accuracy" and isinstance(which, str) and isinstance(fact, Measurement)
+        )
+        counted = 0
+        for span in sorted(spans, key=lambda s: s.begin):
+            if not span.alternative and span.begin == counted:
+                counted = span.end
+        limit = counted or min(FIRST_LOOK, self.pictures.limit)
+        return replace(self.pictures, limit=limit, over=True)
+
+    def remarks(self, facts: Iterable[Fact]) -> list[str]:
+        """What a person should know of how these were counted, in a line each, and once."""
+        why = {f.value["not_kept"] for f in facts if isinstance(f, Measurement)} - {None}
+        fresh = [line for line in sorted(why) if line not in self._remarked]
+        self._remarked += fresh
+        return [f"decoded pictures are not kept, the next run decodes anew: {x}" for x in fresh]
+
+    def counting(self, parts: tuple[str, ...]) -> Counting:
+        """What a worker is told to count.
+
+        Raises:
+            EngineError: this machine is to count on a device that it has not.
+        """
+        request = self._request
+        if request.engine == "local" and request.device not in ("auto", "cpu"):
+            _require(request.device)
+        return Counting(
+            images=self.pictures.spec,
+            parts=parts,
+            classes=self.classes,
+            device=request.device,
+            amp=request.amp,
+            compile=request.compile,
+            decode=request.decode,
+            workers=request.decode_workers,
+            until=self._until,
+        )
+
+    def alternatives(self, recipe: Recipe) -> dict[str, str]:
+        """Other ways to prepare a picture, by name, each with its words."""
+        found = _alternatives(recipe)
+        if self.classes is None:
+            return found
+        # Their labels are looked up by name: they can't be in another order.
+        return {name: words for name, words in found.items() if not name.startswith("labels=")}
+
+    def identity(self, recipe: Recipe) -> list[str | int]:
+        """What a count depends on beside the model and its weights."""
+        from harness.measure.accuracy.validator import preprocessing_of
+
+        request = self._request
+        return [
+            self.pictures.fingerprint,
+            preprocessing_of(recipe).key(),
+            request.device,
+            request.amp,
+            int(request.compile),
+            request.decode,
+        ]
+
+
+def _chance(labels: Sequence[int]) -> float:
+    """How many are right by chance where each image has the label of another one."""
+    return sum((count / len(labels)) ** 2 for count in Counter(labels).values())
+
+
+@lru_cache(maxsize=1)
+def _require(device: str) -> None:
+    """Asked once and here: else each part of each variant would fail for the same reason."""
+    from harness.measure.devices import DeviceError, choose_device
+
+    try:
+        choose_device(device)
+    except DeviceError as error:
+        raise EngineError(f"--device: {error}") from error
+
+
+@lru_cache(maxsize=256)
+def _alternatives(recipe: Recipe) -> dict[str, str]:
+    from harness.measure.accuracy.validator import preprocessing_of
+    from harness.measure.accuracy.variations import alternatives
+
+    return {each.name: each.words for each in alternatives(preprocessing_of(recipe))}

@@ -1,0 +1,189 @@
+"""Every form of an image set gives the same pictures, labels and pixels."""
+
+from __future__ import annotations
+
+import io
+import multiprocessing
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from harness.datasets import ImageSet, ImageSetError, UnreadableImage, check, open_image_set
+from harness.datasets.decode import DecodeTask, decode_one
+from zoo.preprocessing import Preprocessing
+
+SMALL = Preprocessing.from_settings(32, 0.875, "bicubic")
+FORMS = [
+    "synset folders", "index folders", "name folders", "folders in val", "links", "labels",
+    "synset labels", "windows labels", "labels without suffix", "bare synsets",
+    "labels above val", "names end in synsets", "kit", "tar", "tar of folders", "tar and kit",
+    "parquet",
+]  # fmt: skip
+
+
+def number_of(name: str) -> int:
+    """The picture's own number, whatever a form puts before and after it."""
+    return int(name.partition("_val_")[2][:8])
+
+
+def test_every_form_is_tested(forms: dict[str, Any]) -> None:
+    assert sorted(FORMS) == sorted(forms)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_form_gives_the_pictures_their_labels_and_their_bytes(
+    form: str, forms: dict[str, Any], given: list[Any], tmp_path: Path
+) -> None:
+    images = open_image_set(forms[form](tmp_path / "set", given))
+    assert len(images) == len(given) == len(set(images.names))
+    assert images.missing == ()
+    for index, name in enumerate(images.names):
+        picture = given[number_of(name) - 1]
+        assert images.labels[index] == picture.label, name
+        assert images.read(index) == picture.data, name
+        pixels = decode_one(DecodeTask(index, 0, name, images.sources[index]), SMALL, "pillow")
+        if picture.readable:
+            expected = SMALL.to_pixels(Image.open(io.BytesIO(picture.data)))
+            assert np.array_equal(pixels, expected)
+        else:
+            assert isinstance(pixels, UnreadableImage)
+            assert pixels.name == name
+    assert images.population.images == len(given)
+    assert not images.population.full
+    assert images.population.covers(len(given))
+    assert not images.population.covers(50_000)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("full", [False, True])
+def test_what_can_t_be_read_is_listed_by_name(
+    form: str, full: bool, forms: dict[str, Any], given: list[Any], tmp_path: Path
+) -> None:
+    images = open_image_set(forms[form](tmp_path / "set", given))
+    problems = check(images, full=full)
+    found = {number_of(item.name): item.why for item in problems.unreadable}
+    broken = [n for n, picture in enumerate(given, start=1) if not picture.readable]
+    # A picture cut in the middle begins well: only decoding it shows that.
+    assert sorted(found) == (broken if full else broken[1:])
+    assert found[broken[-1]] == "it is no picture that Pillow knows"
+    if full:
+        assert "truncated" in found[broken[0]]
+    assert problems.images == len(given)
+    assert problems.classes == len({picture.label for picture in given})
+    assert problems.decoded is full
+
+
+def _read_all(images: ImageSet) -> list[Any]:
+    return [images.read(index) for index in range(len(images))]
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+@pytest.mark.parametrize("form", ["labels", "tar", "parquet"])
+def test_a_set_survives_fork_and_spawn(
+    form: str, method: str, forms: dict[str, Any], given: list[Any], tmp_path: Path
+) -> None:
+    """Two processes read while the first one does: no file position is shared."""
+    images = open_image_set(forms[form](tmp_path / "set", given))
+    expected = _read_all(images)
+    with multiprocessing.get_context(method).Pool(2) as pool:
+        pending = [pool.apply_async(_read_all, (images,)) for _ in range(4)]
+        for _ in range(5):
+            assert _read_all(images) == expected
+        for result in pending:
+            assert result.get(60) == expected
+
+
+def test_a_fork_while_another_thread_reads_parquet_does_not_hang(
+    forms: dict[str, Any], given: list[Any], tmp_path: Path
+) -> None:
+    from harness.datasets import parquet
+
+    images = open_image_set(forms["parquet"](tmp_path / "set", given))
+    with parquet._GROUPS._lock:
+        child = multiprocessing.get_context("fork").Process(target=images.read, args=(0,))
+        child.start()
+        child.join(20)
+        hangs = child.is_alive()
+        child.kill()
+    assert not hangs
+    assert child.exitcode == 0
+
+
+@pytest.mark.parametrize("form", ["synset folders", "labels", "tar", "parquet"])
+def test_the_fingerprint_tells_what_changed(
+    form: str, forms: dict[str, Any], given: list[Any], tmp_path: Path
+) -> None:
+    place = forms[form](tmp_path / "set", given)
+    before = open_image_set(place)
+    assert open_image_set(place).fingerprint == before.fingerprint
+    assert pickle.loads(pickle.dumps(before)).fingerprint == before.fingerprint
+    moved = tmp_path / "moved"
+    top = tmp_path / "set"
+    top.rename(moved)
+    place = moved / place.relative_to(top)
+    assert open_image_set(place).fingerprint == before.fingerprint
+    target = next(path for path in moved.rglob("*") if path.suffix in (".JPEG", ".tar", ".parquet")
+                  and "train" not in path.name)  # fmt: skip
+    status = target.stat()
+    os.utime(target, ns=(status.st_atime_ns, status.st_mtime_ns + 10**9))
+    assert open_image_set(place).fingerprint != before.fingerprint
+
+
+def test_the_fingerprint_tells_labels_apart(plain_set: Path) -> None:
+    before = open_image_set(plain_set).fingerprint
+    labels = plain_set / "labels.txt"
+    labels.write_text(labels.read_text().replace("_00000001.JPEG 0", "_00000001.JPEG 1"))
+    assert open_image_set(plain_set).fingerprint != before
+
+
+@pytest.mark.parametrize("form", ["labels", "tar", "parquet"])
+def test_a_file_that_changes_later_is_not_read_as_what_it_was(
+    form: str, forms: dict[str, Any], given: list[Any], tmp_path: Path
+) -> None:
+    """Else the kept pixels of the old fingerprint would be those of the new file."""
+    images = open_image_set(forms[form](tmp_path / "set", given))
+    for file in (tmp_path / "set").rglob("*"):
+        if file.is_file():
+            status = file.stat()
+            os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns + 10**9))
+    found = images.read(0)
+    assert isinstance(found, UnreadableImage)
+    assert "changed since the image set was opened" in found.why
+
+
+def test_the_sample_is_found_without_importing_what_ships_it() -> None:
+    program = (
+        "import sys; from harness.datasets import open_image_set as o; s = o('sample');"
+        "print(len(s), s.labels[:3], s.names[0], s.population.covers(20),"
+        "{'foolbox', 'torch', 'scipy', 'eagerpy'} & set(sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    if "is not installed" in done.stderr:
+        pytest.skip("the 20 real pictures need the extra 'sample'")
+    assert done.stdout == "20 (243, 559, 438) imagenet_00_243.jpg False set()\n", done.stderr
+
+
+def test_the_full_validation_set_is_known_by_its_classes(tmp_path: Path) -> None:
+    from harness.datasets.assemble import Entry, image_set
+    from harness.datasets.files import ImageFile
+
+    labels = [index // 50 for index in range(50_000)]
+    entries = [Entry(f"{index}.JPEG", (), ImageFile("x")) for index in range(50_000)]
+    assert image_set("tar", "x", entries, labels).population.full
+    labels[0] = 1
+    assert not image_set("tar", "x", entries, labels).population.full
+
+
+def test_an_empty_folder_is_no_set(tmp_path: Path) -> None:
+    for place in (tmp_path, tmp_path / "nothing"):
+        with pytest.raises(ImageSetError, match="expected class folders"):
+            open_image_set(place)

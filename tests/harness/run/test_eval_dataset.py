@@ -1,0 +1,99 @@
+"""The pictures of a run: how many may be looked at, and what a count of them depends on."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from harness.check.decide import FIRST_LOOK
+from harness.run.eval_dataset import EvalDataset
+from harness.run.request import Request
+from harness.types import Measurement, Recipe, unmeasured
+
+RECIPE = Recipe("net", image_size=(32, 32), crop_pct=0.875, interpolation="bicubic")
+COUNT = 120
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    place = tmp_path / "set"
+    place.mkdir()
+    for number in range(COUNT):
+        Image.new("RGB", (8, 8), (number, 0, 0)).save(place / f"{number:03}.png")
+    lines = [f"{number:03}.png {number % 7}\n" for number in range(COUNT)]
+    (place / "labels.txt").write_text("".join(lines))
+    return place
+
+
+def counted(part, **value):
+    value = {"not_kept": None, **value}
+    return Measurement("accuracy", "net", "zoo", value, None, "", {}, "cpu", "", part)
+
+
+def test_what_a_count_depends_on_is_in_its_key(folder):
+    request = Request(data=str(folder))
+    requests = [
+        request,
+        replace(request, amp="bf16"),
+        replace(request, compile=True),
+        replace(request, decode="fast"),
+        replace(request, device="cpu"),
+    ]
+    keys = [tuple(EvalDataset(each).identity(RECIPE)) for each in requests]
+    for change in (
+        {"image_size": (33, 32)},
+        {"crop_pct": 0.9},
+        {"interpolation": "bilinear"},
+        {"mean": (0.5, 0.5, 0.5)},
+        {"std": (0.5, 0.5, 0.5)},
+    ):
+        keys.append(tuple(EvalDataset(request).identity(replace(RECIPE, **change))))
+    (folder / "labels.txt").write_text((folder / "labels.txt").read_text().replace(" 6", " 5"))
+    keys.append(tuple(EvalDataset(request).identity(RECIPE)))
+    assert len(set(keys)) == len(keys)
+
+
+def test_what_a_count_does_not_depend_on_is_not(folder):
+    request = Request(data=str(folder))
+    keys = {
+        tuple(EvalDataset(each).identity(RECIPE))
+        for each in (
+            request,
+            replace(request, samples=50),
+            replace(request, budget=9.0),
+            replace(request, decode_workers=3),
+            replace(request, part=7),
+        )
+    }
+    assert len(keys) == 1
+
+
+@pytest.mark.parametrize(("asked", "limit"), [(None, COUNT), (1, 1), (50, 50), (9999, COUNT)])
+def test_no_more_pictures_than_asked_for(folder, asked, limit):
+    pictures = EvalDataset(Request(data=str(folder), samples=asked, part=40)).pictures
+    assert (pictures.limit, pictures.count, pictures.classes) == (limit, COUNT, 7)
+    assert pictures.part == 40
+
+
+def test_when_the_time_is_over_what_was_counted_is_all(folder):
+    gallery = EvalDataset(Request(data=str(folder), budget=0.05))
+    time.sleep(0.06)
+    late = unmeasured(RECIPE, ("accuracy", "100-120"), "accuracy.undecided", "late")
+    facts = [counted("0-50"), counted("50-100"), late, counted("crop=no@0-50")]
+    pictures = gallery.available({fact.slot: fact for fact in facts})
+    assert (pictures.limit, pictures.over) == (100, True)
+    # The first look is made in any case.
+    assert gallery.available({}).limit == FIRST_LOOK
+    assert not EvalDataset(Request(data=str(folder), budget=60.0)).available({}).over
+
+
+def test_what_is_not_kept_is_said_once(folder):
+    gallery = EvalDataset(Request(data=str(folder)))
+    full = [counted("0-50", not_kept="the disk is full"), counted("50-100")]
+    (line,) = gallery.remarks(full)
+    assert "the disk is full" in line
+    assert gallery.remarks(full) == []
