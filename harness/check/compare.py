@@ -6,10 +6,9 @@ from dataclasses import replace
 from decimal import Decimal
 from math import floor, log10
 
-from zoo.index.numbers import BYTE_UNITS, NotANumber, OutOfRange, parse_number
 from zoo.index.schema import FIELDS
 from zoo.index.types import Claim
-from zoo.index.units import factor_of
+from zoo.index.units import BYTE_UNITS, NotANumber, OutOfRange, parse_number
 
 # The place of a prefix is the power of 1000, or of 1024.
 _PREFIXES = " KMGT"
@@ -79,7 +78,7 @@ def written(claim: Claim, value: float | Decimal) -> str:
     """How the value is to be written where the claim stands: in the unit that its key names."""
     if not claim.scale:
         return str(value)
-    factor = factor_of(claim.scale, FIELDS[claim.field])
+    factor = FIELDS[claim.field].units.get(claim.scale, Decimal(1))
     step = (claim.step or factor) / factor
     whole = (Decimal(str(value)) / factor).quantize(min(step, Decimal(1)))
     return f"{whole:f} {claim.scale}"

@@ -10,8 +10,8 @@ from itertools import islice
 from typing import NamedTuple
 
 from harness.check.compare import grouped, number, senses
-from zoo.index.numbers import NotANumber, OutOfRange, parse_number
 from zoo.index.types import Claim, Value, Variant
+from zoo.index.units import NotANumber, OutOfRange, parse_number
 from zoo.labels import same_data
 
 _COUNTED = ("Parameters", "File Size")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from harness.docs.markdown import plain_lines, slug
-from zoo.index.links import LinkError, check_link
+from zoo.index.schema import LinkError, check_link
 from zoo.index.types import Claim
 
 ClaimOf = Callable[[str], Claim | None]

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from harness.docs.markdown import Markdown, code, escaped, link, table
 from zoo._util.text import truncate
-from zoo.index.links import LinkError, check_link
+from zoo.index.schema import LinkError, check_link
 from zoo.index.types import Claim, Variant
 
 _PREFIXES = (("T", 10**12), ("G", 10**9), ("M", 10**6), ("k", 10**3))

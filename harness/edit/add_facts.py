@@ -16,11 +16,10 @@ from harness.types import Measurement, Recipe, Size
 from zoo._util.files import FileStat, file_stat, hash_file
 from zoo._util.text import plural
 from zoo.classnames import are_of_imagenet
-from zoo.index.nodes import Unreadable
+from zoo.index.entries import read_documents
+from zoo.index.nodes import UnreadableIndex
 from zoo.index.readers import YamlReader
-from zoo.index.source import Source
-from zoo.index.structure import read_documents
-from zoo.index.types import Collection, Variant
+from zoo.index.types import Collection, SourceText, Variant
 from zoo.variants import IMAGENET_CLASSES, class_count, class_names
 from zoo.weights.checkpoint import Contents, read_checkpoint
 from zoo.weights.locate import name_hash
@@ -205,8 +204,8 @@ def name_objection(name: str) -> str:
         return f"holds one of {' '.join(_OF_GLOBS)}, by which commands name several variants"
     text = f"Models:\n- Name: {as_yaml(name)}\n"
     try:
-        contents = read_documents(Source("", text), YamlReader().read(text))
-    except Unreadable:
+        contents = read_documents(SourceText("", text), YamlReader().read(text))
+    except UnreadableIndex:
         return "holds a character that no index can have"
     if contents.problems:
         return contents.problems[0].message

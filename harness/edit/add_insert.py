@@ -27,8 +27,7 @@ from harness.edit.yaml_edit import (
     save_new,
 )
 from zoo._util.files import file_lock
-from zoo.index.nodes import Mapping, Node, Scalar, Sequence
-from zoo.index.scalars import kind_of
+from zoo.index.nodes import Mapping, Node, Scalar, Sequence, kind_of
 
 _TYPE, _MODELS = "Type: model-index", "Models:"
 _OTHER_KEYS = frozenset({"Type", "Collections", "Import"})

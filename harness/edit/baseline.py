@@ -17,10 +17,8 @@ from harness.run.request import UsageError
 from harness.types import Finding
 from zoo._util.files import open_regular
 from zoo._util.text import nearest, shown
-from zoo.index.nodes import Mapping, Node, Scalar, Sequence, Unreadable, compose
-from zoo.index.scalars import kind_of
-from zoo.index.source import Source
-from zoo.index.types import Location
+from zoo.index.nodes import Mapping, Node, Scalar, Sequence, UnreadableIndex, compose, kind_of
+from zoo.index.types import Location, SourceText
 
 DEFAULT = "known-findings.yml"
 TOP = "accepted"
@@ -136,14 +134,14 @@ class _Parser:
     def __init__(self, name: str, content: bytes) -> None:
         self.mistakes: list[str] = []
         self._folder = os.path.dirname(os.path.abspath(name))
-        self._source = Source(name, "")
+        self._source = SourceText(name, "")
         self._documents: list[Node] = []
         try:
-            self._source = Source(name, content.decode("utf-8-sig"))
+            self._source = SourceText(name, content.decode("utf-8-sig"))
             self._documents = compose(self._source.text)
         except UnicodeDecodeError as error:
             self._wrong(0, f"byte {error.start} is not UTF-8; save the file as UTF-8")
-        except Unreadable as error:
+        except UnreadableIndex as error:
             self._wrong(error.index, f"{error.message}; {error.remedy}")
 
     def _wrong(self, index: int, message: str) -> None:

@@ -22,13 +22,12 @@ from harness.edit.yaml_edit import (
 )
 from harness.types import Edit, Finding
 from zoo._util.text import shown
+from zoo.index.entries import IndexContents
 from zoo.index.nodes import Scalar
 from zoo.index.nodes import Sequence as ListNode
 from zoo.index.schema import FIELDS, canonical
-from zoo.index.structure import Contents
 from zoo.index.types import Claim, Collection, Location, Value, Variant
-from zoo.index.units import with_unit
-from zoo.index.values import Wrong, read_value
+from zoo.index.values import Wrong, read_value, with_unit
 
 Edits = tuple[Edit, ...]
 
@@ -209,7 +208,7 @@ def _holds(claim: Claim, edit: Edit) -> bool:
     return agrees(claim, edit.value)
 
 
-def objection(old: Contents, new: Contents, expected: Expected) -> str:
+def objection(old: IndexContents, new: IndexContents, expected: Expected) -> str:
     """What a changed text would say that it should not; empty where all else is as before."""
     if [c.name for c in old.collections] != [c.name for c in new.collections] or [
         v.name for v in old.variants

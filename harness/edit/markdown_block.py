@@ -13,14 +13,13 @@ from dataclasses import dataclass, field
 from harness.edit.draft import claim_text
 from harness.edit.yaml_edit import EditRefused, YamlFile, is_comment, line_start, with_comments
 from zoo._util.text import printable
-from zoo.index.assembly import assemble
-from zoo.index.nodes import Mapping, Node, Scalar, Unreadable
+from zoo.index.entries import read_documents
+from zoo.index.loader import assemble
+from zoo.index.nodes import Mapping, Node, Scalar, UnreadableIndex
 from zoo.index.nodes import Sequence as ListNode
 from zoo.index.readers import MarkdownReader, reader_for
 from zoo.index.schema import canonical
-from zoo.index.source import Source
-from zoo.index.structure import read_documents
-from zoo.index.types import Collection, Index, Location, Variant
+from zoo.index.types import Collection, Index, Location, SourceText, Variant
 
 _TYPE = "Type: model-index"
 _HAS_TYPE = re.compile(rf"\s*{_TYPE}\b")
@@ -185,8 +184,8 @@ def _end(node: Node) -> int:
 
 def _reads_back(text: str, collection: Collection, variants: Sequence[Variant]) -> bool:
     try:
-        contents = read_documents(Source("page", text), MarkdownReader().read(text))
-    except Unreadable:
+        contents = read_documents(SourceText("page", text), MarkdownReader().read(text))
+    except UnreadableIndex:
         return False
     read, collections, _ = assemble([contents])
     wanted: list[Collection | Variant] = [collection, *variants]

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 from decimal import ROUND_HALF_EVEN, Decimal
 
 from harness.types import Edit, Size
-from zoo.index.numbers import BYTE_UNITS, COUNT_UNITS, OPERATION_UNITS
 from zoo.index.schema import Field
 
 _NUMBER = re.compile(
@@ -53,11 +52,8 @@ def _texts(
     elif isinstance(value, str):
         yield value.upper() if field.kind == "hash" and text.isupper() else value
     elif (written := _NUMBER.fullmatch(text)) is not None:
-        units = {"bytes": BYTE_UNITS, "rounded-count": COUNT_UNITS}.get(field.kind, {})
-        if field.key == "FLOPs":
-            units = OPERATION_UNITS
-        if scale:
-            units = {scale: units[scale]}  # no other can be written there
+        # Beside a key that names a unit no other can be written.
+        units = {scale: field.units[scale]} if scale else field.units
         is_count = field.kind in ("bytes", "rounded-count")
         yield from _numbers(written, units, Decimal(str(value)), step, is_count)
 

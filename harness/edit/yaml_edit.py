@@ -14,12 +14,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from zoo._util.files import replace_file
-from zoo.index.nodes import Mapping, Node, Scalar, Sequence, Unreadable
+from zoo.index.entries import IndexContents, read_documents
+from zoo.index.nodes import Mapping, Node, Scalar, Sequence, UnreadableIndex
 from zoo.index.readers import Reader, built_in_for
 from zoo.index.schema import canonical
-from zoo.index.source import Source
-from zoo.index.structure import Contents, read_documents
-from zoo.index.types import Location
+from zoo.index.types import Location, SourceText
 
 _MARK = "\N{ZERO WIDTH NO-BREAK SPACE}"  # a byte order mark, once it is decoded
 _BREAK = re.compile(r"\r\n|\n|\r")
@@ -107,9 +106,9 @@ class YamlFile:
             raise EditRefused(f"{path} is no longer UTF-8") from error
 
     @cached_property
-    def source(self) -> Source:
+    def source(self) -> SourceText:
         """Offsets to lines and columns, as claims name them."""
-        return Source(self.path, self.text)
+        return SourceText(self.path, self.text)
 
     @cached_property
     def documents(self) -> list[Node]:
@@ -131,11 +130,11 @@ class YamlFile:
         """
         try:
             return reader.read(self.text)
-        except Unreadable as error:
+        except UnreadableIndex as error:
             raise EditRefused(f"{self.path} can't be read: {error.message}") from error
 
     @cached_property
-    def contents(self) -> Contents:
+    def contents(self) -> IndexContents:
         """What the text documents as a model-index."""
         return read_documents(self.source, self.documents)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from harness.run.request import UsageError
 from zoo.index import local_index
-from zoo.index.places import FOLDER
+from zoo.index.readers import FOLDER
 
 # So many of many indexes are named.
 _MOST_NAMED = 3

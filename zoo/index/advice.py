@@ -6,15 +6,8 @@ import re
 from collections.abc import Sequence
 from decimal import Decimal
 
-from zoo.index.numbers import (
-    BYTE_UNITS,
-    COUNT_UNITS,
-    OPERATION_UNITS,
-    NotANumber,
-    OutOfRange,
-    parse_number,
-)
 from zoo.index.schema import Field
+from zoo.index.units import NotANumber, OutOfRange, parse_number
 
 # The numbers that Pillow gives to its filters.
 _PILLOW = {
@@ -30,11 +23,7 @@ _PERCENT = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)\s*(%?)")
 # A crop written as a percentage; below that it is rather a misplaced point.
 _LEAST_PERCENT = 25
 _COMMA = re.compile(r"([0-9]+),([0-9]+)(\s*(?:%|[A-Za-z]+)?)")
-_POINTED: dict[str, dict[str, Decimal]] = {
-    "ratio": {}, "number": {}, "percent": {"%": Decimal(1)}, "rounded-count": COUNT_UNITS,
-    "bytes": BYTE_UNITS,
-}  # fmt: skip
-_UNITS: dict[str, dict[str, Decimal]] = {**_POINTED, "count": {}}
+_POINTED = frozenset({"ratio", "number", "percent", "rounded-count", "bytes"})
 # What stands for a number without a unit that is no whole one; so small are only those.
 _USUAL = {"FLOPs": ("M", "G"), "Parameters": ("M",), "File Size": ("MB",)}
 _MOST_MISSING = 100_000
@@ -76,13 +65,12 @@ def instead_of(text: str, field: Field) -> str | None:
 
 def _number_in(text: str, field: Field) -> str | None:
     """The number in a text that says nothing else: ``300 epochs``, ``~4.1 G``, ``77.1 (top)``."""
-    if field.kind not in _UNITS:
+    if field.kind not in (*_POINTED, "count"):
         return None
-    units = _UNITS[field.kind] if field.key != "FLOPs" else OPERATION_UNITS
     is_whole = field.kind not in ("percent", "ratio", "number")
     for candidate in _shorter(text, field):
         try:
-            number = parse_number(candidate, units)
+            number = parse_number(candidate, field.units)
         except (NotANumber, OutOfRange):
             continue
         if not field.holds(number.value):
@@ -157,9 +145,8 @@ def _with_point(text: str, field: Field) -> str | None:
     if found is None or field.kind not in _POINTED:
         return None
     pointed = f"{found[1]}.{found[2]}{found[3]}"
-    units = OPERATION_UNITS if field.key == "FLOPs" else _POINTED[field.kind]
     try:
-        value = parse_number(pointed, units).value
+        value = parse_number(pointed, field.units).value
     except (NotANumber, OutOfRange):
         return None
     is_count = field.kind == "rounded-count"

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from collections.abc import Mapping as Table
 from dataclasses import dataclass
 from decimal import Decimal
 
-from zoo._util.text import shown, truncate_middle
-from zoo.index.hints import Level
-from zoo.index.keys import MeasuredKey, measured_key
-from zoo.index.nodes import Mapping, Node, Scalar, Sequence
-from zoo.index.scalars import excerpt, is_blank, kind_of
+from zoo._util.text import is_slip, shown, truncate_middle
+from zoo.index.nodes import Mapping, Node, Scalar, Sequence, excerpt, is_blank, kind_of
 from zoo.index.schema import (
     CHECKED,
     FIELDS,
+    NESTED,
+    STRUCTURE,
     Field,
     canonical,
     is_of_another_zoo,
     metric_name,
+    nearest_keys,
 )
-from zoo.index.source import Source
-from zoo.index.types import Claim, Location, Problem, Severity
-from zoo.index.units import with_unit
-from zoo.index.values import UNITS, Wrong, is_quoted_number, read_value, remark
+from zoo.index.types import Claim, Location, Problem, Severity, SourceText
+from zoo.index.units import MeasuredKey, measured_key
+from zoo.index.values import UNITS, Wrong, is_quoted_number, read_value, remark, with_unit
 
 _NAMING = frozenset({"Name", "Models", "Collections", "Import"})
 _NOTHING = frozenset({
@@ -34,7 +35,50 @@ _NOTES = frozenset({
 })  # fmt: skip
 ACCURACIES = ("Top 1 Accuracy", "Top 5 Accuracy")
 _MAX_KEY = 200
-MAX_PROBLEMS = 100_000  # in one file; a file with more is not an index with mistakes
+_MAX_PROBLEMS = 100_000  # in one file; a file with more is not an index with mistakes
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """Where a key stands: which keys can be there, and which are there already."""
+
+    known: Table[str, Field | None]
+    present: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, known: Table[str, Field | None], pairs: Iterable[Pair]) -> Level:
+        """The level with these pairs."""
+        return cls(known, frozenset(pair.key for pair in pairs))
+
+    def meant(self, written: str, value: Node, text: str) -> str | None:
+        """The key that a misspelt one stands for, if any can be told.
+
+        It is one letter or two away, missing here, and takes such a value; and no other zoo's key
+        is as near.
+        """
+        for key in nearest_keys(written):
+            if is_of_another_zoo(key):
+                return None
+            if (
+                key in self.known
+                and key not in self.present
+                and is_slip(written, key)
+                and _takes(key, self.known[key], value, text)
+            ):
+                return key
+        return None
+
+
+def _takes(key: str, field: Field | None, value: Node, text: str) -> bool:
+    if key in STRUCTURE:
+        return isinstance(value, Sequence if STRUCTURE[key] == "list" else Mapping)
+    if field is None or (key in NESTED and isinstance(value, Mapping)):
+        return isinstance(value, Mapping)
+    try:
+        read_value(value, field, text)
+    except Wrong:
+        return False
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,39 +108,49 @@ class ClaimReader:
     word, null says nothing, and only a value that is checked has to be of its field's kind.
     """
 
-    def __init__(self, source: Source, problems: list[Problem]) -> None:
+    def __init__(self, source: SourceText, problems: list[Problem]) -> None:
         self.source = source
         self.problems = problems
         self.label: str | None = None  # the variant being read
         self.foreign = False
-        self.card = False  # a model card, which names the data set of each metric
+        self.card = False  # a model card, which names the dataset of each metric
         self.hints = 200  # look-ups of what a misspelt key may mean, which are slow
-        self.level = Level.of({}, ())
+        self.level = Level({})
 
     def report(
         self,
-        cause: str,
-        message: str,
-        remedy: str,
-        *,
-        index: int,
+        wrong: Wrong,
         key: str,
-        documented: str | None,
+        *,
+        at: int | None = None,
+        documented: str | None = None,
+        quotes: bool = True,
         is_note: bool = False,
     ) -> None:
-        """Note one problem of the entry being read; ``is_note``: the value is read all the same."""
+        """Note one problem of the entry being read.
+
+        Args:
+            wrong: what is wrong with which node.
+            key: the key as its author wrote it.
+            at: the place; by default the node's.
+            documented: the text to quote; by default the node's.
+            quotes: there is a text to quote.
+            is_note: the value is read all the same.
+        """
+        cause, message, remedy = wrong.cause, wrong.what, wrong.remedy
         severity: Severity = "note" if is_note or cause in _NOTES else "error"
-        if len(self.problems) > MAX_PROBLEMS:
+        if len(self.problems) > _MAX_PROBLEMS:
             return
-        if len(self.problems) == MAX_PROBLEMS:
+        if len(self.problems) == _MAX_PROBLEMS:
             cause, severity = "schema.wrong-type", "error"
-            message = f"is one of more than {MAX_PROBLEMS:,} problems"
+            message = f"is one of more than {_MAX_PROBLEMS:,} problems"
             remedy = "mend the first ones"
-        if documented is not None:
-            documented = truncate_middle(documented)
-        where = self.source.locate(index)
+        if documented is None:
+            documented = excerpt(wrong.node, self.source.text)
+        quoted = truncate_middle(documented) if quotes else None
+        where = self.source.locate(wrong.node.start if at is None else at)
         self.problems.append(
-            Problem(cause, severity, message, remedy, where, self.label, key, documented)
+            Problem(cause, severity, message, remedy, where, self.label, key, quoted)
         )
 
     def wrong_type(
@@ -105,14 +159,8 @@ class ClaimReader:
         """Note that the value of a key (or the ``part`` of it) is not what the structure needs."""
         kind = kind_of(node)
         got = "has no value" if kind == "null" else f"is a {kind}"
-        self.report(
-            "schema.wrong-type",
-            f"{part + ' ' if part else ''}{got}, where {expected} is expected",
-            remedy,
-            index=node.start,
-            key=key,
-            documented=excerpt(node, self.source.text),
-        )
+        what = f"{part + ' ' if part else ''}{got}, where {expected} is expected"
+        self.report(Wrong("schema.wrong-type", what, remedy, node), key)
 
     def pairs(self, mapping: Mapping, *, metrics_of: str | None = None) -> list[Pair]:
         """The pairs of a mapping, merge keys followed; duplicates are reported and kept.
@@ -124,13 +172,9 @@ class ClaimReader:
         seen: dict[tuple[str, str, bool], Location] = {}
         for key, value in mapping.pairs:
             if not isinstance(key, Scalar) or key.tag or not key.text or len(key.text) > _MAX_KEY:
-                self.wrong_type(
-                    key,
-                    shown(excerpt(key, self.source.text)),
-                    "a short text",
-                    "write the key as one line of text",
-                    part="a key",
-                )
+                what = shown(excerpt(key, self.source.text))
+                remedy = "write the key as one line of text"
+                self.wrong_type(key, what, "a short text", remedy, part="a key")
                 continue
             if key.text == "<<" and not key.quoted:
                 merged += self._merged(value, metrics_of)
@@ -139,14 +183,9 @@ class ClaimReader:
             if self.foreign and pair.key not in _NAMING and says_nothing(value):
                 continue
             if pair.twice in seen:
-                self.report(
-                    "schema.duplicate-key",
-                    f"is written twice, first at {seen[pair.twice]}",
-                    "keep one of the two",
-                    index=key.start,
-                    key=key.text,
-                    documented=excerpt(value, self.source.text),
-                )
+                what = f"is written twice, first at {seen[pair.twice]}"
+                wrong = Wrong("schema.duplicate-key", what, "keep one of the two", value)
+                self.report(wrong, key.text, at=key.start)
             else:
                 seen[pair.twice] = self.source.locate(key.start)
             pairs.append(pair)
@@ -158,9 +197,8 @@ class ClaimReader:
 
     def _merged(self, value: Node, metrics_of: str | None) -> list[Pair]:
         """What a YAML merge key (``<<: *defaults``) brings in; own keys win over it."""
-        sources = value.items if isinstance(value, Sequence) else [value]
         found: list[Pair] = []
-        for source in sources:
+        for source in value.items if isinstance(value, Sequence) else [value]:
             if isinstance(source, Mapping):
                 found += self.pairs(source, metrics_of=metrics_of)
             else:
@@ -175,14 +213,17 @@ class ClaimReader:
             field: the row of the schema, None for a key that is in none.
             checked: whether any check reads such a value where it stands.
         """
-        node, text = pair.value, self.source.text
+        node, text, key = pair.value, self.source.text, pair.written
         where = self.source.locate(node.start)
-        if field is None:
-            return self._unknown(pair, where)
         raw = raw_of(node, text)
+        if field is None:
+            return self._unknown(pair, raw, where)
         unit = UNITS[field.kind]
         if isinstance(node, Scalar) and node.doubt is not None:
-            return self._doubted(pair, node, Claim(field.key, raw, None, unit, None, where))
+            what = f"is {shown(raw)!r}, which {node.doubt}"
+            remedy = "write a percentage with its sign"
+            self.report(Wrong("schema.unknown-key", what, remedy, node), key)
+            return Claim(field.key, raw, None, unit, None, where)
         scale = pair.says.scale if pair.says is not None else ""
         try:
             whole, raw = with_unit(node, raw, scale, field)
@@ -190,42 +231,23 @@ class ClaimReader:
         except Wrong as wrong:
             if self.foreign and not (checked and field.key in CHECKED):
                 return Claim(field.key, raw, raw, "text", None, where)
-            self.report(
-                _missing_name(pair, wrong.cause),
-                wrong.what,
-                wrong.remedy,
-                index=wrong.node.start,
-                key=pair.written,
-                documented=excerpt(wrong.node, text),
-            )
+            if pair.key == "Name" and is_blank(node):
+                wrong.cause = "schema.missing-name"
+            self.report(wrong, key)
             return Claim(field.key, raw, None, unit, None, where)
         if quoted or (scale and is_quoted_number(node)):
-            self.report(
-                "schema.quoted-number",
-                "is a number in quotes",
-                f"write {shown(excerpt(node, text))} without them",
-                index=node.start,
-                key=pair.written,
-                documented=excerpt(node, text),
-            )
-        said = remark(field, value, node)
-        if said is not None:
-            self.report(
-                said.cause,
-                said.what,
-                said.remedy,
-                index=node.start,
-                key=pair.written,
-                documented=raw,
-                is_note=True,
-            )
+            remedy = f"write {shown(excerpt(node, text))} without them"
+            self.report(Wrong("schema.quoted-number", "is a number in quotes", remedy, node), key)
+        noted = remark(field, value, node)
+        if noted is not None:
+            self.report(noted, key, is_note=True)
         if field.key in ACCURACIES and isinstance(value, Decimal) and value <= 1:
-            self._tiny(pair, node, value)
+            self._tiny(key, node, value)
         macs = pair.says is not None and pair.says.macs
         scale = "" if whole is node else scale
         return Claim(field.key, raw, value, unit, step, where, quoted, scale=scale, macs=macs)
 
-    def _tiny(self, pair: Pair, node: Node, value: Decimal) -> None:
+    def _tiny(self, key: str, node: Node, value: Decimal) -> None:
         """An accuracy of at most one percent, which nobody publishes of a good model."""
         written = excerpt(node, self.source.text)
         if "%" in written:
@@ -235,28 +257,10 @@ class ClaimReader:
             ways = f"write {_plain(right)} if it is a fraction of one"
             if value < 1:
                 ways += f", or {_plain(100 - right)} if it is the fraction of wrong answers"
-        self.report(
-            "schema.fraction",
-            f"is {shown(written)}, and is read as a percentage",
-            ways,
-            index=node.start,
-            key=pair.written,
-            documented=written,
-        )
+        what = f"is {shown(written)}, and is read as a percentage"
+        self.report(Wrong("schema.fraction", what, ways, node), key)
 
-    def _doubted(self, pair: Pair, node: Scalar, claim: Claim) -> Claim:
-        self.report(
-            "schema.unknown-key",
-            f"is {shown(claim.raw)!r}, which {node.doubt}",
-            "write a percentage with its sign",
-            index=node.start,
-            key=pair.written,
-            documented=claim.raw,
-        )
-        return claim
-
-    def _unknown(self, pair: Pair, where: Location) -> Claim:
-        raw = raw_of(pair.value, self.source.text)
+    def _unknown(self, pair: Pair, raw: str, where: Location) -> Claim:
         claim = Claim(pair.key, raw, raw, "text", None, where)
         if is_of_another_zoo(pair.key):
             return claim
@@ -274,14 +278,8 @@ class ClaimReader:
             remedy = f"write the {says.field} of the whole model under {says.field}"
         elif meant is not None:
             remedy = f"did you mean {meant}? It is kept as text and not verified"
-        self.report(
-            "schema.unknown-key",
-            what,
-            remedy,
-            index=pair.start,
-            key=pair.written,
-            documented=raw,
-        )
+        wrong = Wrong("schema.unknown-key", what, remedy, pair.value)
+        self.report(wrong, pair.written, at=pair.start, documented=raw)
         return claim
 
 
@@ -309,7 +307,3 @@ def _pair(key: Scalar, value: Node, metrics_of: str | None) -> Pair:
 
 def _plain(value: Decimal) -> str:
     return f"{value.normalize():f}"
-
-
-def _missing_name(pair: Pair, cause: str) -> str:
-    return "schema.missing-name" if pair.key == "Name" and is_blank(pair.value) else cause

@@ -1,4 +1,9 @@
-"""From paths to the files of an index: folders walked, imports followed, nothing read twice."""
+"""From paths to the files of an index: folders walked, imports followed, nothing read twice.
+
+Patterns are matched here, since Python's own ``glob`` follows links to folders, and so needs as
+long as their loops have it. An index may import by patterns: none may take longer than its files
+are many.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +12,14 @@ import os
 import re
 import stat
 from collections.abc import Iterable, Iterator
+from fnmatch import translate
 
 from zoo._util.files import NotRegularFileError, open_regular
 from zoo._util.text import shown
-from zoo.index import patterns
-from zoo.index.nodes import Unreadable
+from zoo.index.entries import IndexContents, read_documents
+from zoo.index.nodes import UnreadableIndex
 from zoo.index.readers import PACKAGES, Reader, built_in_for, reader_for
-from zoo.index.source import Source
-from zoo.index.structure import Contents, read_documents
-from zoo.index.types import Location, Problem
+from zoo.index.types import Location, Problem, SourceText
 
 MAX_BYTES = 32 * 2**20  # 10,000 variants as documented as ResNeSt's take 12 MB
 MAX_FILES = 10_000
@@ -23,13 +27,17 @@ MAX_IMPORT_DEPTH = 20
 _NOT_UTF8 = re.compile("[\udc80-\udcff]")
 PACKAGE = "package:"
 UNREADABLE = "schema.unreadable"
+MAX_VISITED = 200_000  # files and folders that a search may look at
+MAX_PARTS = 64
+_MAGIC = re.compile(r"[*?\[]")
+_ANY = "**"
 
 
 class FileReader:
     """Reads the files behind the given paths, each once, and keeps what is wrong with them."""
 
     def __init__(self) -> None:
-        self.contents: list[Contents] = []
+        self.contents: list[IndexContents] = []
         self.problems: list[Problem] = []
         self.files: list[str] = []
         self.unusable: list[str] = []
@@ -41,7 +49,7 @@ class FileReader:
         if path.startswith(PACKAGE):
             self._add_package(path)
             return
-        if patterns.is_pattern(path) and not os.path.lexists(path):
+        if is_pattern(path) and not os.path.lexists(path):
             self._add_matches(path)
             return
         try:
@@ -82,15 +90,15 @@ class FileReader:
     def _add_matches(self, pattern: str) -> None:
         """Read the files that match a pattern; those without a model-index are passed over."""
         try:
-            matches = patterns.matches(pattern)
-        except patterns.TooMany:
-            what = f"has more than {patterns.MAX_VISITED:,} files to look at"
+            found = matches(pattern)
+        except TooMany:
+            what = f"has more than {MAX_VISITED:,} files to look at"
             self._refuse(pattern, what, "begin it with a folder further down")
             return
-        if not matches:
+        if not found:
             self._refuse(pattern, "matches no file", "correct the pattern, or the folder it is in")
             return
-        files = ((path, os.path.dirname(path) or ".") for path in matches)
+        files = ((path, os.path.dirname(path) or ".") for path in found)
         self._add_many(pattern, files, "match .yml, .yaml, .md or .mdx files that hold one")
 
     def _add_many(self, named: str, files: Iterable[tuple[str, str]], remedy: str) -> None:
@@ -160,12 +168,12 @@ class FileReader:
             return self._seen[real]
         self._seen[real] = False
         known = len(self.problems)
-        source = Source(path, "")
+        source = SourceText(path, "")
         try:
-            source = Source(path, _text_of(path))
+            source = SourceText(path, _text_of(path))
             _check_utf8(source.text)
             contents = read_documents(source, reader.read(source.text))
-        except Unreadable as error:
+        except UnreadableIndex as error:
             where = source.locate(min(error.index, len(source.text)))
             self._refuse(path, error.message, error.remedy, where)
             return False
@@ -232,7 +240,7 @@ class FileReader:
 
     def _refuse(self, path: str, message: str, remedy: str, where: Location | None = None) -> None:
         """Report a file or folder that yields no variant, and why."""
-        where = where or Source(path, "").locate(0)
+        where = where or SourceText(path, "").locate(0)
         self.problems.append(Problem(UNREADABLE, "error", message, remedy, where))
         self.unusable.append(path)
 
@@ -240,13 +248,13 @@ class FileReader:
 def _expanded(importer: str, target: str) -> list[str]:
     """The files that an import names, relative to its own; one that names none is left to tell."""
     folder = os.path.dirname(importer)
-    if not patterns.is_pattern(target) or os.path.lexists(os.path.join(folder, target)):
+    if not is_pattern(target) or os.path.lexists(os.path.join(folder, target)):
         return [target]
     if os.path.isabs(target) or os.pardir in target.split("/"):
         return [target]  # outside, where nothing is to be looked for
     try:
-        found = patterns.matches(os.path.join(glob.escape(folder), target))
-    except patterns.TooMany:
+        found = matches(os.path.join(glob.escape(folder), target))
+    except TooMany:
         return [target]
     return [os.path.relpath(path, folder or ".") for path in found] or [target]
 
@@ -255,17 +263,17 @@ def _text_of(path: str) -> str:
     """The text of a regular file of bounded size.
 
     Raises:
-        Unreadable: it is no such file.
+        UnreadableIndex: it is no such file.
     """
     try:
         with open_regular(path) as file:
             data = file.read(MAX_BYTES + 1)
     except NotRegularFileError:
-        raise Unreadable("is not a regular file", "name a regular file") from None
+        raise UnreadableIndex("is not a regular file", "name a regular file") from None
     except (OSError, ValueError) as error:
-        raise Unreadable(f"can't be read: {_reason(error)}", "make it readable") from None
+        raise UnreadableIndex(f"can't be read: {_reason(error)}", "make it readable") from None
     if len(data) > MAX_BYTES:
-        raise Unreadable(f"is larger than {MAX_BYTES:,} bytes", "split the file")
+        raise UnreadableIndex(f"is larger than {MAX_BYTES:,} bytes", "split the file")
     # Bytes that are not UTF-8 are kept as surrogates here, to be reported where they stand.
     return data.decode("utf-8-sig", errors="surrogateescape")
 
@@ -274,8 +282,92 @@ def _check_utf8(text: str) -> None:
     bad = _NOT_UTF8.search(text)
     if bad:
         what = f"is not UTF-8 (the byte 0x{ord(bad[0]) - 0xDC00:02X})"
-        raise Unreadable(what, "save the file as UTF-8", bad.start())
+        raise UnreadableIndex(what, "save the file as UTF-8", bad.start())
 
 
 def _reason(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error)
+
+
+class TooMany(Exception):
+    """The search would look at more than `MAX_VISITED` files and folders."""
+
+
+def is_pattern(path: str) -> bool:
+    """Whether a path holds a wildcard: ``*``, ``?``, ``[abc]`` or ``**`` for any folders."""
+    return bool(_MAGIC.search(path))
+
+
+def matches(pattern: str) -> list[str]:
+    """The files that match, sorted, written as the pattern begins.
+
+    Hidden files and folders match only where the pattern writes their dot, and links to folders
+    are not followed.
+
+    Raises:
+        TooMany: the pattern begins too high up in too large a tree.
+    """
+    parts = [part for part in pattern.split("/") if part not in ("", ".")]
+    if len(parts) > MAX_PARTS:
+        raise TooMany
+    fixed = next((i for i, part in enumerate(parts) if is_pattern(part)), len(parts) - 1)
+    base = "/" * pattern.startswith("/") + "/".join(parts[:fixed])
+    found = _Search(parts[fixed:]).files(base or ".")
+    return sorted(os.path.join(base, name) for name in found)
+
+
+class _Search:
+    """A walk that keeps, for each folder, which parts of the pattern may match inside it."""
+
+    def __init__(self, parts: list[str]) -> None:
+        self.parts = [None if part == _ANY else re.compile(translate(part)) for part in parts]
+        self.hidden = [part.startswith(".") for part in parts]
+        self.end = len(parts)
+        self.visited = 0
+
+    def files(self, base: str) -> Iterator[str]:
+        """The matching files below ``base``, named from there."""
+        waiting = [("", self.beyond({0}))]
+        while waiting:
+            inside, places = waiting.pop()
+            for entry in self.entries(os.path.join(base, inside)):
+                after = self.after(entry.name, places)
+                name = inside + entry.name
+                if entry.is_dir(follow_symlinks=False):
+                    if after - {self.end}:
+                        waiting.append((f"{name}/", after))
+                elif self.end in after and entry.is_file():
+                    yield name
+
+    def entries(self, folder: str) -> list[os.DirEntry[str]]:
+        """What is in a folder; nothing where it can't be listed."""
+        try:
+            with os.scandir(folder) as listing:
+                found = list(listing)
+        except OSError:
+            return []
+        self.visited += len(found)
+        if self.visited > MAX_VISITED:
+            raise TooMany
+        return found
+
+    def beyond(self, places: set[int]) -> set[int]:
+        """The places and those behind a ``**``, which may match nothing."""
+        for place in sorted(places):
+            while place < self.end and self.parts[place] is None:
+                place += 1  # noqa: PLW2901 - how far it can go from there
+                places.add(place)
+        return places
+
+    def after(self, name: str, places: set[int]) -> set[int]:
+        """The places that a name leads to, from those before it; ``end`` where all is matched."""
+        reached: set[int] = set()
+        for place in places - {self.end}:
+            part = self.parts[place]
+            if name.startswith(".") and not self.hidden[place]:
+                continue
+            if part is None:
+                reached.add(place)
+            elif part.match(name):
+                reached.add(place + 1)
+        return self.beyond(reached)

@@ -9,10 +9,9 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 
-from zoo.index.nodes import Mapping, Node, Scalar, Sequence
-from zoo.index.numbers import NotANumber, OutOfRange, parse_number
-from zoo.index.scalars import is_blank, kind_of
+from zoo.index.nodes import Mapping, Node, Scalar, Sequence, is_blank, kind_of, lookup
 from zoo.index.schema import accuracy_key
+from zoo.index.units import NotANumber, OutOfRange, parse_number
 
 KEY = "model-index"
 _FRONT_MATTER = re.compile(r"---[ \t]*\r?\n(.*?)^(?:---|\.\.\.)[ \t]*\r?$", re.S | re.M)
@@ -35,7 +34,7 @@ def as_index(document: Node) -> Node:
     """The ``model-index`` of a card's metadata as an index; any other document as it is."""
     if not isinstance(document, Mapping):
         return document
-    entries = _find(document, KEY)
+    entries = lookup(document, KEY)
     if entries is None:
         return document
     models = [entries]
@@ -48,14 +47,8 @@ def as_index(document: Node) -> Node:
     return Mapping(pairs, document.start, document.end, None, foreign=True)
 
 
-def _find(mapping: Node | None, name: str) -> Node | None:
-    if not isinstance(mapping, Mapping):
-        return None
-    return next((v for k, v in mapping.pairs if isinstance(k, Scalar) and k.text == name), None)
-
-
 def _text(mapping: Node | None, name: str) -> Scalar | None:
-    node = _find(mapping, name)
+    node = lookup(mapping, name)
     return node if isinstance(node, Scalar) and not is_blank(node) and not node.tag else None
 
 
@@ -83,7 +76,7 @@ def _merged(models: list[Node]) -> list[Node]:
     first: dict[str, Sequence] = {}
     kept: list[Node] = []
     for model in models:
-        name, results = _text(model, "Name"), _find(model, "Results")
+        name, results = _text(model, "Name"), lookup(model, "Results")
         if name is None or not isinstance(results, Sequence):
             kept.append(model)
         elif name.text in first:
@@ -119,7 +112,7 @@ def _are_fractions(results: Sequence) -> bool:
 
 
 def _metrics(result: Node) -> list[Node]:
-    metrics = _find(result, "metrics")
+    metrics = lookup(result, "metrics")
     return metrics.items if isinstance(metrics, Sequence) else []
 
 
@@ -133,7 +126,7 @@ def _accuracy(result: Node, metric: Node) -> str | None:
 
     A metric's own name says which it is; its type ``accuracy`` alone is the top-1.
     """
-    task = _text(_find(result, "task"), "type") or _text(_find(result, "task"), "name")
+    task = _text(lookup(result, "task"), "type") or _text(lookup(result, "task"), "name")
     words = (task.text if task is not None else "").lower().replace("-", " ")
     if "image classification" not in words:
         return None
@@ -148,16 +141,16 @@ def _accuracy(result: Node, metric: Node) -> str | None:
 def _result(result: Mapping, fractions: bool) -> list[Node]:
     """One result of a card as results of an index: each has a metric's name once."""
     about: list[tuple[Node, Node]] = []
-    task = _find(result, "task")
+    task = lookup(result, "task")
     name = _text(task, "name") or _text(task, "type")
     if name is not None:
         about.append((_key("Task", name), _as_text(name)))
-    dataset = _dataset(_find(result, "dataset"))
+    dataset = _dataset(lookup(result, "dataset"))
     if dataset is not None:
         about.append((_key("Dataset", dataset), dataset))
     groups: list[dict[str, tuple[Node, Node]]] = [{}]
     for metric in _metrics(result):
-        key, value = _accuracy(result, metric), _find(metric, "value")
+        key, value = _accuracy(result, metric), lookup(metric, "value")
         label = _text(metric, "name") or _text(metric, "type")
         if value is None or label is None:
             continue  # nothing is claimed
@@ -180,7 +173,7 @@ def _as_text(scalar: Scalar) -> Scalar:
 
 
 def _dataset(dataset: Node | None) -> Scalar | None:
-    """The data set's name, with the split where that is not the one that accuracies are about."""
+    """The dataset's name, with the split where that is not the one that accuracies are about."""
     if isinstance(dataset, Scalar):
         return None if is_blank(dataset) else _as_text(dataset)
     name = _text(dataset, "name") or _text(dataset, "type")

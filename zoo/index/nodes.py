@@ -24,10 +24,25 @@ _PREFIX = "tag:yaml.org,2002:"
 _TAGS = {"scalar": _PREFIX + "str", "sequence": _PREFIX + "seq", "mapping": _PREFIX + "map"}
 # What YAML allows in a stream, less the C1 controls that a terminal would obey.
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+# What YAML makes of a plain scalar.
+_NULL = frozenset({"", "~", "null", "Null", "NULL"})
+_BOOL = frozenset(
+    form
+    for word in ("yes", "no", "on", "off", "true", "false")
+    for form in (word, word.capitalize(), word.upper())
+)
+# YAML 1.1 and 1.2 differ (1e3 is text to the one, a number to the other): what either takes for a
+# number is one here, so that a name reads the same everywhere.
+_NUMBER = re.compile(
+    r"[+-]?(?:0b[01_]+|0o[0-7_]+|0x[0-9a-fA-F_]+|[0-9][0-9_]*(?::[0-5]?[0-9])*(?:\.[0-9_]*)?"
+    r"(?:[eE][+-]?[0-9]+)?|\.[0-9][0-9_]*(?:[eE][+-]?[0-9]+)?|\.(?:inf|Inf|INF))|\.(?:nan|NaN|NAN)"
+)
+_MAX_EXCERPT = 1_000
+_DATE = re.compile(r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:[Tt ].*)?")
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-class Unreadable(Exception):
+class UnreadableIndex(Exception):
     """The text is not the YAML of an index.
 
     Attributes:
@@ -87,6 +102,12 @@ class Mapping:
 Node = Scalar | Sequence | Mapping
 
 
+def lookup(node: Node | None, name: str) -> Node | None:
+    """The value of a key in a mapping; None where it has none, or is something else."""
+    pairs = node.pairs if isinstance(node, Mapping) else ()
+    return next((v for k, v in pairs if isinstance(k, Scalar) and k.text == name), None)
+
+
 def compose(text: str, offset: int = 0, length: int | None = None) -> list[Node]:
     """The documents of ``text[offset:offset + length]`` as nodes with offsets into ``text``.
 
@@ -96,12 +117,12 @@ def compose(text: str, offset: int = 0, length: int | None = None) -> list[Node]
         length: how long the YAML is; None for the rest.
 
     Raises:
-        Unreadable: the text is no YAML, or exceeds a bound of this module.
+        UnreadableIndex: the text is no YAML, or exceeds a bound of this module.
     """
     body = text[offset : None if length is None else offset + length]
     bad = _FORBIDDEN.search(body)
     if bad:
-        raise Unreadable(
+        raise UnreadableIndex(
             f"the character U+{ord(bad[0]):04X} is not allowed in YAML",
             "save the file as plain UTF-8 text",
             offset + bad.start(),
@@ -119,17 +140,17 @@ def _events(body: str, offset: int) -> Iterator[Any]:
             # libyaml 0.2.6 has a bound of its own, and looks ahead of the events that we count.
             raise _too_deep(place) from None
         why = " ".join(str(part) for part in (error.context, error.problem) if part)
-        raise Unreadable(
+        raise UnreadableIndex(
             f"not YAML: {why}",
             "check indentation, quotes and brackets around here",
             place,
         ) from None
     except yaml.YAMLError as error:
-        raise Unreadable(f"not YAML: {error}", "save the file as UTF-8 YAML", offset) from None
+        raise UnreadableIndex(f"not YAML: {error}", "save the file as UTF-8 YAML", offset) from None
 
 
-def _too_deep(place: int) -> Unreadable:
-    return Unreadable(
+def _too_deep(place: int) -> UnreadableIndex:
+    return UnreadableIndex(
         f"nested more than {MAX_DEPTH} levels deep", "an index needs no more than 8 levels", place
     )
 
@@ -169,7 +190,7 @@ class _Composer:
         elif isinstance(event, yaml.DocumentStartEvent):
             self.anchors.clear()
             if len(self.roots) >= MAX_DOCUMENTS:
-                raise Unreadable(
+                raise UnreadableIndex(
                     f"more than {MAX_DOCUMENTS} YAML documents in one file",
                     "write the models as one list",
                     _at(event.start_mark) + self.offset,
@@ -201,7 +222,7 @@ class _Composer:
         known = self.anchors.get(event.anchor)
         if known is None:
             # An anchor that is still open would make the node contain itself.
-            raise Unreadable(
+            raise UnreadableIndex(
                 f"the alias *{event.anchor} names no anchor that is complete before it",
                 "write the value out",
                 start,
@@ -210,7 +231,7 @@ class _Composer:
         self.check_depth(height - 1, start)
         self.added += size
         if self.added > MAX_ALIAS_NODES:
-            raise Unreadable(
+            raise UnreadableIndex(
                 f"aliases expand to more than {MAX_ALIAS_NODES:,} values",
                 "write the values out",
                 start,
@@ -224,7 +245,7 @@ class _Composer:
 
     def done(self, node: Node, anchor: str | None, size: int, height: int) -> None:
         if self.size > MAX_NODES:
-            raise Unreadable(
+            raise UnreadableIndex(
                 f"more than {MAX_NODES:,} values in one file", "split the file", node.start
             )
         if anchor is not None:
@@ -245,3 +266,39 @@ def _at(mark: Any) -> int:
 def _foreign(tag: str | None, kind: str) -> str | None:
     """The tag where it is not one that the kind of node has anyway."""
     return None if tag is None or tag in ("!", _TAGS[kind]) else tag.replace(_PREFIX, "!!")
+
+
+def kind_of(node: Node) -> str:
+    """One of ``mapping``, ``list``, ``text``, ``number``, ``boolean``, ``date``, ``null``."""
+    if isinstance(node, Mapping):
+        return "mapping"
+    if isinstance(node, Sequence):
+        return "list"
+    return "text" if node.quoted else kind_of_plain(node.text)
+
+
+def kind_of_plain(text: str) -> str:
+    """What YAML makes of an unquoted scalar, a word of `kind_of`."""
+    if text in _NULL:
+        return "null"
+    if text in _BOOL:
+        return "boolean"
+    first = text[0]
+    if first in "+-." or "0" <= first <= "9":
+        if _NUMBER.fullmatch(text):
+            return "number"
+        if _DATE.fullmatch(text):
+            return "date"
+    return "text"
+
+
+def is_blank(node: Node) -> bool:
+    """Nothing is written after the key, or only a null, quotes or spaces."""
+    return isinstance(node, Scalar) and (not node.text.strip() or kind_of(node) == "null")
+
+
+def excerpt(node: Node, text: str) -> str:
+    """The node as its author wrote it: a scalar's text, or the (first) source of anything else."""
+    if isinstance(node, Scalar):
+        return node.text if node.written is None else node.written
+    return text[node.start : min(node.end, node.start + _MAX_EXCERPT)].strip()

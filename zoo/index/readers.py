@@ -1,4 +1,4 @@
-"""The readers of index files, by format.
+"""The readers of index files, by format, and where an index is when none is named.
 
 A reader turns a text into YAML-like nodes; what the nodes mean is the same for all formats. Others
 can be added through the entry point group ``zoo.readers``; they are asked only for a file that is
@@ -10,14 +10,18 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Protocol
 
-from zoo.index import torchvision_source
+from zoo.index import torchvision
 from zoo.index.model_card import as_index, front_matter
-from zoo.index.nodes import Node, Unreadable, compose
-from zoo.index.places import package_index
+from zoo.index.nodes import Node, UnreadableIndex, compose
 
-GROUP = "zoo.readers"
+_GROUP = "zoo.readers"
+FOLDER = "model-index"
+# In the order in which they are looked for; the first that is there is the index.
+_NAMES = (FOLDER, "model-index.yml", "model-index.yaml", "model-index.md")
+_TOP = "pyproject.toml"
 
 
 class Reader(Protocol):
@@ -30,7 +34,7 @@ class Reader(Protocol):
         """The documents in the text, with offsets into it; empty where it holds no model-index.
 
         Raises:
-            Unreadable: the text should hold a model-index and can't be read.
+            UnreadableIndex: the text should hold a model-index and can't be read.
         """
 
 
@@ -76,7 +80,7 @@ class MarkdownReader:
                 continue
             end = text.find("-->", found.end())
             if end < 0:
-                raise Unreadable(
+                raise UnreadableIndex(
                     "the model-index comment has no end", "close it with -->", found.start()
                 )
             documents += compose(text, found.end(), end - found.end())
@@ -90,12 +94,19 @@ class MarkdownReader:
         return end.end() if end else len(text)
 
 
+def package_index() -> Path:
+    """The index that ships with this package, as installed or in a checkout."""
+    package = Path(__file__).resolve().parent.parent
+    installed = package / "_index"
+    return installed if installed.is_dir() else package.parent / "model-index"
+
+
 BUILT_IN: tuple[Reader, ...] = (YamlReader(), MarkdownReader())
 PackageReaders = Callable[[], Sequence[tuple[str, Reader]] | None]
 # The installed packages that document their own models: their files, each with its reader, or None
 # where the package is not installed.
 PACKAGES: dict[str, PackageReaders] = {
-    torchvision_source.NAME: torchvision_source.readers,
+    torchvision.NAME: torchvision.readers,
     "zoo": lambda: [(str(path), BUILT_IN[0]) for path in sorted(package_index().glob("*.yml"))],
 }
 
@@ -115,6 +126,31 @@ def third_party() -> Iterator[Reader]:
     """The readers that installed distributions offer."""
     from importlib.metadata import entry_points
 
-    for point in entry_points(group=GROUP):
+    for point in entry_points(group=_GROUP):
         reader: Reader = point.load()
         yield reader
+
+
+def local_index() -> Path | None:
+    """The index of the working folder, else of the project that it is in; None if neither has one.
+
+    The top of the project is the nearest folder upwards that holds a pyproject.toml. The path is
+    relative to the working folder.
+    """
+    here = Path.cwd()
+    top = next((f for f in (here, *here.parents) if (f / _TOP).is_file()), here)
+    for folder in dict.fromkeys((here, top)):
+        for name in _NAMES:
+            path = folder / name
+            if path.is_dir() if name == FOLDER else path.is_file():
+                return Path(os.path.relpath(path, here))
+    return None
+
+
+def default_index() -> Path:
+    """The index of the working folder or of its project if there is one, else the package's.
+
+    For those who look a model up. Who judges an index takes `local_index` alone: the package's
+    would stand for one that the user never wrote.
+    """
+    return local_index() or package_index()

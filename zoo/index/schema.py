@@ -12,7 +12,13 @@ from functools import lru_cache
 from typing import Literal
 
 from zoo._util.text import nearest as nearest_words
-from zoo.index.keys import measured_key
+from zoo.index.units import (
+    BYTE_UNITS,
+    COUNT_UNITS,
+    OPERATION_UNITS,
+    PIXEL_UNITS,
+    measured_key,
+)
 
 Kind = Literal[
     "count",  # a whole number
@@ -39,6 +45,11 @@ CONVENTIONS = (
     "macs", "flops", "fvcore", "thop-2020", "thop", "ptflops", "deepspeed", "torchinfo",
     "torchvision",
 )  # fmt: skip
+
+_UNITS: dict[str, dict[str, Decimal]] = {
+    "rounded-count": COUNT_UNITS, "bytes": BYTE_UNITS, "percent": {"%": Decimal(1)},
+    "pixels": PIXEL_UNITS,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +80,11 @@ class Field:
         if low is not None and (value < low or (self.above and value == low)):
             return False
         return high is None or not (value > high or (self.below and value == high))
+
+    @property
+    def units(self) -> dict[str, Decimal]:
+        """The units that may stand beside a number of this field, with their factors."""
+        return OPERATION_UNITS if self.key == "FLOPs" else _UNITS.get(self.kind, {})
 
     @property
     def range(self) -> str:
@@ -201,6 +217,15 @@ CHECKED = frozenset({
     "Parameters", "File Size", "Layers", "Image Size", "Crop Pct", "Interpolation", "Mean", "Std",
     "Top 1 Accuracy", "Top 5 Accuracy", "Images",
 })  # fmt: skip
+_MAX_LINK = 4096
+_UNSAFE = re.compile(r"[^\x21-\x7e\xa0-\ud7ff\ue000-\U0010ffff]|[\"<>\\^`{|}\xa0\u2028-\u202f]")
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
+_HTTP = re.compile(
+    r"(?i:https?)://(?:[^/?#@\s]+@)?(?:\[[0-9A-Fa-f:.]+\]|[^/?#@:\s\[\]]+)(?::[0-9]{1,5})?(?:[/?#].*)?"
+)
+_PACKAGE = re.compile(r"(?i:package)://[A-Za-z_][\w.]*(?:/[^/?#]+)+")
+_FILE = re.compile(r"(?i:file)://(?:localhost)?/[^?#]+")
+_RELATIVE = re.compile(r"(?:[^/:?#]+/)*[^/:?#]+\.[A-Za-z][A-Za-z0-9]{0,15}")
 _ACCURACY = re.compile(r"(?:top([15])(?:acc(?:uracy)?)?|acc(?:uracy)?(?:at|top)?([15]))")
 
 FIELDS: dict[str, Field] = {f.key: f for f in (*_VARIANT, *_RESULT)}
@@ -277,3 +302,44 @@ def nearest_keys(word: str) -> tuple[str, ...]:
 def is_of_another_zoo(key: str) -> bool:
     """Whether other zoos have a key of that name."""
     return key.lower() in _OTHER_KEYS
+
+
+class LinkError(ValueError):
+    """The text is no such link; the message says why, in a few words."""
+
+
+def check_link(text: str) -> None:
+    """Accept an http or https URL.
+
+    Raises:
+        LinkError: anything else.
+    """
+    _check_characters(text)
+    if not _HTTP.fullmatch(text):
+        raise LinkError(f"is not an http or https URL{_scheme_of(text)}")
+
+
+def check_weights(text: str) -> None:
+    """Accept an http, https, file or package URL, or the relative path of a file.
+
+    Raises:
+        LinkError: anything else.
+    """
+    _check_characters(text)
+    if not any(form.fullmatch(text) for form in (_HTTP, _PACKAGE, _FILE, _RELATIVE)):
+        raise LinkError(
+            "is not an http, https, file or package URL, nor the relative path of a file"
+            + _scheme_of(text)
+        )
+
+
+def _check_characters(text: str) -> None:
+    if len(text) > _MAX_LINK:
+        raise LinkError(f"is longer than {_MAX_LINK:,} characters")
+    if _UNSAFE.search(text):
+        raise LinkError("holds a space or another character that no URL has")
+
+
+def _scheme_of(text: str) -> str:
+    scheme = _SCHEME.match(text)
+    return f" (its scheme is {scheme[1][:20]})" if scheme else ""

@@ -1,20 +1,22 @@
 """The nouns of a model-index: what it documents, and where it says so.
 
-Everything here is immutable and cheap to import. Reading an index makes these; nothing changes
-them afterwards, so that a claim stays what its author wrote.
+Everything here is immutable and cheap to import: a claim stays what its author wrote.
 """
 
 from __future__ import annotations
 
+import re
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal
 
-from zoo._util.text import shown
+from zoo._util.text import printable, shown
 
 Unit = Literal["count", "bytes", "percent", "pixels", "ratio", "number", "url", "text", "list"]
 Severity = Literal["error", "warning", "note"]
+_BREAK = re.compile(r"\r\n|\n|\r")
 
 # A normalised value. A size of pixels is (height, width); a list is a tuple of texts.
 Value = int | float | Decimal | str | tuple[int, int] | tuple[float, ...] | tuple[str, ...] | None
@@ -165,3 +167,30 @@ class Index:
     problems: tuple[Problem, ...] = ()
     files: tuple[str, ...] = ()
     unusable: tuple[str, ...] = field(default=())
+
+
+class SourceText:
+    """A text and the name its reader gave it.
+
+    Args:
+        file: the name to report, as the user wrote it.
+        text: the decoded text, its line breaks untouched, without a byte order mark.
+    """
+
+    def __init__(self, file: str, text: str) -> None:
+        self.file = printable(file)
+        self.text = text
+        # YAML 1.1 also breaks lines at NEL, LS and PS; editors don't, so the parser's own line
+        # numbers would mislead.
+        self._starts = [0, *(m.end() for m in _BREAK.finditer(text))]
+
+    def locate(self, index: int) -> Location:
+        """The line and column of an offset, both counted from 1, in characters."""
+        line = bisect_right(self._starts, index)
+        return Location(self.file, line, index - self._starts[line - 1] + 1)
+
+    def offset(self, line: int, column: int) -> int:
+        """The offset of a line, counted from 1, and a column in bytes of UTF-8, counted from 0."""
+        start = self._starts[line - 1]
+        # No character is longer in text than in bytes, so that this much text is enough.
+        return start + len(self.text[start : start + column].encode()[:column].decode())

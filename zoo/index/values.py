@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from decimal import Decimal
 
 from zoo._util.text import shown
-from zoo.index import advice, numbers, pixels
-from zoo.index.links import LinkError, check_link, check_weights
-from zoo.index.nodes import Mapping, Node, Scalar, Sequence
-from zoo.index.numbers import NotANumber, Number, OutOfRange
-from zoo.index.scalars import excerpt, kind_of, kind_of_plain
-from zoo.index.schema import Field, nearest
+from zoo.index import advice
+from zoo.index.nodes import Mapping, Node, Scalar, Sequence, excerpt, kind_of, kind_of_plain
+from zoo.index.schema import Field, LinkError, check_link, check_weights, nearest
 from zoo.index.types import Unit, Value
+from zoo.index.units import (
+    NotANumber,
+    Number,
+    OutOfRange,
+    parse_number,
+    rounded_count,
+    sides,
+    spatial,
+    whole,
+)
 
 UNITS: dict[str, Unit] = {
     "count": "count", "rounded-count": "count", "bytes": "bytes", "percent": "percent",
@@ -32,6 +40,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u206
 _NAMES = frozenset({"Name", "ID", "In Collection"})
 _MAX_NAME = 200
 _MAX_TEXT = 10_000
+_BARE = re.compile(r"[+-]?[0-9][0-9.,_]*(?:[eE][+-]?[0-9]+)?|[+-]?\.[0-9]+")
 _QUOTIENT_STEP = Decimal("1e-6")
 
 
@@ -131,9 +140,9 @@ def _scalar(node: Node, field: Field, text: str) -> Scalar:
     return node
 
 
-def _parse(scalar: Scalar, field: Field, units: dict[str, Decimal] | None) -> Number:
+def _parse(scalar: Scalar, field: Field) -> Number:
     try:
-        number = numbers.parse_number(scalar.text, units)
+        number = parse_number(scalar.text, field.units)
     except OutOfRange as error:
         raise _out_of_range(scalar, field, str(error)) from None
     except NotANumber as error:
@@ -166,25 +175,18 @@ def _out_of_range(scalar: Scalar, field: Field, why: str) -> Wrong:
 
 def _quantity(scalar: Scalar, field: Field) -> tuple[int | Decimal, Decimal]:
     kind = field.kind
-    if kind == "percent":
-        number = _parse(scalar, field, {"%": Decimal(1)})
-        return number.value, number.step
     if kind == "ratio" and "/" in scalar.text:
         return _quotient(scalar, field)
-    if kind in ("ratio", "number"):
-        number = _parse(scalar, field, None)
+    number = _parse(scalar, field)
+    if kind in ("percent", "ratio", "number"):
         return number.value, number.step
-    units = {"bytes": numbers.BYTE_UNITS, "rounded-count": numbers.COUNT_UNITS}.get(kind)
-    if field.key == "FLOPs":
-        units = numbers.OPERATION_UNITS
-    number = _parse(scalar, field, units)
     try:
         if kind == "rounded-count":
-            return numbers.rounded_count(number)
+            return rounded_count(number)
         if kind == "bytes" and number.unit not in ("", "B"):
             # 97.8 MiB is no whole number of bytes, and does not claim to be one.
             return int(number.value.to_integral_value()), max(Decimal(1), number.step)
-        return numbers.whole(number)
+        return whole(number)
     except NotANumber as error:
         raise _not_such(scalar, field, str(error)) from None
 
@@ -192,7 +194,7 @@ def _quantity(scalar: Scalar, field: Field) -> tuple[int | Decimal, Decimal]:
 def _quotient(scalar: Scalar, field: Field) -> tuple[Decimal, Decimal]:
     """``224/256``: a crop over the size it is cut from. All digits of the quotient are claimed."""
     try:
-        top, bottom = (numbers.parse_number(part) for part in scalar.text.split("/", 1))
+        top, bottom = (parse_number(part) for part in scalar.text.split("/", 1))
     except OutOfRange as error:
         raise _out_of_range(scalar, field, str(error)) from None
     except NotANumber as error:
@@ -205,7 +207,7 @@ def _quotient(scalar: Scalar, field: Field) -> tuple[Decimal, Decimal]:
 def _pixels(node: Node, field: Field, text: str) -> tuple[int, int]:
     """``224``, ``224x288`` or ``[224, 288]`` (height, width), or ``[3, 224, 288]``."""
     if isinstance(node, Sequence):
-        found = pixels.spatial(
+        found = spatial(
             [item.text.strip() if isinstance(item, Scalar) else "?" for item in node.items]
         )
         if found is None:
@@ -213,7 +215,7 @@ def _pixels(node: Node, field: Field, text: str) -> tuple[int, int]:
         values = [_side(side, field, text) for side in node.items[-len(found) :]]
         return values[0], values[-1]
     scalar = _scalar(node, field, text)
-    parts = pixels.sides(scalar.text)
+    parts = sides(scalar.text)
     if parts is None or scalar.text.strip() == parts[0]:
         side = _side(scalar, field, text)
         return side, side
@@ -223,9 +225,9 @@ def _pixels(node: Node, field: Field, text: str) -> tuple[int, int]:
 
 def _side(node: Node, field: Field, text: str) -> int:
     scalar = _scalar(node, field, text)
-    number = _parse(scalar, field, pixels.UNITS)
+    number = _parse(scalar, field)
     try:
-        return numbers.whole(number)[0]
+        return whole(number)[0]
     except NotANumber as error:
         raise _not_such(scalar, field, str(error)) from None
 
@@ -243,7 +245,7 @@ def _numbers(node: Node, field: Field, text: str) -> tuple[tuple[float, ...], bo
         raise _wrong_type(node, field, text, "a list of one number per channel")
     scalars = [_scalar(item, field, text) for item in items]
     _check_channels(scalars, node, field)
-    values = tuple(float(_parse(scalar, field, None).value) for scalar in scalars)
+    values = tuple(float(_parse(scalar, field).value) for scalar in scalars)
     return values, any(map(is_quoted_number, scalars))
 
 
@@ -254,7 +256,7 @@ def _check_channels(scalars: list[Scalar], node: Node, field: Field) -> None:
         Wrong: it is, with the values that would be right.
     """
     try:
-        values = [float(numbers.parse_number(scalar.text).value) for scalar in scalars]
+        values = [float(parse_number(scalar.text).value) for scalar in scalars]
     except (NotANumber, OutOfRange):
         return  # Told of the one that is wrong.
     scaled = advice.on_scale_of_one(values)
@@ -350,3 +352,27 @@ def remark(field: Field, value: Value, node: Node) -> Wrong | None:
         "write all 64 digits, as sha256sum prints them",
         node,
     )
+
+
+def with_unit(node: Node, raw: str, scale: str, field: Field) -> tuple[Node, str]:
+    """A value and its text with the unit of its key; as they are where the key names none.
+
+    Raises:
+        Wrong: the value names another unit than the key.
+    """
+    if not scale or not isinstance(node, Scalar) or kind_of(node) == "null":
+        return node, raw
+    text = node.text.strip()
+    if _BARE.fullmatch(text):
+        said = f"{text} {scale}"
+        return replace(node, text=said, written=node.written or node.text), said
+    number = _BARE.match(text)
+    unit = text[number.end() :].strip() if number is not None else ""
+    if unit in field.units and field.units[unit] != field.units.get(scale):
+        raise Wrong(
+            "schema.wrong-type",
+            f"is {shown(text)!r}, and its key says {scale}",
+            f"write the number in {scale}, or leave the unit out of the key",
+            node,
+        )
+    return node, raw

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from harness.explain import preferred_rules
 from harness.explain.flops import Candidate, Geometry, candidates, explain, geometries
 from harness.types import Finding
-from zoo.index.numbers import parse_number, rounded_count
 from zoo.index.types import Claim, Location
+from zoo.index.units import parse_number, rounded_count
 
 
 def claim_of(text: str) -> Claim:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zoo.index.numbers import (
+from zoo.index.units import (
     BYTE_UNITS,
     COUNT_UNITS,
     NotANumber,

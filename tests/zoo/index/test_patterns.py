@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from zoo.index import load_index, patterns
+from zoo.index import files, load_index
 
 INDEX = "Models:\n- Name: {}\n"
 FILES = [
@@ -35,13 +35,13 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 )  # fmt: skip
 def test_a_pattern_matches_what_pythons_glob_does(pattern: str) -> None:
     expected = {os.path.normpath(p) for p in glob.glob(pattern, recursive=True)}
-    found = patterns.matches(pattern)
+    found = files.matches(pattern)
     assert {os.path.normpath(p) for p in found} == {p for p in expected if os.path.isfile(p)}
     assert found == sorted(found)
 
 
 def test_an_absolute_pattern_names_absolute_files(tmp_path: Path) -> None:
-    assert patterns.matches(f"{tmp_path}/*.yaml") == [f"{tmp_path}/c.yaml"]
+    assert files.matches(f"{tmp_path}/*.yaml") == [f"{tmp_path}/c.yaml"]
 
 
 def test_matches_are_read_sorted_and_those_without_an_index_passed_over() -> None:
@@ -71,11 +71,11 @@ def test_a_file_of_that_very_name_wins() -> None:
 def test_links_to_folders_are_not_followed_and_loops_end() -> None:
     os.symlink(".", "docs/loop")
     os.symlink("deep", "docs/link")
-    assert patterns.matches("docs/**/x1.yml") == ["docs/deep/x1.yml"]
+    assert files.matches("docs/**/x1.yml") == ["docs/deep/x1.yml"]
 
 
 def test_a_search_through_everything_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patterns, "MAX_VISITED", 5)
+    monkeypatch.setattr(files, "MAX_VISITED", 5)
     (problem,) = load_index(["**/*.mdx"]).problems
     assert "more than 5 files" in problem.message
 
@@ -97,8 +97,8 @@ def test_imports_may_be_patterns_within_the_folder() -> None:
 def test_hidden_folders_are_not_searched(monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(50):
         Path(f"docs/.git/{number}.yml").touch()
-    monkeypatch.setattr(patterns, "MAX_VISITED", 40)
-    assert patterns.matches("**/x1.yml") == ["docs/deep/x1.yml"]
+    monkeypatch.setattr(files, "MAX_VISITED", 40)
+    assert files.matches("**/x1.yml") == ["docs/deep/x1.yml"]
 
 
 def test_a_pattern_of_many_stars_takes_no_longer_than_others() -> None:
@@ -107,6 +107,6 @@ def test_a_pattern_of_many_stars_takes_no_longer_than_others() -> None:
     deep = Path("many", *["d"] * 20)
     deep.mkdir(parents=True)
     (deep / "x.yml").touch()
-    assert patterns.matches(f"many/{'*a' * 30}b") == []
-    assert patterns.matches("many/" + "**/d/" * 10 + "*.yml") == [str(deep / "x.yml")]
-    assert patterns.matches("many/" + "**/" * 40 + "x.yml") == [str(deep / "x.yml")]
+    assert files.matches(f"many/{'*a' * 30}b") == []
+    assert files.matches("many/" + "**/d/" * 10 + "*.yml") == [str(deep / "x.yml")]
+    assert files.matches("many/" + "**/" * 40 + "x.yml") == [str(deep / "x.yml")]

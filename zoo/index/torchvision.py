@@ -19,8 +19,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from zoo.index.nodes import Mapping, Node, Scalar, Sequence, Unreadable
-from zoo.index.source import Source
+from zoo.index.nodes import Mapping, Node, Scalar, Sequence, UnreadableIndex
+from zoo.index.types import SourceText
 
 NAME = "torchvision"
 _PRESETS = ("transforms", "_presets.py")
@@ -90,12 +90,14 @@ class TorchvisionReader:
         """The weights of one module's models as one document; empty where it has none.
 
         Raises:
-            Unreadable: the text is no Python.
+            UnreadableIndex: the text is no Python.
         """
         try:
             module = ast.parse(text)
         except (SyntaxError, ValueError, RecursionError) as error:
-            raise Unreadable(f"is no Python source: {error}", "reinstall torchvision") from None
+            raise UnreadableIndex(
+                f"is no Python source: {error}", "reinstall torchvision"
+            ) from None
         return _Module(self._family, text, module, self._preset).documents()
 
 
@@ -104,7 +106,7 @@ class _Module:
 
     def __init__(self, family: str, text: str, module: ast.Module, preset: Preset) -> None:
         self.family = family
-        self.source = Source("", text)
+        self.source = SourceText("", text)
         self.module = module
         self.preset = preset
         self.shared = dict(_assigned(module))

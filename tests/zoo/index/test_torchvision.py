@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from zoo.index import Index, load_index, torchvision_source
-from zoo.index.nodes import Mapping, Unreadable
-from zoo.index.torchvision_source import Preset, TorchvisionReader
+from zoo.index import Index, load_index, torchvision
+from zoo.index.nodes import Mapping, UnreadableIndex
+from zoo.index.torchvision import Preset, TorchvisionReader
 
 SPEC = "package:torchvision"
 
@@ -154,7 +154,7 @@ def test_what_is_no_literal_is_absent(tmp_path: Path, monkeypatch: pytest.Monkey
     (tmp_path / "models").mkdir()
     (tmp_path / "models/tiny.py").write_text(SOURCE)
     (tmp_path / "models/_api.py").write_text(SOURCE)
-    monkeypatch.setattr(torchvision_source, "_folder", lambda: tmp_path)
+    monkeypatch.setattr(torchvision, "_folder", lambda: tmp_path)
     index = load_index([SPEC])
     assert not [str(p) for p in index.problems]
     said = {v.name: {c.field: (c.raw, c.value) for c in v.claims} for v in index.variants}
@@ -185,5 +185,5 @@ def test_a_module_without_weights_holds_no_index() -> None:
 
 
 def test_source_that_is_no_python_is_said_to_be() -> None:
-    with pytest.raises(Unreadable, match="no Python"):
+    with pytest.raises(UnreadableIndex, match="no Python"):
         list(documents("class :\n"))
