@@ -77,6 +77,19 @@ def find_slip(
                 f"{_as(claim, value)} here"
             )
             return Slip(_as(claim, value), clause, True)
+    value = 100 - claimed.scaleb(2)
+    if 0 < claimed <= 1 and agrees(value, own, step * 100):
+        other_way = 100 - claimed
+        certain = not agrees(other_way, own, step)
+        clause = (
+            f"{claim.raw} is the fraction of wrong answers: the percentage of right ones is "
+            f"{_plain(value)}, which agrees with it; write {_as(claim, value)}"
+            if certain
+            else f"an error rate may have been written in place of an accuracy: write "
+            f"{_as(claim, value)} if {claim.raw} is the fraction of wrong answers, or "
+            f"{_as(claim, other_way)} if it is their percentage; both agree with it"
+        )
+        return Slip(_as(claim, value), clause, certain)
     value = 100 - claimed
     # Few right answers are rather the fault of the images or their preprocessing: a high claim that
     # they contradict is no error rate.

@@ -22,6 +22,8 @@ _WITH_UNIT = re.compile(r"([0-9][0-9.,_]*(?:[eE][+-]?[0-9]+)?)(\s*)([^\W\d_][\w/
 _PERCENT = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)\s*(%?)")
 # A crop written as a percentage; below that it is rather a misplaced point.
 _LEAST_PERCENT = 25
+# Digits of an accuracy without its point: two stand before it.
+_POINTLESS = 4
 _COMMA = re.compile(r"([0-9]+),([0-9]+)(\s*(?:%|[A-Za-z]+)?)")
 _POINTED = frozenset({"ratio", "number", "percent", "rounded-count", "bytes"})
 # What stands for a number without a unit that is no whole one; so small are only those.
@@ -60,7 +62,18 @@ def instead_of(text: str, field: Field) -> str | None:
         found = _with_known_unit(text, field)
     elif field.kind == "ratio":
         found = _as_fraction(text, field)
+    elif field.kind == "percent":
+        found = _without_point(text, field)
     return found if found not in (None, text) else _number_in(text, field)
+
+
+def _without_point(text: str, field: Field) -> str | None:
+    """``7483`` as ``74.83``: so far out of range, the point was left out."""
+    found = _PERCENT.fullmatch(text)
+    if found is None or not found[1].isdigit() or len(found[1]) < _POINTLESS:
+        return None
+    value = Decimal(f"{found[1][:2]}.{found[1][2:]}")
+    return f"{value}{found[2]}" if field.holds(value) else None
 
 
 def _number_in(text: str, field: Field) -> str | None:

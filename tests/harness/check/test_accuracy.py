@@ -344,6 +344,25 @@ def test_two_error_rates_are_certain_where_top_1_is_above_top_5(tmp_path):
         assert [edit.value for edit in finding.edits] == [f"{value}%"]
 
 
+def test_a_fraction_of_wrong_answers_is_no_percentage_of_them(tmp_path):
+    """Written as 0.1517, and never mended to 99.8483, which a handful of images leave possible."""
+    for count, sample in ((20, True), (5000, False)):
+        right = {"": share(85, count), "crop": share(3, count), "mean": share(15, count)}
+        right |= {"order": share(1, count), "five": share(95, count)}
+        for top1, restored, other in (
+            ("0.1517", "84.83", "99.8483"),
+            ("0.15", "85", "99.85"),
+            ("0.148", "85.2", "99.852"),
+        ):
+            (finding, *_) = Both(right, given(count, sample=sample)).judge(
+                two(tmp_path, top1, "95.2")
+            )
+            assert finding.cause == "accuracy.contradicted"
+            assert f"write {restored}" in finding.message, finding.message
+            assert (f", or {other} if it is their percentage" in finding.message) == sample
+            assert [edit.value for edit in finding.edits] == ([] if sample else [restored])
+
+
 def test_top_1_and_top_5_that_are_exchanged_are_named(tmp_path):
     right = {"": share(75, 5000), "crop": share(95, 5000), "mean": share(25, 5000)}
     right |= {"order": share(1, 5000), "five": share(95, 5000)}
