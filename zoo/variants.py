@@ -120,11 +120,11 @@ def load_variant(
     Raises:
         UnknownModelError: this package has no such architecture.
         WeightsError: the weights can't be had.
-        zoo.weights.tensors.CheckpointError: the file is not what it should be.
+        zoo.weights.load.CheckpointError: the file is not what it should be.
         ValueError: the entry's Classes is no number.
     """
     from zoo.weights import variant_weights
-    from zoo.weights.tensors import load_into
+    from zoo.weights.load import load_into
 
     model = create_variant(variant)
     load_into(model, checkpoint or variant_weights(variant))

@@ -17,7 +17,7 @@ from harness.check.filenames import file_name
 from harness.check.owners import Facts, built_counts, measured, owners_of, weights_of
 from harness.types import Finding
 from zoo.index.types import Claim, Index, Variant
-from zoo.weights.locate import name_hash
+from zoo.weights.sources import name_hash
 
 _URL, _SIZE = "weights-url-unique", "file-size-unique"
 _NOTHING: Facts = {}

@@ -22,7 +22,7 @@ from harness.check.several_files import find_several
 from harness.check.unreadable import missing_for
 from harness.types import Finding, Measurement, Size
 from zoo.index.types import Claim
-from zoo.weights.fetch_types import INSECURE
+from zoo.weights.types import INSECURE
 
 CHECKPOINT = Need("checkpoint")
 

@@ -38,7 +38,7 @@ def find(index: Index, variants: Sequence[Variant]) -> Iterable[Finding]:
 
 def _in_name(url: str) -> str | None:
     """The digits of a SHA-256 in a file's name: behind its last hyphen, or all of it."""
-    from zoo.weights.locate import name_hash
+    from zoo.weights.sources import name_hash
 
     name = basename(unquote(urlsplit(url).path))
     stem = splitext(name)[0]

@@ -14,7 +14,7 @@ from harness.check.filenames import file_name, fit, squeezed, stem
 from harness.check.owners import weights_of
 from harness.types import Finding
 from zoo.index.types import Index, Variant
-from zoo.weights.locate import is_loopback
+from zoo.weights.sources import is_loopback
 
 _NUMBER = re.compile(r"([a-z]*)(\d+)")
 # Of many siblings of one beginning, those are compared that stand next to the file's name in the

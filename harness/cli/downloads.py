@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from harness.cli import terminal
 from zoo._util.text import for_terminal, human_bytes
-from zoo.weights.fetch_types import Fetched, Outcome
+from zoo.weights.types import Fetched, Outcome
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID

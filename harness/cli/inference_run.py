@@ -51,7 +51,7 @@ class InferenceRun:
         from zoo.registry import is_model
         from zoo.variants import base_name, load_variant
         from zoo.weights import WeightsError
-        from zoo.weights.tensors import CheckpointError
+        from zoo.weights.load import CheckpointError
 
         settings, base = self._settings, base_name(self.variant)
         if not is_model(base):

@@ -141,7 +141,7 @@ def train(
     from zoo.training.distributed import is_first
     from zoo.variants import base_name
     from zoo.weights import WeightsError
-    from zoo.weights.tensors import CheckpointError
+    from zoo.weights.load import CheckpointError
 
     keep_freed_memory()  # This process does nothing but train.
     progress = TrainingProgress(first=is_first(), quiet=quiet)

@@ -22,7 +22,7 @@ from zoo.labels import is_imagenet
 from zoo.preprocessing import Preprocessing
 from zoo.training.errors import BadInput
 from zoo.training.folders import read_kept_apart
-from zoo.weights.tensors import CheckpointError
+from zoo.weights.load import CheckpointError
 
 if TYPE_CHECKING:
     import torch

@@ -21,9 +21,9 @@ from zoo.index.nodes import UnreadableIndex
 from zoo.index.readers import YamlReader
 from zoo.index.types import Collection, SourceText, Variant
 from zoo.variants import IMAGENET_CLASSES, class_count, class_names
-from zoo.weights.checkpoint import Contents, read_checkpoint
-from zoo.weights.locate import name_hash
+from zoo.weights.checkpoint import CheckpointInfo, read_checkpoint
 from zoo.weights.match import Match, match, specs_of
+from zoo.weights.sources import name_hash
 
 # What `zoo train` leaves beside the states of a training.
 _MODEL = "model.pth"
@@ -79,7 +79,7 @@ def measure(path: Path, base: Recipe, name: str, convention: str | None = None) 
     """
     before = _stat(path)
     contents = read_checkpoint(path)
-    if not isinstance(contents, Contents):
+    if not isinstance(contents, CheckpointInfo):
         raise NotAdded(f"{path}: {contents}")
     recipe, outputs = _fitted(path, contents, base, name)
     size = base.image_size or USUAL_SIZE
@@ -146,7 +146,7 @@ def _changed(path: Path) -> NotAdded:
     return NotAdded(f"{path}: it changed while it was measured; wait until nobody writes to it")
 
 
-def _of_a_training(path: Path, contents: Contents) -> Iterator[str]:
+def _of_a_training(path: Path, contents: CheckpointInfo) -> Iterator[str]:
     """What to know of a file that holds more of a training than the weights that are measured."""
     beside = path.with_name(_MODEL)
     is_state = any(extra.name == _STATE for extra in contents.extras) and beside.is_file()
@@ -161,7 +161,7 @@ def _of_a_training(path: Path, contents: Contents) -> Iterator[str]:
         yield f"it is the whole state of a training; the file to publish is {beside}"
 
 
-def _fitted(path: Path, contents: Contents, base: Recipe, name: str) -> tuple[Recipe, int]:
+def _fitted(path: Path, contents: CheckpointInfo, base: Recipe, name: str) -> tuple[Recipe, int]:
     """The recipe whose tensors the file has, and the number of its outputs.
 
     Raises:
@@ -182,7 +182,7 @@ def _fitted(path: Path, contents: Contents, base: Recipe, name: str) -> tuple[Re
     raise NotAdded(_why_not(path, contents, base, result))
 
 
-def _why_not(path: Path, contents: Contents, base: Recipe, result: Match) -> str:
+def _why_not(path: Path, contents: CheckpointInfo, base: Recipe, result: Match) -> str:
     """Whose checkpoint it is, where that is known; else what differs."""
     builder = get_builder(base.builder)
     others = []

@@ -12,8 +12,8 @@ from harness.edit.yaml_edit import YamlFile
 from zoo._util.text import nearest, shown
 from zoo.index import Collection, Index, Variant, load_index, package_index
 from zoo.index.schema import LinkError, check_weights
-from zoo.weights.fetch_types import NotFetched
-from zoo.weights.locate import locate
+from zoo.weights.sources import locate
+from zoo.weights.types import NotFetched
 
 SUFFIXES = (".yml", ".yaml")
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo.weights.checkpoint import Contents, Unsafe, read_checkpoint
+from zoo.weights.checkpoint import CheckpointInfo, UnsafeCheckpoint, read_checkpoint
 from zoo.weights.match import explain_size, match, recognise, specs_of
 
 if TYPE_CHECKING:
@@ -39,8 +39,8 @@ def inspect(
         exactly).
     """
     contents = read_checkpoint(path)
-    if not isinstance(contents, Contents):
-        cause = "weights.unsafe" if isinstance(contents, Unsafe) else "weights.unreadable"
+    if not isinstance(contents, CheckpointInfo):
+        cause = "weights.unsafe" if isinstance(contents, UnsafeCheckpoint) else "weights.unreadable"
         return {"refused": cause, "why": str(contents)}
     result = match(contents.tensors, specs_of(model))
     known = {} if result.fits else {name: specs_of(build()) for name, build in siblings}
@@ -59,7 +59,7 @@ def inspect(
     }
 
 
-def _wrapping(contents: Contents) -> list[str]:
+def _wrapping(contents: CheckpointInfo) -> list[str]:
     """What had to be taken off before the tensors had a model's names."""
     notes = []
     if contents.container:

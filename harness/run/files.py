@@ -16,12 +16,12 @@ from harness.run.request import Request
 from harness.types import Fact, Measurement, Recipe, Unmeasured
 from zoo._util.text import human_bytes
 from zoo.weights.fetch import Fetcher, Located
-from zoo.weights.fetch_types import DEFAULT_MAX_BYTES, Fetched, NotFetched, Outcome
-from zoo.weights.locate import locate, name_hash
+from zoo.weights.sources import locate, name_hash
+from zoo.weights.types import DEFAULT_MAX_BYTES, Fetched, NotFetched, Outcome
 
 if TYPE_CHECKING:
     from zoo.index.types import Variant
-    from zoo.weights.fetch_types import Progress
+    from zoo.weights.types import DownloadProgress
 
 _METHOD = {
     "fetched": "fetched, hashed while it was written",
@@ -96,7 +96,7 @@ class Files:
         return FilePlan(plan.files, plan.bytes, plan.unknown, plan.present, len(plan.refused))
 
     def fetch(
-        self, recipes: Iterable[tuple[Variant, Recipe]], progress: Progress | None
+        self, recipes: Iterable[tuple[Variant, Recipe]], progress: DownloadProgress | None
     ) -> dict[int, list[Fact]]:
         """Fetches all; returns the facts of kind ``file`` by the variant's identity."""
         if not self._located:
@@ -137,7 +137,7 @@ class _Relay:
     """Passes a fetcher's progress on to whoever watches by then."""
 
     def __init__(self) -> None:
-        self.target: Progress | None = None
+        self.target: DownloadProgress | None = None
 
     def start(self, url: str, total: int | None) -> None:
         if self.target is not None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from harness.check.parts import PART
 
 if TYPE_CHECKING:
-    from zoo.weights.fetch_types import Progress as Downloads
+    from zoo.weights.types import DownloadProgress as Downloads
 
 # The groups of checks that `--checks` names. Speed is measured only when it is asked for: it
 # takes minutes, and a busy machine would make it a lottery.

@@ -45,7 +45,7 @@ import zoo
 from harness.measure.accuracy.validator import Validator, preprocessing_of
 from harness.measure.devices import environment, keep_freed_memory
 from harness.types import Recipe
-from zoo.weights.tensors import load_into
+from zoo.weights.load import load_into
 
 THREADS = 2
 RECIPE = Recipe(

@@ -46,7 +46,7 @@ from pathlib import Path
 import httpx
 from zoo.weights.cache import Cache
 from zoo.weights.fetch import fetch_all
-from zoo.weights.locate import locate
+from zoo.weights.sources import locate
 loaded = time.perf_counter()
 hub, workers, *urls = sys.argv[1:]
 sources = [locate(url, index_dir=None) for url in urls]
@@ -85,7 +85,7 @@ print(json.dumps([count, len(state)]))
 WARM = f"""{MODEL}
 from zoo.weights.checkpoint import read_checkpoint
 from zoo.weights.match import match
-from zoo.weights.tensors import load_into, load_tensors
+from zoo.weights.load import load_into, load_tensors
 path, count, rounds = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 with torch.device("meta"):
     specs = specs_of(model(count))
@@ -120,7 +120,7 @@ COLD = {
         "specs = {k: TensorSpec(tuple(s), d) for k, (s, d) in json.load(open(specs)).items()}\n"
         "assert match(read_checkpoint(path).tensors, specs).fits"
     ),
-    "load_tensors": "from zoo.weights.tensors import load_tensors; load_tensors(path)",
+    "load_tensors": "from zoo.weights.load import load_tensors; load_tensors(path)",
 }
 
 

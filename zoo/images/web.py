@@ -12,14 +12,16 @@ from urllib.parse import urlsplit
 
 from zoo.images.io import MAX_PICTURE
 from zoo.weights.disk import Interrupted
-from zoo.weights.fetch_attempt import Patience
-from zoo.weights.fetch_types import NotFetched, Policy
-from zoo.weights.http import Client, Refusal, Trouble
+from zoo.weights.fetch_attempt import Retries
+from zoo.weights.http import HttpClient, PermanentError, TransientError
 from zoo.weights.http_headers import content_length
-from zoo.weights.locate import HttpSource, locate
+from zoo.weights.sources import HttpSource, locate
+from zoo.weights.types import NotFetched, RetryPolicy
 
 # Somebody waits for the answer: a picture is no gigabyte that one leaves to itself.
-PATIENCE = Policy(stall_s=15.0, attempts=3, backoff_max_s=5.0, retry_after_max_s=10.0, total_s=60.0)
+PATIENCE = RetryPolicy(
+    stall_s=15.0, attempts=3, backoff_max_s=5.0, retry_after_max_s=10.0, total_s=60.0
+)
 _URL = re.compile(r"https?://", re.IGNORECASE)
 
 
@@ -44,14 +46,14 @@ class Web:
         allow_http: bool = False,
         offline: bool = False,
         max_bytes: int = MAX_PICTURE,
-        policy: Policy = PATIENCE,
+        policy: RetryPolicy = PATIENCE,
     ) -> None:
         self._allow_http = allow_http
         self._offline = offline
         self._max_bytes = max_bytes
         self._policy = policy
         self._stop = threading.Event()
-        self._client = Client(policy, self._stop)
+        self._client = HttpClient(policy, self._stop)
 
     def __enter__(self) -> Web:
         return self
@@ -82,16 +84,16 @@ class Web:
         assert isinstance(source, HttpSource)
         if self._offline:
             raise OSError("it is on a server, and --offline asks nobody")
-        patience = Patience(self._policy, self._stop)
+        patience = Retries(self._policy, self._stop)
         silent: set[str | None] = set()  # of each attempt, the URL that was waited for in vain
         try:
             while True:
                 try:
                     return self._attempt(source, patience)
-                except Trouble as trouble:
+                except TransientError as trouble:
                     silent.add(trouble.silent)
                     patience.retry(self._client, source, trouble)
-        except Refusal as refusal:
+        except PermanentError as refusal:
             if None not in silent:
                 for asked in filter(None, silent):
                     self._client.lost(asked, f"{urlsplit(asked).netloc} did not answer before")
@@ -99,7 +101,7 @@ class Web:
         except Interrupted:
             raise OSError("the run was ended") from None
 
-    def _attempt(self, source: HttpSource, patience: Patience) -> bytes:
+    def _attempt(self, source: HttpSource, patience: Retries) -> bytes:
         # Compressed on the way, neither the limit nor the length would be the picture's.
         with self._client.ask("GET", source, {"Accept-Encoding": "identity"}) as (response, url):
             encoding = response.headers.get("Content-Encoding", "identity").strip().lower()

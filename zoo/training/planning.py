@@ -131,13 +131,13 @@ def build(plan: Plan, share: int, fetch: Callable[[Variant], Path] | None) -> Im
     Raises:
         BadInput: the family can't be built so, or not be trained with one picture for a process.
         zoo.weights.WeightsError: the published weights can't be had.
-        zoo.weights.tensors.CheckpointError: they are not what they should be.
+        zoo.weights.load.CheckpointError: they are not what they should be.
     """
     import torch
 
     from zoo.training.data import derived
     from zoo.variants import create_variant
-    from zoo.weights.tensors import CheckpointError, load_into
+    from zoo.weights.load import CheckpointError, load_into
 
     settings = plan.settings
     classes = len(plan.train.classes)

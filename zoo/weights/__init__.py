@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from zoo.index.types import Variant
-    from zoo.weights.fetch_types import Progress
+    from zoo.weights.types import DownloadProgress
 
 
 class WeightsError(RuntimeError):
@@ -48,7 +48,7 @@ def variant_weights(
     allow_http: bool = False,
     allow_local: bool = False,
     max_bytes: int | None = None,
-    progress: Progress | None = None,
+    progress: DownloadProgress | None = None,
 ) -> Path:
     """The checkpoint that a variant's entry names, as `fetch_weights` gives it.
 
@@ -69,8 +69,8 @@ def variant_weights(
     from pathlib import Path
 
     from zoo.weights.fetch import fetch_all
-    from zoo.weights.fetch_types import DEFAULT_MAX_BYTES, Fetched, NotFetched
-    from zoo.weights.locate import locate, name_hash
+    from zoo.weights.sources import locate, name_hash
+    from zoo.weights.types import DEFAULT_MAX_BYTES, Fetched, NotFetched
 
     name = variant.name
     claim = variant.claim("Weights")
@@ -112,8 +112,8 @@ def load_pretrained(model: nn.Module, name: str) -> None:
 
     Raises:
         WeightsError: the file can't be had.
-        zoo.weights.tensors.CheckpointError: it is not what it should be.
+        zoo.weights.load.CheckpointError: it is not what it should be.
     """
-    from zoo.weights.tensors import load_into
+    from zoo.weights.load import load_into
 
     load_into(model, fetch_weights(name))

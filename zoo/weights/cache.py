@@ -30,14 +30,14 @@ from filelock import FileLock
 
 from zoo._util.files import FileStat, file_stat, hash_file, sync_folder
 from zoo.weights.disk import raise_if, read_small, url_digest, write_whole
-from zoo.weights.fetch_types import UNREACHABLE, UNSAFE, Fetched
-from zoo.weights.locate import Source, name_hash
+from zoo.weights.sources import WeightsSource, name_hash
+from zoo.weights.types import UNREACHABLE, UNSAFE, Fetched
 
 _NAME_LOCK_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Corrupt:
+class CorruptFile:
     """A cached file that the hash in its name contradicts, or that changed behind its record."""
 
     path: Path
@@ -47,7 +47,7 @@ class Corrupt:
 
 
 @dataclass(frozen=True, slots=True)
-class Unusable:
+class UnusableFile:
     """Something at the file's place in the cache that is not read, and why."""
 
     path: Path
@@ -122,7 +122,7 @@ class Cache:
         """A lock between threads and processes; its file stays, since removing it would race."""
         return FileLock(self.own / "locks" / f"{name}.lock", thread_local=False)
 
-    def holds(self, source: Source) -> bool:
+    def holds(self, source: WeightsSource) -> bool:
         """There seems to be a file for this source; a cheap look that reads no file."""
         own, shared = self._places(source)
         status = self._status(shared)
@@ -131,8 +131,8 @@ class Cache:
         return own.is_file() or (isinstance(status, tuple) and not taken)
 
     def look_up(
-        self, source: Source, *, rehash: bool = False, stop: threading.Event | None = None
-    ) -> Fetched | Corrupt | Unusable | None:
+        self, source: WeightsSource, *, rehash: bool = False, stop: threading.Event | None = None
+    ) -> Fetched | CorruptFile | UnusableFile | None:
         """The file that is there for this source, verified as the module's rules say.
 
         Args:
@@ -140,7 +140,7 @@ class Cache:
             rehash: read the file again even where a record vouches for it.
             stop: ends a long hashing.
         """
-        problem: Corrupt | Unusable | None = None
+        problem: CorruptFile | UnusableFile | None = None
         for path in self._places(source):
             found = self._look_at(path, source, rehash, stop)
             if isinstance(found, Fetched):
@@ -151,10 +151,10 @@ class Cache:
     def publish(
         self,
         part: Path,
-        source: Source,
+        source: WeightsSource,
         sha256: str,
         *,
-        replaces: Corrupt | None,
+        replaces: CorruptFile | None,
         final_url: str | None,
         etag: str | None,
     ) -> Fetched:
@@ -175,7 +175,7 @@ class Cache:
         fetched = _fetched(target, source, record)
         return replace(fetched, origin="fetched")
 
-    def set_aside(self, part: Path, source: Source, keep: int) -> Path:
+    def set_aside(self, part: Path, source: WeightsSource, keep: int) -> Path:
         """Move a whole file that is not what it should be out of the way, and keep few of those."""
         self.quarantine.mkdir(exist_ok=True)
         target = self.quarantine / f"{url_digest(source.key)}_{source.name}"
@@ -186,14 +186,14 @@ class Cache:
                 path.unlink(missing_ok=True)
         return target
 
-    def _places(self, source: Source) -> tuple[Path, Path]:
+    def _places(self, source: WeightsSource) -> tuple[Path, Path]:
         """The name that is this URL's alone, then the one that torch.hub would use."""
         own = f"{url_digest(source.key)}_{source.name}"
         return self.checkpoints / own, self.checkpoints / source.name
 
     def _look_at(
-        self, path: Path, source: Source, rehash: bool, stop: threading.Event | None
-    ) -> Fetched | Corrupt | Unusable | None:
+        self, path: Path, source: WeightsSource, rehash: bool, stop: threading.Event | None
+    ) -> Fetched | CorruptFile | UnusableFile | None:
         status = self._status(path)
         if not isinstance(status, tuple):
             return status
@@ -203,30 +203,32 @@ class Cache:
         try:
             sha256, status = hash_file(path, partial(raise_if, stop))
         except OSError as error:
-            return Unusable(path, f"it can't be read: {error}", UNREACHABLE)
+            return UnusableFile(path, f"it can't be read: {error}", UNREACHABLE)
         expected = name_hash(source.name) if record is None else record.sha256
         if expected is not None and not sha256.startswith(expected):
-            return Corrupt(path, expected, sha256, status)
+            return CorruptFile(path, expected, sha256, status)
         # A name that only we give, and neither a record nor a hash that says the file is whole.
         nameless = expected is None and path.name != source.name
         if record is None and not nameless:
             record = self._adopt(_Record(path.name, source.key, sha256, *status, "found"))
         return None if record is None else _fetched(path, source, record)
 
-    def _status(self, path: Path) -> FileStat | Unusable | None:
+    def _status(self, path: Path) -> FileStat | UnusableFile | None:
         try:
             if path.is_symlink():
                 real = path.resolve()
                 homes = (self.hub.resolve(), self.checkpoints.resolve())
                 if not any(real.is_relative_to(home) for home in homes):
-                    return Unusable(path, f"it is a symlink out of the cache, to {real}", UNSAFE)
+                    return UnusableFile(
+                        path, f"it is a symlink out of the cache, to {real}", UNSAFE
+                    )
             status = os.stat(path)
         except FileNotFoundError:
             return None
         except (OSError, RuntimeError) as error:
-            return Unusable(path, f"it can't be read: {error}", UNREACHABLE)
+            return UnusableFile(path, f"it can't be read: {error}", UNREACHABLE)
         if not stat.S_ISREG(status.st_mode):
-            return Unusable(path, "it is not a regular file", UNSAFE)
+            return UnusableFile(path, "it is not a regular file", UNSAFE)
         return file_stat(status)
 
     def _adopt(self, found: _Record) -> _Record | None:
@@ -242,7 +244,7 @@ class Cache:
             return found  # a cache that can't be written still serves the files it has
         return found
 
-    def _target(self, source: Source, replaces: Corrupt | None) -> Path:
+    def _target(self, source: WeightsSource, replaces: CorruptFile | None) -> Path:
         """Where this source's file goes, so that no other URL's file is overwritten."""
         own, shared = self._places(source)
         try:
@@ -275,7 +277,7 @@ class Cache:
         return record if isinstance(record.sha256, str) else None
 
 
-def _fetched(path: Path, source: Source, record: _Record) -> Fetched:
+def _fetched(path: Path, source: WeightsSource, record: _Record) -> Fetched:
     return Fetched(
         path=path,
         size=record.size,

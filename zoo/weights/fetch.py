@@ -21,31 +21,31 @@ from typing import TypeVar
 from zoo._util.files import hash_file
 from zoo.weights.cache import Cache
 from zoo.weights.disk import Interrupted, raise_if
-from zoo.weights.fetch_attempt import Context
+from zoo.weights.fetch_attempt import FetchContext
 from zoo.weights.fetch_one import fetch_http, planned_size
-from zoo.weights.fetch_types import (
+from zoo.weights.http import HttpClient
+from zoo.weights.parts import sweep
+from zoo.weights.sources import AnySource, HttpSource
+from zoo.weights.types import (
     DEFAULT_MAX_BYTES,
     UNREACHABLE,
+    DownloadProgress,
     Fetched,
     NoProgress,
     NotFetched,
     Outcome,
-    Policy,
-    Progress,
+    RetryPolicy,
     SizeOnly,
 )
-from zoo.weights.http import Client
-from zoo.weights.locate import AnySource, HttpSource
-from zoo.weights.parts import sweep
 
 Located = AnySource | NotFetched
-"""What `zoo.weights.locate.locate` returns; a refusal is passed on as the outcome."""
+"""What `zoo.weights.sources.locate` returns; a refusal is passed on as the outcome."""
 
 _Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class FetchPlan:
     """What a fetch would do.
 
     Attributes:
@@ -77,8 +77,8 @@ class Fetcher:
         rehash: bool = False,
         max_bytes: int = DEFAULT_MAX_BYTES,
         workers: int = 4,
-        policy: Policy | None = None,
-        progress: Progress | None = None,
+        policy: RetryPolicy | None = None,
+        progress: DownloadProgress | None = None,
     ) -> None:
         """Set up a run; nothing is asked or written before `plan` or `fetch`.
 
@@ -93,10 +93,10 @@ class Fetcher:
             progress: told of every step.
         """
         self._stop = threading.Event()
-        policy = policy or Policy()
+        policy = policy or RetryPolicy()
         self._workers = max(1, workers)
-        self._client = Client(policy, self._stop)
-        self._context = Context(
+        self._client = HttpClient(policy, self._stop)
+        self._context = FetchContext(
             cache=cache or Cache(),
             client=self._client,
             policy=policy,
@@ -120,9 +120,9 @@ class Fetcher:
     ) -> None:
         self._client.close()
 
-    def plan(self, sources: Iterable[Located]) -> Plan:
+    def plan(self, sources: Iterable[Located]) -> FetchPlan:
         """What `fetch` would do with these; servers are asked for sizes, cached files not read."""
-        plan, present = Plan(), 0
+        plan, present = FetchPlan(), 0
         for group, outcome in self._parallel(_groups(sources), self._look_ahead):
             if outcome is None:
                 present += 1
@@ -237,8 +237,8 @@ def fetch_all(
     rehash: bool = False,
     max_bytes: int = DEFAULT_MAX_BYTES,
     workers: int = 4,
-    policy: Policy | None = None,
-    progress: Progress | None = None,
+    policy: RetryPolicy | None = None,
+    progress: DownloadProgress | None = None,
 ) -> dict[Located, Outcome]:
     """Fetch them all; the arguments are those of `Fetcher`. The outcomes in the sources' order."""
     wanted = list(dict.fromkeys(sources))

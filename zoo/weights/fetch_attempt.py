@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 from zoo.weights.cache import Cache
 from zoo.weights.disk import Interrupted
-from zoo.weights.fetch_types import UNREACHABLE, UNREADABLE, Policy, Progress
-from zoo.weights.http import Client, Refusal, Trouble
+from zoo.weights.http import HttpClient, PermanentError, TransientError
 from zoo.weights.http_headers import content_length, content_range, validator
-from zoo.weights.locate import HttpSource
-from zoo.weights.parts import Part, Version
+from zoo.weights.parts import PartialFile, ServedVersion
+from zoo.weights.sources import HttpSource
+from zoo.weights.types import UNREACHABLE, UNREADABLE, DownloadProgress, RetryPolicy
 
 if TYPE_CHECKING:
     import httpx
@@ -24,13 +24,13 @@ _BINARY_STARTS = (b"PK", b"\x80")
 
 
 @dataclass(frozen=True, slots=True)
-class Context:
+class FetchContext:
     """What all fetches of a run share."""
 
     cache: Cache
-    client: Client
-    policy: Policy
-    progress: Progress
+    client: HttpClient
+    policy: RetryPolicy
+    progress: DownloadProgress
     stop: threading.Event
     max_bytes: int
     offline: bool
@@ -39,7 +39,7 @@ class Context:
 
 
 @dataclass(frozen=True, slots=True)
-class Whole:
+class DownloadedFile:
     """A complete partial file, before it is judged."""
 
     sha256: str
@@ -48,10 +48,10 @@ class Whole:
     ends: bool  # the server said where the file ends
 
 
-class Patience:
+class Retries:
     """Counts failed attempts in a row, and waits between them."""
 
-    def __init__(self, policy: Policy, stop: threading.Event) -> None:
+    def __init__(self, policy: RetryPolicy, stop: threading.Event) -> None:
         self._policy = policy
         self._stop = stop
         self._failed = 0
@@ -65,11 +65,11 @@ class Patience:
         """The last attempt brought the file further."""
         self._failed = 0
 
-    def after(self, trouble: Trouble) -> None:
+    def after(self, trouble: TransientError) -> None:
         """Wait before the next attempt.
 
         Raises:
-            Refusal: there have been enough attempts, or they took too long.
+            PermanentError: there have been enough attempts, or they took too long.
             Interrupted: the run is being stopped.
         """
         self._failed += 1
@@ -81,21 +81,21 @@ class Patience:
             wait = trouble.wait
         tries = f"{self._failed} attempts" if self._failed > 1 else "1 attempt"
         if self._failed >= policy.attempts:
-            raise Refusal(trouble.cause, f"{trouble.why} ({tries})", permanent=False)
+            raise PermanentError(trouble.cause, f"{trouble.why} ({tries})", permanent=False)
         if wait > policy.retry_after_max_s:
             why = f"{trouble.why}, and asks to come back in {wait:.0f} s"
-            raise Refusal(trouble.cause, why, permanent=False)
+            raise PermanentError(trouble.cause, why, permanent=False)
         if wait > self.left():
             why = f"{trouble.why}; not whole within {policy.total_s:g} s"
-            raise Refusal(trouble.cause, why, permanent=False)
+            raise PermanentError(trouble.cause, why, permanent=False)
         if self._stop.wait(wait):
             raise Interrupted
 
-    def retry(self, client: Client, source: HttpSource, trouble: Trouble) -> None:
+    def retry(self, client: HttpClient, source: HttpSource, trouble: TransientError) -> None:
         """As `after`; a host that broke away for good is noted, for the other URLs on it."""
         try:
             self.after(trouble)
-        except Refusal:
+        except PermanentError:
             if trouble.host:
                 client.lost(source.key, trouble.why)
             raise
@@ -104,7 +104,7 @@ class Patience:
 class Download:
     """Brings the partial file of one URL to its end."""
 
-    def __init__(self, source: HttpSource, context: Context, part: Part) -> None:
+    def __init__(self, source: HttpSource, context: FetchContext, part: PartialFile) -> None:
         self._source = source
         self._context = context
         self._client = context.client
@@ -112,29 +112,29 @@ class Download:
         self._policy = context.policy
         self._stop = context.stop
         self._part = part
-        self._patience = Patience(context.policy, context.stop)
+        self._patience = Retries(context.policy, context.stop)
 
-    def run(self, *, again: bool = False) -> Whole:
+    def run(self, *, again: bool = False) -> DownloadedFile:
         """Attempts until one ends with a complete file.
 
         Args:
             again: what came before was not what it should be; caches on the way are bypassed.
 
         Raises:
-            Refusal: the last word of the server, or of our patience.
+            PermanentError: the last word of the server, or of our patience.
             Interrupted: the run is being stopped.
         """
         most = 0
         while True:
             try:
                 return self._attempt(again)
-            except Trouble as trouble:
+            except TransientError as trouble:
                 if self._part.size > most:
                     most = self._part.size
                     self._patience.progressed()
                 self._patience.retry(self._client, self._source, trouble)
 
-    def _attempt(self, again: bool) -> Whole:
+    def _attempt(self, again: bool) -> DownloadedFile:
         """One request, from where the partial file ends."""
         part = self._part
         kept = part.resume()
@@ -149,26 +149,30 @@ class Download:
                 kept and _goes_on(response, part.version, kept)
             ):
                 part.reset()
-                raise Trouble(f"the answer {response.status_code} doesn't go on at {kept}", wait=0)
+                raise TransientError(
+                    f"the answer {response.status_code} doesn't go on at {kept}", wait=0
+                )
             encoding = response.headers.get("Content-Encoding", "identity")
             if encoding.strip().lower() not in {"", "identity"}:
-                raise Refusal(UNREADABLE, f"{url} is sent as {encoding!r}, which was not asked for")
+                raise PermanentError(
+                    UNREADABLE, f"{url} is sent as {encoding!r}, which was not asked for"
+                )
             length, ends = _length(response, part.version)
             if response.status_code == 200:
                 kept = 0
-                part.begin(Version(validator(response), response.headers.get("ETag"), length))
+                part.begin(ServedVersion(validator(response), response.headers.get("ETag"), length))
             self._progress.start(self._source.url, length)
             if kept:
                 self._progress.advance(self._source.url, kept)
             try:
                 self._check_limit(length)
                 self._receive(response, length)
-            except (Trouble, Refusal, Interrupted):
+            except (TransientError, PermanentError, Interrupted):
                 part.save()
                 raise
             sha256 = part.finish()
             is_page = _is_page(part.head(), response.headers.get("Content-Type", ""))
-            return Whole(sha256, url, is_page, ends)
+            return DownloadedFile(sha256, url, is_page, ends)
 
     def _receive(self, response: httpx.Response, length: int | None) -> None:
         """Take the body until its end, watching its pace."""
@@ -187,21 +191,21 @@ class Download:
                 elapsed = time.monotonic() - since
                 if elapsed >= policy.stall_s:
                     if count < policy.low_rate * elapsed:
-                        raise Trouble(
+                        raise TransientError(
                             f"the server sends next to nothing: {count} B in {elapsed:.0f} s"
                         )
                     since, count = time.monotonic(), 0
                 if self._patience.left() <= 0:
                     why = f"not whole within {policy.total_s:g} s"
-                    raise Refusal(UNREACHABLE, why, permanent=False)
+                    raise PermanentError(UNREACHABLE, why, permanent=False)
         except httpx.RemoteProtocolError as error:
             raise _cut_off(part.size, length) from error
         except httpx.TimeoutException as error:
             why = f"the server stalled for {policy.stall_s:g} s after {part.size} bytes"
-            raise Trouble(why) from error
+            raise TransientError(why) from error
         except httpx.TransportError as error:
             why = f"the connection broke after {part.size} bytes: {error or type(error).__name__}"
-            raise Trouble(why) from error
+            raise TransientError(why) from error
         if length is not None and part.size != length:
             if part.size > length:
                 part.reset()
@@ -212,15 +216,15 @@ class Download:
         if size is not None and size > limit:
             self._part.remove()
             # The limit is the user's own: it says nothing against the file.
-            raise Refusal(UNREACHABLE, f"it has {size} bytes or more, the limit is {limit}")
+            raise PermanentError(UNREACHABLE, f"it has {size} bytes or more, the limit is {limit}")
 
 
-def _cut_off(size: int, length: int | None) -> Trouble:
+def _cut_off(size: int, length: int | None) -> TransientError:
     of = "" if length is None else f" of {length}"
-    return Trouble(f"the server ended the file after {size}{of} bytes", cause=UNREADABLE)
+    return TransientError(f"the server ended the file after {size}{of} bytes", cause=UNREADABLE)
 
 
-def _goes_on(response: httpx.Response, version: Version | None, kept: int) -> bool:
+def _goes_on(response: httpx.Response, version: ServedVersion | None, kept: int) -> bool:
     """The answer is the rest of the same version, from the byte that was asked for."""
     span = content_range(response)
     if response.status_code != 206 or span is None or version is None or span[0] != kept:
@@ -229,7 +233,7 @@ def _goes_on(response: httpx.Response, version: Version | None, kept: int) -> bo
     return same_length and response.headers.get("ETag", version.etag) == version.etag
 
 
-def _length(response: httpx.Response, version: Version | None) -> tuple[int | None, bool]:
+def _length(response: httpx.Response, version: ServedVersion | None) -> tuple[int | None, bool]:
     """Length of the whole file, and whether a body cut short would be noticed."""
     if response.status_code == 200:
         length = content_length(response)

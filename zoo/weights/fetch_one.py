@@ -9,10 +9,13 @@ from __future__ import annotations
 import contextlib
 import errno
 
-from zoo.weights.cache import Corrupt, Unusable
+from zoo.weights.cache import CorruptFile, UnusableFile
 from zoo.weights.disk import url_digest
-from zoo.weights.fetch_attempt import Context, Download, Patience
-from zoo.weights.fetch_types import (
+from zoo.weights.fetch_attempt import Download, FetchContext, Retries
+from zoo.weights.http import PermanentError, TransientError
+from zoo.weights.parts import PartialFile, wait_for
+from zoo.weights.sources import HttpSource, name_hash
+from zoo.weights.types import (
     HASH_MISMATCH,
     UNREACHABLE,
     UNREADABLE,
@@ -21,25 +24,22 @@ from zoo.weights.fetch_types import (
     Outcome,
     SizeOnly,
 )
-from zoo.weights.http import Refusal, Trouble
-from zoo.weights.locate import HttpSource, name_hash
-from zoo.weights.parts import Part, wait_for
 
 _FULL_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
-def fetch_http(source: HttpSource, context: Context) -> Outcome:
+def fetch_http(source: HttpSource, context: FetchContext) -> Outcome:
     """The file of one URL, from the cache or from its server; never raises for either's faults.
 
     Raises:
         Interrupted: the run is being stopped; what has come is kept for the next one.
     """
-    old: Corrupt | None = None
+    old: CorruptFile | None = None
     try:
         held = context.cache.look_up(source, rehash=context.rehash, stop=context.stop)
-        if isinstance(held, Unusable):
-            raise Refusal(held.cause, f"{held.path} is not used: {held.why}")
-        if isinstance(held, Corrupt):
+        if isinstance(held, UnusableFile):
+            raise PermanentError(held.cause, f"{held.path} is not used: {held.why}")
+        if isinstance(held, CorruptFile):
             old = held
         elif held is not None:
             return held
@@ -48,7 +48,7 @@ def fetch_http(source: HttpSource, context: Context) -> Outcome:
         if context.no_download:
             return SizeOnly(source.url, _size(source, context))
         return _fetch_locked(source, context, old)
-    except Refusal as refusal:
+    except PermanentError as refusal:
         outcome = NotFetched(refusal.cause, refusal.why, source.url, refusal.permanent)
     except OSError as error:
         why = f"the cache {context.cache.hub} can't be used: {_reason(error)}"
@@ -62,7 +62,7 @@ def fetch_http(source: HttpSource, context: Context) -> Outcome:
     return NotFetched(HASH_MISMATCH, why, source.url, outcome.permanent)
 
 
-def planned_size(source: HttpSource, context: Context) -> SizeOnly | NotFetched | None:
+def planned_size(source: HttpSource, context: FetchContext) -> SizeOnly | NotFetched | None:
     """What the server says the file's size is; None where the cache seems to hold the file.
 
     It is asked once, and for a short time: a plan that waits is worse than one with a gap, and
@@ -74,41 +74,41 @@ def planned_size(source: HttpSource, context: Context) -> SizeOnly | NotFetched 
         if context.offline:
             raise _absent()
         return SizeOnly(source.url, context.client.size(source, context.policy.plan_s))
-    except Refusal as refusal:
+    except PermanentError as refusal:
         return NotFetched(refusal.cause, refusal.why, source.url, refusal.permanent)
-    except Trouble:
+    except TransientError:
         return SizeOnly(source.url, None)
 
 
-def _absent() -> Refusal:
+def _absent() -> PermanentError:
     why = "it is not in the cache, and --offline asks nobody"
-    return Refusal(UNREACHABLE, why, permanent=False)
+    return PermanentError(UNREACHABLE, why, permanent=False)
 
 
-def _size(source: HttpSource, context: Context) -> int | None:
-    patience = Patience(context.policy, context.stop)
+def _size(source: HttpSource, context: FetchContext) -> int | None:
+    patience = Retries(context.policy, context.stop)
     while True:
         try:
             return context.client.size(source)
-        except Trouble as trouble:
+        except TransientError as trouble:
             patience.retry(context.client, source, trouble)
 
 
-def _fetch_locked(source: HttpSource, context: Context, old: Corrupt | None) -> Outcome:
+def _fetch_locked(source: HttpSource, context: FetchContext, old: CorruptFile | None) -> Outcome:
     """Fetch under the URL's lock: one process and thread at a time, the others find its file."""
     cache, policy = context.cache, context.policy
     cache.prepare()
     lock = cache.lock(url_digest(source.key))
     if not wait_for(lock, policy.total_s, context.stop):
         why = f"another process has been fetching it for {policy.total_s:g} s"
-        raise Refusal(UNREACHABLE, why, permanent=False)
+        raise PermanentError(UNREACHABLE, why, permanent=False)
     with contextlib.ExitStack() as held:
         held.callback(lock.release)
         now = cache.look_up(source, stop=context.stop)
         # A record still vouches for a file that has just been found changed on the disk.
         if isinstance(now, Fetched) and (old is None or now.stat != old.stat):
             return now
-        part = held.enter_context(Part(cache, source, policy))
+        part = held.enter_context(PartialFile(cache, source, policy))
         try:
             return _fetch_part(source, context, part, old)
         except OSError as error:
@@ -117,27 +117,33 @@ def _fetch_locked(source: HttpSource, context: Context, old: Corrupt | None) -> 
             raise
 
 
-def _fetch_part(source: HttpSource, context: Context, part: Part, old: Corrupt | None) -> Outcome:
+def _fetch_part(
+    source: HttpSource, context: FetchContext, part: PartialFile, old: CorruptFile | None
+) -> Outcome:
     expected, refetched = name_hash(source.name), False
     download = Download(source, context, part)
     while True:
         whole = download.run(again=refetched)
         if whole.is_page:
             part.remove()
-            raise Refusal(UNREADABLE, f"{whole.final_url} answers with an HTML page, not a file")
+            raise PermanentError(
+                UNREADABLE, f"{whole.final_url} answers with an HTML page, not a file"
+            )
         if part.size == 0:
-            raise Refusal(UNREADABLE, f"{whole.final_url} answers with an empty file")
+            raise PermanentError(UNREADABLE, f"{whole.final_url} answers with an empty file")
         if expected is None and not whole.ends:
             part.remove()
             why = "the server doesn't say how long the file is, and its name holds no hash"
-            raise Refusal(UNREADABLE, f"{why}: a cut-off file could not be told from a whole one")
+            raise PermanentError(
+                UNREADABLE, f"{why}: a cut-off file could not be told from a whole one"
+            )
         if expected is None or whole.sha256.startswith(expected):
             break
         if refetched:
             aside = context.cache.set_aside(part.path, source, context.policy.quarantined)
             part.moved()
             why = f"its name says SHA-256 {expected}..., the server sends {whole.sha256[:16]}..."
-            raise Refusal(HASH_MISMATCH, f"{why}, twice; kept aside as {aside}")
+            raise PermanentError(HASH_MISMATCH, f"{why}, twice; kept aside as {aside}")
         part.reset()
         refetched = True
     etag = part.version.etag if part.version else None

@@ -16,9 +16,9 @@ from urllib.parse import urljoin, urlsplit
 
 from zoo._version import __version__
 from zoo.weights.disk import Interrupted
-from zoo.weights.fetch_types import MISSING, UNREACHABLE, UNSAFE, Policy
 from zoo.weights.http_headers import content_length, content_range, retry_after
-from zoo.weights.locate import HttpSource, is_loopback
+from zoo.weights.sources import HttpSource, is_loopback
+from zoo.weights.types import MISSING, UNREACHABLE, UNSAFE, RetryPolicy
 
 if TYPE_CHECKING:
     import httpx
@@ -27,7 +27,7 @@ _REDIRECTS = {301, 302, 303, 307, 308}
 _PORTS = {"https": 443, "http": 80}
 
 
-class Refusal(Exception):
+class PermanentError(Exception):
     """The last word on a URL: no further attempt would help, or none may be made."""
 
     def __init__(self, cause: str, why: str, *, permanent: bool = True) -> None:
@@ -37,7 +37,7 @@ class Refusal(Exception):
         self.permanent = permanent
 
 
-class Trouble(Exception):
+class TransientError(Exception):
     """An attempt failed; another may succeed.
 
     Attributes:
@@ -75,13 +75,13 @@ class _Host:
         self.down: str | None = None
 
 
-class Client:
+class HttpClient:
     """The servers, for one run: connections, and which hosts can't be reached.
 
     Thread-safe. `stop` may be called from any thread, and ends what the others are waiting for.
     """
 
-    def __init__(self, policy: Policy, stop: threading.Event) -> None:
+    def __init__(self, policy: RetryPolicy, stop: threading.Event) -> None:
         self._policy = policy
         self._stop = stop
         self._guard = threading.Lock()
@@ -103,8 +103,8 @@ class Client:
         silent, if not as many as the policy says.
 
         Raises:
-            Refusal: 404, 410, an unsafe redirect, a host that is down, any other answer.
-            Trouble: connection errors, stalls, 408, 429, 5xx.
+            PermanentError: 404, 410, an unsafe redirect, a host that is down, any other answer.
+            TransientError: connection errors, stalls, 408, 429, 5xx.
         """
         url = source.key
         for _ in range(self._policy.redirects + 1):
@@ -119,7 +119,7 @@ class Client:
                 _check_status(response, url)
                 yield response, url
                 return
-        raise Refusal(
+        raise PermanentError(
             UNREACHABLE, f"more than {self._policy.redirects} redirects, the last to {url}"
         )
 
@@ -129,7 +129,7 @@ class Client:
         HEAD is asked first; servers that refuse it are asked for one byte. ``within`` as in `ask`.
 
         Raises:
-            Refusal, Trouble: as `ask`.
+            PermanentError, TransientError: as `ask`.
         """
         plain = {"Accept-Encoding": "identity"}
         try:
@@ -137,7 +137,7 @@ class Client:
                 length = content_length(response)
                 if length is not None:
                     return length
-        except Refusal as refusal:
+        except PermanentError as refusal:
             # Signed links and some stores answer GET alone.
             if refusal.cause != UNREACHABLE or not refusal.permanent:
                 raise
@@ -183,14 +183,14 @@ class Client:
             if self._stop.is_set():
                 raise Interrupted
             if host.down is not None:
-                raise Refusal(UNREACHABLE, host.down, permanent=False)
+                raise PermanentError(UNREACHABLE, host.down, permanent=False)
             if not host.up:
                 # Before the client is imported: a run whose hosts have no address needs none.
                 try:
                     _resolve(url, self._policy.connect_s)
                 except OSError as error:
                     host.down = f"{urlsplit(url).netloc} can't be reached: {_line(error)}"
-                    raise Refusal(UNREACHABLE, host.down, permanent=False) from error
+                    raise PermanentError(UNREACHABLE, host.down, permanent=False) from error
             import httpx
 
             try:
@@ -199,9 +199,9 @@ class Client:
             except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError, OSError) as error:
                 why = f"{urlsplit(url).netloc} can't be reached: {_line(error)}"
                 if host.up:
-                    raise Trouble(why, host=True) from error
+                    raise TransientError(why, host=True) from error
                 host.down = why
-                raise Refusal(UNREACHABLE, why, permanent=False) from error
+                raise PermanentError(UNREACHABLE, why, permanent=False) from error
             host.up = True
             return response
 
@@ -263,11 +263,13 @@ def _redirected(url: str, target: str, allow_http: bool) -> str:
         old_parts, parts = urlsplit(url), urlsplit(new)
         host = parts.hostname
     except ValueError as error:
-        raise Refusal(UNSAFE, f"redirected to {target!r}, which is not a URL: {error}") from error
+        raise PermanentError(
+            UNSAFE, f"redirected to {target!r}, which is not a URL: {error}"
+        ) from error
     plain = parts.scheme == "http" and old_parts.scheme == "http"
     if host and (parts.scheme == "https" or (plain and (allow_http or is_loopback(host)))):
         return new
-    raise Refusal(
+    raise PermanentError(
         UNSAFE, f"redirected from {old_parts.scheme} to {new[:200]}, which is not followed"
     )
 
@@ -278,30 +280,32 @@ def _check_status(response: httpx.Response, url: str) -> None:
         return
     said = f"{urlsplit(url).netloc} answers {status} {response.reason_phrase}".rstrip()
     if status in {404, 410}:
-        raise Refusal(MISSING, f"{said} for {url}")
+        raise PermanentError(MISSING, f"{said} for {url}")
     # 501 says that the server never answers such a request.
     if status in {408, 429} or (status >= 500 and status != 501):
-        raise Trouble(said, wait=retry_after(response))
-    raise Refusal(UNREACHABLE, f"{said} for {url}")
+        raise TransientError(said, wait=retry_after(response))
+    raise PermanentError(UNREACHABLE, f"{said} for {url}")
 
 
 @contextlib.contextmanager
 def _translated(url: str) -> Iterator[None]:
-    """What httpx raises of a URL, as `Trouble` or `Refusal`."""
+    """What httpx raises of a URL, as `TransientError` or `PermanentError`."""
     try:
         yield
-    except (Refusal, Trouble, Interrupted):
+    except (PermanentError, TransientError, Interrupted):
         raise  # not httpx's: it need not be imported to see that
     except Exception as error:
         import httpx
 
         if isinstance(error, httpx.TimeoutException):
             why = f"no answer within the time allowed ({_line(error)})"
-            raise Trouble(why, silent=url) from error
+            raise TransientError(why, silent=url) from error
         if isinstance(error, httpx.UnsupportedProtocol | httpx.InvalidURL):
-            raise Refusal(UNSAFE, f"it is not a URL that can be asked: {_line(error)}") from error
+            raise PermanentError(
+                UNSAFE, f"it is not a URL that can be asked: {_line(error)}"
+            ) from error
         if isinstance(error, httpx.TransportError):
-            raise Trouble(f"the connection broke: {_line(error)}") from error
+            raise TransientError(f"the connection broke: {_line(error)}") from error
         raise
 
 

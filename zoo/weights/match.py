@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from zoo.weights.formats.types import Contents, TensorInfo
+from zoo.weights.checkpoint.types import CheckpointInfo, TensorInfo
 from zoo.weights.summary import list_groups, summarise
 
 if TYPE_CHECKING:
@@ -267,7 +267,7 @@ def recognise(
     return tuple(fitting)
 
 
-def explain_size(contents: Contents, result: Match | None = None) -> list[str]:
+def explain_size(contents: CheckpointInfo, result: Match | None = None) -> list[str]:
     """Why a file is larger or smaller than the model: one clause for each reason, with bytes."""
     out: list[str] = []
     names = {

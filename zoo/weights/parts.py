@@ -21,8 +21,8 @@ from filelock import FileLock, Timeout
 
 from zoo.weights.cache import Cache
 from zoo.weights.disk import Interrupted, read_small, remove_whole, url_digest, write_whole
-from zoo.weights.fetch_types import Policy
-from zoo.weights.locate import Source, name_hash
+from zoo.weights.sources import WeightsSource, name_hash
+from zoo.weights.types import RetryPolicy
 
 _BLOCK = 1 << 20
 _INLINE = 128 << 10
@@ -31,7 +31,7 @@ _SNIFFED = 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Version:
+class ServedVersion:
     """Which bytes a server is sending.
 
     Attributes:
@@ -57,7 +57,7 @@ class _Sidecar:
     kept_sha256: str = hashlib.sha256().hexdigest()
 
 
-class Part:
+class PartialFile:
     """The partial file of one URL; whoever uses it holds the URL's lock.
 
     Attributes:
@@ -66,11 +66,11 @@ class Part:
         version: which bytes they are; None before the first answer.
     """
 
-    def __init__(self, cache: Cache, source: Source, policy: Policy) -> None:
+    def __init__(self, cache: Cache, source: WeightsSource, policy: RetryPolicy) -> None:
         stem = url_digest(source.key)
         self.path = cache.parts / f"{stem}.part"
         self.size = 0
-        self.version: Version | None = None
+        self.version: ServedVersion | None = None
         self._sidecar = cache.parts / f"{stem}.json"
         self._source = source
         self._mark_bytes = policy.mark_bytes
@@ -84,7 +84,7 @@ class Part:
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0)
         self._file = os.open(self.path, flags, 0o666)
 
-    def __enter__(self) -> Part:
+    def __enter__(self) -> PartialFile:
         return self
 
     def __exit__(
@@ -122,10 +122,10 @@ class Part:
         os.ftruncate(self._file, kept)
         os.lseek(self._file, kept, os.SEEK_SET)
         self._hash, self.size, self._marked = head, kept, kept
-        self.version = Version(sidecar.validator, sidecar.etag, sidecar.length)
+        self.version = ServedVersion(sidecar.validator, sidecar.etag, sidecar.length)
         return kept
 
-    def begin(self, version: Version) -> None:
+    def begin(self, version: ServedVersion) -> None:
         """Start from zero with this version of the file."""
         # The bytes go first: no kill may leave old bytes beside the new version's sidecar.
         os.ftruncate(self._file, 0)
@@ -273,7 +273,7 @@ def wait_for(lock: FileLock, seconds: float, stop: threading.Event) -> bool:
             return True
 
 
-def sweep(cache: Cache, policy: Policy) -> list[Path]:
+def sweep(cache: Cache, policy: RetryPolicy) -> list[Path]:
     """Remove partial and quarantined files that nobody has touched for ``stale_days``.
 
     Returns:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 
-from zoo.weights.formats.types import printable
+from zoo.weights.checkpoint.types import printable
 
 _NUMBER = re.compile(r"[0-9]{1,9}")
 _MAX_DEPTH = 8

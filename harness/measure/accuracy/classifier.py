@@ -11,8 +11,8 @@ from harness.measure.accuracy.batch_size import CPU_SIZES, GPU_SIZES, BatchTuner
 from harness.measure.accuracy.scoring import Float64Rescorer
 from harness.measure.devices import Amp, precision
 from harness.measure.meta import build_on_meta, without_initialisation
-from zoo.weights.checkpoint import Contents, read_checkpoint
-from zoo.weights.tensors import load_into
+from zoo.weights.checkpoint import CheckpointInfo, read_checkpoint
+from zoo.weights.load import load_into
 
 if TYPE_CHECKING:
     import torch
@@ -46,7 +46,7 @@ class Classifier:
         others: those of the same network that it is not.
 
     Raises:
-        zoo.weights.tensors.CheckpointError: the file does not hold the variant's weights.
+        zoo.weights.load.CheckpointError: the file does not hold the variant's weights.
         Exception: what the builder raises.
     """
 
@@ -70,7 +70,7 @@ class Classifier:
         self.compiled = compiled
         contents = read_checkpoint(checkpoint, entry=entry)
         self.entry, self.others = "", list[str]()
-        if isinstance(contents, Contents):  # Else loading it says what is wrong.
+        if isinstance(contents, CheckpointInfo):  # Else loading it says what is wrong.
             self.entry, self.others = contents.container, list(contents.others)
         model = load_model(builder, name, checkpoint, entry)
         model = model.to(device)
@@ -123,7 +123,7 @@ def load_model(
     """Builds a variant in evaluation mode on the CPU, with its weights and nothing initialised.
 
     Raises:
-        zoo.weights.tensors.CheckpointError: the file does not hold the variant's weights.
+        zoo.weights.load.CheckpointError: the file does not hold the variant's weights.
         Exception: what the builder raises.
     """
     model = build_on_meta(builder, name)

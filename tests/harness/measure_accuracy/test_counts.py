@@ -19,7 +19,7 @@ from harness.measure.accuracy.validator import Validator, preprocessing_of
 from harness.measure.builders.native import NativeBuilder
 from harness.types import Recipe
 from zoo.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
-from zoo.weights.tensors import CheckpointError
+from zoo.weights.load import CheckpointError
 
 COUNTS = ("images", "top1", "top5", "unreadable", "not_finite")
 

@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[3]
 BUILD = """
 import json, sys, torch, zoo
 from zoo.weights import WeightsError
-from zoo.weights.tensors import CheckpointError
+from zoo.weights.load import CheckpointError
 came = {}
 for name in sys.argv[2:]:
     try:
@@ -189,7 +189,7 @@ def test_a_model_that_refuses_a_file_keeps_its_values(lite0: Path) -> None:
     import torch
 
     import zoo
-    from zoo.weights.tensors import MismatchedCheckpointError, load_into
+    from zoo.weights.load import MismatchedCheckpointError, load_into
 
     model = zoo.create_model("efficientnet_lite1")
     before = {k: v.clone() for k, v in model.state_dict().items()}

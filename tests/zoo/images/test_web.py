@@ -8,10 +8,10 @@ import time
 import pytest
 
 from zoo.images import Web
-from zoo.weights.fetch_types import Policy
+from zoo.weights.types import RetryPolicy
 
 DATA = bytes(range(256)) * 400
-QUICK = Policy(connect_s=2, stall_s=1, attempts=3, backoff_s=0.01, total_s=4)
+QUICK = RetryPolicy(connect_s=2, stall_s=1, attempts=3, backoff_s=0.01, total_s=4)
 
 
 @pytest.fixture

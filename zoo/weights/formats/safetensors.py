@@ -12,13 +12,13 @@ import re
 import struct
 from typing import BinaryIO
 
-from zoo.weights.formats.types import (
+from zoo.weights.checkpoint.types import (
     ITEM_SIZES,
     MAX_DIMENSIONS,
     MAX_ELEMENTS,
-    Contents,
+    CheckpointInfo,
     Extra,
-    Limits,
+    ReadLimits,
     StorageInfo,
     TensorInfo,
     printable,
@@ -58,12 +58,12 @@ def looks_like(head: bytes, size: int) -> bool:
     return len(head) >= 9 and head[8:9] == b"{" and size > 8
 
 
-def read_safetensors(file: BinaryIO, size: int, limits: Limits) -> Contents:
+def read_safetensors(file: BinaryIO, size: int, limits: ReadLimits) -> CheckpointInfo:
     """Read and check the header; the tensors' bytes are not read.
 
     Raises:
-        Refused: `Unsafe` for a header that claims what can't be; `Unreadable` for a file that is
-            cut off or not in this format.
+        Rejection: the header claims what can't be, or the file is cut off or not in this
+            format.
     """
     file.seek(0)
     head = file.read(8)
@@ -87,7 +87,7 @@ def read_safetensors(file: BinaryIO, size: int, limits: Limits) -> Contents:
         tensors.append(tensor)
         storages[name] = StorageInfo(name, tensor.nbytes, start + begin)
     _check_cover(storages, start, size)
-    return Contents(
+    return CheckpointInfo(
         "safetensors", tuple(tensors), storages, "", (), _extras(metadata), file_size=size
     )
 

@@ -12,14 +12,19 @@ from pathlib import Path
 import pytest
 import torch
 
-from zoo.weights.checkpoint import Contents, Unreadable, Unsafe, read_checkpoint
+from zoo.weights.checkpoint import (
+    CheckpointInfo,
+    UnreadableCheckpoint,
+    UnsafeCheckpoint,
+    read_checkpoint,
+)
 
 
 @pytest.fixture
 def good(tmp_path: Path) -> bytes:
     path = tmp_path / "good.pth"
     torch.save({"w": torch.arange(100.0), "b": torch.ones(3)}, path)
-    assert isinstance(read_checkpoint(path), Contents)
+    assert isinstance(read_checkpoint(path), CheckpointInfo)
     return path.read_bytes()
 
 
@@ -57,7 +62,7 @@ def adding(name: str, content: bytes = b"x", mode: int = 0) -> Callable[[zipfile
 def test_an_archive_packed_again_is_read(good: bytes, answer: Callable[[bytes], object]) -> None:
     for method in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         contents = answer(repacked(good, lambda _: None, method))
-        assert isinstance(contents, Contents)
+        assert isinstance(contents, CheckpointInfo)
         assert {t.name: t.shape for t in contents.tensors} == {"w": (100,), "b": (3,)}
 
 
@@ -70,43 +75,49 @@ def test_names_that_climb_or_hide(
     name: str, good: bytes, answer: Callable[[bytes], object]
 ) -> None:
     found = answer(repacked(good, adding(name)))
-    assert isinstance(found, Unsafe), found
+    assert isinstance(found, UnsafeCheckpoint), found
     assert str(found).isprintable()
 
 
 def test_links_and_devices_in_the_archive(good: bytes, answer: Callable[[bytes], object]) -> None:
     link = answer(repacked(good, adding("good/link", b"/etc/passwd", stat.S_IFLNK | 0o777)))
-    assert isinstance(link, Unsafe)
+    assert isinstance(link, UnsafeCheckpoint)
     assert "symbolic link" in link.what
-    assert isinstance(answer(repacked(good, adding("good/p", b"", stat.S_IFIFO))), Unsafe)
+    assert isinstance(answer(repacked(good, adding("good/p", b"", stat.S_IFIFO))), UnsafeCheckpoint)
     plain = answer(repacked(good, adding("good/plain", b"x", stat.S_IFREG | 0o644)))
-    assert isinstance(plain, Contents)
+    assert isinstance(plain, CheckpointInfo)
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 def test_two_members_of_one_name(good: bytes, answer: Callable[[bytes], object]) -> None:
     found = answer(repacked(good, adding("good/data.pkl", b"\x80\x02N.")))
-    assert isinstance(found, Unsafe)
+    assert isinstance(found, UnsafeCheckpoint)
     assert "one name" in found.what
 
 
 def test_a_second_data_pkl_and_code(good: bytes, answer: Callable[[bytes], object]) -> None:
-    assert isinstance(answer(repacked(good, adding("evil/data.pkl", b"\x80\x02N."))), Unsafe)
-    assert isinstance(answer(repacked(good, adding("good/code/a.py", b"import os"))), Unsafe)
-    assert isinstance(answer(repacked(good, adding("good/hook.py", b"import os"))), Unsafe)
+    assert isinstance(
+        answer(repacked(good, adding("evil/data.pkl", b"\x80\x02N."))), UnsafeCheckpoint
+    )
+    assert isinstance(
+        answer(repacked(good, adding("good/code/a.py", b"import os"))), UnsafeCheckpoint
+    )
+    assert isinstance(
+        answer(repacked(good, adding("good/hook.py", b"import os"))), UnsafeCheckpoint
+    )
 
 
 def test_bombs(good: bytes, answer: Callable[[bytes], object]) -> None:
     zeros = bytes(50_000_000)
     bomb = answer(repacked(good, adding("good/data/7", zeros), zipfile.ZIP_DEFLATED))
     # writestr with a ZipInfo stores; compress this member by hand.
-    assert isinstance(bomb, Contents)
+    assert isinstance(bomb, CheckpointInfo)
 
     def deflated(archive: zipfile.ZipFile) -> None:
         archive.writestr("good/data/7", zeros, zipfile.ZIP_DEFLATED)
 
     bomb = answer(repacked(good, deflated))
-    assert isinstance(bomb, Unsafe)
+    assert isinstance(bomb, UnsafeCheckpoint)
     assert "zip bomb" in bomb.what
 
 
@@ -120,7 +131,7 @@ def test_a_pickle_that_inflates_to_more_than_it_says(answer: Callable[[bytes], o
     struct.pack_into("<L", data, 22, 100)
     struct.pack_into("<L", data, central + 24, 100)
     found = answer(bytes(data))
-    assert isinstance(found, Unsafe)
+    assert isinstance(found, UnsafeCheckpoint)
     assert "more than the archive declares" in found.what
 
 
@@ -132,7 +143,7 @@ def test_overlapping_members(good: bytes, answer: Callable[[bytes], object]) -> 
     for at in (local + 18, local + 22, central + 20, central + 24):
         struct.pack_into("<L", data, at, size + 40)
     found = answer(bytes(data))
-    assert isinstance(found, Unsafe)
+    assert isinstance(found, UnsafeCheckpoint)
     assert "share bytes" in found.what
 
 
@@ -140,9 +151,9 @@ def test_directory_and_header_that_disagree(good: bytes, answer: Callable[[bytes
     data = bytearray(repacked(good, lambda _: None))
     local = data.find(b"good/data/0")
     changed = bytes(data[:local] + b"good/data/9" + data[local + 11 :])
-    assert isinstance(answer(changed), Unsafe)
+    assert isinstance(answer(changed), UnsafeCheckpoint)
     struct.pack_into("<L", data, local - 30 + 22, 1)
-    assert isinstance(answer(bytes(data)), Unsafe)
+    assert isinstance(answer(bytes(data)), UnsafeCheckpoint)
 
 
 def test_encrypted_members(good: bytes, answer: Callable[[bytes], object]) -> None:
@@ -150,24 +161,29 @@ def test_encrypted_members(good: bytes, answer: Callable[[bytes], object]) -> No
     at = data.find(b"PK\x01\x02")
     struct.pack_into("<H", data, at + 8, 0x801)
     found = answer(bytes(data))
-    assert isinstance(found, Unreadable)
+    assert isinstance(found, UnreadableCheckpoint)
     assert "encrypted" in found.why
 
 
 def test_every_truncation_is_unreadable(good: bytes, answer: Callable[[bytes], object]) -> None:
     for length in range(0, len(good), 7):
         found = answer(good[:length])
-        assert isinstance(found, Unreadable), (length, found)
-    assert isinstance(answer(b"MZ" + good), Unreadable)
-    assert isinstance(answer(good + b"tail"), Unreadable)
+        assert isinstance(found, UnreadableCheckpoint), (length, found)
+    assert isinstance(answer(b"MZ" + good), UnreadableCheckpoint)
+    before = answer(b"PK\x03\x04" + bytes(26) + good)
+    assert isinstance(before, UnreadableCheckpoint)
+    assert "something was put before it" in before.why
+    assert isinstance(answer(good + b"tail"), UnreadableCheckpoint)
 
 
 def test_many_members(tmp_path: Path, answer: Callable[[bytes], object]) -> None:
     """An end record that lists 4 billion members is not believed, nor counted up to."""
     end = struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 0xFFFF, 0xFFFF, 0, 30, 0)
-    assert isinstance(answer(b"PK\x03\x04" + bytes(26) + end), Unreadable)
+    assert isinstance(answer(b"PK\x03\x04" + bytes(26) + end), UnreadableCheckpoint)
     end = struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 1, 1, 1 << 31, 30, 0)
-    assert isinstance(answer(b"PK\x03\x04" + bytes(26) + end), Unreadable | Unsafe)
+    assert isinstance(
+        answer(b"PK\x03\x04" + bytes(26) + end), UnreadableCheckpoint | UnsafeCheckpoint
+    )
 
 
 @pytest.mark.parametrize(
@@ -192,7 +208,7 @@ def test_many_members(tmp_path: Path, answer: Callable[[bytes], object]) -> None
 )
 def test_what_a_file_is_instead(data: bytes, said: str, answer: Callable[[bytes], object]) -> None:
     found = answer(data)
-    assert isinstance(found, Unreadable)
+    assert isinstance(found, UnreadableCheckpoint)
     assert said in found.why
 
 
@@ -204,11 +220,11 @@ def test_a_tar_and_an_npz(tmp_path: Path) -> None:
     with tarfile.open(tmp_path / "a.pth", "w") as archive:
         archive.add(__file__, "a")
     found = read_checkpoint(tmp_path / "a.pth")
-    assert isinstance(found, Unreadable)
+    assert isinstance(found, UnreadableCheckpoint)
     assert "tar archive" in found.why
     np.savez(tmp_path / "b.npz", w=np.ones(3))
     found = read_checkpoint(tmp_path / "b.npz")
-    assert isinstance(found, Unreadable)
+    assert isinstance(found, UnreadableCheckpoint)
     assert "npz" in found.why
 
 
@@ -221,5 +237,5 @@ def test_truncated_legacy_files(tmp_path: Path) -> None:
     for length in range(1, len(data), 5):
         path.write_bytes(data[:length])
         found = read_checkpoint(path)
-        assert isinstance(found, Unreadable), (length, found)
+        assert isinstance(found, UnreadableCheckpoint), (length, found)
     assert "cut off" in str(found)

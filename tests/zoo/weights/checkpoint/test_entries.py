@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from zoo.weights.checkpoint import Contents, Unreadable, read_checkpoint
-from zoo.weights.tensors import load_into
+from zoo.weights.checkpoint import CheckpointInfo, UnreadableCheckpoint, read_checkpoint
+from zoo.weights.load import load_into
 
 
 def net(value: float) -> nn.Module:
@@ -42,7 +42,7 @@ def test_both_networks_are_named_and_either_can_be_loaded(tmp_path, legacy):
             file = {"epoch": 3, second: other, first: net(1).state_dict(), "optimizer": {"a": {}}}
             torch.save(file, path, _use_new_zipfile_serialization=not legacy)
             contents = read_checkpoint(path)
-            assert isinstance(contents, Contents)
+            assert isinstance(contents, CheckpointInfo)
             assert (contents.container, contents.others) == (first, (second,))
             for entry, value in ((None, 1), (first, 1), (second, 2)):
                 model = net(0)
@@ -62,10 +62,10 @@ def test_what_is_no_second_network_is_not_named(tmp_path):
     ):
         torch.save({"state_dict": state, **beside}, path)
         contents = read_checkpoint(path)
-        assert isinstance(contents, Contents)
+        assert isinstance(contents, CheckpointInfo)
         assert contents.others == (), beside
     missing = read_checkpoint(path, entry="state_dict_ema")
-    assert isinstance(missing, Unreadable)
+    assert isinstance(missing, UnreadableCheckpoint)
     assert "the entry 'state_dict_ema'" in str(missing)
 
 

@@ -18,7 +18,12 @@ import pytest
 import safetensors.torch
 import torch
 
-from zoo.weights.checkpoint import Contents, Unreadable, Unsafe, read_checkpoint
+from zoo.weights.checkpoint import (
+    CheckpointInfo,
+    UnreadableCheckpoint,
+    UnsafeCheckpoint,
+    read_checkpoint,
+)
 
 FILES = 10_000
 ROOT = Path(__file__).parents[4]
@@ -96,8 +101,8 @@ def test_ten_thousand_damaged_files(tmp_path: Path) -> None:
         answer = read_checkpoint(path)
         slowest = max(slowest, time.perf_counter() - start)
         answers[type(answer).__name__] += 1
-        assert isinstance(answer, Contents | Unsafe | Unreadable)
-        if isinstance(answer, Contents):
+        assert isinstance(answer, CheckpointInfo | UnsafeCheckpoint | UnreadableCheckpoint)
+        if isinstance(answer, CheckpointInfo):
             library = as_the_library_reads(path, name) if i % 3 == 0 else None
             if library is not None:
                 compared += 1
@@ -106,7 +111,10 @@ def test_ten_thousand_damaged_files(tmp_path: Path) -> None:
         else:
             assert str(answer).isprintable()
     assert sum(answers.values()) == FILES
-    assert all(answers[kind] > 200 for kind in ("Contents", "Unsafe", "Unreadable")), answers
+    assert all(
+        answers[kind] > 200
+        for kind in ("CheckpointInfo", "UnsafeCheckpoint", "UnreadableCheckpoint")
+    ), answers
     assert compared > 300
     assert slowest < 2
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted([*before, "model.bin"])
@@ -126,7 +134,7 @@ def test_random_bytes_behind_each_opening(tmp_path: Path) -> None:
     ):
         for _ in range(150):
             path.write_bytes(opening + random_.randbytes(random_.randrange(400)))
-            assert isinstance(read_checkpoint(path), Unsafe | Unreadable)
+            assert isinstance(read_checkpoint(path), UnsafeCheckpoint | UnreadableCheckpoint)
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's /proc")

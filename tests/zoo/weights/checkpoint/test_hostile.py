@@ -18,7 +18,13 @@ import pytest
 import torch
 from loops import each
 
-from zoo.weights.checkpoint import Contents, Limits, Unreadable, Unsafe, read_checkpoint
+from zoo.weights.checkpoint import (
+    CheckpointInfo,
+    ReadLimits,
+    UnreadableCheckpoint,
+    UnsafeCheckpoint,
+    read_checkpoint,
+)
 
 ROOT = Path(__file__).parents[4]
 
@@ -141,6 +147,9 @@ INERT: dict[str, tuple[bytes, str | None]] = {
     "EXT4": (b"\x80\x02\x84\x01\x01\x00\x00)R.", None),
     "calling a text": (b"\x80\x02" + text("os.system") + text("x") + b"\x85R.", None),
     "calling a dtype": (b"\x80\x02ctorch\nfloat32\n)R.", None),
+    "a name that is not ASCII": (b"\x80\x02cmod\xc3\xa8le\nNet\n.", "mod\\xe8le.Net"),
+    "an escape in a name": (b"\x80\x02ctorch\\x2e_utils\n_rebuild_tensor\n.", "torch\\x2e_utils"),
+    "no UTF-8 in a name": (b"\x80\x02(io\xff\nx\n.", "o\\xff.x"),
     "a newline in a name": (b"\x80\x04" + short("o\ns") + short("system") + b"\x93.", None),
     "a control sequence in a name": (b"\x80\x04" + short("\x1b[2J") + short("x") + b"\x93.", None),
 }
@@ -195,7 +204,7 @@ def test_nothing_is_executed(
     monkeypatch.chdir(tmp_path)
     answer = read_checkpoint(path)
     assert os.listdir(tmp_path) == ["model.pth"]
-    assert isinstance(answer, Unsafe), answer
+    assert isinstance(answer, UnsafeCheckpoint), answer
     assert "byte" in answer.where
     assert str(answer).isprintable()
     if said is not None:
@@ -206,7 +215,7 @@ def test_a_module_saved_whole_is_refused_by_its_class(tmp_path: Path) -> None:
     path = tmp_path / "model.pth"
     torch.save(torch.nn.Linear(2, 2), path)
     answer = read_checkpoint(path)
-    assert isinstance(answer, Unsafe)
+    assert isinstance(answer, UnsafeCheckpoint)
     assert "torch.nn.modules.linear.Linear" in answer.what
 
 
@@ -216,7 +225,7 @@ def test_torchscript_is_refused_as_code(tmp_path: Path) -> None:
     path = tmp_path / "model.pt"
     torch.jit.trace(torch.nn.Linear(2, 2), torch.ones(1, 2)).save(str(path))
     answer = read_checkpoint(path)
-    assert isinstance(answer, Unsafe)
+    assert isinstance(answer, UnsafeCheckpoint)
     assert "TorchScript" in answer.what
 
 
@@ -236,7 +245,7 @@ def test_the_tensor_that_the_next_tests_bend(
     path = tmp_path / "model.pth"
     path.write_bytes(zip_file(tensor(b"K\x04\x85"), {"archive/data/0": bytes(16)}))
     answer = read_checkpoint(path)
-    assert isinstance(answer, Contents)
+    assert isinstance(answer, CheckpointInfo)
     assert answer.tensors[0].shape == (4,)
 
 
@@ -261,7 +270,7 @@ def test_tensors_that_reach_beyond_their_storage(
 ) -> None:
     path = tmp_path / "model.pth"
     path.write_bytes(zip_file(data, {"archive/data/0": bytes(16)}))
-    assert isinstance(read_checkpoint(path), Unsafe)
+    assert isinstance(read_checkpoint(path), UnsafeCheckpoint)
 
 
 def test_a_storage_that_claims_more_than_its_record(
@@ -269,9 +278,9 @@ def test_a_storage_that_claims_more_than_its_record(
 ) -> None:
     path = tmp_path / "model.pth"
     path.write_bytes(zip_file(tensor(b"K\x04\x85"), {"archive/data/0": bytes(15)}))
-    assert isinstance(read_checkpoint(path), Unsafe)
+    assert isinstance(read_checkpoint(path), UnsafeCheckpoint)
     path.write_bytes(zip_file(tensor(b"K\x04\x85")))
-    assert isinstance(read_checkpoint(path), Unreadable)
+    assert isinstance(read_checkpoint(path), UnreadableCheckpoint)
 
 
 def doubling(levels: int) -> bytes:
@@ -337,24 +346,24 @@ def test_bombs_cost_little(name: str, tmp_path: Path, zip_file: Callable[[bytes]
     answers = [line.split() for line in run.stdout.splitlines()]
     assert len(answers) == len(paths)
     for kind, seconds in answers:
-        assert kind in ("Unsafe", "Unreadable")
+        assert kind in ("UnsafeCheckpoint", "UnreadableCheckpoint")
         assert float(seconds) < 10
 
 
 def test_limits_can_be_set(tmp_path: Path) -> None:
     path = tmp_path / "model.pth"
     torch.save({str(i): torch.ones(1) for i in range(20)}, path)
-    assert isinstance(read_checkpoint(path), Contents)
+    assert isinstance(read_checkpoint(path), CheckpointInfo)
     for limits in (
-        Limits(tensors=19),
-        Limits(opcodes=100),
-        Limits(pickle_bytes=100),
-        Limits(members=10),
-        Limits(directory_bytes=100),
+        ReadLimits(tensors=19),
+        ReadLimits(opcodes=100),
+        ReadLimits(pickle_bytes=100),
+        ReadLimits(members=10),
+        ReadLimits(directory_bytes=100),
     ):
-        assert isinstance(read_checkpoint(path, limits=limits), Unsafe)
+        assert isinstance(read_checkpoint(path, limits=limits), UnsafeCheckpoint)
     torch.save({"w": torch.ones(1)}, path, _use_new_zipfile_serialization=False)
-    assert isinstance(read_checkpoint(path, limits=Limits(pickle_bytes=100)), Unsafe)
+    assert isinstance(read_checkpoint(path, limits=ReadLimits(pickle_bytes=100)), UnsafeCheckpoint)
 
 
 def test_a_pipe_is_refused_without_waiting(tmp_path: Path) -> None:
@@ -362,11 +371,11 @@ def test_a_pipe_is_refused_without_waiting(tmp_path: Path) -> None:
     start = time.monotonic()
     answer = read_checkpoint(tmp_path / "pipe")
     assert time.monotonic() - start < 1
-    assert isinstance(answer, Unreadable)
+    assert isinstance(answer, UnreadableCheckpoint)
     assert "a pipe" in answer.why
-    assert isinstance(read_checkpoint(Path("/dev/zero")), Unreadable)
-    assert isinstance(read_checkpoint(tmp_path), Unreadable)
-    assert isinstance(read_checkpoint(tmp_path / "absent"), Unreadable)
+    assert isinstance(read_checkpoint(Path("/dev/zero")), UnreadableCheckpoint)
+    assert isinstance(read_checkpoint(tmp_path), UnreadableCheckpoint)
+    assert isinstance(read_checkpoint(tmp_path / "absent"), UnreadableCheckpoint)
 
 
 def test_links_out_of_the_folder_are_refused_when_asked(tmp_path: Path) -> None:
@@ -378,16 +387,18 @@ def test_links_out_of_the_folder_are_refused_when_asked(tmp_path: Path) -> None:
     (inside / "out.pth").symlink_to(outside / "model.pth")
     (inside / "in.pth").symlink_to(inside / "own.pth")
     (inside / "loop.pth").symlink_to(inside / "loop.pth")
-    assert isinstance(read_checkpoint(inside / "out.pth"), Contents)
-    assert isinstance(read_checkpoint(inside / "out.pth", within=inside), Unsafe)
-    assert isinstance(read_checkpoint(inside / "in.pth", within=inside), Contents)
-    assert isinstance(read_checkpoint(outside / "model.pth", within=inside), Unsafe)
-    assert isinstance(read_checkpoint(inside / "loop.pth", within=inside), Unsafe | Unreadable)
+    assert isinstance(read_checkpoint(inside / "out.pth"), CheckpointInfo)
+    assert isinstance(read_checkpoint(inside / "out.pth", within=inside), UnsafeCheckpoint)
+    assert isinstance(read_checkpoint(inside / "in.pth", within=inside), CheckpointInfo)
+    assert isinstance(read_checkpoint(outside / "model.pth", within=inside), UnsafeCheckpoint)
+    assert isinstance(
+        read_checkpoint(inside / "loop.pth", within=inside), UnsafeCheckpoint | UnreadableCheckpoint
+    )
 
 
 def test_a_plain_pickle_is_no_checkpoint(tmp_path: Path) -> None:
     path = tmp_path / "model.pth"
     path.write_bytes(pickle.dumps({"a": 1}))
     answer = read_checkpoint(path)
-    assert isinstance(answer, Unreadable)
+    assert isinstance(answer, UnreadableCheckpoint)
     assert "plain pickle" in answer.why

@@ -11,7 +11,7 @@ import torch
 import torchvision
 from torch import nn
 
-from zoo.weights.checkpoint import Contents, TensorInfo, read_checkpoint
+from zoo.weights.checkpoint import CheckpointInfo, TensorInfo, read_checkpoint
 from zoo.weights.match import TensorSpec, explain_size, match, recognise, specs_of, summarise
 
 
@@ -32,11 +32,11 @@ def tensors_of(module: nn.Module) -> list[TensorInfo]:
 
 
 @pytest.fixture
-def saved(tmp_path: Path) -> Callable[[object], Contents]:
-    def save(value: object) -> Contents:
+def saved(tmp_path: Path) -> Callable[[object], CheckpointInfo]:
+    def save(value: object) -> CheckpointInfo:
         torch.save(value, tmp_path / "model.pth")
         contents = read_checkpoint(tmp_path / "model.pth")
-        assert isinstance(contents, Contents), contents
+        assert isinstance(contents, CheckpointInfo), contents
         return contents
 
     return save
@@ -46,7 +46,7 @@ def small() -> nn.Module:
     return nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(4, 10))
 
 
-def test_a_models_own_checkpoint_fits(saved: Callable[[object], Contents]) -> None:
+def test_a_models_own_checkpoint_fits(saved: Callable[[object], CheckpointInfo]) -> None:
     model = timm.create_model("resnest14d")
     contents = saved(model.state_dict())
     result = match(contents.tensors, specs_of(resnet("resnest14d")))
@@ -141,7 +141,7 @@ def test_floating_types_are_noted_as_torch_converts_them(
     state: dict[str, torch.Tensor],
     half: str | None,
     said: str,
-    saved: Callable[[object], Contents],
+    saved: Callable[[object], CheckpointInfo],
 ) -> None:
     contents = saved(state)
     result = match(contents.tensors, specs_of(small()))
@@ -158,7 +158,7 @@ def test_floating_types_are_noted_as_torch_converts_them(
 
 @pytest.mark.parametrize("dtype", [torch.int32, torch.bool, torch.complex64])
 def test_other_kinds_of_types_do_not_fit(
-    dtype: torch.dtype, saved: Callable[[object], Contents]
+    dtype: torch.dtype, saved: Callable[[object], CheckpointInfo]
 ) -> None:
     result = match(saved(some_at(dtype)).tensors, specs_of(small()))
     assert not result.fits
@@ -169,7 +169,7 @@ def test_other_kinds_of_types_do_not_fit(
     assert result.sentence() == f"9 tensors fit; 1 of another type: 0.weight: {said}"
 
 
-def test_a_counter_of_another_width_is_noted(saved: Callable[[object], Contents]) -> None:
+def test_a_counter_of_another_width_is_noted(saved: Callable[[object], CheckpointInfo]) -> None:
     state = small().state_dict()
     state["1.num_batches_tracked"] = state["1.num_batches_tracked"].to(torch.int32)
     result = match(saved(state).tensors, specs_of(small()))
@@ -240,7 +240,7 @@ def test_another_number_of_classes() -> None:
     assert match(tensors_of(resnet("resnet50")), specs_of(resnet())).other_classes is None
 
 
-def test_auxiliary_heads_are_no_difference(saved: Callable[[object], Contents]) -> None:
+def test_auxiliary_heads_are_no_difference(saved: Callable[[object], CheckpointInfo]) -> None:
     def googlenet(aux: bool) -> nn.Module:
         return torchvision.models.googlenet(weights=None, aux_logits=aux, init_weights=False)
 
@@ -255,7 +255,7 @@ def test_auxiliary_heads_are_no_difference(saved: Callable[[object], Contents]) 
     assert any(f"{expected:,} bytes" in r and "auxiliary head" in r for r in reasons)
 
 
-def test_sizes_are_explained(saved: Callable[[object], Contents]) -> None:
+def test_sizes_are_explained(saved: Callable[[object], CheckpointInfo]) -> None:
     model = small()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
     model(torch.randn(2, 3, 3, 3)).sum().backward()

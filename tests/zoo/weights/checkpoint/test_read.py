@@ -18,7 +18,7 @@ import torch
 import torchvision
 from torch import nn
 
-from zoo.weights.checkpoint import Contents, Unreadable, read_checkpoint
+from zoo.weights.checkpoint import CheckpointInfo, UnreadableCheckpoint, read_checkpoint
 
 ARCHITECTURES = {
     "resnest14d": lambda: timm.create_model("resnest14d"),
@@ -58,7 +58,7 @@ def odd_tensors() -> dict[str, torch.Tensor]:
 
 
 def described(contents: object) -> dict[str, tuple[tuple[int, ...], str]]:
-    assert isinstance(contents, Contents), contents
+    assert isinstance(contents, CheckpointInfo), contents
     return {t.name: (t.shape, t.dtype) for t in contents.tensors}
 
 
@@ -84,7 +84,7 @@ def test_models_are_described_as_torch_loads_them(name: str, zipped: bool, tmp_p
     contents = read_checkpoint(path)
     loaded = torch.load(path, weights_only=True)
     assert described(contents) == oracle(loaded)
-    assert isinstance(contents, Contents)
+    assert isinstance(contents, CheckpointInfo)
     assert [t.name for t in contents.tensors] == list(loaded)
     assert contents.format == ("zip" if zipped else "legacy")
     assert contents.tensor_bytes == storage_bytes(loaded)
@@ -104,7 +104,7 @@ def test_odd_tensors_are_described_as_torch_loads_them(zipped: bool, tmp_path: P
     contents = read_checkpoint(path)
     loaded = torch.load(path, weights_only=True)
     assert described(contents) == oracle(loaded)
-    assert isinstance(contents, Contents)
+    assert isinstance(contents, CheckpointInfo)
     by_name = {t.name: t for t in contents.tensors}
     for name in ("base", "shared", "transposed", "strided", "scalar", "int16"):
         tensor = loaded[name]
@@ -122,7 +122,7 @@ def test_safetensors_are_described_as_safetensors_loads_them(tmp_path: Path) -> 
     safetensors.torch.save_file(state, path, metadata={"format": "pt"})
     contents = read_checkpoint(path)
     assert described(contents) == oracle(safetensors.torch.load_file(path))
-    assert isinstance(contents, Contents)
+    assert isinstance(contents, CheckpointInfo)
     assert contents.extras[0].value == {"format": "pt"}
     # Known by its content too.
     renamed = path.rename(tmp_path / "model.bin")
@@ -134,7 +134,7 @@ def test_real_checkpoints(lite_checkpoints: list[Path]) -> None:
         contents = read_checkpoint(path)
         loaded = torch.load(path, weights_only=True)
         assert described(contents) == oracle(loaded)
-        assert isinstance(contents, Contents)
+        assert isinstance(contents, CheckpointInfo)
         assert contents.tensor_bytes == storage_bytes(loaded)
 
 
@@ -170,7 +170,7 @@ def test_a_training_checkpoint_is_unwrapped_and_accounted_for(tmp_path: Path) ->
     }
     torch.save(saved, path)
     contents = read_checkpoint(path)
-    assert isinstance(contents, Contents)
+    assert isinstance(contents, CheckpointInfo)
     assert contents.container == "state_dict"
     assert contents.prefixes == ("module.",)
     assert described(contents) == oracle(model.module.state_dict())
@@ -203,7 +203,7 @@ def test_wrappings(wrap: Any, container: str, tmp_path: Path) -> None:
     path = tmp_path / "model.pth"
     torch.save(wrap(state), path)
     contents = read_checkpoint(path)
-    assert isinstance(contents, Contents)
+    assert isinstance(contents, CheckpointInfo)
     assert contents.container == container
     assert described(contents) == oracle(dict(state))
 
@@ -218,7 +218,7 @@ def test_compiled_and_parallel_prefixes_come_off_together(tmp_path: Path) -> Non
     path = tmp_path / "model.pth"
     torch.save({"_orig_mod.module.fc.weight": torch.ones(2)}, path)
     contents = read_checkpoint(path)
-    assert isinstance(contents, Contents)
+    assert isinstance(contents, CheckpointInfo)
     assert contents.prefixes == ("_orig_mod.", "module.")
     assert [t.name for t in contents.tensors] == ["fc.weight"]
 
@@ -238,7 +238,7 @@ def test_sparse_and_quantized_tensors_are_listed(tmp_path: Path) -> None:
     quantized = torch.quantize_per_tensor(torch.ones(4), 0.1, 0, torch.qint8)
     torch.save({"s": torch.eye(3).to_sparse(), "q": quantized, "w": torch.ones(2)}, path)
     contents = read_checkpoint(path)
-    assert isinstance(contents, Contents)
+    assert isinstance(contents, CheckpointInfo)
     assert {t.name: (t.shape, t.layout) for t in contents.tensors} == {
         "s": ((3, 3), "sparse"),
         "q": ((4,), "quantized"),
@@ -253,7 +253,7 @@ def test_files_without_a_state_dict(value: object, tmp_path: Path) -> None:
     path = tmp_path / "model.pth"
     torch.save(value, path)
     answer = read_checkpoint(path)
-    assert isinstance(answer, Unreadable)
+    assert isinstance(answer, UnreadableCheckpoint)
     assert "no state dict" in answer.why
 
 

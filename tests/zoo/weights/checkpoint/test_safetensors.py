@@ -11,7 +11,13 @@ import pytest
 import safetensors.torch
 import torch
 
-from zoo.weights.checkpoint import Contents, Limits, Unreadable, Unsafe, read_checkpoint
+from zoo.weights.checkpoint import (
+    CheckpointInfo,
+    ReadLimits,
+    UnreadableCheckpoint,
+    UnsafeCheckpoint,
+    read_checkpoint,
+)
 
 
 def build(header: Any, data: bytes = b"", *, length: int | None = None) -> bytes:
@@ -79,7 +85,7 @@ def test_the_good_one(tmp_path: Path) -> None:
     path.write_bytes(build(GOOD, bytes(20)))
     assert library_accepts(path)
     contents = read_checkpoint(path)
-    assert isinstance(contents, Contents)
+    assert isinstance(contents, CheckpointInfo)
     assert [(t.name, t.shape, t.stride) for t in contents.tensors] == [
         ("a", (2,), (1,)),
         ("b", (3, 1), (1, 1)),
@@ -90,7 +96,7 @@ def test_the_good_one(tmp_path: Path) -> None:
 def test_headers_that_deceive(name: str, tmp_path: Path) -> None:
     path = tmp_path / "a.safetensors"
     path.write_bytes(UNSAFE[name])
-    assert isinstance(read_checkpoint(path), Unsafe)
+    assert isinstance(read_checkpoint(path), UnsafeCheckpoint)
     # The library takes these two. Which of two equal keys counts is its parser's choice.
     if name not in ("a name twice", "a thousand dimensions"):
         assert not library_accepts(path)
@@ -100,7 +106,7 @@ def test_headers_that_deceive(name: str, tmp_path: Path) -> None:
 def test_damaged_headers(name: str, tmp_path: Path) -> None:
     path = tmp_path / "a.safetensors"
     path.write_bytes(UNREADABLE[name])
-    assert isinstance(read_checkpoint(path), Unreadable)
+    assert isinstance(read_checkpoint(path), UnreadableCheckpoint)
     if name != "nothing in it":
         assert not library_accepts(path)
 
@@ -112,15 +118,15 @@ def test_a_header_whose_length_begins_like_another_format(tmp_path: Path) -> Non
         raw = json.dumps({"a": entry([2], 0, 8)}).encode()
         path.write_bytes(build(raw.ljust(length), bytes(8)))
         if length >= len(raw):
-            assert isinstance(read_checkpoint(path), Contents), length
+            assert isinstance(read_checkpoint(path), CheckpointInfo), length
 
 
 def test_parallel_prefix_and_limits(tmp_path: Path) -> None:
     path = tmp_path / "a.safetensors"
     safetensors.torch.save_file({f"module.w{i}": torch.ones(2) for i in range(9)}, path)
     contents = read_checkpoint(path)
-    assert isinstance(contents, Contents)
+    assert isinstance(contents, CheckpointInfo)
     assert contents.prefixes == ("module.",)
     assert contents.tensors[0].name == "w0"
-    assert isinstance(read_checkpoint(path, limits=Limits(tensors=8)), Unsafe)
-    assert isinstance(read_checkpoint(path, limits=Limits(header_bytes=50)), Unsafe)
+    assert isinstance(read_checkpoint(path, limits=ReadLimits(tensors=8)), UnsafeCheckpoint)
+    assert isinstance(read_checkpoint(path, limits=ReadLimits(header_bytes=50)), UnsafeCheckpoint)

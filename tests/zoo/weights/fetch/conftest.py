@@ -17,22 +17,22 @@ import pytest
 
 from zoo.weights.cache import Cache
 from zoo.weights.fetch import fetch_all
-from zoo.weights.fetch_types import Outcome, Policy
-from zoo.weights.locate import locate
+from zoo.weights.sources import locate
+from zoo.weights.types import Outcome, RetryPolicy
 
 CHILD = """
 import json, os, signal, sys
 from pathlib import Path
 from zoo.weights.cache import Cache
 from zoo.weights.fetch import fetch_all
-from zoo.weights.fetch_types import Policy
-from zoo.weights.locate import locate
+from zoo.weights.types import RetryPolicy
+from zoo.weights.sources import locate
 
 plan = json.loads(sys.argv[1])
 exec(plan["before"])
 print("ready", flush=True)
 sources = [locate(url, index_dir=None) for url in plan["urls"]]
-outcomes = fetch_all(sources, cache=Cache(Path(plan["hub"])), policy=Policy(**plan["policy"]))
+outcomes = fetch_all(sources, cache=Cache(Path(plan["hub"])), policy=RetryPolicy(**plan["policy"]))
 for outcome in outcomes.values():
     fields = ("path", "size", "sha256", "origin", "cause", "why")
     print(json.dumps({f: str(getattr(outcome, f)) for f in fields if hasattr(outcome, f)}))
@@ -57,8 +57,8 @@ def hub(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def impatient() -> Policy:
-    return Policy(
+def impatient() -> RetryPolicy:
+    return RetryPolicy(
         connect_s=2.0,
         stall_s=0.6,
         attempts=3,
@@ -70,10 +70,10 @@ def impatient() -> Policy:
 
 
 @pytest.fixture
-def fetch(hub: Path, impatient: Policy) -> Callable[..., Outcome]:
+def fetch(hub: Path, impatient: RetryPolicy) -> Callable[..., Outcome]:
     """Fetch one URL into the test's cache."""
 
-    def run(url: str, *, policy: Policy = impatient, **options: Any) -> Outcome:
+    def run(url: str, *, policy: RetryPolicy = impatient, **options: Any) -> Outcome:
         source = locate(url, index_dir=None)
         return fetch_all([source], cache=Cache(hub), policy=policy, **options)[source]
 

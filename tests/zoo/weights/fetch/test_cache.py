@@ -15,8 +15,8 @@ import pytest
 
 from zoo.weights.cache import Cache, hub_dir
 from zoo.weights.fetch import Fetcher, fetch_all
-from zoo.weights.fetch_types import Fetched, NotFetched, Outcome, Policy, SizeOnly
-from zoo.weights.locate import locate
+from zoo.weights.sources import locate
+from zoo.weights.types import Fetched, NotFetched, Outcome, RetryPolicy, SizeOnly
 
 Fetch = Callable[..., Outcome]
 Left = Callable[[], dict[str, bytes]]
@@ -191,7 +191,7 @@ def test_what_is_no_file_is_refused(
 
 
 def test_part_is_not_written_through_a_symlink(
-    server: Any, fetch: Fetch, hub: Path, tmp_path: Path, data: bytes, impatient: Policy
+    server: Any, fetch: Fetch, hub: Path, tmp_path: Path, data: bytes, impatient: RetryPolicy
 ) -> None:
     from dataclasses import replace
 
@@ -244,7 +244,7 @@ def test_no_download_missing(server: Any, fetch: Fetch) -> None:
 
 
 def test_plan_counts_what_is_to_come(
-    server: Any, hub: Path, fetch: Fetch, data: bytes, impatient: Policy
+    server: Any, hub: Path, fetch: Fetch, data: bytes, impatient: RetryPolicy
 ) -> None:
     here = server.on("here.pth", lambda h, n: h.good(data))
     fetch(here)
@@ -268,7 +268,9 @@ def test_plan_counts_what_is_to_come(
     assert sorted(path for _, path, _ in server.requests) == ["/gone.pth", "/one.pth", "/two.pth"]
 
 
-def test_same_url_is_fetched_once(server: Any, hub: Path, data: bytes, impatient: Policy) -> None:
+def test_same_url_is_fetched_once(
+    server: Any, hub: Path, data: bytes, impatient: RetryPolicy
+) -> None:
     url = server.on("net.pth", lambda h, n: h.good(data, rate=1_000_000))
     sources = [locate(url + end, index_dir=None) for end in ("", "#a", "#b", "")]
     outcomes = fetch_all(sources, cache=Cache(hub), policy=impatient, workers=4)

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from zoo.weights.fetch_types import Fetched, Outcome
+from zoo.weights.types import Fetched, Outcome
 
 Fetch = Callable[..., Outcome]
 Left = Callable[[], dict[str, bytes]]

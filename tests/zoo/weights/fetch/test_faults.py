@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from zoo.weights.fetch_types import Fetched, NotFetched, Outcome, Policy
+from zoo.weights.types import Fetched, NotFetched, Outcome, RetryPolicy
 
 Fetch = Callable[..., Outcome]
 Left = Callable[[], dict[str, bytes]]
@@ -121,7 +121,7 @@ def test_stall_then_resumed(server: Any, fetch: Fetch, left: Left, data: bytes) 
     assert server.ranges()[1] == "bytes=50000-"
 
 
-def test_dribble_is_a_stall(server: Any, fetch: Fetch, left: Left, impatient: Policy) -> None:
+def test_dribble_is_a_stall(server: Any, fetch: Fetch, left: Left, impatient: RetryPolicy) -> None:
     def dribble(handler: Any, count: int) -> None:
         handler.head(200, 100_000)
         for _ in range(100):
@@ -299,7 +299,7 @@ def test_wrong_hash_always(
     assert [path.read_bytes() for path in kept] == [bad]
 
 
-def test_quarantine_is_bounded(server: Any, fetch: Fetch, hub: Any, impatient: Policy) -> None:
+def test_quarantine_is_bounded(server: Any, fetch: Fetch, hub: Any, impatient: RetryPolicy) -> None:
     policy = replace(impatient, quarantined=2)
     for k in range(5):
         fetch(server.on(f"net-0000000{k}.pth", lambda h, n: h.good(b"bytes")), policy=policy)
@@ -344,7 +344,7 @@ def test_max_bytes(
 
 
 def test_total_time_is_bounded(
-    server: Any, fetch: Fetch, left: Left, data: bytes, impatient: Policy
+    server: Any, fetch: Fetch, left: Left, data: bytes, impatient: RetryPolicy
 ) -> None:
     url = server.on("net.pth", lambda h, n: h.good(data, rate=100_000))
     begun = time.monotonic()

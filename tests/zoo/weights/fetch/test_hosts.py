@@ -15,8 +15,8 @@ import pytest
 
 from zoo.weights.cache import Cache
 from zoo.weights.fetch import Fetcher, fetch_all
-from zoo.weights.fetch_types import Fetched, NotFetched, Outcome, Policy
-from zoo.weights.locate import locate
+from zoo.weights.sources import locate
+from zoo.weights.types import Fetched, NotFetched, Outcome, RetryPolicy
 
 Fetch = Callable[..., Outcome]
 Left = Callable[[], dict[str, bytes]]
@@ -26,7 +26,7 @@ def sources_of(urls: list[str]) -> list[Any]:
     return [locate(url, index_dir=None) for url in urls]
 
 
-def test_closed_port(hub: Path, impatient: Policy) -> None:
+def test_closed_port(hub: Path, impatient: RetryPolicy) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -38,7 +38,7 @@ def test_closed_port(hub: Path, impatient: Policy) -> None:
     assert not any(outcome.permanent for outcome in outcomes.values())
 
 
-def test_silent_host_is_asked_once_per_run(hub: Path, impatient: Policy) -> None:
+def test_silent_host_is_asked_once_per_run(hub: Path, impatient: RetryPolicy) -> None:
     """Connecting times out: the backlog of this listener is full, and nobody accepts."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
@@ -65,7 +65,7 @@ def test_silent_host_is_asked_once_per_run(hub: Path, impatient: Policy) -> None
     assert {outcome.cause for outcome in outcomes.values()} == {"weights.unreachable"}
 
 
-def test_connections_to_a_host_that_breaks_tls(hub: Path, impatient: Policy) -> None:
+def test_connections_to_a_host_that_breaks_tls(hub: Path, impatient: RetryPolicy) -> None:
     """Counted: a host that hangs up in the handshake is connected to once, whatever the URLs."""
     count = 0
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -88,7 +88,7 @@ def test_connections_to_a_host_that_breaks_tls(hub: Path, impatient: Policy) -> 
     assert count == 1
 
 
-def test_name_that_does_not_resolve(hub: Path, impatient: Policy) -> None:
+def test_name_that_does_not_resolve(hub: Path, impatient: RetryPolicy) -> None:
     sources = sources_of([f"https://no-such-host.invalid/n{k}.pth" for k in range(8)])
     begun = time.monotonic()
     outcomes = fetch_all(sources, cache=Cache(hub), policy=impatient)
@@ -98,7 +98,7 @@ def test_name_that_does_not_resolve(hub: Path, impatient: Policy) -> None:
 
 
 def test_other_hosts_are_not_held_up(
-    server: Any, hub: Path, data: bytes, impatient: Policy
+    server: Any, hub: Path, data: bytes, impatient: RetryPolicy
 ) -> None:
     good = server.on("net.pth", lambda h, n: h.good(data))
     sources = sources_of(["https://no-such-host.invalid/a.pth", good])
@@ -106,7 +106,7 @@ def test_other_hosts_are_not_held_up(
     assert [type(outcome) for outcome in outcomes.values()] == [NotFetched, Fetched]
 
 
-def test_host_that_dies_midway(server: Any, hub: Path, data: bytes, impatient: Policy) -> None:
+def test_host_that_dies_midway(server: Any, hub: Path, data: bytes, impatient: RetryPolicy) -> None:
     def last_words(handler: Any, count: int) -> None:
         handler.good(data, stop_after=1000)
         server.server_close()

@@ -13,8 +13,8 @@ import pytest
 
 from zoo.weights.cache import Cache
 from zoo.weights.fetch import Fetcher
-from zoo.weights.fetch_types import Fetched, Outcome, Policy
-from zoo.weights.locate import locate
+from zoo.weights.sources import locate
+from zoo.weights.types import Fetched, Outcome, RetryPolicy
 
 Left = Callable[[], dict[str, bytes]]
 
@@ -104,7 +104,7 @@ def test_interrupt_stops_promptly_and_keeps_the_parts(
 
 
 def test_consumer_that_leaves_stops_the_workers(
-    server: Any, hub: Path, data: bytes, impatient: Policy
+    server: Any, hub: Path, data: bytes, impatient: RetryPolicy
 ) -> None:
     urls = [server.on("quick.pth", lambda h, n: h.good(data[:10]))]
     urls += [server.on(f"n{k}.pth", lambda h, n: h.good(data, rate=50_000)) for k in range(6)]

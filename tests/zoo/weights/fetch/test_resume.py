@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from zoo.weights.fetch_types import Fetched, NotFetched, Outcome, Policy
+from zoo.weights.types import Fetched, NotFetched, Outcome, RetryPolicy
 
 Fetch = Callable[..., Outcome]
 Left = Callable[[], dict[str, bytes]]
@@ -20,7 +20,7 @@ CUT = 150_000
 
 
 @pytest.fixture
-def once(impatient: Policy) -> Policy:
+def once(impatient: RetryPolicy) -> RetryPolicy:
     """One attempt: what fails stays as a partial file."""
     from dataclasses import replace
 
@@ -28,7 +28,7 @@ def once(impatient: Policy) -> Policy:
 
 
 @pytest.fixture
-def interrupted(server: Any, fetch: Fetch, data: bytes, once: Policy) -> Callable[..., str]:
+def interrupted(server: Any, fetch: Fetch, data: bytes, once: RetryPolicy) -> Callable[..., str]:
     """A first run that ended after CUT bytes; the URL."""
 
     def run(name: str = "net.pth", **headers: Any) -> str:

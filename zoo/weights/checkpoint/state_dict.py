@@ -10,17 +10,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from zoo.weights.formats.records import Dtype, Ordered, Record, Storage, Tensor
-from zoo.weights.formats.torchfile import TorchFile
-from zoo.weights.formats.types import (
-    Contents,
+from zoo.weights.checkpoint.torchfile import TorchFile
+from zoo.weights.checkpoint.types import (
+    CheckpointInfo,
+    Dtype,
     Extra,
     ExtraKind,
     Format,
+    Ordered,
     Plain,
-    Refused,
+    Record,
+    Rejection,
     Scalar,
+    Storage,
     StorageInfo,
+    Tensor,
     TensorInfo,
     printable,
     unreadable,
@@ -61,17 +65,17 @@ _MOST_DICTS = 50
 
 def contents_of(
     file: TorchFile, format_name: Format, size: int, entry: str | None = None
-) -> Contents:
+) -> CheckpointInfo:
     """Describe a file of torch.save.
 
     Args:
         file: as it was read.
         format_name: in which format.
         size: in bytes.
-        entry: which of its state dicts, as `Contents.others` names it; None for the usual one.
+        entry: which of its state dicts (see `CheckpointInfo.others`); None for the usual one.
 
     Raises:
-        Refused: `Unreadable`, where it holds no state dict, or none of that name.
+        Rejection: it holds no state dict, or none of that name.
     """
     path, node, beside = _unwrap(file.root, [])
     if entry is not None and entry != ".".join(path):
@@ -93,7 +97,7 @@ def contents_of(
     storages = {key: file.storages[key] for key in sorted(used)}
     extras = [_extra(name, value, file.storages, used) for name, value in beside]
     extras += [Extra(printable(n), "records", nbytes) for n, nbytes in file.unused.items()]
-    return Contents(
+    return CheckpointInfo(
         format_name,
         tensors,
         storages,
@@ -135,7 +139,7 @@ def _same_network(value: object, named: list[tuple[str, Tensor]]) -> bool:
     """Whether a dict holds a state dict most of whose tensors are called, and shaped, as these."""
     try:
         other, _ = _without_counters(_flatten(_unwrap(value, [])[1])[0])
-    except Refused:
+    except Rejection:
         return False
     return 2 * len(_shapes(other) & _shapes(named)) > len(named)
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from zoo.weights.fetch_types import (
+from zoo.weights.types import (
     INSECURE,
     MISSING,
     NOT_INSTALLED,
@@ -42,7 +42,7 @@ class _Insecure(ValueError):
     """The URL is right, but whoever carries the file can change it."""
 
 
-class Source(Protocol):
+class WeightsSource(Protocol):
     """A place that a checkpoint comes from."""
 
     @property
@@ -69,7 +69,7 @@ class HttpSource:
 
 
 @dataclass(frozen=True, slots=True)
-class FileSource:
+class LocalSource:
     """A file of this machine; with a ``root``, one that must really lie inside that folder."""
 
     url: str
@@ -137,7 +137,7 @@ def _owners(module: str) -> Iterator[str]:
     yield from dict.fromkeys(metadata.packages_distributions().get(module, []))
 
 
-AnySource = HttpSource | FileSource | PackageSource
+AnySource = HttpSource | LocalSource | PackageSource
 
 
 def locate(
@@ -167,7 +167,7 @@ def locate(
         return NotFetched(UNSAFE, "its percent-encoding is not UTF-8", url)
     except ValueError as error:
         return NotFetched(UNSAFE, str(error), url[:MAX_URL_CHARS])
-    if isinstance(source, FileSource):
+    if isinstance(source, LocalSource):
         found = source.find()
         if isinstance(found, NotFetched) and found.cause == UNSAFE:
             return found
@@ -258,7 +258,7 @@ def _parse_http(url: str, allow_http: bool) -> HttpSource:
     return HttpSource(url, key, name, allow_http)
 
 
-def _parse_path(url: str, text: str, index_dir: Path | None, allow_local: bool) -> FileSource:
+def _parse_path(url: str, text: str, index_dir: Path | None, allow_local: bool) -> LocalSource:
     _check_name(text.rpartition("/")[2])
     if "\\" in text or any(_is_control(character) for character in text):
         raise ValueError(f"the path {text!r} holds a backslash or a control character")
@@ -268,7 +268,7 @@ def _parse_path(url: str, text: str, index_dir: Path | None, allow_local: bool) 
     root = None if allow_local else index_dir
     if root is not None and not path.is_relative_to(os.path.abspath(root)):
         raise ValueError(f"{path} is outside {root}, the index's own folder; see --allow-local")
-    return FileSource(url, path.as_uri(), path.name, path, root)
+    return LocalSource(url, path.as_uri(), path.name, path, root)
 
 
 def _parse_package(url: str) -> PackageSource:

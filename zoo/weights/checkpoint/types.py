@@ -47,7 +47,7 @@ MAX_ELEMENTS = 1 << 40
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ReadLimits:
     """How much a file may ask for before it is refused.
 
     The largest ImageNet training checkpoints (weights, an EMA copy and an optimizer of a thousand
@@ -73,7 +73,7 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Unsafe:
+class UnsafeCheckpoint:
     """The file asks for more than tensors, or is built to hurt its reader.
 
     Attributes:
@@ -89,7 +89,7 @@ class Unsafe:
 
 
 @dataclass(frozen=True, slots=True)
-class Unreadable:
+class UnreadableCheckpoint:
     """The file is no checkpoint, or a damaged one; ``why`` is one clause for a person."""
 
     why: str
@@ -164,7 +164,7 @@ class Extra:
 
 
 @dataclass(frozen=True, slots=True)
-class Contents:
+class CheckpointInfo:
     """A checkpoint's tensors, described without reading them.
 
     Attributes:
@@ -200,22 +200,87 @@ class Contents:
         return sum(s.nbytes for s in self.storages.values())
 
 
-class Refused(Exception):
-    """Raised inside the readers; `read_checkpoint` returns its `Unsafe` or `Unreadable`."""
+@dataclass(frozen=True, slots=True)
+class Global:
+    """A name of the list, not the thing it names."""
 
-    def __init__(self, result: Unsafe | Unreadable) -> None:
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dtype:
+    """A type of elements: a storage class, or a ``torch.dtype``. ``untyped`` counts bytes."""
+
+    name: str
+    untyped: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class Record:
+    """An object of a listed class: its name, and what the pickle said about it."""
+
+    kind: str
+    arguments: tuple[object, ...]
+    state: object = None
+
+
+class Ordered(dict[object, object]):
+    """An ``OrderedDict``; ``state`` holds its attributes (a state dict's ``_metadata``)."""
+
+    __slots__ = ("state",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.state: object = None
+
+
+class Opaque:
+    """Stands for a dict's key that is not worth the risk of hashing it."""
+
+    __slots__ = ()
+
+
+@dataclass(slots=True, eq=False)
+class Storage:
+    """Bytes that the pickle refers to: ``nbytes`` from ``offset`` of the storage ``key``."""
+
+    key: str
+    dtype: str
+    nbytes: int
+    offset: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class Tensor:
+    """A view of a storage; ``offset`` in bytes, ``stride`` in elements."""
+
+    storage: str
+    dtype: str
+    shape: tuple[int, ...]
+    stride: tuple[int, ...]
+    offset: int
+    nbytes: int
+    layout: str = "strided"
+    flags: tuple[str, ...] = ()
+    parts: tuple[Tensor, ...] = ()
+
+
+class Rejection(Exception):
+    """Raised inside the readers; `read_checkpoint` returns its ``result``."""
+
+    def __init__(self, result: UnsafeCheckpoint | UnreadableCheckpoint) -> None:
         super().__init__(str(result))
         self.result = result
 
 
-def unsafe(what: str, where: str) -> Refused:
+def unsafe(what: str, where: str) -> Rejection:
     """A refusal of what the file does."""
-    return Refused(Unsafe(what, where))
+    return Rejection(UnsafeCheckpoint(what, where))
 
 
-def unreadable(why: str) -> Refused:
+def unreadable(why: str) -> Rejection:
     """A refusal for what the file is."""
-    return Refused(Unreadable(why))
+    return Rejection(UnreadableCheckpoint(why))
 
 
 def printable(text: str | bytes, limit: int = 80) -> str:

@@ -82,7 +82,7 @@ Outcome = Fetched | SizeOnly | NotFetched
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
+class RetryPolicy:
     """How patient a fetch is. Times are in seconds.
 
     Attributes:
@@ -120,7 +120,7 @@ class Policy:
     grace_s: float = 2.0
 
 
-class Progress(Protocol):
+class DownloadProgress(Protocol):
     """Who watches a run. The methods are called from worker threads, several at a time."""
 
     def start(self, url: str, total: int | None) -> None:

@@ -17,9 +17,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from zoo._util.files import file_stat
-from zoo.weights.checkpoint import Contents, StorageInfo, TensorInfo, Unsafe, read_checkpoint
-from zoo.weights.formats.archive import inflate
-from zoo.weights.formats.types import ITEM_SIZES, Refused, printable, unreadable
+from zoo.weights.checkpoint import (
+    CheckpointInfo,
+    StorageInfo,
+    TensorInfo,
+    UnsafeCheckpoint,
+    read_checkpoint,
+)
+from zoo.weights.checkpoint.archive import inflate
+from zoo.weights.checkpoint.types import ITEM_SIZES, Rejection, printable, unreadable
 from zoo.weights.match import Match, TensorSpec, match, specs_of
 
 if TYPE_CHECKING:
@@ -146,16 +152,16 @@ def _own(
 @contextmanager
 def _reading(
     path: Path, within: Path | None, *, mapped: bool, entry: str | None = None
-) -> Iterator[tuple[Contents, _Bytes]]:
+) -> Iterator[tuple[CheckpointInfo, _Bytes]]:
     """A checkpoint's description and bytes, or the error that says why not."""
     try:
         before = file_stat(path.stat())
     except OSError:
         before = None  # `read_checkpoint` says why
     contents = read_checkpoint(path, within=within, entry=entry)
-    if isinstance(contents, Unsafe):
+    if isinstance(contents, UnsafeCheckpoint):
         raise UnsafeCheckpointError(f"{path}: {contents}")
-    if not isinstance(contents, Contents):
+    if not isinstance(contents, CheckpointInfo):
         raise UnreadableCheckpointError(f"{path}: {contents}")
     odd = next((t for t in contents.tensors if t.layout != "strided"), None)
     if odd is not None:
@@ -165,15 +171,19 @@ def _reading(
             if file_stat(os.fstat(file.fileno())) != before:
                 raise unreadable("the file changed while it was read")
             yield contents, _Bytes(file, contents, mapped=mapped)
-    except Refused as e:
-        kind = UnsafeCheckpointError if isinstance(e.result, Unsafe) else UnreadableCheckpointError
+    except Rejection as e:
+        kind = (
+            UnsafeCheckpointError
+            if isinstance(e.result, UnsafeCheckpoint)
+            else UnreadableCheckpointError
+        )
         raise kind(f"{path}: {e.result}") from e
 
 
 class _Bytes:
     """A checkpoint's storages: views of the file where that is possible, else read into memory."""
 
-    def __init__(self, file: BinaryIO, contents: Contents, *, mapped: bool) -> None:
+    def __init__(self, file: BinaryIO, contents: CheckpointInfo, *, mapped: bool) -> None:
         import torch
 
         self._file = file
@@ -236,7 +246,7 @@ def _reach(info: TensorInfo) -> int:
 
 
 def _as_state_dict(
-    contents: Contents, tensors: Mapping[str, torch.Tensor], cut: int = 0
+    contents: CheckpointInfo, tensors: Mapping[str, torch.Tensor], cut: int = 0
 ) -> dict[str, torch.Tensor]:
     """With the module versions, by which torch's modules tell the layout of old checkpoints."""
     state: OrderedDict[str, torch.Tensor] = OrderedDict(tensors)

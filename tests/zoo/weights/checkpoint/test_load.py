@@ -15,7 +15,7 @@ import torch
 import torchvision
 from torch import nn
 
-from zoo.weights.tensors import (
+from zoo.weights.load import (
     MismatchedCheckpointError,
     UnreadableCheckpointError,
     UnsafeCheckpointError,
@@ -243,7 +243,7 @@ def test_weights_are_allocated_once(form: str, tmp_path: Path) -> None:
         torch.save(state, path, _use_new_zipfile_serialization=form == "zip")
     script = (
         "import sys, threading, time, torch; from pathlib import Path; from torch import nn\n"
-        "from zoo.weights.tensors import load_into\n"
+        "from zoo.weights.load import load_into\n"
         "def anonymous():\n"
         "    for line in open('/proc/self/status'):\n"
         "        if line.startswith('RssAnon'): return int(line.split()[1]) * 1024\n"

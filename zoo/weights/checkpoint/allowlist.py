@@ -1,0 +1,291 @@
+"""The closed list of names that a checkpoint's pickle may use, and the inert records they make.
+
+torch's ``weights_only`` allows tensors, their types and a few containers. To these come the plain
+records that training scripts leave in a checkpoint (arguments, numpy scalars, counters, paths):
+they are kept as what the pickle wrote of them and never become objects of their class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from zoo.weights.checkpoint.types import (
+    ITEM_SIZES,
+    MAX_DIMENSIONS,
+    MAX_ELEMENTS,
+    Dtype,
+    Global,
+    Opaque,
+    Ordered,
+    ReadLimits,
+    Record,
+    Rejection,
+    Storage,
+    Tensor,
+    UnsafeCheckpoint,
+    printable,
+    unreadable,
+    unsafe,
+)
+
+
+class ForbiddenGlobal(Rejection):
+    """A pickle asks for ``name``, which is not on the list."""
+
+    def __init__(self, name: str, where: str) -> None:
+        super().__init__(
+            UnsafeCheckpoint(f"the pickle asks for {printable(name)}, which is not a tensor", where)
+        )
+        self.name = name
+
+
+class Budget:
+    """What all pickles of one file may still use."""
+
+    __slots__ = ("limits", "opcodes", "tensors")
+
+    def __init__(self, limits: ReadLimits) -> None:
+        self.limits = limits
+        self.opcodes = limits.opcodes
+        self.tensors = limits.tensors
+
+    def spend(self, opcodes: int, where: str, position: int | None = None) -> None:
+        """Count opcodes, or the items that one of them copied."""
+        self.opcodes -= opcodes
+        if self.opcodes < 0:
+            place = where if position is None else f"{where}, byte {position}"
+            raise unsafe(f"the pickle takes more than {self.limits.opcodes:,} steps to read", place)
+
+    def count_tensor(self, where: str) -> None:
+        """Count one tensor."""
+        self.tensors -= 1
+        if self.tensors < 0:
+            raise unsafe(f"the pickle holds more than {self.limits.tensors:,} tensors", where)
+
+
+_STORAGES = {
+    "DoubleStorage": "float64",
+    "FloatStorage": "float32",
+    "HalfStorage": "float16",
+    "BFloat16Storage": "bfloat16",
+    "LongStorage": "int64",
+    "IntStorage": "int32",
+    "ShortStorage": "int16",
+    "CharStorage": "int8",
+    "ByteStorage": "uint8",
+    "BoolStorage": "bool",
+    "ComplexFloatStorage": "complex64",
+    "ComplexDoubleStorage": "complex128",
+    "QInt8Storage": "qint8",
+    "QUInt8Storage": "quint8",
+    "QInt32Storage": "qint32",
+    "QUInt4x2Storage": "quint4x2",
+    "QUInt2x4Storage": "quint2x4",
+}
+_RECORDS = frozenset(
+    f"{module}.{name}"
+    for module, names in {
+        "argparse": "Namespace",
+        "builtins": "bytearray complex dict float frozenset int list set slice str tuple bool",
+        "collections": "Counter deque",
+        "datetime": "date datetime timedelta",
+        "numpy": "dtype ndarray float16 float32 float64 int32 int64 bool_",
+        "numpy.core.multiarray": "_reconstruct scalar",
+        "numpy._core.multiarray": "_reconstruct scalar",
+        "numpy.dtypes": "Float16DType Float32DType Float64DType Int32DType Int64DType BoolDType",
+        "pathlib": "Path PurePath PosixPath PurePosixPath WindowsPath PureWindowsPath",
+        "pathlib._local": "Path PurePath PosixPath PurePosixPath WindowsPath PureWindowsPath",
+        "torch": "device Tensor per_tensor_affine per_tensor_symmetric per_channel_affine"
+        " per_channel_symmetric per_channel_affine_float_qparams",
+        "torch.serialization": "_get_layout",
+        "_codecs": "encode",
+    }.items()
+    for name in names.split()
+)
+_RENAMED = {"__builtin__": "builtins"}  # Python 2
+
+
+def resolve(module: str, name: str, where: str) -> object:
+    """The inert stand-in of a global.
+
+    Raises:
+        ForbiddenGlobal: the name is not on the list.
+    """
+    module = _RENAMED.get(module, module)
+    full = f"{module}.{name}"
+    if full in _RECORDS or full in _BUILDERS:
+        return Global(full)
+    if module in ("torch", "torch.cuda") and name in _STORAGES:
+        return Dtype(_STORAGES[name])
+    if full in ("torch.storage.UntypedStorage", "torch.UntypedStorage"):
+        return Dtype("uint8", untyped=True)
+    if module == "torch" and name in ITEM_SIZES:
+        return Dtype(name)
+    raise ForbiddenGlobal(full, where)
+
+
+def construct(
+    function: Global, arguments: tuple[object, ...], budget: Budget, where: str
+) -> object:
+    """What a listed name makes of its arguments: a tensor, a container, or an inert record.
+
+    Raises:
+        Rejection: a tensor reaches beyond its storage, or the arguments don't fit.
+    """
+    builder = _BUILDERS.get(function.name)
+    if builder is None:
+        return Record(function.name, arguments)
+    made = builder(arguments, budget, where)
+    if isinstance(made, Tensor) and function.name in _COUNTED:
+        budget.count_tensor(where)
+    return made
+
+
+def _ordered(arguments: tuple[object, ...], budget: Budget, where: str) -> Ordered:
+    made = Ordered()
+    if not arguments:
+        return made
+    pairs = arguments[0]
+    if not isinstance(pairs, list | tuple):
+        raise _mismatch("OrderedDict", where)
+    budget.spend(len(pairs), where)
+    for pair in pairs:
+        if not isinstance(pair, list | tuple) or len(pair) != 2:
+            raise _mismatch("OrderedDict", where)
+        made[pair[0] if type(pair[0]) is str else Opaque()] = pair[1]
+    return made
+
+
+def _defaultdict(_arguments: tuple[object, ...], _budget: Budget, _where: str) -> Ordered:
+    return Ordered()
+
+
+def _size(arguments: tuple[object, ...], budget: Budget, where: str) -> tuple[int, ...]:
+    if len(arguments) != 1:
+        raise _mismatch("torch.Size", where)
+    return _dimensions(arguments[0], where)
+
+
+def _parameter(arguments: tuple[object, ...], budget: Budget, where: str) -> object:
+    if not arguments:
+        return Record("torch.nn.parameter.Parameter", ())
+    if not isinstance(arguments[0], Tensor):
+        raise _mismatch("Parameter", where)
+    return arguments[0]
+
+
+def _typed(arguments: tuple[object, ...], budget: Budget, where: str) -> object:
+    """``_rebuild_from_type_v2``: (function, class, arguments, state) of a tensor's attributes."""
+    if len(arguments) != 4 or not isinstance(arguments[2], tuple):
+        raise _mismatch("a tensor with attributes", where)
+    function = arguments[0]
+    if not isinstance(function, Global) or function.name not in _COUNTED:
+        raise _mismatch("a tensor with attributes", where)
+    if function.name == "torch._tensor._rebuild_from_type_v2":
+        raise _mismatch("a tensor with attributes", where)
+    return _BUILDERS[function.name](arguments[2], budget, where)
+
+
+# The argument lists of the next four are those of torch._utils; where a tensor lies is checked
+# against its storage.
+
+
+def _tensor(arguments: tuple[object, ...], budget: Budget, where: str) -> Tensor:
+    """``_rebuild_tensor`` and ``_v2``: (storage, offset, size, stride, ..., metadata)."""
+    if len(arguments) < 4:
+        raise _mismatch("a tensor", where)
+    metadata = arguments[6] if len(arguments) > 6 else None
+    return _view(arguments, None, metadata, where)
+
+
+def _tensor_v3(arguments: tuple[object, ...], budget: Budget, where: str) -> Tensor:
+    """As v2, with the dtype before the metadata: the storage is of plain bytes."""
+    if len(arguments) < 7 or not isinstance(arguments[6], Dtype):
+        raise _mismatch("a tensor", where)
+    metadata = arguments[7] if len(arguments) > 7 else None
+    return _view(arguments, arguments[6].name, metadata, where)
+
+
+def _quantized(arguments: tuple[object, ...], budget: Budget, where: str) -> Tensor:
+    if len(arguments) < 5:
+        raise _mismatch("a quantized tensor", where)
+    made = _view(arguments, None, None, where)
+    made.layout = "quantized"
+    return made
+
+
+def _sparse(arguments: tuple[object, ...], budget: Budget, where: str) -> Tensor:
+    """(layout, (indices, values, size, ...)); a compressed layout has two tensors of indices."""
+    data = arguments[1] if len(arguments) == 2 else None
+    if not isinstance(data, tuple) or not 3 <= len(data) <= 5:
+        raise _mismatch("a sparse tensor", where)
+    parts = tuple(part for part in data if isinstance(part, Tensor))
+    sizes = [part for part in data if isinstance(part, tuple | list)]
+    if len(parts) < 2 or len(sizes) != 1:
+        raise _mismatch("a sparse tensor", where)
+    values = parts[-1]
+    return Tensor(
+        values.storage,
+        values.dtype,
+        _dimensions(sizes[0], where),
+        (),
+        0,
+        sum(part.nbytes for part in parts),
+        "sparse",
+        parts=parts,
+    )
+
+
+def _view(arguments: tuple[object, ...], dtype: str | None, metadata: object, where: str) -> Tensor:
+    storage, offset = arguments[0], arguments[1]
+    if not isinstance(storage, Storage):
+        raise _mismatch("a tensor", where)
+    shape, stride = _dimensions(arguments[2], where), _dimensions(arguments[3], where)
+    dtype = dtype or storage.dtype
+    item = ITEM_SIZES[dtype]
+    count = 1
+    for size in shape:
+        count *= size
+    if type(offset) is not int or offset < 0 or len(stride) != len(shape):
+        raise unsafe("a tensor has an impossible place in its storage", where)
+    if count > MAX_ELEMENTS:
+        raise unsafe("a tensor claims more than 10**12 elements", where)
+    last = sum((size - 1) * step for size, step in zip(shape, stride, strict=True))
+    if count and (offset + last + 1) * item > storage.nbytes:
+        raise unsafe(f"a tensor reaches beyond its storage of {storage.nbytes:,} bytes", where)
+    flags: tuple[str, ...] = ()
+    if isinstance(metadata, dict):
+        flags = tuple(flag for flag in ("conj", "neg") if metadata.get(flag) is True)
+    start = storage.offset + (offset * item if count else 0)
+    return Tensor(storage.key, dtype, shape, stride, start, count * item, flags=flags)
+
+
+def _dimensions(value: object, where: str) -> tuple[int, ...]:
+    if not isinstance(value, tuple | list) or len(value) > MAX_DIMENSIONS:
+        raise unsafe("a tensor's sizes or strides are no short tuple", where)
+    for size in value:
+        if type(size) is not int or not 0 <= size < 1 << 63:
+            raise unsafe("a tensor's sizes or strides are not numbers from 0 on", where)
+    return tuple(value)
+
+
+def _mismatch(what: str, where: str) -> Rejection:
+    return unreadable(f"{where}: {what} is rebuilt from arguments that don't fit")
+
+
+_BUILDERS: dict[str, Callable[[tuple[object, ...], Budget, str], object]] = {
+    "collections.OrderedDict": _ordered,
+    "collections.defaultdict": _defaultdict,
+    "torch.Size": _size,
+    "torch.nn.parameter.Parameter": _parameter,
+    "torch._utils._rebuild_parameter": _parameter,
+    "torch._utils._rebuild_parameter_with_state": _parameter,
+    "torch._utils._rebuild_tensor": _tensor,
+    "torch._utils._rebuild_tensor_v2": _tensor,
+    "torch._utils._rebuild_tensor_v3": _tensor_v3,
+    "torch._utils._rebuild_qtensor": _quantized,
+    "torch._utils._rebuild_sparse_tensor": _sparse,
+    "torch._tensor._rebuild_from_type_v2": _typed,
+}
+# Those that make a tensor out of something that is none yet.
+_COUNTED = frozenset(name for name in _BUILDERS if "_rebuild_" in name and "param" not in name)
