@@ -31,13 +31,13 @@ def docs(
     never replaced.
     """
     from harness.docs import folder
-    from harness.docs.page import NameTaken, pages
-    from harness.docs.reports import Reports
+    from harness.docs.pages import NameTaken, pages
+    from harness.report.folder import FolderError, NotOurs
     from zoo._util.text import plural
 
     session = prepared(Request(index=settings_of(index=index).index))
     try:
-        made = pages(session.index, Reports(Path(_REPORTS), output))
+        made = pages(session.index, Path(_REPORTS), output)
     except NameTaken as error:
         raise UsageError(*error.lines) from error
     for line in (*made.remarks, *(remark for page in made.pages for remark in page.remarks)):
@@ -49,9 +49,9 @@ def docs(
         written = [str(path) for path in folder.write(made.pages, output)]
         for path in folder.stale(made.pages, output):
             terminal.say(f"{path}: no collection of the index has this page; remove it")
-    except folder.NotOurs as error:
+    except NotOurs as error:
         raise UsageError(str(error)) from error
-    except folder.FolderError as error:
+    except FolderError as error:
         raise Failure(str(error)) from error
     if not written:
         terminal.say(f"{plural(len(made.pages), 'page')}, up to date")

@@ -21,7 +21,7 @@ def bibtex(claim_of: ClaimOf, name: str) -> str | None:
     """How to cite what an entry of an index documents, without a line break at the end.
 
     It is the entry's ``Citation`` as its author wrote it. Where there is none, the title and the
-    URL of its ``Paper`` make a ``@misc``: who wrote the paper, and when, an index does not say.
+    URL of its ``Paper`` make a ``@misc``: authors and year are not in an index.
 
     Args:
         claim_of: the claim of a field in effect, or None.

@@ -1,4 +1,4 @@
-"""Pages to a folder, and the comparison of a folder with the pages that it should hold."""
+"""Writes pages to a folder, and compares a folder with the pages that it should hold."""
 
 from __future__ import annotations
 
@@ -6,25 +6,18 @@ import difflib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from harness.docs.page import SIGNATURE, Page
+from harness.docs.pages import SIGNATURE, CollectionPage
+from harness.report.folder import FolderError, NotOurs
 from zoo._util.files import replace_file
 
 _MOST_LINES = 12
 
 
-class FolderError(Exception):
-    """A page can't be read or written; the message says which, and why."""
-
-
-class NotOurs(Exception):
-    """A file is in the way that `zoo docs` did not write."""
-
-
-def write(pages: Sequence[Page], folder: Path) -> Iterator[Path]:
+def write(pages: Sequence[CollectionPage], folder: Path) -> Iterator[Path]:
     """Write the pages that differ from what is there, each whole or not at all; yield these.
 
     Raises:
-        NotOurs: such a file has the name of a page; nothing is written.
+        NotOurs: a file of that name was not written by `zoo docs`; nothing is written.
         FolderError: a page can't be written; those before it are.
     """
     for page in pages:
@@ -45,8 +38,8 @@ def write(pages: Sequence[Page], folder: Path) -> Iterator[Path]:
             yield path
 
 
-def check(pages: Sequence[Page], folder: Path) -> Iterator[str]:
-    """What of the folder is not as it should be: one line each, and the first lines that differ.
+def check(pages: Sequence[CollectionPage], folder: Path) -> Iterator[str]:
+    """Lines on the pages that are missing, outdated or left over, and how they differ.
 
     Raises:
         FolderError: a page can't be read.
@@ -63,7 +56,7 @@ def check(pages: Sequence[Page], folder: Path) -> Iterator[str]:
         yield f"{path}: no collection of the index has this page; remove it"
 
 
-def stale(pages: Sequence[Page], folder: Path) -> list[Path]:
+def stale(pages: Sequence[CollectionPage], folder: Path) -> list[Path]:
     """The pages in the folder that `zoo docs` wrote, and writes no more."""
     wanted = {page.name for page in pages}
     found = sorted(path for path in folder.glob("*.md") if path.name not in wanted)
@@ -71,7 +64,7 @@ def stale(pages: Sequence[Page], folder: Path) -> list[Path]:
 
 
 def differs(new: str, old: str | None) -> bool:
-    """Whether the text is another; how a checkout ends its lines does not count."""
+    """Whether the text differs in more than its line ends, which a checkout may change."""
     return old is None or new.replace("\r\n", "\n") != old.replace("\r\n", "\n")
 
 
@@ -88,7 +81,7 @@ def difference(old: str, new: str, name: str) -> Iterator[str]:
 
 
 def read(path: Path) -> str | None:
-    """The text of a file, None where there is none; bytes that are no UTF-8 are replaced.
+    """The text of a file, None where there is none; bytes that are not UTF-8 are replaced.
 
     Raises:
         FolderError: it can't be read.

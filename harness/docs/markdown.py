@@ -1,4 +1,4 @@
-"""Pieces of Markdown whose words come from somebody else."""
+"""Pieces of Markdown around text of an index."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LONGEST_NAME = 60
 
 
 class Markdown(str):
-    """Text that is Markdown already: it is put on a page as it is, all other text is escaped."""
+    """Text that is Markdown already, to be put on a page as it is; other text is escaped."""
 
     __slots__ = ()
 
@@ -63,7 +63,7 @@ def fenced(text: str, language: str) -> Markdown:
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> Markdown:
-    """A table; cells that are no `Markdown` are escaped."""
+    """A table; cells other than `Markdown` are escaped."""
     lines = (headings, ["---"] * len(headings), *rows)
     return Markdown("\n".join(f"| {' | '.join(map(escaped, line))} |" for line in lines))
 
@@ -76,7 +76,7 @@ def plain_lines(text: str) -> str:
 def slug(name: str) -> str:
     """A file's name for any name: small ASCII letters, digits and hyphens, never empty.
 
-    A name that has nothing of these, or too many, is told from others by its digest.
+    A name that has nothing of these, or too many, has its digest in the slug.
     """
     ascii_only = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
     short = "-".join(re.findall("[a-z0-9]+", ascii_only))

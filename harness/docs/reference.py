@@ -1,8 +1,8 @@
-"""The reference of the command, made from the command itself.
+"""The reference of commands and causes, made from the command itself and from the one table.
 
-``python -m harness.docs.reference`` writes ``docs/commands.md`` and the table of commands in
-``README.md`` anew; with ``--check`` it writes nothing, and exits with 1 where one of them differs.
-It belongs to this repository, and is no part of `zoo docs`, which other zoos use.
+``python -m harness.docs.reference`` writes ``docs/commands.md``, ``docs/causes.md`` and the table
+of commands in ``README.md`` anew; with ``--check`` it writes nothing, and exits with 1 where one of
+them differs. It belongs to this repository, and is no part of `zoo docs`, which other zoos use.
 """
 
 from __future__ import annotations
@@ -15,11 +15,13 @@ from typing import Any
 
 import typer
 
+from harness.causes import CAUSES
 from harness.docs.folder import difference, differs, read
 from harness.docs.markdown import Markdown, escaped, table
 from zoo._util.files import replace_file
 
-PAGE = Path("docs/commands.md")
+COMMANDS = Path("docs/commands.md")
+CAUSES_PAGE = Path("docs/causes.md")
 README = Path("README.md")
 BEGIN = "<!-- commands: written by python -m harness.docs.reference -->"
 END = "<!-- end of commands -->"
@@ -33,8 +35,25 @@ with 2 for a wrong command line, with 3 where they could not do what was asked, 
 an interrupt."""
 
 
+_CAUSES_INTRODUCTION = """\
+# Causes
+
+Every finding that is not a match has a cause. Its id is stable: it can be compared in a script,
+and it is the `cause` of a finding in the JSON document. The severity is the one that the cause has
+as a rule; a message says so where a finding is graver. This page is made by
+`python -m harness.docs.reference`.
+"""
+
+_SECTIONS = {
+    "error": "Errors: what is documented is wrong",
+    "warning": "Warnings: what is documented needs a second look",
+    "note": "Notes: good to know",
+    None: "Not checked: something was missing",
+}
+
+
 @dataclass(frozen=True, slots=True)
-class Option:
+class OptionHelp:
     """An option or an argument: how it is written, and what it does."""
 
     written: str
@@ -42,7 +61,7 @@ class Option:
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
+class CommandHelp:
     """One command of the command line.
 
     Attributes:
@@ -55,7 +74,7 @@ class Command:
     name: str
     usage: str
     help: tuple[str, ...]
-    options: tuple[Option, ...]
+    options: tuple[OptionHelp, ...]
 
     @property
     def summary(self) -> str:
@@ -63,7 +82,7 @@ class Command:
         return self.help[0].partition(". ")[0].removesuffix(".") if self.help else ""
 
 
-def commands() -> tuple[Command, ...]:
+def commands() -> tuple[CommandHelp, ...]:
     """Every command that `zoo` has, in the order of its help; a group is named by its commands."""
     from harness.cli.app import app
 
@@ -71,7 +90,7 @@ def commands() -> tuple[Command, ...]:
     return tuple(_commands(root, root.make_context("zoo", [], resilient_parsing=True)))
 
 
-def _commands(group: Any, context: Any) -> Iterator[Command]:
+def _commands(group: Any, context: Any) -> Iterator[CommandHelp]:
     for name in group.list_commands(context):
         command = group.get_command(context, name)
         inner = command.make_context(name, [], parent=context, resilient_parsing=True)
@@ -81,12 +100,12 @@ def _commands(group: Any, context: Any) -> Iterator[Command]:
             yield _described(command, inner)
 
 
-def _described(command: Any, context: Any) -> Command:
+def _described(command: Any, context: Any) -> CommandHelp:
     words = [context.command_path, *command.collect_usage_pieces(context)]
     paragraphs = (command.help or "").replace("\f", "").strip().split("\n\n")
     shown = [p for p in command.params if not getattr(p, "hidden", False)]
     shown.sort(key=lambda parameter: parameter.param_type_name != "argument")
-    return Command(
+    return CommandHelp(
         name=context.command_path,
         usage=" ".join(words),
         help=tuple(" ".join(each.split()) for each in paragraphs if each.strip()),
@@ -94,21 +113,21 @@ def _described(command: Any, context: Any) -> Command:
     )
 
 
-def _option(parameter: Any) -> Option:
+def _option(parameter: Any) -> OptionHelp:
     text = " ".join((parameter.help or "").split())
     if parameter.param_type_name == "argument":
-        return Option(parameter.metavar or parameter.name.upper(), text)
+        return OptionHelp(parameter.metavar or parameter.name.upper(), text)
     names = [*parameter.opts, *parameter.secondary_opts]
     takes_value = not parameter.is_flag
     value = f" {parameter.metavar or 'VALUE'}" if takes_value else ""
     default = parameter.default
     if takes_value and parameter.show_default and default not in (None, "", (), []):
         text = f"{text} Default: {default}.".lstrip()
-    return Option(", ".join(names) + value, text)
+    return OptionHelp(", ".join(names) + value, text)
 
 
-def page() -> str:
-    """The whole page in Markdown."""
+def commands_page() -> str:
+    """The page of all commands in Markdown."""
     parts = [_INTRODUCTION]
     for command in commands():
         parts += [f"## {command.name}", "\n\n".join(map(escaped, command.help))]
@@ -123,12 +142,27 @@ def compact() -> str:
     """The table of the README: a row per command, linked to its part of the page."""
     rows = [
         (
-            Markdown(f"[`{each.name}`]({PAGE.as_posix()}#{each.name.replace(' ', '-')})"),
+            Markdown(f"[`{each.name}`]({COMMANDS.as_posix()}#{each.name.replace(' ', '-')})"),
             each.summary,
         )
         for each in commands()
     ]
     return f"{BEGIN}\n\n{table(('command', 'what it does'), rows)}\n\n{END}"
+
+
+def causes_page() -> str:
+    """The page of all causes in Markdown, by severity."""
+    parts = [_CAUSES_INTRODUCTION]
+    for severity, heading in _SECTIONS.items():
+        rows = "".join(
+            f"| `{cause.id}` | {cause.severity or 'none'} | "
+            f"{' | '.join(map(_in_cell, (cause.meaning, cause.example, cause.remedy)))} |\n"
+            for cause in CAUSES.values()
+            if cause.severity == severity
+        )
+        head = "| cause | severity | meaning | example | remedy |\n|---|---|---|---|---|\n"
+        parts.append(f"## {heading}\n\n{head}{rows}")
+    return "\n".join(parts)
 
 
 def _in_cell(text: str) -> str:
@@ -153,7 +187,7 @@ def with_table(readme: str) -> str:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Write both files, or with ``--check`` compare them; the exit status."""
+    """Write the files, or with ``--check`` compare them; the exit status."""
     if list(arguments) not in ([], ["--check"]):
         sys.stderr.write("usage: python -m harness.docs.reference [--check]\n")
         return 2
@@ -162,7 +196,9 @@ def main(arguments: Sequence[str]) -> int:
         sys.stderr.write(f"{README}: is not here; run this in the root of the repository\n")
         return 2
     status = 0
-    for path, old, new in ((PAGE, read(PAGE), page()), (README, readme, with_table(readme))):
+    wanted = {COMMANDS: commands_page(), CAUSES_PAGE: causes_page(), README: with_table(readme)}
+    for path, new in wanted.items():
+        old = read(path)
         if not differs(new, old):
             continue
         if not arguments:
@@ -170,7 +206,7 @@ def main(arguments: Sequence[str]) -> int:
             sys.stdout.write(f"{path}\n")
             continue
         status = 1
-        lines = [f"{path}: differs from the command; run python -m harness.docs.reference"]
+        lines = [f"{path}: differs from its source; run python -m harness.docs.reference"]
         lines += difference(old or "", new, path.name)
         sys.stdout.write("".join(f"{line}\n" for line in lines))
     return status

@@ -251,7 +251,7 @@ def test_variants_with_a_base_of_ours_get_commands(zoo, tmp_path):
 
 def test_what_no_source_declares_gets_no_calls(repository, monkeypatch):
     """An index may be ahead of the library."""
-    from harness.docs.page import is_native
+    from harness.docs.pages import is_native
 
     index = load_index([repository / "model-index"])
     chosen = next(v for v in index.variants if v.name == "resnest50d")

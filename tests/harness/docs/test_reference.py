@@ -87,7 +87,7 @@ def test_an_old_table_is_told_and_written_anew(tmp_path):
     (tmp_path / "docs").mkdir()
     checked = run(tmp_path, "--check")
     assert checked.returncode == 1
-    told = [line for line in checked.stdout.splitlines() if "differs from the command" in line]
+    told = [line for line in checked.stdout.splitlines() if "differs from its source" in line]
     assert [line.partition(":")[0] for line in told] == ["docs/commands.md", "README.md"]
     assert "-stale row" in checked.stdout.splitlines()
     assert "stale row\n" in readme.read_text()

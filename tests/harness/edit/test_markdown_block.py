@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.docs.page import Pages, pages
-from harness.docs.reports import Reports
+from harness.docs.pages import Pages, pages
 from zoo.index import Index, load_index
 
 HEAD = "Collections:\n- Name: One\n- Name: Two\n"
@@ -16,7 +15,7 @@ MODEL = "- Name: {0}\n  In Collection: {1}\n  Metadata:\n    Parameters: {2}\n"
 
 
 def make(index: Index, folder: Path) -> Pages:
-    return pages(index, Reports(folder / "none", folder))
+    return pages(index, folder / "none", folder)
 
 
 def said(index: Index, collection: str) -> list[tuple[object, ...]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.causes import CAUSES, severity_of
-from harness.report.causes_page import page
+from harness.docs.reference import causes_page
 
 ROOT = Path(__file__).parents[3]
 
@@ -56,6 +56,6 @@ def test_an_unknown_cause_is_an_error():
 
 def test_the_committed_page_is_current():
     committed = (ROOT / "docs" / "causes.md").read_text(encoding="utf-8")
-    assert committed == page(), "python -m harness.report.causes_page > docs/causes.md"
+    assert committed == causes_page(), "python -m harness.docs.reference"
     for id in CAUSES:
         assert committed.count(f"| `{id}` |") == 1

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Any
+from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
-from harness.docs import figures
+from harness.docs import tables
 from harness.docs.citation import bibtex, paper, text_of
 from harness.docs.markdown import Markdown, code, escaped, fenced, link, paragraphs, slug
-from harness.docs.reports import Reports
 from harness.edit.markdown_block import Blocks, NoBlock
 from zoo._util.text import plural, truncate
 from zoo.index.types import Collection, Index, Variant
@@ -22,6 +24,12 @@ _FILE_NAME = re.compile(r"\w[\w.-]*")
 _PACKAGE = re.compile(r"(?i:package)://([\w.]+)/")
 
 SIGNATURE = "<!-- Written by `zoo docs`"
+
+# Of a folder that `zoo report` writes.
+_MOST_BYTES = 256 << 20
+_DOCUMENT = "report.json"
+_PLOT = "pareto-macs.svg"
+_TABLES = {"comparison.md": "the comparison", "index.html": "the whole report"}
 
 
 class NameTaken(ValueError):
@@ -33,13 +41,13 @@ class NameTaken(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class CollectionPage:
     """The page of a collection.
 
     Attributes:
         name: of its file.
         text: the Markdown.
-        remarks: what it had to do without, and why; one line each.
+        remarks: what is missing from it, and why; one line each.
     """
 
     name: str
@@ -51,16 +59,17 @@ class Page:
 class Pages:
     """All pages of an index, and what of the index is on none of them, one line each."""
 
-    pages: list[Page] = field(default_factory=list)
+    pages: list[CollectionPage] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
 
 
-def pages(index: Index, reports: Reports) -> Pages:
+def pages(index: Index, reports: Path, output: Path) -> Pages:
     """The pages of all collections that have a variant.
 
     Args:
         index: what is documented; its files as they were when it was read.
-        reports: what has been measured, to be linked.
+        reports: the folder that `zoo report` writes, to be linked; it may be missing.
+        output: the folder of the pages, where links start.
 
     Raises:
         NameTaken: the names of two collections make the same file name.
@@ -87,16 +96,16 @@ def pages(index: Index, reports: Reports) -> Pages:
             )
     _check_names(chosen)
     blocks, template = Blocks(index), _template()
+    links = _ReportLinks(reports, output)
     for collection in chosen:
         variants = members[_identity(collection)]
         remarks: list[str] = []
-        values = _values(collection, variants, reports, blocks, remarks)
-        made.pages.append(Page(file_name(collection), template(values), tuple(remarks)))
+        values = _values(collection, variants, links, blocks, remarks)
+        made.pages.append(CollectionPage(_file_name(collection), template(values), tuple(remarks)))
     return made
 
 
-def file_name(collection: Collection) -> str:
-    """The name of a collection's page."""
+def _file_name(collection: Collection) -> str:
     return f"{slug(collection.name)}.md"
 
 
@@ -108,7 +117,7 @@ def _check_names(collections: Sequence[Collection]) -> None:
     first: dict[str, Collection] = {}
     lines = []
     for collection in collections:
-        name = file_name(collection)
+        name = _file_name(collection)
         known = first.setdefault(name, collection)
         if known is not collection:
             lines.append(
@@ -136,7 +145,7 @@ def _template() -> Callable[..., str]:
 def _values(
     collection: Collection,
     variants: Sequence[Variant],
-    reports: Reports,
+    links: _ReportLinks,
     blocks: Blocks,
     remarks: list[str],
 ) -> dict[str, Any]:
@@ -156,7 +165,7 @@ def _values(
     remarks += [
         f"{claim.location}: {claim.field} is {truncate(claim.raw)}, which can't be right, and the "
         "page says so; zoo audit says what would be"
-        for claim in dict.fromkeys(figures.unusable(variants))
+        for claim in dict.fromkeys(tables.unusable(variants))
     ]
     title, url = paper(collection.claim)
     return {
@@ -165,15 +174,15 @@ def _values(
         "description": None if described is None else paragraphs(described),
         "count": plural(len(variants), "variant"),
         "facts": list(_facts(variants)),
-        "code": figures.common_code(variants),
+        "code": tables.common_code(variants),
         "paper": None if url is None else link(title or url, url),
         "title": title,
-        "table": figures.comparison(variants),
-        "recipe": figures.recipe(variants),
+        "table": tables.comparison(variants),
+        "recipe": tables.recipe(variants),
         "example": _example(variants),
         "adapted": _adapted(variants),
-        "others": figures.some([v.name for v in variants if not is_native(v)]),
-        "reports": reports.links(collection, variants),
+        "others": tables.some([v.name for v in variants if not is_native(v)]),
+        "reports": links(collection, variants),
         "citation": None if entry is None else fenced(entry, "bibtex"),
         "made_up": collection.claim("Citation") is None,
         "block": block,
@@ -189,7 +198,7 @@ def _signature(file: str) -> str:
 
 def _facts(variants: Sequence[Variant]) -> Iterator[str]:
     for key in ("Tasks", "Training Data", "Architecture"):
-        raw = figures.shared(variants, key)
+        raw = tables.shared(variants, key)
         if raw is not None:
             yield f"{key}: {truncate(raw)}"
 
@@ -219,7 +228,7 @@ def _example(variants: Sequence[Variant]) -> Mapping[str, Any] | None:
     native = [variant for variant in variants if is_native(variant)]
     if not native:
         return None
-    variant = min(native, key=figures.parameters)
+    variant = min(native, key=tables.parameters)
     weights = variant.effective("Weights")
     package = _PACKAGE.match(weights.raw) if weights is not None else None
     size, epochs = variant.effective("Image Size"), variant.effective("Epochs")
@@ -241,7 +250,7 @@ def _adapted(variants: Sequence[Variant]) -> Mapping[str, Any] | None:
     from zoo.registry import is_model
     from zoo.variants import base_name
 
-    for variant in sorted(variants, key=figures.parameters):
+    for variant in sorted(variants, key=tables.parameters):
         base, index = base_name(variant), PurePath(variant.location.file).name
         plain = _FILE_NAME.fullmatch(variant.name) and _FILE_NAME.fullmatch(index)
         if plain and base != variant.name and is_model(base) and variant.claim("Weights"):
@@ -253,3 +262,47 @@ def _adapted(variants: Sequence[Variant]) -> Mapping[str, Any] | None:
                 "file": code(index),
             }
     return None
+
+
+class _ReportLinks:
+    """Links from pages to the report of a run, where it covers the same variants."""
+
+    def __init__(self, reports: Path, output: Path) -> None:
+        self._folder = reports
+        self._output = output
+        self._reported = _reported(reports / _DOCUMENT)
+
+    def __call__(self, collection: Collection, variants: Sequence[Variant]) -> dict[str, object]:
+        """Relative links to the measurements of a collection, and to a plot of them.
+
+        A report that lacks any of these variants is another zoo's, or an old one, and is not
+        linked.
+
+        Returns:
+            ``tables``: links, and ``plot``: an image, or None.
+        """
+        if not {(variant.name, collection.name) for variant in variants} <= self._reported:
+            return {"tables": [], "plot": None}
+        targets = {name: self._target(name) for name in (*_TABLES, _PLOT)}
+        plot = targets.pop(_PLOT)
+        alternative = "Accuracy against multiply-accumulates, measured where it could be"
+        return {
+            "tables": [link(_TABLES[name], path) for name, path in targets.items() if path],
+            "plot": plot and Markdown(f"![{alternative}](<{plot}>)"),
+        }
+
+    def _target(self, name: str) -> str | None:
+        if not (self._folder / name).is_file():
+            return None
+        return quote(Path(os.path.relpath(self._folder / name, self._output)).as_posix())
+
+
+def _reported(path: Path) -> set[tuple[object, object]]:
+    """Name and collection of each variant of a report; nothing where it can't be read."""
+    try:
+        if path.stat().st_size > _MOST_BYTES:
+            return set()
+        document = json.loads(path.read_bytes())
+        return {(each["name"], each["collection"]) for each in document["variants"]}
+    except (OSError, ValueError, RecursionError, TypeError, KeyError):
+        return set()

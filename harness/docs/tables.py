@@ -34,7 +34,7 @@ class _Column:
 
 
 def comparison(variants: Sequence[Variant]) -> Markdown:
-    """One row per variant, by its claimed parameters; columns that nobody claims are left out."""
+    """One row per variant, by its claimed parameters; columns without any claim are left out."""
     columns = [
         _Column("image size", _image_size),
         _Column("parameters", lambda v: _amount(v.effective("Parameters"))),
@@ -70,11 +70,8 @@ def parameters(variant: Variant) -> float:
 
 
 def recipe(variants: Sequence[Variant]) -> list[Markdown]:
-    """What is claimed of the training, one line a setting; who differs is named."""
-    return list(_recipe(variants))
-
-
-def _recipe(variants: Sequence[Variant]) -> Iterator[Markdown]:
+    """What is claimed of the training, one line a setting; variants that differ are named."""
+    lines = []
     for field in _RECIPE:
         named: dict[str, list[str]] = {}
         for variant in variants:
@@ -82,14 +79,15 @@ def _recipe(variants: Sequence[Variant]) -> Iterator[Markdown]:
             if claim is not None:
                 named.setdefault(_as_written(claim), []).append(variant.name)
         if len(named) == 1 and len(next(iter(named.values()))) == len(variants):
-            yield Markdown(f"{field}: {escaped(next(iter(named)))}")
+            lines.append(Markdown(f"{field}: {escaped(next(iter(named)))}"))
         elif named:
             parts = (f"{escaped(raw)} ({some(names)})" for raw, names in named.items())
-            yield Markdown(f"{field}: {'; '.join(parts)}")
+            lines.append(Markdown(f"{field}: {'; '.join(parts)}"))
+    return lines
 
 
 def shared(variants: Sequence[Variant], field: str) -> str | None:
-    """What all variants claim alike, as written; None where they differ, or one says nothing."""
+    """What all variants claim alike, as written; None where they differ, or one has no claim."""
     raws = {None if c is None else c.raw for c in (v.effective(field) for v in variants)}
     return raws.pop() if len(raws) == 1 else None
 
@@ -137,13 +135,13 @@ def unusable(variants: Iterable[Variant]) -> Iterator[Claim]:
 
 
 def _as_written(claim: Claim, width: int | None = None) -> str:
-    """The text of a claim; a reader of the page is told of one that can't be used."""
+    """The text of a claim, with a mark where it can't be right."""
     raw = truncate(claim.raw) if width is None else truncate(claim.raw, width)
     return raw if claim.value is not None else f"{raw} {UNUSABLE}"
 
 
 def _flops(variant: Variant) -> str | None:
-    """The number, with the convention and the input that it claims to be counted by."""
+    """The number, with its documented convention and input."""
     number = _amount(variant.effective("FLOPs"))
     if number is None:
         return None
