@@ -243,7 +243,7 @@ def test_variants_with_a_base_of_ours_get_commands(zoo, tmp_path):
     done = zoo("docs", "--index", "index.yml")
     assert done.returncode == 0, done.stderr
     text = (tmp_path / "docs" / "models" / "net.md").read_text()
-    assert "zoo classify a picture.jpg --index index.yml\n" in text
+    assert "zoo classify a image.jpg --index index.yml\n" in text
     assert "`a`, which has the architecture of `resnest14d`" in text
     assert "create_model" not in text
     assert "does not build" not in text

@@ -13,6 +13,8 @@ from cli import run_zoo
 
 from harness.docs.reference import BEGIN, END, NoMarkers, with_table
 
+PAGES = ("docs/commands.md", "docs/causes.md", "README.md")
+
 
 @pytest.fixture(scope="module")
 def helps(repository) -> dict[str, str]:
@@ -88,10 +90,10 @@ def test_an_old_table_is_told_and_written_anew(tmp_path):
     checked = run(tmp_path, "--check")
     assert checked.returncode == 1
     told = [line for line in checked.stdout.splitlines() if "differs from its source" in line]
-    assert [line.partition(":")[0] for line in told] == ["docs/commands.md", "README.md"]
+    assert [line.partition(":")[0] for line in told] == [*PAGES]
     assert "-stale row" in checked.stdout.splitlines()
     assert "stale row\n" in readme.read_text()
-    assert run(tmp_path).stdout == "docs/commands.md\nREADME.md\n"
+    assert run(tmp_path).stdout == "".join(f"{page}\n" for page in PAGES)
     text = readme.read_text()
     assert text.startswith("# Mine\n")
     assert text.endswith(f"{END}\n\nAfter.\n")

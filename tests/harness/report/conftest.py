@@ -1,4 +1,4 @@
-"""Reports made by hand: every kind of finding, and text that an attacker would write."""
+"""Reports made by hand: every kind of finding."""
 
 from __future__ import annotations
 
@@ -43,29 +43,28 @@ def finding(**changes: object) -> Finding:
 def report(*findings: Finding, **changes: object) -> Report:
     """A report of one variant with these findings."""
     variants = (VariantReport("net50", "Net", "zoo", {"parameters": 27483240}),)
-    values: dict[str, object] = {
-        "environment": ENVIRONMENT,
-        "variants": variants,
-        "findings": findings,
-    }
+    values = {"environment": ENVIRONMENT, "variants": variants, "findings": findings}
     return Report(**{**values, **changes})  # type: ignore[arg-type]
 
 
 def every_kind() -> list[Finding]:
     """Each status, each severity, each cause, and null wherever the document allows it."""
-    kinds = [finding(status="match", severity=None, cause=None)]
+    match = {"status": "match", "severity": None, "cause": None}
+    kinds = [finding(**match)]
     for cause in CAUSES.values():
         status = "mismatch" if cause.severity else "unverified"
         kinds.append(finding(status=status, severity=cause.severity, cause=cause.id))
-    kinds.append(finding(status="unverified", severity="error", cause="build.failed"))
-    kinds.append(finding(severity="error", cause="flops.convention"))
-    nothing = {"variant": None, "documented": None, "measured": None, "location": None}
-    kinds.append(finding(**nothing))
-    kinds.append(finding(status="match", severity=None, cause=None, **nothing))
-    kinds.append(finding(status="unverified", severity=None, cause="accuracy.no-data", **nothing))
-    kinds.append(finding(measured="bicubic"))
-    kinds.append(finding(measured=0.875, fix="--- a\n+++ b\n"))
-    return kinds
+    nothing = dict.fromkeys(("variant", "documented", "measured", "location"))
+    return [
+        *kinds,
+        finding(status="unverified", severity="error", cause="build.failed"),
+        finding(severity="error", cause="flops.convention"),
+        finding(**nothing),
+        finding(**match, **nothing),
+        finding(status="unverified", severity=None, cause="accuracy.no-data", **nothing),
+        finding(measured="bicubic"),
+        finding(measured=0.875, fix="--- a\n+++ b\n"),
+    ]
 
 
 @pytest.fixture
@@ -76,12 +75,6 @@ def make_finding() -> Callable[..., Finding]:
 @pytest.fixture
 def make_report() -> Callable[..., Report]:
     return report
-
-
-@pytest.fixture(params=every_kind(), ids=lambda f: f"{f.status}-{f.severity}-{f.cause}")
-def any_finding(request: pytest.FixtureRequest) -> Finding:
-    kind: Finding = request.param
-    return kind
 
 
 @pytest.fixture

@@ -154,7 +154,7 @@ def measured(causes_of, tmp_path):
         "size.larger": ("resnest14d", f"File Size: {3 * 4 * 10611688}"),
         "size.half-precision": ("resnest26d", f"File Size: {2 * 17069448 + 100_000}"),
         "build.unknown": ("resnest51d",),
-        "weights.unreachable": ("resnest101e", f"Weights: {_URL}/resnest101-22405ba7.pth"),
+        "weights.unreachable": ("resnest101e", f"Weights: {_URL}/resnest101-00000000.pth"),
         "accuracy.no-data": ("resnest101e", "Top 1 Accuracy: 82.88%"),
         "size.differs": ("efficientnet_lite0", f"Weights: {LITE0}", "File Size: 18826030"),
         "weights.tensors-differ": ("efficientnet_lite1", f"Weights: {LITE0}"),

@@ -12,6 +12,9 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from hostile import FORMULAS, TEXTS
+from loops import each
+from markdown_it import MarkdownIt
 
 from harness.report import comparison
 from harness.report.view import rows
@@ -19,19 +22,6 @@ from harness.types import Finding, Measurement, Report, VariantReport
 from zoo.index.types import Claim, Location
 
 HERE = Location("model-index/net.yml", 3, 5)
-HOSTILE = (
-    '=HYPERLINK("http://example.org")',
-    "+1",
-    "-1+1",
-    "@SUM(A1)",
-    "\t=1",
-    "＝1",
-    "a,b;'\"c",
-    "line\nbreak\r\nand\x00nul",
-    "| <img src=x onerror=alert(1)> | [a](b) @me #1",
-    "\ud800 lone",
-    "",
-)
 
 
 def claim(field: str, value: object, **more: object) -> Claim:
@@ -120,8 +110,8 @@ def test_a_row_holds_what_is_claimed_and_what_was_measured(full: VariantReport):
     assert fastest == (31.25, 32, "A CPU")
 
 
-@pytest.mark.parametrize(
-    ("labels", "status"),
+@each(
+    "labels, status",
     [
         ([("match", None)], "match"),
         ([("match", None), ("unverified", None)], "unverified"),
@@ -144,8 +134,8 @@ def test_the_status_is_the_worst_of_the_variants_own_findings(
 ACCEPTED = ("mismatch", "error", "known since 2025")
 
 
-@pytest.mark.parametrize(
-    ("labels", "status"),
+@each(
+    "labels, status",
     [
         ([ACCEPTED, ("match", None, None)], "accepted"),
         ([ACCEPTED, ("unverified", None, None)], "accepted"),
@@ -190,7 +180,7 @@ def test_the_csv_file_keeps_every_digit(full: VariantReport):
     }
 
 
-@pytest.mark.parametrize("name", HOSTILE)
+@each("name", TEXTS)
 def test_a_name_is_no_formula_and_stays_in_its_cell(name: str):
     first, last = table(named(name, "last"))
     assert last["name"] == "last"
@@ -209,7 +199,7 @@ def test_a_number_is_never_taken_for_a_formula():
 
 def test_the_parquet_file_has_typed_columns(full: VariantReport):
     parquet = pytest.importorskip("pyarrow.parquet")
-    report = Report({}, (full, *named("bare", *HOSTILE).variants), ())
+    report = Report({}, (full, *named("bare", *FORMULAS).variants), ())
     read = parquet.read_table(io.BytesIO(parsed(report, "comparison.parquet")))
     types = {field.name: str(field.type) for field in read.schema}
     assert types["macs"] == types["image_height"] == types["images"] == "int64"
@@ -218,7 +208,7 @@ def test_the_parquet_file_has_typed_columns(full: VariantReport):
     rows = read.to_pylist()
     assert (rows[0]["macs"], rows[0]["top1_claimed"]) == (5371160576, 80.96)
     assert (rows[1]["macs"], rows[1]["top1"]) == (None, None)
-    assert rows[2]["name"] == HOSTILE[0]
+    assert rows[2]["name"] == FORMULAS[0]
 
 
 WITHOUT_PYARROW = """
@@ -228,19 +218,19 @@ from harness.report import comparison
 from harness.report.view import rows
 from harness.types import Report, VariantReport
 variants = (VariantReport("net", "=Net", "zoo", {"parameters": 5, "top1": 80.5}),)
-told = []
-print(sorted(dict(comparison.files(Report({}, variants, ()), told.append))))
-print(told)
+notes = []
+print(sorted(dict(comparison.files(Report({}, variants, ()), notes.append))))
+print(notes)
 """
 
 
-def test_without_pyarrow_the_other_files_are_written_and_the_reader_is_told(repository: Path):
+def test_without_pyarrow_the_other_files_are_written_with_a_warning(repository: Path):
     """In a process of its own, as pandas looks for pyarrow once."""
     command = [sys.executable, "-c", WITHOUT_PYARROW]
     ended = subprocess.run(command, cwd=repository, capture_output=True, text=True, check=True)
-    names, told = ended.stdout.splitlines()
+    names, notes = ended.stdout.splitlines()
     assert names == "['comparison.csv', 'comparison.md']"
-    assert "no comparison.parquet: pyarrow is not installed" in told
+    assert "no comparison.parquet: pyarrow is not installed" in notes
 
 
 def cells(line: str) -> list[str]:
@@ -270,13 +260,17 @@ def test_columns_without_a_value_are_named_below_the_table():
     assert "No variant has a value for: Input; Parameters, claimed;" in text
 
 
-@pytest.mark.parametrize("name", HOSTILE)
+@each("name", TEXTS)
 def test_a_name_stays_text_in_the_markdown_table(name: str):
-    lines = body(parsed(named(name, "last"), "comparison.md").decode())
+    text = parsed(named(name, "last"), "comparison.md").decode()
+    lines = body(text)
     assert len(lines) == 4
     assert {len(line) for line in lines} == {3}
     shown = re.sub(r"&#\d+;", " ", lines[2][1])
     assert not re.search(r"[<>\x00-\x1f]|(?<!\\)[\[\]`*$]|[@#]\w", shown)
+    tokens = MarkdownIt("commonmark", {"html": True}).enable("table").parse(text)
+    kinds = {child.type for token in tokens for child in token.children or []}
+    assert kinds <= {"text", "text_special", "code_inline"}  # the code is of the legend
 
 
 def test_a_report_of_nothing_is_a_table_of_nothing():
@@ -286,7 +280,7 @@ def test_a_report_of_nothing_is_a_table_of_nothing():
 
 
 def test_the_same_report_gives_the_same_bytes(full: VariantReport):
-    report = Report({}, (full, *named(*HOSTILE).variants), ())
+    report = Report({}, (full, *named(*TEXTS).variants), ())
     assert dict(comparison.files(report)) == dict(comparison.files(report))
 
 

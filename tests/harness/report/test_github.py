@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import re
 
-import pytest
+from hostile import COMMANDS, TEXTS, report_of
+from loops import each
 
-from harness.types import VariantReport
 from zoo.index.types import Location
-
-HOSTILE = (
-    "::error file=x::y\r\n::stop-commands::z\n##[error]w, a:b 100%25 \x1b[2J \u2028::warning::v"
-)
 
 
 def commands(text):
@@ -55,9 +51,7 @@ def test_an_error_stands_on_its_line(make_finding, make_report, shown):
     assert text.splitlines()[-1].startswith("zoo: 1 variant: 0 match, 1 differ")
 
 
-@pytest.mark.parametrize(
-    ("severity", "command"), [("error", "error"), ("warning", "warning"), ("note", "notice")]
-)
+@each("severity, command", [("error", "error"), ("warning", "warning"), ("note", "notice")])
 def test_severities(severity, command, make_finding, make_report, shown):
     text = shown("github", make_report(make_finding(severity=severity)), verbose=True)
     assert [name for name, _, _ in commands(text)] == [command]
@@ -80,35 +74,17 @@ def test_what_a_baseline_accepts_is_no_annotation(make_finding, make_report, sho
     assert "asked upstream" in text
 
 
-def test_hostile_text_commands_nothing(make_finding, make_report, shown):
-    changes = {
-        "variant": HOSTILE,
-        "field": HOSTILE,
-        "cause": HOSTILE,
-        "documented": HOSTILE,
-        "message": HOSTILE,
-        "location": Location(HOSTILE, 3, 4),
-    }
-    error = make_finding(**changes)
-    variants = (VariantReport(HOSTILE, HOSTILE, "zoo", {}),)
-    findings = [
-        error,
-        make_finding(**changes | {"accepted": HOSTILE}),
-        make_finding(**changes | {"severity": "note"}),
-        make_finding(**changes | {"severity": None, "status": "unverified"}),
-        make_finding(**changes | {"severity": None, "status": "match", "cause": None}),
-    ]
-    for verbose in (False, True):
-        report = make_report(*findings, variants=variants, cut_short=HOSTILE)
-        found = commands(shown("github", report, verbose=verbose))
-        assert [name for name, _, _ in found] == ["error", "notice", "error"][
-            :: 1 if verbose else 2
-        ]
-        for _, properties, message in found:
-            assert set(properties) <= {"file", "line", "col", "title"}
-            assert "::stop-commands::z" in message
-        assert found[0][1]["line"] == "3"
-        assert "a:b 100%25" in found[0][2]
+def test_hostile_text_commands_nothing(shown):
+    for text in TEXTS:
+        for verbose in (False, True):
+            found = commands(shown("github", report_of(text), verbose=verbose))
+            expected = ["error", "notice", "error"] if verbose else ["error", "error"]
+            assert [name for name, _, _ in found] == expected, text
+            for _, properties, message in found:
+                assert set(properties) <= {"file", "line", "col", "title"}
+                assert text != COMMANDS[0] or "::stop-commands::z" in message
+            assert found[0][1]["line"] == "3"
+            assert text != COMMANDS[0] or "a:b 100%25" in found[0][2]
 
 
 def test_a_file_is_named_from_the_top_of_the_repository(make_finding, make_report, shown):

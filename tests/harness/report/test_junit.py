@@ -7,11 +7,10 @@ from xml.etree import ElementTree as ET
 
 import junitparser
 import pytest
+from hostile import TEXTS, report_of
 
 from harness.types import VariantReport
 from zoo.index.types import Location
-
-HOSTILE = "\x00\x1b[2J\u202e]]>&lt;<!-- \r\n\t\x85 \ud800 \ufffe\uffff \U0001f600 \"'"
 
 
 @pytest.fixture
@@ -34,18 +33,19 @@ def case_of(parsed, make_report):
     return parse
 
 
-def test_every_kind_of_finding_is_one_case(any_finding, case_of):
-    case = case_of(any_finding)
-    kinds = [type(result) for result in case.result]
-    if any_finding.severity in ("error", "warning"):
-        assert kinds == [junitparser.Failure]
-        assert case.result[0].type == f"{any_finding.severity}: {any_finding.cause}"
-    elif any_finding.status == "unverified":
-        assert kinds == [junitparser.Skipped]
-        assert any_finding.message in case.result[0].message
-    else:
-        assert kinds == []
-        assert any_finding.message in case.system_out
+def test_every_kind_of_finding_is_one_case(all_findings, case_of):
+    for finding in all_findings:
+        case = case_of(finding)
+        kinds = [type(result) for result in case.result]
+        if finding.severity in ("error", "warning"):
+            assert kinds == [junitparser.Failure]
+            assert case.result[0].type == f"{finding.severity}: {finding.cause}"
+        elif finding.status == "unverified":
+            assert kinds == [junitparser.Skipped]
+            assert finding.message in case.result[0].message
+        else:
+            assert kinds == []
+            assert finding.message in case.system_out
 
 
 def test_an_accepted_finding_is_skipped_with_its_reason(case_of, make_finding):
@@ -91,25 +91,19 @@ def test_no_two_cases_have_one_name(all_findings, parsed, make_report):
     assert len(set(names)) == len(all_findings)
 
 
-def test_hostile_text(make_finding, make_report, parsed):
-    finding = make_finding(
-        variant=HOSTILE,
-        field=HOSTILE,
-        check=HOSTILE,
-        cause=HOSTILE,
-        documented=HOSTILE,
-        message=HOSTILE,
-        location=Location(HOSTILE, 1, 1),
-    )
-    for accepted in (None, HOSTILE):
-        report = make_report(finding, make_finding(accepted=accepted), finding)
-        cases = [case for suite in parsed(report) for case in suite]
-        assert len(cases) == 3
-        (name,) = {case.classname for case in cases} - {"net50"}
-        assert name.isprintable()
-        assert "]]>&lt;<!--" in name
-        assert "\\x00" in name
-        assert "\\ufffe" in name
+def test_hostile_text_is_text(parsed):
+    for text in TEXTS:
+        *cases, broken = [case for suite in parsed(report_of(text)) for case in suite]
+        assert len(cases) == 5
+        assert type(broken.result[0]) is junitparser.Error
+        for case in cases:
+            assert case.classname.isprintable()
+            if text.isprintable() and text and "\uffff" not in text:
+                assert case.classname == text
+    (shown,) = {case.classname for suite in parsed(report_of("\ufffe\x00")) for case in suite} - {
+        "zoo"
+    }
+    assert shown == "\\ufffe\\x00"
 
 
 def test_a_run_that_was_cut_short_is_an_error(parsed, make_report, shown):

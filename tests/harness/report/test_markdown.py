@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import itertools
 
+from hostile import TEXTS, report_of
 from markdown_it import MarkdownIt
 
-from zoo.index.types import Location
+from zoo._util.text import truncate
 
 PARSER = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
 
@@ -43,24 +44,18 @@ def test_a_row(make_finding, make_report, shown):
     ]
 
 
-def test_hostile_text_stays_in_its_cell(make_finding, make_report, shown):
-    hostile = "a | b\n| c | <img src=x onerror=alert(1)> [l](http://x) `code` @all **bold** \\"
-    bad = make_finding(
-        variant=hostile,
-        field=hostile,
-        documented=hostile,
-        measured=hostile,
-        message=hostile,
-        location=Location(hostile, 1, 1),
-    )
-    text = shown("markdown", make_report(bad, cut_short=hostile))
-    found = rows(text)
-    assert len(found) == 2
-    seen = hostile.replace("\n", "\\n").replace("@", "@\u200b")
-    assert found[1][1:6] == [seen] * 5
-    kinds = {child.type for token in PARSER.parse(text) for child in token.children or []}
-    # The summary is strong and the causes are code; nothing else may be.
-    assert kinds == {"text", "strong_open", "strong_close", "code_inline"}
+def test_hostile_text_stays_in_its_cell(shown):
+    """The summary is strong and the causes are code; nothing else may be."""
+    for text in TEXTS:
+        page = shown("markdown", report_of(text), verbose=True)
+        found = rows(page)
+        assert len(found) == 6
+        assert {len(row) for row in found} == {8}
+        kinds = {child.type for token in PARSER.parse(page) for child in token.children or []}
+        assert kinds <= {"text", "text_special", "strong_open", "strong_close", "code_inline"}, text
+        if text.isprintable() and text:
+            cells = [cell.replace("\u200b", "") for cell in found[1][1:6]]
+            assert cells == [text.strip()] * 2 + [truncate(text.strip())] + [text.strip()] * 2
 
 
 def test_alike_findings_are_one_row(make_finding, make_report, shown):

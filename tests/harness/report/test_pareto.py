@@ -7,9 +7,18 @@ import dataclasses
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from loops import each
 
 from harness.report import pareto
-from harness.report.pareto import FILE_SIZE, IMAGES_PER_SECOND, MACS, METRICS, PARAMETERS, Value
+from harness.report.pareto import (
+    FILE_SIZE,
+    IMAGES_PER_SECOND,
+    MACS,
+    METRICS,
+    PARAMETERS,
+    Value,
+    pareto_data,
+)
 from harness.report.style import DARK, LIGHT, OTHERS, SERIES, Theme
 from harness.report.view import STATUSES, Row
 
@@ -47,15 +56,13 @@ def test_a_measured_value_goes_before_a_claimed_one():
     assert pareto.horizontal(both, IMAGES_PER_SECOND) is None
 
 
-@pytest.mark.parametrize(
-    ("convention", "macs"), [(None, 100.0), ("fvcore", 100.0), ("macs", 100.0), ("flops", 50.0)]
-)
+@each("convention, macs", [(None, 100.0), ("fvcore", 100.0), ("macs", 100.0), ("flops", 50.0)])
 def test_claimed_flops_stand_for_multiply_accumulates(convention: str | None, macs: float):
     claimed = row(flops_claimed=100, flops_convention_claimed=convention)
     assert pareto.horizontal(claimed, MACS) == Value(macs, measured=False)
 
 
-def test_a_few_pictures_do_not_move_a_documented_accuracy():
+def test_a_few_images_do_not_move_a_documented_accuracy():
     measured = {"top1": 85.0, "top1_low": 60.0, "top1_high": 97.0}
     assert pareto.top1(row(top1_claimed=74.8, **measured)) == Value(74.8, measured=False)
     assert pareto.top1(row(**measured)) == Value(85.0, measured=True)
@@ -63,7 +70,7 @@ def test_a_few_pictures_do_not_move_a_documented_accuracy():
     assert pareto.top1(row(top1_claimed=74.8, **narrow)) == Value(75.0, measured=True)
 
 
-@pytest.mark.parametrize("value", [0, -1, float("nan"), float("inf")])
+@each("value", [0, -1, float("nan"), float("inf")])
 def test_what_has_no_place_on_an_axis_is_left_out(value: float):
     assert pareto.horizontal(row(file_size=value), FILE_SIZE) is None
     assert pareto.top1(row(top1_claimed=value)) is None
@@ -73,55 +80,55 @@ def test_an_accuracy_above_a_hundred_percent_has_no_place():
     assert pareto.top1(row(top1_claimed=8096.0)) is None
 
 
-def test_one_picture_is_of_one_data_set():
+def test_one_plot_is_of_one_dataset():
     rows = [
         row("a", parameters=1, top1_claimed=80.0, dataset="ImageNet"),
         row("b", parameters=2, top1_claimed=81.0, dataset="imagenet-1k"),
         row("c", parameters=3, top1_claimed=97.0, dataset="CIFAR-10"),
         row("d", parameters=4, top1_claimed=82.0, dataset=None),
     ]
-    cloud = pareto.pareto_data(rows, PARAMETERS)
-    assert [point.row.name for point in cloud.points] == ["a", "b", "d"]
-    assert cloud.dataset == "ImageNet"
-    assert len(cloud.notes) == 1
-    assert "1 variant of another dataset" in cloud.notes[0]
+    data = pareto_data(rows, PARAMETERS)
+    assert [point.row.name for point in data.points] == ["a", "b", "d"]
+    assert data.dataset == "ImageNet"
+    assert len(data.notes) == 1
+    assert "1 variant of another dataset" in data.notes[0]
 
 
-def test_one_picture_of_speeds_is_of_one_device():
+def test_one_plot_of_speeds_is_of_one_device():
     def on(name: str, device: str) -> Row:
         return row(name, top1_claimed=80.0, images_per_second=9.0, images_per_second_device=device)
 
     rows = [on("a", "CPU"), on("b", "GPU"), on("c", "GPU")]
-    cloud = pareto.pareto_data(rows, IMAGES_PER_SECOND)
-    assert [point.row.name for point in cloud.points] == ["b", "c"]
-    assert cloud.device == "GPU"
+    data = pareto_data(rows, IMAGES_PER_SECOND)
+    assert [point.row.name for point in data.points] == ["b", "c"]
+    assert data.device == "GPU"
 
 
-@pytest.mark.parametrize("metric", METRICS)
+@each("metric", METRICS)
 def test_an_axis_without_data_says_so(metric: pareto.Metric):
-    cloud = pareto.pareto_data([row(top1_claimed=80.0)], metric)
-    assert cloud.points == ()
-    assert len(cloud.notes) == 1
-    assert f"no variant has a value for {metric.label}" in cloud.notes[0]
+    data = pareto_data([row(top1_claimed=80.0)], metric)
+    assert data.points == ()
+    assert len(data.notes) == 1
+    assert f"no variant has a value for {metric.label}" in data.notes[0]
 
 
-def test_without_accuracies_there_is_no_picture():
-    (note,) = pareto.pareto_data([row(parameters=5)], PARAMETERS).notes
+def test_without_accuracies_there_is_no_plot():
+    (note,) = pareto_data([row(parameters=5)], PARAMETERS).notes
     assert "no variant has a top-1 accuracy" in note
-    (note,) = pareto.pareto_data([row(parameters=5), row(top1=50.0)], PARAMETERS).notes
+    (note,) = pareto_data([row(parameters=5), row(top1=50.0)], PARAMETERS).notes
     assert "no variant has both" in note
 
 
-def test_variants_that_a_picture_lacks_are_counted():
+def test_variants_that_a_plot_lacks_are_counted():
     rows = [row(parameters=5, top1_claimed=80.0), row(parameters=5), row()]
-    (note,) = pareto.pareto_data(rows, PARAMETERS).notes
+    (note,) = pareto_data(rows, PARAMETERS).notes
     assert "lacks 2 variants" in note
 
 
-@pytest.mark.parametrize(("largest", "logarithmic"), [(99, False), (100, True)])
+@each("largest, logarithmic", [(99, False), (100, True)])
 def test_an_axis_is_logarithmic_from_a_decade_on(largest: int, logarithmic: bool):
     rows = [row(parameters=n, top1_claimed=80.0) for n in (10, largest)]
-    assert pareto.pareto_data(rows, PARAMETERS).logarithmic is logarithmic
+    assert pareto_data(rows, PARAMETERS).logarithmic is logarithmic
 
 
 def test_a_collection_is_drawn_in_its_own_way_and_the_largest_first():

@@ -9,13 +9,13 @@ from urllib.parse import unquote
 
 import jsonschema
 import pytest
+from hostile import COMMANDS, TEXTS, is_visible, report_of
+from loops import each
 
 from harness.causes import CAUSES
 from harness.report import sarif
 from harness.types import VariantReport
 from zoo.index.types import Location
-
-HOSTILE = "\x1b[2J\u202eevil\r\n[click](https://x.example) {0} \ud800 % <b> ##[error] ::error::"
 
 
 @pytest.fixture(scope="module")
@@ -83,14 +83,14 @@ def test_the_gravest_are_kept_where_github_takes_no_more(
 
 def test_every_kind_of_finding_is_valid(all_findings, make_report, shown, validator):
     for options in ({}, {"verbose": True}, {"quiet": True}):
-        for why in (None, "interrupted", HOSTILE):
+        for why in (None, "interrupted", COMMANDS[0]):
             log = json.loads(shown("sarif", make_report(*all_findings, cut_short=why), **options))
             validator.validate(log)
             assert log["version"] == "2.1.0"
 
 
-@pytest.mark.parametrize(
-    ("path", "value"),
+@each(
+    "path, value",
     [
         ("results 0 level", "fatal"),
         ("results 0 ruleIndex", -2),
@@ -109,25 +109,15 @@ def test_the_schema_would_notice(path, value, all_findings, make_report, shown, 
         validator.validate(log)
 
 
-def test_hostile_text_is_valid_and_only_text(make_finding, make_report, shown, validator):
-    finding = make_finding(
-        variant=HOSTILE,
-        field=HOSTILE,
-        check=HOSTILE,
-        cause=HOSTILE,
-        documented=HOSTILE,
-        measured=HOSTILE,
-        message=HOSTILE,
-        accepted=HOSTILE,
-        location=Location(HOSTILE, 1, 1),
-    )
-    log = json.loads(shown("sarif", make_report(finding)))
-    validator.validate(log)
-    text = log["runs"][0]["results"][0]["message"]["text"]
-    assert text.isprintable()
+def test_hostile_text_is_valid_and_only_text(shown, validator):
+    for text in TEXTS:
+        log = json.loads(shown("sarif", report_of(text), verbose=True))
+        validator.validate(log)
+        assert all(is_visible(r["message"]["text"]) for r in log["runs"][0]["results"])
     # The specification (3.11.5, 3.11.6): a link and a placeholder are escaped by these.
-    assert r"\[click](https://x.example)" in text
-    assert "{{0}}" in text
+    message = json.loads(shown("sarif", report_of(COMMANDS[1])))["runs"][0]["results"][0]["message"]
+    assert r"\[click](https://x.example)" in message["text"]
+    assert "{{0}}" in message["text"]
 
 
 def test_every_cause_is_a_rule_with_help(run_of, make_report, make_finding):
@@ -150,8 +140,8 @@ def test_a_result_names_its_rule_and_the_place_of_the_claim(result_of, make_find
     }
 
 
-@pytest.mark.parametrize(
-    ("changes", "kind", "level"),
+@each(
+    "changes, kind, level",
     [
         ({}, "fail", "error"),
         ({"severity": "warning", "cause": "flops.convention"}, "fail", "warning"),
@@ -165,8 +155,8 @@ def test_kind_and_level(changes, kind, level, result_of, make_finding):
     assert (result["kind"], result["level"]) == (kind, level)
 
 
-@pytest.mark.parametrize(
-    ("file", "uri", "base"),
+@each(
+    "file, uri, base",
     [
         ("./model index/réseau#1%.yml", "model%20index/r%C3%A9seau%231%25.yml", True),
         ("a:b/c?d.yml", "a%3Ab/c%3Fd.yml", True),

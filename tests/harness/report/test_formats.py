@@ -5,63 +5,52 @@ from __future__ import annotations
 import subprocess
 import sys
 from dataclasses import replace
+from itertools import product
 
 import pytest
+from hostile import TEXTS, is_visible, report_of
 from loops import each
 
 from harness.report import UnknownFormatError, formats, get_format
-from harness.types import VariantReport
-from zoo.index.types import Location
-
-HOSTILE = "\x00\x1b[2J\u202egnp\r\n::error::x\t\x85\u2028 \ud800 <b>|</b> ##[error] ]]> {0} %0A"
 
 
 @each("name", formats())
-@each("options", [{}, {"width": 80}, {"width": 200, "color": True}, {"color": True}, {"width": 20}])
-def test_format_shows_any_finding(name, options, any_finding, make_report, shown):
-    text = shown(name, make_report(any_finding), verbose=True, **options)
-    flat = "".join(text.split())
-    assert any_finding.field in text
-    if any_finding.cause is not None and options.get("width") != 20:
-        assert any_finding.cause in text
-    if any_finding.status != "match":
-        assert "TheFLOPsare" in flat or "Themodelhas5399965376FLOPs" in flat
-    assert text.endswith("\n")
-    assert "None" not in text
+def test_every_finding_is_shown(name, all_findings, make_report, shown):
+    sizes = [{}, {"width": 80}, {"width": 200, "color": True}, {"color": True}, {"width": 20}]
+    for finding, options in product(all_findings, sizes):
+        text = shown(name, make_report(finding), verbose=True, **options)
+        assert finding.field in text
+        if finding.cause is not None and options.get("width") != 20:
+            assert finding.cause in text
+        if finding.status != "match":
+            assert "Themodelhas5399965376FLOPs" in "".join(text.split())
+        assert text.endswith("\n")
+        assert "None" not in text
 
 
 @each("name", formats())
-def test_format_says_why_a_finding_is_accepted(name, any_finding, make_report, shown):
-    accepted = replace(any_finding, accepted="AskedUpstreamInMay")
-    for options in ({}, {"verbose": True}, {"width": 80}):
-        if any_finding.status == "match" and "verbose" not in options:
+def test_an_accepted_finding_has_its_reason(name, all_findings, make_report, shown):
+    for finding, options in product(all_findings, [{}, {"verbose": True}, {"width": 80}]):
+        if finding.status == "match" and "verbose" not in options:
             continue
-        text = shown(name, make_report(accepted), **options)
+        text = shown(name, make_report(replace(finding, accepted="AskedUpstreamInMay")), **options)
         assert "AskedUpstreamInMay" in "".join(text.split())
         assert "accepted" in text.lower()
+
+
+@each("name", formats())
+@each("options", [{}, {"width": 40}, {"verbose": True}, {"quiet": True}])
+def test_no_hidden_character_reaches_a_reader(name, options, shown):
+    """No control character, no direction, no lone surrogate, in any format."""
+    for text in TEXTS:
+        written = shown(name, report_of(text), **options)
+        assert is_visible(written), text
 
 
 @each("name", ["table", "markdown", "github", "sarif"])
 def test_quiet_leaves_out_what_is_accepted(name, make_finding, make_report, shown):
     report = make_report(make_finding(accepted="AskedUpstreamInMay"))
     assert "AskedUpstreamInMay" not in shown(name, report, quiet=True)
-
-
-@each("name", formats())
-@each("options", [{}, {"width": 40}, {"verbose": True}, {"quiet": True}])
-def test_format_of_hostile_text(name, options, make_finding, make_report, shown):
-    """No control character, no direction, no lone surrogate reaches a reader as it is."""
-    changes = dict.fromkeys(("variant", "field", "documented", "measured", "message"), HOSTILE)
-    place = Location(HOSTILE, 1, 1)
-    findings = [
-        make_finding(**changes, location=place),
-        make_finding(**changes, location=place, severity="note"),
-        make_finding(**changes, location=place, accepted=HOSTILE),
-        make_finding(**changes, location=place, status="unverified", severity=None),
-    ]
-    variants = (VariantReport(HOSTILE, HOSTILE, "zoo", {}, location=place),)
-    text = shown(name, make_report(*findings, variants=variants, cut_short=HOSTILE), **options)
-    assert text.replace("\n", "").isprintable()
 
 
 @each("name", formats())
