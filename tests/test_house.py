@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from tests.tools import house
 
 
@@ -12,3 +14,10 @@ def test_each_dependency_is_imported_and_each_import_declared():
 
 def test_no_module_is_long():
     assert house.long_modules() == {}
+
+
+def test_the_page_on_architecture_names_what_there_is():
+    page = (house.ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"(?:zoo|harness|tests)/[\w/.]*\w", page))
+    assert len(named) > 20
+    assert [name for name in sorted(named) if not (house.ROOT / name).exists()] == []
