@@ -25,9 +25,9 @@ from harness.check.diagnosis import Diagnosis, chance_of, diagnose
 from harness.check.intervals import plausible
 from harness.check.labels import AT_CHANCE
 from harness.check.parts import parts
-from harness.check.several_files import UNTOLD
 from harness.check.slips import exchanged, find_slip
 from harness.check.unreadable import missing_for
+from harness.check.weights import UNDECIDED
 from harness.types import Edit, EvalImages, Finding, Size, Unmeasured
 from zoo.index.types import Claim, Variant
 from zoo.labels import is_imagenet
@@ -143,7 +143,7 @@ def _without_weights(evidence: Evidence, claim: Claim) -> Finding | None:
         if severity_of(cause) is not None:
             cause = "accuracy.no-data"
         several = len(list(variant.claims_of("Weights"))) > 1
-        none = UNTOLD if several else "the index names none"
+        none = UNDECIDED if several else "the index names none"
         why = none if failure is None else failure.why
         if file is not None:
             why = "they were not downloaded"

@@ -1,17 +1,22 @@
 """Whose a file or a size is that several variants document, and that not all can have.
 
-What was measured tells most: the tensors of the opened file, and the size that a checkpoint of the
-built model has. Without it, the file's name and the documented parameters tell.
+What was measured decides most: the tensors of the opened file, and the size that a checkpoint of
+the built model has. Without it, the file's name and the documented parameters decide.
 """
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
+from posixpath import basename, splitext
+from urllib.parse import unquote, urlsplit
 
 from harness.check.compare import number
 from harness.check.contradiction import Documented, conflict_among
-from harness.check.filenames import file_name, fit
 from harness.check.size import window
 from harness.types import Fact, Measurement, Slot
 from zoo.index.types import Claim, Variant
@@ -28,6 +33,14 @@ _MOST_FILES = 16
 
 # A name of a letter or two is called by many files.
 _SHORTEST = 3
+
+# A hash at the end of a file's name, torch.hub's convention.
+_HASH = re.compile(r"[-_][0-9a-f]{8,64}$")
+_PIECE = re.compile(r"[a-z]+[0-9]*|[0-9]+")
+# So much of a name has to be in a file's name for the file to be called by it.
+_WHOLE = 2 / 3
+# A single letter of a name (``resnest101e``, ``efficientnet_b3a``) is often left out.
+_LETTER = 0.25
 
 _Verdicts = dict[int, bool]
 
@@ -62,7 +75,7 @@ def owners_of(
     facts: Facts,
     fields: tuple[str, ...] | None = None,
 ) -> dict[int, str]:
-    """The variants whose own it is, by identity, with what tells it; empty where nothing does.
+    """The variants whose own it is, by identity, with the reason; empty where nothing decides.
 
     Args:
         sharers: the variants that document it.
@@ -81,12 +94,12 @@ def owners_of(
         ),
         (_by_name(sharers), "the file's name"),
     ]
-    if _tells(tensors):
+    if _divides(tensors):
         ways = ways[:1]
     left = list(sharers)
     built = built_counts(facts, sharers)
     for verdicts, _ in ways:
-        if not _tells({id(v): verdicts[id(v)] for v in left if id(v) in verdicts}):
+        if not _divides({id(v): verdicts[id(v)] for v in left if id(v) in verdicts}):
             continue
         left = [v for v in left if verdicts.get(id(v)) is not False]
         if conflict_among(left, Documented(built, fields)) is None:
@@ -95,16 +108,16 @@ def owners_of(
         return {}
     found = {}
     for variant in left:
-        told = [words for verdicts, words in ways if verdicts.get(id(variant))]
-        if told:
-            found[id(variant)] = " and ".join(told)
+        reasons = [words for verdicts, words in ways if verdicts.get(id(variant))]
+        if reasons:
+            found[id(variant)] = " and ".join(reasons)
     named = ways[-1][0]
-    # Where names and documented numbers tell of different variants, neither is to be believed.
-    contrary = _tells(named) and not any(named.get(k) for k in found)
-    return {} if contrary and not built and not _tells(tensors) else found
+    # Where names and documented numbers point to different variants, neither is trusted.
+    contrary = _divides(named) and not any(named.get(k) for k in found)
+    return {} if contrary and not built and not _divides(tensors) else found
 
 
-def _tells(verdicts: _Verdicts) -> bool:
+def _divides(verdicts: _Verdicts) -> bool:
     return len(set(verdicts.values())) == 2
 
 
@@ -157,3 +170,89 @@ def _by_name(sharers: Sequence[Variant]) -> _Verdicts:
             n for n, f in fits.items() if f.score == most and f.whole and len(n) >= _SHORTEST
         }
     return {id(v): v.name in best[files[id(v)]] for v in sharers if best.get(files.get(id(v), ""))}
+
+
+@dataclass(frozen=True, slots=True)
+class NameFit:
+    """How a file's name fits a variant's.
+
+    Attributes:
+        missing: the weight of the words and numbers of the name that the file's lacks.
+        matched: the weight of those that it has.
+    """
+
+    missing: float
+    matched: float
+
+    @property
+    def score(self) -> float:
+        """The greater, the better: a longer name that fits is better than a shorter one."""
+        return self.matched - 2 * self.missing
+
+    @property
+    def whole(self) -> bool:
+        """Whether nearly the whole name is in the file's."""
+        return self.matched >= _WHOLE * (self.missing + self.matched) > 0
+
+
+def file_name(url: str) -> str:
+    """The last step of a URL's path, as the file is called."""
+    return basename(unquote(urlsplit(url).path))
+
+
+@lru_cache(maxsize=4096)
+def stem(file: str) -> str:
+    """A file's name without its ending and without the hash that it carries."""
+    return _HASH.sub("", splitext(file)[0].lower())
+
+
+def squeezed(name: str) -> str:
+    """Letters and digits; two numbers stay two, so ``resnet18_8xb16`` is no ``resnet188``."""
+    joined = re.sub(r"[^a-z0-9]+", "_", name.lower())
+    return re.sub(r"(?<!\d)_|_(?!\d)", "", joined)
+
+
+def fit(name: str, file: str) -> NameFit:
+    """How the words and numbers of a variant's name are met in a file's, in whatever order."""
+    pieces, theirs = _pieces(name), _Words.of(stem(file))
+    left = Counter(theirs.pieces)
+    missing = matched = 0.0
+    for i, piece in enumerate(pieces):
+        is_letter = i > 0 and len(piece) == 1 and piece.isalpha()
+        weight = _LETTER if is_letter else 1.0
+        if left[piece]:
+            left[piece] -= 1
+            matched += weight
+        elif not is_letter and theirs.has(piece):
+            matched += weight
+        else:
+            missing += weight
+    return NameFit(missing, matched)
+
+
+@lru_cache(maxsize=65536)
+def _pieces(name: str) -> tuple[str, ...]:
+    """A word with the number behind it is one piece: ``vit_base_p16`` -> vit, base, p16."""
+    return tuple(_PIECE.findall(name.lower()))
+
+
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """A file's name in pieces, and as one word, since some write ``mobilenet_v2`` as one."""
+
+    pieces: tuple[str, ...]
+    joined: str
+
+    @staticmethod
+    @lru_cache(maxsize=4096)
+    def of(text: str) -> _Words:
+        return _Words(_pieces(text), squeezed(text))
+
+    def has(self, piece: str) -> bool:
+        """Whether a piece is there, written together with its neighbours."""
+        if piece.isdigit():  # ``384`` in ``ft384``; a short number is in too many
+            ends = (re.sub(r"^[a-z]+", "", other) for other in self.pieces)
+            return len(piece) > 2 and piece in ends
+        if piece[-1].isdigit() and any(other.endswith(piece) for other in self.pieces):
+            return True
+        return len(piece) > 3 and re.search(re.escape(piece) + r"(?!\d)", self.joined) is not None

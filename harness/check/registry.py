@@ -17,7 +17,6 @@ from harness.check import (
     shared,
     size,
     weights,
-    weights_hash,
     weights_name,
 )
 from harness.check.base import IndexCheck, VariantCheck
@@ -27,7 +26,7 @@ _BUILT_IN: tuple[VariantCheck | IndexCheck, ...] = (
     shared.URL_CHECK,
     shared.SIZE_CHECK,
     weights_name.CHECK,
-    weights_hash.CHECK,
+    weights.NAME_CHECK,
     weights_name.INSECURE,
     numbers.PARAMETERS,
     numbers.LAYERS,

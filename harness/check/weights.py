@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from posixpath import splitext
 from typing import Any
 
 from harness.causes import severity_of
 from harness.check import unreadable
 from harness.check.base import (
     Evidence,
+    IndexCheck,
     Need,
     VariantCheck,
     matched,
@@ -18,11 +21,18 @@ from harness.check.base import (
     replaced,
     unverified,
 )
-from harness.check.several_files import find_several
+from harness.check.owners import file_name
 from harness.check.unreadable import missing_for
 from harness.types import Finding, Measurement, Size
-from zoo.index.types import Claim
-from zoo.weights.types import INSECURE
+from zoo.index.types import Claim, Index, Variant
+from zoo.weights.sources import name_hash
+
+SEVERAL = "weights.several-files"
+UNDECIDED = "Weights lists several files, and which of them holds this model can't be determined"
+
+_FILE, _HASH, _SHA256 = "weights-file", "weights-hash", "weights-sha256"
+_WHOLE = re.compile(r"[0-9a-f]{64}")
+_NOT_DOWNLOADED = "not compared: the file is on the server, and was not downloaded"
 
 CHECKPOINT = Need("checkpoint")
 
@@ -47,128 +57,170 @@ _MISFIT = {
 
 
 def _needs(size: Size) -> tuple[Need, ...]:
-    # The run fetches the files of all variants before any check is asked.
+    # The run fetches the files of all variants before any check runs.
     return ()
 
 
 def find(evidence: Evidence) -> Iterable[Finding | Need]:
     """Findings on Weights and SHA256, from the fetched file and from what it holds."""
-    claim = evidence.variant.claim("Weights")
-    for stated in evidence.variant.claims_of("SHA256"):
+    variant = evidence.variant
+    for stated in variant.claims_of("SHA256"):
         if not isinstance(stated.value, str):
-            yield not_read(stated, evidence.variant, "weights-sha256")
-    if claim is None:
-        return
-    claims = list(evidence.variant.claims_of("Weights"))
+            yield not_read(stated, variant, _SHA256)
+    claims = list(variant.claims_of("Weights"))
     if len(claims) > 1:
-        yield from find_several(evidence, claims)
-        return
+        yield from _of_several_files(evidence, claims)
+    elif claims:
+        yield from _of_one_file(evidence, claims[0])
+
+
+def _stated(evidence: Evidence) -> Iterator[tuple[Claim, str]]:
+    """The SHA256 claims that can be read, with their digits."""
+    for claim in evidence.variant.claims_of("SHA256"):
+        if isinstance(claim.value, str):
+            yield claim, claim.value
+
+
+def _of_one_file(evidence: Evidence, claim: Claim) -> Iterator[Finding | Need]:
+    variant = evidence.variant
     if not isinstance(claim.value, str):
-        yield not_read(claim, evidence.variant, "weights-file")
-        why = missing_for(evidence.variant, "hash")
+        yield not_read(claim, variant, _FILE)
+        why = missing_for(variant, "hash")
         yield from _unhashed(evidence, unreadable.CAUSE, f"not compared: {why}")
         return
     file = evidence.measurement("file")
     if file is None:
-        yield from _absent(evidence, claim)
+        absent = _absent(evidence, claim, None)
+        if absent is not None:
+            yield absent
+            missing = evidence.unmeasured("file")
+            assert missing is not None
+            yield from _unhashed(evidence, missing.cause, f"not compared: {missing.why}")
         return
-    yield from _hashes(evidence, claim, file)
+    sha256 = file.value["sha256"]
+    if sha256 is not None:
+        yield from _name_against_file(evidence, claim, file)
+        for stated, digits in _stated(evidence):
+            yield _stated_against_file(variant, stated, digits, sha256)
     if file.value["path"] is None:
-        # The same words for both claims: a reader is told once of all files that were not wanted.
-        message = "not compared: the file is on the server, and was not downloaded"
+        # The same message for both claims: a report groups files that were not downloaded.
         cause = "weights.unreachable"
-        yield unverified(claim, evidence.variant, "weights-tensors", cause, message)
-        yield from _unhashed(evidence, cause, message)
+        yield unverified(claim, variant, "weights-tensors", cause, _NOT_DOWNLOADED)
+        yield from _unhashed(evidence, cause, _NOT_DOWNLOADED)
         return
     if ("checkpoint", None) not in evidence.facts:
         yield CHECKPOINT
         return
-    yield from _contents(evidence, claim)
+    yield _contents(evidence, claim)
 
 
-def _absent(evidence: Evidence, claim: Claim) -> Iterator[Finding]:
-    missing = evidence.unmeasured("file")
-    if missing is None:
-        return
+def _of_several_files(evidence: Evidence, claims: Sequence[Claim]) -> Iterator[Finding]:
+    """Each file of a list is a claim of its own; none of them is taken for the model."""
     variant = evidence.variant
-    message = f"not compared: {missing.why}"
-    # Of an address that may be right a warning tells; here nothing was fetched to be compared.
-    if severity_of(missing.cause) is None or missing.cause == INSECURE:
-        yield unverified(claim, variant, "weights-file", missing.cause, message)
-    else:
-        yield mismatched(claim, variant, "weights-file", missing.cause, None, missing.why)
-    yield from _unhashed(evidence, missing.cause, message)
+    hashes: list[str | None] = []
+    for claim in claims:
+        if not isinstance(claim.value, str):
+            yield not_read(claim, variant, _FILE)
+            hashes.append(None)
+            continue
+        file = evidence.measurement("file", claim.value)
+        hashes.append(None if file is None else file.value["sha256"])
+        if file is None:
+            absent = _absent(evidence, claim, claim.value)
+            if absent is not None:
+                yield absent
+        elif file.value["sha256"] is None:
+            yield unverified(claim, variant, _FILE, "weights.unreachable", _NOT_DOWNLOADED)
+        else:
+            findings = list(_name_against_file(evidence, claim, file))
+            yield from findings
+            if all(f.status == "match" for f in findings):
+                message = f"not compared: {UNDECIDED}"
+                yield unverified(claim, variant, "weights-tensors", SEVERAL, message)
+    for stated, digits in _stated(evidence):
+        yield _stated_against_several(variant, stated, digits, hashes)
+
+
+def _absent(evidence: Evidence, claim: Claim, url: str | None) -> Finding | None:
+    """The finding on a file that could not be had; one that was not requested has none."""
+    missing = evidence.unmeasured("file", url)
+    if missing is None:
+        return None
+    variant = evidence.variant
+    if severity_of(missing.cause) == "error":
+        return mismatched(claim, variant, _FILE, missing.cause, None, missing.why)
+    # Of an address that may be right another check warns; here there is nothing to compare.
+    return unverified(claim, variant, _FILE, missing.cause, f"not compared: {missing.why}")
 
 
 def _unhashed(evidence: Evidence, cause: str, message: str) -> Iterator[Finding]:
     """A claimed SHA-256 that no file could be held against is not passed over."""
-    for stated in evidence.variant.claims_of("SHA256"):
-        if isinstance(stated.value, str):
-            yield unverified(stated, evidence.variant, "weights-sha256", cause, message)
+    for stated, _ in _stated(evidence):
+        yield unverified(stated, evidence.variant, _SHA256, cause, message)
 
 
-def _hashes(evidence: Evidence, claim: Claim, file: Measurement) -> Iterator[Finding]:
-    """The whole SHA-256 where one is claimed; its head is in the name of many files."""
+def _name_against_file(evidence: Evidence, claim: Claim, file: Measurement) -> Iterator[Finding]:
+    """The head of the SHA-256 that is in the name of many files."""
     sha256, head = file.value["sha256"], file.value["name_hash"]
-    if sha256 is None:
+    if head is None:
         return
-    variant = evidence.variant
-    if head is not None:
-        if sha256.startswith(head):
-            message = f"the SHA-256 of the file begins with {head}, as its name says"
-            yield matched(claim, variant, "weights-hash", sha256, message)
-        else:
-            message = (
-                f"the SHA-256 of the file is {sha256}, and its name says that it begins with "
-                f"{head}: the file is another one, or damaged; upload the right one"
-            )
-            cause = "weights.hash-mismatch"
-            yield mismatched(claim, variant, "weights-hash", cause, sha256, message)
-    for stated in variant.claims_of("SHA256"):
-        if not isinstance(stated.value, str):
-            continue
-        if sha256.startswith(stated.value):
-            missing = len(sha256) - len(stated.value)
-            message = "the file has this SHA-256"
-            if missing:
-                message = (
-                    f"the file's SHA-256 begins with these digits; write all {len(sha256)}: "
-                    f"{sha256}"
-                )
-            yield matched(stated, variant, "weights-sha256", sha256, message)
-        else:
-            message = (
-                f"the file behind Weights has the SHA-256 {sha256}; write it, or upload the file "
-                "that was meant"
-            )
-            cause = "weights.hash-mismatch"
-            edits = (replaced(stated, sha256),)
-            yield mismatched(stated, variant, "weights-sha256", cause, sha256, message, edits=edits)
+    if sha256.startswith(head):
+        message = f"the SHA-256 of the file begins with {head}, as its name says"
+        yield matched(claim, evidence.variant, _HASH, sha256, message)
+        return
+    message = (
+        f"the SHA-256 of the file is {sha256}, and its name says that it begins with {head}: the "
+        "file is another one, or damaged; upload the right one"
+    )
+    yield mismatched(claim, evidence.variant, _HASH, "weights.hash-mismatch", sha256, message)
 
 
-def _contents(evidence: Evidence, claim: Claim) -> Iterator[Finding]:
+def _stated_against_file(variant: Variant, stated: Claim, digits: str, sha256: str) -> Finding:
+    if not sha256.startswith(digits):
+        message = (
+            f"the file behind Weights has the SHA-256 {sha256}; write it, or upload the file that "
+            "was meant"
+        )
+        edits, cause = (replaced(stated, sha256),), "weights.hash-mismatch"
+        return mismatched(stated, variant, _SHA256, cause, sha256, message, edits=edits)
+    message = "the file has this SHA-256"
+    if len(sha256) > len(digits):
+        message = f"the file's SHA-256 begins with these digits; write all {len(sha256)}: {sha256}"
+    return matched(stated, variant, _SHA256, sha256, message)
+
+
+def _stated_against_several(
+    variant: Variant, stated: Claim, digits: str, hashes: Sequence[str | None]
+) -> Finding:
+    own = next((h for h in hashes if h is not None and h.startswith(digits.lower())), None)
+    if own is not None:
+        return matched(stated, variant, _SHA256, own, "one of the files has this SHA-256")
+    if None in hashes:
+        message = "not compared: not every file behind Weights could be hashed"
+        return unverified(stated, variant, _SHA256, "weights.unreachable", message)
+    message = "none of the files behind Weights has this SHA-256; write that of the one meant"
+    return mismatched(stated, variant, _SHA256, "weights.hash-mismatch", None, message)
+
+
+def _contents(evidence: Evidence, claim: Claim) -> Finding:
     variant, check = evidence.variant, "weights-tensors"
     fact = evidence.measurement("checkpoint")
     if fact is None:
-        yield not_measured(evidence, claim, check, "checkpoint", verb="compared")
-        return
+        return not_measured(evidence, claim, check, "checkpoint", verb="compared")
     value = fact.value
     if value["refused"] is not None:
         message = f"the file is not loaded: {value['why']}; {_REFUSED[value['refused']]}"
-        yield mismatched(claim, variant, check, value["refused"], None, message)
-        return
+        return mismatched(claim, variant, check, value["refused"], None, message)
     if value["fits"]:
         message = "; ".join((f"{value['sentence']} the model", *value["notes"]))
-        yield matched(claim, variant, check, value["tensors"], message)
-        return
+        return matched(claim, variant, check, value["tensors"], message)
     holds = [name for name in value["holds"] if name != variant.name]
     if holds:
         what, remedy = f"this file holds {' or '.join(holds)}", _MISFIT["other"]
     else:
         what, remedy = "the file's tensors are not this model's", _MISFIT[value["misfit"]]
-    entry = _entry(value)
-    message = f"{what}{entry}: {value['sentence']}; {remedy}"
-    yield mismatched(claim, variant, check, "weights.tensors-differ", value["tensors"], message)
+    message = f"{what}{_entry(value)}: {value['sentence']}; {remedy}"
+    return mismatched(claim, variant, check, "weights.tensors-differ", value["tensors"], message)
 
 
 def _entry(value: Mapping[str, Any]) -> str:
@@ -179,4 +231,36 @@ def _entry(value: Mapping[str, Any]) -> str:
     return f" (compared was its entry {value['entry']!r}, and not {' or '.join(map(repr, others))})"
 
 
+def find_in_names(index: Index, variants: Sequence[Variant]) -> Iterable[Finding]:
+    """One error per SHA256 that begins otherwise than the name of the file behind Weights says."""
+    for variant in variants:
+        weights = variant.claim("Weights")
+        if weights is None or not isinstance(weights.value, str):
+            continue
+        head = _hash_in_name(weights.value)
+        if head is None:
+            continue
+        for claim in variant.claims_of("SHA256"):
+            stated = claim.value
+            if not isinstance(stated, str):
+                continue
+            shared = min(len(stated), len(head))
+            if stated[:shared] == head[:shared]:
+                continue
+            message = (
+                f"begins with {stated[: len(head)]}, and the file's name in Weights says that its "
+                f"SHA-256 begins with {head}: one of the two is another file's; write the SHA-256 "
+                "of this variant's file, or the URL that was meant"
+            )
+            yield mismatched(claim, variant, _SHA256, "weights.hash-mismatch", head, message)
+
+
+def _hash_in_name(url: str) -> str | None:
+    """The digits of a SHA-256 in a file's name: behind its last hyphen, or all of it."""
+    name = file_name(url)
+    stem = splitext(name)[0]
+    return name_hash(name) or (stem if _WHOLE.fullmatch(stem) else None)
+
+
 CHECK = VariantCheck("weights", "weights", _needs, find)
+NAME_CHECK = IndexCheck(_SHA256, "metadata", find_in_names)

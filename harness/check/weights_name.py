@@ -10,8 +10,7 @@ from urllib.parse import urlsplit
 
 from harness.check.base import IndexCheck, mismatched
 from harness.check.contradiction import Documented, conflict_among
-from harness.check.filenames import file_name, fit, squeezed, stem
-from harness.check.owners import weights_of
+from harness.check.owners import file_name, fit, squeezed, stem, weights_of
 from harness.types import Finding
 from zoo.index.types import Index, Variant
 from zoo.weights.sources import is_loopback

@@ -8,7 +8,8 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from harness.check import alias, cross_check, schema
+from harness.check import cross_check, schema
+from harness.check.build import apply_alias_findings
 from harness.check.registry import index_checks, variant_checks
 from harness.explain import preferred_rules
 from harness.explain.claim_trace import ClaimTrace, trace_claim
@@ -149,7 +150,7 @@ class Session:
                 progress.warn(store.failure)
         _agree(subjects)
         told = [f for s in subjects if s.findings is not None for f in s.findings]
-        told = alias.told_apart(told, self.index.variants, _built_names(subjects))
+        told = apply_alias_findings(told, self.index.variants, _built_names(subjects))
         findings = [*self._index_findings(facts_of(subjects, told)), *told]
         return Report(
             environment=clock.environment(_device_of(subjects)),

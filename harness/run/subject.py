@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from harness.check import build, unreadable
 from harness.check.accuracy import FIELDS, counted_so_far
-from harness.check.alias import CAUSE as ALIAS
 from harness.check.base import Evidence, Need, VariantCheck
+from harness.check.build import ALIAS
 from harness.check.flops import figure
 from harness.check.parts import span_of
 from harness.check.unreadable import missing_for

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from harness.check.alias import told_apart
 from harness.check.base import matched, mismatched
+from harness.check.build import apply_alias_findings
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def causes(load):
             else:
                 cause = "parameters.differs"
                 findings.append(mismatched(claim, variant, "parameters", cause, count, "wrong"))
-        told = told_apart(findings, index.variants, names or {})
+        told = apply_alias_findings(findings, index.variants, names or {})
         return {f.variant: (f.cause, f.message) for f in told}
 
     return run
@@ -76,9 +76,9 @@ def test_right_flops_say_that_the_model_is_the_documented_one(load):
         matched(a.claim("Parameters"), a, "parameters", 25557032, "fine"),
         mismatched(claim, b, "parameters", cause, 25557032, "wrong"),
     ]
-    assert told_apart(findings, index.variants, {})[1].cause == "parameters.alias"
+    assert apply_alias_findings(findings, index.variants, {})[1].cause == "parameters.alias"
     findings.append(matched(b.claim("FLOPs"), b, "flops", 4089184256, "fine"))
-    assert told_apart(findings, index.variants, {}) == findings
+    assert apply_alias_findings(findings, index.variants, {}) == findings
 
 
 def test_a_wrong_count_is_no_evidence(causes):
@@ -123,7 +123,7 @@ def test_another_model_says_nothing_of_the_other_numbers(load):
         wrong("File Size", "file-size", "size.half-precision", 178728960),
         matched(b.claim("Layers"), b, "layers", 101, "fine"),
     ]
-    told = told_apart(findings, index.variants, {})
+    told = apply_alias_findings(findings, index.variants, {})
     assert [(f.status, f.cause, f.severity) for f in told[1:]] == [
         ("mismatch", "parameters.alias", "error"),
         ("unverified", "parameters.alias", None),
@@ -133,7 +133,7 @@ def test_another_model_says_nothing_of_the_other_numbers(load):
     ]
     assert told[2].measured is None
     assert "another model" in told[2].message
-    without = told_apart(findings[2:], index.variants, {})
+    without = apply_alias_findings(findings[2:], index.variants, {})
     assert without == findings[2:]
 
 
@@ -146,4 +146,4 @@ def test_a_count_whose_rule_is_known_is_of_this_model(load):
     count, cause = 11689512, "parameters.differs"
     for rules, expected in ((known, cause), ((), "parameters.alias")):
         finding = mismatched(claim, variant, "parameters", cause, count, "wrong", rules=rules)
-        assert [f.cause for f in told_apart([finding], index.variants, {})] == [expected]
+        assert [f.cause for f in apply_alias_findings([finding], index.variants, {})] == [expected]

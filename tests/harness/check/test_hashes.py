@@ -6,7 +6,7 @@ import hashlib
 
 from harness.check.base import Need
 from harness.check.weights import CHECK as FILE
-from harness.check.weights_hash import CHECK as IN_NAME
+from harness.check.weights import NAME_CHECK as IN_NAME
 from harness.run.request import Request
 from harness.run.session import prepare
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.check.alias import told_apart
+from harness.check.build import apply_alias_findings
 from harness.check.numbers import PARAMETERS
 from harness.measure.profile import Profiler
 from harness.types import Recipe
@@ -33,7 +33,7 @@ def found(load, judge, built):
         text = "".join(f"    {line}\n" for line in lines)
         index = load(f"Models:\n- Name: net\n  Metadata:\n{text}")
         findings = judge(PARAMETERS, index, built(builder, name, *kinds))
-        (finding,) = told_apart(findings, index.variants, {})
+        (finding,) = apply_alias_findings(findings, index.variants, {})
         return finding
 
     return find
