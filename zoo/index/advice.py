@@ -30,6 +30,7 @@ _POINTED = frozenset({"ratio", "number", "percent", "rounded-count", "bytes"})
 _USUAL = {"FLOPs": ("M", "G"), "Parameters": ("M",), "File Size": ("MB",)}
 _MOST_MISSING = 100_000
 _WORD = re.compile(r"[a-z]+(?:-[a-z]+)*")
+_URL_INSIDE = re.compile(r"(?:\[[^\]]*\])?[(<\[\"']+(https?://[^\s()<>\[\]\"']+)[)>\]\"']*")
 _HOST = re.compile(r"(?:[\w-]+\.)+[A-Za-z]{2,}/\S+$", re.ASCII)
 # What is said about a number around it: that it is no exact one, or how it was got.
 _ABOUT = re.compile(r"^(?:~|\u2248|ca\.|about )\s*|\s*(?:\+/?-|\u00b1)\s*[0-9.]+\s*%?$")
@@ -53,8 +54,8 @@ def instead_of(text: str, field: Field) -> str | None:
         return found if found in field.words else said[0] if len(said) == 1 else None
     if field.kind == "numbers":
         return _per_channel(text, field)
-    if field.kind == "link":
-        return f"https://{text}" if _HOST.match(text) else None
+    if field.kind in ("link", "weights"):
+        return _url_in(text, field)
     if (pointed := _with_point(text, field)) is not None:
         return pointed
     found = None
@@ -74,6 +75,13 @@ def _without_point(text: str, field: Field) -> str | None:
         return None
     value = Decimal(f"{found[1][:2]}.{found[1][2:]}")
     return f"{value}{found[2]}" if field.holds(value) else None
+
+
+def _url_in(text: str, field: Field) -> str | None:
+    """``(https://host/file`` and ``[model](https://host/file)`` without what stands around it."""
+    if found := _URL_INSIDE.fullmatch(text):
+        return found[1]
+    return f"https://{text}" if field.kind == "link" and _HOST.match(text) else None
 
 
 def _number_in(text: str, field: Field) -> str | None:

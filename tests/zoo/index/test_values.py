@@ -158,6 +158,9 @@ def test_remedies_are_what_the_value_says_without_what_stands_around_it(read: Re
         ("Interpolation", "7", "write one of nearest"),
         ("Code", "github.com/us/zoo", "write https://github.com/us/zoo"),
         # What the text does not tell has the usual example.
+        ("Code", "<https://github.com/us/zoo>", "write https://github.com/us/zoo"),
+        ("Weights", "(https://h.org/a.pth", "write https://h.org/a.pth"),
+        ("Weights", "'[model](https://h.org/a.pth)'", "write https://h.org/a.pth"),
         ("Top 1 Accuracy", "7483", "such as 74.83"),
         ("Top 5 Accuracy", "9217%", "such as 92.17%"),
         ("Epochs", "90000 iterations", "such as 270"),
