@@ -140,7 +140,8 @@ _TABLE: tuple[tuple[str, Severity | None, str, str, str], ...] = (
         "fvcore itself, run by `--cross-check fvcore`, counts an operator otherwise than zoo's "
         "`fvcore` convention; unverified where it could not be run.",
         "A release of fvcore with a new rule for an operator",
-        "Go by fvcore's figure, and report the difference as a bug of zoo.",
+        "Where figures differ, go by fvcore's and report a bug of zoo; where it could not be run, "
+        "the FLOPs claim is checked all the same.",
     ),
     (
         "flops.input-geometry",
