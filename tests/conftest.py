@@ -25,7 +25,6 @@ LONGEST = {"training", "validation", "docs", "inference", "add", "fetch", "cli",
 # Folders and files that build many models, run whole commands in processes, or wait for clocks.
 SLOW = (
     "browser",
-    "harness/add",
     "harness/check/test_flops_on_models.py",
     "harness/check/test_parameter_readings.py",
     "harness/cli/test_ci.py",
@@ -34,8 +33,9 @@ SLOW = (
     "harness/cli/test_training.py",
     "harness/docs/test_shell_blocks.py",
     "harness/docs/test_snippets.py",
-    "harness/fix/test_command.py",
     "harness/datasets/test_decoded_processes.py",
+    "harness/edit/add",
+    "harness/edit/fix/test_command.py",
     "harness/inference",
     "harness/measure/test_conventions_on_models.py",
     "harness/measure/test_counters_on_models.py",

@@ -111,7 +111,7 @@ def add(
     called = checkpoint.stem if name is None else name
     try:
         _check_name(called, checkpoint, given=name is not None)
-        target = find_target(checkpoint, file, called, base, collection)
+        target = find_target(checkpoint, file, base, collection)
         # What can't be written is told before anything is measured.
         rehearse(file, NewEntry(called, target.joins, {"Base": base}, target.weights, {}))
         facts = measure(checkpoint, _recipe(target), called, _convention(target))

@@ -36,14 +36,14 @@ _PARTS = frozenset({_TRAINING, "val", "validation", "test"})
 
 @dataclass(frozen=True, slots=True)
 class LabelledImages:
-    """Pictures with the index of each one's class, and what to call them.
+    """Images with the index of each one's class, and what to call them.
 
-    ``classes`` are the classes' names where the pictures' folders give them; ``note`` says what is
+    ``classes`` are the classes' names where the images' folders give them; ``note`` says what is
     doubtful about measuring on them.
     """
 
     dataset: str
-    pictures: tuple[InputImage, ...]
+    images: tuple[InputImage, ...]
     labels: tuple[int, ...]
     classes: tuple[str, ...] = ()
     note: str = ""
@@ -52,7 +52,7 @@ class LabelledImages:
 def open_labelled(
     data: str, facts: Facts, classes: Sequence[str], dataset: str | None = None
 ) -> LabelledImages:
-    """The pictures at a path.
+    """Open the images at a path.
 
     Of a model with the thousand classes of ImageNet they are an image set as `zoo verify --data`
     takes it; of any other, one folder per class, or such folders below ``val``.
@@ -64,14 +64,14 @@ def open_labelled(
         dataset: what to call them; by default as their folder, or the one around it, is called.
 
     Raises:
-        NotAdded: there are no such pictures, they are of other classes, or they are called by the
+        NotAdded: there are no such images, they are of other classes, or they are called by the
             name of others.
     """
     if facts.recipe.classes is None:
         return _imagenet(data, dataset)
     if data == SAMPLE:
         raise NotAdded(
-            "--data: sample stands for pictures of ImageNet's classes, and the checkpoint's are "
+            "--data: sample stands for images of ImageNet's classes, and the checkpoint's are "
             "others; give a folder with one folder per class"
         )
     called = dataset or _called(Path(data))
@@ -79,7 +79,7 @@ def open_labelled(
         given = "--dataset" if dataset else "--data"
         raise NotAdded(
             f"{given}: {called!r} stands for ImageNet's classes, and the checkpoint's "
-            f"{classes_of(facts.outputs)} are its own; call these pictures something else with "
+            f"{classes_of(facts.outputs)} are its own; call these images something else with "
             "--dataset"
         )
     try:
@@ -91,24 +91,24 @@ def open_labelled(
             f"--data: {tree.root} has {len(tree.classes)} class folders, and the checkpoint tells "
             f"{classes_of(facts.outputs)} apart; name the classes with --class-names"
         )
-    pictures = tuple(_picture(tree.root, path) for path in tree.paths)
-    return LabelledImages(called, pictures, tree.labels, tree.classes, _doubt(tree.root))
+    images = tuple(_image(tree.root, path) for path in tree.paths)
+    return LabelledImages(called, images, tree.labels, tree.classes, _doubt(tree.root))
 
 
 def _imagenet(data: str, dataset: str | None) -> LabelledImages:
     try:
-        images = open_image_set(data)
+        opened = open_image_set(data)
     except ImageSetError as error:
         raise NotAdded(f"--data: {error}") from error
     if data == SAMPLE:
-        called = "ImageNet sample pictures"
+        called = "ImageNet sample images"
     else:
-        called = "ImageNet" if images.population.full else _called(Path(data))
-    pictures = tuple(
+        called = "ImageNet" if opened.population.full else _called(Path(data))
+    images = tuple(
         InputImage(name, source.read)
-        for name, source in zip(images.names, images.sources, strict=True)
+        for name, source in zip(opened.names, opened.sources, strict=True)
     )
-    return LabelledImages(dataset or called, pictures, images.labels, note=_doubt(Path(data)))
+    return LabelledImages(dataset or called, images, opened.labels, note=_doubt(Path(data)))
 
 
 def _called(folder: Path) -> str:
@@ -121,20 +121,20 @@ def _doubt(folder: Path) -> str:
     if folder.resolve().name.lower() != _TRAINING:
         return ""
     return (
-        f"{folder}: if these pictures were trained on, their accuracy says little of others; "
-        "measure on pictures that were kept apart"
+        f"{folder}: if these images were trained on, their accuracy says little of others; "
+        "measure on images that were kept apart"
     )
 
 
-def _picture(root: Path, path: str) -> InputImage:
+def _image(root: Path, path: str) -> InputImage:
     return InputImage(path, lambda: read_regular(str(root / path))[0])
 
 
 @dataclass(frozen=True, slots=True)
 class Accuracy:
-    """What was counted: right answers of ``images``; a picture without an answer is none.
+    """What was counted: right answers of ``images``; an image without an answer is none.
 
-    ``unanswered`` says of each such picture why: it can't be read, or the model gives what is no
+    ``unanswered`` says of each such image why: it can't be read, or the model gives what is no
     finite number.
     """
 
@@ -151,7 +151,7 @@ def percent(right: int, images: int) -> Decimal:
 
 
 def preparation(facts: Facts) -> Preprocessing:
-    """How a picture becomes the model's input.
+    """How an image becomes the model's input.
 
     Raises:
         NotAdded: the origin says of it what can't be done.
@@ -165,7 +165,7 @@ def preparation(facts: Facts) -> Preprocessing:
 def measure_accuracy(
     facts: Facts, checkpoint: Path, labelled: LabelledImages, device: torch.device, batch: int
 ) -> Accuracy:
-    """Runs the checkpoint on the pictures, in float32, and counts its right answers.
+    """Run the checkpoint on the images, in float32, and count its right answers.
 
     Raises:
         NotAdded: the file is not what was measured before, or answers next to nothing right.
@@ -180,7 +180,7 @@ def measure_accuracy(
     if not percent(found.top1, found.images):
         right = "none" if not found.top1 else f"no more than {found.top1:,}"
         raise NotAdded(
-            f"{right} of {plural(found.images, 'picture')} is answered right{_excuse(found)}: are "
+            f"{right} of {plural(found.images, 'image')} is answered right{_excuse(found)}: are "
             "these the checkpoint's classes?"
         )
     return found
@@ -201,8 +201,8 @@ def _counted(
     model = model.to(memory_format=torch.channels_last)
     top1 = top5 = 0
     unanswered = []
-    told = answers(model, transform, labelled.pictures, batch_size=batch, device=device)
-    for answer, label in zip(told, labelled.labels, strict=True):
+    answered = answers(model, transform, labelled.images, batch_size=batch, device=device)
+    for answer, label in zip(answered, labelled.labels, strict=True):
         if isinstance(answer, UnreadableImage):
             unanswered.append(answer)
             continue

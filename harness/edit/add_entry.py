@@ -89,7 +89,7 @@ def entry_of(
         weights: where the checkpoint is, from the index's folder.
         collection: which one of the file's it belongs to.
         classes: the names of its outputs.
-        accuracy: what was counted on pictures.
+        accuracy: what was counted on images.
 
     Raises:
         NotAdded: its thousand classes have no names, and would be taken for ImageNet's.
@@ -126,7 +126,7 @@ def entry_of(
 
 
 def _prepared(facts: Facts, base: Variant, inherits: Callable[[str], bool]) -> dict[str, Any]:
-    """How pictures are prepared, which is no measurement: as they were for the base.
+    """How images are prepared, which is no measurement: as they were for the base.
 
     What the base leaves to the field's usual settings is left to them, unless the collection would
     say something else.

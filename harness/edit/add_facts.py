@@ -66,7 +66,7 @@ class Facts:
 
 
 def measure(path: Path, base: Recipe, name: str, convention: str | None = None) -> Facts:
-    """Measures a checkpoint as a variant of its own.
+    """Measure a checkpoint as a variant of its own.
 
     Args:
         path: the file; nothing in it is executed.
@@ -121,7 +121,7 @@ def measure(path: Path, base: Recipe, name: str, convention: str | None = None) 
 
 
 def check_unchanged(path: Path, facts: Facts) -> None:
-    """Sees to it that a file is still the one that was measured.
+    """Check that a file is still the one that was measured.
 
     Raises:
         NotAdded: it is another one.
@@ -143,7 +143,7 @@ def _stat(path: Path) -> FileStat:
 
 
 def _changed(path: Path) -> NotAdded:
-    return NotAdded(f"{path}: it changed while it was measured; wait until nobody writes to it")
+    return NotAdded(f"{path}: it changed while it was measured; wait until no process writes to it")
 
 
 def _of_a_training(path: Path, contents: CheckpointInfo) -> Iterator[str]:
@@ -162,11 +162,7 @@ def _of_a_training(path: Path, contents: CheckpointInfo) -> Iterator[str]:
 
 
 def _fitted(path: Path, contents: CheckpointInfo, base: Recipe, name: str) -> tuple[Recipe, int]:
-    """The recipe whose tensors the file has, and the number of its outputs.
-
-    Raises:
-        NotAdded: there is none, which tensors differ is said.
-    """
+    """The recipe whose tensors the file has, and the number of its outputs."""
     recipe = replace(base, name=name, base=base.architecture, weights=None, classes=None)
     for _ in range(2):
         try:

@@ -126,9 +126,6 @@ def _places(file: YamlFile, entry: NewEntry) -> Iterator[Replacement]:
     It stands behind the last content of the last model, else further down. The first entry of a
     file stands below Models, in place of a ``[]`` or a null; where there is no such key, that is
     put at the end.
-
-    Raises:
-        EditRefused: no entry can be put behind the models as they are written.
     """
     text = file.text
     ending = line_break(text)
@@ -168,11 +165,7 @@ def _find_models(documents: list[Node]) -> tuple[Mapping, Scalar, Node] | None:
 
 
 def _missing(file: YamlFile) -> tuple[str, tuple[str, ...]]:
-    """The indent of a file without Models, and the lines that begin such a list.
-
-    Raises:
-        EditRefused: the file is something else than the beginning of a model-index.
-    """
+    """The indent of a file without Models, and the lines that begin such a list."""
     text, documents = file.text, file.documents
     if all(isinstance(n, Scalar) and not text[n.start : n.end].strip() for n in documents):
         return "", (_TYPE, _MODELS)
@@ -192,11 +185,7 @@ def _in_brackets(file: YamlFile) -> EditRefused:
 
 
 def _nothing(file: YamlFile, key: Scalar, models: Node) -> tuple[int, int]:
-    """From where to where the value of a Models without a model is cut away.
-
-    Raises:
-        EditRefused: it is something.
-    """
+    """From where to where the value of a Models without a model is cut away."""
     text = file.text
     written = text[models.start : models.end].strip()
     is_null = isinstance(models, Scalar) and models.tag is None and kind_of(models) == "null"

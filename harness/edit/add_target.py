@@ -40,37 +40,27 @@ class AddTarget:
         return None if self.collection is None else self.collection.name
 
 
-def find_target(
-    checkpoint: Path, file: Path, name: str, origin: str, collection: str | None
-) -> AddTarget:
+def find_target(checkpoint: Path, file: Path, origin: str, collection: str | None) -> AddTarget:
     """The place of a new entry in an index.
 
     Args:
         checkpoint: as it was named.
         file: the index; it need not be there.
-        name: of the new variant.
         origin: whose architecture it has.
         collection: which one of the file's it is to join.
 
     Raises:
-        NotAdded: there is no such checkpoint, variant or collection, or the file can't have that
-            entry.
+        NotAdded: there is no such checkpoint, variant or collection, or the file can't have any.
         EditRefused: the file can't be read.
     """
     weights, real = _weights(checkpoint, file)
     known = _known_index(file)
     base = _origin(origin, file, known)
-    _check_free(name, known)
     return AddTarget(real, weights, base, _collection(collection, base, file, known))
 
 
 def _known_index(file: Path) -> Index | None:
-    """What the file that is written to says already; None where there is no such file.
-
-    Raises:
-        NotAdded: no entry can be written to a file of that name.
-        EditRefused: it can't be read.
-    """
+    """What the file that is written to says already; None where there is no such file."""
     if file.suffix not in SUFFIXES:
         raise NotAdded(f"--index: {file}: name a file that ends in {' or '.join(SUFFIXES)}")
     if not str(file).isprintable():
@@ -84,11 +74,7 @@ def _known_index(file: Path) -> Index | None:
 
 
 def _weights(checkpoint: Path, file: Path) -> tuple[str, Path]:
-    """The checkpoint's path from the folder of its index, as Weights has it, and its real one.
-
-    Raises:
-        NotAdded: there is no such file, or none that could be named in that index.
-    """
+    """The checkpoint's path from the folder of its index, as Weights has it, and its real one."""
     try:
         os.stat(checkpoint)
     except OSError as error:
@@ -116,26 +102,8 @@ def _weights(checkpoint: Path, file: Path) -> tuple[str, Path]:
     return weights, real
 
 
-def _check_free(name: str, known: Index | None) -> None:
-    """Sees to it that no variant of the file has that name.
-
-    Raises:
-        NotAdded: one has.
-    """
-    for variant in () if known is None else known.variants:
-        if variant.name == name:
-            raise NotAdded(
-                f"{variant.location}: a variant called {name!r} is there already; "
-                "choose another name with --name"
-            )
-
-
 def _origin(name: str, file: Path, known: Index | None) -> Variant:
-    """The entry of that name, in the file that is written to or in the package's index.
-
-    Raises:
-        NotAdded: there is none, or nobody here can build it.
-    """
+    """The entry of that name, in the file that is written to or in the package's index."""
     from zoo.registry import is_model
     from zoo.variants import base_name
 
@@ -157,11 +125,7 @@ def _origin(name: str, file: Path, known: Index | None) -> Variant:
 def _collection(
     wanted: str | None, origin: Variant, file: Path, known: Index | None
 ) -> Collection | None:
-    """The collection that the entry joins: the one asked for, else the origin's if it is there.
-
-    Raises:
-        NotAdded: the file has no collection of the name that was asked for.
-    """
+    """The collection that the entry joins: the one asked for, else the origin's if it is there."""
     there = {} if known is None else {c.name: c for c in reversed(known.collections)}
     if wanted is None:
         return None if origin.collection is None else there.get(origin.collection.name)

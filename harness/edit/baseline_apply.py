@@ -46,37 +46,18 @@ _HEAD = f"""\
 _ITEM = re.compile(r"( *)- +")
 _WIDE = 10**9
 
-# The groups of checks that can find each family of causes. Of what is not listed, other people's
-# checks for one, it is not known, and all groups have to have run.
-_GROUPS = {
-    "schema": {"metadata"},
-    "parameters": {"parameters"},
-    "layers": {"layers"},
-    "preprocess": {"preprocess"},
-    "flops": {"flops"},
-    "weights": {"weights"},
-    "size": {"weights"},
-    "accuracy": {"accuracy"},
-}
-_OF_THE_INDEX = frozenset(
-    {
-        "weights.shared-url",
-        "weights.shared-checkpoint",
-        "weights.name-mismatch",
-        "size.shared",
-        "weights.insecure-url",
-    }
-)
+# The group of checks that finds each family of causes; any group may find
+# what is in no family of ours, as third parties' causes.
+_GROUP = {group: group for group in GROUPS} | {"schema": "metadata", "size": "weights"}
+_OF_THE_INDEX = frozenset({
+    "weights.shared-url", "weights.shared-checkpoint", "weights.name-mismatch", "size.shared",
+    "weights.insecure-url",
+})  # fmt: skip
 # What is only seen in a file that is here.
-_OF_THE_FILE = frozenset(
-    {
-        "weights.hash-mismatch",
-        "weights.tensors-differ",
-        "size.differs",
-        "size.extra-tensors",
-        "size.half-precision",
-    }
-)
+_OF_THE_FILE = frozenset({
+    "weights.hash-mismatch", "weights.tensors-differ", "size.differs", "size.extra-tensors",
+    "size.half-precision",
+})  # fmt: skip
 
 
 class BaselineFileError(Exception):
@@ -161,9 +142,10 @@ def missed(
 def _groups_of(entry: AcceptedFinding) -> set[str]:
     if entry.cause in _OF_THE_INDEX:
         return {"metadata"}
-    known = _GROUPS.get(entry.cause.partition(".")[0], set(GROUPS))
+    group = _GROUP.get(entry.cause.partition(".")[0])
     # A file that can't be had leaves accuracies open as well, under the same cause.
-    return known | {"accuracy"} if entry.field.endswith("Accuracy") else known
+    also = {"accuracy"} if entry.field.endswith("Accuracy") else set()
+    return (set(GROUPS) if group is None else {group}) | also
 
 
 def _marked(finding: Finding, entry: AcceptedFinding | None, today: date) -> Finding:
@@ -285,12 +267,7 @@ def _scalar(text: str | None) -> str:
 
 
 def _content(old: Baseline, keep: list[bool], added: list[str]) -> bytes:
-    """The file's new content: the segments of the kept entries, then the new ones.
-
-    Raises:
-        UsageError: the entries stand in brackets, or the like.
-        BaselineFileError: a new one holds what no file can.
-    """
+    """The file's new content: the segments of the kept entries, then the new ones."""
     try:
         return _edited(old, keep, added).data
     except EditRefused as error:

@@ -198,11 +198,7 @@ def _is_doubtful(of_weights: Sequence[Finding]) -> bool:
 
 
 def _file(path: str, index: Index, snapshot: Mapping[str, bytes] | None) -> YamlFile:
-    """The file as the run found it.
-
-    Raises:
-        EditRefused: it changed since the index was read.
-    """
+    """The file as the run found it."""
     known = (snapshot or {}).get(path)
     file = YamlFile.read(path) if known is None else YamlFile(path, known)
     name = printable(path)

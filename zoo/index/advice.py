@@ -45,7 +45,7 @@ SHA256_DIGITS = 64
 
 
 def instead_of(text: str, field: Field) -> str | None:
-    """What the text would be as that field writes it; None where that can't be told."""
+    """What the text would be as that field writes it; None where that is not clear."""
     text = text.strip()
     if field.kind == "word":
         word = text.lower()

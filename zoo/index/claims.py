@@ -51,7 +51,7 @@ class Level:
         return cls(known, frozenset(pair.key for pair in pairs))
 
     def meant(self, written: str, value: Node, text: str) -> str | None:
-        """The key that a misspelt one stands for, if any can be told.
+        """The key that a misspelt one stands for, if one is clear.
 
         It is one letter or two away, missing here, and takes such a value; and no other zoo's key
         is as near.
@@ -248,7 +248,7 @@ class ClaimReader:
         return Claim(field.key, raw, value, unit, step, where, quoted, scale=scale, macs=macs)
 
     def _tiny(self, key: str, node: Node, value: Decimal) -> None:
-        """An accuracy of at most one percent, which nobody publishes of a good model."""
+        """An accuracy of at most one percent, which is published of no good model."""
         written = excerpt(node, self.source.text)
         if "%" in written:
             ways = f"write {_plain(100 - value)} if it is the share of wrong answers"

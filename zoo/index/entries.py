@@ -194,7 +194,7 @@ class _EntryReader(ClaimReader):
         top1, top5 = by.get("Top 1 Accuracy"), by.get("Top 5 Accuracy")
         if top1 is None or top5 is None or not top1.value > top5.value:  # type: ignore[operator]
             return
-        # Which of the two is wrong can't be told from here, so that both places are named.
+        # Which of the two is wrong is unknown here, so that both places are named.
         for claim, other, side in ((top1, top5, "above"), (top5, top1, "below")):
             what = f"is {shown(claim.raw)}, {side} the {other.field} of the same result, "
             self.problems.append(

@@ -260,11 +260,7 @@ def _expanded(importer: str, target: str) -> list[str]:
 
 
 def _text_of(path: str) -> str:
-    """The text of a regular file of bounded size.
-
-    Raises:
-        UnreadableIndex: it is no such file.
-    """
+    """The text of a regular file of bounded size."""
     try:
         with open_regular(path) as file:
             data = file.read(MAX_BYTES + 1)

@@ -111,18 +111,9 @@ def _resolved(variant: Variant, known: dict[str, Collection], problems: list[Pro
     remedy = f"did you mean {shown(close)}?" if close else "add it to Collections"
     if known and not close:
         remedy += f", or name one of {', '.join(map(shown, some))}"
-    problems.append(
-        Problem(
-            "schema.unknown-collection",
-            "error",
-            f"is {shown(claim.raw)!r}, which names none",
-            remedy,
-            claim.location,
-            variant.name,
-            "In Collection",
-            claim.raw,
-        )
-    )
+    what, key = f"is {shown(claim.raw)!r}, which names none", "In Collection"
+    where = claim.location, variant.name, key, claim.raw
+    problems.append(Problem("schema.unknown-collection", "error", what, remedy, *where))
     return variant
 
 
@@ -138,39 +129,29 @@ def _duplicate_variants(variants: list[Variant]) -> list[Problem]:
 
 def _miscounted_classes(variants: list[Variant]) -> Iterator[Problem]:
     """Class Names that are not as many as Classes, of which a collection may state either."""
-    told: set[tuple[Location, Location]] = set()
+    reported: set[tuple[Location, Location]] = set()
     for variant in variants:
         names, count = variant.effective("Class Names"), variant.effective("Classes")
-        if names is None or count is None or (names.location, count.location) in told:
+        if names is None or count is None or (names.location, count.location) in reported:
             continue
         listed, stated = names.value, count.value
         if isinstance(listed, tuple) and isinstance(stated, int) and len(listed) != stated:
             # What a collection says of all its variants is wrong once.
-            told.add((names.location, count.location))
+            reported.add((names.location, count.location))
+            own_names = variant.claim("Class Names") is names
+            where = names if own_names or variant.claim("Classes") is None else count
             yield Problem(
-                "schema.out-of-range",
-                "error",
+                "schema.out-of-range", "error",
                 f"has {len(listed):,} names, where Classes is {stated:,}",
                 "name each class once, in the order of the outputs, or correct Classes",
-                (count if names is not variant.claim("Class Names") else names).location
-                if variant.claim("Classes") is not None
-                else names.location,
-                variant.name,
-                "Class Names",
-                truncate_middle(names.raw),
-            )
+                where.location, variant.name, "Class Names", truncate_middle(names.raw),
+            )  # fmt: skip
 
 
 def _duplicate(
-    what: str, entry: Variant | Collection, first: Location, variant: str | None
+    kind: str, entry: Variant | Collection, first: Location, variant: str | None
 ) -> Problem:
-    return Problem(
-        "schema.duplicate-name",
-        "error",
-        f"is {shown(entry.name)!r}, the name of another {what} at {first}",
-        "rename or remove one of them",
-        entry.location,
-        variant,
-        "Name",
-        entry.name,
-    )
+    what = f"is {shown(entry.name)!r}, the name of another {kind} at {first}"
+    where = entry.location, variant, "Name", entry.name
+    remedy = "rename or remove one of them"
+    return Problem("schema.duplicate-name", "error", what, remedy, *where)

@@ -250,15 +250,11 @@ def _numbers(node: Node, field: Field, text: str) -> tuple[tuple[float, ...], bo
 
 
 def _check_channels(scalars: list[Scalar], node: Node, field: Field) -> None:
-    """Tell what is written on another scale, or of the channels in another order.
-
-    Raises:
-        Wrong: it is, with the values that would be right.
-    """
+    """Tell what is written on another scale, or of the channels in another order."""
     try:
         values = [float(parse_number(scalar.text).value) for scalar in scalars]
     except (NotANumber, OutOfRange):
-        return  # Told of the one that is wrong.
+        return  # reported of the one that is wrong
     scaled = advice.on_scale_of_one(values)
     ordered = advice.in_order_of_rgb(field.key, scaled or values)
     what = []

@@ -43,7 +43,7 @@ def test_nothing_right_is_no_claim(run, folder, pictures, biased):
     biased(6)
     done = run("add", "seven.pth", *LITE, "--data", "val")
     assert done.status == 2
-    assert "none of 19 pictures is answered right (1 have no answer: class 0/zz.jpg: " in done.err
+    assert "none of 19 images is answered right (1 have no answer: class 0/zz.jpg: " in done.err
     assert "are these the checkpoint's classes?" in done.err
     assert not (folder / "model-index.yml").exists()
 
@@ -52,7 +52,7 @@ def test_what_is_no_number_is_told_and_no_answer(run, folder, pictures, biased):
     biased(0, float("nan"))
     done = run("add", "seven.pth", *LITE, "--data", pictures)
     assert done.status == 2
-    assert "none of 21 pictures is answered right (21 have no answer: " in done.err
+    assert "none of 21 images is answered right (21 have no answer: " in done.err
     assert "not finite" in done.err
 
 

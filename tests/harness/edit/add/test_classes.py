@@ -113,7 +113,7 @@ def test_own_pictures_are_not_called_imagenet(run, folder, pictures, called):
     for data in (f"other/{called}", f"other/{called}/val"):
         done = run("add", "seven.pth", *LITE, "--data", data)
         assert done.status == 2
-        assert "call these pictures something else with --dataset" in done.err
+        assert "call these images something else with --dataset" in done.err
     assert not (folder / "model-index.yml").exists()
 
 
@@ -148,4 +148,4 @@ def test_a_list_of_classes_as_notepads_write_it(run, folder):
 def test_the_sample_is_of_imagenet_s_classes(run, folder):
     done = run("add", "seven.pth", *LITE, "--data", "sample")
     assert done.status == 2
-    assert "sample stands for pictures of ImageNet's classes" in done.err
+    assert "sample stands for images of ImageNet's classes" in done.err

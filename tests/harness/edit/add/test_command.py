@@ -169,7 +169,7 @@ def test_the_real_weights_under_another_name_answer_as_before(zoo, tmp_path):
     entry = the_entry(tmp_path)
     assert entry["Weights"] == f"sub%20dir/{weights.name}"
     assert "Classes" not in entry["Metadata"]
-    assert entry["Results"][0]["Dataset"] == "ImageNet sample pictures"
+    assert entry["Results"][0]["Dataset"] == "ImageNet sample images"
     assert entry["Results"][0]["Metrics"]["Top 1 Accuracy"] == "90.00%"  # 18 of 20
     status, findings = verified(zoo, tmp_path, "copy")
     assert (status, findings["Weights"]["status"]) == (0, "match")
