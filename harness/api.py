@@ -9,9 +9,9 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from harness.config import Settings
+from harness.config import RunConfig, UsageError, configure
 from harness.measure.count import CountError, Counts, count_flops
-from harness.run.request import Progress, Request, UsageError
+from harness.run.request import Progress
 from harness.run.session import prepare
 from harness.types import Report
 
@@ -19,7 +19,7 @@ __all__ = ["CountError", "Counts", "Report", "UsageError", "audit", "count_flops
 
 Index = str | Path | Sequence[str | Path]
 # What steers the command's output, and means nothing to a caller who is handed the report.
-_OF_THE_COMMAND = ("format", "fail_on")
+_OF_THE_COMMAND = ("format", "fail_on", "quiet", "verbose")
 
 
 def verify(
@@ -59,16 +59,11 @@ def verify(
     wrong = [line for line in wrong if line.partition(":")[0] in options]
     if wrong:
         raise UsageError(*(f"{line}; leave it out" for line in wrong))
-    given = {
-        **options,
-        "index": index,
-        "builder": builder,
-        "data": None if data is None else str(data),
-    }
+    given = {**options, "index": index, "builder": builder, "baseline": baseline}
     chosen = (variants,) if isinstance(variants, str) else tuple(variants)
     with _argument_names():
-        settings = _settings(**given, baseline=baseline)
-        session = prepare(settings.request(chosen))
+        config = configure(chosen, data=None if data is None else str(data), **given)
+        session = prepare(config)
     follower = _Warnings() if progress is None else progress
     try:
         report = session.verify(follower)
@@ -76,7 +71,7 @@ def verify(
         follower.close()
     if report.cut_short == "interrupted":
         raise KeyboardInterrupt
-    return _accepted(report, settings)
+    return _accepted(report, config)
 
 
 def audit(index: Index, *, baseline: str | Path | None = None) -> Report:
@@ -90,14 +85,9 @@ def audit(index: Index, *, baseline: str | Path | None = None) -> Report:
         UsageError: the index yields no variant, or an argument is wrong; one line for each mistake.
     """
     with _argument_names():
-        settings = _settings(index=index, checks=["metadata"], baseline=baseline)
-        session = prepare(Request(index=settings.index, checks=settings.checks))
-    return _accepted(session.audit(), settings)
-
-
-def _settings(**given: Any) -> Settings:
-    """The arguments by the rules of the command's options."""
-    return Settings().with_flags({k.replace("_", "-"): v for k, v in given.items()})
+        config = configure(index=index, checks=["metadata"], baseline=baseline)
+        session = prepare(config)
+    return _accepted(session.audit(), config)
 
 
 @contextmanager
@@ -109,15 +99,15 @@ def _argument_names() -> Iterator[None]:
         raise UsageError(*(line.removeprefix("--") for line in error.lines)) from None
 
 
-def _accepted(report: Report, settings: Settings) -> Report:
-    if settings.baseline is None:
+def _accepted(report: Report, config: RunConfig) -> Report:
+    if config.baseline is None:
         return report
     from harness.edit.baseline import read_baseline
     from harness.edit.baseline_apply import apply_baseline
 
     today = datetime.now(timezone.utc).date()
-    baseline = read_baseline(settings.baseline)
-    return apply_baseline(report, baseline, settings.checks, today)
+    baseline = read_baseline(config.baseline)
+    return apply_baseline(report, baseline, config.checks, today)
 
 
 class _Warnings(Progress):

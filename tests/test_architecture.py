@@ -19,7 +19,7 @@ MODULES = {
 HEAVY = frozenset(
     {"torch", "pandas", "httpx", "matplotlib", "plotly", "torchvision", "fvcore", "timm", "numpy"}
 )
-LIGHT = ("zoo", "zoo.index", "zoo.registry", "harness.cli.app", "harness.run.session")
+LIGHT = ("zoo", "zoo.index", "zoo.registry", "harness.cli", "harness.run.session")
 # What runs models, weights or tables, and is itself imported inside functions alone.
 MAY_IMPORT_TORCH = ("zoo.models.",)
 
@@ -133,7 +133,10 @@ def test_light_modules_import_nothing_heavy():
 def test_a_light_module_reaches_nothing_heavy(module):
     """Along every import that runs when the module is imported, packages of the path included."""
     seen: set[str] = set()
-    waiting = [module]
+    # The commands are found by their names, so no import of one is seen.
+    waiting = [name for name in MODULES if in_package(name, "harness.cli")] * (
+        module == "harness.cli"
+    ) or [module]
     while waiting:
         name = waiting.pop()
         if name in seen or name not in MODULES:

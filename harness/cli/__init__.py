@@ -6,9 +6,10 @@ import os
 from collections.abc import Sequence
 from typing import cast
 
-from harness.cli import interrupts, terminal
-from harness.cli.status import FAILED, INTERRUPTED, Failure
-from harness.run.request import UsageError
+from harness.cli import interrupts
+from harness.cli.errors import FAILED, INTERRUPTED, Failure
+from harness.cli.output import prepare_streams, say
+from harness.config import UsageError
 
 _WRONG_USE = 2
 
@@ -20,25 +21,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit status: 0 nothing at or above ``--fail-on``; 1 findings; 2 the command line is
         wrong, or an index yields no variant; 3 the run failed or was cut short; 130 an interrupt.
     """
-    terminal.prepare()
+    prepare_streams()
     try:
-        with interrupts.heard():
+        with interrupts.deferred():
             return _run(arguments)
     except KeyboardInterrupt:
         return INTERRUPTED
     except UsageError as error:
         for line in error.lines:
-            terminal.say(line)
+            say(line)
         return _WRONG_USE
     except Failure as error:
-        terminal.say(f"zoo: {error}")
+        say(f"zoo: {error}")
         return FAILED
-    except Exception as error:  # noqa: BLE001 - the last door: a person gets a line, not a stack
+    except Exception as error:  # noqa: BLE001 - a user gets a line and no traceback
         if os.environ.get("ZOO_DEBUG"):
             import traceback
 
             traceback.print_exc()
-        terminal.say(
+        say(
             f"zoo: internal error: {type(error).__name__}: {error}; "
             "please report it, with what ZOO_DEBUG=1 shows"
         )
@@ -48,21 +49,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(arguments: Sequence[str] | None) -> int:
     import typer
 
-    from harness.cli.app import app
+    from harness.cli.app import run
 
     # Typer's errors about the command line have this base; it has no public name of its own.
     wrong_line = cast(type[Exception], typer.BadParameter.__mro__[2])
-    command = typer.main.get_command(app)
     try:
-        status = command.main(
-            args=None if arguments is None else list(arguments),
-            prog_name="zoo",
-            standalone_mode=False,
-        )
+        # `list` is a module of this package, once it is imported.
+        status = run(None if arguments is None else [*arguments])
     except typer.Abort:
         return INTERRUPTED
     except wrong_line as error:
-        terminal.say(_one_line(error))
+        say(_one_line(error))
         return _WRONG_USE
     return status if isinstance(status, int) else 0
 

@@ -1,187 +1,153 @@
-"""The subcommands of `zoo` and their options. What a command needs is imported when it runs."""
+"""The `zoo` command: its subcommands, each loaded when it is named, and shell completion."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+import os
+from importlib import import_module
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
-from harness.cli import (
-    adding,
-    benching,
-    fetching,
-    fixing,
-    inferring,
-    known,
-    options,
-    reporting,
-    terminal,
-    training,
-    validating,
-    verifying,
-    writing,
-)
-from harness.cli.common import look_up, prepared, settings_of
-from harness.cli.measuring import measuring
-from harness.cli.overview import Overview
-from harness.cli.status import Failure
-from harness.run.request import UsageError
+from harness.cli.errors import Failure
+from harness.cli.output import emit, say
+from harness.config import UsageError
+from harness.config.commands import COMMANDS
 
-if TYPE_CHECKING:
-    from harness.run.store import Store
+_SHELLS = ("bash", "zsh", "fish")
+_SHELL = "zoo.shell"
+_COMPLETE = "_ZOO_COMPLETE"
+# A module's name may be no name for its function.
+_FUNCTIONS = {"list": "list_variants"}
 
-app = typer.Typer(
-    cls=Overview,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-cache = typer.Typer(cls=Overview, rich_markup_mode=None)
-app.command()(verifying.audit)
-app.command(cls=known.WritesBaseline)(verifying.verify)
-app.command()(validating.validate)
-app.command()(benching.bench)
-app.command()(reporting.report)
-app.command()(fixing.fix)
-app.command()(fetching.fetch)
-app.command()(training.train)
-app.command()(writing.docs)
-app.command()(writing.cite)
-app.command()(inferring.classify)
-app.command()(inferring.features)
-app.command()(adding.add)
-app.add_typer(cache, name="cache", help="Show or empty the store of measurements.")
+
+class _Commands(dict[str, Any]):
+    """Each command by its name; its module is imported when it is asked for."""
+
+    def __init__(self) -> None:
+        super().__init__(dict.fromkeys(COMMANDS))
+
+    def __getitem__(self, name: str) -> Any:
+        if super().__getitem__(name) is None:
+            self[name] = _loaded(name)
+        return super().__getitem__(name)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The command, or the default where there is none of that name."""
+        try:
+            return self[name]
+        except KeyError:
+            return default
+
+
+def _loaded(name: str) -> Any:
+    module = import_module(f"harness.cli.{name}")
+    made = getattr(module, "app", None)
+    if made is None:
+        made = plain_app()
+        made.command(name, cls=getattr(module, "COMMAND_CLASS", None))(
+            getattr(module, _FUNCTIONS.get(name, name))
+        )
+    found: Any = typer.main.get_command(made)
+    found.name = name
+    return found
+
+
+def plain_app(**settings: Any) -> typer.Typer:
+    """A Typer application whose help is plain text, and whose errors are ours to show."""
+    return typer.Typer(
+        add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, **settings
+    )
+
+
+class LazyGroup(TyperGroup):
+    """A command of commands that imports none to list them, and cuts no description off."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.commands = _Commands()
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
+        """Take the name of a shell that may follow the options of completion."""
+        if args[:1] in (["--install-completion"], ["--show-completion"]) and len(args) > 1:
+            ctx.meta[_SHELL] = args[1]
+            args = args[:1]
+        return super().parse_args(ctx, args)
+
+    def format_commands(self, ctx: typer.Context, formatter: Any) -> None:  # type: ignore[override]
+        """Write the commands in their order, each with its whole sentence."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+app = plain_app(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+
+
+def _completion(ctx: typer.Context, param: Any, value: bool | None) -> None:
+    if not value or ctx.resilient_parsing:
+        return
+    completion: Any = import_module("typer.completion")  # which names no public functions
+    # The shell that is named, else the one that the command was called from, else the user's.
+    detected = getattr(completion, "_get_shell_name", lambda: None)
+    user = os.path.basename(os.environ.get("SHELL", ""))
+    shell = ctx.meta.get(_SHELL) or detected() or user
+    if shell not in _SHELLS:
+        option = param.opts[0]
+        why = f"no completion for {shell!r}; name {', '.join(_SHELLS[:-1])} or {_SHELLS[-1]}"
+        raise UsageError(f"zoo: {option}: {why} after it")
+    completion.completion_init()
+    about = {"prog_name": "zoo", "complete_var": _COMPLETE, "shell": shell}
+    if param.name == "show_completion":
+        emit(completion.get_completion_script(**about) + "\n")
+        raise typer.Exit()
+    try:
+        _, path = completion.install(**about)
+    except OSError as error:
+        raise Failure(f"completion is not installed: {error}") from error
+    say(f"{path}: completion for {shell} installed; new shells have it")
+    raise typer.Exit()
 
 
 @app.callback(invoke_without_command=True)
 def _zoo(
     context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
+    install_completion: Annotated[
+        bool,
+        typer.Option(
+            "--install-completion",
+            callback=_completion,
+            is_eager=True,
+            help="Install completion for this shell, or for the bash, zsh or fish that follows.",
+        ),
+    ] = False,
+    show_completion: Annotated[
+        bool,
+        typer.Option(
+            "--show-completion",
+            callback=_completion,
+            is_eager=True,
+            help="Show the script of completion, to copy or customise it.",
+        ),
+    ] = False,
 ) -> None:
     """Keeps a model zoo honest: re-measures the numbers that it documents, and says which hold."""
     if version:
         from zoo import __version__
 
-        terminal.emit(f"zoo {__version__}\n")
+        emit(f"zoo {__version__}\n")
         raise typer.Exit()
     if context.invoked_subcommand is None:
-        commands = ", ".join(context.command.list_commands(context))  # type: ignore[attr-defined]
-        raise UsageError(f"zoo: say what to do, one of {commands}; see zoo --help")
+        raise UsageError(f"zoo: say what to do, one of {', '.join(COMMANDS)}; see zoo --help")
 
 
-@app.command("list")
-def list_variants(
-    pattern: Annotated[
-        str | None,
-        typer.Argument(metavar="PATTERN", help="A name, a glob or a collection."),
-    ] = None,
-    index: options.Index = None,
-    format: Annotated[
-        str, typer.Option("--format", metavar="NAME", help="table or json.")
-    ] = "table",
-) -> None:
-    """The variants of an index, with their claims in short."""
-    from harness.cli import listing
-
-    if format not in ("table", "json"):
-        raise UsageError(f"--format: {format!r} is no format of a list; write table or json")
-    variants = look_up(pattern, index=index, told=True).variants
-    if format == "json":
-        terminal.emit(listing.document(variants))
-    else:
-        terminal.emit(listing.table(variants, heading=terminal.is_terminal(terminal.stdout())))
-
-
-@app.command()
-@measuring
-def show(
-    variant: Annotated[str, typer.Argument(metavar="VARIANT", help="A name, or a glob.")],
-    profile: Annotated[
-        bool, typer.Option("--profile", help="What each module costs, as a tree, instead.")
-    ] = False,
-    depth: Annotated[
-        int | None,
-        typer.Option("--depth", min=0, metavar="N", help="Levels of the tree; all by default."),
-    ] = None,
-    **measured: Any,
-) -> None:
-    """Everything that an index claims of a variant, and where each claim stands.
-
-    What says how to measure is heeded with --profile.
-    """
-    session = look_up(variant, told=True, **measured)
-    if profile:
-        from harness.cli import looks
-
-        terminal.emit("\n".join(looks.profile(session, v, depth) for v in session.variants))
-        return
-    if depth is not None:
-        raise UsageError("zoo show: --depth goes with --profile")
-    from harness.cli import listing
-
-    terminal.emit("\n".join(map(listing.claims, session.variants)))
-
-
-@app.command()
-@measuring
-def explain(
-    variant: Annotated[str, typer.Argument(metavar="VARIANT")],
-    field: Annotated[str, typer.Argument(metavar="FIELD", help="As the index writes it: FLOPs.")],
-    **measured: Any,
-) -> None:
-    """Tell the whole story of one claim: documented, measured, tried, and what it should say.
-
-    With the options that zoo verify was given it tells of what that has found.
-    """
-    from harness.cli import looks
-
-    request = looks.narrowed(settings_of(**measured).request((variant,)), field)
-    terminal.emit(looks.explain(prepared(request), field, terminal.options().width))
-
-
-@cache.command()
-def info() -> None:
-    """Where the measurements are kept, how many there are, and of what kinds."""
-    from harness.cli import listing
-
-    with _store() as store:
-        terminal.emit(listing.facts(store.info()))
-
-
-@cache.command()
-def clear() -> None:
-    """Forget all measurements; the next run makes them anew."""
-    import sqlite3
-
-    from harness.run.store import StoreError, default_path
-    from zoo._util.text import plural
-
+def run(arguments: list[str] | None) -> object:
+    """Run the command; its exit status, or what it returned."""
+    if _COMPLETE in os.environ:
+        completion: Any = import_module("typer.completion")
+        completion.completion_init()
+    command = typer.main.get_command(app)
     try:
-        with _store() as store:
-            count = store.clear()
-    except Failure as error:
-        # A file that is locked or can't be reached is one more error of a derived class.
-        known = error.__cause__
-        if not isinstance(known, StoreError) or type(known.__cause__) is not sqlite3.DatabaseError:
-            raise
-        path = default_path()
-        for name in (path, f"{path}-wal", f"{path}-shm"):
-            Path(name).unlink(missing_ok=True)
-        terminal.emit(f"{path} was damaged, and is removed\n")
-        return
-    terminal.emit(f"{plural(count, 'measurement')} removed\n")
-
-
-@contextmanager
-def _store() -> Iterator[Store]:
-    from harness.run.store import Store, StoreError
-
-    try:
-        with closing(Store.open(None)) as store:
-            yield store
-    except StoreError as error:
-        raise Failure(str(error)) from error
+        return command.main(args=arguments, prog_name="zoo", standalone_mode=False)
+    except SystemExit as ended:  # After a completion.
+        return ended.code

@@ -1,8 +1,8 @@
-"""Ctrl-C, kept until somebody can hear it.
+"""Defer SIGINT while libraries are imported and in finalizers.
 
 Python raises KeyboardInterrupt wherever the program happens to be. Libraries that are being
 imported catch what they don't expect, and what is raised in a finalizer is printed and dropped: the
-command would go on for hours as if nobody had asked it to stop.
+command would go on for hours.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ _OURS = {"", "__main__", "harness", "zoo"}
 
 
 @contextmanager
-def heard() -> Iterator[None]:
-    """Within it an interrupt waits until no library is being imported, and is never dropped.
+def deferred() -> Iterator[None]:
+    """Hold an interrupt until no library is being imported, and never drop it.
 
     Nothing changes where something else than Python takes interrupts, or none are wanted, or the
     system has no timers.
@@ -44,7 +44,7 @@ def heard() -> Iterator[None]:
 
     def interrupt(signum: int, frame: FrameType | None) -> None:
         nonlocal waiting
-        # Who asks a second time has waited long enough.
+        # A second interrupt ends the wait.
         if _in_a_library(frame) and not (waiting and signum == signal.SIGINT):
             later()
             return

@@ -1,238 +1,148 @@
-"""Options that several commands have, each declared once."""
+"""The command line of each command, made from the one table of options in `harness.config`."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import wraps
+from typing import Annotated, Any
 
 import typer
 
-from harness.run.request import GROUPS
+from harness.config import UsageError, resolve
+from harness.config.commands import COMMANDS, OWN
+from harness.config.options import SHARED, Option
+
+# Options that several commands take together.
+IMAGES = ("data", "dataset", "samples", "budget", "amp", "compile", "decode", "decode-workers")
+ENGINE = ("engine", "address")
+BUILDING = ("workers", "timeout", "max-memory")
+STORE = ("no-store", "refresh", "no-download")
+FETCHING = ("offline", "max-bytes", "allow-http", "allow-local")
+MEASURING = ("index", "builder", "device", *IMAGES, *BUILDING, *ENGINE, *STORE, *FETCHING)
+
+# Commands that read the index of the package where there is no other.
+_READ_PACKAGE = ("list", "show", "classify", "features", "train")
+
+Command = Callable[..., None]
 
 
-def _path(text: str) -> Path:
-    """A path that was named: an empty one would mean the working folder."""
-    if not text:
-        raise typer.BadParameter("is no path; write one")
-    return Path(text)
+def command(*shared: str, name: str = "") -> Callable[[Command], Command]:
+    """Make a function a command: its help, its options, and the checks of their values.
+
+    The function takes ``config``, a `RunConfig` of these shared options, its arguments as they are
+    declared, and its own options, which `harness.config.commands` has, by their fields.
+    """
+
+    def decorate(function: Command) -> Command:
+        called = name or function.__name__
+        options = [*OWN[called].values(), *(SHARED[each] for each in shared)]
+        arguments = [
+            each.replace(kind=each.KEYWORD_ONLY)
+            for each in inspect.signature(function, eval_str=True).parameters.values()
+            if hasattr(each.annotation, "__metadata__")
+        ]
+
+        @wraps(function)
+        def run(**given: Any) -> None:
+            written = {each.name: _given(each, given.pop(each.field)) for each in options}
+            config, own = resolve(called, written)
+            if "data" not in shared:  # It evaluates no images, whatever a file may name.
+                config = replace(config, data=None)
+            function(**given, **own, config=config)
+
+        taken = {each.name for each in options}
+        parameters = [*arguments, *(_parameter(each, taken) for each in options)]
+        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        run.__annotations__ = {each.name: each.annotation for each in parameters}
+        run.__doc__ = "\n\n".join(filter(None, (COMMANDS[called], inspect.getdoc(function))))
+        return run
+
+    return decorate
 
 
-Index = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--index",
-        metavar="PATH",
-        help="A YAML file, a Markdown page, a folder of either, a quoted pattern such as "
-        "'docs/**/*.md', or package:torchvision for what that package says of its weights; may be "
-        "repeated. Default: model-index/ or model-index.yml here, or where the pyproject.toml is; "
-        "for list, show, classify, features and train, failing that, the index of the package "
-        "(package:zoo).",
-    ),
-]
-Builder = Annotated[
-    str | None,
-    typer.Option(
-        "--builder",
-        metavar="NAME",
-        help="Who builds the models: zoo (the default), or what an installed package adds.",
-    ),
-]
-Checks = Annotated[
-    str | None,
-    typer.Option(
-        "--checks", metavar="LIST", help=f"Groups with commas between them: {', '.join(GROUPS)}."
-    ),
-]
-NoStore = Annotated[
-    bool | None,
-    typer.Option(
-        "--no-store/--store", help="Neither use nor keep measurements.", show_default=False
-    ),
-]
-Refresh = Annotated[
-    bool | None,
-    typer.Option("--refresh/--no-refresh", help="Measure anew what is stored.", show_default=False),
-]
-NoDownload = Annotated[
-    bool | None,
-    typer.Option(
-        "--no-download/--download", help="Ask servers for sizes alone.", show_default=False
-    ),
-]
-Format = Annotated[
-    str | None,
-    typer.Option(
-        "--format",
-        metavar="NAME",
-        help="table (the default), json, markdown, or what continuous integration reads: junit, "
-        "sarif or github.",
-    ),
-]
-FailOn = Annotated[
-    str | None,
-    typer.Option(
-        "--fail-on",
-        metavar="SEVERITY",
-        help="Exit with 1 for a finding at or above it: error (the default), warning or never.",
-    ),
-]
-Baseline = Annotated[
-    Path | None,
-    typer.Option(
-        "--baseline",
-        parser=_path,
-        metavar="FILE",
-        help="Known findings, each with its reason: they are shown, and don't fail the run.",
-    ),
-]
-WriteBaseline = Annotated[
-    bool,
-    typer.Option(
-        "--write-baseline",
-        help="Accept the errors and warnings of this run: write them to the file of --baseline, "
-        "or to the .yml that follows; known-findings.yml by default.",
-    ),
-]
-ReportFolder = Annotated[
-    Path,
-    typer.Option("--output", parser=_path, metavar="DIR", help="Where to write the report."),
-]
-PagesFolder = Annotated[
-    Path, typer.Option("--output", parser=_path, metavar="DIR", help="The folder of the pages.")
-]
-Output = Annotated[
-    Path | None,
-    typer.Option(
-        "--output",
-        parser=_path,
-        metavar="DIR",
-        help="Write the report there as well: page, tables, plots.",
-    ),
-]
-Quiet = Annotated[
-    bool, typer.Option("--quiet", "-q", help="Errors, warnings and the summary alone.")
-]
-Verbose = Annotated[
-    bool, typer.Option("--verbose", "-v", help="Every finding in full, matches as well.")
-]
-Offline = Annotated[
-    bool | None,
-    typer.Option(
-        "--offline/--online", help="Ask nobody: weights from the cache alone.", show_default=False
-    ),
-]
-MaxBytes = Annotated[
-    int | None,
-    typer.Option("--max-bytes", min=1, metavar="N", help="Cut a download off after N bytes."),
-]
-AllowHttp = Annotated[
-    bool | None,
-    typer.Option(
-        "--allow-http/--https-only",
-        help="Fetch over plain http from any host, not only from this machine.",
+def variants(help: str) -> Any:
+    """The argument that chooses variants."""
+    return typer.Argument(
+        metavar="VARIANT|GLOB|COLLECTION", help=help, autocompletion=_variants_here
+    )
+
+
+def variant(help: str, metavar: str = "VARIANT") -> Any:
+    """The argument that names one variant."""
+    return typer.Argument(metavar=metavar, help=help, autocompletion=_variants_here)
+
+
+def _given(option: Option, value: Any) -> Any:
+    """What was written; None where nothing was."""
+    nothing = value is False and not option.opposite
+    return None if nothing or value in ([], ()) else value
+
+
+def _parameter(option: Option, taken: set[str]) -> inspect.Parameter:
+    """The option as Typer declares one; an alias gives way to an option of that name."""
+    names = [option.name, *(each for each in option.aliases if each not in taken)]
+    decls = [f"--{each}" for each in names]
+    if option.opposite:
+        decls[0] += f"/--{option.opposite}"
+    if option.short:
+        decls.append(f"-{option.short}")
+    switch = option.rule.is_switch
+    info = typer.Option(
+        *decls,
+        metavar=None if switch else option.metavar,
+        help=_help(option),
         show_default=False,
-    ),
-]
-AllowLocal = Annotated[
-    bool | None,
-    typer.Option(
-        "--allow-local/--index-folder-only",
-        help="Read weights from files outside the index's own folder.",
-        show_default=False,
-    ),
-]
-Data = Annotated[
-    str | None,
-    typer.Option(
-        "--data",
-        metavar="PATH",
-        envvar="ZOO_IMAGENET",
-        show_envvar=False,
-        help="Pictures to measure accuracies on: a folder, a tar, Parquet shards, or the word "
-        "sample; for a variant with Class Names, folders of those names. Default: what "
-        "ZOO_IMAGENET names, if it is set.",
-    ),
-]
-Dataset = Annotated[
-    str | None,
-    typer.Option(
-        "--dataset",
-        metavar="NAME",
-        help="Say which set the images are of where their names don't: imagenet-1k, ImageNet's "
-        "validation set. Images that are not known to be of it contradict no accuracy.",
-    ),
-]
-Samples = Annotated[
-    int | None,
-    typer.Option("--samples", min=1, metavar="N", help="Look at N pictures at the most."),
-]
-Budget = Annotated[
-    str | None,
-    typer.Option(
-        "--budget", metavar="TIME", help="Look at no further pictures after it: 90s, 10m or 2h."
-    ),
-]
-Amp = Annotated[
-    str | None,
-    typer.Option("--amp", metavar="NAME", help="off (the default), bf16 or fp16."),
-]
-Compile = Annotated[
-    bool | None,
-    typer.Option("--compile/--eager", help="Compile the models first.", show_default=False),
-]
-Decode = Annotated[
-    str | None,
-    typer.Option(
-        "--decode",
-        metavar="NAME",
-        help="pillow (the default), or fast, whose pixels differ a little.",
-    ),
-]
-Device = Annotated[
-    str | None,
-    typer.Option("--device", metavar="NAME", help="auto (the default), cpu, cuda or cuda:N."),
-]
-Workers = Annotated[
-    int | None,
-    typer.Option("--workers", min=0, metavar="N", help="Processes that decode pictures."),
-]
-Timeout = Annotated[
-    str | None,
-    typer.Option(
-        "--timeout",
-        metavar="TIME",
-        help="What one variant may take to build and measure: 90s, 5m (the default) or 1h.",
-    ),
-]
-MaxMemory = Annotated[
-    str | None,
-    typer.Option(
-        "--max-memory",
-        metavar="SIZE",
-        help="What a process that builds may hold: 4GiB, 512MB. Default: 8GiB, or half of a "
-        "smaller machine's memory.",
-    ),
-]
-Engine = Annotated[
-    str | None,
-    typer.Option(
-        "--engine",
-        metavar="NAME",
-        help="local (the default), or ray: tasks of a Ray cluster (extra ray).",
-    ),
-]
-CrossCheck = Annotated[
-    str | None,
-    typer.Option(
-        "--cross-check",
-        metavar="COUNTER",
-        help="fvcore: run fvcore itself on the CPU as well, and report each operator that it "
-        "counts otherwise.",
-    ),
-]
-Address = Annotated[
-    str | None,
-    typer.Option(
-        "--address", metavar="ADDRESS", help="Of the Ray cluster; without it, this machine."
-    ),
-]
+        autocompletion=None if switch else _completion(option),
+    )
+    kind: Any = bool if switch else list[str] if option.rule.repeated else str
+    return inspect.Parameter(
+        option.field,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=None,
+        annotation=Annotated[kind | None, info],
+    )
+
+
+def _help(option: Option) -> str:
+    text, default = option.help, option.default
+    if option.required:
+        text += " Required."
+    elif default not in (None, False, ()) and "efault" not in text:
+        shown = default if isinstance(default, tuple) else (default,)
+        text += f" Default: {','.join(map(str, shown))}."
+    if option.environment:
+        text += f" [env: {', '.join((option.environment[0], *option.variables))}]"
+    return text
+
+
+def _completion(option: Option) -> Callable[[str], list[str]] | None:
+    words = option.rule.words
+    if words is None:  # The shell completes paths by itself.
+        return None
+
+    def complete(incomplete: str) -> list[str]:
+        # Of a list with commas, the last word.
+        before, comma, word = incomplete.rpartition(",")
+        return [f"{before}{comma}{each}" for each in words() if each.startswith(word)]
+
+    return complete
+
+
+def _variants_here(ctx: typer.Context, incomplete: str) -> list[str]:
+    return [name for name in _names(ctx) if name.startswith(incomplete)]
+
+
+def _names(ctx: typer.Context) -> Iterator[str]:
+    """The variants and collections of the index that the command would read, if it can be."""
+    from zoo.index import load_index, local_index, package_index
+
+    try:
+        config, _ = resolve("list", {"index": ctx.params.get("index") or None})
+        here = local_index() or (package_index() if ctx.info_name in _READ_PACKAGE else None)
+        index = load_index(config.index or ([] if here is None else [here]))
+    except (UsageError, OSError):
+        return
+    yield from dict.fromkeys(each.name for each in index.variants)
+    yield from dict.fromkeys(each.name for each in index.collections)

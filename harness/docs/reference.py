@@ -29,10 +29,18 @@ END = "<!-- end of commands -->"
 _INTRODUCTION = """\
 # Commands
 
-This page is made from the command's own help by `python -m harness.docs.reference`. Defaults can be
-set in `[tool.zoo]` of a `pyproject.toml`, under the names of the long options. All commands exit
-with 2 for a wrong command line, with 3 where they could not do what was asked, and with 130 after
-an interrupt."""
+This page is made from the command's own help by `python -m harness.docs.reference`.
+
+The command line comes first, then the environment variable that a table names, then `[tool.zoo]` of
+the nearest `pyproject.toml`, then the default. A key of `[tool.zoo]` is the name of an option, such
+as `fail-on = "warning"`; an option whose variable names a command is that command's own, and stands
+in its table: `[tool.zoo.train]` with `epochs = 3`. A variable of a switch is `1` or `0`, and an
+empty variable is not set. Options without a variable say what one call does, and have no key.
+
+`zoo --install-completion` completes commands, options, variants and formats in bash, zsh and fish.
+
+All commands exit with 2 for a wrong command line, with 3 where they could not do what was asked,
+and with 130 after an interrupt."""
 
 
 _CAUSES_INTRODUCTION = """\
@@ -54,10 +62,11 @@ _SECTIONS = {
 
 @dataclass(frozen=True, slots=True)
 class OptionHelp:
-    """An option or an argument: how it is written, and what it does."""
+    """An option or an argument: how it is written, what it does, and its variables."""
 
     written: str
     help: str
+    variables: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,16 +123,12 @@ def _described(command: Any, context: Any) -> CommandHelp:
 
 
 def _option(parameter: Any) -> OptionHelp:
-    text = " ".join((parameter.help or "").split())
+    text, _, variables = " ".join((parameter.help or "").split()).partition(" [env: ")
     if parameter.param_type_name == "argument":
         return OptionHelp(parameter.metavar or parameter.name.upper(), text)
     names = [*parameter.opts, *parameter.secondary_opts]
-    takes_value = not parameter.is_flag
-    value = f" {parameter.metavar or 'VALUE'}" if takes_value else ""
-    default = parameter.default
-    if takes_value and parameter.show_default and default not in (None, "", (), []):
-        text = f"{text} Default: {default}.".lstrip()
-    return OptionHelp(", ".join(names) + value, text)
+    value = "" if parameter.is_flag else f" {parameter.metavar or 'VALUE'}"
+    return OptionHelp(", ".join(names) + value, text, variables.removesuffix("]"))
 
 
 def commands_page() -> str:
@@ -133,8 +138,8 @@ def commands_page() -> str:
         parts += [f"## {command.name}", "\n\n".join(map(escaped, command.help))]
         parts += [f"```text\n{command.usage}\n```"]
         if command.options:
-            rows = [(Markdown(f"`{_in_cell(o.written)}`"), o.help) for o in command.options]
-            parts.append(table(("option", "meaning"), rows))
+            rows = [(_code(o.written), o.help, _code(o.variables)) for o in command.options]
+            parts.append(table(("option", "meaning", "variable"), rows))
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -163,6 +168,10 @@ def causes_page() -> str:
         head = "| cause | severity | meaning | example | remedy |\n|---|---|---|---|---|\n"
         parts.append(f"## {heading}\n\n{head}{rows}")
     return "\n".join(parts)
+
+
+def _code(text: str) -> Markdown | str:
+    return Markdown(f"`{_in_cell(text)}`") if text else ""
 
 
 def _in_cell(text: str) -> str:

@@ -347,7 +347,7 @@ class Session:
     def _opened_store(self) -> Iterator[Store | None]:
         """The store, or None where it is not wanted or can't be used, which is warned of."""
         store = None
-        if self.request.use_store:
+        if not self.request.no_store:
             try:
                 store = Store.open()
             except StoreError as error:

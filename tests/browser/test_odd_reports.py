@@ -104,7 +104,7 @@ def test_a_previous_report_that_is_none_is_named_and_not_used(show, made, previo
 
 def test_the_report_of_this_zoo(show, as_document):
     """What a run measures, as it measures it, and not as a test thinks that it does."""
-    request = Request(offline=True, use_store=False, workers=1, select=("resnest14d",))
+    request = Request(offline=True, no_store=True, workers=1, select=("resnest14d",))
     report = prepare(request).verify(Progress())
     here = show(report, as_document(report), fragment="#comparison?variant=resnest14d")
     panel = here.page.locator("#panel[open]")

@@ -91,13 +91,13 @@ def test_audit_builds_nothing(index, monkeypatch):
 def test_wrong_use_is_an_exception_with_a_line_for_each_mistake(index, tmp_path):
     for arguments, options, words in (
         ((index,), {"checks": ["flop"]}, "checks: there are no checks 'flop'; did you mean flops?"),
-        ((index,), {"cheks": ["flops"]}, "cheks: there is no such key; did you mean checks?"),
+        ((index,), {"cheks": ["flops"]}, "cheks: there is no such option; did you mean checks?"),
         ((index,), {"builder": "tim"}, "builder: "),
         ((index,), {"samples": 3}, "samples: there are no images"),
         ((index,), {"format": "json"}, "format: steers what the command prints; leave it out"),
         ((index, "resnest50"), {}, "'resnest50' names no variant"),
         ((tmp_path / "none.yml",), {}, "none.yml"),
-        (("",), {}, "index: '' is no path"),
+        (("",), {}, "index: '' is not a path"),
         ((index,), {"device": "cuda:99"}, "device: "),
         ((index,), {"baseline": tmp_path / "none.yml"}, "none.yml"),
     ):

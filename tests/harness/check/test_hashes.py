@@ -20,7 +20,7 @@ URL = "https://example.org/net.pth"
 def audited(folder, url, said):
     path = folder / "index.yml"
     path.write_text(ENTRY.format(url=url, said=said))
-    findings = prepare(Request(index=(path,), use_store=False)).audit().findings
+    findings = prepare(Request(index=(path,), no_store=True)).audit().findings
     return [f for f in findings if f.field == "SHA256"]
 
 

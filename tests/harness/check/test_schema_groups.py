@@ -32,7 +32,7 @@ Models:
 def test_each_group_reports_the_fields_it_reads(tmp_path, groups, fields):
     path = tmp_path / "index.yml"
     path.write_text(INDEX)
-    report = prepare(Request(index=(path,), checks=groups, use_store=False)).audit()
+    report = prepare(Request(index=(path,), checks=groups, no_store=True)).audit()
     wrong = [f for f in report.findings if f.severity == "error"]
     assert {f.field for f in wrong} == fields
     assert len(wrong) == len(fields)

@@ -39,7 +39,7 @@ class Closing:
 @pytest.mark.parametrize(("wrapped", "status"), [(True, 130), (False, 0)])
 def test_an_interrupt_is_raised_once_it_can_be_heard(tmp_path, module, use, wrapped, status, rest):
     (tmp_path / "module.py").write_text(module)
-    begin = "with interrupts.heard():" if wrapped else "if True:"
+    begin = "with interrupts.deferred():" if wrapped else "if True:"
     (tmp_path / "program.py").write_text(
         f"import sys, time\nfrom harness.cli import interrupts\ntry:\n    {begin}\n"
         f"        {use}\n        {rest}\nexcept KeyboardInterrupt:\n    sys.exit(130)\n"

@@ -41,14 +41,11 @@ def test_a_folder_that_is_not_for_reports_is_wrong_use(zoo, folder, output, line
     assert [path.name for path in (folder / "mine").iterdir()] == ["index.html"]
 
 
-@pytest.mark.parametrize("command", ["report", "docs", "verify"])
-def test_an_empty_folder_is_not_the_working_folder(zoo, folder, command):
-    done = zoo(command, "--output", "")
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == (
-        f"zoo {command}: Invalid value for '--output': is no path; write one; "
-        f"see zoo {command} --help\n"
-    )
+def test_an_empty_folder_is_not_the_working_folder(zoo, folder):
+    for command in ("report", "docs", "verify"):
+        done = zoo(command, "--output", "")
+        assert (done.returncode, done.stdout) == (2, ""), command
+        assert done.stderr == "--output: '' is not a path; write one\n"
     assert [path.name for path in folder.iterdir()] == ["model-index"]
 
 

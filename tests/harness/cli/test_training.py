@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from harness.cli.training_progress import TrainingProgress
+from harness.cli.train import TrainingProgress
 from zoo.training.watch import EpochReport
 
 ROOT = Path(__file__).parents[3]

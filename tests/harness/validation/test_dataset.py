@@ -77,12 +77,12 @@ def test_what_is_stated_holds_where_nothing_speaks_against_it(zoo, place):
 
 
 def test_the_option_and_the_setting_take_the_names_of_imagenet(tmp_path):
-    from harness.config import Settings, load
+    from harness.config import configure, resolve
 
     for word in ("imagenet-1k", "ImageNet", "ILSVRC2012", "imagenet-1k"):
-        assert Settings().with_flags({"dataset": word}).dataset == "imagenet-1k"
+        assert configure(dataset=word).dataset == "imagenet-1k"
     (tmp_path / "pyproject.toml").write_text('[tool.zoo]\ndataset = "imagenet-1k"\n')
-    assert load(tmp_path).request(()).dataset == "imagenet-1k"
+    assert resolve("verify", {}, tmp_path, {})[0].dataset == "imagenet-1k"
     for word in ("imagenet-v2", "cifar10", "", "sample"):
         with pytest.raises(UsageError, match="write imagenet-1k"):
-            Settings().with_flags({"dataset": word})
+            configure(dataset=word)

@@ -82,13 +82,14 @@ def test_no_pictures_at_all_is_one_line_that_says_how_to_name_them(zoo):
     assert outcome.status == 2
     (line,) = outcome.err.strip().splitlines()
     assert "--data" in line
-    assert "ZOO_IMAGENET" in line
+    assert "ZOO_DATA" in line
 
 
 def test_the_environment_names_the_pictures(zoo, some):
-    outcome = zoo.validate(zoo.index(CLAIM), None, ZOO_IMAGENET=str(some))
-    assert outcome.counts == (100, 100, SOME)
-    nowhere = zoo.validate(zoo.index(CLAIM), some, ZOO_IMAGENET="/nowhere")
+    for name in ("ZOO_DATA", "ZOO_IMAGENET"):
+        outcome = zoo.validate(zoo.index(CLAIM), None, **{name: str(some)})
+        assert outcome.counts == (100, 100, SOME)
+    nowhere = zoo.validate(zoo.index(CLAIM), some, ZOO_DATA="/nowhere")
     assert nowhere.counts == outcome.counts
 
 

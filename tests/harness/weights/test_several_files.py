@@ -26,7 +26,7 @@ def stages(tmp_path, monkeypatch):
         listed = "".join(f"  - {name}\n" for name in names)
         path = tmp_path / "index.yml"
         path.write_text(f"Models:\n- Name: resnest14d\n  Weights:\n{listed}{more}")
-        return Request(index=(path,), checks=("weights", "accuracy"), use_store=False)
+        return Request(index=(path,), checks=("weights", "accuracy"), no_store=True)
 
     return write
 

@@ -1,4 +1,4 @@
-"""The command that documents a trained checkpoint: `zoo add`."""
+"""`zoo add`."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli import options, terminal
-from harness.cli.status import Failure
-from harness.run.request import UsageError
+from harness.cli.errors import Failure
+from harness.cli.options import command
+from harness.cli.output import emit, say
+from harness.config import RunConfig, UsageError
 
 if TYPE_CHECKING:
     from harness.edit.add_accuracy import Accuracy, LabelledImages
@@ -18,85 +19,34 @@ if TYPE_CHECKING:
     from harness.edit.add_target import AddTarget
     from harness.types import Recipe
 
-_USUAL_INDEX = "model-index.yml"
+_DEFAULT_INDEX = "model-index.yml"
 _CLASSES = "classes.txt"
 _CONVENTIONS = ("macs", "flops", "fvcore")
 _SHOWN = 10
 
 
+@command("device")
 def add(
+    config: RunConfig,
     checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="The weights file.")],
-    base: Annotated[
-        str,
-        typer.Option("--from", metavar="VARIANT", help="Whose architecture the checkpoint has."),
-    ],
-    name: Annotated[
-        str | None,
-        typer.Option(
-            "--name", metavar="NAME", help="Of the new variant. Default: the file's, less .pth."
-        ),
-    ] = None,
-    index: Annotated[
-        Path | None,
-        typer.Option(
-            "--index",
-            metavar="FILE",
-            help=f"The YAML file to write to, made where it is missing. Default: {_USUAL_INDEX} "
-            "beside the checkpoint.",
-        ),
-    ] = None,
-    collection: Annotated[
-        str | None,
-        typer.Option(
-            "--collection",
-            metavar="NAME",
-            help="Which collection of that file it belongs to. Default: that of --from, where the "
-            "file has it.",
-        ),
-    ] = None,
-    data: Annotated[
-        str | None,
-        typer.Option(
-            "--data",
-            metavar="PATH",
-            help="Pictures to measure the accuracy on: a folder with one folder per class, or one "
-            "of train and val, of which val is taken; for ImageNet's classes, what zoo verify "
-            "takes.",
-        ),
-    ] = None,
-    dataset: Annotated[
-        str | None,
-        typer.Option(
-            "--dataset",
-            metavar="NAME",
-            help="What to call these pictures. Default: the folder's name; of a folder called val "
-            "or train, that of the one around it.",
-        ),
-    ] = None,
-    class_names: Annotated[
-        Path | None,
-        typer.Option(
-            "--class-names",
-            metavar="FILE",
-            help=f"The classes, one a line, in the order of the outputs. Default: {_CLASSES} "
-            "beside the checkpoint, else the folders of --data, sorted.",
-        ),
-    ] = None,
-    device: options.Device = None,
-    batch: Annotated[
-        int, typer.Option("--batch", min=1, metavar="N", help="Pictures per pass at the most.")
-    ] = 32,
+    *,
+    base: str,
+    name: str | None,
+    index: Path | None,
+    collection: str | None,
+    data: str | None,
+    dataset: str | None,
+    class_names: Path | None,
+    batch: int,
 ) -> None:
-    """Measure a trained checkpoint, and write it into a model-index as a new variant.
-
-    The entry claims what was measured here and no more: parameters, FLOPs under a named convention,
-    the file's size and SHA-256, and with --data the accuracy with its number of pictures. How
-    pictures are prepared is taken over from --from. Where the checkpoint has a classifier of
+    """The entry claims what was measured here and no more: parameters, FLOPs under a named
+    convention, the file's size and SHA-256, and with --data the accuracy with its number of images.
+    How images are preprocessed is taken over from --from. Where the checkpoint has a classifier of
     another size, or other classes, Classes and Class Names say so. An existing file keeps every
     other byte; zoo verify then holds the entry to its claims.
 
     Exit status: 0 the entry is written; 2 wrong use: a checkpoint that does not fit, a name that is
-    taken, pictures of other classes; 3 the file could not be written; 130 an interrupt.
+    taken, images of other classes; 3 the file could not be written; 130 an interrupt.
     """
     from functools import partial
 
@@ -107,20 +57,20 @@ def add(
     from harness.edit.add_target import find_target
     from harness.edit.yaml_edit import EditRefused
 
-    file = index or checkpoint.parent / _USUAL_INDEX
+    file = index or checkpoint.parent / _DEFAULT_INDEX
     called = checkpoint.stem if name is None else name
     try:
         _check_name(called, checkpoint, given=name is not None)
         target = find_target(checkpoint, file, base, collection)
-        # What can't be written is told before anything is measured.
+        # What can't be written is reported before anything is measured.
         rehearse(file, NewEntry(called, target.joins, {"Base": base}, target.weights, {}))
         facts = measure(checkpoint, _recipe(target), called, _convention(target))
         for note in facts.notes:
-            terminal.say(f"{checkpoint}: {note}")
+            say(f"{checkpoint}: {note}")
         listed = _names(class_names, checkpoint, facts)
         facts, names = settle_classes(facts, listed, target.origin, target.collection)
         if names and not listed:
-            terminal.say(f"the classes are those of the collection {target.joins}")
+            say(f"the classes are those of the collection {target.joins}")
         labelled = None if data is None else open_labelled(data, facts, names, dataset)
         entry = partial(
             entry_of,
@@ -134,7 +84,7 @@ def add(
         if labelled is not None:
             count = len(labelled.labels)
             rehearse(file, entry(accuracy=Accuracy(labelled.dataset, count, count, count)))
-            accuracy = _accuracy(labelled, facts, checkpoint, device, batch)
+            accuracy = _accuracy(labelled, facts, checkpoint, config.device, batch)
         written = entry(accuracy=accuracy)
     except NotWritable as error:
         raise Failure(f"{error}; nothing was written") from error
@@ -146,11 +96,11 @@ def add(
         raise UsageError(f"zoo add: {error}") from error
     except EditRefused as error:
         raise Failure(f"{error}; nothing was written") from error
-    terminal.say(_told(facts, accuracy))
-    terminal.say(f"check it: {_check(called, file, data)}")
+    say(_summary(facts, accuracy))
+    say(f"check it: {_check(called, file, data)}")
     from zoo._util.text import for_terminal
 
-    terminal.emit(for_terminal(f"{file}: {called}") + "\n")
+    emit(for_terminal(f"{file}: {called}") + "\n")
 
 
 def _check_name(name: str, checkpoint: Path, *, given: bool) -> None:
@@ -185,7 +135,7 @@ def _convention(target: AddTarget) -> str | None:
 
 
 def _names(given: Path | None, checkpoint: Path, facts: Facts) -> tuple[str, ...]:
-    """The names of the classes where a file has them."""
+    """The names of the classes, if a file has them."""
     from harness.edit.add_facts import read_class_names
 
     beside = checkpoint.parent / _CLASSES
@@ -193,12 +143,12 @@ def _names(given: Path | None, checkpoint: Path, facts: Facts) -> tuple[str, ...
         return ()
     names = read_class_names(given or beside, facts.outputs)
     if given is None:
-        terminal.say(f"the classes are those of {beside}")
+        say(f"the classes are those of {beside}")
     return names
 
 
 def _accuracy(
-    labelled: LabelledImages, facts: Facts, checkpoint: Path, device: str | None, batch: int
+    labelled: LabelledImages, facts: Facts, checkpoint: Path, device: str, batch: int
 ) -> Accuracy:
     import warnings
 
@@ -207,20 +157,20 @@ def _accuracy(
     from zoo._util.text import plural
 
     try:
-        chosen = choose_device(device or "auto")
+        chosen = choose_device(device)
     except DeviceError as error:
         raise UsageError(f"--device: {error}") from error
     if labelled.note:
-        terminal.say(labelled.note)
-    count = plural(len(labelled.labels), "picture")
-    terminal.say(f"{count}, called {labelled.dataset!r} in the entry")
-    warnings.simplefilter("ignore")  # Of odd pictures, one for each.
+        say(labelled.note)
+    count = plural(len(labelled.labels), "image")
+    say(f"{count}, called {labelled.dataset!r} in the entry")
+    warnings.simplefilter("ignore")  # Of odd images, one for each.
     accuracy = measure_accuracy(facts, checkpoint, labelled, chosen, batch)
     for item in accuracy.unanswered[:_SHOWN]:
-        terminal.say(f"{item.name}: {item.why}")
+        say(f"{item.name}: {item.why}")
     if accuracy.unanswered:
-        without = plural(len(accuracy.unanswered), "picture")
-        terminal.say(f"{without} without an answer, which count as wrong")
+        without = plural(len(accuracy.unanswered), "image")
+        say(f"{without} without a prediction, which count as wrong")
     return accuracy
 
 
@@ -229,12 +179,12 @@ def _check(name: str, file: Path, data: str | None) -> str:
     from harness.edit.add_accuracy import SAMPLE
 
     command = ["zoo", "verify", name, "--index", str(file)]
-    if data is not None and data != SAMPLE:  # A handful of pictures decides nothing.
+    if data is not None and data != SAMPLE:  # A handful of images decides nothing.
         command += ["--data", data]
     return shlex.join(command)
 
 
-def _told(facts: Facts, accuracy: Accuracy | None) -> str:
+def _summary(facts: Facts, accuracy: Accuracy | None) -> str:
     from harness.edit.add_facts import classes_of
 
     height, width = facts.image_size
@@ -245,5 +195,5 @@ def _told(facts: Facts, accuracy: Accuracy | None) -> str:
         f"{facts.size:,} bytes",
     ]
     if accuracy is not None:
-        parts.append(f"{accuracy.top1:,} of {accuracy.images:,} pictures right")
+        parts.append(f"{accuracy.top1:,} of {accuracy.images:,} images right")
     return ", ".join(parts)

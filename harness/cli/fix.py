@@ -1,60 +1,39 @@
-"""`zoo fix`: what verify measured, written in the place of what it contradicts."""
+"""`zoo fix`: what was measured, written in the place of what it contradicts."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli import options, terminal
-from harness.cli.common import prepared, settings_of
-from harness.cli.status import FAILED, INTERRUPTED
+from harness.cli.errors import FAILED, INTERRUPTED
+from harness.cli.options import FETCHING, STORE, command, variants
+from harness.cli.output import color, emit, is_terminal, say
+from harness.cli.selection import prepared
+from harness.config import RunConfig
 
 if TYPE_CHECKING:
     from harness.edit.fix import Proposal
     from harness.types import Finding, Report
 
 _COLORS = {"+": "\x1b[32m", "-": "\x1b[31m", "@": "\x1b[36m"}
+_SEEN = ("index", "builder", "checks", "device", "data", "dataset", "workers", "decode-workers")
 
 
+@command(*_SEEN, *STORE, *FETCHING, "quiet")
 def fix(
-    variants: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="VARIANT|GLOB|COLLECTION", help="What to fix; all by default."),
-    ] = None,
-    write: Annotated[
-        bool, typer.Option("--write", help="Write the files instead of printing the diff.")
-    ] = False,
-    keep_values: Annotated[
-        bool,
-        typer.Option(
-            "--keep-values",
-            help="Let FLOPs stand, and say with which convention and input they were counted.",
-        ),
-    ] = False,
-    index: options.Index = None,
-    builder: options.Builder = None,
-    checks: options.Checks = None,
-    device: options.Device = None,
-    data: options.Data = None,
-    dataset: options.Dataset = None,
-    workers: options.Workers = None,
-    no_store: options.NoStore = None,
-    refresh: options.Refresh = None,
-    offline: options.Offline = None,
-    no_download: options.NoDownload = None,
-    max_bytes: options.MaxBytes = None,
-    allow_http: options.AllowHttp = None,
-    allow_local: options.AllowLocal = None,
-    quiet: options.Quiet = False,
+    config: RunConfig,
+    variants: Annotated[list[str] | None, variants("What to fix; all by default.")] = None,
+    *,
+    write: bool,
+    keep_values: bool,
 ) -> None:
-    """Measure variants, and print what would mend their index as a unified diff.
-
-    Only values that were measured are changed, each in its place and at the precision of its page.
-    What stays to be mended by hand is said on standard error. Take the diff with "git apply" or
-    "patch -p1", or let --write change the files.
+    """Only measured values are changed, each in its place and at the precision of its page. What is
+    left to correct by hand goes to standard error. Take the diff with "git apply" or "patch -p1",
+    or let --write change the files.
 
     Exit status: 0 the diff is printed, or the files are written; 2 wrong use, or an index without
     variants; 3 the run failed, or a file could not be written; 130 an interrupt.
@@ -63,25 +42,9 @@ def fix(
     from harness.edit.fix import propose, snapshot_of
     from harness.report.sentences import cut_short
 
-    settings = settings_of(
-        index=index,
-        builder=builder,
-        checks=checks,
-        device=device,
-        data=data,
-        dataset=dataset,
-        workers=workers,
-        no_store=no_store,
-        refresh=refresh,
-        offline=offline,
-        no_download=no_download,
-        max_bytes=max_bytes,
-        allow_http=allow_http,
-        allow_local=allow_local,
-    )
-    session = prepared(settings.request(tuple(variants or ())))
+    session = prepared(replace(config, select=tuple(variants or ())))
     snapshot = snapshot_of(session.index)
-    progress = StderrProgress(quiet=quiet)
+    progress = StderrProgress(quiet=config.quiet)
     try:
         progress.plan(session.plan)
         report = session.verify(progress)
@@ -98,9 +61,9 @@ def fix(
         failed = not _write(proposal)
     elif proposal.rewrites:
         progress.warn("nothing is written, as not all was measured")
-    if not quiet:
+    if not config.quiet:
         for line in _remaining(report, proposal):
-            terminal.say(line)
+            say(line)
     if report.cut_short == "interrupted":
         raise typer.Exit(INTERRUPTED)
     if failed or broken is not None:
@@ -108,7 +71,7 @@ def fix(
 
 
 def _write(proposal: Proposal) -> bool:
-    """Write all files that can be; whether all could be. A line says what became of each."""
+    """Write all files that can be, with a line for each; whether all could be."""
     from harness.edit.yaml_edit import EditRefused
     from zoo._util.text import plural
 
@@ -120,34 +83,32 @@ def _write(proposal: Proposal) -> bool:
         try:
             rewrite.write()
         except EditRefused as refused:
-            terminal.say(f"{refused}; nothing was written to it")
+            say(f"{refused}; nothing was written to it")
             complete = False
         else:
-            terminal.say(f"{rewrite.file.path}: {' and '.join(parts)} written")
+            say(f"{rewrite.file.path}: {' and '.join(parts)} written")
     return complete
 
 
 def _print(diff: str) -> None:
-    """The diff as bytes that a tool can take; on a terminal in colour, and obeyed by none."""
-    out = terminal.stdout()
-    if terminal.is_terminal(out):
+    """Print the diff as bytes that a tool can take; on a terminal escaped, and in colour."""
+    if is_terminal(sys.stdout):
         from zoo._util.text import for_terminal
 
-        colored = terminal.color(out)
+        colors = _COLORS if color(sys.stdout) else {}
         for line in diff.splitlines():
-            shown = for_terminal(line.expandtabs())
-            color = _COLORS.get(line[:1]) if colored else None
-            terminal.emit(f"{color}{shown}\x1b[0m\n" if color else f"{shown}\n")
+            shown, start = for_terminal(line.expandtabs()), colors.get(line[:1])
+            emit(f"{start}{shown}\x1b[0m\n" if start else f"{shown}\n")
         return
     # A page is UTF-8, and its line breaks are its own, whatever this machine prefers.
     reconfigure = getattr(sys.stdout, "reconfigure", None)
     if reconfigure is not None:
         reconfigure(encoding="utf-8", newline="")
-    terminal.emit(diff)
+    emit(diff)
 
 
 def _remaining(report: Report, proposal: Proposal) -> Iterator[str]:
-    """What the proposal does not mend, and why: a line for each finding."""
+    """What the proposal does not correct, and why: a line for each finding."""
     from zoo._util.text import plural
 
     mended = {f.location for rewrite in proposal.rewrites for f in rewrite.findings}
@@ -156,7 +117,7 @@ def _remaining(report: Report, proposal: Proposal) -> Iterator[str]:
     notes = sum(f.severity == "note" for f in left)
     if not left:
         return
-    heading = f"{plural(len(left), 'finding')} left to mend by hand"
+    heading = f"{plural(len(left), 'finding')} left to correct by hand"
     yield f"{heading} (of them {plural(notes, 'note')}):" if notes else f"{heading}:"
     for finding in left:
         if finding.severity != "note":

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import typer
 from typer.core import TyperCommand
 
-from harness.cli import terminal
+from harness.cli.output import say
 
 if TYPE_CHECKING:
     from harness.edit.baseline import Baseline
@@ -24,7 +24,7 @@ class WritesBaseline(TyperCommand):
     """A command whose ``--write-baseline`` may be followed by the path of a YAML file."""
 
     def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
-        """Reads the path as that of ``--baseline``; no variant's name ends as it does."""
+        """Read the path as that of ``--baseline``; no variant's name ends as it does."""
         rest: list[str] = []
         for number, word in enumerate(args):
             if word.startswith(f"{_WRITE}="):
@@ -37,8 +37,8 @@ class WritesBaseline(TyperCommand):
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """What a run knows of its findings beforehand.
+class BaselineOption:
+    """The baseline of a run.
 
     Attributes:
         baseline: the entries, None where there is no baseline.
@@ -51,7 +51,7 @@ class Known:
     groups: Collection[str]
 
     def applied(self, report: Report) -> Report:
-        """The report with what is known marked, after the baseline was written if it is to be.
+        """The report with accepted findings marked, after the baseline was written if it is to be.
 
         Where it can't be written, the run has failed, and the report says so.
         """
@@ -62,7 +62,7 @@ class Known:
         today = datetime.now(timezone.utc).date()
         baseline = self.baseline
         if self.writes and report.cut_short is not None:
-            terminal.say(f"{baseline.path}: not written, because the run did not come to its end")
+            say(f"{baseline.path}: not written, because the run did not come to its end")
         elif self.writes:
             try:
                 baseline = self._written(report, today)
@@ -77,20 +77,23 @@ class Known:
         made = write_baseline(report, self.baseline, self.groups, today)
         path, number = made.baseline.path, len(made.baseline.entries)
         entries = "1 entry" if number == 1 else f"{number} entries"
-        terminal.say(f"{path}: {entries}, {made.added} new, {made.removed} removed")
+        say(f"{path}: {entries}, {made.added} new, {made.removed} removed")
         if made.expired:
-            terminal.say(f"{path}: {made.expired} of them expired; a new day is yours to give")
+            say(f"{path}: {made.expired} of them expired; a new day is yours to give")
         return made.baseline
 
 
-def known(path: Path | None, groups: Collection[str], *, writes: bool = False) -> Known:
-    """What the baseline at that path says, read before anything is measured.
+def baseline_option(
+    path: Path | None, groups: Collection[str], *, writes: bool = False
+) -> BaselineOption:
+    """Read the baseline at that path, before anything is measured.
 
     Raises:
         UsageError: something in it is wrong, or it is not there and is not to be written.
     """
     if path is None and not writes:
-        return Known(None, False, groups)
-    from harness.edit.baseline import DEFAULT, read_baseline
+        return BaselineOption(None, False, groups)
+    from harness.edit import baseline
 
-    return Known(read_baseline(path or Path(DEFAULT), missing=writes), writes, groups)
+    entries = baseline.read_baseline(path or Path(baseline.DEFAULT), missing=writes)
+    return BaselineOption(entries, writes, groups)

@@ -1,0 +1,65 @@
+"""`zoo bench`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Annotated, Any
+
+import typer
+
+from harness.cli.errors import FAILED
+from harness.cli.options import command, variants
+from harness.cli.output import columns, emit, say
+from harness.cli.selection import prepared
+from harness.config import RunConfig
+
+_HEADINGS = ("variant", "batch", "precision", "images/s", "p50 ms", "p90 ms", "p99 ms", "memory")
+
+
+@command("index", "device", "amp", "compile")
+def bench(
+    config: RunConfig,
+    variants: Annotated[list[str], variants("What to time.")],
+    *,
+    batch: tuple[int, ...],
+    seconds: float,
+    format: str,
+) -> None:
+    """What is timed with the usual batch sizes and seconds is stored, and shown in reports."""
+    session = prepared(replace(config, select=tuple(variants)))
+    say(session.subject)
+    timings: list[tuple[str, dict[str, Any]]] = []
+    failed = False
+    for name, outcome in session.bench(batch, seconds):
+        if isinstance(outcome, str):
+            say(f"{name}: {outcome}")
+            failed = True
+        else:
+            timings += [(name, timing) for timing in outcome]
+    if format == "json":
+        document = [{"variant": name, **timing} for name, timing in timings]
+        emit(json.dumps(document, indent=2, allow_nan=False) + "\n")
+    else:
+        rows = [_HEADINGS, *(_row(name, timing) for name, timing in timings)]
+        text = "".join(f"{line}\n" for line in columns(rows))
+        if timings:
+            about = timings[0][1]["environment"]
+            text += f"{about['device_name']}, {about['threads']} threads, torch {about['torch']}\n"
+        emit(text)
+    if failed:
+        raise typer.Exit(FAILED)
+
+
+def _row(name: str, timing: dict[str, Any]) -> tuple[str, ...]:
+    head = (name, str(timing["batch"]), timing["precision"])
+    if "failed" in timing:
+        return (*head, timing["failed"], "", "", "", "")
+    latency = timing["latency_ms"]
+    memory = timing["peak_memory"]
+    return (
+        *head,
+        f"{timing['images_per_second']:.1f}",
+        *(f"{latency[p]:.2f}" for p in ("p50", "p90", "p99")),
+        "-" if memory is None else f"{memory / 1e6:.0f} MB",
+    )

@@ -1,0 +1,213 @@
+"""`zoo classify`, and what it shares with `zoo features`: one variant on images."""
+
+from __future__ import annotations
+
+import json
+import sys
+import warnings
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from harness.cli.errors import FAILED, Failure
+from harness.cli.options import FETCHING, command, variant
+from harness.cli.output import emit, is_terminal, say
+from harness.cli.selection import one_variant
+from harness.config import RunConfig, UsageError
+from zoo._util.text import for_terminal
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from zoo.inference import Answer, Guess
+    from zoo.models._base import ImageClassifier
+
+Images = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="IMAGE",
+        help="Files, folders with their subfolders, http(s) URLs, or - for standard input.",
+    ),
+]
+INFERENCE = ("index", "device", *(each for each in FETCHING if each != "max-bytes"))
+
+
+@command(*INFERENCE)
+def classify(
+    config: RunConfig,
+    variant: Annotated[str, variant("A name of the index.")],
+    images: Images,
+    *,
+    top: int,
+    as_json: bool,
+    batch: int,
+) -> None:
+    """The published weights are fetched where they are not in the cache, and verified. An image is
+    turned upright as its EXIF says, which accuracies are measured without, and its transparency is
+    dropped. An image that can't be read, or that the model has no finite output for, is reported on
+    standard error, and the rest go on.
+
+    Exit status: 0 every image was classified; 2 wrong use; 3 an image could not be read, or the
+    weights can't be had; 130 an interrupt.
+    """
+    from zoo.images.io import as_text
+    from zoo.inference import best
+    from zoo.variants import class_names
+
+    run = InferenceRun(config, variant, images, batch)
+    try:
+        names = class_names(run.variant)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    rows: list[dict[str, Any]] = []
+    # Lines on the same screen would run into a bar.
+    drawn = as_json or not is_terminal(sys.stdout)
+    with closing(run.answers(run.load(), drawn=drawn)) as answers:
+        for answer in answers:
+            guesses = best(answer.output, top)
+            if not as_json:
+                if not emit(_shown(answer.name, guesses, names)):
+                    break  # The reader went away, and a folder may hold hours of work.
+                continue
+            shown = [
+                {
+                    "index": guess.index,
+                    "class": names[guess.index],
+                    "probability": guess.probability,
+                }
+                for guess in guesses
+            ]
+            rows.append({"picture": as_text(answer.name), "top": shown})
+    if as_json:
+        document = {"variant": run.variant.name, "pictures": rows, "unreadable": run.unreadable}
+        emit(json.dumps(document, indent=2, allow_nan=False) + "\n")
+    run.end()
+
+
+def _shown(name: str, guesses: Sequence[Guess], names: Sequence[str]) -> str:
+    lines = [name, *(f"{g.probability:8.2%}  {names[g.index]}" for g in guesses)]
+    return "".join(f"{for_terminal(line)}\n" for line in lines)
+
+
+class InferenceRun:
+    """One variant on images; what could not be read is reported at once, and kept.
+
+    Raises:
+        UsageError: there is no such variant or device, its entry can't be followed, or standard
+            input is named twice.
+    """
+
+    def __init__(self, config: RunConfig, variant: str, images: Sequence[str], batch: int) -> None:
+        from zoo.preprocessing import variant_preprocessing
+
+        if list(images).count("-") > 1:
+            raise UsageError("-: standard input holds one image; name it once")
+        self._config = config
+        self.variant = one_variant(config, variant)
+        try:
+            self._transform = variant_preprocessing(self.variant)
+        except ValueError as error:
+            raise UsageError(str(error)) from error
+        self._images = images
+        self._batch = batch
+        self.unreadable: list[dict[str, str]] = []
+
+    def load(self, num_classes: int | None = None) -> ImageClassifier:
+        """The model with its weights, on the device and in evaluation mode."""
+        from harness.cli.progress import fetch_shown
+        from harness.measure.devices import DeviceError, choose_device
+        from zoo.registry import is_model
+        from zoo.variants import base_name, load_variant
+        from zoo.weights import WeightsError
+        from zoo.weights.load import CheckpointError
+
+        base = base_name(self.variant)
+        if not is_model(base):
+            raise UsageError(f"{self.variant.location}: this package does not build {base}")
+        try:
+            self._device = choose_device(self._config.device)
+            checkpoint = fetch_shown(self.variant, self._config)
+            model = load_variant(self.variant, checkpoint, num_classes=num_classes)
+        except DeviceError as error:
+            raise UsageError(f"--device: {error}") from error
+        except (WeightsError, CheckpointError) as error:
+            raise Failure(str(error)) from error
+        except ValueError as error:
+            raise UsageError(str(error)) from error
+        import torch
+
+        self._report_defaults()
+        return model.eval().to(self._device).to(memory_format=torch.channels_last)
+
+    def encoder(self, stage: int | None) -> Callable[[Tensor], Tensor]:
+        """A function from inputs to vectors: the pooled features, or a stage's map, averaged."""
+        if stage is None:
+            return self.load(num_classes=0)
+        from zoo.models._features import FeatureExtractor
+
+        model = self.load()
+        count = len(model.feature_info)
+        if not -count <= stage < count:
+            raise UsageError(
+                f"--stage {stage}: {self.variant.name} has the stages 0 to {count - 1}, or "
+                f"{-count} to -1 from the end"
+            )
+        extractor = FeatureExtractor(model, [stage]).eval()
+        return lambda inputs: extractor(inputs)[0].mean((2, 3))
+
+    def answers(
+        self, model: Callable[[Tensor], Tensor], *, drawn: bool = True
+    ) -> Generator[Answer, None, None]:
+        """The model's outputs for each image that can be read; ``drawn`` with a bar meanwhile."""
+        from harness.cli.progress import StderrProgress
+        from zoo.images import UnreadableImage, Web, find
+        from zoo.images.io import as_text
+        from zoo.inference import answers
+
+        # Of odd images, one for each; what is wrong with one is reported with its name.
+        warnings.simplefilter("ignore")
+        config = self._config
+        progress = StderrProgress(quiet=not drawn)
+        with (
+            Web(allow_http=config.allow_http, offline=config.offline) as web,
+            closing(progress),
+        ):
+            progress.start(None)
+            for answer in answers(
+                model,
+                self._transform,
+                find(self._images, web),
+                batch_size=self._batch,
+                device=self._device,
+                upright=True,
+            ):
+                progress.advance(answer.name.rpartition("/")[2])
+                if isinstance(answer, UnreadableImage):
+                    progress.warn(f"{answer.name}: {answer.why}")
+                    entry = {"picture": as_text(answer.name), "why": as_text(answer.why)}
+                    self.unreadable.append(entry)
+                else:
+                    yield answer
+
+    def _report_defaults(self) -> None:
+        """Report what is not stated: a wrong guess makes a model look worse than it is."""
+        from zoo.preprocessing import CLAIMS
+
+        taken = [f"{CLAIMS[each]} {self._shown(each)}" for each in self._transform.defaults]
+        if taken:
+            what = "; ".join(taken)
+            variant = self.variant
+            say(f"{variant.location}: {variant.name}: not stated, and taken as usual: {what}")
+
+    def _shown(self, setting: str) -> str:
+        value = getattr(self._transform, setting)
+        if setting == "image_size":
+            return "x".join(map(str, value))
+        return str(list(value) if isinstance(value, tuple) else value)
+
+    def end(self) -> None:
+        """Exit with the status of a failure where an image could not be read."""
+        if self.unreadable:
+            raise typer.Exit(FAILED)

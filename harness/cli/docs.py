@@ -1,0 +1,54 @@
+"""`zoo docs`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from harness.cli.errors import FINDINGS, Failure
+from harness.cli.options import command
+from harness.cli.output import emit, say
+from harness.cli.selection import prepared
+from harness.config import RunConfig, UsageError
+from zoo._util.text import for_terminal
+
+_REPORTS = "reports"
+
+
+@command("index")
+def docs(config: RunConfig, *, output: Path, check: bool) -> None:
+    """A page holds what the collection is, how to use it, what is claimed of its variants, how to
+    cite it, and its model-index, which --index reads back. Measurements are linked where reports/
+    of the working folder holds a report of these variants. Files that were not written by this
+    command are never replaced.
+    """
+    from harness.docs import folder
+    from harness.docs.pages import NameTaken, pages
+    from harness.report.folder import FolderError, NotOurs
+    from zoo._util.text import plural
+
+    session = prepared(RunConfig(index=config.index))
+    try:
+        made = pages(session.index, Path(_REPORTS), output)
+    except NameTaken as error:
+        raise UsageError(*error.lines) from error
+    for line in (*made.remarks, *(remark for page in made.pages for remark in page.remarks)):
+        say(line)
+    try:
+        if check:
+            lines = list(folder.check(made.pages, output))
+            emit("".join(f"{for_terminal(line)}\n" for line in lines))
+            if lines:
+                raise typer.Exit(FINDINGS)
+            return
+        written = [str(path) for path in folder.write(made.pages, output)]
+        for path in folder.stale(made.pages, output):
+            say(f"{path}: no collection of the index has this page; remove it")
+    except NotOurs as error:
+        raise UsageError(str(error)) from error
+    except FolderError as error:
+        raise Failure(str(error)) from error
+    if not written:
+        say(f"{plural(len(made.pages), 'page')}, up to date")
+    emit("".join(f"{for_terminal(path)}\n" for path in written))

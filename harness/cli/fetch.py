@@ -1,0 +1,60 @@
+"""`zoo fetch`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Annotated
+
+import typer
+
+from harness.cli.errors import FAILED, FINDINGS
+from harness.cli.options import FETCHING, command, variants
+from harness.cli.output import emit, say
+from harness.cli.selection import prepared
+from harness.config import RunConfig, UsageError
+
+
+@command("index", *FETCHING, "quiet")
+def fetch(
+    config: RunConfig,
+    variants: Annotated[list[str] | None, variants("Whose weights to fetch.")] = None,
+    *,
+    every: bool,
+    dry_run: bool,
+) -> None:
+    """Exit status: 0 every file is there; 1 a file is missing or is not what its name says; 2 wrong
+    use; 3 a file could not be had, and may be another time; 130 an interrupt.
+    """
+    if every == bool(variants):
+        raise UsageError("zoo fetch: name variants, globs or collections, or say --all")
+    # Nothing runs on a device.
+    asked = replace(config, device="auto", checks=("weights",), no_store=True)
+    session = prepared(replace(asked, select=tuple(variants or ())))
+    from harness.cli.progress import StderrProgress
+    from harness.types import Measurement
+    from zoo._util.text import for_terminal
+
+    progress = StderrProgress(quiet=config.quiet)
+    progress.plan(session.file_plan)
+    if dry_run:
+        return
+    try:
+        facts = session.fetch(progress)
+    finally:
+        progress.close()
+    status = 0
+    named = {id(variant) for variant, _ in facts}
+    for variant in session.variants:
+        if id(variant) not in named:
+            say(f"{variant.name}: the index lists no weights for it")
+    for variant, fact in facts:
+        if isinstance(fact, Measurement):
+            line = f"{variant.name}  {fact.value['path']}  {fact.value['sha256']}"
+            emit(for_terminal(line) + "\n")
+            continue
+        say(f"{variant.name}: {fact.why} [{fact.cause}]")
+        from harness.causes import severity_of
+
+        status = max(status, FINDINGS if severity_of(fact.cause) else FAILED)
+    if status:
+        raise typer.Exit(status)

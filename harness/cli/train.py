@@ -1,0 +1,168 @@
+"""`zoo train`."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, cast
+
+from harness.cli.errors import Failure
+from harness.cli.options import FETCHING, command, variant
+from harness.cli.output import can_redraw, emit, say
+from harness.cli.progress import fetch_shown, open_bars, write_line
+from harness.cli.selection import one_variant
+from harness.config import RunConfig, UsageError
+from zoo.training.watch import EpochReport, StepReport, Watcher
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bars
+    from rich.progress import TaskID
+
+_LINE_SECONDS = 30.0
+_FETCHING = tuple(each for each in FETCHING if each != "max-bytes")
+
+
+@command("index", "amp", "compile", "decode-workers", "device", *_FETCHING, "quiet")
+def train(
+    config: RunConfig,
+    variant: Annotated[str, variant("What to train.")],
+    *,
+    data: Path,
+    output: Path | None,
+    resume: str | None,
+    **own: Any,
+) -> None:
+    """Writes model.pth (the weights alone) and classes.txt into the output folder, beside last.pth
+    and best.pth (the whole state) and log.csv. A training that was killed goes on with --resume
+    auto to the same result. For several GPUs or hosts: torchrun --nproc_per_node N -m zoo train ...
+
+    Images that can't be read are named, left out and counted. See docs/training.md.
+    """
+    entry = one_variant(config, variant, "zoo train: ")
+    from harness.measure.devices import keep_freed_memory
+    from zoo.registry import UnknownModelError, is_model
+    from zoo.training import BadInput, Settings, TrainingError, train
+    from zoo.training.distributed import is_first
+    from zoo.variants import base_name
+    from zoo.weights import WeightsError
+    from zoo.weights.load import CheckpointError
+
+    keep_freed_memory()  # This process does nothing but train.
+    progress = TrainingProgress(first=is_first(), quiet=config.quiet)
+    try:
+        if not is_model(base_name(entry)):
+            raise UsageError(f"zoo train: this package has no model {base_name(entry)!r} to train")
+        outcome = train(
+            Settings(
+                entry.name,
+                data,
+                output or Path("runs") / entry.name,
+                variant=entry,
+                device=config.device,
+                amp=cast(Any, config.amp),
+                compile=config.compile,
+                workers=config.decode_workers,
+                resume=resume is not None,
+                **own,
+            ),
+            progress,
+            fetch=lambda wanted: fetch_shown(wanted, config, draw=is_first()),
+        )
+    except (BadInput, UnknownModelError) as error:
+        # Every process meets the same mistake: one line of it is enough.
+        raise UsageError(*([f"zoo train: {error}"] if is_first() else [])) from error
+    except (TrainingError, WeightsError, CheckpointError) as error:
+        raise Failure(str(error)) from error
+    finally:
+        progress.close()
+    if not is_first():
+        return
+    if outcome.unreadable:
+        say(f"images were left out {outcome.unreadable} times, as they can't be read")
+    accuracy = "" if outcome.top1 is None else f"  top-1 {outcome.top1:.2f}%"
+    emit(f"{outcome.output / 'model.pth'}  epoch {outcome.best_epoch}{accuracy}\n")
+
+
+class TrainingProgress(Watcher):
+    """A bar on a terminal, plain lines elsewhere; of several processes, only the first writes them.
+
+    A warning is written by the process that it is about.
+    """
+
+    def __init__(self, *, first: bool, quiet: bool) -> None:
+        self._writes = first and not quiet
+        self._draw = self._writes and can_redraw(sys.stderr)
+        self._bar: tuple[Bars, TaskID] | None = None
+        self._written = time.monotonic()
+
+    def tell(self, sentence: str) -> None:
+        if self._writes:
+            self._line(sentence)
+
+    def warn(self, sentence: str) -> None:
+        self._line(sentence)
+
+    def step(self, report: StepReport) -> None:
+        """Draw the bar, or write a line from time to time."""
+        if self._draw:
+            self._redraw(report)
+        elif self._writes and time.monotonic() - self._written > _LINE_SECONDS:
+            self._written = time.monotonic()
+            self._line(
+                f"epoch {report.epoch}/{report.epochs}, step {report.step}/{report.steps}: "
+                f"{_state(report)}, {_duration(report.seconds_left)} left"
+            )
+
+    def epoch(self, report: EpochReport) -> None:
+        """Write a line for each."""
+        if not self._writes:
+            return
+        validated = ""
+        if report.top1 is not None and report.top5 is not None:
+            validated = f", top-1 {report.top1:.2f}%, top-5 {report.top5:.2f}%"
+        speed = report.images_per_second
+        self._line(
+            f"epoch {report.epoch}: loss {report.train_loss:.4f}{validated}, "
+            f"{'' if speed is None else f'{speed:.1f} images/s, '}{_duration(report.seconds)}"
+        )
+
+    def close(self) -> None:
+        """Take the bar away."""
+        if self._bar is not None:
+            self._bar[0].stop()
+            self._bar = None
+
+    def _line(self, sentence: str) -> None:
+        write_line(None if self._bar is None else self._bar[0], sentence)
+
+    def _redraw(self, report: StepReport) -> None:
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+
+        if self._bar is None:
+            state = TextColumn("{task.fields[state]}", markup=False)
+            bar = open_bars(BarColumn(), MofNCompleteColumn(), state)
+            self._bar = (bar, bar.add_task("", total=report.steps, state=""))
+        bar, task = self._bar
+        bar.update(
+            task,
+            completed=report.step,
+            description=f"epoch {report.epoch}/{report.epochs}",
+            state=f"{_state(report)}, {_duration(report.seconds_left)} left",
+            refresh=True,
+        )
+
+
+def _state(report: StepReport) -> str:
+    return f"loss {report.loss:.4f}, {report.images_per_second:.1f} images/s"
+
+
+def _duration(seconds: float) -> str:
+    """``42s``, ``3m 05s``, ``2h 07m``."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole}s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes}m {rest:02}s"
+    return f"{minutes // 60}h {minutes % 60:02}m"

@@ -1,0 +1,259 @@
+"""Every command of `zoo`, and the options that are its own, each once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from harness.config import rules
+from harness.config.options import Option
+from harness.config.rules import PATH, SWITCH, TEXT, choice, real, whole
+
+# Each with the first sentence of its help; `harness.cli` has a module for each.
+COMMANDS: Mapping[str, str] = {
+    "audit": "Check an index by itself, without building or measuring anything.",
+    "verify": "Measure variants, and check what is documented against it.",
+    "validate": "Measure accuracies on images, as far as it takes to decide the claims.",
+    "bench": "Time forward passes: images per second, latency, peak memory; random weights.",
+    "report": "Write tables, Pareto plots and a page of what is in the store and what is not yet.",
+    "fix": "Measure variants, and print corrections of their index as a unified diff.",
+    "fetch": "Fetch weights into the checkpoint cache, resuming and hashing; print where they are.",
+    "train": "Train a variant by the recipe that its index states, or fine-tune its published "
+    "weights.",
+    "docs": "Write one page per collection from the index.",
+    "cite": "Print the BibTeX entry of a variant, which is its collection's as a rule.",
+    "classify": "Classify images: the likeliest classes of each, with their probabilities.",
+    "features": "Write one feature vector for each image to a file.",
+    "add": "Measure a trained checkpoint, and write it into a model-index as a new variant.",
+    "list": "List the variants of an index, with their claims in short.",
+    "show": "Show everything that an index claims of a variant, and where each claim stands.",
+    "explain": "Trace one claim: documented, measured, tried, and what it should say.",
+    "cache": "Show or empty the store of measurements.",
+}
+
+
+def _one_call(name: str, help: str, field: str = "") -> Option:
+    """A switch that says what one call does, which no file and no variable may decide."""
+    return Option(name, SWITCH, help, False, field=field, configurable=False)
+
+
+def _folder(help: str, default: Path | None = None, name: str = "output") -> Option:
+    return Option(name, PATH, help, default, metavar="DIR")
+
+
+_OWN: tuple[tuple[tuple[str, ...], tuple[Option, ...]], ...] = (
+    (
+        ("verify", "fetch"),
+        (
+            _one_call("all", "Every variant of the index.", field="every"),
+            _one_call("dry-run", "Show the plan and stop."),
+        ),
+    ),
+    (
+        ("verify",),
+        (
+            _folder("Write the report there as well: page, tables, plots."),
+            _one_call(
+                "write-baseline",
+                "Accept the errors and warnings of this run: write them to the file of --baseline, "
+                "or to the .yml that follows; known-findings.yml by default.",
+            ),
+        ),
+    ),
+    (("report",), (_folder("Where to write the report.", Path("reports")),)),
+    (
+        ("bench", "list"),
+        (Option("format", choice("a format here", "table", "json"), "table or json.", "table"),),
+    ),
+    (
+        ("bench",),
+        (
+            Option(
+                "batch",
+                rules.BATCHES,
+                "Batch sizes with commas between them.",
+                rules.USUAL_BATCHES,
+                aliases=("batch-size",),
+            ),
+            Option("seconds", real(0.1), "How long to time each batch size.", rules.USUAL_SECONDS),
+        ),
+    ),
+    (
+        ("fix",),
+        (
+            _one_call("write", "Write the files instead of printing the diff."),
+            Option(
+                "keep-values",
+                SWITCH,
+                "Let FLOPs stand, and say with which convention and input they were counted.",
+                False,
+            ),
+        ),
+    ),
+    (
+        ("docs",),
+        (
+            _folder("The folder of the pages.", Path("docs/models")),
+            _one_call("check", "Write nothing; exit with 1 where a page is not up to date."),
+        ),
+    ),
+    (
+        ("classify", "features", "add"),
+        (Option("batch", whole(1), "Images per pass at the most.", 32, aliases=("batch-size",)),),
+    ),
+    (
+        ("classify",),
+        (
+            Option("top", whole(1), "Classes to show for each image.", 5, aliases=("topk",)),
+            Option("json", SWITCH, "Print one JSON document.", False, field="as_json"),
+        ),
+    ),
+    (
+        ("features",),
+        (
+            Option("output", PATH, "A .parquet or an .npy file.", short="o", required=True),
+            Option(
+                "stage",
+                whole(),
+                "The feature map of stage N, averaged over its pixels: 0 is the finest, -1 the "
+                "last. Default: what the classifier is fed.",
+            ),
+        ),
+    ),
+    (
+        ("train",),
+        (
+            Option(
+                "data",
+                PATH,
+                "One folder of images per class; or a train and a val folder of that kind.",
+                metavar="DIR",
+                required=True,
+            ),
+            _folder("The images to validate on after each epoch.", name="val"),
+            _folder("Where to write. Default: runs/VARIANT."),
+            Option(
+                "finetune", SWITCH, "Begin with the published weights and a new classifier.", False
+            ),
+            Option(
+                "freeze",
+                SWITCH,
+                "Train the new classifier alone; with --finetune.",
+                False,
+                aliases=("freeze-backbone",),
+            ),
+            Option(
+                "freeze-norms",
+                SWITCH,
+                "Keep the statistics of norms as they are.",
+                False,
+                aliases=("freeze-bn",),
+            ),
+            Option("epochs", whole(1), "Passes over the images. Default: the recipe's, or 10."),
+            Option(
+                "batch-size",
+                whole(1),
+                "Images per step, of all processes together. Default: 64 for each process.",
+            ),
+            Option(
+                "lr",
+                real(),
+                "The highest learning rate. Default: the recipe's, by the linear rule.",
+                aliases=("learning-rate",),
+            ),
+            Option(
+                "augment",
+                choice("an augmentation", "none", "light", "crop", "auto"),
+                "none, light, crop or auto. Default: the recipe's; light for fine-tuning.",
+            ),
+            Option("ema", SWITCH, "Validate and keep a moving average of the weights.", False),
+            Option("seed", whole(0), "Of all that is random.", 0),
+            Option(
+                "resume",
+                choice("a way to resume", "auto"),
+                "Go on with the training in the output folder, if there is one.",
+                metavar="auto",
+                configurable=False,
+            ),
+            Option("max-steps", whole(1), "Stop after N optimisation steps."),
+            Option(
+                "save-steps",
+                whole(1),
+                "Keep the state every N steps too, not only every epoch and every ten minutes.",
+            ),
+            Option(
+                "tensorboard", SWITCH, "Write TensorBoard's files as well (extra train).", False
+            ),
+        ),
+    ),
+    (
+        ("add",),
+        (
+            Option(
+                "from",
+                TEXT,
+                "Whose architecture the checkpoint has.",
+                metavar="VARIANT",
+                aliases=("base",),
+                field="base",
+                configurable=False,
+                required=True,
+            ),
+            Option(
+                "name",
+                TEXT,
+                "Of the new variant. Default: the file's, less .pth.",
+                configurable=False,
+            ),
+            Option(
+                "index",
+                PATH,
+                "The YAML file to write to, made where it is missing. Default: model-index.yml "
+                "beside the checkpoint.",
+            ),
+            Option(
+                "collection",
+                TEXT,
+                "Which collection of that file it belongs to. Default: that of --from, where the "
+                "file has it.",
+            ),
+            Option(
+                "data",
+                rules.DATA,
+                "Images to measure the accuracy on: a folder with one folder per class, or one of "
+                "train and val, of which val is taken; for ImageNet's classes, what zoo verify "
+                "takes.",
+            ),
+            Option(
+                "dataset",
+                TEXT,
+                "What to call these images. Default: the folder's name; of a folder called val or "
+                "train, that of the one around it.",
+            ),
+            Option(
+                "class-names",
+                PATH,
+                "The classes, one a line, in the order of the outputs. Default: classes.txt beside "
+                "the checkpoint, else the folders of --data, sorted.",
+            ),
+        ),
+    ),
+    (
+        ("show",),
+        (
+            _one_call("profile", "What each module costs, as a tree, instead."),
+            Option("depth", whole(0), "Levels of the tree; all by default.", configurable=False),
+        ),
+    ),
+)
+
+# By the command, and then by the name.
+OWN: Mapping[str, Mapping[str, Option]] = {
+    command: {
+        each.name: each.completed(command)
+        for commands, options in _OWN
+        if command in commands
+        for each in options
+    }
+    for command in COMMANDS
+}

@@ -1,0 +1,219 @@
+"""The options that mean the same in every command, each once: name, rule, default, help.
+
+The command line (`harness.cli.options`), `[tool.zoo]` of a pyproject.toml and the environment
+(`harness.config`) are all read by this table. `harness.config.commands` has the options that are
+one command's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from harness.config import rules
+from harness.config.rules import GROUPS, SWITCH, TEXT, Rule, choice, whole
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Option:
+    """An option of the command line, which may have a default elsewhere.
+
+    Attributes:
+        name: without dashes; also the key in `[tool.zoo]`, or in `[tool.zoo.<command>]` for an
+            option that is one command's own.
+        rule: what values are right.
+        help: what it does, in sentences. The default and the variable are added to it.
+        default: where nothing is given; None where the help or the command says.
+        metavar: what the help calls its value, if not as the rule does.
+        aliases: further names.
+        short: one letter.
+        opposite: of a switch, the name that turns it off again.
+        field: the Python name of its value, if it isn't the name.
+        configurable: a file or a variable may set it. What one call does is its caller's to say.
+        required: the command can't do without.
+        variables: further variables that set it.
+        command: whose own it is; empty for one that means the same in every command.
+    """
+
+    name: str
+    rule: Rule
+    help: str
+    default: object = None
+    metavar: str = ""
+    aliases: tuple[str, ...] = ()
+    short: str = ""
+    opposite: str = ""
+    field: str = ""
+    configurable: bool = True
+    required: bool = False
+    variables: tuple[str, ...] = ()
+    command: str = ""
+
+    @property
+    def environment(self) -> tuple[str, ...]:
+        """The variables that set it, the one to name first."""
+        if not self.configurable:
+            return ()
+        own = f"{self.command}_" if self.command else ""
+        names = (f"ZOO_{own}{name}" for name in (self.name, *self.aliases))
+        return (*(name.upper().replace("-", "_") for name in names), *self.variables)
+
+    def completed(self, command: str = "") -> Option:
+        """The option with what follows from the rest of it."""
+        opposite = self.opposite
+        if self.rule.is_switch and self.configurable and not opposite:
+            opposite = f"no-{self.name}"
+        return replace(
+            self,
+            field=self.field or self.name.replace("-", "_"),
+            metavar=self.metavar or self.rule.metavar,
+            opposite=opposite,
+            command=command,
+        )
+
+
+_SHARED = (
+    Option(
+        "index",
+        rules.INDEX,
+        "A YAML file, a Markdown page, a folder of either, a quoted pattern such as "
+        "'docs/**/*.md', or package:torchvision for what that package says of its weights; may be "
+        "repeated. Default: model-index/ or model-index.yml here, or where the pyproject.toml is; "
+        "for list, show, classify, features and train, failing that, the index of the package "
+        "(package:zoo).",
+        default=(),
+    ),
+    Option(
+        "builder", TEXT, "Builder of the models: zoo, or what an installed package adds.", "zoo"
+    ),
+    Option(
+        "checks",
+        rules.CHECKS,
+        f"Groups with commas between them: {', '.join(GROUPS)}. Default: all but speed.",
+        rules.DEFAULT_GROUPS,
+    ),
+    Option("device", rules.DEVICE, "auto, cpu, cuda or cuda:N.", "auto"),
+    Option(
+        "data",
+        rules.DATA,
+        "Images to measure accuracies on: a folder, a tar, Parquet shards, or the word sample; for "
+        "a variant with Class Names, folders of those names.",
+        variables=("ZOO_IMAGENET",),
+    ),
+    Option(
+        "dataset",
+        rules.DATASET,
+        "Say which dataset the images are of where their names don't: imagenet-1k, ImageNet's "
+        "validation set. Images that are not known to be of it contradict no accuracy.",
+    ),
+    Option("samples", whole(1), "Evaluate on N images at the most.", aliases=("max-images",)),
+    Option(
+        "budget",
+        rules.DURATION,
+        "Evaluate on no further images after it: 90s, 10m or 2h.",
+        aliases=("time-limit",),
+    ),
+    Option("amp", choice("a precision", "off", "bf16", "fp16"), "off, bf16 or fp16.", "off"),
+    Option("compile", SWITCH, "Compile the models first.", False, opposite="eager"),
+    Option(
+        "decode",
+        choice("a decoder", "pillow", "fast"),
+        "pillow, or fast, whose pixels differ a little.",
+        "pillow",
+        aliases=("decoder",),
+    ),
+    Option(
+        "workers",
+        whole(0),
+        "Processes that build models, and that decode images unless --decode-workers says how "
+        "many. Default: by the machine.",
+    ),
+    Option(
+        "decode-workers",
+        whole(0),
+        "Processes that decode images; 0 decodes in the process itself. Default: by the machine.",
+        aliases=("workers",),
+    ),
+    Option(
+        "timeout",
+        rules.DURATION,
+        "Time that one variant may take to build and measure: 90s, 5m (the default) or 1h.",
+        rules.USUAL_TIMEOUT,
+    ),
+    Option(
+        "max-memory",
+        rules.MEMORY,
+        "Memory that a process that builds may hold: 4GiB, 512MB. Default: 8GiB, or half of a "
+        "smaller machine's memory.",
+    ),
+    Option(
+        "engine",
+        choice("an engine", "local", "ray"),
+        "local, or ray: tasks of a Ray cluster (extra ray).",
+        "local",
+    ),
+    Option(
+        "address",
+        TEXT,
+        "Of the Ray cluster; without it, this machine.",
+        metavar="ADDRESS",
+        aliases=("ray-address",),
+    ),
+    Option(
+        "cross-check",
+        choice("a counter that can be run", "fvcore"),
+        "fvcore: run fvcore itself on the CPU as well, and report each operator that it counts "
+        "otherwise.",
+        metavar="COUNTER",
+    ),
+    Option(
+        "no-store",
+        SWITCH,
+        "Neither use nor keep measurements.",
+        False,
+        aliases=("no-cache",),
+        opposite="store",
+    ),
+    Option("refresh", SWITCH, "Measure anew what is stored.", False),
+    Option(
+        "offline", SWITCH, "Use no network: weights from the cache alone.", False, opposite="online"
+    ),
+    Option("no-download", SWITCH, "Ask servers for sizes alone.", False, opposite="download"),
+    Option("max-bytes", whole(1), "Cut a download off after N bytes."),
+    Option(
+        "allow-http",
+        SWITCH,
+        "Fetch over plain http from any host, not only from this machine.",
+        False,
+        opposite="https-only",
+    ),
+    Option(
+        "allow-local",
+        SWITCH,
+        "Read weights from files outside the index's own folder.",
+        False,
+        opposite="index-folder-only",
+    ),
+    Option(
+        "format",
+        rules.FORMAT,
+        "table, json, markdown, or what continuous integration reads: junit, sarif or github.",
+        "table",
+    ),
+    Option(
+        "fail-on",
+        choice("a severity", "error", "warning", "never"),
+        "Exit with 1 for a finding at or above it: error, warning or never.",
+        "error",
+        metavar="SEVERITY",
+    ),
+    Option(
+        "baseline",
+        rules.PATH,
+        "Known findings, each with its reason: they are shown, and don't fail the run.",
+    ),
+    Option("quiet", SWITCH, "Errors, warnings and the summary alone.", False, short="q"),
+    Option("verbose", SWITCH, "Every finding in full, matches as well.", False, short="v"),
+)
+
+SHARED: Mapping[str, Option] = {each.name: each.completed() for each in _SHARED}

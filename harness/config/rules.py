@@ -1,0 +1,254 @@
+"""What values an option may have: one rule for each kind, wherever the value is written."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from zoo.labels import is_imagenet
+
+# The groups of checks that `--checks` names. Speed is measured only when it is asked for: it
+# takes minutes, and a busy machine would make it a lottery.
+GROUPS = (
+    "metadata",
+    "parameters",
+    "layers",
+    "flops",
+    "preprocess",
+    "weights",
+    "accuracy",
+    "speed",
+)
+DEFAULT_GROUPS = GROUPS[:-1]
+# Speeds that are measured so can be shown beside one another.
+USUAL_BATCHES = (1, 8, 32)
+USUAL_SECONDS = 5.0
+# Seconds that one variant may take: a hang costs no more, and no model is slower to build.
+USUAL_TIMEOUT = 300.0
+_DATASET = "imagenet-1k"
+_DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)([smh]?)")
+_SIZE = re.compile(r"(\d{1,18}(?:\.\d{1,9})?) ?([KMGT]i?B|)", re.IGNORECASE)
+_UNITS = {"": 1} | {
+    f"{letter}{suffix}": base**power
+    for power, letter in enumerate("KMGT", start=1)
+    for suffix, base in (("B", 1000), ("IB", 1024))
+}
+_MIN_MEMORY = 2**28  # Python with torch takes as much before any model is built.
+_DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
+_SWITCH_WORDS = dict.fromkeys(("1", "true", "yes", "on"), True) | dict.fromkeys(
+    ("0", "false", "no", "off"), False
+)
+
+
+class UsageError(Exception):
+    """The command line is wrong, or an index yields no variant: exit status 2.
+
+    Attributes:
+        lines: one line per mistake, each saying what is wrong and what would be right.
+    """
+
+    def __init__(self, *lines: str) -> None:
+        super().__init__("\n".join(lines))
+        self.lines = lines
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What values are right.
+
+    Attributes:
+        check: the value as the program uses it, from one of TOML or Python; ValueError says what is
+            wrong with it, and what would be right.
+        parse: what a word of the command line or of an environment variable stands for.
+        metavar: what the help calls a value.
+        words: the choices, for completion.
+        is_path: a relative path in a file is relative to the file's folder.
+        is_switch: it takes no value on the command line.
+        repeated: it may be given several times.
+    """
+
+    check: Callable[[object], Any]
+    parse: Callable[[str], object] = str
+    metavar: str = "NAME"
+    words: Callable[[], Iterable[str]] | None = None
+    is_path: bool = False
+    is_switch: bool = False
+    repeated: bool = False
+
+
+def suggestion(word: str, words: Iterable[str]) -> str:
+    """The word that was probably meant, or else all that there are."""
+    from zoo._util.text import nearest
+
+    words = list(words)
+    near = nearest(word, words, n=1)
+    if near:
+        return f"did you mean {near[0]}?"
+    return f"write {' or '.join(filter(None, (', '.join(words[:-1]), words[-1])))}"
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"{value!r} is not text; write a word in quotes")
+    return value
+
+
+def _switch(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(f"{value!r} is neither true nor false; write one of them")
+    return value
+
+
+def _number(kind: type, text: str) -> object:
+    try:
+        return kind(text)
+    except ValueError:
+        return text
+
+
+def whole(least: int | None = None) -> Rule:
+    """A whole number, from ``least``."""
+
+    def check(value: Any) -> int:
+        right = isinstance(value, int) and not isinstance(value, bool)
+        if right and (least is None or value >= least):
+            return int(value)
+        limit = "" if least is None else f" from {least}"
+        raise ValueError(f"{value!r} is not a whole number{limit}; write one, or leave it out")
+
+    return Rule(check, lambda text: _number(int, text), "N")
+
+
+def real(least: float | None = None) -> Rule:
+    """A number, from ``least``."""
+
+    def check(value: Any) -> float:
+        right = isinstance(value, int | float) and not isinstance(value, bool)
+        if right and math.isfinite(value) and (least is None or value >= least):
+            return float(value)
+        limit = "" if least is None else f" from {least}"
+        raise ValueError(f"{value!r} is not a number{limit}; write one, or leave it out")
+
+    return Rule(check, lambda text: _number(float, text), "X")
+
+
+def choice(noun: str, *words: str) -> Rule:
+    """One of these words; ``noun`` says with its article what they are."""
+
+    def check(value: object) -> str:
+        if value not in words:
+            word = value if isinstance(value, str) else ""
+            raise ValueError(f"{value!r} is not {noun}; {suggestion(word, words)}")
+        return str(value)
+
+    return Rule(check, words=lambda: words)
+
+
+def _duration(value: object) -> float:
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf:
+        return float(value)
+    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
+    if match is None or not float(match[1]):
+        raise ValueError(f"{value!r} is not a time; write one such as 90s, 10m or 2h")
+    return float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]]
+
+
+def _memory(value: object) -> int:
+    if isinstance(value, int) and not isinstance(value, bool):
+        size = value
+    else:
+        match = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
+        size = int(float(match[1]) * _UNITS[match[2].upper()]) if match else 0
+    if size < _MIN_MEMORY:
+        raise ValueError(f"{value!r} is not enough memory; write 256MiB or more, such as 8GiB")
+    return size
+
+
+def _path(value: object) -> Path:
+    if not isinstance(value, str | Path) or not str(value):
+        raise ValueError(f"{value!r} is not a path; write one")
+    return Path(value)
+
+
+def _paths(value: object) -> tuple[Path, ...]:
+    entries = value if isinstance(value, list | tuple) else [value]
+    if not all(isinstance(entry, str | Path) and str(entry) for entry in entries):
+        raise ValueError(f"{value!r} is not a path; write a path, or a list of paths")
+    return tuple(map(Path, entries))
+
+
+def _groups(value: object) -> tuple[str, ...]:
+    entries = value.split(",") if isinstance(value, str) else value
+    if not isinstance(entries, list | tuple) or not all(isinstance(e, str) for e in entries):
+        raise ValueError(f"{value!r} is not a list; write names such as {','.join(GROUPS[:2])}")
+    names = [entry.strip() for entry in entries if entry.strip()]
+    for name in names:
+        if name not in GROUPS:
+            raise ValueError(f"there are no checks {name!r}; {suggestion(name, GROUPS)}")
+    if not names:
+        raise ValueError(f"names no checks; write some of {','.join(GROUPS)}")
+    return tuple(dict.fromkeys(names))
+
+
+def _batches(value: object) -> tuple[int, ...]:
+    entries = value.split(",") if isinstance(value, str) else value
+    try:
+        sizes = tuple(int(entry) for entry in entries)  # type: ignore[attr-defined]
+    except (TypeError, ValueError):
+        sizes = ()
+    if not sizes or min(sizes) < 1:
+        raise ValueError(f"{value!r} is not a list of sizes; write one such as 1,8,32")
+    return sizes
+
+
+def _dataset(value: object) -> str:
+    if not isinstance(value, str) or not value or not is_imagenet(value):
+        raise ValueError(f"{value!r} can't be stated of images; write {_DATASET}, or leave it out")
+    return _DATASET
+
+
+def _device(value: object) -> str:
+    if not isinstance(value, str) or not _DEVICE.fullmatch(value):
+        raise ValueError(f"{value!r} is not a device; write auto, cpu, cuda or cuda:0")
+    return value
+
+
+def _format(value: object) -> str:
+    from harness.report import UnknownFormatError, get_format
+
+    try:
+        get_format(_text(value))
+    except UnknownFormatError as error:
+        raise ValueError(str(error)) from error
+    return _text(value)
+
+
+def _formats() -> Iterable[str]:
+    from harness.report import formats
+
+    return formats()
+
+
+def _index_paths(text: str) -> object:
+    """Paths as PATH has them; the colon of ``package:`` separates none."""
+    return re.split(rf"(?<!package){re.escape(os.pathsep)}", text)
+
+
+TEXT = Rule(_text)
+SWITCH = Rule(_switch, lambda text: _SWITCH_WORDS.get(text.lower(), text), is_switch=True)
+PATH = Rule(_path, metavar="FILE", is_path=True)
+INDEX = Rule(_paths, _index_paths, "PATH", is_path=True, repeated=True)
+DURATION = Rule(_duration, metavar="TIME")
+MEMORY = Rule(_memory, metavar="SIZE")
+CHECKS = Rule(_groups, metavar="LIST", words=lambda: GROUPS)
+BATCHES = Rule(_batches, metavar="LIST")
+DATASET = Rule(_dataset, words=lambda: (_DATASET,))
+DEVICE = Rule(_device, words=lambda: ("auto", "cpu", "cuda"))
+FORMAT = Rule(_format, words=_formats)
+# A path or the word `sample`; what it names is looked at when it is opened.
+DATA = Rule(_text, metavar="PATH", is_path=True)
