@@ -134,9 +134,8 @@ def test_a_light_module_reaches_nothing_heavy(module):
     """Along every import that runs when the module is imported, packages of the path included."""
     seen: set[str] = set()
     # The commands are found by their names, so no import of one is seen.
-    waiting = [name for name in MODULES if in_package(name, "harness.cli")] * (
-        module == "harness.cli"
-    ) or [module]
+    whole = module == "harness.cli"
+    waiting = [name for name in MODULES if in_package(name, module)] if whole else [module]
     while waiting:
         name = waiting.pop()
         if name in seen or name not in MODULES:

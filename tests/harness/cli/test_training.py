@@ -79,7 +79,7 @@ def test_what_it_will_do_is_said_and_the_files_are_there(folder):
     left_out = [line for line in lines if "left out:" in line]
     assert left_out == ["left out: pets/train/dog/3.png: no picture of a known format"]
     assert any(line.startswith("epoch 2: loss ") and " images/s" in line for line in lines)
-    assert lines[-1] == "pictures were left out 2 times, as they can't be read"
+    assert lines[-1] == "images were left out 2 times, as they can't be read"
     out = Path("runs/efficientnet_lite0")
     assert done.stdout.startswith(f"{out}/model.pth  epoch ")
     assert "top-1 " in done.stdout
@@ -126,7 +126,11 @@ def test_an_epoch_that_was_cut_short_is_the_one_that_was_kept(folder):
         (("--data", "pets", "--freeze"), 2, "--finetune --freeze"),
         (("--data", "pets", "--augment", "lots"), 2, "none, light, crop, auto, not 'lots'"),
         (("--data", "pets", "--lr", "0"), 2, "lr must be above 0"),
-        (("--data", "pets", "--resume", "maybe"), 2, "--resume auto"),
+        (
+            ("--data", "pets", "--resume", "maybe"),
+            2,
+            "--resume: 'maybe' is not a way to resume; write auto",
+        ),
         (("--data", "pets", "--device", "tpu"), 2, "auto, cpu, cuda or cuda:0"),
         (("--data", "pets", "--amp", "int8"), 2, "bf16"),
         (("--data", "pets", "--lr", "1e30", "--epochs", "9"), 3, "no number any more"),

@@ -185,7 +185,7 @@ def test_pictures_of_any_mode(mode, pictures, model):
         (("efficientnet_lite", "x.jpg"), 2, "did you mean efficientnet_lite"),
         ((MODEL,), 2, "IMAGE"),
         ((MODEL, "x.jpg", "--device", "tpu"), 2, "--device"),
-        ((MODEL, "-", "-"), 2, "standard input holds one picture"),
+        ((MODEL, "-", "-"), 2, "standard input holds one image"),
         ((MODEL, "x.jpg", "--batch", "0"), 2, "--batch"),
         ((MODEL, "x.jpg", "--index", "nowhere.yml"), 2, "nowhere.yml"),
     ],

@@ -90,7 +90,7 @@ def test_a_file_that_is_replaced_while_pictures_are_run(folder, pictures):
         text=True,
     )
     with command:
-        assert "280 pictures, called" in command.stderr.readline()
+        assert "280 images, called" in command.stderr.readline()
         os.replace(folder / "new.pth", folder / "seven.pth")
         said = command.stderr.read()
     assert command.returncode == 2

@@ -87,8 +87,8 @@ def test_the_accuracy_is_that_of_torchvision_s_own_reading(zoo, folder, pictures
 
     added = zoo(folder, "add", "seven.pth", "--from", "efficientnet_lite0", "--data", pictures)
     assert added.returncode == 0, added.stderr
-    assert "21 pictures, called 'petals' in the entry" in added.stderr
-    assert "1 picture without an answer, which count as wrong" in added.stderr
+    assert "21 images, called 'petals' in the entry" in added.stderr
+    assert "1 image without a prediction, which count as wrong" in added.stderr
 
     model = create_model("efficientnet_lite0", num_classes=CLASSES).eval()
     model.load_state_dict(torch.load(folder / "seven.pth", weights_only=True))

@@ -149,7 +149,7 @@ def test_what_is_left_is_said_and_nothing_is_made_up(zoo, seed):
     assert "https:" not in "".join(line for line in done.stdout.splitlines() if line[:1] == "+")
     left = [line for line in done.stderr.splitlines() if ": resnest200e: Weights: " in line]
     assert any("same Weights URL" in line for line in left)
-    assert re.search(r"^\d+ findings left to mend by hand", done.stderr, re.M)
+    assert re.search(r"^\d+ findings left to correct by hand", done.stderr, re.M)
     assert "FLOPs" not in done.stderr
 
 
