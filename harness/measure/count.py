@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import copy
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 from harness.measure.flops import CONVENTIONS, NotCountedError, counts, itemised
@@ -77,7 +78,7 @@ def count_flops(module: nn.Module, input_shape_or_inputs: Any, convention: str =
             can't run on such inputs or without values.
     """
     if convention not in CONVENTIONS:
-        near = nearest(convention, CONVENTIONS, n=1)
+        near = nearest(str(convention), CONVENTIONS, n=1)
         advice = f"did you mean {near[0]}?" if near else f"there are {', '.join(CONVENTIONS)}"
         raise CountError(f"there is no convention {convention!r}; {advice}")
     plain, name = _plain(module), type(module).__name__
@@ -216,10 +217,11 @@ def _inputs(given: Any, module: nn.Module) -> tuple[list[Any], dict[str, Any]]:
     if isinstance(given, list | tuple) and given:
         if all(map(_is_shape, given)):
             return [shaped(shape) for shape in given], {}
-        if any(isinstance(value, torch.Tensor) for value in given):
+        if any(map(_holds_tensor, given)):
             return [made(value) for value in given], {}
+    shown = " ".join(repr(given).split())[:80]
     raise CountError(
-        f"{given!r:.80} is neither a shape nor inputs; write a shape with its batch, such as "
+        f"{shown} is neither a shape nor inputs; write a shape with its batch, such as "
         "(1, 3, 224, 224), several of them, or tensors"
     )
 
@@ -227,7 +229,20 @@ def _inputs(given: Any, module: nn.Module) -> tuple[list[Any], dict[str, Any]]:
 def _is_shape(value: Any) -> bool:
     if not isinstance(value, Sequence) or isinstance(value, str):
         return False
-    return bool(value) and all(type(n) is int and n >= 0 for n in value)
+    return bool(value) and all(isinstance(n, Integral) and int(n) >= 0 for n in value)
+
+
+def _holds_tensor(value: Any) -> bool:
+    import torch
+
+    inside = value.values() if isinstance(value, Mapping) else value
+    if (
+        isinstance(inside, torch.Tensor)
+        or isinstance(value, str)
+        or not isinstance(inside, Iterable)
+    ):
+        return isinstance(inside, torch.Tensor)
+    return any(map(_holds_tensor, inside))
 
 
 def _shapes(inputs: list[Any], keywords: dict[str, Any]) -> str:

@@ -6,6 +6,7 @@ import copy
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import torch
 import torchvision
@@ -134,12 +135,27 @@ def test_inputs_may_be_shapes_tensors_or_names():
     given = [(1, 3, 8, 8), [1, 3, 8, 8], x.shape, x, (x,), [x, scale], ((1, 3, 8, 8), (5,))]
     given += [{"x": (1, 3, 8, 8)}, {"x": x, "scale": (5,)}]
     assert {harness.count_flops(model, one).total() for one in given} == {2 * 576 + 960}
+    nested = Call(lambda m, batch: m(batch["x"]), nn.Linear(4, 3))
+    for one in ({"batch": {"x": torch.zeros(2, 4)}}, ({"x": torch.zeros(2, 4)},)):
+        assert harness.count_flops(nested, one).total() == 24
+    assert (
+        harness.count_flops(torch.compile(nn.Linear(4, 3)), tuple(np.array([2, 4]))).total() == 24
+    )
     embedding = nn.Sequential(nn.Embedding(9, 4), nn.Linear(4, 3))
     assert harness.count_flops(embedding, torch.zeros(2, 7, dtype=torch.long)).total() == 2 * 7 * 12
     assert harness.count_flops(nn.Linear(4, 3).half(), (2, 4)).total() == 24
     assert harness.count_flops(nn.DataParallel(nn.Linear(4, 3)), (2, 4)).total() == 24
     with torch.device("meta"):
         assert harness.count_flops(nn.Linear(4, 3), (2, 4)).total() == 24
+
+
+class Call(nn.Module):
+    def __init__(self, function, part):
+        super().__init__()
+        self.function, self.part = function, part
+
+    def forward(self, batch):
+        return self.function(self.part, batch)
 
 
 class ReadsValues(nn.Module):
@@ -156,6 +172,8 @@ def test_what_cant_be_counted_says_so_in_one_line():
         (conv, "224", "macs", "'224' is neither a shape nor inputs"),
         (conv, (), "macs", "is neither a shape nor inputs"),
         (conv, 224, "macs", "is neither a shape nor inputs"),
+        (conv, [torch.zeros(2, 2).numpy()], "macs", "is neither a shape nor inputs"),
+        (conv, (1, 3, 8, 8), None, "there is no convention None; there are macs, flops"),
         (ReadsValues(), (3,), "macs", "ReadsValues can't run on 3 without values"),
         (nn.LazyLinear(3), (1, 4), "macs", "LazyLinear has lazy parameters"),
         (torch.jit.script(conv), (1, 3, 8, 8), "macs", "compiled by torch.jit"),
