@@ -19,6 +19,7 @@ from harness.check.base import (
     unverified,
 )
 from harness.check.compare import agrees, grouped, number
+from harness.check.exchange import exchanged
 from harness.explain.flops import (
     PLAIN,
     Candidate,
@@ -95,9 +96,20 @@ def find(evidence: Evidence) -> Iterable[Finding | Need]:
             asked = [*asked, *further]
             tries = candidates(asked, measured_counts(evidence, asked))
             explanation = explain(claim, tries, rule) or explanation
-        yield _differing(
-            evidence, claim, accepted, explanation, len(tries), _refused(evidence, asked)
-        )
+        swapped = None
+        if explanation is None or not explanation.certain:
+            swapped = _exchanged(evidence, claim)
+        if isinstance(swapped, Need):
+            yield swapped
+            continue
+        refused = _refused(evidence, asked)
+        yield _differing(evidence, claim, accepted, explanation, len(tries), refused, swapped)
+
+
+def _exchanged(evidence: Evidence, claim: Claim) -> str | Need | None:
+    """Why the claim and the Parameters were exchanged, or what has to be measured to tell."""
+    pairs = (exchanged(evidence, p, claim) for p in evidence.variant.claims_of("Parameters"))
+    return next((pair for pair in pairs if pair is not None), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +220,7 @@ def _differing(
     explanation: Explanation | None,
     tried: int,
     refused: Sequence[Size],
+    swapped: str | None,
 ) -> Finding:
     fact = evidence.measurement("flops", evidence.size)
     assert fact is not None
@@ -229,7 +242,10 @@ def _differing(
         f"{blind.convention} {leaves_out(blind.convention, blind.left_out)}" if blind else "",
     )
     if explanation is None or not explanation.certain:
-        message = words.unexplained(explanation, tried, [_x(size) for size in refused])
+        if swapped is not None:
+            message = words.exchanged(swapped)
+        else:
+            message = words.unexplained(explanation, tried, [_x(size) for size in refused])
         return mismatched(
             claim, evidence.variant, _ID, "flops.differs", right, message, edits=edits
         )

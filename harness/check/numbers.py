@@ -18,14 +18,13 @@ from harness.check.base import (
     unverified,
 )
 from harness.check.compare import agrees, digits, grouped, number, precision, written
-from harness.explain.parameters import explain_parameters, near_up_to_its_unit, same_digits
+from harness.check.exchange import RULE, exchanged
+from harness.explain.parameters import explain_parameters, same_digits
 from harness.types import Edit, Finding, Size
 from zoo.index.types import Claim, Severity
 
 STRUCTURE = Need("structure")
 
-# The digits that two numbers need, together, to be each other's.
-_ENOUGH_DIGITS = 5
 # A stem is counted as one layer or as each of its convolutions.
 _NEAR_LAYERS = 3
 
@@ -104,21 +103,10 @@ def _exchanged(
     """The finding that FLOPs and Parameters stand in each other's place, None where they don't."""
     measured = int(structure["parameters"])
     other = next((c for c in evidence.variant.claims_of("FLOPs") if same_digits(c, measured)), None)
-    if other is None or digits(claim) + digits(other) < _ENOUGH_DIGITS:
-        return None
-    if ("flops", evidence.size) not in evidence.facts:
-        return Need("flops", (evidence.size,))
-    fact = evidence.measurement("flops", evidence.size)
-    if fact is None:
-        return None
-    macs = next(int(c["value"]) for c in fact.value["counts"] if c["convention"] == "macs")
-    if not any(near_up_to_its_unit(claim, flops) for flops in (macs, 2 * macs)):
-        return None
-    message = (
-        f"the built model has {grouped(measured)} parameters and takes {grouped(macs)} "
-        f"multiply-accumulates; {claim.raw} has the digits of these, and {other.raw} under FLOPs "
-        f"those of the parameters: the two were exchanged; write {written(claim, measured)}"
-    )
+    why = None if other is None else exchanged(evidence, claim, other)
+    if why is None or isinstance(why, Need):
+        return why
+    message = f"{why}; write {written(claim, measured)}"
     return mismatched(
         claim,
         evidence.variant,
@@ -127,7 +115,7 @@ def _exchanged(
         measured,
         message,
         edits=(replaced(claim, measured),),
-        rules=("FLOPs and Parameters exchanged",),
+        rules=(RULE,),
     )
 
 

@@ -44,6 +44,10 @@ class FlopsMessages:
             f"with FLOPs Convention: {self.convention}"
         )
 
+    def exchanged(self, why: str) -> str:
+        """The message where the claim has the digits of the parameters, and they those of it."""
+        return f"{why}; write {self._written} with FLOPs Convention: {self.convention}"
+
     def _why_not(self, fit: Explanation | None, tried: int) -> str:
         if fit is None:
             return (

@@ -192,3 +192,32 @@ def test_the_deployed_form_is_told(name, told, torch_macs, fvcore_run):
             assert "of the deployed form counts" in finding.message
     finding = told(name, 224, f"{theirs / 1e9:.2f} G")
     assert finding.severity != "error", finding.message
+
+
+@pytest.mark.parametrize(
+    ("name", "claim", "parameters", "told_so"),
+    [
+        ("regnetx_032", "1.53 G", "3.21 M", True),
+        ("mobilenetv2_100", "3.50 M", "314 M", True),
+        ("resnet18", "11.7 G", "1.82 M", True),
+        # The parameters are right: nothing was exchanged.
+        ("resnet18", "11.7 G", "11.69 M", False),
+    ],
+)
+def test_flops_that_stand_under_parameters_are_told(
+    name, claim, parameters, told_so, load, judge, profiler
+):
+    index = load(
+        f"Models:\n- Name: net\n  Metadata:\n    FLOPs: {claim}\n    Parameters: {parameters}\n"
+        "    Image Size: 224\n"
+    )
+    needed, facts, found = [("flops", (224, 224))], [], []
+    while needed:
+        for kind, size in needed:
+            facts += profiler.measure(Recipe(name, "timm"), (kind,), [size] if size else ())
+        found = judge(CHECK, index, facts)
+        needed = [(n.kind, s) for n in found if isinstance(n, Need) for s in (n.sizes or (None,))]
+    (finding,) = found
+    assert (finding.cause, finding.severity) == ("flops.differs", "error")
+    assert ("the two were exchanged" in finding.message) == told_so
+    assert "FLOPs" in {edit.field for edit in finding.edits}
