@@ -238,8 +238,8 @@ _TABLE: tuple[tuple[str, Severity | None, str, str, str], ...] = (
     (
         "accuracy.contradicted",
         "error",
-        "The measured accuracy excludes the documented one, whatever pictures were left out.",
-        "`Top 1 Accuracy: 82.88%` where 1,000 pictures give 61 %",
+        "The measured accuracy excludes the documented one, whatever images were left out.",
+        "`Top 1 Accuracy: 82.88%` where 1,000 images give 61 %",
         "Evaluate again with the documented preprocessing, and write what comes out.",
     ),
     (
@@ -304,9 +304,9 @@ _TABLE: tuple[tuple[str, Severity | None, str, str, str], ...] = (
     (
         "accuracy.no-data",
         None,
-        "An accuracy can only be measured on pictures, and the run was given none.",
+        "An accuracy can only be measured on images, and the run was given none.",
         "`zoo verify --all` for an index with results on ImageNet",
-        "Measure it where the pictures are.",
+        "Measure it where the images are.",
     ),
     (
         "accuracy.unknown-dataset",

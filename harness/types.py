@@ -35,7 +35,7 @@ class Recipe:
     Attributes:
         name, builder: which variant, and who builds it.
         image_size: (height, width) in pixels, or None for the builder's own default.
-        crop_pct, interpolation, mean, std: how a picture becomes its input.
+        crop_pct, interpolation, mean, std: how an image becomes its input.
         weights: as the index writes it.
         base: the variant of the builder whose architecture this one has, None for its own.
         classes: what its classifier tells apart, None for as many as the builder gives it.
@@ -60,11 +60,11 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True)
 class EvalImages:
-    """The pictures that a run may use for accuracies.
+    """The images that a run may use for accuracies.
 
     Attributes:
         spec: what was asked for: a path, or ``sample``.
-        fingerprint: a text that changes when the pictures or their labels do.
+        fingerprint: a text that changes when the images or their labels do.
         count: how many there are.
         limit: how many of them a run may look at.
         sample: a handful that ships with a package, no validation set.
@@ -223,7 +223,7 @@ class VariantReport:
         measurements: as the JSON document names them; None is "not measured".
         claims: those in effect: the variant's own, then its collection's that it doesn't override.
         facts: what the measurements were taken from, with its provenance, and what is missing.
-        intervals: ``top1`` and ``top5`` -> (lowest, highest) percent that the pictures counted
+        intervals: ``top1`` and ``top5`` -> (lowest, highest) percent that the images counted
             leave possible for the population that the claim speaks of.
         location: of the variant's entry in the index.
     """

@@ -1,11 +1,11 @@
-"""Running a model on pictures, batch by batch: what `zoo classify` and `zoo features` do.
+"""Running a model on images, batch by batch: what `zoo classify` and `zoo features` do.
 
     >>> model = zoo.create_model("resnest50d", pretrained=True).eval()
     >>> with Web() as web:
     ...     for answer in answers(model, zoo.preprocess("resnest50d"), find(["cats/"], web)):
     ...         ...
 
-However many pictures there are, no more are in memory than a batch and those being decoded.
+However many images there are, no more are in memory than a batch and those being decoded.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ USUAL_BATCH = 32
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Answer:
-    """What a model says of one picture: float32 on the CPU, (outputs,)."""
+    """What a model says of one image: float32 on the CPU, (outputs,)."""
 
     name: str
     output: Tensor
@@ -42,7 +42,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Guess:
-    """A class that a picture may show; ``probability`` is 0 to 1."""
+    """A class that an image may show; ``probability`` is 0 to 1."""
 
     index: int
     probability: float
@@ -51,14 +51,14 @@ class Guess:
 def answers(
     model: Callable[[Tensor], Tensor],
     transform: Preprocessing,
-    pictures: Iterable[InputImage | UnreadableImage],
+    images: Iterable[InputImage | UnreadableImage],
     *,
     batch_size: int = USUAL_BATCH,
     device: str | torch.device = "cpu",
     decoders: int = 2,
     upright: bool = False,
 ) -> Iterator[Answer | UnreadableImage]:
-    """Runs a model on pictures; what can't be read is passed over, and told in its place.
+    """Runs a model on images; what can't be read is passed over, and told in its place.
 
     An answer that is not finite, of weights that hold NaN for example, is none, and told likewise.
     Transparency is dropped: what is behind it shows.
@@ -67,15 +67,15 @@ def answers(
         model: takes (batch, 3, height, width) and gives (batch, outputs); it is on the device, and
             in evaluation mode.
         transform: of the model's variant.
-        pictures: which; asked for as they are needed.
+        images: which; asked for as they are needed.
         batch_size: at most so many go through the model at once.
         device: where the model is.
-        decoders: threads that read and decode pictures.
-        upright: turn pictures as their EXIF says, as people see them. The usual evaluations, whose
+        decoders: threads that read and decode images.
+        upright: turn images as their EXIF says, as people see them. The usual evaluations, whose
             accuracies are published, don't.
 
     Returns:
-        For each picture, in their order, its answer or why there is none.
+        For each image, in their order, its answer or why there is none.
 
     Raises:
         ValueError: ``batch_size`` or ``decoders`` is below 1, or the model is in training mode,
@@ -85,7 +85,7 @@ def answers(
         raise ValueError(f"batch_size {batch_size} and decoders {decoders} must be 1 or more")
     if getattr(model, "training", False):
         raise ValueError("the model is in training mode: call its eval() first")
-    decoded = _decoded(pictures, partial(transform.decode, upright=upright), decoders)
+    decoded = _decoded(images, partial(transform.decode, upright=upright), decoders)
     return _answers(model, transform, decoded, batch_size, device)
 
 
@@ -117,7 +117,7 @@ def _answer(name: str, output: Tensor) -> Answer | UnreadableImage:
 
 
 def best(logits: Tensor, count: int) -> list[Guess]:
-    """The likeliest classes of one picture, likeliest first; of equal ones the lower index.
+    """The likeliest classes of one image, likeliest first; of equal ones the lower index.
 
     Args:
         logits: (classes,).
@@ -143,19 +143,19 @@ class _Decoded:
 
 
 def _decoded(
-    pictures: Iterable[InputImage | UnreadableImage],
+    images: Iterable[InputImage | UnreadableImage],
     decode: Callable[[bytes], NDArray[np.uint8]],
     decoders: int,
 ) -> Iterator[_Decoded | UnreadableImage]:
-    """Reads and decodes in threads, a few pictures ahead: Pillow lets go of the interpreter."""
+    """Reads and decodes in threads, a few images ahead: Pillow lets go of the interpreter."""
     waiting: deque[Future[_Decoded | UnreadableImage] | UnreadableImage] = deque()
     pool = ThreadPoolExecutor(decoders)
     try:
-        for picture in pictures:
-            if isinstance(picture, InputImage):
-                waiting.append(pool.submit(_decode, picture, decode))
+        for image in images:
+            if isinstance(image, InputImage):
+                waiting.append(pool.submit(_decode, image, decode))
             else:
-                waiting.append(picture)
+                waiting.append(image)
             while len(waiting) > 2 * decoders:
                 yield _outcome(waiting.popleft())
         while waiting:
@@ -172,13 +172,13 @@ def _outcome(
 
 
 def _decode(
-    picture: InputImage, decode: Callable[[bytes], NDArray[np.uint8]]
+    image: InputImage, decode: Callable[[bytes], NDArray[np.uint8]]
 ) -> _Decoded | UnreadableImage:
     try:
-        return _Decoded(picture.name, decode(picture.read()))
+        return _Decoded(image.name, decode(image.read()))
     except MemoryError:
-        return UnreadableImage(picture.name, "there is not enough memory to read it")
+        return UnreadableImage(image.name, "there is not enough memory to read it")
     # Pillow's readers raise errors of nearly every class on damaged or hostile files; whichever it
-    # is, the picture is told of by its name.
+    # is, the image is told of by its name.
     except Exception as error:  # noqa: BLE001
-        return UnreadableImage(picture.name, reason(error))
+        return UnreadableImage(image.name, reason(error))

@@ -1,6 +1,6 @@
-"""The evaluation transform that a variant's claims describe: from a picture to the model's input.
+"""The evaluation transform that a variant's claims describe: from an image to the model's input.
 
-It has two stages. Up to the crop a picture stays 8-bit pixels, which can be kept and shared between
+It has two stages. Up to the crop an image stays 8-bit pixels, which can be kept and shared between
 variants; after it come the scaling to 0..1 and the normalisation, which cost next to nothing. Both
 are bit for bit those of torchvision on Pillow (``Resize``, ``CenterCrop``, ``ToTensor``,
 ``Normalize``) and of timm's ``create_transform(is_training=False)``.
@@ -49,11 +49,11 @@ _TENSOR_INTERPOLATIONS = {
 
 @dataclass(frozen=True, slots=True)
 class Preprocessing:
-    """How a picture becomes the input of a variant. Call it on a Pillow image to do it.
+    """How an image becomes the input of a variant. Call it on a Pillow image to do it.
 
     Attributes:
         image_size: (height, width) of the input in pixels.
-        crop_pct: share of the resized picture that the central crop keeps: the picture is resized
+        crop_pct: share of the resized image that the central crop keeps: the image is resized
             to ``floor(size / crop_pct)``.
         interpolation: one of `INTERPOLATIONS`, as Pillow does it.
         mean, std: of each channel, on values of 0 to 1.
@@ -128,10 +128,10 @@ class Preprocessing:
 
     @property
     def scale_size(self) -> tuple[int, int]:
-        """What the picture is resized to before the crop, (height, width).
+        """What the image is resized to before the crop, (height, width).
 
-        Where both are equal it is the short side of the picture (torchvision's ``Resize`` of one
-        number); else the picture keeps its proportions and just covers both sides (timm).
+        Where both are equal it is the short side of the image (torchvision's ``Resize`` of one
+        number); else the image keeps its proportions and just covers both sides (timm).
         """
         height, width = self.image_size
         return math.floor(height / self.crop_pct), math.floor(width / self.crop_pct)
@@ -151,7 +151,7 @@ class Preprocessing:
         return f"resize={high}x{wide} crop={height}x{width} interpolation={self.interpolation}"
 
     def __call__(self, image: Image) -> Tensor:
-        """The input for one picture: float32, (3, height, width)."""
+        """The input for one image: float32, (3, height, width)."""
         return self.to_tensor(self.to_pixels(image))
 
     def to_pixels(self, image: Image) -> NDArray[np.uint8]:
@@ -165,9 +165,9 @@ class Preprocessing:
 
         Raises:
             TypeError: it is no Pillow image.
-            ValueError: its pixels are 32-bit numbers, or the resized picture would exceed Pillow's
-                limit for any picture: it is thousands of times longer than wide.
-            OSError: the picture can't be decoded; Pillow raises other errors on some bad files.
+            ValueError: its pixels are 32-bit numbers, or the resized image would exceed Pillow's
+                limit for any image: it is thousands of times longer than wide.
+            OSError: the image can't be decoded; Pillow raises other errors on some bad files.
         """
         import numpy as np
         from PIL.Image import Resampling
@@ -176,24 +176,24 @@ class Preprocessing:
 
         image = to_rgb(image)
         height, width = self._resized(image.height, image.width)
-        # Without this copy of Pillow's shortcut a picture of the right size would be copied anyway.
+        # Without this copy of Pillow's shortcut an image of the right size would be copied anyway.
         if (width, height) != image.size:
             image = image.resize((width, height), Resampling[self.interpolation.upper()])
         top, left = _offset(height, self.image_size[0]), _offset(width, self.image_size[1])
         box = (left, top, left + self.image_size[1], top + self.image_size[0])
-        return np.array(image.crop(box))  # A crop that is larger than the picture is black there.
+        return np.array(image.crop(box))  # A crop that is larger than the image is black there.
 
     def decode(
         self, data: bytes, decoder: Decoder = "pillow", *, upright: bool = False
     ) -> NDArray[np.uint8]:
-        """The first stage from the bytes of a picture file.
+        """The first stage from the bytes of an image file.
 
         Args:
             data: the whole file, in any format that Pillow reads.
             decoder: ``fast`` has torchvision decode and resize colour and gray JPEGs, on tensors.
                 Its pixels are close to Pillow's and not equal. What it can't do, another format or
                 interpolation or a damaged file, Pillow does.
-            upright: turn the picture as its EXIF says, which published evaluations don't do. It
+            upright: turn the image as its EXIF says, which published evaluations don't do. It
                 is Pillow that does it.
 
         Returns:
@@ -201,7 +201,7 @@ class Preprocessing:
 
         Raises:
             ValueError: there is no such decoder, or as `to_pixels`.
-            OSError: the picture can't be decoded; Pillow raises other errors on some bad files.
+            OSError: the image can't be decoded; Pillow raises other errors on some bad files.
         """
         from PIL import Image
 
@@ -214,7 +214,7 @@ class Preprocessing:
                 # Pillow would start Ghostscript on it.
                 raise ValueError("it is PostScript, a program, which is never run")
             if upright:
-                # First to RGB: a picture that was turned has forgotten the format that it had.
+                # First to RGB: an image that was turned has forgotten the format that it had.
                 return self.to_pixels(modes.upright(modes.to_rgb(image)))
             if decoder == "fast" and image.format == "JPEG" and image.mode in ("RGB", "L"):
                 pixels = self._decode_jpeg(data)
@@ -273,7 +273,7 @@ class Preprocessing:
         limit = Image.MAX_IMAGE_PIXELS
         if limit is not None and size[0] * size[1] > 2 * limit:
             raise ValueError(
-                f"a picture of {height}x{width} pixels would be resized to {size[0]}x{size[1]}, "
+                f"an image of {height}x{width} pixels would be resized to {size[0]}x{size[1]}, "
                 f"more than the limit of {2 * limit} pixels"
             )
         return size
@@ -290,7 +290,7 @@ class Preprocessing:
         from torchvision.transforms.v2 import functional
 
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Of its own deprecation, once per picture.
+            warnings.simplefilter("ignore")  # Of its own deprecation, once per image.
             try:
                 from torchvision.io import ImageReadMode, decode_jpeg
 

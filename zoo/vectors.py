@@ -34,7 +34,7 @@ class Writer(Protocol):
     """Takes rows. Nothing is under the file's own name before `finish`."""
 
     def add(self, name: str, vector: NDArray[np.float32]) -> None:
-        """One row: the picture's name, and its vector (width,), as wide as the others.
+        """One row: the image's name, and its vector (width,), as wide as the others.
 
         Raises:
             OSError: the disk is full, for example.
@@ -61,9 +61,9 @@ class Writer(Protocol):
 def open_writer(path: Path, about: Mapping[str, str]) -> Writer:
     """What writes to a file, by the file's suffix.
 
-    ``.parquet`` has the columns ``picture`` (string) and ``features`` (a list of float32 of fixed
+    ``.parquet`` has the columns ``image`` (string) and ``features`` (a list of float32 of fixed
     size), and ``about`` in its metadata under ``zoo``, as JSON. ``.npy`` is a float32 matrix
-    (rows, width); the file beside it that ends in ``.json`` has ``about`` and, as ``pictures``, the
+    (rows, width); the file beside it that ends in ``.json`` has ``about`` and, as ``images``, the
     names of the rows. Bytes of a name that are no text are written out in both.
 
     Raises:

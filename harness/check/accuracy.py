@@ -1,4 +1,4 @@
-"""Accuracies against pictures: looks at a growing share of them until the claim is decided."""
+"""Accuracies against images: looks at a growing share of them until the claim is decided."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from zoo.labels import is_imagenet
 
 FIELDS = {"Top 1 Accuracy": "top1", "Top 5 Accuracy": "top5"}
 
-# So many pictures that can't be read are named in a finding.
+# So many images that can't be read are named in a finding.
 _SHOWN = 3
 
 _ID = "accuracy"
@@ -54,18 +54,18 @@ def find(evidence: Evidence) -> Iterable[Finding | Need]:
         if missing is not None:
             yield missing
             continue
-        pictures = evidence.pictures
-        assert pictures is not None
-        outcome = _look(evidence, claim, pictures)
+        images = evidence.images
+        assert images is not None
+        outcome = _look(evidence, claim, images)
         if isinstance(outcome, Need):
             yield outcome
         elif isinstance(outcome, Unmeasured):
             message = f"not measured: {outcome.why}"
             yield unverified(claim, evidence.variant, _ID, outcome.cause, message)
         elif outcome.decision.verdict == "contradicted":
-            yield _contradicted(evidence, claim, pictures, outcome)
+            yield _contradicted(evidence, claim, images, outcome)
         else:
-            yield _decided(evidence, claim, pictures, outcome)
+            yield _decided(evidence, claim, images, outcome)
 
 
 def _missing(evidence: Evidence, claim: Claim) -> Finding | None:
@@ -74,56 +74,53 @@ def _missing(evidence: Evidence, claim: Claim) -> Finding | None:
     why = missing_for(variant, "accuracy", claim)
     if why:
         return unverified(claim, variant, _ID, unreadable.CAUSE, f"not measured: {why}")
-    message = _without_pictures(evidence, claim)
+    message = _without_images(evidence, claim)
     if message:
         return unverified(claim, variant, _ID, "accuracy.no-data", message)
     return _without_weights(evidence, claim)
 
 
-def _without_pictures(evidence: Evidence, claim: Claim) -> str:
-    """Why the claim can't be held against the pictures of the run, empty where it can."""
-    pictures = evidence.pictures
-    if pictures is None:
-        return evidence.no_pictures or (
-            f"accuracy on {claim.dataset or 'its data set'} is measured on pictures, and this "
+def _without_images(evidence: Evidence, claim: Claim) -> str:
+    """Why the claim can't be held against the images of the run, empty where it can."""
+    images = evidence.images
+    if images is None:
+        return evidence.no_images or (
+            f"accuracy on {claim.dataset or 'its data set'} is measured on images, and this "
             "run was given none"
         )
-    other = (_not_of_own if pictures.own else _not_of_imagenet)(evidence, claim, pictures)
+    other = (_not_of_own if images.own else _not_of_imagenet)(evidence, claim, images)
     if other:
         return other
-    population = _population(claim, pictures)
-    if pictures.count > population:
+    population = _population(claim, images)
+    if images.count > population:
         return (
-            f"{pictures.count:,} pictures were given, and the claim is about {population:,}: "
-            "give those"
+            f"{images.count:,} images were given, and the claim is about {population:,}: give those"
         )
     return ""
 
 
-def _not_of_imagenet(evidence: Evidence, claim: Claim, pictures: EvalImages) -> str:
-    """Why the claim is about other pictures than ImageNet's, empty where it is about these."""
+def _not_of_imagenet(evidence: Evidence, claim: Claim, images: EvalImages) -> str:
+    """Why the claim is about other images than ImageNet's, empty where it is about these."""
     if claim.dataset is None or is_imagenet(claim.dataset):  # one that says nothing may be
         return ""
     return (
-        "the pictures given are labelled by ImageNet's classes, and the claim is about "
+        "the images given are labelled by ImageNet's classes, and the claim is about "
         f"{claim.dataset}"
     )
 
 
-def _not_of_own(evidence: Evidence, claim: Claim, pictures: EvalImages) -> str:
-    """Why the claim is not about pictures of the variant's own classes, empty where it may be."""
+def _not_of_own(evidence: Evidence, claim: Claim, images: EvalImages) -> str:
+    """Why the claim is not about images of the variant's own classes, empty where it may be."""
     if claim.images is None:
         return (
-            f"the claim does not say how many pictures of {claim.dataset or 'its data set'} it is "
+            f"the claim does not say how many images of {claim.dataset or 'its data set'} it is "
             "about (Images)"
         )
     if claim.dataset is not None and is_imagenet(claim.dataset):
+        return "the images given are of the variant's own classes, and the claim is about ImageNet"
+    if images.count != claim.images and len(_datasets(evidence.variant)) > 1:
         return (
-            "the pictures given are of the variant's own classes, and the claim is about ImageNet"
-        )
-    if pictures.count != claim.images and len(_datasets(evidence.variant)) > 1:
-        return (
-            f"{pictures.count:,} pictures were given, and the claim is about {claim.images:,} of "
+            f"{images.count:,} images were given, and the claim is about {claim.images:,} of "
             f"{claim.dataset}, one of several data sets: give those"
         )
     return ""
@@ -157,10 +154,10 @@ def _without_weights(evidence: Evidence, claim: Claim) -> Finding | None:
 
 @dataclass(frozen=True, slots=True)
 class _Looks:
-    """What the looks saw, the verdict by them, and how the pictures were run.
+    """What the looks saw, the verdict by them, and how the images were run.
 
     ``last`` is what the last look saw of each field, ``beside`` has the networks of the file that
-    were not run, ``unread`` the names of the pictures that can't be read, ``how`` completes "are
+    were not run, ``unread`` the names of the images that can't be read, ``how`` completes "are
     right".
     """
 
@@ -172,16 +169,16 @@ class _Looks:
     how: str
 
 
-def _look(evidence: Evidence, claim: Claim, pictures: EvalImages) -> _Looks | Need | Unmeasured:
+def _look(evidence: Evidence, claim: Claim, images: EvalImages) -> _Looks | Need | Unmeasured:
     """The verdict as far as the counts go, what to count next, or why it can't be counted."""
-    population = _population(claim, pictures)
+    population = _population(claim, images)
     claimed = number(claim)
     assert claimed is not None
     seen: list[Observation] = []
     counted: list[Mapping[str, Any]] = []
     begin = 0
-    for end in looks(min(pictures.limit, pictures.count, population), population):
-        spans = parts(begin, end, size=pictures.part)
+    for end in looks(min(images.limit, images.count, population), population):
+        spans = parts(begin, end, size=images.part)
         if any(("accuracy", part) not in evidence.facts for part in spans):
             return Need("accuracy", parts=spans)
         for part in spans:
@@ -225,36 +222,36 @@ def _how(counted: Sequence[Mapping[str, Any]]) -> str:
     return words + entries.named(counted[0])
 
 
-def _population(claim: Claim, pictures: EvalImages) -> int:
-    """How many pictures the claim speaks of; of the sample pictures alone no claim can speak."""
-    return IMAGENET if pictures.sample or claim.images is None else claim.images
+def _population(claim: Claim, images: EvalImages) -> int:
+    """How many images the claim speaks of; of the sample images alone no claim can speak."""
+    return IMAGENET if images.sample or claim.images is None else claim.images
 
 
 def counted_so_far(evidence: Evidence, claim: Claim) -> Decision | None:
-    """What the pictures counted so far say of a claim; None where none were."""
-    if number(claim) is None or evidence.pictures is None or _missing(evidence, claim) is not None:
+    """What the images counted so far say of a claim; None where none were."""
+    if number(claim) is None or evidence.images is None or _missing(evidence, claim) is not None:
         return None
-    outcome = _look(evidence, claim, evidence.pictures)
+    outcome = _look(evidence, claim, evidence.images)
     return outcome.decision if isinstance(outcome, _Looks) else None
 
 
-def _decided(evidence: Evidence, claim: Claim, pictures: EvalImages, looked: _Looks) -> Finding:
+def _decided(evidence: Evidence, claim: Claim, images: EvalImages, looked: _Looks) -> Finding:
     variant, decision = evidence.variant, looked.decision
     seen = _seen(claim, looked)
     if decision.verdict == "confirmed":
-        doubt = f"; the images {pictures.identity}" if _is_unknown(pictures) else ""
+        doubt = f"; the images {images.identity}" if _is_unknown(images) else ""
         message = (
             f"{seen}: the whole set has {decision.interval}, as documented{doubt}{_named(looked)}"
         )
         return matched(claim, variant, _ID, _percent(decision), message)
-    if pictures.sample:
-        advice = "a handful of pictures can neither confirm nor refute it; give a validation set"
-    elif _is_unknown(pictures):
-        advice = _unknown(pictures)
+    if images.sample:
+        advice = "a handful of images can neither confirm nor refute it; give a validation set"
+    elif _is_unknown(images):
+        advice = _unknown(images)
     elif decision.needed:
-        advice = f"about {decision.needed:,} more pictures would decide"
+        advice = f"about {decision.needed:,} more images would decide"
     else:
-        advice = "no number of further pictures is sure to decide"
+        advice = "no number of further images is sure to decide"
     advice += exchanged(evidence, claim)
     message = f"{seen}: the whole set has {decision.interval}; {advice}{_named(looked)}"
     measured = _percent(decision)
@@ -262,18 +259,18 @@ def _decided(evidence: Evidence, claim: Claim, pictures: EvalImages, looked: _Lo
 
 
 def _contradicted(
-    evidence: Evidence, claim: Claim, pictures: EvalImages, looked: _Looks
+    evidence: Evidence, claim: Claim, images: EvalImages, looked: _Looks
 ) -> Finding | Need:
     """Names the preprocessing that restores the claim, once the alternatives are counted."""
     decision = looked.decision
-    population = _population(claim, pictures)
+    population = _population(claim, images)
     slip = find_slip(evidence, claim, looked.last, decision, population)
-    if _is_unknown(pictures):
+    if _is_unknown(images):
         clause = "" if slip is None else f"{slip.clause}; "
-        return _of_unknown(evidence, claim, pictures, looked, clause)
+        return _of_unknown(evidence, claim, images, looked, clause)
     key = FIELDS[claim.field]
     other = entries.try_others(
-        evidence, claim, looked.beside, key, pictures, population, decision.drawn
+        evidence, claim, looked.beside, key, images, population, decision.drawn
     )
     if isinstance(other, Need):
         return other
@@ -288,7 +285,7 @@ def _contradicted(
     if slip is not None:
         found = Diagnosis(False, slip.clause)
     else:
-        found = diagnose(evidence, claim, key, pictures, population, looked.seen)
+        found = diagnose(evidence, claim, key, images, population, looked.seen)
     if isinstance(found, Need):
         return found
     if found.labels:
@@ -296,15 +293,15 @@ def _contradicted(
         cause, measured = "accuracy.undecided", _percent(decision)
         return unverified(claim, evidence.variant, _ID, cause, message, measured)
     doubt = ""
-    if claim.images is None and not plausible(pictures.classes, decision.drawn, population):
+    if claim.images is None and not plausible(images.classes, decision.drawn, population):
         doubt = (
-            f"; a random draw of ImageNet's pictures has more than {pictures.classes} classes, so "
-            "this tells of pictures like these alone"
+            f"; a random draw of ImageNet's images has more than {images.classes} classes, so "
+            "this tells of images like these alone"
         )
     elsewhere = f"; {other.clause}" if other.clause else ""
     message = f"{_excluded(claim, looked)}; {found.clause}{elsewhere}{doubt}{_named(looked)}"
     cause = "accuracy.preprocessing" if found.named else "accuracy.contradicted"
-    edits = () if found.named else _counted_out(claim, pictures, looked)
+    edits = () if found.named else _counted_out(claim, images, looked)
     if slip is not None and slip.certain and not edits:
         edits = (replaced(claim, slip.text),)
     return mismatched(claim, evidence.variant, _ID, cause, _percent(decision), message, edits=edits)
@@ -317,40 +314,40 @@ def _excluded(claim: Claim, looked: _Looks) -> str:
     )
 
 
-def _is_unknown(pictures: EvalImages) -> bool:
+def _is_unknown(images: EvalImages) -> bool:
     """Whether nobody knows that these are the images which the claim is about."""
-    return not (pictures.own or pictures.sample or pictures.dataset)
+    return not (images.own or images.sample or images.dataset)
 
 
-def _unknown(pictures: EvalImages) -> str:
-    stated = "" if pictures.other else ", or say --dataset imagenet-1k if they are of it"
+def _unknown(images: EvalImages) -> str:
+    stated = "" if images.other else ", or say --dataset imagenet-1k if they are of it"
     return (
-        f"the images {pictures.identity}, so they contradict nothing; give ImageNet's validation "
+        f"the images {images.identity}, so they contradict nothing; give ImageNet's validation "
         f"images under their own names (ILSVRC2012_val_...){stated}"
     )
 
 
 def _of_unknown(
-    evidence: Evidence, claim: Claim, pictures: EvalImages, looked: _Looks, clause: str
+    evidence: Evidence, claim: Claim, images: EvalImages, looked: _Looks, clause: str
 ) -> Finding | Need:
     """What is said where images that may be of another data set exclude a claim."""
-    population, key = _population(claim, pictures), FIELDS[claim.field]
-    chance = chance_of(evidence, key, pictures, population, looked.seen)
+    population, key = _population(claim, images), FIELDS[claim.field]
+    chance = chance_of(evidence, key, images, population, looked.seen)
     if isinstance(chance, Need):
         return chance
     labels = f"; {AT_CHANCE}" if chance else ""
-    message = f"{_seen(claim, looked)}: {clause}{_unknown(pictures)}{labels}{_named(looked)}"
+    message = f"{_seen(claim, looked)}: {clause}{_unknown(images)}{labels}{_named(looked)}"
     cause, measured = "accuracy.unknown-dataset", _percent(looked.decision)
     return unverified(claim, evidence.variant, _ID, cause, message, measured)
 
 
-def _counted_out(claim: Claim, pictures: EvalImages, looked: _Looks) -> tuple[Edit, ...]:
-    """The accuracy to be written; none unless every picture that the claim speaks of was seen."""
+def _counted_out(claim: Claim, images: EvalImages, looked: _Looks) -> tuple[Edit, ...]:
+    """The accuracy to be written; none unless every image that the claim speaks of was seen."""
     decision = looked.decision
-    population = _population(claim, pictures)
-    all_seen = pictures.count == decision.drawn == population and not decision.unreadable
-    # Of own pictures nobody can tell which data set they are.
-    if pictures.sample or pictures.own or not all_seen or looked.how:
+    population = _population(claim, images)
+    all_seen = images.count == decision.drawn == population and not decision.unreadable
+    # Of own images nobody can tell which data set they are.
+    if images.sample or images.own or not all_seen or looked.how:
         return ()
     return (replaced(claim, Decimal(100) * decision.correct / population),)
 
@@ -360,13 +357,12 @@ def _seen(claim: Claim, looked: _Looks) -> str:
     unread = f" ({decision.unreadable:,} could not be read)" if decision.unreadable else ""
     kind = "top-1" if FIELDS[claim.field] == "top1" else "top-5"
     return (
-        f"{decision.correct:,} of {decision.drawn:,} pictures are right by {kind}{looked.how}"
-        f"{unread}"
+        f"{decision.correct:,} of {decision.drawn:,} images are right by {kind}{looked.how}{unread}"
     )
 
 
 def _named(looked: _Looks) -> str:
-    """A clause that names pictures that can't be read, the first of them."""
+    """A clause that names images that can't be read, the first of them."""
     if not looked.unread:
         return ""
     more = ", ..." if len(looked.unread) > _SHOWN else ""

@@ -46,10 +46,10 @@ class Evidence:
     Attributes:
         size: the geometry (height, width) that its FLOPs claim speaks of.
         facts: which fact (kind, with size or part where these matter) -> fact.
-        pictures: what accuracies may be measured on, None where there is nothing.
-        no_pictures: why pictures that were given are none for this variant, empty where they are or
+        images: what accuracies may be measured on, None where there is nothing.
+        no_images: why images that were given are none for this variant, empty where they are or
             where none were given.
-        alternatives: other ways to prepare a picture, by name, each with its words.
+        alternatives: other ways to prepare an image, by name, each with its words.
         preferred: field -> the rule that explains most of the collection's claims of it.
     """
 
@@ -57,10 +57,10 @@ class Evidence:
     recipe: Recipe
     size: Size
     facts: Mapping[Slot, Fact]
-    pictures: EvalImages | None = None
+    images: EvalImages | None = None
     alternatives: Mapping[str, str] = field(default_factory=dict)
     preferred: Mapping[str, str] = field(default_factory=dict)
-    no_pictures: str = ""
+    no_images: str = ""
 
     def measurement(self, kind: str, which: Size | str | None = None) -> Measurement | None:
         """The measured fact, or None where it is missing or could not be made."""

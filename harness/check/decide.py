@@ -1,6 +1,6 @@
 """When a measured accuracy confirms a claim, when it contradicts it, and when neither.
 
-The pictures are answered in one random order, and the count of right answers is looked at a few
+The images are answered in one random order, and the count of right answers is looked at a few
 times on the way. A look decides only if the exact interval at that look leaves no doubt. Every look
 is a chance to be wrong, so the looks share the error that is allowed in all (Bonferroni): the
 shares add up, whatever the looks have to do with one another.
@@ -21,22 +21,22 @@ from harness.check.intervals import Interval, interval, too_many
 Verdict = Literal["confirmed", "contradicted", "undecided"]
 
 IMAGENET = 50_000
-"""Pictures in ImageNet's validation set: what an accuracy speaks of unless it says otherwise."""
+"""Images in ImageNet's validation set: what an accuracy speaks of unless it says otherwise."""
 
 TOLERANCE = Decimal("0.1")
 """How many points a measurement may differ from a claim without contradicting it."""
 
 FIRST_LOOK = 50
-"""Looks come after multiples of this many pictures, the first after as many."""
+"""Looks come after multiples of this many images, the first after as many."""
 
 GROWTH = 5
-"""A look adds one part in so many to the pictures that the look before it had seen."""
+"""A look adds one part in so many to the images that the look before it had seen."""
 
 
 class Observation(NamedTuple):
-    """What a look sees: pictures drawn, those answered right, and those that could not be read.
+    """What a look sees: images drawn, those answered right, and those that could not be read.
 
-    Unreadable pictures count as drawn, and not as right.
+    Unreadable images count as drawn, and not as right.
     """
 
     drawn: int
@@ -66,8 +66,8 @@ class Decision:
         alpha: this look's share of the error: that of a contradiction for ``contradicted``, that
             of a confirmation for the others.
         margin: how many points beside the claim still agree with it.
-        needed: how many more pictures decide if they are answered as those before them; 0 after
-            a decision, None where unreadable pictures leave it open to the end.
+        needed: how many more images decide if they are answered as those before them; 0 after
+            a decision, None where unreadable images leave it open to the end.
     """
 
     verdict: Verdict
@@ -81,18 +81,18 @@ class Decision:
 
 
 def looks(total: int, population: int = IMAGENET) -> tuple[int, ...]:
-    """After how many pictures a run that can see ``total`` of a population's looks.
+    """After how many images a run that can see ``total`` of a population's looks.
 
     Each look sees a fifth more than the one before, and near the end half of what was left, in
-    multiples of `FIRST_LOOK`: a gross error shows early, and no more than a few pictures are spent
+    multiples of `FIRST_LOOK`: a gross error shows early, and no more than a few images are spent
     in vain at any point. The plan depends on the population alone; a smaller ``total`` cuts it
     short and makes its own end the last look.
 
     Raises:
-        ValueError: ``total`` or ``population`` under 1, or more pictures than the population has.
+        ValueError: ``total`` or ``population`` under 1, or more images than the population has.
     """
     if not 1 <= total <= population:
-        raise ValueError(f"{total} pictures of a population of {population}")
+        raise ValueError(f"{total} images of a population of {population}")
     return (*(n for n in _plan(population) if n < total), total)
 
 
@@ -112,8 +112,8 @@ def decide(
     Args:
         claimed: the claim, in percent.
         observations: what each look of the plan saw, as `Observation` or a plain tuple
-            (drawn, correct) or (drawn, correct, unreadable), counted from the first picture on.
-        population: how many pictures the claim speaks of.
+            (drawn, correct) or (drawn, correct, unreadable), counted from the first image on.
+        population: how many images the claim speaks of.
         step: one unit of the last digit that the claim is written with, in points. Rounding up or
             down is the writer's freedom: a claim of 83 % agrees with all that is within a point.
         tolerance: how many points of difference agree with the claim however it is written.
@@ -182,7 +182,7 @@ class Rule:
         """What the exact interval at this look says of the claim.
 
         ``contradicted``: it has nothing in common with the claim plus or minus the margin.
-        ``confirmed``: it lies inside. Pictures that can't be read are taken as wrong for its low
+        ``confirmed``: it lies inside. Images that can't be read are taken as wrong for its low
         end and as right for its high end.
         """
         claimed, margin = Fraction(self.claimed), Fraction(self.margin)
@@ -209,7 +209,7 @@ class Rule:
 
 
 def _needed(look: Observation, rule: Rule) -> int | None:
-    """After how many more pictures a look decides if right answers go on at the same rate."""
+    """After how many more images a look decides if right answers go on at the same rate."""
     readable = look.drawn - look.unreadable
     if not readable:
         return None
@@ -229,7 +229,7 @@ def _plan(population: int) -> tuple[int, ...]:
     That one makes no error, so its share is free for the last look of a run that is cut short.
     """
     if population < 1:
-        raise ValueError(f"a population of {population}: at least 1 picture is needed")
+        raise ValueError(f"a population of {population}: at least 1 image is needed")
     plan = [min(FIRST_LOOK, population)]
     while plan[-1] < population:
         wanted = min(plan[-1] // GROWTH, (population - plan[-1]) // 2)
@@ -242,7 +242,7 @@ def _check(seen: Sequence[Observation], population: int) -> None:
     shares = len(_plan(population))
     if not 1 <= len(seen) <= shares:
         raise ValueError(
-            f"{len(seen)} looks at {population} pictures: the error is shared by 1 to {shares}"
+            f"{len(seen)} looks at {population} images: the error is shared by 1 to {shares}"
         )
     before = Observation(0, 0)
     for look in seen:
@@ -253,5 +253,5 @@ def _check(seen: Sequence[Observation], population: int) -> None:
             or fresh.correct + fresh.unreadable > fresh.drawn
             or look.drawn > population
         ):
-            raise ValueError(f"{look} after {before}, of {population} pictures, can't be")
+            raise ValueError(f"{look} after {before}, of {population} images, can't be")
         before = look

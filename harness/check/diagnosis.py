@@ -1,8 +1,8 @@
-"""Why an accuracy is contradicted: which other way to prepare the pictures restores the claim.
+"""Why an accuracy is contradicted: which other way to prepare the images restores the claim.
 
-Each way changes one setting, and is tried on the pictures that the documented one was counted on.
-Counts of a few hundred pictures leave a range, so a way is named only where the documented one does
-not agree with the claim on the same pictures: else chance would choose among ways that hardly
+Each way changes one setting, and is tried on the images that the documented one was counted on.
+Counts of a few hundred images leave a range, so a way is named only where the documented one does
+not agree with the claim on the same images: else chance would choose among ways that hardly
 differ. Nor is one named that does worse than the documented one: nobody should be told to document
 that. Where only another order of the labels restores the claim, the images are at fault.
 """
@@ -22,7 +22,7 @@ from harness.check.parts import parts
 from harness.types import EvalImages
 from zoo.index.types import Claim
 
-# A setting that costs a gross share shows on so many pictures. One that costs less is looked for on
+# A setting that costs a gross share shows on so many images. One that costs less is looked for on
 # more, up to the second number: each way takes as long as the documented one.
 FIRST = 500
 MOST = 2600
@@ -30,7 +30,7 @@ MOST = 2600
 # How probable it may be that the way a claim was made with is taken for one that does not fit.
 _ERROR = 0.01
 
-# How probable it may be, at a look, that the documented way seems not to fit on a few pictures.
+# How probable it may be, at a look, that the documented way seems not to fit on a few images.
 _CHANCE = 0.001
 
 # How probable it may be that a way does as much better than the documented one by chance.
@@ -59,7 +59,7 @@ def diagnose(
     evidence: Evidence,
     claim: Claim,
     key: str,
-    pictures: EvalImages,
+    images: EvalImages,
     population: int,
     seen: Sequence[Observation],
 ) -> Diagnosis | Need:
@@ -69,8 +69,8 @@ def diagnose(
         evidence: what was counted so far.
         claim: an accuracy.
         key: of its counts, ``top1`` or ``top5``.
-        pictures: what they are counted on.
-        population: how many pictures the claim speaks of.
+        images: what they are counted on.
+        population: how many images the claim speaks of.
         seen: what each look saw, prepared as documented.
 
     Returns:
@@ -78,16 +78,16 @@ def diagnose(
     """
     claimed = number(claim)
     assert claimed is not None
-    if pictures.sample:
+    if images.sample:
         clause = "a handful of images can't tell which other way to prepare them would restore it"
         return Diagnosis(False, clause)
     if seen[-1].correct * 100 > claimed * (seen[-1].drawn - seen[-1].unreadable):
         clause = "no other preprocessing is looked for where the documented one gives more right"
         return Diagnosis(False, clause)
-    found = _tried(evidence, claim, claimed, key, pictures, population, seen)
+    found = _tried(evidence, claim, claimed, key, images, population, seen)
     if isinstance(found, Need) or found.named or found.labels:
         return found
-    chance = chance_of(evidence, key, pictures, population, seen)
+    chance = chance_of(evidence, key, images, population, seen)
     if isinstance(chance, Need):
         return chance
     return Diagnosis(False, AT_CHANCE, labels=True) if chance else found
@@ -96,7 +96,7 @@ def diagnose(
 def chance_of(
     evidence: Evidence,
     key: str,
-    pictures: EvalImages,
+    images: EvalImages,
     population: int,
     seen: Sequence[Observation],
 ) -> bool | Need:
@@ -105,20 +105,20 @@ def chance_of(
     Arguments as for `diagnose`.
     """
     look, top = seen[-1], 1 if key == "top1" else 5
-    if pictures.own or pictures.sample or not at_chance(look, pictures.chance, top):
+    if images.own or images.sample or not at_chance(look, images.chance, top):
         return False
     begin, spans = 0, list[str]()
-    for end in looks(min(pictures.limit, pictures.count, population), population):
-        spans += parts(begin, end, size=pictures.part)
+    for end in looks(min(images.limit, images.count, population), population):
+        spans += parts(begin, end, size=images.part)
         begin = end
         if end >= FIRST:
             break
     if begin <= look.drawn:
         return True
     if any(("accuracy", part) not in evidence.facts for part in spans):
-        return True if pictures.over else Need("accuracy", parts=tuple(spans))
+        return True if images.over else Need("accuracy", parts=tuple(spans))
     more = _count(evidence, key, spans)
-    return True if more is None else at_chance(more, pictures.chance, top)
+    return True if more is None else at_chance(more, images.chance, top)
 
 
 def _tried(
@@ -126,7 +126,7 @@ def _tried(
     claim: Claim,
     claimed: Decimal,
     key: str,
-    pictures: EvalImages,
+    images: EvalImages,
     population: int,
     seen: Sequence[Observation],
 ) -> Diagnosis | Need:
@@ -148,7 +148,7 @@ def _tried(
     counts: dict[str, Observation] = {}
     documented = {look.drawn: look for look in seen}
     better: list[str] = []
-    begin, usual = 0, max(sight.drawn, min(FIRST, pictures.limit, pictures.count, population))
+    begin, usual = 0, max(sight.drawn, min(FIRST, images.limit, images.count, population))
     for end in sorted({min(FIRST, sight.drawn), sight.drawn, usual, telling[-1].drawn}):
         # Where several ways fit as well, some more images tell them apart; where one may do better
         # than the documented way by chance, so many as that was counted on show whether it does.
@@ -156,9 +156,9 @@ def _tried(
         if end > sight.drawn and (clear or not left):
             break
         for name in left:
-            spans[name] += parts(begin, end, name, pictures.part)
+            spans[name] += parts(begin, end, name, images.part)
         needed = tuple(part for name in left for part in spans[name])
-        if not pictures.over and any(("accuracy", part) not in evidence.facts for part in needed):
+        if not images.over and any(("accuracy", part) not in evidence.facts for part in needed):
             return Need("accuracy", parts=needed)
         counts = {name: o for name in left if (o := _count(evidence, key, spans[name]))}
         if len(counts) < len(left):
@@ -201,7 +201,7 @@ def _count(evidence: Evidence, key: str, spans: Sequence[str]) -> Observation | 
 
 def _unfinished(tried: Mapping[str, str], done: int) -> str:
     return (
-        f"{done} of {len(tried)} other ways to prepare a picture could be tried, too few to name "
+        f"{done} of {len(tried)} other ways to prepare an image could be tried, too few to name "
         "the one that restores it"
     )
 
@@ -209,7 +209,7 @@ def _unfinished(tried: Mapping[str, str], done: int) -> str:
 def _named(tried: Mapping[str, str], counts: Mapping[str, Observation]) -> Diagnosis:
     """The ways with the most right answers, and how many others agree with the claim as well."""
     if not counts:
-        clause = f"none of the {len(tried)} other ways to prepare a picture restores it by itself"
+        clause = f"none of the {len(tried)} other ways to prepare an image restores it by itself"
         return Diagnosis(False, clause)
     orders = [name for name in counts if name.startswith(PREFIX)]
     if orders:
@@ -224,7 +224,7 @@ def _named(tried: Mapping[str, str], counts: Mapping[str, Observation]) -> Diagn
     settings = {name.partition("=")[0].partition("_")[0] for name in counts}
     if len(counts) > _MOST_WAYS and len(settings) > 1:
         clause = (
-            f"{len(counts)} other ways to prepare a picture restore it, which differ in "
+            f"{len(counts)} other ways to prepare an image restore it, which differ in "
             f"{len(settings)} settings, so none can be named"
         )
         return Diagnosis(False, clause)

@@ -53,7 +53,7 @@ def try_others(
     claim: Claim,
     names: Sequence[str],
     key: str,
-    pictures: EvalImages,
+    images: EvalImages,
     population: int,
     drawn: int,
 ) -> Others | Need:
@@ -64,22 +64,22 @@ def try_others(
         claim: an accuracy.
         names: of those networks.
         key: of its counts, ``top1`` or ``top5``.
-        pictures: what they are counted on.
+        images: what they are counted on.
         population: how many images the claim speaks of.
         drawn: how many of them were looked at.
     """
     claimed = number(claim)
     assert claimed is not None
     rule = rule_for(claimed, population, step=claim.step)
-    available = min(pictures.limit, pictures.count, population)
+    available = min(images.limit, images.count, population)
     needed: list[str] = []
     holding, clauses = [], []
     for name in names[:_MOST]:
         look = Observation(0, 0)
         for end in looks(available, population):
-            spans = parts(look.drawn, end, with_entry(name), pictures.part)
+            spans = parts(look.drawn, end, with_entry(name), images.part)
             facts = [evidence.facts.get(("accuracy", part)) for part in spans]
-            if None in facts and not pictures.over:
+            if None in facts and not images.over:
                 needed += spans
                 break
             values = [fact.value for fact in facts if isinstance(fact, Measurement)]

@@ -1,6 +1,6 @@
 """Exact intervals for how many of a finite population are right, from a sample of it.
 
-Pictures are drawn without replacement from a population of known size, so the number of right
+Images are drawn without replacement from a population of known size, so the number of right
 answers among the drawn is hypergeometric. The interval holds every number of right answers in the
 population that neither one-sided test at alpha / 2 rejects: the method of Clopper and Pearson
 (Biometrika 26, 1934), for a finite population as in Buonaccorsi (The American Statistician 41,
@@ -42,7 +42,7 @@ def interval(population: int, drawn: int, correct: int, alpha: float) -> Interva
     """The exact two-sided interval for the number of right answers in the whole population.
 
     Args:
-        population: how many pictures there are.
+        population: how many images there are.
         drawn: how many of them were drawn, without replacement.
         correct: how many of the drawn were answered right.
         alpha: the greatest probability, 0 to 1, that the interval misses the truth.
@@ -76,7 +76,7 @@ def too_many(population: int, drawn: int, seen: int, right: int, level: float) -
     with wrong answers in place of right ones it says the same of the low end.
 
     Args:
-        population: how many pictures there are.
+        population: how many images there are.
         drawn: how many were drawn, without replacement.
         seen: how many of these were answered right.
         right: how many of the population might be.
@@ -115,15 +115,15 @@ def too_many(population: int, drawn: int, seen: int, right: int, level: float) -
 
 
 def plausible(classes: int, drawn: int, population: int, *, of: int = 1000) -> bool:
-    """Whether so many pictures can be a random draw and yet be of so few classes.
+    """Whether so many images can be a random draw and yet be of so few classes.
 
     All classes are as large. By the union bound the probability of at most that many classes is
     at most the number of choices of them times that of a draw from those alone.
 
     Args:
-        classes: how many the drawn pictures are of.
+        classes: how many the drawn images are of.
         drawn: how many were drawn, without replacement.
-        population: how many pictures there are.
+        population: how many images there are.
         of: how many classes these are of.
 
     Returns:

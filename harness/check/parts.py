@@ -1,6 +1,6 @@
-"""Parts of the pictures: what is counted and kept at a time, by name.
+"""Parts of the images: what is counted and kept at a time, by name.
 
-A part is some pictures of the fixed order, prepared in one way: ``500-1000``, or
+A part is some images of the fixed order, prepared in one way: ``500-1000``, or
 ``crop_pct=0.9@0-500`` for another way than the documented one.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-# Pictures in one part: small enough to lose little to a kill, large enough to cost little.
+# Images in one part: small enough to lose little to a kill, large enough to cost little.
 PART = 500
 
 
@@ -18,7 +18,7 @@ _ENTRY = "entry="
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """What a part's name says: pictures of the fixed order, and the way they are prepared."""
+    """What a part's name says: images of the fixed order, and the way they are prepared."""
 
     alternative: str
     begin: int
@@ -26,13 +26,13 @@ class Span:
 
 
 def parts(begin: int, end: int, alternative: str = "", size: int = PART) -> tuple[str, ...]:
-    """The names of the parts, of ``size`` pictures at most, that these pictures are counted in."""
+    """The names of the parts, of ``size`` images at most, that these images are counted in."""
     head = f"{alternative}@" if alternative else ""
     return tuple(f"{head}{a}-{min(a + size, end)}" for a in range(begin, end, size))
 
 
 def span_of(part: str) -> Span:
-    """The pictures that a part of that name counts."""
+    """The images that a part of that name counts."""
     head, _, numbers = part.rpartition("@")
     begin, _, end = numbers.partition("-")
     return Span(head, int(begin), int(end))

@@ -29,7 +29,7 @@ _NATIVE = "zoo"
 # A crop is written with two or three decimals and works out to a whole number of pixels.
 _CROP_SLACK = 0.01
 _SAME_RESIZE = 0.5
-# 127/255 and 128/255 are written as 0.5, and make no picture another one.
+# 127/255 and 128/255 are written as 0.5, and make no image another one.
 _CHANNEL_SLACK = 0.005
 
 
@@ -128,7 +128,7 @@ def _same_size(claim: Claim, settings: Mapping[str, Any]) -> bool:
 
 
 def _same_crop(claim: Claim, settings: Mapping[str, Any]) -> bool:
-    """Equal as written, to two decimals or more, or the same resize of the same picture."""
+    """Equal as written, to two decimals or more, or the same resize of the same image."""
     documented, stated = number(claim), settings["crop_pct"]
     if not documented:
         return False

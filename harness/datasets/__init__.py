@@ -1,4 +1,4 @@
-"""Pictures to validate on: finding them, reading them, and keeping them decoded.
+"""Images to validate on: finding them, reading them, and keeping them decoded.
 
     >>> images = open_image_set("sample")
     >>> len(images), images.labels[0]

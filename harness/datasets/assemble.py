@@ -19,7 +19,7 @@ from harness.datasets.types import (
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One picture as a form finds it: its name, what tells a change, and where its bytes are."""
+    """One image as a form finds it: its name, what tells a change, and where its bytes are."""
 
     name: str
     stamp: tuple[int, ...]
@@ -39,11 +39,11 @@ def image_set(
     """Puts a set together, in the order of the entries.
 
     Raises:
-        ImageSetError: there is no picture.
+        ImageSetError: there is no image.
     """
     if not entries:
         raise ImageSetError(
-            f"{where}: there is no picture in it (a name that ends in .jpeg, .jpg, .png, ...)"
+            f"{where}: there is no image in it (a name that ends in .jpeg, .jpg, .png, ...)"
         )
     digest = hashlib.sha256()
     for entry, label in zip(entries, labels, strict=True):

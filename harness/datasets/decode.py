@@ -1,4 +1,4 @@
-"""From the bytes of pictures to 8-bit pixels, here or in worker processes."""
+"""From the bytes of images to 8-bit pixels, here or in worker processes."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-CHUNK = 16  # pictures per task of a worker: some 100 ms of work
+CHUNK = 16  # images per task of a worker: some 100 ms of work
 
 
 @dataclass(frozen=True, slots=True)
 class DecodeTask:
-    """One picture to decode: its index in its set, and its slot in the store of the set."""
+    """One image to decode: its index in its set, and its slot in the store of the set."""
 
     index: int
     slot: int
@@ -37,7 +37,7 @@ class DecodedImage:
     ``full`` says that the store did not take them.
     """
 
-    picture: DecodeTask
+    image: DecodeTask
     pixels: NDArray[np.uint8] | UnreadableImage | None
     full: bool = False
 
@@ -57,11 +57,11 @@ def decoding_pool(workers: int) -> Executor | None:
 
 
 def decoder_identity(decoder: Decoder) -> str:
-    """What decoded pixels depend on besides the picture and its preprocessing."""
+    """What decoded pixels depend on besides the image and its preprocessing."""
     from PIL import features
 
     jpeg = features.version_feature("libjpeg_turbo") or features.version_codec("jpg")
-    # The number rises when the same picture comes to other pixels here.
+    # The number rises when the same image comes to other pixels here.
     identity = f"{decoder} 2 pillow={features.version('pil')} jpeg={jpeg}"
     if decoder == "fast":
         from importlib.metadata import version
@@ -71,30 +71,30 @@ def decoder_identity(decoder: Decoder) -> str:
 
 
 def decode_one(
-    picture: DecodeTask, preprocessing: Preprocessing, decoder: Decoder
+    image: DecodeTask, preprocessing: Preprocessing, decoder: Decoder
 ) -> NDArray[np.uint8] | UnreadableImage:
-    """The pixels of one picture, or why it can't be read."""
+    """The pixels of one image, or why it can't be read."""
     try:
-        return preprocessing.decode(picture.source.read(), decoder)
+        return preprocessing.decode(image.source.read(), decoder)
     except MemoryError:
-        raise  # The machine's fault and not the picture's.
+        raise  # The machine's fault and not the image's.
     # Pillow's readers raise errors of nearly every class on damaged or hostile files; whichever it
-    # is, the picture is reported by its name and stays in the denominator.
+    # is, the image is reported by its name and stays in the denominator.
     except Exception as error:  # noqa: BLE001
-        return UnreadableImage(picture.name, reason(error))
+        return UnreadableImage(image.name, reason(error))
 
 
 def decode_all(
-    pictures: Sequence[DecodeTask],
+    images: Sequence[DecodeTask],
     preprocessing: Preprocessing,
     decoder: Decoder,
     store: Slots | None,
     pool: Executor | None,
 ) -> Iterator[DecodedImage]:
-    """Decodes pictures, in any order: pictures that lie together are read together.
+    """Decodes images, in any order: images that lie together are read together.
 
     Args:
-        pictures: which ones.
+        images: which ones.
         preprocessing: up to the crop.
         decoder: see `Preprocessing.decode`.
         store: where the pixels are to be kept; None keeps them nowhere.
@@ -103,7 +103,7 @@ def decode_all(
     Raises:
         BrokenProcessPool: a worker died, killed or out of memory.
     """
-    ordered = sorted(pictures, key=lambda picture: picture.source.place)
+    ordered = sorted(images, key=lambda image: image.source.place)
     chunks = [ordered[start : start + CHUNK] for start in range(0, len(ordered), CHUNK)]
     if pool is None:
         for chunk in chunks:
@@ -129,23 +129,23 @@ def _decode_chunk(
 ) -> list[DecodedImage]:
     """Decodes and keeps; what is kept does not travel back from a worker."""
     done = []
-    for picture in chunk:
-        pixels = decode_one(picture, preprocessing, decoder)
+    for image in chunk:
+        pixels = decode_one(image, preprocessing, decoder)
         if store is None or isinstance(pixels, UnreadableImage):
-            done.append(DecodedImage(picture, pixels))
+            done.append(DecodedImage(image, pixels))
             continue
         try:
-            store.put(picture.slot, pixels)
+            store.put(image.slot, pixels)
         except OSError:  # The disk is full: the pixels are as good without it.
-            done.append(DecodedImage(picture, pixels, full=True))
+            done.append(DecodedImage(image, pixels, full=True))
             store = None
         else:
-            done.append(DecodedImage(picture, None if remote else pixels))
+            done.append(DecodedImage(image, None if remote else pixels))
     return done
 
 
 def _set_up_worker() -> None:
-    """In a worker: no warning per odd picture, no interrupt, one thread, no life of its own."""
+    """In a worker: no warning per odd image, no interrupt, one thread, no life of its own."""
     import signal
     import threading
     import warnings

@@ -33,12 +33,12 @@ DEFAULT_MAX_BYTES = 32 * cache_folder.GIB
 
 
 class DecodedBatch(NamedTuple):
-    """Pictures in the order asked for.
+    """Images in the order asked for.
 
     Attributes:
-        pixels: uint8, (n, height, width, 3); black where a picture can't be read.
+        pixels: uint8, (n, height, width, 3); black where an image can't be read.
         readable: bool, (n,).
-        unreadable: the pictures that can't be read, in order: as many as ``readable`` has False.
+        unreadable: the images that can't be read, in order: as many as ``readable`` has False.
     """
 
     pixels: NDArray[np.uint8]
@@ -90,7 +90,7 @@ class DecodedSet:
         """Opens the set's pixels, those of earlier runs included.
 
         Args:
-            images: the pictures.
+            images: the images.
             preprocessing: up to the crop; mean and std don't matter here.
             root: the folder of decoded sets; by default in the user's cache folder.
             max_bytes: what all decoded sets together may take up on disk. The sets longest unused
@@ -104,16 +104,16 @@ class DecodedSet:
 
     @property
     def warm(self) -> float:
-        """The share of pictures whose pixels are kept, 0 to 1."""
+        """The share of images whose pixels are kept, 0 to 1."""
         return 0.0 if self._map is None else self._map.filled() / len(self.images)
 
     def get(
         self, indices: Sequence[int] | NDArray[np.int64], pool: Executor | None = None
     ) -> DecodedBatch:
-        """The pixels of some pictures; decodes and keeps those that are not kept yet.
+        """The pixels of some images; decodes and keeps those that are not kept yet.
 
         Args:
-            indices: which pictures of the set, in any order.
+            indices: which images of the set, in any order.
             pool: of `decoding_pool`; None decodes in this process.
 
         Raises:
@@ -197,12 +197,12 @@ class DecodedSet:
         rows_of: dict[int, list[int]] = {}
         for row in rows:
             rows_of.setdefault(wanted[row], []).append(row)
-        pictures = [self._picture(index) for index in rows_of]
-        store = self._slots if self._has_room(len(pictures)) else None
+        images = [self._image(index) for index in rows_of]
+        store = self._slots if self._has_room(len(images)) else None
         unread: dict[int, UnreadableImage] = {}
         elsewhere: list[int] = []
-        for done in decode_all(pictures, self.preprocessing, self.decoder, store, pool):
-            for row in rows_of[done.picture.index]:
+        for done in decode_all(images, self.preprocessing, self.decoder, store, pool):
+            for row in rows_of[done.image.index]:
                 if done.pixels is None:
                     elsewhere.append(row)
                 elif isinstance(done.pixels, UnreadableImage):
@@ -211,31 +211,31 @@ class DecodedSet:
                 else:
                     pixels[row] = done.pixels
             if done.full:
-                self.kept_out = f"{self._root}: the disk takes no more decoded pictures"
+                self.kept_out = f"{self._root}: the disk takes no more decoded images"
         for row in self._read(wanted, pixels, elsewhere):
             # A worker stored it, and it can't be read back: the disk is not to be trusted.
-            again = decode_one(self._picture(wanted[row]), self.preprocessing, self.decoder)
+            again = decode_one(self._image(wanted[row]), self.preprocessing, self.decoder)
             pixels[row] = 0 if isinstance(again, UnreadableImage) else again
             if isinstance(again, UnreadableImage):
                 unread[row] = again
         return unread
 
-    def _picture(self, index: int) -> DecodeTask:
+    def _image(self, index: int) -> DecodeTask:
         slot = int(self._rank[index])
         return DecodeTask(index, slot, self.images.names[index], self.images.sources[index])
 
-    def _has_room(self, pictures: int) -> bool:
+    def _has_room(self, images: int) -> bool:
         if self._slots is None or self.kept_out is not None:
             return False
         try:
             room = cache_folder.make_room(
-                self._root, pictures * self._slots.slot_bytes, self._max_bytes
+                self._root, images * self._slots.slot_bytes, self._max_bytes
             )
         except (OSError, Timeout) as error:
             self.kept_out = f"{self._root}: {reason(error)}"
             return False
         if not room:
             self.kept_out = (
-                f"{self._root}: decoded pictures would exceed {self._max_bytes} bytes, or the disk"
+                f"{self._root}: decoded images would exceed {self._max_bytes} bytes, or the disk"
             )
         return room

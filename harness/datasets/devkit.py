@@ -1,6 +1,6 @@
 """ImageNet's development kit of 2012: labels as IDs of its own order, and the table of these IDs.
 
-The ground truth is one ID per line, 1 to 1000, in the order of the pictures' numbers. The kit's IDs
+The ground truth is one ID per line, 1 to 1000, in the order of the images' numbers. The kit's IDs
 are not the ranks of the sorted synsets; ``meta.mat`` (MATLAB, read with SciPy) has the synset of
 each. Kits are found as unpacked files, as their folder, and as the archive they come in.
 """

@@ -1,4 +1,4 @@
-"""Pictures that are files of their own, and folders of them."""
+"""Images that are files of their own, and folders of them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from harness.datasets.assemble import Entry
 from harness.datasets.types import ImageSetError
-from zoo.images.io import is_picture, read_regular, reason
+from zoo.images.io import is_image, read_regular, reason
 
 CHANGED = "it changed since the image set was opened"
 
@@ -55,22 +55,22 @@ def listing(folder: Path) -> list[os.DirEntry[str]]:
         raise ImageSetError(f"{folder}: it can't be listed: {reason(error)}") from None
 
 
-def pictures(found: list[os.DirEntry[str]], prefix: str = "") -> Iterator[tuple[str, Entry | None]]:
-    """Each thing that lies in a folder with its picture, None where it is none.
+def images(found: list[os.DirEntry[str]], prefix: str = "") -> Iterator[tuple[str, Entry | None]]:
+    """Each thing that lies in a folder with its image, None where it is none.
 
-    A link to a file counts as that file. A link to nothing, or a pipe, with a picture's name stays
+    A link to a file counts as that file. A link to nothing, or a pipe, with an image's name stays
     in the set as one that can't be read.
     """
     for item in found:
         name = prefix + item.name
-        if not is_picture(item.name) or item.is_dir():
+        if not is_image(item.name) or item.is_dir():
             yield name, None
             continue
         yield name, file_entry(name, item)
 
 
 def file_entry(name: str, item: os.DirEntry[str] | Path) -> Entry:
-    """One file as a picture of that name; what can't be looked at stays in the set, unreadable."""
+    """One file as an image of that name; what can't be looked at stays in the set, unreadable."""
     try:
         status = item.stat()
         stamp: tuple[int, ...] = (status.st_size, status.st_mtime_ns)

@@ -8,20 +8,19 @@ from pathlib import Path
 
 from harness.datasets.classes import is_synset
 from harness.datasets.files import listing
-from harness.datasets.folder import class_folders, labelled_pictures
+from harness.datasets.folder import class_folders, labelled_images
 from harness.datasets.labels import find_labels
 from harness.datasets.own_classes import own_class_set
 from harness.datasets.parquet import parquet_set
 from harness.datasets.sample import sample_set
 from harness.datasets.tar import tar_set
 from harness.datasets.types import ImageSet, ImageSetError
-from zoo.images.io import is_picture
+from zoo.images.io import is_image
 
 SAMPLE = "sample"
 _SPLITS = ("val", "validation")
 _FORMS = (
-    "class folders (n01440764/...), pictures with a labels.txt, ILSVRC2012_val.tar, or Parquet "
-    "shards"
+    "class folders (n01440764/...), images with a labels.txt, ILSVRC2012_val.tar, or Parquet shards"
 )
 
 
@@ -31,20 +30,20 @@ def open_image_set(place: str | Path, classes: Sequence[str] | None = None) -> I
     Of classes that are not ImageNet's, named in ``classes`` in the order of a classifier's outputs,
     see `harness.datasets.own_classes`. Else it is one of these:
 
-    - ``sample``: the 20 real pictures of the extra ``sample``.
+    - ``sample``: the 20 real images of the extra ``sample``.
     - A folder of class folders, named by synsets, class indices, or names of classes.
     - A folder of images with a labels file in it or beside it (`harness.datasets.labels`), or with
       synsets at the ends of their names.
     - A tar archive, uncompressed, likewise.
     - A Parquet file or a folder of them: of the validation split where names tell splits apart.
     - A folder with one of these in its ``val`` or ``validation`` folder, or with one tar archive.
-    - A labels file beside the pictures, as a path of its own.
+    - A labels file beside the images, as a path of its own.
 
     Raises:
         ImageSetError: there is none; one line says what was found and what would be right.
     """
     if place == SAMPLE and classes is not None:
-        raise ImageSetError(f"the pictures called {SAMPLE} are of ImageNet's classes")
+        raise ImageSetError(f"the images called {SAMPLE} are of ImageNet's classes")
     if classes is not None:
         return own_class_set(Path(place).expanduser(), classes)
     if place == SAMPLE:
@@ -62,10 +61,10 @@ def open_image_set(place: str | Path, classes: Sequence[str] | None = None) -> I
     if name.endswith(".tar"):
         return tar_set(path, find_labels(path.parent, stem=path.stem))
     if name.endswith((".txt", ".csv")):
-        found = labelled_pictures(path.parent, listing(path.parent), path)
+        found = labelled_images(path.parent, listing(path.parent), path)
         if found is not None:
             return found
-        raise ImageSetError(f"{path}: there are no pictures beside this labels file")
+        raise ImageSetError(f"{path}: there are no images beside this labels file")
     if name.endswith((".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".zip")):
         raise ImageSetError(f"{path}: a compressed archive can't be read in place; unpack it")
     raise ImageSetError(f"{path}: it is no image set; expected {_FORMS}")
@@ -82,13 +81,13 @@ def _folder(folder: Path, parents: tuple[Path, ...]) -> ImageSet:
         classes = class_folders(folder, found)
         if classes is not None:
             return classes
-    # Pictures first: asking whether folders are named as classes costs the import of torchvision.
-    if any(is_picture(item.name) and not item.is_dir() for item in found):
+    # Images first: asking whether folders are named as classes costs the import of torchvision.
+    if any(is_image(item.name) and not item.is_dir() for item in found):
         near = (folder, *parents, folder.parent)
         labels = find_labels(*near, stem=folder.name)
-        pictures = labelled_pictures(folder, found, labels)
-        if pictures is not None:
-            return pictures
+        images = labelled_images(folder, found, labels)
+        if images is not None:
+            return images
     shards = _shards(folder, names)
     if shards:
         return parquet_set(folder, shards)

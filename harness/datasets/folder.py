@@ -1,4 +1,4 @@
-"""Folders of pictures: one folder per class, or all in one with a labels file."""
+"""Folders of images: one folder per class, or all in one with a labels file."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from harness.datasets.assemble import Entry, image_set
 from harness.datasets.classes import UnknownClassError, folder_classes
-from harness.datasets.files import listing, pictures
+from harness.datasets.files import images, listing
 from harness.datasets.labels import label
 from harness.datasets.types import ImageSet, ImageSetError
 
@@ -15,7 +15,7 @@ from harness.datasets.types import ImageSet, ImageSetError
 def class_folders(folder: Path, found: list[os.DirEntry[str]]) -> ImageSet | None:
     """A tree of class folders, None where the folders in it are no classes.
 
-    Pictures lie right in their class's folder; what lies deeper, or beside the class folders, is
+    Images lie right in their class's folder; what lies deeper, or beside the class folders, is
     listed as ignored.
 
     Args:
@@ -39,7 +39,7 @@ def class_folders(folder: Path, found: list[os.DirEntry[str]]) -> ImageSet | Non
     labels: list[int] = []
     ignored = [item.name for item in found if not item.is_dir()]
     for name, index in classes.items():
-        for inner, entry in pictures(listing(folder / name), prefix=f"{name}/"):
+        for inner, entry in images(listing(folder / name), prefix=f"{name}/"):
             if entry is None:
                 ignored.append(inner)
             else:
@@ -48,17 +48,17 @@ def class_folders(folder: Path, found: list[os.DirEntry[str]]) -> ImageSet | Non
     return image_set("class folders", str(folder), entries, labels, ignored=ignored)
 
 
-def labelled_pictures(
+def labelled_images(
     folder: Path, found: list[os.DirEntry[str]], labels: Path | None
 ) -> ImageSet | None:
-    """The pictures right in a folder, with their labels; None where it holds none.
+    """The images right in a folder, with their labels; None where it holds none.
 
     Raises:
-        ImageSetError: a picture has no label, or the labels file is wrong.
+        ImageSetError: an image has no label, or the labels file is wrong.
     """
     entries: list[Entry] = []
     ignored: list[str] = []
-    for name, entry in pictures(found):
+    for name, entry in images(found):
         if entry is not None:
             entries.append(entry)
         elif labels is None or name != labels.name:
@@ -67,7 +67,7 @@ def labelled_pictures(
         return None
     known = label([entry.name for entry in entries], labels, str(folder))
     return image_set(
-        "labelled pictures",
+        "labelled images",
         str(folder),
         entries,
         known.labels,

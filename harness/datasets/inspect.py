@@ -1,4 +1,4 @@
-"""What is in an image set, and which of its pictures can't be read, before a model runs."""
+"""What is in an image set, and which of its images can't be read, before a model runs."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _CHUNK = 64
 
 
 def check(images: ImageSet, *, full: bool = False, pool: Executor | None = None) -> Problems:
-    """Looks at every picture of a set.
+    """Looks at every image of a set.
 
     Args:
         images: the set.
-        full: decode each picture whole; else only what its file begins with is looked at, which
-            finds what is no picture, is empty, or is larger than Pillow's limit, in a hundredth
+        full: decode each image whole; else only what its file begins with is looked at, which
+            finds what is no image, is empty, or is larger than Pillow's limit, in a hundredth
             of the time.
         pool: of `decoding_pool`; None looks in this process.
     """
@@ -69,7 +69,7 @@ def _why_unreadable(source: ImageSource, full: bool) -> str | None:
             with Image.open(BytesIO(source.read())):
                 return None
     except MemoryError:
-        raise  # The machine's fault and not the picture's.
+        raise  # The machine's fault and not the image's.
     # Pillow's readers raise errors of nearly every class on damaged or hostile files.
     except Exception as error:  # noqa: BLE001
         return reason(error)

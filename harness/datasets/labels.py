@@ -1,7 +1,7 @@
-"""Which class each picture is of: a labels file beside them, or what their own names say.
+"""Which class each image is of: a labels file beside them, or what their own names say.
 
-A labels file has one line per picture, ``NAME LABEL`` (blank, tab or comma between them; LABEL is
-a class index or a synset), or a synset alone on each line, in the sorted order of the pictures. The
+A labels file has one line per image, ``NAME LABEL`` (blank, tab or comma between them; LABEL is
+a class index or a synset), or a synset alone on each line, in the sorted order of the images. The
 development kit's ``ILSVRC2012_validation_ground_truth.txt`` is known by its name: its numbers are
 IDs of the kit's own order, which only its ``meta.mat`` translates.
 """
@@ -30,7 +30,7 @@ _HEADER = re.compile(r"[A-Za-z_ ]+[,\t ]+(label|class|target|index|synset|wnid)s
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """The labels of the given pictures, in their order, and names that have no picture here."""
+    """The labels of the given images, in their order, and names that have no image here."""
 
     labels: tuple[int, ...]
     missing: tuple[str, ...] = ()
@@ -54,16 +54,16 @@ def find_labels(*folders: Path, stem: str | None = None) -> Path | None:
 
 
 def label(names: Sequence[str], labels: Path | None, where: str) -> Labelled:
-    """The labels of pictures by their names.
+    """The labels of images by their names.
 
     Args:
-        names: of the pictures, unique, as paths below the set's root, in sorted order.
+        names: of the images, unique, as paths below the set's root, in sorted order.
         labels: the labels file, or None: then each name has to say its class, by its folder
             (``n01440764/x.JPEG``) or its end (``x_n01440764.JPEG``).
         where: the image set, for messages.
 
     Raises:
-        ImageSetError: a picture has no label, or a line of the file is wrong.
+        ImageSetError: an image has no label, or a line of the file is wrong.
     """
     if labels is None:
         return _by_name(names, where)
@@ -86,7 +86,7 @@ def _by_name(names: Sequence[str], where: str) -> Labelled:
         if word is None:
             raise ImageSetError(
                 f"{where}: there is no label for {name}; put a file labels.txt beside the "
-                "pictures, with lines NAME LABEL, or sort them into folders named by synsets"
+                "images, with lines NAME LABEL, or sort them into folders named by synsets"
             )
         try:
             classes.append(class_index(word))
@@ -98,15 +98,15 @@ def _by_name(names: Sequence[str], where: str) -> Labelled:
 def _by_line(
     names: Sequence[str], classes: Sequence[int], labels: Path, where: str
 ) -> tuple[int, ...]:
-    """Line N is of the picture whose own number is N, else of the Nth in sorted order."""
+    """Line N is of the image whose own number is N, else of the Nth in sorted order."""
     numbered = [_NUMBERED.search(name.rpartition("/")[2]) for name in names]
     numbers = [int(match.group(1)) for match in numbered if match]
     if len(set(numbers)) == len(names) and min(numbers) >= 1 and max(numbers) <= len(classes):
         return tuple(classes[number - 1] for number in numbers)
     if len(names) != len(classes):
         raise ImageSetError(
-            f"{labels}: it labels {len(classes)} pictures by their order, and {where} has "
-            f"{len(names)}; name each picture in it: NAME LABEL"
+            f"{labels}: it labels {len(classes)} images by their order, and {where} has "
+            f"{len(names)}; name each image in it: NAME LABEL"
         )
     return tuple(classes)
 
@@ -129,24 +129,24 @@ def _by_pairs(
             )
         first[name] = number
         class_ = _class(word, labels, number)
-        picture = find(name)
-        if picture is None:
+        image = find(name)
+        if image is None:
             missing.append(name)
-        elif picture in known:
-            raise ImageSetError(f"{labels}:{number}: {name} means {picture}, which has a label")
+        elif image in known:
+            raise ImageSetError(f"{labels}:{number}: {name} means {image}, which has a label")
         else:
-            known[picture] = class_
+            known[image] = class_
     bare = [name for name in names if name not in known]
     if bare:
         raise ImageSetError(
-            f"{where}: {len(bare)} of {len(names)} pictures have no line in {labels}, "
+            f"{where}: {len(bare)} of {len(names)} images have no line in {labels}, "
             f"{bare[0]} among them; add a line NAME LABEL for each"
         )
     return Labelled(tuple(known[name] for name in names), tuple(missing))
 
 
 def _finder(names: Sequence[str]) -> Callable[[str], str | None]:
-    """Finds a picture by its path, its file name, or its name without suffix, if only one has it.
+    """Finds an image by its path, its file name, or its name without suffix, if only one has it.
 
     Names are looked up and never opened, so that one with ``..`` in it leads nowhere.
     """

@@ -1,4 +1,4 @@
-"""The one random order in which pictures are gone through, the same for every variant."""
+"""The one random order in which images are gone through, the same for every variant."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def order(n: int, seed: int = 0) -> NDArray[np.int64]:
     """A fixed permutation of 0 .. n - 1.
 
-    Pictures are sorted by the SHA-256 of ``SEED:INDEX``, so that no version of any library can
+    Images are sorted by the SHA-256 of ``SEED:INDEX``, so that no version of any library can
     change the order, and each head of it is a random draw without replacement.
 
     Returns:
@@ -37,5 +37,5 @@ def shards(permutation: NDArray[np.int64], size: int) -> Iterator[NDArray[np.int
         ValueError: ``size`` is below 1.
     """
     if size < 1:
-        raise ValueError(f"a shard has at least 1 picture, not {size}")
+        raise ValueError(f"a shard has at least 1 image, not {size}")
     return (permutation[start : start + size] for start in range(0, len(permutation), size))

@@ -1,4 +1,4 @@
-"""Pictures of classes that are not ImageNet's: one folder per class, as they are trained on."""
+"""Images of classes that are not ImageNet's: one folder per class, as they are trained on."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from zoo.training.folders import read_kept_apart
 
 
 def own_class_set(place: str | Path, classes: Sequence[str]) -> ImageSet:
-    """The pictures in folders named by a variant's own classes, or in those of its ``val`` folder.
+    """The images in folders named by a variant's own classes, or in those of its ``val`` folder.
 
     They are found, and labelled, as `zoo train` and `zoo add` do.
 

@@ -1,6 +1,6 @@
-"""Pictures in Parquet shards: a column ``image`` with ``bytes``, and a column ``label``.
+"""Images in Parquet shards: a column ``image`` with ``bytes``, and a column ``label``.
 
-Labels and names are read at once, a shard's pictures only when they are wanted, one row group at a
+Labels and names are read at once, a shard's images only when they are wanted, one row group at a
 time. Reading in the order of `ImageSource.place` reads each group once.
 """
 
@@ -63,7 +63,7 @@ class _Groups:
         self._lock = threading.Lock()
 
     def column(self, source: RowSource) -> Any:
-        """The encoded pictures of a row's group, as a chunked array of bytes."""
+        """The encoded images of a row's group, as a chunked array of bytes."""
         key = (source.shard, source.modified, source.group)
         with self._lock:
             if key not in self._columns:
@@ -96,7 +96,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def parquet_set(where: Path, shards: Sequence[Path]) -> ImageSet:
-    """The pictures of Parquet shards, in their order.
+    """The images of Parquet shards, in their order.
 
     Args:
         where: the file or folder that was asked for.

@@ -1,4 +1,4 @@
-"""The 20 real ImageNet pictures that the extra ``sample`` brings: a look, never a proof."""
+"""The 20 real ImageNet images that the extra ``sample`` brings: a look, never a proof."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _NAME = re.compile(r"foolbox/data/(imagenet_[0-9]+_([0-9]+)\.jpg)")
 
 
 def sample_set() -> ImageSet:
-    """The pictures, found in the metadata of the package that ships them: it is not imported.
+    """The images, found in the metadata of the package that ships them: it is not imported.
 
     Raises:
         ImageSetError: the package is not installed, or not whole.
@@ -26,7 +26,7 @@ def sample_set() -> ImageSet:
         package = distribution(_PACKAGE)
     except PackageNotFoundError:
         raise ImageSetError(
-            f"sample: its pictures come with the package {_PACKAGE}, which is not installed; "
+            f"sample: its images come with the package {_PACKAGE}, which is not installed; "
             "pip install 'model-zoo-verify[sample]'"
         ) from None
     entries, labels = [], []
@@ -45,7 +45,7 @@ def sample_set() -> ImageSet:
             raise ImageSetError(
                 f"sample: {path}: {reason(error)}; pip install --force-reinstall {_PACKAGE}"
             ) from None
-        # Not the time: the package installed again is the same pictures.
+        # Not the time: the package installed again is the same images.
         version = (int(number) for number in re.findall(r"[0-9]+", package.version))
         source = ImageFile(str(path), status.st_size, status.st_mtime_ns)
         entries.append(Entry(match.group(1), (*version, status.st_size), source))

@@ -1,4 +1,4 @@
-"""A file of equal slots, one per picture, that a kill at any time can't make lie.
+"""A file of equal slots, one per image, that a kill at any time can't make lie.
 
 ``pixels`` holds the slots and is sparse: a slot takes up disk when it is written. ``records`` has 8
 bytes per slot: the checksum of its pixels and a checksum of that, both of which take in the slot's
@@ -31,7 +31,7 @@ class Slots:
     Attributes:
         folder: where ``pixels`` and ``records`` are.
         count: how many slots there are.
-        height, width: of the pictures in them, in pixels of 3 bytes.
+        height, width: of the images in them, in pixels of 3 bytes.
     """
 
     folder: str
@@ -41,7 +41,7 @@ class Slots:
 
     @property
     def slot_bytes(self) -> int:
-        """The size of one picture."""
+        """The size of one image."""
         return self.height * self.width * 3
 
     @property
@@ -68,7 +68,7 @@ class Slots:
             return False
 
     def put(self, slot: int, pixels: NDArray[np.uint8]) -> None:
-        """Writes a picture, uint8 (height, width, 3), then its record.
+        """Writes an image, uint8 (height, width, 3), then its record.
 
         Raises:
             OSError: the disk is full, or the folder is gone.
@@ -101,7 +101,7 @@ class Mapped:
         self._records = np.memmap(slots.records_file, dtype="<u4", mode="r", shape=(slots.count, 2))
 
     def read(self, slot: int, pixels: NDArray[np.uint8]) -> bool:
-        """Copies a picture out; False where the slot is empty or damaged.
+        """Copies an image out; False where the slot is empty or damaged.
 
         Args:
             slot: which one.

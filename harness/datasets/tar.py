@@ -1,6 +1,6 @@
-"""Pictures in a tar archive, read where they lie: nothing is unpacked.
+"""Images in a tar archive, read where they lie: nothing is unpacked.
 
-The archive's headers are walked once; after that a picture is one read at its offset. Links and
+The archive's headers are walked once; after that an image is one read at its offset. Links and
 other members that are no plain files are not followed.
 """
 
@@ -16,7 +16,7 @@ from harness.datasets.assemble import Entry, image_set
 from harness.datasets.files import CHANGED
 from harness.datasets.labels import label
 from harness.datasets.types import ImageSet, ImageSetError
-from zoo.images.io import check_size, is_picture, reason
+from zoo.images.io import check_size, is_image, reason
 
 _BLOCK = tarfile.BLOCKSIZE
 
@@ -49,13 +49,13 @@ class TarSource:
         # pread leaves no position behind, so that a forked process may share the descriptor.
         data = os.pread(_descriptor(self.archive, self.modified), count, self.offset)
         if len(data) < count:
-            raise OSError("the archive ends before the picture does")
+            raise OSError("the archive ends before the image does")
         return data
 
 
 @dataclass(frozen=True, slots=True)
 class LinkSource:
-    """A member of a picture's name that is no file: a picture that can't be read."""
+    """A member of an image's name that is no file: an image that can't be read."""
 
     archive: str
     offset: int
@@ -75,14 +75,14 @@ class LinkSource:
 
 
 def tar_set(path: Path, labels: Path | None) -> ImageSet:
-    """The pictures of an uncompressed tar archive, such as ``ILSVRC2012_val.tar``.
+    """The images of an uncompressed tar archive, such as ``ILSVRC2012_val.tar``.
 
     Args:
         path: the archive.
         labels: the labels file beside it; None where the members' names tell their classes.
 
     Raises:
-        ImageSetError: it is no such archive, or a picture has no label.
+        ImageSetError: it is no such archive, or an image has no label.
     """
     entries: dict[str, Entry] = {}
     ignored: list[str] = []
@@ -94,7 +94,7 @@ def tar_set(path: Path, labels: Path | None) -> ImageSet:
                 if member.isdir():
                     continue
                 name = _safe_name(member.name, path)
-                if not is_picture(name):
+                if not is_image(name):
                     ignored.append(name)
                     continue
                 if name in entries:

@@ -1,4 +1,4 @@
-"""The nouns of image sets: where each picture's bytes are, its label, and what is wrong."""
+"""The nouns of image sets: where each image's bytes are, its label, and what is wrong."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class ImageSetError(Exception):
 
 
 class ImageSource(Protocol):
-    """Where the bytes of one picture are. Small and picklable: a worker process reads with it."""
+    """Where the bytes of one image are. Small and picklable: a worker process reads with it."""
 
     @property
     def place(self) -> tuple[str, int]:
@@ -24,10 +24,10 @@ class ImageSource(Protocol):
         ...
 
     def read(self) -> bytes:
-        """All bytes of the picture's file.
+        """All bytes of the image's file.
 
         Raises:
-            OSError: they can't be read; the text says why, without the picture's name.
+            OSError: they can't be read; the text says why, without the image's name.
         """
         ...
 
@@ -41,8 +41,8 @@ class Population:
     """What an image set is a sample of.
 
     Attributes:
-        images: how many pictures the set has.
-        full: it is the whole ImageNet validation set: 50,000 pictures, 50 of each class.
+        images: how many images the set has.
+        full: it is the whole ImageNet validation set: 50,000 images, 50 of each class.
         can_be_census: the set may be all that a claim speaks of. Never so for ``sample``.
     """
 
@@ -60,11 +60,11 @@ class Problems:
     """What is in an image set, and what is wrong with it, as far as was looked.
 
     Attributes:
-        images, classes: how many pictures there are, and how many classes have one.
-        unreadable: pictures that can't be read; they are among ``images``.
-        ignored: files that are no pictures by their names, and so are not in the set.
-        missing: pictures that the labels name and that are not there.
-        decoded: every picture was decoded; else only what its file begins with was looked at.
+        images, classes: how many images there are, and how many classes have one.
+        unreadable: images that can't be read; they are among ``images``.
+        ignored: files that are no images by their names, and so are not in the set.
+        missing: images that the labels name and that are not there.
+        decoded: every image was decoded; else only what its file begins with was looked at.
     """
 
     images: int
@@ -77,16 +77,16 @@ class Problems:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ImageSet:
-    """Pictures with their labels, whatever form they lie in. Picklable, and safe to fork.
+    """Images with their labels, whatever form they lie in. Picklable, and safe to fork.
 
     Attributes:
-        form: ``class folders``, ``labelled pictures``, ``tar``, ``parquet`` or ``sample``.
+        form: ``class folders``, ``labelled images``, ``tar``, ``parquet`` or ``sample``.
         where: the folder or file, or ``sample``.
-        names: of each picture, unique, as a report should show it.
-        labels: of each picture, the index of its class, 0 to 999.
-        sources: where each picture's bytes are.
-        fingerprint: text that changes when a picture, its label or their order does, as far as
-            names, sizes and modification times tell. The same pictures in two forms may differ.
+        names: of each image, unique, as a report should show it.
+        labels: of each image, the index of its class, 0 to 999.
+        sources: where each image's bytes are.
+        fingerprint: text that changes when an image, its label or their order does, as far as
+            names, sizes and modification times tell. The same images in two forms may differ.
         population: what the set is a sample of.
         ignored, missing: see `Problems`.
     """
@@ -105,9 +105,9 @@ class ImageSet:
         return len(self.names)
 
     def read(self, index: int) -> bytes | UnreadableImage:
-        """The bytes of one picture's file, or why they can't be had.
+        """The bytes of one image's file, or why they can't be had.
 
-        A picture that can't be read stays in the denominator, and is reported by name.
+        An image that can't be read stays in the denominator, and is reported by name.
         """
         try:
             return self.sources[index].read()

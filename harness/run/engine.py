@@ -47,9 +47,9 @@ class LocalEngine:
         workers: how many at most; None chooses by the work: a process costs the import of torch,
             so a second one pays from some dozens of variants on.
         timeout: seconds that one job may take before its worker is ended; one that runs a model on
-            pictures, or times it, may take several times as long.
+            images, or times it, may take several times as long.
         max_memory: bytes that a worker and what it starts may hold; None chooses by the machine,
-            and sets no bound to a model that is run on pictures.
+            and sets no bound to a model that is run on images.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The pictures of a run: which set, how variants see them, what counting is told."""
+"""The images of a run: which set, how variants see them, what counting is told."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class EvalDataset:
         self._remarked: list[str] = []
         # By the clock that worker processes, and other machines, have too.
         self._until = None if request.budget is None else time.time() + request.budget
-        self.pictures = EvalImages(
+        self.images = EvalImages(
             spec=request.data,
             fingerprint=images.fingerprint,
             count=len(images),
@@ -67,16 +67,16 @@ class EvalDataset:
         from harness.datasets import check
 
         found = check(self._images)
-        lines = [f"{found.images:,} pictures of {found.classes:,} classes ({self._images.form})"]
-        if self._identity is not None and not self.pictures.dataset:
+        lines = [f"{found.images:,} images of {found.classes:,} classes ({self._images.form})"]
+        if self._identity is not None and not self.images.dataset:
             lines.append(
-                f"the images {self.pictures.identity}, so they contradict no accuracy"
+                f"the images {self.images.identity}, so they contradict no accuracy"
                 + ("" if self._identity.other else "; if they are, say --dataset imagenet-1k")
             )
         for names, what in (
             ([f"{item.name} ({item.why})" for item in found.unreadable], "can't be read"),
             (list(found.missing), "are labelled and not there"),
-            (list(found.ignored), "are no pictures by their names and are left out"),
+            (list(found.ignored), "are no images by their names and are left out"),
         ):
             if names:
                 shown = ", ".join(names[:_SHOWN])
@@ -91,12 +91,12 @@ class EvalDataset:
         return self._identity.contradicts(len(self._images))
 
     def available(self, facts: Mapping[Slot, Fact]) -> EvalImages:
-        """The pictures that may be looked at: once the time is over, those counted already.
+        """The images that may be looked at: once the time is over, those counted already.
 
         The first look is always made: else a long download would leave nothing to say.
         """
         if self._until is None or time.time() < self._until:
-            return self.pictures
+            return self.images
         spans = (
             span_of(which)
             for (kind, which), fact in facts.items()
@@ -106,15 +106,15 @@ class EvalDataset:
         for span in sorted(spans, key=lambda s: s.begin):
             if not span.alternative and span.begin == counted:
                 counted = span.end
-        limit = counted or min(FIRST_LOOK, self.pictures.limit)
-        return replace(self.pictures, limit=limit, over=True)
+        limit = counted or min(FIRST_LOOK, self.images.limit)
+        return replace(self.images, limit=limit, over=True)
 
     def remarks(self, facts: Iterable[Fact]) -> list[str]:
         """What a person should know of how these were counted, in a line each, and once."""
         why = {f.value["not_kept"] for f in facts if isinstance(f, Measurement)} - {None}
         fresh = [line for line in sorted(why) if line not in self._remarked]
         self._remarked += fresh
-        return [f"decoded pictures are not kept, the next run decodes anew: {x}" for x in fresh]
+        return [f"decoded images are not kept, the next run decodes anew: {x}" for x in fresh]
 
     def counting(self, parts: tuple[str, ...]) -> Counting:
         """What a worker is told to count.
@@ -126,7 +126,7 @@ class EvalDataset:
         if request.engine == "local" and request.device not in ("auto", "cpu"):
             _require(request.device)
         return Counting(
-            images=self.pictures.spec,
+            images=self.images.spec,
             parts=parts,
             classes=self.classes,
             device=request.device,
@@ -138,7 +138,7 @@ class EvalDataset:
         )
 
     def alternatives(self, recipe: Recipe) -> dict[str, str]:
-        """Other ways to prepare a picture, by name, each with its words."""
+        """Other ways to prepare an image, by name, each with its words."""
         found = _alternatives(recipe)
         if self.classes is None:
             return found
@@ -151,7 +151,7 @@ class EvalDataset:
 
         request = self._request
         return [
-            self.pictures.fingerprint,
+            self.images.fingerprint,
             preprocessing_of(recipe).key(),
             request.device,
             request.amp,

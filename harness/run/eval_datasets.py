@@ -1,4 +1,4 @@
-"""The pictures of a run as its variants see them: labelled by ImageNet's classes, or their own."""
+"""The images of a run as its variants see them: labelled by ImageNet's classes, or their own."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from zoo.variants import IMAGENET_CLASSES
 class EvalDatasets:
     """One gallery for each way in which the variants of a run name their classes.
 
-    Where pictures lie in folders named by the classes of one variant, they are not ImageNet's, even
+    Where images lie in folders named by the classes of one variant, they are not ImageNet's, even
     if the names could be read so: as numbers, say. A thousand classes that no folder is named by
     are taken for ImageNet's, in a spelling of the index's own.
 
     Raises:
-        UsageError: there are no pictures, or none that ImageNet's variants could be run on, and
+        UsageError: there are no images, or none that ImageNet's variants could be run on, and
             others neither; one line says why.
     """
 
@@ -34,7 +34,7 @@ class EvalDatasets:
         unnamed = [way for way in ways if way is None or self._may_be_imagenet(way)]
         if unnamed:
             usual = (
-                "the pictures given are of another variant's own classes"
+                "the images given are of another variant's own classes"
                 if self.opened
                 else self._opened(request, None)
             )
@@ -50,7 +50,7 @@ class EvalDatasets:
 
     @property
     def opened(self) -> list[EvalDataset]:
-        """Those whose pictures could be read."""
+        """Those whose images could be read."""
         found = dict.fromkeys(
             each for each in self._found.values() if isinstance(each, EvalDataset)
         )
@@ -58,11 +58,11 @@ class EvalDatasets:
 
     @property
     def limit(self) -> int:
-        """How many pictures one variant may be run on at the most."""
-        return max((gallery.pictures.limit for gallery in self.opened), default=0)
+        """How many images one variant may be run on at the most."""
+        return max((gallery.images.limit for gallery in self.opened), default=0)
 
     def of(self, variant: Variant) -> EvalDataset | str:
-        """The pictures of a variant, or why these are none for it."""
+        """The images of a variant, or why these are none for it."""
         return self._found[own_classes(variant)]
 
     def survey(self) -> list[str]:

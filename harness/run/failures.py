@@ -1,4 +1,4 @@
-"""Why pictures could not be counted: from what was raised to a cause and one line."""
+"""Why images could not be counted: from what was raised to a cause and one line."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def explain(error: Exception) -> tuple[str, str]:
         (is_out_of_memory(error), f"this machine has not the memory for it: {text or 'none left'}"),
         (
             isinstance(error, BrokenExecutor),
-            "a process that decodes pictures was ended, by the system if memory ran out",
+            "a process that decodes images was ended, by the system if memory ran out",
         ),
         (isinstance(error, OSError), f"a file could not be read or written: {text}"),
     ):

@@ -29,7 +29,7 @@ def key_of(
         recipe: the variant; its builder, name, base and classes count: nothing else steers a build.
         which: the input geometry or the part, where one matters.
         depends: what else it depends on: of a checkpoint its path, size, modification time and
-            inode; of an accuracy also the pictures, and how they are prepared and run.
+            inode; of an accuracy also the images, and how they are prepared and run.
     """
     parts: list[Any] = [
         kind,

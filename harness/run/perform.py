@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from harness.measure.profile import Profiler
     from zoo.preprocessing import Decoder
 
-# A decoder that is not Pillow is compared with it on so many of the first pictures.
+# A decoder that is not Pillow is compared with it on so many of the first images.
 _COMPARED = 500
 
 
@@ -56,14 +56,14 @@ class Performer:
         )
 
     def _count(self, job: Job, counting: Counting, part: str) -> Fact:
-        """Right answers on one part of the pictures; what can't be counted says why."""
+        """Right answers on one part of the images; what can't be counted says why."""
         from harness.measure.devices import environment
 
         assert job.checkpoint is not None
         span, checkpoint = span_of(part), Path(job.checkpoint)
         over = counting.until is not None and time.time() >= counting.until
         if over and (span.alternative or span.begin):
-            why = "the time was over before these pictures were looked at"
+            why = "the time was over before these images were looked at"
             return unmeasured(job.recipe, ("accuracy", part), "accuracy.undecided", why)
         try:
             validator = self._with(counting)
@@ -153,7 +153,7 @@ class Performer:
 
 
 def _reading(recipe: Recipe, span: Span) -> InputConfig:
-    """How the part's pictures are read: as the recipe says, or in one other way."""
+    """How the part's images are read: as the recipe says, or in one other way."""
     from harness.measure.accuracy.validator import InputConfig, alternatives, preprocessing_of
 
     preprocessing = preprocessing_of(recipe)

@@ -105,12 +105,12 @@ class Session:
 
     @cached_property
     def plan(self) -> str:
-        """What the run will do, in one line: variants, measurements, files, pictures."""
+        """What the run will do, in one line: variants, measurements, files, images."""
         with self._opened_store() as store:
             subjects = self._subjects(store)
             building = sum(bool(s.advance()) for s in subjects)
         kept = sum(isinstance(fact, Measurement) for s in subjects for fact in s.facts.values())
-        # What a file or pictures ask for is known when the file is there.
+        # What a file or images ask for is known when the file is there.
         later = " yet" if self._files is not None else ""
         parts = [
             self.subject,
@@ -231,7 +231,7 @@ class Session:
 
     @cached_property
     def _galleries(self) -> EvalDatasets | None:
-        """The pictures of the run, None where it has none or no check asks for them."""
+        """The images of the run, None where it has none or no check asks for them."""
         if "accuracy" not in self.request.checks or self.request.data is None:
             return None
         return EvalDatasets(self.request, self.variants)
@@ -289,7 +289,7 @@ class Session:
 
     def _engine(self) -> Engine:
         if self.request.engine == "local":
-            # A model on pictures takes all cores: two at a time would only share them.
+            # A model on images takes all cores: two at a time would only share them.
             return self._local(1 if self._galleries is not None else self.request.workers)
         from harness.run.engine_ray import RayEngine
 

@@ -33,7 +33,7 @@ class Subject:
         checks: the rules to apply.
         store: where facts of earlier runs are, or None.
         siblings: the names of the index, which a checkpoint may turn out to hold.
-        gallery: the pictures to measure accuracies on, and how; or why those that were given are
+        gallery: the images to measure accuracies on, and how; or why those that were given are
             none for this variant; None where none were given.
         refresh: make every fact anew, whatever the store holds.
         offline: keep model code from the network.
@@ -61,7 +61,7 @@ class Subject:
         self._store = store
         self._siblings = siblings
         self._gallery = gallery if isinstance(gallery, EvalDataset) else None
-        self._no_pictures = gallery if isinstance(gallery, str) else ""
+        self._no_images = gallery if isinstance(gallery, str) else ""
         self._refresh = refresh
         self._offline = offline
         self._asked: set[Slot] = set()
@@ -122,7 +122,7 @@ class Subject:
             None if gallery is None else gallery.available(self.facts),
             {} if gallery is None else gallery.alternatives(self.recipe),
             self._preferred,
-            self._no_pictures,
+            self._no_images,
         )
 
     def takes(self, job: Job) -> bool:
@@ -183,7 +183,7 @@ class Subject:
         )
 
     def _accuracies(self) -> dict[str, float | int | None]:
-        """Percent right of all pictures counted as documented, and how many these are."""
+        """Percent right of all images counted as documented, and how many these are."""
         counted = [
             f.value
             for f in self.facts.values()
@@ -202,7 +202,7 @@ class Subject:
         return {**percent, "images": images}
 
     def _intervals(self) -> dict[str, tuple[float, float]]:
-        """Which accuracies the pictures counted leave possible, as the findings say it."""
+        """Which accuracies the images counted leave possible, as the findings say it."""
         found = {}
         for claim in self.variant.claims_of(*FIELDS):
             decision = counted_so_far(self.evidence(), claim)
@@ -247,7 +247,7 @@ class Subject:
         return left
 
     def _jobs(self, missing: set[Slot]) -> list[Job]:
-        """One job for what a build tells, and one for each part of the pictures."""
+        """One job for what a build tells, and one for each part of the images."""
         fresh = missing - self._asked
         built = {slot for slot in fresh if slot[0] not in ("accuracy", "fvcore")}
         # Its arithmetic may take too long or too much memory, which shall cost nothing else.
@@ -306,7 +306,7 @@ class Subject:
         return list(fact.value["stat"])
 
 
-# Parts of the pictures that are asked for ahead: enough to keep several workers busy, and few
+# Parts of the images that are asked for ahead: enough to keep several workers busy, and few
 # enough that a budget which is over leaves little to be finished in vain.
 _MOST_WAITING = 8
 
@@ -324,7 +324,7 @@ def _in_effect(variant: Variant) -> tuple[Claim, ...]:
 
 
 def _of_the_build(evidence: Evidence) -> Evidence:
-    """Without the counts: why pictures can't be counted is said once, of the accuracy."""
+    """Without the counts: why images can't be counted is said once, of the accuracy."""
     facts = {slot: fact for slot, fact in evidence.facts.items() if slot[0] != "accuracy"}
     return replace(evidence, facts=facts)
 

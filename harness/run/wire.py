@@ -14,11 +14,11 @@ from harness.types import Fact, Measurement, Recipe, Size, Slot, Unmeasured, slo
 
 @dataclass(frozen=True, slots=True)
 class Counting:
-    """Right answers to be counted on some pictures.
+    """Right answers to be counted on some images.
 
     Attributes:
         images: the image set, as the user named it.
-        classes: the variant's own classes, that its pictures are labelled by; None are ImageNet's.
+        classes: the variant's own classes, that its images are labelled by; None are ImageNet's.
         parts: the parts of its fixed order, by name.
         device, amp, compile, decode: how the model is run, as the command's options name it.
         workers: processes that decode; None chooses by the machine.
@@ -43,7 +43,7 @@ class Timing:
     """Forward passes to be timed.
 
     Attributes:
-        batch_sizes: pictures per pass.
+        batch_sizes: images per pass.
         seconds: how long to time each of them.
         device, amp, compile: how the model is run, as the command's options name it.
     """

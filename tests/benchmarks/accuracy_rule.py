@@ -2,7 +2,7 @@
 
     python tests/benchmarks/accuracy_rule.py [PATHS [SEED]]
 
-A path is one validation run: the pictures of a population, in a random order, of which a known
+A path is one validation run: the images of a population, in a random order, of which a known
 number is answered right. Each path is judged by the rule's own verdicts; nothing is approximated
 but the probabilities, by the share of the paths. The table is the one of docs/accuracy.md.
 """
@@ -28,7 +28,7 @@ Counts = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the rule said on each path: after how many pictures it stopped, and with what."""
+    """What the rule said on each path: after how many images it stopped, and with what."""
 
     stopped: Counts
     contradicted: NDArray[np.bool_]
@@ -86,7 +86,7 @@ def _last(low: int, high: int, holds: Callable[[int], bool]) -> int:
 def simulate(
     table: Sequence[Limits], population: int, right: int, paths: int, rng: np.random.Generator
 ) -> Outcome:
-    """Run so many validations of a model that answers ``right`` pictures of the population."""
+    """Run so many validations of a model that answers ``right`` images of the population."""
     drawn = 0
     seen = np.zeros(paths, dtype=np.int64)
     stopped = np.full(paths, table[-1].drawn, dtype=np.int64)

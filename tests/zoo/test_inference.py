@@ -1,4 +1,4 @@
-"""The loop over pictures, with models that show what they were fed."""
+"""The loop over images, with models that show what they were fed."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from zoo.preprocessing import Preprocessing
 SETTINGS = Preprocessing.from_settings(8, 1.0, mean=[0.0], std=[1.0])
 
 
-def picture(name, pixels, **options):
+def image(name, pixels, **options):
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "PNG", **options)
     return InputImage(name, buffer.getvalue)
 
 
 def plain(name, level):
-    return picture(name, np.full((8, 8, 3), level, dtype=np.uint8))
+    return image(name, np.full((8, 8, 3), level, dtype=np.uint8))
 
 
 def test_an_answer_that_is_not_finite_is_none():
-    """Of a batch only the picture that it is the answer to is told of."""
+    """Of a batch only the image that it is the answer to is told of."""
 
     def reciprocal(inputs):
         return 1 / inputs.mean((2, 3))
@@ -47,11 +47,11 @@ def test_what_can_not_be_is_refused_at_the_call():
         answers(torch.nn.Dropout(), SETTINGS, given)
 
 
-def test_pictures_are_turned_upright_where_that_is_asked_for():
+def test_images_are_turned_upright_where_that_is_asked_for():
     exif = Image.Exif()
     exif[0x0112] = 6
     pixels = np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype=np.uint8)
-    given = [picture("a", np.rot90(pixels).copy(), exif=exif.tobytes())]
+    given = [image("a", np.rot90(pixels).copy(), exif=exif.tobytes())]
     for upright, expected in ((True, pixels), (False, np.rot90(pixels))):
         (answer,) = answers(lambda inputs: inputs.flatten(1), SETTINGS, given, upright=upright)
         seen = (answer.output.view(3, 8, 8).movedim(0, -1) * 255).round().numpy()
@@ -60,7 +60,7 @@ def test_pictures_are_turned_upright_where_that_is_asked_for():
     assert usual.output.equal(answer.output)
 
 
-def test_a_picture_that_fills_the_memory_does_not_end_the_rest():
+def test_a_image_that_fills_the_memory_does_not_end_the_rest():
     def huge():
         return bytes(1 << 60)
 

@@ -39,7 +39,7 @@ SETTINGS: list[Settings] = [
     (97, 0.9, "lanczos"),
     ((40, 64), 0.875, "bicubic"),
     ((80, 32), 0.95, "bilinear"),
-    (64, 1.1, "bilinear"),  # The crop is larger than the resized picture.
+    (64, 1.1, "bilinear"),  # The crop is larger than the resized image.
     ((64, 64), 0.875, "bilinear"),
 ]
 PUBLISHED: list[Settings] = [
@@ -61,8 +61,8 @@ def saved(image: Image.Image, form: str, **options: object) -> bytes:
     return buffer.getvalue()
 
 
-def odd_pictures() -> dict[str, bytes]:
-    """Pictures of every mode and shape that a validation set can hold."""
+def odd_images() -> dict[str, bytes]:
+    """Images of every mode and shape that a validation set can hold."""
     colour = Image.fromarray(noise(90, 130))
     palette = colour.quantize(32)
     sixteen = Image.fromarray(
@@ -96,11 +96,11 @@ def odd_pictures() -> dict[str, bytes]:
 
 @pytest.fixture(scope="session")
 def photographs() -> list[bytes]:
-    """The 20 real pictures, found without importing the package that ships them."""
+    """The 20 real images, found without importing the package that ships them."""
     try:
         shipped = files("foolbox") or []
     except PackageNotFoundError:
-        pytest.skip("the 20 real pictures need the extra 'sample'")
+        pytest.skip("the 20 real images need the extra 'sample'")
     paths = [Path(str(f.locate())) for f in shipped if re.search(r"imagenet_\d+_\d+\.jpg$", str(f))]
     assert len(paths) == 20
     return [path.read_bytes() for path in sorted(paths)]
@@ -120,14 +120,14 @@ def torchvision_transform(settings: Settings) -> Callable[[Image.Image], torch.T
     )
 
 
-def check(settings: Settings, pictures: list[bytes]) -> None:
+def check(settings: Settings, images: list[bytes]) -> None:
     size, crop_pct, word = settings
     create_transform = pytest.importorskip("timm.data").create_transform
     ours = Preprocessing.from_settings(size, crop_pct, word)
     references = [create_transform(size, is_training=False, crop_pct=crop_pct, interpolation=word)]
     if isinstance(size, int):
         references.append(torchvision_transform(settings))
-    for number, data in enumerate(pictures):
+    for number, data in enumerate(images):
         tensor = ours(Image.open(io.BytesIO(data)))
         kept = ours.to_tensor(ours.decode(data))
         assert torch.equal(tensor, kept)
@@ -138,9 +138,9 @@ def check(settings: Settings, pictures: list[bytes]) -> None:
 
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=str)
-def test_odd_pictures_are_bit_for_bit_those_of_torchvision_and_timm(settings: Settings) -> None:
+def test_odd_images_are_bit_for_bit_those_of_torchvision_and_timm(settings: Settings) -> None:
     # Of 16 bits they see white alone; tests/zoo/images/test_modes.py has what is right.
-    check(settings, [data for name, data in odd_pictures().items() if name != "16-bit"])
+    check(settings, [data for name, data in odd_images().items() if name != "16-bit"])
 
 
 @pytest.mark.parametrize("settings", PUBLISHED, ids=str)
@@ -166,7 +166,7 @@ def test_rounding_agrees_at_many_sizes() -> None:
 
 
 @pytest.mark.parametrize("channels_last", [False, True])
-def test_a_batch_is_normalised_as_its_pictures_are(
+def test_a_batch_is_normalised_as_its_images_are(
     channels_last: bool, photographs: list[bytes]
 ) -> None:
     settings: Settings = (96, 0.875, "bicubic")
@@ -194,7 +194,7 @@ def test_the_fast_decoder_is_close_and_leaves_the_rest_to_pillow(photographs: li
         exact, fast = ours.decode(data), ours.decode(data, "fast")
         assert exact.shape == fast.shape == (224, 224, 3)
         assert np.abs(exact.astype(int) - fast).mean() < 1
-    others = {k: v for k, v in odd_pictures().items() if k not in ("portrait", "landscape")}
+    others = {k: v for k, v in odd_images().items() if k not in ("portrait", "landscape")}
     for name in ("CMYK", "16-bit", "palette with transparency", "animated GIF"):
         assert np.array_equal(ours.decode(others[name]), ours.decode(others[name], "fast")), name
     lanczos = Preprocessing.from_settings(224, 0.875, "lanczos")
@@ -217,7 +217,7 @@ def test_the_fast_decoder_uses_torchvision(
 
 
 @pytest.mark.parametrize("decoder", ["pillow", "fast"])
-def test_a_truncated_picture_is_an_error_under_both_decoders(
+def test_a_truncated_image_is_an_error_under_both_decoders(
     decoder: str, photographs: list[bytes]
 ) -> None:
     for keep in (0.5, 0.99):
@@ -226,8 +226,8 @@ def test_a_truncated_picture_is_an_error_under_both_decoders(
             Preprocessing().decode(data, decoder)  # type: ignore[arg-type]
 
 
-def test_a_program_is_not_run_as_a_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """PostScript with a picture's name: Pillow would hand it to Ghostscript."""
+def test_a_program_is_not_run_as_a_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PostScript with an image's name: Pillow would hand it to Ghostscript."""
     ran = tmp_path / "ran"
     interpreter = tmp_path / "gs"
     interpreter.write_text(f"#!/bin/sh\ntouch {ran}\n")
@@ -242,12 +242,12 @@ def test_a_program_is_not_run_as_a_picture(tmp_path: Path, monkeypatch: pytest.M
     assert not ran.exists()
 
 
-def test_what_is_no_picture_is_a_type_error() -> None:
+def test_what_is_no_image_is_a_type_error() -> None:
     with pytest.raises(TypeError, match=r"a Pillow image is needed, not str; PIL.Image.open"):
         preprocess("resnest50d")("cat.jpg")  # type: ignore[arg-type]
 
 
-def test_a_picture_of_extreme_shape_does_not_fill_the_memory() -> None:
+def test_a_image_of_extreme_shape_does_not_fill_the_memory() -> None:
     line = saved(Image.new("L", (60_000, 1)), "PNG")
     with pytest.raises(ValueError, match=r"resized to 256x15360000"):
         Preprocessing().decode(line)
@@ -369,7 +369,7 @@ def test_a_setting_that_can_not_be_used_is_not_replaced(
     assert "\n" not in said
 
 
-def test_a_setting_that_no_picture_can_have_is_told_of_with_its_place(tmp_path: Path) -> None:
+def test_a_setting_that_no_image_can_have_is_told_of_with_its_place(tmp_path: Path) -> None:
     from zoo.index import load_index
 
     page = tmp_path / "index.yml"

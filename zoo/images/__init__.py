@@ -1,8 +1,8 @@
-"""Pictures to run a model on: from files, folders, standard input and servers.
+"""Images to run a model on: from files, folders, standard input and servers.
 
     >>> with Web() as web:
-    ...     for picture in find(["cat.jpg", "holidays/", "https://example.org/dog.png"], web):
-    ...         print(picture.name)
+    ...     for image in find(["cat.jpg", "holidays/", "https://example.org/dog.png"], web):
+    ...         print(image.name)
 
 Nothing is raised for one image: what can't be read is an `UnreadableImage`, and the rest go on.
 """

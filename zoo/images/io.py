@@ -1,4 +1,4 @@
-"""Files that hold one picture: which they are, how large they may be, and reading them."""
+"""Files that hold one image: which they are, how large they may be, and reading them."""
 
 from __future__ import annotations
 
@@ -7,43 +7,43 @@ from dataclasses import dataclass
 
 from zoo._util.files import open_regular
 
-# What Pillow and people call pictures; other files in a folder are none.
+# What Pillow and people call images; other files in a folder are none.
 SUFFIXES = (
     *(".jpeg", ".jpg", ".jfif", ".jp2", ".png", ".webp", ".avif"),
     *(".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"),
 )
-MAX_PICTURE = 256 << 20  # bytes; no picture that a model is run on is near it
+MAX_IMAGE = 256 << 20  # bytes; no image that a model is run on is near it
 
 
 @dataclass(frozen=True, slots=True)
 class UnreadableImage:
-    """A picture that can't be read: ``why`` is one line that leaves out its name."""
+    """An image that can't be read: ``why`` is one line that leaves out its name."""
 
     name: str
     why: str
 
 
-def is_picture(name: str) -> bool:
-    """Whether a file's name says that it is a picture, and not one that systems hide."""
+def is_image(name: str) -> bool:
+    """Whether a file's name says that it is an image, and not one that systems hide."""
     base = name.rpartition("/")[2]
     return base.lower().endswith(SUFFIXES) and not base.startswith(".")
 
 
 def check_size(size: int) -> None:
-    """Raises OSError for a picture whose file is larger than any picture's."""
-    if size > MAX_PICTURE:
-        raise OSError(f"its file has {size} bytes, more than the limit of {MAX_PICTURE}")
+    """Raises OSError for an image whose file is larger than any image's."""
+    if size > MAX_IMAGE:
+        raise OSError(f"its file has {size} bytes, more than the limit of {MAX_IMAGE}")
 
 
 def read_regular(path: str, count: int | None = None) -> tuple[bytes, os.stat_result]:
-    """The bytes of a picture's file, with what the system says of it; a pipe is not waited for.
+    """The bytes of an image's file, with what the system says of it; a pipe is not waited for.
 
     Args:
         path: the file.
         count: read no more than so many bytes; None reads them all.
 
     Raises:
-        OSError: it can't be read, is no regular file, or is larger than any picture.
+        OSError: it can't be read, is no regular file, or is larger than any image.
     """
     with open_regular(path) as file:
         status = os.fstat(file.fileno())
@@ -60,6 +60,6 @@ def as_text(name: str) -> str:
 def reason(error: BaseException) -> str:
     """An error as a few words on one line, without the path that the reader knows."""
     if type(error).__name__ == "UnidentifiedImageError":
-        return "it is no picture that Pillow knows"  # Its own words name an address in memory.
+        return "it is no image that Pillow knows"  # Its own words name an address in memory.
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return " ".join(str(text).split())

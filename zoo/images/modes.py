@@ -1,4 +1,4 @@
-"""Pictures of any mode as 8-bit RGB: what every model of the zoo is fed."""
+"""Images of any mode as 8-bit RGB: what every model of the zoo is fed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _SIXTEEN_BIT = ("PNG", "PPM")
 
 
 def to_rgb(image: Image) -> Image:
-    """The picture in mode RGB; transparency is dropped, as Pillow does it.
+    """The image in mode RGB; transparency is dropped, as Pillow does it.
 
     Gray of 16 bits is scaled to 8, where Pillow would turn all but the darkest into white. It is
     done as Pillow does it for colours: the high byte counts.
@@ -41,14 +41,14 @@ def to_rgb(image: Image) -> Image:
 
 
 def upright(image: Image) -> Image:
-    """The picture turned and mirrored as its EXIF orientation says; as it is, if that is damaged.
+    """The image turned and mirrored as its EXIF orientation says; as it is, if that is damaged.
 
     Raises:
         OSError: it can't be decoded; Pillow raises other errors on some bad files.
     """
     from PIL import ImageOps
 
-    image.load()  # What is wrong with the picture itself is the caller's.
+    image.load()  # What is wrong with the image itself is the caller's.
     try:
         return ImageOps.exif_transpose(image)
     except MemoryError:

@@ -1,4 +1,4 @@
-"""From the words that a person writes to pictures: files, folders, standard input, URLs."""
+"""From the words that a person writes to images: files, folders, standard input, URLs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
-from zoo.images.io import MAX_PICTURE, UnreadableImage, is_picture, read_regular, reason
+from zoo.images.io import MAX_IMAGE, UnreadableImage, is_image, read_regular, reason
 from zoo.images.web import Web, is_url
 
 STANDARD_INPUT = "-"
@@ -16,7 +16,7 @@ STANDARD_INPUT = "-"
 
 @dataclass(frozen=True, slots=True)
 class InputImage:
-    """One picture that is still to be read.
+    """One image that is still to be read.
 
     Attributes:
         name: the path or URL, as it was written or found.
@@ -28,16 +28,16 @@ class InputImage:
 
 
 def find(places: Iterable[str], web: Web) -> Iterator[InputImage | UnreadableImage]:
-    """The pictures at these places, in their order; none is read before it is asked for.
+    """The images at these places, in their order; none is read before it is asked for.
 
     Args:
         places: each a file; a folder, which is searched through its subfolders, names sorted,
-            hidden ones and links to folders left out, for files with a picture's name; an http or
-            https URL; or ``-`` for the bytes of one picture on standard input.
+            hidden ones and links to folders left out, for files with an image's name; an http or
+            https URL; or ``-`` for the bytes of one image on standard input.
         web: what URLs are asked with.
 
     Yields:
-        A picture, or why there is none at a place.
+        An image, or why there is none at a place.
     """
     for place in places:
         if place == STANDARD_INPUT:
@@ -55,12 +55,12 @@ def _file(path: str) -> InputImage:
 
 
 def _inside(folder: str) -> Iterator[InputImage | UnreadableImage]:
-    """The pictures of a folder, and the folders in it that can't be listed."""
+    """The images of a folder, and the folders in it that can't be listed."""
     problems: list[OSError] = []
     found = False
     for path, folders, files in os.walk(folder, onerror=problems.append):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(filter(is_picture, files)):
+        for name in sorted(filter(is_image, files)):
             found = True
             yield _file(os.path.join(path, name))
         while problems:
@@ -71,9 +71,7 @@ def _inside(folder: str) -> Iterator[InputImage | UnreadableImage]:
         found = True
         yield _unlisted(problem)
     if not found:
-        yield UnreadableImage(
-            folder, "there is no picture in it (a name ending in .jpg, .png, ...)"
-        )
+        yield UnreadableImage(folder, "there is no image in it (a name ending in .jpg, .png, ...)")
 
 
 def _unlisted(error: OSError) -> UnreadableImage:
@@ -86,11 +84,11 @@ def _standard_input() -> InputImage | UnreadableImage:
     if sys.stdin is None:
         return UnreadableImage(name, "it is closed")
     try:
-        data = sys.stdin.buffer.read(MAX_PICTURE + 1)
+        data = sys.stdin.buffer.read(MAX_IMAGE + 1)
     except OSError as error:
         return UnreadableImage(name, reason(error))
-    if len(data) > MAX_PICTURE:
-        return UnreadableImage(name, f"it has more bytes than the limit of {MAX_PICTURE}")
+    if len(data) > MAX_IMAGE:
+        return UnreadableImage(name, f"it has more bytes than the limit of {MAX_IMAGE}")
     if not data:
         return UnreadableImage(name, "nothing came")
     return InputImage(name, lambda: data)

@@ -1,6 +1,6 @@
-"""Pictures from servers, by the rules that weights are fetched by: https, bounds, patience.
+"""Images from servers, by the rules that weights are fetched by: https, bounds, patience.
 
-A picture is held in memory and kept nowhere. httpx is imported when the first server is asked.
+An image is held in memory and kept nowhere. httpx is imported when the first server is asked.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import threading
 from types import TracebackType
 from urllib.parse import urlsplit
 
-from zoo.images.io import MAX_PICTURE
+from zoo.images.io import MAX_IMAGE
 from zoo.weights.disk import Interrupted
 from zoo.weights.fetch_attempt import Retries
 from zoo.weights.http import HttpClient, PermanentError, TransientError
@@ -18,7 +18,7 @@ from zoo.weights.http_headers import content_length
 from zoo.weights.sources import HttpSource, locate
 from zoo.weights.types import NotFetched, RetryPolicy
 
-# Somebody waits for the answer: a picture is no gigabyte that one leaves to itself.
+# Somebody waits for the answer: an image is no gigabyte that one leaves to itself.
 PATIENCE = RetryPolicy(
     stall_s=15.0, attempts=3, backoff_max_s=5.0, retry_after_max_s=10.0, total_s=60.0
 )
@@ -36,7 +36,7 @@ class Web:
     Args:
         allow_http: plain http from any host, not only from this machine.
         offline: ask nobody.
-        max_bytes: a picture is cut off there.
+        max_bytes: an image is cut off there.
         policy: how patient to be.
     """
 
@@ -45,7 +45,7 @@ class Web:
         *,
         allow_http: bool = False,
         offline: bool = False,
-        max_bytes: int = MAX_PICTURE,
+        max_bytes: int = MAX_IMAGE,
         policy: RetryPolicy = PATIENCE,
     ) -> None:
         self._allow_http = allow_http
@@ -102,7 +102,7 @@ class Web:
             raise OSError("the run was ended") from None
 
     def _attempt(self, source: HttpSource, patience: Retries) -> bytes:
-        # Compressed on the way, neither the limit nor the length would be the picture's.
+        # Compressed on the way, neither the limit nor the length would be the image's.
         with self._client.ask("GET", source, {"Accept-Encoding": "identity"}) as (response, url):
             encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
             if response.status_code != 200 or encoding not in {"", "identity"}:

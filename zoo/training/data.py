@@ -1,6 +1,6 @@
-"""From a tree of pictures to batches, the same ones however many processes make them.
+"""From a tree of images to batches, the same ones however many processes make them.
 
-What is random about a picture depends on the seed, the epoch and the picture alone, and the order
+What is random about an image depends on the seed, the epoch and the image alone, and the order
 of an epoch on the seed and the epoch. Neither a worker nor a rank has a state of its own that
 counts, so that a training can go on from any step as if it had never stopped.
 """
@@ -33,12 +33,12 @@ _LEAST_SHARE = {"light": 0.5, "crop": 0.08, "auto": 0.08}
 
 
 class TrainBatch(NamedTuple):
-    """Pictures as bytes: they travel at a quarter of the size, and are scaled where they arrive.
+    """Images as bytes: they travel at a quarter of the size, and are scaled where they arrive.
 
     Attributes:
-        pixels: uint8, (pictures, height, width, 3).
-        labels: int64, (pictures,).
-        unreadable: a line for each picture that is missing here because it can't be read.
+        pixels: uint8, (images, height, width, 3).
+        labels: int64, (images,).
+        unreadable: a line for each image that is missing here because it can't be read.
     """
 
     pixels: Tensor
@@ -57,7 +57,7 @@ def derived(seed: int, *parts: int | str) -> int:
 
 @dataclass(frozen=True)
 class TrainImages:
-    """Pictures by (epoch, number): pixels and label, or a line about why there are none.
+    """Images by (epoch, number): pixels and label, or a line about why there are none.
 
     Attributes:
         tree: the files.
@@ -75,7 +75,7 @@ class TrainImages:
 
         epoch, number = key
         path = self.tree.root / self.tree.paths[number]
-        # Only this generator: `torch.manual_seed` would seed GPUs too, once per picture.
+        # Only this generator: `torch.manual_seed` would seed GPUs too, once per image.
         generator = torch.default_generator
         before = generator.get_state()
         generator.manual_seed(derived(self.seed, "picture", epoch, number))
@@ -83,7 +83,7 @@ class TrainImages:
             with Image.open(path, formats=formats()) as image:
                 return self.transform(image), self.tree.labels[number]
         except MemoryError:
-            raise  # The machine's fault and not the picture's.
+            raise  # The machine's fault and not the image's.
         # Pillow's readers raise errors of nearly every class on damaged or hostile files.
         except Exception as error:  # noqa: BLE001
             return f"{path}: {_reason(error)}"
@@ -98,12 +98,12 @@ def _reason(error: Exception) -> str:
     from PIL import UnidentifiedImageError
 
     if isinstance(error, UnidentifiedImageError):
-        return "no picture of a known format"
+        return "no image of a known format"
     return " ".join(str(error).split())[:200] or type(error).__name__
 
 
 class TrainTransform:
-    """The augmentation of one picture, on Pillow images, with torchvision's transforms v2."""
+    """The augmentation of one image, on Pillow images, with torchvision's transforms v2."""
 
     def __init__(self, preprocessing: Preprocessing, augment: Augmentation) -> None:
         from torchvision.transforms import InterpolationMode, v2
@@ -129,7 +129,7 @@ class TrainTransform:
 
 
 def transform_of(preprocessing: Preprocessing, augment: Augmentation) -> Callable[[Image], Pixels]:
-    """What is done to each training picture before it is a part of a batch."""
+    """What is done to each training image before it is a part of a batch."""
     if augment == "none":
         return preprocessing.to_pixels
     return TrainTransform(preprocessing, augment)
@@ -138,8 +138,8 @@ def transform_of(preprocessing: Preprocessing, augment: Augmentation) -> Callabl
 class EpochBatches:
     """The batches of one epoch as keys of `TrainImages`, from any step on.
 
-    A step takes the next ``batch_size`` pictures of the epoch's order, and this process the
-    ``rank``-th share of them: however many processes there are, they take the same pictures
+    A step takes the next ``batch_size`` images of the epoch's order, and this process the
+    ``rank``-th share of them: however many processes there are, they take the same images
     together. What is left at the end of an epoch and fills no batch is left out.
 
     Attributes:
@@ -178,7 +178,7 @@ class EpochBatches:
 
 
 class EveryImage:
-    """This process's share of all pictures in order, each of them once; the last batch is short."""
+    """This process's share of all images in order, each of them once; the last batch is short."""
 
     def __init__(self, count: int, batch_size: int, *, rank: int = 0, world: int = 1) -> None:
         self._numbers = range(rank, count, world)
@@ -205,7 +205,7 @@ def collate(items: Sequence[tuple[Pixels, int] | str]) -> TrainBatch:
 
 
 def loader(
-    pictures: TrainImages,
+    images: TrainImages,
     batches: EpochBatches | EveryImage,
     *,
     workers: int,
@@ -215,7 +215,7 @@ def loader(
     """torch's loader over these batches.
 
     Args:
-        pictures: the data set.
+        images: the data set.
         batches: what of it, in which order.
         workers: processes that decode; 0 decodes in this one.
         pin_memory: for a faster way to a GPU.
@@ -224,7 +224,7 @@ def loader(
     from torch.utils.data import DataLoader
 
     return DataLoader(
-        pictures,  # type: ignore[arg-type]
+        images,  # type: ignore[arg-type]
         batch_sampler=batches,
         num_workers=workers,
         collate_fn=collate,

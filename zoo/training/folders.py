@@ -1,4 +1,4 @@
-"""Labelled pictures as folders: one folder per class."""
+"""Labelled images as folders: one folder per class."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ def formats() -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """The pictures of a tree of class folders.
+    """The images of a tree of class folders.
 
     Attributes:
         root: the folder of the class folders.
         classes: their names, in the order of a classifier's outputs.
-        paths: of the pictures, from ``root``.
-        labels: the number of each picture's class.
+        paths: of the images, from ``root``.
+        labels: the number of each image's class.
         ignored: how many other files there are.
     """
 
@@ -51,7 +51,7 @@ class Tree:
         return len(self.paths)
 
     def identity(self) -> str:
-        """How many pictures there are, and a digest of their paths and classes."""
+        """How many images there are, and a digest of their paths and classes."""
         lines = (f"{label} {path}\0" for label, path in zip(self.labels, self.paths, strict=True))
         digest = blake2b("".join(lines).encode("utf-8", "surrogateescape"), digest_size=6)
         return f"{len(self)} pictures, digest {digest.hexdigest()}"
@@ -81,7 +81,7 @@ def unused(data: Path, *used: Path) -> list[str]:
 
 
 def read_tree(root: Path, classes: Sequence[str] | None = None) -> Tree:
-    """Lists the pictures below class folders, in the order of their names.
+    """Lists the images below class folders, in the order of their names.
 
     Args:
         root: the folder of the class folders.
@@ -92,7 +92,7 @@ def read_tree(root: Path, classes: Sequence[str] | None = None) -> Tree:
     """
     found = [name for name, kind in _listing(root) if kind == _FOLDER]
     if not found:
-        raise BadInput(f"{root}: there are no class folders in it; put the pictures in one each")
+        raise BadInput(f"{root}: there are no class folders in it; put the images in one each")
     odd = next((name for name in found if not name.isprintable()), None)
     if odd is not None:
         raise BadInput(f"{root}: the class folder {odd!r} has a name that can't be listed")
@@ -113,22 +113,22 @@ def read_tree(root: Path, classes: Sequence[str] | None = None) -> Tree:
     for name in found:
         inside = list(_files(root / name, name, (_number(root),)))
         # Anything else than a file may be a pipe, which would be waited for.
-        pictures = [
+        images = [
             path for path, kind in inside if kind == _FILE and Path(path).suffix.lower() in ENDINGS
         ]
-        if not pictures:
+        if not images:
             empty.append(name)
-        ignored += len(inside) - len(pictures)
-        paths += pictures
-        labels += [numbers[name]] * len(pictures)
+        ignored += len(inside) - len(images)
+        paths += images
+        labels += [numbers[name]] * len(images)
     if empty:
         more = f" and {len(empty) - 1} more classes have" if len(empty) > 1 else " has"
-        raise BadInput(f"{root}: the class {empty[0]}{more} no pictures; fill or remove the folder")
+        raise BadInput(f"{root}: the class {empty[0]}{more} no images; fill or remove the folder")
     return Tree(root, tuple(classes), tuple(paths), tuple(labels), ignored)
 
 
 def read_kept_apart(data: Path, classes: Sequence[str] | None = None) -> Tree:
-    """The pictures to measure on: of the ``val`` folder as `split` finds it, else of ``data``.
+    """The images to measure on: of the ``val`` folder as `split` finds it, else of ``data``.
 
     Args:
         data: the folder.

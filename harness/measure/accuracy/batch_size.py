@@ -1,6 +1,6 @@
 """The batch size of a model on a device, found while it does its work.
 
-Every size gives the same counts, so that nothing is lost by trying sizes on the pictures
+Every size gives the same counts, so that nothing is lost by trying sizes on the images
 themselves.
 """
 
@@ -35,7 +35,7 @@ class BatchTuner:
 
     @property
     def size(self) -> int:
-        """How many pictures the next batch should have at most."""
+        """How many images the next batch should have at most."""
         return self._decided or self._sizes[self._place]
 
     @property
@@ -60,10 +60,10 @@ class BatchTuner:
         """A batch of that size found no memory: from now on at most half of it.
 
         Raises:
-            MemoryError: it was a single picture.
+            MemoryError: it was a single image.
         """
         if size <= 1:
-            raise MemoryError("there is no memory for a batch of a single picture")
+            raise MemoryError("there is no memory for a batch of a single image")
         with self._lock:
             if self.size > size // 2:
                 self._decided = size // 2

@@ -25,7 +25,7 @@ _COMPILED_SIZES = {"cpu": 16, "cuda": 128}
 
 
 class ValidationError(Exception):
-    """A variant can't be run on pictures; one line says why."""
+    """A variant can't be run on images; one line says why."""
 
 
 class Classifier:
@@ -38,7 +38,7 @@ class Classifier:
         device: where it runs.
         amp: see `harness.measure.devices.precision`.
         compiled: run it through ``torch.compile``.
-        batch_size: at most so many pictures at once; None finds it by measuring.
+        batch_size: at most so many images at once; None finds it by measuring.
         entry: which of the file's state dicts, None for the usual one.
 
     Attributes:
@@ -111,7 +111,7 @@ class Classifier:
         if not isinstance(found, torch.Tensor) or found.ndim != 2 or len(found) != len(inputs):
             shape = tuple(found.shape) if isinstance(found, torch.Tensor) else type(found).__name__
             raise ValidationError(
-                f"{self.name}: it gives {shape} for a batch of {len(inputs)} pictures; a "
+                f"{self.name}: it gives {shape} for a batch of {len(inputs)} images; a "
                 "classifier gives one row of logits for each"
             )
         return found[:count]

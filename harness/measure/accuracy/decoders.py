@@ -22,12 +22,12 @@ def disagreement(
     sets: tuple[DecodedSet, DecodedSet],
     indices: Sequence[int] | NDArray[np.int64],
 ) -> dict[str, int]:
-    """Compares the first class that a model names for pictures that were decoded in two ways.
+    """Compares the first class that a model names for images that were decoded in two ways.
 
     Args:
         model: the variant, ready to answer.
         reading: how it is fed.
-        sets: the same pictures by either decoder.
+        sets: the same images by either decoder.
         indices: those to compare.
 
     Returns:

@@ -1,4 +1,4 @@
-"""One lane of a validation: takes portions of pictures, runs the model, adds up the answers."""
+"""One lane of a validation: takes portions of images, runs the model, adds up the answers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _GPU_AHEAD = 2
 
 @dataclass(slots=True)
 class AccuracyCounts:
-    """Counts of pictures: seen, answered right, answered with what is no number."""
+    """Counts of images: seen, answered right, answered with what is no number."""
 
     images: int = 0
     top1: int = 0
@@ -52,7 +52,7 @@ class EvalThread:
 
     Args:
         model: shared by all lanes.
-        reading: how pictures are read.
+        reading: how images are read.
     """
 
     def __init__(self, model: Classifier, reading: InputConfig) -> None:
@@ -69,10 +69,10 @@ class EvalThread:
             self._copies = torch.cuda.Stream(model.device)  # type: ignore[no-untyped-call]
 
     def take(self, portion: EvalBatch) -> None:
-        """Answers the pictures of a portion.
+        """Answers the images of a portion.
 
         Raises:
-            MemoryError: there is no memory for a single picture.
+            MemoryError: there is no memory for a single image.
             ValidationError: the model is no classifier, or has not that many classes.
         """
         self.tally.images += len(portion.pixels) + len(portion.unreadable)
@@ -130,7 +130,7 @@ class EvalThread:
         logits = self._model.logits(inputs, size)
         if self._reading.labels == "as given" and highest >= logits.shape[1]:
             raise ValidationError(
-                f"{self._model.name}: it tells {logits.shape[1]} classes apart, and the pictures "
+                f"{self._model.name}: it tells {logits.shape[1]} classes apart, and the images "
                 f"have a class index of {highest}"
             )
         self._asked.append(_Asked(answers(logits, labels), inputs, labels))

@@ -1,7 +1,7 @@
 """Pixels for the model: decoded ahead of it, or by those who run it.
 
 On a GPU, processes decode while the device calculates. On a CPU both want the same cores: there,
-each lane decodes its own pictures and then runs the model on them, so that no core ever waits.
+each lane decodes its own images and then runs the model on them, so that no core ever waits.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _THREADS = 32  # they wait for the decoding processes, and cost next to nothing
 
 
 class EvalBatch(NamedTuple):
-    """Some pictures of a shard.
+    """Some images of a shard.
 
     Attributes:
         pixels: uint8 (n, height, width, 3), those that can be read; pinned for a GPU.
@@ -43,9 +43,9 @@ class Prefetcher:
 
     Args:
         decoded: where the pixels come from.
-        shard: indices of pictures.
-        labels: of these pictures, int64 (n,).
-        size: from the number of pictures that are left to that of the next portion.
+        shard: indices of images.
+        labels: of these images, int64 (n,).
+        size: from the number of images that are left to that of the next portion.
         pool: processes that decode; None decodes in the threads that ask.
         workers: how many processes ``pool`` has.
         ahead: prepare portions before they are asked for.
@@ -122,7 +122,7 @@ class Prefetcher:
         return self._size(len(self._shard) - self._begin)
 
     def _submit(self, threads: ThreadPoolExecutor) -> None:
-        """Keeps enough pictures in preparation for all decoders and for two portions."""
+        """Keeps enough images in preparation for all decoders and for two portions."""
         while sum(count for count, _ in self._pending) < max(
             self._in_flight, 2 * self._next_size()
         ):

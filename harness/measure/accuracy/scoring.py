@@ -1,7 +1,7 @@
-"""Which pictures a model answers right: a rule that rounding can't sway.
+"""Which images a model answers right: a rule that rounding can't sway.
 
 The label's rank is the number of classes that come before it: those with a larger logit, and among
-equal ones those with a smaller index. Logits of one picture differ in their last bits with the
+equal ones those with a smaller index. Logits of one image differ in their last bits with the
 batch, the number of threads and the device, so an answer that hangs on these bits is decided
 anew in float64.
 """
@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-# Of the largest logit. float32 networks are off by 1e-6 to 1e-5 of it; one picture in some
+# Of the largest logit. float32 networks are off by 1e-6 to 1e-5 of it; one image in some
 # thousands has a label so near to the border of a top-k.
 _DOUBT = 1e-4
 TOP = (1, 5)
 
 
 class Answers(NamedTuple):
-    """Of each picture, bool (batch,): among the first 1 and 5 classes; in doubt; not a number."""
+    """Of each image, bool (batch,): among the first 1 and 5 classes; in doubt; not a number."""
 
     top1: Tensor
     top5: Tensor
@@ -33,7 +33,7 @@ class Answers(NamedTuple):
 def answers(logits: Tensor, labels: Tensor) -> Answers:
     """Judges logits (batch, classes) by labels (batch,).
 
-    A picture with a logit that is infinite or no number is ``invalid``, and answered wrong. So is
+    An image with a logit that is infinite or no number is ``invalid``, and answered wrong. So is
     one whose label is none of the classes, which is not in doubt either.
     """
     import torch

@@ -1,7 +1,7 @@
-"""How many pictures a variant answers right, counted exactly.
+"""How many images a variant answers right, counted exactly.
 
-The counts of a shard depend on the model, its weights, the pictures and how they are read, and on
-nothing else: not on the batch size, the number of decoding processes, how the pictures are cut into
+The counts of a shard depend on the model, its weights, the images and how they are read, and on
+nothing else: not on the batch size, the number of decoding processes, how the images are cut into
 shards, or what was decoded before. See `harness.measure.accuracy.scoring` for how rounding is kept
 out.
 """
@@ -68,16 +68,16 @@ class Validator:
 
     Args:
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
-        amp: ``off`` for float32; ``bf16`` or ``fp16`` are faster and answer some pictures
+        amp: ``off`` for float32; ``bf16`` or ``fp16`` are faster and answer some images
             differently, depending on the device.
         compile: run models through ``torch.compile``.
         decode_workers: processes that decode; 0 decodes in this one; None chooses by the machine.
         decoder: see `Preprocessing.decode`.
         threads: cores that the model may use; None takes ``OMP_NUM_THREADS``, else all that this
             process may use.
-        batch_size: pictures that go through the model at once; None finds it by measuring.
-        cache_root: the folder of decoded pictures; None is the user's cache folder.
-        cache_bytes: what all decoded pictures may take up on disk; None is the cache's default.
+        batch_size: images that go through the model at once; None finds it by measuring.
+        cache_root: the folder of decoded images; None is the user's cache folder.
+        cache_bytes: what all decoded images may take up on disk; None is the cache's default.
 
     Raises:
         DeviceError: there is no such device.
@@ -133,25 +133,25 @@ class Validator:
         builder: Builder | None = None,
         entry: str | None = None,
     ) -> dict[str, Any]:
-        """Counts the pictures of a shard that a variant answers right.
+        """Counts the images of a shard that a variant answers right.
 
         Args:
             recipe: the variant.
             checkpoint: its weights.
             images: the image set, as `harness.datasets.open_image_set` takes it.
-            reading: how its pictures and labels are read.
-            shard: indices of pictures.
+            reading: how its images and labels are read.
+            shard: indices of images.
             classes: the classes that the set is labelled by, where they are not ImageNet's.
             builder: builds the variant; by default the one that the recipe names.
             entry: which of the checkpoint's state dicts; None for the usual one.
 
         Returns:
             ``images`` (all of the shard, those included that can't be read), ``top1`` and ``top5``
-            (those answered right), ``unreadable`` (a list of [name, why]), ``not_finite`` (pictures
+            (those answered right), ``unreadable`` (a list of [name, why]), ``not_finite`` (images
             with a logit that is no finite number; they count as wrong), ``decided_exactly``
-            (pictures whose answer hung on rounding, and was decided in float64), ``not_decided``
+            (images whose answer hung on rounding, and was decided in float64), ``not_decided``
             (why the model can't run in float64, None where it can or need not), ``seconds``,
-            ``batch`` (the batch size), ``not_kept`` (why decoded pictures were not kept, None if
+            ``batch`` (the batch size), ``not_kept`` (why decoded images were not kept, None if
             they were), ``entry`` and ``others`` (which of the file's state dicts was run, and those
             of the same network that were not).
 
@@ -161,7 +161,7 @@ class Validator:
             CheckpointError: the file does not hold the variant's weights; one line.
             ValidationError: the variant is no classifier of these classes.
             BrokenProcessPool: a decoding process died.
-            MemoryError: there is no memory for a single picture.
+            MemoryError: there is no memory for a single image.
             Exception: what the builder or the model raises.
         """
         import numpy as np
@@ -173,7 +173,7 @@ class Validator:
         image_set = self.open_images(images, classes)
         indices = np.asarray(shard, dtype=np.int64)
         if len(indices) and not 0 <= indices.min() <= indices.max() < len(image_set):
-            raise ValueError(f"a shard of {images} has pictures beyond its {len(image_set)}")
+            raise ValueError(f"a shard of {images} has images beyond its {len(image_set)}")
         labels = translated(np.asarray(image_set.labels, dtype=np.int64)[indices], reading.labels)
         model = self._load(recipe, checkpoint, builder, entry)
         decided = model.referee.decided

@@ -1,7 +1,7 @@
-"""Other ways to read the same pictures, to find out which one a published accuracy was made with.
+"""Other ways to read the same images, to find out which one a published accuracy was made with.
 
 Each changes one thing. Whoever holds a claim counts the right answers under each of them, on the
-same pictures: the one that restores the claim says what is documented wrongly.
+same images: the one that restores the claim says what is documented wrongly.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _CROPS = (0.875, 0.9, 0.95, 1.0)
 _TENSORFLOW_MARGIN = 32  # pixels around the crop in TensorFlow's evaluation of EfficientNets
 _BYTE = 1 / 255
 # Mean and std on values of 0 to 1. The first that restores a claim is the one to name, so the
-# usual ones come first; 0.5 and TensorFlow's differ by too little to matter to most pictures.
+# usual ones come first; 0.5 and TensorFlow's differ by too little to matter to most images.
 _NORMALISATIONS: tuple[tuple[str, str, tuple[float, ...], tuple[float, ...]], ...] = (
     ("imagenet", "ImageNet's mean and standard deviation", IMAGENET_MEAN, IMAGENET_STD),
     ("half", "a mean and standard deviation of 0.5", (0.5,) * 3, (0.5,) * 3),
@@ -60,7 +60,7 @@ _NORMALISATIONS: tuple[tuple[str, str, tuple[float, ...], tuple[float, ...]], ..
 
 @dataclass(frozen=True, slots=True)
 class InputConfig:
-    """How a picture and its label are read.
+    """How an image and its label are read.
 
     Attributes:
         preprocessing: the evaluation transform.
@@ -100,7 +100,7 @@ class Alternative(NamedTuple):
 class UnsmoothedResize(Preprocessing):
     """Resizes as tensor libraries do by default: pixels between the sampled ones don't count.
 
-    Pillow averages over all pixels when it makes a picture smaller (antialiasing).
+    Pillow averages over all pixels when it makes an image smaller (antialiasing).
     """
 
     def to_pixels(self, image: Image) -> NDArray[np.uint8]:
@@ -121,7 +121,7 @@ class UnsmoothedResize(Preprocessing):
 
 
 class ResizeNoCrop(Preprocessing):
-    """Resizes straight to the size of the input, whatever the picture's proportions; no crop."""
+    """Resizes straight to the size of the input, whatever the image's proportions; no crop."""
 
     def to_pixels(self, image: Image) -> NDArray[np.uint8]:
         """As `Preprocessing.to_pixels`, without a crop."""
@@ -226,7 +226,7 @@ def _crops(preprocessing: Preprocessing) -> list[Alternative]:
                 Alternative(f"crop_pct={words}", f"a Crop Pct of {words}", InputConfig(other))
             )
     whole = InputConfig(_as(ResizeNoCrop, preprocessing))
-    words = "the whole picture resized to the input's size, without a crop"
+    words = "the whole image resized to the input's size, without a crop"
     return [*found, Alternative("crop=no", words, whole)]
 
 
@@ -235,7 +235,7 @@ def _as(kind: type[Preprocessing], preprocessing: Preprocessing) -> Preprocessin
 
 
 def _centre(pixels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
-    """The central crop, black where it is larger than the picture."""
+    """The central crop, black where it is larger than the image."""
     import numpy as np
     from PIL import Image
 

@@ -1,4 +1,4 @@
-"""What is said of an accuracy, given counts that a run could have made of known pictures."""
+"""What is said of an accuracy, given counts that a run could have made of known images."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def accuracy(value, part):
 
 
 class World:
-    """Pictures of which it is known whether they are answered right, in each way.
+    """Images of which it is known whether they are answered right, in each way.
 
     ``right`` has one list of bool per way, the documented one under ``""``.
     """
 
-    def __init__(self, right, pictures, unreadable=(), **value):
-        self.right, self.pictures, self.value = right, pictures, value
+    def __init__(self, right, images, unreadable=(), **value):
+        self.right, self.images, self.value = right, images, value
         self.unreadable = set(unreadable)
         self.asked: list[str] = []
         self.stop_after = None
@@ -41,7 +41,7 @@ class World:
         seen = range(span.begin, span.end)
         right = self.right[span.alternative]
         found = sum(right[n] and n not in self.unreadable for n in seen)
-        unread = [[f"{n}.jpg", "no picture"] for n in seen if n in self.unreadable]
+        unread = [[f"{n}.jpg", "no image"] for n in seen if n in self.unreadable]
         counts = {"images": len(seen), "top1": found, "top5": found, "unreadable": unread}
         return accuracy({**counts, "not_finite": 0, **self.value}, part)
 
@@ -53,9 +53,9 @@ class World:
             "file", "net", "zoo", {"path": "w.pth"}, None, "by hand", {}, "cpu", MADE
         )
         facts = {file.slot: file}
-        pictures = self.pictures
+        images = self.images
         while True:
-            evidence = Evidence(variant, recipe, flops_size(variant, recipe), facts, pictures, WAYS)
+            evidence = Evidence(variant, recipe, flops_size(variant, recipe), facts, images, WAYS)
             found = list(CHECK.find(evidence))
             needs = [part for item in found if isinstance(item, Need) for part in item.parts]
             if not needs:
@@ -67,7 +67,7 @@ class World:
                 fact = self.count(part)
                 facts[fact.slot] = fact
                 if len(self.asked) == self.stop_after:
-                    pictures = replace(pictures, over=True)
+                    images = replace(images, over=True)
                     break
 
     def the(self, index):
@@ -76,14 +76,14 @@ class World:
 
 
 def share(percent, count, seed=0):
-    """That many percent of pictures right, spread at random."""
+    """That many percent of images right, spread at random."""
     right = [n < count * percent / 100 for n in range(count)]
     random.Random(seed).shuffle(right)
     return right
 
 
 def given(count, limit=None, **more):
-    return EvalImages("pictures", "1", count, count if limit is None else limit, **more)
+    return EvalImages("images", "1", count, count if limit is None else limit, **more)
 
 
 @pytest.fixture
@@ -117,15 +117,15 @@ def test_the_sample_is_never_all_that_a_claim_speaks_of(claims):
     assert (finding.status, finding.cause) == ("unverified", "accuracy.undecided")
 
 
-def test_more_pictures_than_the_claim_speaks_of_are_others(claims):
+def test_more_images_than_the_claim_speaks_of_are_others(claims):
     finding = World(everywhere(100, 60), given(60)).the(claims("100.00%", images=50))
     assert (finding.status, finding.cause) == ("unverified", "accuracy.no-data")
-    assert "60 pictures were given, and the claim is about 50" in finding.message
+    assert "60 images were given, and the claim is about 50" in finding.message
     finding = World(everywhere(80, 10), given(50_001)).the(claims("80.00%"))
     assert finding.cause == "accuracy.no-data"
 
 
-def test_all_the_pictures_of_a_claim_confirm_it(claims):
+def test_all_the_images_of_a_claim_confirm_it(claims):
     world = World(everywhere(80, 300), given(300))
     finding = world.the(claims("80.00%", images=300))
     assert (finding.status, finding.measured) == ("match", 80)
@@ -161,7 +161,7 @@ def test_two_ways_that_fit_are_both_said(claims):
     assert "another order" not in message
 
 
-def test_a_difference_that_few_pictures_can_not_show_is_not_explained(claims):
+def test_a_difference_that_few_images_can_not_show_is_not_explained(claims):
     """0.8 points: contradicted after ten thousands, while 2,600 agree with anything near."""
     count = 50_000
     right = {"": share(79.2, count), "crop": share(80, count, 1), "mean": share(79.9, count, 2)}
@@ -173,7 +173,7 @@ def test_a_difference_that_few_pictures_can_not_show_is_not_explained(claims):
     assert not [part for part in world.asked if "@" in part]
 
 
-def test_a_smaller_difference_is_explained_on_more_pictures(claims):
+def test_a_smaller_difference_is_explained_on_more_images(claims):
     count = 50_000
     right = {"": share(76, count), "crop": share(80, count, 1), "mean": share(74, count, 2)}
     right["order"] = share(0, count)
@@ -188,7 +188,7 @@ def test_one_of_two_wrong_settings_is_not_named(claims):
     right["order"] = share(0, 2000)
     finding = World(right, given(2000)).the(claims("80.00%", images=2000))
     assert finding.cause == "accuracy.contradicted"
-    assert "none of the 3 other ways to prepare a picture restores it by itself" in finding.message
+    assert "none of the 3 other ways to prepare an image restores it by itself" in finding.message
 
 
 def test_time_that_ends_within_the_diagnosis_leaves_it_open(claims):
@@ -202,10 +202,10 @@ def test_time_that_ends_within_the_diagnosis_leaves_it_open(claims):
     finding = short.the(claims("80.00%", images=2000))
     assert len(short.asked) == documented + 1
     assert finding.cause == "accuracy.contradicted"
-    assert "1 of 3 other ways to prepare a picture could be tried" in finding.message
+    assert "1 of 3 other ways to prepare an image could be tried" in finding.message
 
 
-def test_unreadable_pictures_are_named(claims):
+def test_unreadable_images_are_named(claims):
     world = World(everywhere(80, 300), given(300), unreadable=(3, 4, 5, 6))
     message = world.the(claims("80.00%", images=300)).message
     assert "(4 could not be read)" in message
@@ -226,14 +226,14 @@ def test_a_count_that_is_not_the_plain_one_says_so(claims):
         assert words in message
 
 
-def test_pictures_of_too_few_classes_are_no_random_draw(claims):
+def test_images_of_too_few_classes_are_no_random_draw(claims):
     doubt = "more than 10 classes"
     index = claims("80.00%")
     finding = World(everywhere(20, 2000), given(2000, classes=10)).the(index)
     assert finding.cause == "accuracy.contradicted"
     assert doubt in finding.message
-    for pictures, images in ((given(2000, classes=860), None), (given(2000, classes=10), 2000)):
-        message = World(everywhere(20, 2000), pictures).the(claims("80.00%", images)).message
+    for these, images in ((given(2000, classes=860), None), (given(2000, classes=10), 2000)):
+        message = World(everywhere(20, 2000), these).the(claims("80.00%", images)).message
         assert "random draw" not in message
 
 
@@ -248,7 +248,7 @@ def test_a_count_that_failed_passes_its_cause_on(claims):
 
 
 def test_every_look_is_the_end_of_a_part(claims):
-    """Else pictures would be counted that no look sees, or twice."""
+    """Else images would be counted that no look sees, or twice."""
     world = World(everywhere(80, 3000), given(3000))
     world.judge(claims("80.00%"))
     ends = {span_of(part).end for part in world.asked}
@@ -274,7 +274,7 @@ def test_images_of_an_unknown_set_contradict_nothing(claims):
         assert not finding.edits
     # Nor do they leave it open how many more images of that kind would decide.
     message = World(right, replace(unknown, limit=300)).the(claims("60.00%")).message
-    assert "more pictures would decide" not in message
+    assert "more images would decide" not in message
     assert "say --dataset imagenet-1k" in message
 
 

@@ -102,7 +102,7 @@ def test_a_bar_while_vectors_are_made_and_none_after(of_pictures):
     status, out, err = of_pictures("features", "-o", "out.npy")
     assert (status, out) == (3, "")
     assert re.search(r"a\.png .*1/\?", SGR.sub("", err))
-    assert "album/b.png: it is no picture that Pillow knows\n" in err
+    assert "album/b.png: it is no image that Pillow knows\n" in err
     assert err.endswith("out.npy: 2 vectors\n")
 
 
@@ -113,4 +113,4 @@ def test_no_bar_runs_into_the_lines_of_a_screen(of_pictures):
         "album/a.png",
         "album/c.png",
     ]
-    assert err == "album/b.png: it is no picture that Pillow knows\n"
+    assert err == "album/b.png: it is no image that Pillow knows\n"

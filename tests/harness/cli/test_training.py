@@ -77,7 +77,7 @@ def test_what_it_will_do_is_said_and_the_files_are_there(folder):
     assert lines[3] == "the index also states Cutout: not done here"
     assert lines[4] == "pets/train: 1 files are no pictures, and left out"
     left_out = [line for line in lines if "left out:" in line]
-    assert left_out == ["left out: pets/train/dog/3.png: no picture of a known format"]
+    assert left_out == ["left out: pets/train/dog/3.png: no image of a known format"]
     assert any(line.startswith("epoch 2: loss ") and " images/s" in line for line in lines)
     assert lines[-1] == "images were left out 2 times, as they can't be read"
     out = Path("runs/efficientnet_lite0")

@@ -1,4 +1,4 @@
-"""Generated pictures of every kind, and each form of image set made from the same ones."""
+"""Generated images of every kind, and each form of image set made from the same ones."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from zoo.classnames import imagenet_categories, imagenet_synsets
 
 @dataclass(frozen=True)
 class Given:
-    """One generated picture: its file name, its bytes, its class; whether Pillow can read it."""
+    """One generated image: its file name, its bytes, its class; whether Pillow can read it."""
 
     name: str
     data: bytes
@@ -32,7 +32,7 @@ def saved(image: Image.Image, form: str, **options: object) -> bytes:
 
 
 def smooth(seed: int, height: int, width: int, channels: int = 3) -> Image.Image:
-    """A picture of soft blobs, another one for each seed."""
+    """An image of soft blobs, another one for each seed."""
     small = np.random.default_rng(seed).integers(0, 256, (7, 9, channels), dtype=np.uint8)
     return Image.fromarray(small).resize((width, height), Image.Resampling.BICUBIC)
 
@@ -65,22 +65,22 @@ def generate() -> list[Given]:
 
 @pytest.fixture(scope="session")
 def given() -> list[Given]:
-    """24 pictures, three of them broken."""
+    """24 images, three of them broken."""
     return generate()
 
 
 def write_flat(root: Path, given: list[Given]) -> Path:
     root.mkdir(parents=True)
-    for picture in given:
-        (root / picture.name).write_bytes(picture.data)
+    for image in given:
+        (root / image.name).write_bytes(image.data)
     return root
 
 
 def write_classes(root: Path, given: list[Given], name: Callable[[int], str]) -> Path:
-    for picture in given:
-        folder = root / name(picture.label)
+    for image in given:
+        folder = root / name(image.label)
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / picture.name).write_bytes(picture.data)
+        (folder / image.name).write_bytes(image.data)
     return root
 
 
@@ -89,10 +89,10 @@ def write_tar(
 ) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     with tarfile.open(path, "w", format=form) as archive:
-        for picture in given:
-            member = tarfile.TarInfo(prefix + picture.name)
-            member.size = len(picture.data)
-            archive.addfile(member, io.BytesIO(picture.data))
+        for image in given:
+            member = tarfile.TarInfo(prefix + image.name)
+            member.size = len(image.data)
+            archive.addfile(member, io.BytesIO(image.data))
     return path
 
 
@@ -113,7 +113,7 @@ def write_meta(path: Path) -> list[int]:
 def write_kit(root: Path, given: list[Given]) -> None:
     order = write_meta(root / "meta.mat")
     ids = {class_: id_ for id_, class_ in enumerate(order, start=1)}
-    lines = "".join(f"{ids[picture.label]}\n" for picture in given)
+    lines = "".join(f"{ids[image.label]}\n" for image in given)
     (root / "ILSVRC2012_validation_ground_truth.txt").write_text(lines)
 
 
@@ -123,8 +123,8 @@ def write_parquet(root: Path, given: list[Given]) -> Path:
     (root / "data").mkdir(parents=True)
     half = len(given) // 2
     for number, part in enumerate((given[:half], given[half:])):
-        images = [{"bytes": picture.data, "path": picture.name} for picture in part]
-        table = arrow.table({"image": images, "label": [picture.label for picture in part]})
+        images = [{"bytes": image.data, "path": image.name} for image in part]
+        table = arrow.table({"image": images, "label": [image.label for image in part]})
         shard = root / "data" / f"validation-0000{number}-of-00002.parquet"
         parquet.write_table(table, shard, row_group_size=5)
     (root / "data" / "train-00000-of-00001.parquet").write_bytes(b"another split")
@@ -132,7 +132,7 @@ def write_parquet(root: Path, given: list[Given]) -> Path:
 
 
 def pairs(given: list[Given], label: Callable[[int], object] = int, between: str = " ") -> str:
-    return "".join(f"{picture.name}{between}{label(picture.label)}\n" for picture in given)
+    return "".join(f"{image.name}{between}{label(image.label)}\n" for image in given)
 
 
 def _kit_archive(root: Path, given: list[Given]) -> Path:
@@ -155,12 +155,12 @@ def _flat(text: Callable[[list[Given]], bytes], name: str = "labels.txt") -> Cal
 
 
 def _named(root: Path, given: list[Given]) -> Path:
-    return write_flat(root, [_with_synset(picture) for picture in given])
+    return write_flat(root, [_with_synset(image) for image in given])
 
 
-def _with_synset(picture: Given) -> Given:
-    name = f"{picture.name.removesuffix('.JPEG')}_{imagenet_synsets()[picture.label]}.JPEG"
-    return Given(name, picture.data, picture.label, picture.readable)
+def _with_synset(image: Given) -> Given:
+    name = f"{image.name.removesuffix('.JPEG')}_{imagenet_synsets()[image.label]}.JPEG"
+    return Given(name, image.data, image.label, image.readable)
 
 
 def _synset(label: int) -> str:
@@ -184,19 +184,19 @@ def _kit(root: Path, given: list[Given]) -> Path:
     return root
 
 
-def _pictures_in_val(root: Path, given: list[Given]) -> Path:
+def _images_in_val(root: Path, given: list[Given]) -> Path:
     write_flat(root / "val", given)
     (root / "labels.csv").write_text("filename,label\n" + pairs(given, _synset, ","))
     return root
 
 
 def _linked(root: Path, given: list[Given]) -> Path:
-    """Class folders of links, as people sort pictures without a second copy of them."""
+    """Class folders of links, as people sort images without a second copy of them."""
     store = write_flat(root / "store", given)
-    for picture in given:
-        folder = root / "sorted" / _synset(picture.label)
+    for image in given:
+        folder = root / "sorted" / _synset(image.label)
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / picture.name).symlink_to(store / picture.name)
+        (folder / image.name).symlink_to(store / image.name)
     return root / "sorted"
 
 
@@ -217,7 +217,7 @@ FORMS: dict[str, Callable[[Path, list[Given]], Path]] = {
     "bare synsets": _flat(
         lambda given: "\n".join(_synset(p.label) for p in given).encode(), "synset_labels.txt"
     ),
-    "labels above val": _pictures_in_val,
+    "labels above val": _images_in_val,
     "names end in synsets": _named,
     "kit": _kit,
     "tar": _tar_beside,
@@ -235,23 +235,23 @@ def forms() -> dict[str, Callable[[Path, list[Given]], Path]]:
 
 @pytest.fixture
 def flat(tmp_path: Path, given: list[Given]) -> Path:
-    """The pictures in one folder, no labels yet."""
-    return write_flat(tmp_path / "pictures", given)
+    """The images in one folder, no labels yet."""
+    return write_flat(tmp_path / "images", given)
 
 
 @pytest.fixture
 def tar_writer() -> Callable[..., Path]:
-    """Writes given pictures into an archive."""
+    """Writes given images into an archive."""
     return write_tar
 
 
 @pytest.fixture
 def make_given() -> Callable[..., Given]:
-    """Makes one more picture by name, bytes, label."""
+    """Makes one more image by name, bytes, label."""
     return Given
 
 
 @pytest.fixture
 def plain_set(tmp_path: Path, given: list[Given]) -> Path:
-    """The pictures in one folder with their labels."""
+    """The images in one folder with their labels."""
     return FORMS["labels"](tmp_path / "plain", given)

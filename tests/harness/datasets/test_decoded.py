@@ -37,7 +37,7 @@ def images(plain_set: Path) -> ImageSet:
 
 @pytest.fixture
 def fresh(images: ImageSet) -> np.ndarray:
-    """Each picture as Pillow and the transform give it, black where that fails."""
+    """Each image as Pillow and the transform give it, black where that fails."""
     return decode(images, SMALL)
 
 
@@ -63,7 +63,7 @@ def decode(images: ImageSet, preprocessing: Preprocessing) -> np.ndarray:
 
 
 def forget_sources(images: ImageSet) -> ImageSet:
-    """The same set, whose pictures can't be read any more: what comes was kept."""
+    """The same set, whose images can't be read any more: what comes was kept."""
 
     class Gone:
         place = ("", 0)
@@ -81,7 +81,7 @@ def test_the_pixels_are_those_of_a_fresh_decode(
     images: ImageSet, fresh: np.ndarray, given: list[Any], tmp_path: Path, pool: Executor | None
 ) -> None:
     wanted = [*order(24).tolist(), 3, 3]
-    broken = [picture.name for picture in given if not picture.readable]
+    broken = [image.name for image in given if not image.readable]
     for turn in range(2):
         with DecodedSet.open(images, SMALL, root=tmp_path / "cache") as decoded:
             assert decoded.warm == (0 if turn == 0 else 21 / 24)
@@ -191,7 +191,7 @@ def test_a_set_that_is_removed_while_in_use_costs_only_the_keeping(
         assert decoded.kept_out is not None
 
 
-def test_where_nothing_can_be_kept_pictures_are_decoded_all_the_same(
+def test_where_nothing_can_be_kept_images_are_decoded_all_the_same(
     images: ImageSet, fresh: np.ndarray, tmp_path: Path
 ) -> None:
     root = tmp_path / "cache"
@@ -226,7 +226,7 @@ def test_sets_longest_unused_give_way(images: ImageSet, tmp_path: Path) -> None:
     assert kept(tmp_path) == ["60", "48"]
     for crop_pct, expected in ((0.75, ["48", "64"]), (0.6, ["64", "80"]), (0.5, ["80", "96"])):
         fill(images, tmp_path, crop_pct, limit)
-        # A fit is judged before the decode, by the pictures wanted: one set fewer than could be.
+        # A fit is judged before the decode, by the images wanted: one set fewer than could be.
         assert kept(tmp_path)[-2:] == expected
         assert sum(item.bytes for item in cached_sets(tmp_path)) <= limit
 
@@ -293,7 +293,7 @@ def test_a_full_disk_costs_only_the_keeping(
         assert decoded.warm == 21 / 24
 
 
-def test_no_pictures_are_no_pixels(images: ImageSet, tmp_path: Path) -> None:
+def test_no_images_are_no_pixels(images: ImageSet, tmp_path: Path) -> None:
     with DecodedSet.open(images, SMALL, root=tmp_path) as decoded:
         batch = decoded.get([])
     assert batch.pixels.shape == (0, SIZE, SIZE, 3)

@@ -68,7 +68,7 @@ os.pwrite = pwrite
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("pictures")
+    root = tmp_path_factory.mktemp("images")
     chance = np.random.default_rng(4)
     for number in range(PICTURES):
         small = chance.integers(0, 256, (6, 6, 3), dtype=np.uint8)
@@ -95,7 +95,7 @@ def start(program: str, *arguments: object) -> subprocess.Popen[str]:
 
 
 def filled(root: Path, fresh: np.ndarray) -> int:
-    """How many slots claim to hold a picture; each of them has to hold the right one."""
+    """How many slots claim to hold an image; each of them has to hold the right one."""
     from harness.datasets import order
 
     folders = [folder for folder in root.glob("*/") if not folder.name.startswith(".")]
@@ -126,7 +126,7 @@ def test_a_kill_at_any_moment_leaves_right_pixels_only(
         writer.kill()
         writer.communicate()
         progress.append(filled(tmp_path, fresh))
-    print(f"pictures kept after each kill: {progress}")
+    print(f"images kept after each kill: {progress}")
     assert progress == sorted(progress)  # What was kept once stays.
     assert progress[-1] > 0
     with DecodedSet.open(open_image_set(place), SMALL, root=tmp_path) as decoded:
@@ -193,7 +193,7 @@ def test_the_speed_of_cold_and_warm(place: Path, tmp_path: Path) -> None:
             began = time.perf_counter()
             decoded.get(range(PICTURES))
             rate = PICTURES / (time.perf_counter() - began)
-        print(f"{word}: {rate:.0f} pictures/s of 160x220 at 224x224")
+        print(f"{word}: {rate:.0f} images/s of 160x220 at 224x224")
 
 
 def _alive(pid: int) -> bool:

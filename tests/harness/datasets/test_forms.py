@@ -1,4 +1,4 @@
-"""Every form of an image set gives the same pictures, labels and pixels."""
+"""Every form of an image set gives the same images, labels and pixels."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ FORMS = [
 
 
 def number_of(name: str) -> int:
-    """The picture's own number, whatever a form puts before and after it."""
+    """The image's own number, whatever a form puts before and after it."""
     return int(name.partition("_val_")[2][:8])
 
 
@@ -38,19 +38,19 @@ def test_every_form_is_tested(forms: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_a_form_gives_the_pictures_their_labels_and_their_bytes(
+def test_a_form_gives_the_images_their_labels_and_their_bytes(
     form: str, forms: dict[str, Any], given: list[Any], tmp_path: Path
 ) -> None:
     images = open_image_set(forms[form](tmp_path / "set", given))
     assert len(images) == len(given) == len(set(images.names))
     assert images.missing == ()
     for index, name in enumerate(images.names):
-        picture = given[number_of(name) - 1]
-        assert images.labels[index] == picture.label, name
-        assert images.read(index) == picture.data, name
+        image = given[number_of(name) - 1]
+        assert images.labels[index] == image.label, name
+        assert images.read(index) == image.data, name
         pixels = decode_one(DecodeTask(index, 0, name, images.sources[index]), SMALL, "pillow")
-        if picture.readable:
-            expected = SMALL.to_pixels(Image.open(io.BytesIO(picture.data)))
+        if image.readable:
+            expected = SMALL.to_pixels(Image.open(io.BytesIO(image.data)))
             assert np.array_equal(pixels, expected)
         else:
             assert isinstance(pixels, UnreadableImage)
@@ -69,14 +69,14 @@ def test_what_can_t_be_read_is_listed_by_name(
     images = open_image_set(forms[form](tmp_path / "set", given))
     problems = check(images, full=full)
     found = {number_of(item.name): item.why for item in problems.unreadable}
-    broken = [n for n, picture in enumerate(given, start=1) if not picture.readable]
-    # A picture cut in the middle begins well: only decoding it shows that.
+    broken = [n for n, image in enumerate(given, start=1) if not image.readable]
+    # An image cut in the middle begins well: only decoding it shows that.
     assert sorted(found) == (broken if full else broken[1:])
-    assert found[broken[-1]] == "it is no picture that Pillow knows"
+    assert found[broken[-1]] == "it is no image that Pillow knows"
     if full:
         assert "truncated" in found[broken[0]]
     assert problems.images == len(given)
-    assert problems.classes == len({picture.label for picture in given})
+    assert problems.classes == len({image.label for image in given})
     assert problems.decoded is full
 
 
@@ -168,7 +168,7 @@ def test_the_sample_is_found_without_importing_what_ships_it() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=False
     )
     if "is not installed" in done.stderr:
-        pytest.skip("the 20 real pictures need the extra 'sample'")
+        pytest.skip("the 20 real images need the extra 'sample'")
     assert done.stdout == "20 (243, 559, 438) imagenet_00_243.jpg False set()\n", done.stderr
 
 

@@ -24,7 +24,7 @@ def test_the_order_is_the_one_that_was_published() -> None:
 def test_the_order_is_a_permutation_that_mixes_classes() -> None:
     whole = order(50_000)
     assert np.array_equal(np.sort(whole), np.arange(50_000))
-    # The first hundred come from all over: no run of a class, whose pictures lie together.
+    # The first hundred come from all over: no run of a class, whose images lie together.
     assert len({index // 50 for index in whole[:100].tolist()}) > 85
     assert abs(whole[:5_000].mean() - 25_000) < 1_000
 

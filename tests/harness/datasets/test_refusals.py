@@ -1,4 +1,4 @@
-"""Wrong labels and hostile files: one clear line each, or a picture reported by name."""
+"""Wrong labels and hostile files: one clear line each, or an image reported by name."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def refusal(place: Path) -> str:
         ("ILSVRC2012_val_00000003.JPEG", "is no line NAME LABEL"),
         ("ILSVRC2012_val_00000002.JPEG 7", ":3: ILSVRC2012_val_00000002.JPEG is labelled twice"),
         ("ILSVRC2012_val_00000002 7", "means ILSVRC2012_val_00000002.JPEG, which has a label"),
-        ("", "1 of 24 pictures have no line"),
+        ("", "1 of 24 images have no line"),
     ],
 )
 def test_a_wrong_line_of_labels_is_named(wrong: str, expected: str, plain_set: Path) -> None:
@@ -49,7 +49,7 @@ def test_a_wrong_line_of_labels_is_named(wrong: str, expected: str, plain_set: P
     assert expected in refusal(plain_set)
 
 
-def test_labels_without_pictures_are_reported_and_lead_nowhere(plain_set: Path) -> None:
+def test_labels_without_images_are_reported_and_lead_nowhere(plain_set: Path) -> None:
     (plain_set.parent / "secret.jpg").write_bytes(b"not for us")
     with (plain_set / "labels.txt").open("a") as file:
         file.write("gone.JPEG 5\n../secret.jpg 6\n/etc/passwd 7\n")
@@ -58,7 +58,7 @@ def test_labels_without_pictures_are_reported_and_lead_nowhere(plain_set: Path) 
     assert check(images).missing == ("gone.JPEG", "../secret.jpg", "/etc/passwd")
 
 
-def test_pictures_without_any_label_are_refused(flat: Path) -> None:
+def test_images_without_any_label_are_refused(flat: Path) -> None:
     text = refusal(flat)
     assert "there is no label for ILSVRC2012_val_00000001.JPEG" in text
     assert "labels.txt" in text
@@ -82,11 +82,11 @@ def test_an_id_out_of_range_is_named(
     assert ":25:" in refusal(place)
 
 
-def test_labels_by_order_need_as_many_pictures(flat: Path) -> None:
+def test_labels_by_order_need_as_many_images(flat: Path) -> None:
     for number, path in enumerate(sorted(flat.iterdir())):
         path.rename(flat / f"{number}.jpg")
     (flat / "synsets.txt").write_text("n01440764\n" * 23)
-    assert "it labels 23 pictures by their order, and" in refusal(flat)
+    assert "it labels 23 images by their order, and" in refusal(flat)
 
 
 def test_the_numbers_in_names_say_which_line_is_theirs(
@@ -94,10 +94,10 @@ def test_the_numbers_in_names_say_which_line_is_theirs(
 ) -> None:
     """A part of the validation set keeps its labels."""
     place = forms["bare synsets"](tmp_path / "set", given)
-    for picture in given[:20]:
-        (place / picture.name).unlink()
+    for image in given[:20]:
+        (place / image.name).unlink()
     images = open_image_set(place)
-    assert list(images.labels) == [picture.label for picture in given[20:]]
+    assert list(images.labels) == [image.label for image in given[20:]]
 
 
 def test_folders_that_are_no_classes_are_refused(tmp_path: Path, given: list[Any]) -> None:
@@ -138,7 +138,7 @@ def test_links_to_nothing_pipes_and_forbidden_files_stay_in_the_set(
     assert len(images) == 26
 
 
-def test_a_giant_picture_is_reported_and_not_decoded(plain_set: Path, given: list[Any]) -> None:
+def test_a_giant_image_is_reported_and_not_decoded(plain_set: Path, given: list[Any]) -> None:
     bomb = io.BytesIO()
     Image.new("1", (20_000, 20_000)).save(bomb, "PNG")
     (plain_set / given[0].name).write_bytes(bomb.getvalue())
@@ -190,7 +190,7 @@ def test_archives_that_are_no_image_sets_are_refused(
     whole, cut = good.read_bytes(), tmp_path / "cut.tar"
     with tarfile.open(good) as archive:
         member = archive.getmembers()[12]
-    # In a picture, in a header, and just between two members.
+    # In an image, in a header, and just between two members.
     for length in (member.offset_data + 700, member.offset + 100, member.offset):
         cut.write_bytes(whole[:length])
         assert "no whole, uncompressed tar archive" in refusal(cut)
@@ -201,7 +201,7 @@ def test_archives_that_are_no_image_sets_are_refused(
     assert "no whole, uncompressed tar archive" in refusal(zipped)
     assert "unpack it" in refusal(zipped.rename(tmp_path / "zipped.tar.gz"))
     empty = tar_writer(tmp_path / "empty.tar", [])
-    assert "there is no picture in it" in refusal(empty)
+    assert "there is no image in it" in refusal(empty)
 
 
 def test_shards_that_are_no_image_sets_are_refused(tmp_path: Path) -> None:
@@ -219,13 +219,13 @@ def test_shards_that_are_no_image_sets_are_refused(tmp_path: Path) -> None:
         assert "row 1: its label: " in refusal(shard)
 
 
-def test_a_damaged_row_group_costs_its_own_pictures(
+def test_a_damaged_row_group_costs_its_own_images(
     forms: dict[str, Any], given: list[Any], tmp_path: Path
 ) -> None:
     forms["parquet"](tmp_path / "set", given)
     shard = next((tmp_path / "set" / "data").glob("validation-00000*"))
     data = bytearray(shard.read_bytes())
-    place = data.index(given[0].data[200:240])  # Noise after the headers of the first picture.
+    place = data.index(given[0].data[200:240])  # Noise after the headers of the first image.
     status = shard.stat()
     data[place - 150 : place + 40] = bytes(np.random.default_rng(0).bytes(190))
     shard.write_bytes(data)

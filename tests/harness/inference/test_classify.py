@@ -120,11 +120,11 @@ def test_bad_pictures_are_told_of_and_the_rest_go_on(zoo, pictures, checkpoint, 
     why = {each["picture"]: each["why"] for each in run.document["unreadable"]}
     assert list(why) == [*bad, "standard input"]
     for name, words in {
-        "text.jpg": "no picture",
+        "text.jpg": "no image",
         "cut.jpg": "truncated",
         "script.eps": "PostScript",
         "bomb.png": "decompression bomb",
-        "nothing": "no picture in it",
+        "nothing": "no image in it",
         "pipe.jpg": "not a regular file",
         "not-there.jpg": "No such file",
         "depth.tif": "32-bit numbers (mode F) whose range is not known; save it with 8 or 16 bits",

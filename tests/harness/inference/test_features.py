@@ -52,7 +52,7 @@ def test_a_matrix_of_a_stage_with_its_names(zoo, pictures, checkpoint, expected,
     command = ("features", MODEL, "bad.jpg", *pictures, "-o", "out.npy", "--stage", 2)
     run = zoo(*command, folder=tmp_path)
     assert run.status == 3
-    assert "bad.jpg: it is no picture" in run.err
+    assert "bad.jpg: it is no image" in run.err
     ours = np.load(tmp_path / "out.npy")
     assert ours.dtype == np.float32
     assert ours.shape == expected[1].shape

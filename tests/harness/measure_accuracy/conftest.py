@@ -1,4 +1,4 @@
-"""Real weights and real pictures, an independent way to run them, and sets made from both."""
+"""Real weights and real images, an independent way to run them, and sets made from both."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def checkpoint() -> Path:
 
 @pytest.fixture(scope="session")
 def photographs() -> list[Path]:
-    """The 20 pictures; the class index is the end of the name."""
+    """The 20 images; the class index is the end of the name."""
     found = [p for p in shipped("foolbox", ".jpg") if p.name.startswith("imagenet_")]
     assert len(found) == 20
     return found
@@ -94,7 +94,7 @@ def write_labels(folder: Path, paths: Sequence[Path], labels: Sequence[int]) -> 
 
 @pytest.fixture(scope="session")
 def labelled() -> Callable[[Path, Sequence[Path], Sequence[int]], None]:
-    """Writes the labels file of a folder of pictures."""
+    """Writes the labels file of a folder of images."""
     return write_labels
 
 
@@ -104,7 +104,7 @@ def generated(
     photographs: list[Path],
     peer_logits: Callable[[Sequence[Path]], Tensor],
 ) -> Path:
-    """Crops and flips of the pictures, labelled by what the peer predicts."""
+    """Crops and flips of the images, labelled by what the peer predicts."""
     folder = tmp_path_factory.mktemp("generated")
     draw = random.Random(0)
     paths = []

@@ -27,7 +27,7 @@ from zoo.classnames import imagenet_categories
 from zoo.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
 
 PICTURES = 140
-# Nearly the normalisation of TensorFlow: few pictures, if any, can tell them apart.
+# Nearly the normalisation of TensorFlow: few images, if any, can tell them apart.
 TWINS = {"normalisation=half", "normalisation=tensorflow"}
 
 
@@ -46,7 +46,7 @@ def top1(
 def all_right(
     recipe: Recipe, checkpoint: Path, generated: Path, warm_validator: Validator
 ) -> Callable[[InputConfig], bool]:
-    """Whether every picture is answered right; looks no further than the first that is not."""
+    """Whether every image is answered right; looks no further than the first that is not."""
 
     def ask(reading: InputConfig) -> bool:
         for begin in range(0, PICTURES, 20):
@@ -183,14 +183,14 @@ _MODES = {
 }
 
 
-def test_a_resize_without_a_crop_has_the_whole_picture() -> None:
+def test_a_resize_without_a_crop_has_the_whole_image() -> None:
     documented = Preprocessing.from_settings((96, 64), 0.875, "bilinear")
-    picture = torch.zeros(1, 1, 100, 300)
-    picture[..., :10] = 255  # a bar at the left edge, which a crop would lose
-    image = Image.fromarray(picture[0, 0].byte().numpy())
+    image = torch.zeros(1, 1, 100, 300)
+    image[..., :10] = 255  # a bar at the left edge, which a crop would lose
+    image = Image.fromarray(image[0, 0].byte().numpy())
     whole = reading_of("crop=no", documented).to_pixels(image)
     assert whole.shape == (96, 64, 3)
-    theirs = functional.interpolate(picture, (96, 64), mode="bilinear", antialias=True)[0, 0]
+    theirs = functional.interpolate(image, (96, 64), mode="bilinear", antialias=True)[0, 0]
     assert np.abs(whole[..., 0] - theirs.numpy()).max() <= 1
     assert documented.to_pixels(image)[..., 0].max() == 0
 

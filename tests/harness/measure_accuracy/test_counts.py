@@ -56,7 +56,7 @@ def test_logits_are_those_of_an_independent_implementation(
     torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-4)
 
 
-def test_each_picture_is_answered_as_by_timm_s_pipeline(
+def test_each_image_is_answered_as_by_timm_s_pipeline(
     recipe: Recipe,
     checkpoint: Path,
     photographs: list[Path],
@@ -98,7 +98,7 @@ def test_predictions_are_those_of_timm_s_pipeline(
         assert (found["top1"], found["top5"]) == right
 
 
-def test_a_wrong_normalisation_costs_pictures(
+def test_a_wrong_normalisation_costs_images(
     recipe: Recipe, checkpoint: Path, validator: Validator
 ) -> None:
     right = preprocessing_of(recipe)
@@ -177,7 +177,7 @@ def test_counts_add_up_over_any_shards(
     assert (none["images"], none["top1"], none["top5"]) == (0, 0, 0)
 
 
-def test_without_room_for_decoded_pictures_the_counts_are_the_same(
+def test_without_room_for_decoded_images_the_counts_are_the_same(
     recipe: Recipe,
     checkpoint: Path,
     generated: Path,
@@ -190,7 +190,7 @@ def test_without_room_for_decoded_pictures_the_counts_are_the_same(
     assert "exceed" in found["not_kept"]
 
 
-def test_pictures_that_can_not_be_read_count_and_are_wrong(
+def test_images_that_can_not_be_read_count_and_are_wrong(
     recipe: Recipe,
     checkpoint: Path,
     photographs: list[Path],
@@ -198,11 +198,11 @@ def test_pictures_that_can_not_be_read_count_and_are_wrong(
     labelled: Callable[..., None],
     peer_logits: Callable[[Sequence[Path]], Tensor],
 ) -> None:
-    folder = tmp_path / "pictures"
+    folder = tmp_path / "images"
     folder.mkdir()
     copies = [Path(shutil.copy(path, folder)) for path in photographs[:6]]
     labelled(folder, copies, peer_logits(copies).argmax(1).tolist())
-    copies[1].write_bytes(b"no picture")
+    copies[1].write_bytes(b"no image")
     copies[4].write_bytes(copies[4].read_bytes()[:3000])
     for workers in (0, 1):
         with Validator(
@@ -213,7 +213,7 @@ def test_pictures_that_can_not_be_read_count_and_are_wrong(
             alone = validator.count(recipe, checkpoint, str(folder), transform, [1])
         assert (found["images"], found["top1"], found["top5"]) == (6, 4, 4)
         assert [name for name, _ in found["unreadable"]] == [copies[1].name, copies[4].name]
-        assert "no picture" in found["unreadable"][0][1]
+        assert "no image" in found["unreadable"][0][1]
         assert "truncated" in found["unreadable"][1][1]
         assert (alone["images"], alone["top1"]) == (1, 0)
 
@@ -293,7 +293,7 @@ def test_half_precision_answers_nearly_the_same(
     assert half["decided_exactly"] == 0
 
 
-def test_gray_pictures_and_pictures_of_other_sizes(
+def test_gray_images_and_images_of_other_sizes(
     recipe: Recipe,
     checkpoint: Path,
     photographs: list[Path],

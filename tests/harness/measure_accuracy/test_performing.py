@@ -103,7 +103,7 @@ def test_a_part_is_what_its_name_says(ask, generated):
         assert values[0][key] == values[1][key] + values[2][key]
 
 
-def test_pictures_are_gone_through_in_the_fixed_order(ask, weights, tmp_path):
+def test_images_are_gone_through_in_the_fixed_order(ask, weights, tmp_path):
     """Right are those that come first in it, by the rule that is published."""
     first = sorted(range(60), key=lambda n: sha256(f"0:{n}".encode()).digest())[:25]
     state = torch.load(weights, weights_only=True)

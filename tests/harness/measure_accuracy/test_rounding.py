@@ -75,7 +75,7 @@ def test_doubt_is_what_rounding_could_turn() -> None:
 class Unsteady(nn.Module):
     """In float32 its logits differ with the batch, as those of real models do, but more.
 
-    The two largest logits of each picture are a hair's breadth apart, and the noise turns them.
+    The two largest logits of each image are a hair's breadth apart, and the noise turns them.
     """
 
     def __init__(self) -> None:
@@ -113,7 +113,7 @@ class UnsteadyBuilder:
 
 @pytest.fixture
 def two_classes(tmp_path: Path) -> Path:
-    """24 pictures of class 0."""
+    """24 images of class 0."""
     folder = tmp_path / "two"
     folder.mkdir()
     lines = []

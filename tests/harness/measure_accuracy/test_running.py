@@ -31,7 +31,7 @@ def exhausted(kind: str) -> BaseException:
 
 
 class Cramped(NativeBuilder):
-    """Builds models that find no memory for more than ``limit`` pictures at once."""
+    """Builds models that find no memory for more than ``limit`` images at once."""
 
     def __init__(self, limit: int, kind: str) -> None:
         self.limit, self.kind = limit, kind
@@ -69,12 +69,12 @@ def test_a_batch_that_does_not_fit_is_halved(
     assert len([size for size in builder.batches if size > 3]) == tried, "it forgot the limit"
 
 
-def test_no_memory_for_one_picture_is_one_clear_error(
+def test_no_memory_for_one_image_is_one_clear_error(
     recipe: Recipe, checkpoint: Path, tmp_path: Path
 ) -> None:
     with (
         Validator("cpu", cache_root=tmp_path, threads=2) as validator,
-        pytest.raises(MemoryError, match="single picture"),
+        pytest.raises(MemoryError, match="single image"),
     ):
         validator.count(
             recipe,
@@ -114,7 +114,7 @@ def test_other_errors_are_no_lack_of_memory() -> None:
 
 
 def settle(tuner: BatchTuner, speed: dict[int, float], limit: int | None = None) -> int:
-    """Serves a tuner as a device would that does ``speed[size]`` pictures a second."""
+    """Serves a tuner as a device would that does ``speed[size]`` images a second."""
     seen = []
     for _ in range(100):
         if not tuner.trying:

@@ -1,4 +1,4 @@
-"""The pictures of a run: how many may be looked at, and what a count of them depends on."""
+"""The images of a run: how many may be looked at, and what a count of them depends on."""
 
 from __future__ import annotations
 
@@ -73,10 +73,10 @@ def test_what_a_count_does_not_depend_on_is_not(folder):
 
 
 @pytest.mark.parametrize(("asked", "limit"), [(None, COUNT), (1, 1), (50, 50), (9999, COUNT)])
-def test_no_more_pictures_than_asked_for(folder, asked, limit):
-    pictures = EvalDataset(Request(data=str(folder), samples=asked, part=40)).pictures
-    assert (pictures.limit, pictures.count, pictures.classes) == (limit, COUNT, 7)
-    assert pictures.part == 40
+def test_no_more_images_than_asked_for(folder, asked, limit):
+    images = EvalDataset(Request(data=str(folder), samples=asked, part=40)).images
+    assert (images.limit, images.count, images.classes) == (limit, COUNT, 7)
+    assert images.part == 40
 
 
 def test_when_the_time_is_over_what_was_counted_is_all(folder):
@@ -84,8 +84,8 @@ def test_when_the_time_is_over_what_was_counted_is_all(folder):
     time.sleep(0.06)
     late = unmeasured(RECIPE, ("accuracy", "100-120"), "accuracy.undecided", "late")
     facts = [counted("0-50"), counted("50-100"), late, counted("crop=no@0-50")]
-    pictures = gallery.available({fact.slot: fact for fact in facts})
-    assert (pictures.limit, pictures.over) == (100, True)
+    images = gallery.available({fact.slot: fact for fact in facts})
+    assert (images.limit, images.over) == (100, True)
     # The first look is made in any case.
     assert gallery.available({}).limit == FIRST_LOOK
     assert not EvalDataset(Request(data=str(folder), budget=60.0)).available({}).over

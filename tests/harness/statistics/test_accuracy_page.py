@@ -34,7 +34,7 @@ def test_the_constants_are_those_of_the_code(page: str) -> None:
     assert ", ".join(f"{n:,}" for n in looks(IMAGENET)) in page
 
 
-def test_the_example_of_the_sample_pictures_is_what_decide_shows(page: str) -> None:
+def test_the_example_of_the_sample_images_is_what_decide_shows(page: str) -> None:
     found = decide(Decimal("74.83"), [(20, 15)])
     assert f"15 right of 20 leave {found.interval} possible" in page
 

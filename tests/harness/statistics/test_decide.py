@@ -50,7 +50,7 @@ def test_a_smaller_budget_cuts_the_plan_and_looks_at_its_end(
 
 
 @pytest.mark.parametrize(("total", "population"), [(0, 10), (11, 10), (-1, 10), (0, 0)])
-def test_no_plan_for_pictures_that_there_are_not(total: int, population: int) -> None:
+def test_no_plan_for_images_that_there_are_not(total: int, population: int) -> None:
     with pytest.raises(ValueError, match="population of"):
         looks(total, population)
 
@@ -65,7 +65,7 @@ def test_no_plan_for_pictures_that_there_are_not(total: int, population: int) ->
         (41_491, "contradicted"),
     ],
 )
-def test_when_all_pictures_were_seen_the_verdict_is_exact(correct: int, verdict: str) -> None:
+def test_when_all_images_were_seen_the_verdict_is_exact(correct: int, verdict: str) -> None:
     found = decide(CLAIM, [(IMAGENET, correct)])
     assert found.verdict == verdict
     assert (found.interval.low, found.interval.high) == (correct, correct)
@@ -76,13 +76,13 @@ def test_a_declared_population_that_was_seen_whole_is_decided() -> None:
     assert decide(Decimal(100), [(2000, 2000)], 2000).verdict == "confirmed"
     assert decide(Decimal(100), [(2000, 1998)], 2000).verdict == "confirmed"
     assert decide(Decimal(100), [(2000, 1997)], 2000).verdict == "contradicted"
-    # No count of 20 pictures is 82.88 %: such a claim can't be true of them.
+    # No count of 20 images is 82.88 %: such a claim can't be true of them.
     assert decide(CLAIM, [(20, 17)], 20).verdict == "contradicted"
     assert decide(CLAIM, [(20, 16)], 20).verdict == "contradicted"
 
 
 @pytest.mark.parametrize("correct", range(9, 21))
-def test_twenty_sample_pictures_are_no_census(correct: int) -> None:
+def test_twenty_sample_images_are_no_census(correct: int) -> None:
     found = decide(Decimal("74.83"), [(20, correct)])
     assert found.verdict == "undecided"
     assert found.interval.population == IMAGENET
@@ -118,7 +118,7 @@ def test_a_coarsely_written_claim_agrees_with_what_rounds_to_it(
     assert decide(claimed, [(IMAGENET, edge - 1)], step=unit).verdict == "contradicted"
 
 
-def test_unreadable_pictures_count_against_either_verdict() -> None:
+def test_unreadable_images_count_against_either_verdict() -> None:
     lost = decide(CLAIM, [Observation(IMAGENET, 41_440, 60)])
     assert lost.verdict == "undecided"
     assert (lost.interval.low, lost.interval.high) == (41_440, 41_500)
@@ -217,7 +217,7 @@ def test_the_first_look_that_decides_stands() -> None:
     assert (last.verdict, last.drawn, last.correct) == ("undecided", 1000, 829)
 
 
-def test_more_pictures_of_the_same_kind_narrow_what_is_shown() -> None:
+def test_more_images_of_the_same_kind_narrow_what_is_shown() -> None:
     found = [decide(CLAIM, [(n, round(n * 0.8288))]).interval for n in looks(IMAGENET)]
     widths = [each.high - each.low for each in found]
     assert widths == sorted(widths, reverse=True)

@@ -97,7 +97,7 @@ def test_scipy_puts_the_ends_where_they_are_for_imagenet(alpha: float) -> None:
         def high_tail(right: int, drawn: int = drawn, seen: int = seen) -> float:
             return float(hypergeom.sf(seen - 1, population, right, drawn))
 
-        # scipy's own rounding, and ours, are allowed for: one picture more or less moves a tail
+        # scipy's own rounding, and ours, are allowed for: one image more or less moves a tail
         # by much more than one part in a hundred thousand.
         inside, outside = alpha / 2 * (1 - 1e-5), alpha / 2 * (1 + 1e-5)
         assert low_tail(found.high) > inside
@@ -232,6 +232,6 @@ def test_too_few_classes_are_what_no_random_draw_has() -> None:
     assert not plausible(10, 50, 50_000)
     assert not plausible(100, 3925, 50_000)
     assert not plausible(10, 3925, 50_000)
-    # 20 of 1,000 pictures of one class of ten: (1/10)^20 is too small; 5 of them are not.
+    # 20 of 1,000 images of one class of ten: (1/10)^20 is too small; 5 of them are not.
     assert not plausible(1, 20, 1000, of=10)
     assert plausible(1, 5, 1000, of=10)

@@ -103,7 +103,7 @@ def test_a_wrong_claim_is_refuted_early(
             assert most <= nearly_all
 
 
-def test_a_confirmation_needs_nearly_all_pictures(simulation: ModuleType) -> None:
+def test_a_confirmation_needs_nearly_all_images(simulation: ModuleType) -> None:
     exact = outcome(simulation, 40_000, 4000)
     assert exact.confirmed.all()
     assert 0.95 * IMAGENET < np.median(exact.stopped) < IMAGENET

@@ -1,9 +1,9 @@
-"""Sets of pictures whose right answers are known, and the real command on them.
+"""Sets of images whose right answers are known, and the real command on them.
 
-The pictures are crops and flips of the 20 real ones, and their labels what lite0's real weights
+The images are crops and flips of the 20 real ones, and their labels what lite0's real weights
 answer in an implementation that is not ours, on tensors that timm prepared: under that
 preprocessing 100 % are right. The input is 64 pixels, which a model with a global pool takes as
-well as 224, so that thousands of pictures go through in a minute; a setting that is wrong shows
+well as 224, so that thousands of images go through in a minute; a setting that is wrong shows
 there even sooner.
 """
 
@@ -41,7 +41,7 @@ RIGHT: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Made:
-    """Generated pictures: a folder of them, their names in order, and the two best answers."""
+    """Generated images: a folder of them, their names in order, and the two best answers."""
 
     folder: Path
     names: tuple[str, ...]
@@ -57,7 +57,7 @@ def shipped(package: str, suffix: str) -> list[Path]:
     return sorted(Path(str(f.locate())) for f in found if str(f).endswith(suffix))
 
 
-def draw_pictures(folder: Path, count: int) -> list[Path]:
+def draw_images(folder: Path, count: int) -> list[Path]:
     from PIL import Image
 
     photographs = [Image.open(p).convert("RGB") for p in shipped("foolbox", ".jpg")]
@@ -79,7 +79,7 @@ def draw_pictures(folder: Path, count: int) -> list[Path]:
 
 
 def answers(paths: Sequence[Path]) -> list[tuple[int, int, float]]:
-    """Of each picture, the independent implementation's two best classes and their margin."""
+    """Of each image, the independent implementation's two best classes and their margin."""
     import torch
     from PIL import Image
 
@@ -114,10 +114,10 @@ def answers(paths: Sequence[Path]) -> list[tuple[int, int, float]]:
 
 @pytest.fixture(scope="session")
 def made(tmp_path_factory) -> Made:
-    """2,000 pictures that lite0 answers all right."""
+    """2,000 images that lite0 answers all right."""
     folder = tmp_path_factory.mktemp("made")
-    paths = draw_pictures(folder, PICTURES + 30)
-    # Where two classes are as good as equal, rounding would decide: such a picture is left out.
+    paths = draw_images(folder, PICTURES + 30)
+    # Where two classes are as good as equal, rounding would decide: such an image is left out.
     clear = [(p.name, a) for p, a in zip(paths, answers(paths), strict=True) if a[2] > 1e-3]
     assert len(clear) >= PICTURES
     names, found = zip(*clear[:PICTURES], strict=True)
@@ -125,7 +125,7 @@ def made(tmp_path_factory) -> Made:
 
 
 def write_flat(made: Made, folder: Path, count: int, labels: Sequence[int] | None = None) -> Path:
-    """The first pictures in a folder, with a labels file; other labels may be given for them."""
+    """The first images in a folder, with a labels file; other labels may be given for them."""
     folder.mkdir(parents=True)
     labels = made.labels if labels is None else labels
     for name in made.names[:count]:
@@ -137,13 +137,13 @@ def write_flat(made: Made, folder: Path, count: int, labels: Sequence[int] | Non
 
 @pytest.fixture(scope="session")
 def flat() -> Callable[..., Path]:
-    """Writes a folder of generated pictures with a labels file."""
+    """Writes a folder of generated images with a labels file."""
     return write_flat
 
 
 @pytest.fixture(scope="session")
-def all_pictures(made, tmp_path_factory) -> Path:
-    """The 2,000 pictures as an image set."""
+def all_images(made, tmp_path_factory) -> Path:
+    """The 2,000 images as an image set."""
     return write_flat(made, tmp_path_factory.mktemp("all") / "set", PICTURES)
 
 
@@ -166,7 +166,7 @@ def write_mixed(made: Made, folder: Path, count: int) -> Mixed:
     """Four in five are labelled right, the others with the second best class or a wrong one.
 
     One in 90 can't be read.
-    So no count is all of its pictures, and one that is dropped or counted twice shows.
+    So no count is all of its images, and one that is dropped or counted twice shows.
     """
     labels = list(made.labels[:count])
     labels[::10] = made.seconds[:count:10]
@@ -182,7 +182,7 @@ def write_mixed(made: Made, folder: Path, count: int) -> Mixed:
 
 @pytest.fixture(scope="session")
 def mixed(made, tmp_path_factory) -> Mixed:
-    """2,000 pictures, of which not all is right."""
+    """2,000 images, of which not all is right."""
     return write_mixed(made, tmp_path_factory.mktemp("mixed") / "set", PICTURES)
 
 
@@ -200,7 +200,7 @@ class Outcome:
 
     @property
     def counts(self) -> tuple[float, float, int]:
-        """Top-1 and top-5 in percent, and of how many pictures."""
+        """Top-1 and top-5 in percent, and of how many images."""
         (variant,) = self.document["variants"]
         measured = variant["measurements"]
         return measured["top1"], measured["top5"], measured["images"]
@@ -276,7 +276,7 @@ class Zoo:
         )
 
     def parts(self) -> list[tuple[str, dict[str, Any]]]:
-        """Every part of the pictures that the store holds, with when it was made."""
+        """Every part of the images that the store holds, with when it was made."""
         path = self.cache / "zoo" / "measurements-1.sqlite"
         if not path.exists():
             return []
@@ -310,7 +310,7 @@ def new_zoo(repository) -> Callable[..., Zoo]:
 
 @pytest.fixture(scope="session")
 def tiled() -> Callable[[Sequence[str]], int]:
-    """How far parts reach from 0 on, each picture in exactly one of them."""
+    """How far parts reach from 0 on, each image in exactly one of them."""
 
     def reach(parts: Sequence[str]) -> int:
         end = 0

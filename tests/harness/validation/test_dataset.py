@@ -66,10 +66,10 @@ def test_what_is_stated_holds_where_nothing_speaks_against_it(zoo, place):
     folders = {name: place(pattern, name) for name, pattern in OTHERS.items()}
     for name, folder in folders.items():
         (gallery,) = galleries(zoo, folder).opened
-        assert gallery.pictures.dataset == ""
+        assert gallery.images.dataset == ""
         if name == "unnamed":
             (gallery,) = galleries(zoo, folder, "imagenet-1k").opened
-            assert gallery.pictures.dataset == "imagenet-1k"
+            assert gallery.images.dataset == "imagenet-1k"
             continue
         with pytest.raises(UsageError, match="--dataset: imagenet-1k was said of") as refusal:
             galleries(zoo, folder, "imagenet-1k")

@@ -1,4 +1,4 @@
-"""Right and wrong indexes on pictures that lite0 answers all right when they are prepared right."""
+"""Right and wrong indexes on images that lite0 answers all right when they are prepared right."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-# Two decimals: within a point of 100 %, as "100%" allows, 700 pictures in 700 would do.
+# Two decimals: within a point of 100 %, as "100%" allows, 700 images in 700 would do.
 CLAIM = {"Top 1 Accuracy": "100.00%", "Images": 2000}
 IMAGENET = {"Mean": [0.485, 0.456, 0.406], "Std": [0.229, 0.224, 0.225]}
 
@@ -20,30 +20,30 @@ WRONG = {
 
 @pytest.fixture(scope="module")
 def shared(new_zoo, tmp_path_factory):
-    """One cache for the module: decoded pictures are shared as between a user's runs."""
+    """One cache for the module: decoded images are shared as between a user's runs."""
     return new_zoo(tmp_path_factory.mktemp("diagnosis"))
 
 
-def test_the_right_index_is_confirmed_by_all_the_pictures(shared, all_pictures, tiled):
+def test_the_right_index_is_confirmed_by_all_the_images(shared, all_images, tiled):
     index = shared.index(CLAIM, "right.yml")
-    outcome = shared.validate(index, all_pictures)
+    outcome = shared.validate(index, all_images)
     assert outcome.status == 0, outcome.err
     finding = outcome.finding()
     assert (finding["status"], finding["cause"]) == ("match", None)
     top1, top5, images = outcome.counts
     assert (top1, top5) == (100, 100)
-    # A tenth of a point is 2 of 2,000 pictures: nearly all have to be seen to exclude 3 wrong ones.
+    # A tenth of a point is 2 of 2,000 images: nearly all have to be seen to exclude 3 wrong ones.
     assert 1800 <= images <= 2000
-    # No alternative was tried, and each picture was counted once.
+    # No alternative was tried, and each image was counted once.
     assert tiled([part for part, _ in shared.parts()]) == images
-    assert f"{images:,} of {images:,} pictures are right" in finding["message"]
+    assert f"{images:,} of {images:,} images are right" in finding["message"]
 
 
 @pytest.mark.parametrize("what", WRONG)
-def test_a_wrong_setting_is_contradicted_early_and_named(shared, all_pictures, what):
+def test_a_wrong_setting_is_contradicted_early_and_named(shared, all_images, what):
     settings, words = WRONG[what]
     index = shared.index(CLAIM, f"{what}.yml", **settings)
-    outcome = shared.validate(index, all_pictures)
+    outcome = shared.validate(index, all_images)
     finding = outcome.finding()
     assert outcome.status == 1, outcome.err
     assert (finding["status"], finding["severity"]) == ("mismatch", "error")
@@ -54,7 +54,7 @@ def test_a_wrong_setting_is_contradicted_early_and_named(shared, all_pictures, w
 
 
 def test_channels_in_the_other_order_are_named(shared, made, flat, tmp_path):
-    """The pictures were stored as OpenCV reads them, and nobody turned the channels round."""
+    """The images were stored as OpenCV reads them, and nobody turned the channels round."""
     from PIL import Image
 
     folder = flat(made, tmp_path / "set", 120)
@@ -91,7 +91,7 @@ def test_shuffled_labels_are_no_fault_of_the_index(shared, made, flat, tmp_path)
     assert outcome.counts[2] <= 120
 
 
-def test_wrong_weights_can_t_be_told_from_wrong_labels(shared, all_pictures):
+def test_wrong_weights_can_t_be_told_from_wrong_labels(shared, all_images):
     """A file whose tensors fit and whose classifier's rows stand in another order."""
     torch = pytest.importorskip("torch")
     from importlib.metadata import files
@@ -106,7 +106,7 @@ def test_wrong_weights_can_t_be_told_from_wrong_labels(shared, all_pictures):
         state[name] = state[name].flip(0)
     torch.save(state, shared.folder / "wrong.pth")
     index = shared.index(CLAIM, "weights.yml", weights="wrong.pth")
-    outcome = shared.validate(index, all_pictures)
+    outcome = shared.validate(index, all_images)
     finding = outcome.finding()
     assert finding["cause"] == "accuracy.undecided", finding["message"]
     assert "or the weights are another model's" in finding["message"]

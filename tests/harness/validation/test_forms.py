@@ -1,4 +1,4 @@
-"""The same pictures in each form, by any number of workers, give the same counts."""
+"""The same images in each form, by any number of workers, give the same counts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-# What lite0 is given right here is some 79 %, so 50,000 pictures stay undecided to the last.
+# What lite0 is given right here is some 79 %, so 50,000 images stay undecided to the last.
 CLAIM = {"Top 1 Accuracy": "80.00%", "Top 5 Accuracy": "88%"}
 
 
@@ -58,7 +58,7 @@ def plain(new_zoo, mixed, tmp_path_factory):
     return zoo, zoo.validate(zoo.index(CLAIM), mixed.place)
 
 
-def test_the_counts_are_what_is_known_of_the_pictures(plain, mixed, tiled):
+def test_the_counts_are_what_is_known_of_the_images(plain, mixed, tiled):
     zoo, outcome = plain
     assert outcome.status == 0, outcome.err
     top1, top5, images = outcome.counts
@@ -80,7 +80,7 @@ def test_any_number_of_workers_gives_the_same_counts(plain, mixed, zoo, workers)
     assert outcome.counts == plain[1].counts, outcome.err
 
 
-def test_as_many_pictures_as_asked_for_are_looked_at(plain, mixed):
+def test_as_many_images_as_asked_for_are_looked_at(plain, mixed):
     zoo, _ = plain
     stored = dict(zoo.parts())
     outcome = zoo.validate(zoo.index(CLAIM), mixed.place, "--samples", 120)
@@ -91,14 +91,14 @@ def test_as_many_pictures_as_asked_for_are_looked_at(plain, mixed):
     assert all(fresh[part] == stored[part] for part in stored)
 
 
-def test_time_that_is_over_ends_the_counting_at_a_part(zoo, all_pictures, tiled):
+def test_time_that_is_over_ends_the_counting_at_a_part(zoo, all_images, tiled):
     """At 224 pixels two cores take half a minute for all."""
     claim = {"Top 1 Accuracy": "50%"}
     index = zoo.index(claim, Image_Size=224)
-    outcome = zoo.validate(index, all_pictures, "--budget", "5s")
+    outcome = zoo.validate(index, all_images, "--budget", "5s")
     finding = outcome.finding()
     _, _, images = outcome.counts
     assert 0 < images < 2000
     # A fast machine contradicts the claim before the time is over, and then tries alternatives.
     assert tiled([part for part, _ in zoo.parts() if "@" not in part]) == images
-    assert f"of {images:,} pictures are right" in finding["message"]
+    assert f"of {images:,} images are right" in finding["message"]

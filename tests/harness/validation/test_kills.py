@@ -1,4 +1,4 @@
-"""A run that is killed goes on where it was: no picture is counted twice, and none is dropped."""
+"""A run that is killed goes on where it was: no image is counted twice, and none is dropped."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ KILLS = 10
 CLAIM = {"Top 1 Accuracy": "80.00%"}
 
 
-def test_ten_kills_at_random_moments_cost_no_picture(zoo, mixed, tiled):
+def test_ten_kills_at_random_moments_cost_no_image(zoo, mixed, tiled):
     draw = random.Random(7)
     index = zoo.index(CLAIM)
     command = ("validate", "efficientnet_*", "--index", index, "--data", mixed.place)

@@ -139,7 +139,7 @@ def test_ray_on_this_machine_gives_the_same_document(zoo, local, mixed, ray_fold
     assert without_environment(outcome.document) == without_environment(local.document)
 
 
-def test_a_node_that_dies_in_the_middle_costs_no_picture(zoo, local, mixed, cluster, tiled):
+def test_a_node_that_dies_in_the_middle_costs_no_image(zoo, local, mixed, cluster, tiled):
     address = said(cluster, "address")
     index = zoo.index(CLAIM)
     command = ("validate", "efficientnet_*", "--index", index, "--data", mixed.place)

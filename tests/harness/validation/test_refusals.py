@@ -1,4 +1,4 @@
-"""Pictures, labels and devices that are not as they should be: one clear line each."""
+"""Images, labels and devices that are not as they should be: one clear line each."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ SOME = 60
 
 @pytest.fixture
 def some(made, flat, tmp_path):
-    """60 pictures with the right labels."""
+    """60 images with the right labels."""
     return flat(made, tmp_path / "set", SOME)
 
 
@@ -18,30 +18,30 @@ def lines(outcome, word):
     return [line for line in outcome.err.splitlines() if word in line]
 
 
-def test_a_picture_that_cannot_be_read_is_named_and_counts_as_drawn(zoo, some, made):
+def test_a_image_that_cannot_be_read_is_named_and_counts_as_drawn(zoo, some, made):
     name = made.names[5]
     (some / name).unlink()
-    (some / name).write_bytes(b"no picture")
+    (some / name).write_bytes(b"no image")
     outcome = zoo.validate(zoo.index(CLAIM), some)
     top1, _, images = outcome.counts
     assert images == SOME
     assert top1 == round(100 * (SOME - 1) / SOME, 4)
     assert len(lines(outcome, f"1 can't be read: {name}")) == 1
     message = outcome.finding()["message"]
-    assert f"{SOME - 1} of {SOME} pictures are right by top-1 (1 could not be read)" in message
+    assert f"{SOME - 1} of {SOME} images are right by top-1 (1 could not be read)" in message
 
 
-def test_a_labelled_picture_that_is_not_there_is_named(zoo, some, made):
+def test_a_labelled_image_that_is_not_there_is_named(zoo, some, made):
     gone = made.names[7]
     (some / gone).unlink()
     outcome = zoo.validate(zoo.index(CLAIM), some)
     assert len(lines(outcome, "labelled and not there")) == 1
     assert gone in outcome.err
-    # It is no picture of the set: a part of ImageNet may lie beside the labels of all of it.
+    # It is no image of the set: a part of ImageNet may lie beside the labels of all of it.
     assert outcome.counts[2] == SOME - 1
 
 
-def test_a_picture_without_a_label_is_named(zoo, some, made):
+def test_a_image_without_a_label_is_named(zoo, some, made):
     labels = (some / "labels.txt").read_text().splitlines(keepends=True)
     (some / "labels.txt").write_text("".join(labels[:-1]))
     outcome = zoo.validate(zoo.index(CLAIM), some)
@@ -61,7 +61,7 @@ def test_a_label_out_of_range_is_one_line(zoo, some, label):
     assert label in line
 
 
-def test_a_folder_without_pictures_is_one_line(zoo, tmp_path):
+def test_a_folder_without_images_is_one_line(zoo, tmp_path):
     (tmp_path / "empty").mkdir()
     outcome = zoo.validate(zoo.index(CLAIM), tmp_path / "empty")
     assert outcome.status == 2
@@ -70,14 +70,14 @@ def test_a_folder_without_pictures_is_one_line(zoo, tmp_path):
     assert "expected" in line
 
 
-def test_pictures_that_are_not_there_are_one_line(zoo, tmp_path):
+def test_images_that_are_not_there_are_one_line(zoo, tmp_path):
     outcome = zoo.validate(zoo.index(CLAIM), tmp_path / "nowhere")
     assert outcome.status == 2
     (line,) = outcome.err.strip().splitlines()
     assert "there is no such file or folder" in line
 
 
-def test_no_pictures_at_all_is_one_line_that_says_how_to_name_them(zoo):
+def test_no_images_at_all_is_one_line_that_says_how_to_name_them(zoo):
     outcome = zoo.validate(zoo.index(CLAIM), None)
     assert outcome.status == 2
     (line,) = outcome.err.strip().splitlines()
@@ -85,7 +85,7 @@ def test_no_pictures_at_all_is_one_line_that_says_how_to_name_them(zoo):
     assert "ZOO_DATA" in line
 
 
-def test_the_environment_names_the_pictures(zoo, some):
+def test_the_environment_names_the_images(zoo, some):
     for name in ("ZOO_DATA", "ZOO_IMAGENET"):
         outcome = zoo.validate(zoo.index(CLAIM), None, **{name: str(some)})
         assert outcome.counts == (100, 100, SOME)

@@ -1,4 +1,4 @@
-"""The project's own variants with real weights on the 20 real pictures."""
+"""The project's own variants with real weights on the 20 real images."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def verified(new_zoo, repository, tmp_path_factory):
     }
 
 
-def test_twenty_pictures_are_counted_and_decide_nothing(verified):
+def test_twenty_images_are_counted_and_decide_nothing(verified):
     outcome = verified["with"]
     for variant in outcome.document["variants"]:
         measured = variant["measurements"]
@@ -38,12 +38,12 @@ def test_twenty_pictures_are_counted_and_decide_nothing(verified):
         assert finding["severity"] is None
         key = "top1" if finding["field"] == "Top 1 Accuracy" else "top5"
         assert finding["measured"] == by_name[finding["variant"]][key]
-        assert f"{round(finding['measured'] / 5)} of 20 pictures are right" in finding["message"]
-        assert "%; a handful of pictures can neither confirm nor refute it" in finding["message"]
+        assert f"{round(finding['measured'] / 5)} of 20 images are right" in finding["message"]
+        assert "%; a handful of images can neither confirm nor refute it" in finding["message"]
 
 
 def test_the_interval_is_wide_and_holds_what_was_published(verified):
-    """Exact, for 50,000 pictures of which 20 were drawn: so wide that it excludes little."""
+    """Exact, for 50,000 images of which 20 were drawn: so wide that it excludes little."""
     found = verified["with"].document["findings"]
     for finding in (f for f in found if f["field"] == "Top 1 Accuracy"):
         words = finding["message"].split("the whole set has ")[1].split(" %")[0]
@@ -52,7 +52,7 @@ def test_the_interval_is_wide_and_holds_what_was_published(verified):
         assert high - low > 40
 
 
-def test_pictures_that_decide_nothing_leave_the_exit_status_alone(verified):
+def test_images_that_decide_nothing_leave_the_exit_status_alone(verified):
     assert verified["with"].status == verified["without"].status == 0, verified["with"].err
     causes = {f["cause"] for f in verified["without"].document["findings"] if f["cause"]}
     assert "accuracy.no-data" in causes
@@ -68,4 +68,4 @@ def test_what_was_counted_is_not_counted_again(verified):
 
 def test_a_reader_sees_counts_and_interval(verified):
     table = " ".join(verified["table"].out.split())
-    assert "18 of 20 pictures are right by top-1: the whole set has 48.28 to 99.92 %" in table
+    assert "18 of 20 images are right by top-1: the whole set has 48.28 to 99.92 %" in table

@@ -1,4 +1,4 @@
-"""Pictures of every mode, and of every side up, as 8-bit RGB."""
+"""Images of every mode, and of every side up, as 8-bit RGB."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def opened(data):
 
 
 def gray(data):
-    """The one plane of a picture whose three are the same."""
+    """The one plane of an image whose three are the same."""
     pixels = np.asarray(to_rgb(opened(data)))
     assert (pixels == pixels[..., :1]).all()
     return pixels[..., 0]
@@ -141,7 +141,7 @@ TURNED = {
 
 @pytest.mark.parametrize("orientation", TURNED)
 @pytest.mark.parametrize("kind", ["gray", "deep"])
-def test_a_turned_picture_is_put_upright(orientation, kind):
+def test_a_turned_image_is_put_upright(orientation, kind):
     """The pixels are those of a camera that was held so, and the EXIF says how."""
     exif = Image.Exif()
     exif[0x0112] = orientation
@@ -153,7 +153,7 @@ def test_a_turned_picture_is_put_upright(orientation, kind):
     np.testing.assert_array_equal(WHOLE.decode(data)[..., 0], stored)
 
 
-def test_damaged_exif_is_no_reason_to_leave_a_picture_out():
+def test_damaged_exif_is_no_reason_to_leave_a_image_out():
     data = saved(Image.fromarray(LEVELS), "PNG", exif=b"Exif\0\0no TIFF header")
     assert upright(opened(data)).tobytes() == LEVELS.tobytes()
     np.testing.assert_array_equal(WHOLE.decode(data, upright=True)[..., 2], LEVELS)

@@ -1,4 +1,4 @@
-"""Pictures from a real server that misbehaves."""
+"""Images from a real server that misbehaves."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def web():
         yield web
 
 
-def test_a_picture_comes_whole(server, web):
+def test_a_image_comes_whole(server, web):
     url = server.on("cat.jpg", lambda handler, count: handler.good(DATA))
     assert web.read(url) == DATA
 
@@ -124,7 +124,7 @@ def test_a_server_that_was_silent_once_is_asked_again(server, web):
     assert web.read(first) == web.read(second) == DATA
 
 
-def test_a_server_that_answers_that_it_can_not_is_asked_for_other_pictures(server, web):
+def test_a_server_that_answers_that_it_can_not_is_asked_for_other_images(server, web):
     bad = server.on("cat.jpg", lambda handler, count: handler.head(500, 0))
     good = server.on("dog.jpg", lambda handler, count: handler.good(DATA))
     with pytest.raises(OSError, match="500"):

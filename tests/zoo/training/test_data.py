@@ -1,4 +1,4 @@
-"""The same pictures in the same order, whoever decodes them; and what is left out."""
+"""The same images in the same order, whoever decodes them; and what is left out."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ SMALL = Preprocessing(image_size=(24, 32), crop_pct=1.0)
 def batches(tree, augment="auto", *, workers=0, rank=0, world=1, epoch=0, start=0, seed=3):
     order = EpochBatches(len(tree), 6, seed=seed, rank=rank, world=world)
     order.epoch, order.start = epoch, start
-    pictures = TrainImages(tree, transform_of(SMALL, augment), seed)
-    return list(loader(pictures, order, workers=workers))
+    images = TrainImages(tree, transform_of(SMALL, augment), seed)
+    return list(loader(images, order, workers=workers))
 
 
 def equal(one, other) -> bool:
@@ -31,8 +31,8 @@ def equal(one, other) -> bool:
     )
 
 
-def test_workers_and_ranks_change_nothing(pictures):
-    tree = read_tree(pictures / "train")
+def test_workers_and_ranks_change_nothing(images):
+    tree = read_tree(images / "train")
     alone = batches(tree)
     assert [tuple(batch.pixels.shape) for batch in alone] == [(6, 24, 32, 3)] * 4
     assert equal(alone, batches(tree, workers=2))
@@ -42,17 +42,17 @@ def test_workers_and_ranks_change_nothing(pictures):
         assert torch.equal(whole.labels, torch.cat([part.labels for part in parts]))
 
 
-def test_an_epoch_can_begin_at_any_step(pictures):
-    tree = read_tree(pictures / "train")
+def test_an_epoch_can_begin_at_any_step(images):
+    tree = read_tree(images / "train")
     assert equal(batches(tree, epoch=4)[3:], batches(tree, epoch=4, start=3))
 
 
-def test_epochs_and_seeds_differ_and_each_takes_every_picture(pictures):
-    tree = read_tree(pictures / "train")
+def test_epochs_and_seeds_differ_and_each_takes_every_image(images):
+    tree = read_tree(images / "train")
     first = batches(tree)
     assert not equal(first, batches(tree, epoch=1))
     assert not equal(first, batches(tree, seed=4))
-    # In the evaluation transform a picture has the same pixels in both epochs.
+    # In the evaluation transform an image has the same pixels in both epochs.
     seen = [
         sorted(pixels.numpy().tobytes() for batch in batches(tree, "none", epoch=epoch)
                for pixels in batch.pixels)
@@ -62,8 +62,8 @@ def test_epochs_and_seeds_differ_and_each_takes_every_picture(pictures):
     assert len(set(seen[0])) == 24
 
 
-def test_the_same_picture_is_augmented_anew_in_each_epoch(pictures):
-    tree = read_tree(pictures / "train")
+def test_the_same_image_is_augmented_anew_in_each_epoch(images):
+    tree = read_tree(images / "train")
     dataset = TrainImages(tree, transform_of(SMALL, "light"), 0)
     state = torch.get_rng_state()
     epochs = [dataset[(epoch, 5)][0].tobytes() for epoch in range(4)]
@@ -72,8 +72,8 @@ def test_the_same_picture_is_augmented_anew_in_each_epoch(pictures):
     assert torch.equal(torch.get_rng_state(), state)
 
 
-def test_without_augmentation_the_pixels_are_those_of_the_evaluation(pictures):
-    tree = read_tree(pictures / "val")
+def test_without_augmentation_the_pixels_are_those_of_the_evaluation(images):
+    tree = read_tree(images / "val")
     found = list(loader(TrainImages(tree, SMALL.to_pixels), EveryImage(9, 4), workers=0))
     assert [len(batch.labels) for batch in found] == [4, 4, 1]
     assert torch.cat([batch.labels for batch in found]).tolist() == [0] * 3 + [1] * 3 + [2] * 3
@@ -83,14 +83,14 @@ def test_without_augmentation_the_pixels_are_those_of_the_evaluation(pictures):
         assert torch.equal(SMALL.to_tensor(pixels), tensor)
 
 
-def test_shares_of_a_validation_are_every_picture_once():
+def test_shares_of_a_validation_are_every_image_once():
     shares = [list(EveryImage(11, 2, rank=rank, world=3)) for rank in range(3)]
     assert sorted(number for share in shares for keys in share for _, number in keys) == [
         *range(11)
     ]
 
 
-def test_pictures_of_any_mode(tmp_path):
+def test_images_of_any_mode(tmp_path):
     for label, mode in enumerate(("L", "RGBA", "P", "CMYK", "1", "I;16")):
         folder = tmp_path / f"c{label}"
         folder.mkdir()
@@ -102,44 +102,44 @@ def test_pictures_of_any_mode(tmp_path):
     assert batch.unreadable == []
 
 
-def test_what_can_t_be_read_is_named_and_left_out(pictures):
-    train = pictures / "train"
+def test_what_can_t_be_read_is_named_and_left_out(images):
+    train = images / "train"
     (train / "class0" / "0.png").write_bytes(b"<html>not found</html>")
     whole = (train / "class1" / "1.png").read_bytes()
     (train / "class1" / "1.png").write_bytes(whole[: len(whole) // 2])
     (train / "class2" / "2.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n")
-    (train / "class2" / "notes.txt").write_text("no picture")
+    (train / "class2" / "notes.txt").write_text("no image")
     tree = read_tree(train)
     assert tree.ignored == 1
     found = batches(tree, "none")
     lines = sorted(line for batch in found for line in batch.unreadable)
     assert len(lines) == 3
-    assert lines[0].startswith(f"{train}/class0/0.png: no picture of a known format")
+    assert lines[0].startswith(f"{train}/class0/0.png: no image of a known format")
     assert lines[1].startswith(f"{train}/class1/1.png: ")
     assert "truncated" in lines[1] or "broken" in lines[1]
-    assert lines[2].startswith(f"{train}/class2/2.png: no picture of a known format")
+    assert lines[2].startswith(f"{train}/class2/2.png: no image of a known format")
     assert sum(len(batch.labels) for batch in found) == 21
     assert all(len(batch.labels) == len(batch.pixels) for batch in found)
 
 
-def test_a_batch_of_nothing_but_damaged_pictures_is_empty(pictures):
-    for path in (pictures / "val").rglob("*.png"):
+def test_a_batch_of_nothing_but_damaged_images_is_empty(images):
+    for path in (images / "val").rglob("*.png"):
         path.write_bytes(b"")
-    tree = read_tree(pictures / "val")
+    tree = read_tree(images / "val")
     found = list(loader(TrainImages(tree, SMALL.to_pixels), EveryImage(9, 9), workers=0))
     assert [len(batch.labels) for batch in found] == [0]
     assert len(found[0].unreadable) == 9
 
 
-def test_train_and_val_in_one_folder(pictures):
-    assert split(pictures) == (pictures / "train", pictures / "val")
-    assert split(pictures / "train") == (pictures / "train", None)
-    (pictures / "test").mkdir()
-    (pictures / "notes.txt").touch()
-    assert split(pictures) == (pictures / "train", pictures / "val")
-    assert unused(pictures, pictures / "train", pictures / "val") == ["test"]
-    assert unused(pictures, pictures / "train") == ["test", "val"]
-    assert unused(pictures, pictures) == []
+def test_train_and_val_in_one_folder(images):
+    assert split(images) == (images / "train", images / "val")
+    assert split(images / "train") == (images / "train", None)
+    (images / "test").mkdir()
+    (images / "notes.txt").touch()
+    assert split(images) == (images / "train", images / "val")
+    assert unused(images, images / "train", images / "val") == ["test"]
+    assert unused(images, images / "train") == ["test", "val"]
+    assert unused(images, images) == []
 
 
 def test_classes_that_are_called_train_and_val(tmp_path):
@@ -150,42 +150,42 @@ def test_classes_that_are_called_train_and_val(tmp_path):
     assert read_tree(tmp_path).classes == ("bus", "train", "val")
 
 
-def test_only_files_are_pictures(pictures):
-    inside = pictures / "train" / "class0"
+def test_only_files_are_images(images):
+    inside = images / "train" / "class0"
     os.mkfifo(inside / "pipe.png")
     (inside / "gone.png").symlink_to(inside / "nothing.png")
     (inside / "again.png").symlink_to(inside / "0.png")
-    tree = read_tree(pictures / "train")
+    tree = read_tree(images / "train")
     assert len(tree) == 25
     assert tree.ignored == 2
 
 
-def test_a_folder_that_holds_itself_is_told(pictures):
-    (pictures / "train" / "class0" / "deep").mkdir()
-    (pictures / "train" / "class0" / "deep" / "loop").symlink_to(pictures / "train")
+def test_a_folder_that_holds_itself_is_told(images):
+    (images / "train" / "class0" / "deep").mkdir()
+    (images / "train" / "class0" / "deep" / "loop").symlink_to(images / "train")
     with pytest.raises(BadInput, match="deep/loop: is a link to a folder that it lies in"):
-        read_tree(pictures / "train")
+        read_tree(images / "train")
 
 
-def test_a_tree_is_known_by_its_paths_and_classes(pictures, tmp_path):
-    before = read_tree(pictures / "train").identity()
-    moved = pictures.rename(tmp_path / "moved") / "train"
+def test_a_tree_is_known_by_its_paths_and_classes(images, tmp_path):
+    before = read_tree(images / "train").identity()
+    moved = images.rename(tmp_path / "moved") / "train"
     assert read_tree(moved).identity() == before
-    picture = moved / "class0" / "0.png"
-    for other in (picture.with_name("00.png"), moved / "class1" / "0-again.png"):
-        picture = picture.rename(other)
+    image = moved / "class0" / "0.png"
+    for other in (image.with_name("00.png"), moved / "class1" / "0-again.png"):
+        image = image.rename(other)
         now = read_tree(moved).identity()
         assert now != before
-        assert now.startswith("24 pictures, ")
+        assert now.startswith("24 images, ")
 
 
-def test_classes_are_numbered_by_name_and_kept_for_validation(pictures):
-    train = read_tree(pictures / "train")
+def test_classes_are_numbered_by_name_and_kept_for_validation(images):
+    train = read_tree(images / "train")
     assert train.classes == ("class0", "class1", "class2")
-    for path in (pictures / "val" / "class1").iterdir():
+    for path in (images / "val" / "class1").iterdir():
         path.unlink()
-    (pictures / "val" / "class1").rmdir()
-    val = read_tree(pictures / "val", train.classes)
+    (images / "val" / "class1").rmdir()
+    val = read_tree(images / "val", train.classes)
     assert val.classes == train.classes
     assert val.labels == (0,) * 3 + (2,) * 3
 
@@ -193,19 +193,19 @@ def test_classes_are_numbered_by_name_and_kept_for_validation(pictures):
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        (lambda root: (root / "empty").mkdir(), "the class empty has no pictures"),
+        (lambda root: (root / "empty").mkdir(), "the class empty has no images"),
         (lambda root: [(root / name).mkdir() for name in "ab"], "and 1 more classes have no"),
         (lambda root: (root / "a\nb").mkdir(), "a name that can't be listed"),
     ],
 )
-def test_a_wrong_tree_is_one_line(pictures, change, why):
-    change(pictures / "train")
+def test_a_wrong_tree_is_one_line(images, change, why):
+    change(images / "train")
     with pytest.raises(BadInput, match=why) as caught:
-        read_tree(pictures / "train")
+        read_tree(images / "train")
     assert "\n" not in str(caught.value)
 
 
-def test_trees_without_classes(tmp_path, pictures):
+def test_trees_without_classes(tmp_path, images):
     with pytest.raises(BadInput, match="can't be listed: No such file"):
         read_tree(tmp_path / "missing")
     (tmp_path / "none").mkdir()
@@ -215,10 +215,10 @@ def test_trees_without_classes(tmp_path, pictures):
     with pytest.raises(BadInput, match="only is the only class"):
         read_tree(tmp_path / "none")
     with pytest.raises(BadInput, match="class0 is not among the 2"):
-        read_tree(pictures / "val", ("cat", "dog"))
+        read_tree(images / "val", ("cat", "dog"))
 
 
-def test_the_noise_of_the_tests_is_what_it_says(pictures):
+def test_the_noise_of_the_tests_is_what_it_says(images):
     """Otherwise comparing pixels above would say nothing."""
-    pixels = [np.asarray(Image.open(path)).tobytes() for path in pictures.rglob("*.png")]
+    pixels = [np.asarray(Image.open(path)).tobytes() for path in images.rglob("*.png")]
     assert len(set(pixels)) == 33

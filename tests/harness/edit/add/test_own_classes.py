@@ -80,7 +80,7 @@ def test_what_was_added_is_confirmed_on_the_same_pictures(added, four, zoo):
     findings, said = accuracy(zoo, added, "four", "--data", "shapes")
     assert findings["four"]["status"] == "match"
     assert findings["four"]["measured"] == pytest.approx(100 * four[1] / 20)
-    assert "20 pictures of 4 classes" in said
+    assert "20 images of 4 classes" in said
     # The folder itself serves as well.
     assert accuracy(zoo, added, "four", "--data", "shapes/val")[0]["four"]["status"] == "match"
 

@@ -1,4 +1,4 @@
-"""An accuracy is written only where every picture that it speaks of was counted."""
+"""An accuracy is written only where every image that it speaks of was counted."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def fact(kind, value, part=None):
 
 @pytest.fixture
 def found(tmp_path):
-    """The finding on an accuracy, half of all pictures being right."""
+    """The finding on an accuracy, half of all images being right."""
 
     def run(claim, images=200, *, count=200, limit=200, sample=False, unreadable=()) -> Finding:
         path = tmp_path / "index.yml"
@@ -42,7 +42,7 @@ def found(tmp_path):
             fact("file", {"path": "net.pth"}),
             fact("checkpoint", {"refused": None, "fits": True}),
         ]
-        pictures = EvalImages("a folder", "abc", count, limit, sample)
+        given = EvalImages("a folder", "abc", count, limit, sample)
         begin = 0
         for end in looks(min(limit, count, images), images):
             facts += [
@@ -57,11 +57,11 @@ def found(tmp_path):
                     },
                     part,
                 )
-                for part in parts(begin, end, size=pictures.part)
+                for part in parts(begin, end, size=given.part)
             ]
             begin = end
         evidence = Evidence(
-            variant, recipe_of(variant, "zoo"), (224, 224), {f.slot: f for f in facts}, pictures
+            variant, recipe_of(variant, "zoo"), (224, 224), {f.slot: f for f in facts}, given
         )
         (finding,) = (f for f in find(evidence) if isinstance(f, Finding))
         return finding
