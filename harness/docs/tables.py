@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import PurePosixPath
 from urllib.parse import urlsplit
@@ -27,34 +26,29 @@ _RECIPE = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class _Column:
-    heading: str
-    cell: Callable[[Variant], object | None]
+_Column = tuple[str, Callable[[Variant], object | None]]  # a heading, and what is under it
 
 
 def comparison(variants: Sequence[Variant]) -> Markdown:
     """One row per variant, by its claimed parameters; columns without any claim are left out."""
-    columns = [
-        _Column("image size", _image_size),
-        _Column("parameters", lambda v: _amount(v.effective("Parameters"))),
-        _Column("FLOPs", _flops),
-        _Column("file size", lambda v: _amount(v.effective("File Size"), "B")),
+    columns: list[_Column] = [
+        ("image size", _image_size),
+        ("parameters", lambda v: _amount(v.effective("Parameters"))),
+        ("FLOPs", _flops),
+        ("file size", lambda v: _amount(v.effective("File Size"), "B")),
         *_metrics(variants),
-        _Column("weights", _weights),
-        *([_Column("code", _code)] if common_code(variants) is None else []),
+        ("weights", _weights),
+        *([("code", _code)] if common_code(variants) is None else []),
     ]
-    rows = [(variant, [column.cell(variant) for column in columns]) for variant in variants]
-    used = [n for n in range(len(columns)) if any(cells[n] is not None for _, cells in rows)]
-    rows.sort(key=lambda row: parameters(row[0]))
+    ordered = sorted(variants, key=parameters)
+    # Not by their headings: an index may have a metric of any name.
+    made = [(heading, [cell(variant) for variant in ordered]) for heading, cell in columns]
+    used = [column for column in made if any(cell is not None for cell in column[1])]
+    rows = zip(map(code, (v.name for v in ordered)), *(cells for _, cells in used), strict=True)
     return table(
-        ["variant", *(columns[n].heading for n in used)],
-        ([code(v.name), *(_or_dash(cells[n]) for n in used)] for v, cells in rows),
+        ["variant", *(heading for heading, _ in used)],
+        (["-" if cell is None else cell for cell in row] for row in rows),
     )
-
-
-def _or_dash(cell: object | None) -> object:
-    return "-" if cell is None else cell
 
 
 def common_code(variants: Sequence[Variant]) -> Markdown | None:
@@ -101,9 +95,7 @@ def some(names: Sequence[str]) -> Markdown:
 
 def _image_size(variant: Variant) -> str | None:
     claim = variant.effective("Image Size")
-    if claim is None:
-        return None
-    return _pixels(claim)
+    return None if claim is None else _pixels(claim)
 
 
 def _pixels(claim: Claim) -> str:
@@ -160,7 +152,7 @@ def _metrics(variants: Iterable[Variant]) -> Iterator[_Column]:
                 found[claim.field, claim.dataset] = None
     for field, dataset in list(found)[:_MOST_METRICS]:
         heading = f"{field}, {dataset}" if dataset is not None else field
-        yield _Column(truncate(heading, 60), _metric_of(field, dataset))
+        yield truncate(heading, 60), _metric_of(field, dataset)
 
 
 def _is_metric(claim: Claim) -> bool:

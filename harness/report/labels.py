@@ -107,25 +107,22 @@ class Canvas:
             rings: how many distances to try beyond the one right beside the marker.
             may_cross: take a place across a line of the drawing, if there is no better one.
         """
-        best: tuple[float, LabelPlace] | None = None
+        best: LabelPlace | None = None
+        lowest = math.inf
         for cost, place in self._candidates(at, radius, size, toward, rings):
-            if best is not None and cost >= best[0]:
-                continue
-            crossing = self._crossing(place, radius)
+            crossing = self._crossing(place) if cost < lowest else None
             if crossing is None or (crossing and not may_cross):
                 continue
             total = cost + _COST_OF_CROSSING * crossing
             if place.leader is None and self._is_doubtful(place.box, at, radius):
                 total += _COST_OF_DOUBT
-            if best is None or total < best[0]:
-                best = (total, place)
-        if best is None:
-            return None
-        place = best[1]
-        _fill(self._labels, place.box)
-        if place.leader is not None:
-            _trace(self._labels, *place.leader)
-        return place
+            if total < lowest:
+                lowest, best = total, place
+        if best is not None:
+            _fill(self._labels, best.box)
+            if best.leader is not None:
+                _trace(self._labels, *best.leader)
+        return best
 
     def _candidates(
         self,
@@ -179,7 +176,7 @@ class Canvas:
         markers = self._markers
         return int(markers[_slices(around)].sum()) > int(markers[_slices(own)].sum())
 
-    def _crossing(self, place: LabelPlace, radius: float) -> float | None:
+    def _crossing(self, place: LabelPlace) -> float | None:
         """How much of what may be crossed is; None where the place is taken."""
         inside = _slices(place.box)
         if self._labels[inside].any() or self._markers[inside].any():

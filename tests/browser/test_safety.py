@@ -9,38 +9,16 @@ from dataclasses import replace
 from importlib.resources import files
 
 import pytest
+from hostile import HIDDEN, MARKUP, finding_of
 
 from harness.report.html import render
 from harness.types import Report
 
-HOSTILE = (
-    "<script>document.title='run'</script>",
-    "</script><script>document.title='run'</script>",
-    "</script x><script>document.title='run'</script >",
-    "<!--<script>",
-    "<img src=x onerror=\"document.title='run'\">",
-    "\"'><svg onload=document.title='run'>",
-    "javascript:document.title='run'",
-    "<a href=\"javascript:document.title='run'\">click</a>",
-    "{{ 7 * 7 }}{% raw %}",
-    "a&amp;b &lt;c&gt;",
-    "$\\sqrt{2}$ ]]> \\u003c",
-    "#plots?variant=net1&q=%3Cb%3E",
-    "__proto__",
-    "x" * 400,
-)
-HIDDEN = {
-    "right\u202eto left\u2066": "right\\u202eto left\\u2066",
-    "line\u2028separator\u2029": "line\\u2028separator\\u2029",
-    "zero\u200bwidth\ufeff": "zero\\u200bwidth\\ufeff",
-    "half\ud800 of a pair": "half\\ud800 of a pair",
-    "bell\x07 and escape\x1b[2J": "bell\\x07 and escape\\x1b[2J",
-}
-TEXTS = (*HOSTILE, *HIDDEN)
+TEXTS = (*MARKUP, *HIDDEN)
 
 
 @pytest.fixture(scope="module")
-def attack(make_variant, make_findings) -> Report:
+def attack(make_variant) -> Report:
     """Hostile text wherever an index, a builder or a server has a word to say."""
     variants, found = [], []
     for number, text in enumerate(TEXTS):
@@ -61,26 +39,13 @@ def attack(make_variant, make_findings) -> Report:
                 location=places,
             )
         )
-        (finding,) = make_findings(text, number, 1)
-        found.append(
-            replace(
-                finding,
-                field=text,
-                check=text,
-                cause=text,
-                documented=text,
-                measured=text,
-                message=text,
-                fix=f"-{text}\n+{text}",
-                location=places,
-            )
-        )
-    environment = dict.fromkeys(("zoo", "torch", "platform", "started"), HOSTILE[1])
-    return Report(environment, tuple(variants), tuple(found), cut_short=HOSTILE[0])
+        found.append(finding_of(text, fix=f"-{text}\n+{text}"))
+    environment = dict.fromkeys(("zoo", "torch", "platform", "started"), MARKUP[1])
+    return Report(environment, tuple(variants), tuple(found), cut_short=MARKUP[0])
 
 
 def test_everything_hostile_shows_as_text(show, attack, as_document):
-    gone = replace(attack.findings[0], cause="size.differs", check="gone", message=HOSTILE[1])
+    gone = replace(attack.findings[0], cause="size.differs", check="gone", message=MARKUP[1])
     before = as_document(replace(attack, findings=(gone,), cut_short=None))
     here = show(attack, before)
     page = here.page
@@ -89,7 +54,7 @@ def test_everything_hostile_shows_as_text(show, attack, as_document):
         page.locator(f"#view-{view}").wait_for()
         text = page.locator(f"#view-{view}").inner_text()
         # The plots name what is on the frontier alone.
-        for hostile in HOSTILE[:2] if view == "overview" else () if view == "plots" else HOSTILE:
+        for hostile in MARKUP[:2] if view == "overview" else () if view == "plots" else MARKUP:
             assert (hostile[:80] in text) or (hostile[:80] in page.locator("body").inner_text())
         for shown in HIDDEN.values() if view in ("findings", "comparison") else ():
             assert shown in text
@@ -133,7 +98,7 @@ def test_hostile_text_shows_without_script_too(show, hostile_page):
     here = show(hostile_page, java_script_enabled=False)
     rows = here.page.locator("noscript tbody tr").all_inner_texts()
     assert len(rows) == len(TEXTS)
-    assert any(HOSTILE[1] in row for row in rows)
+    assert any(MARKUP[1] in row for row in rows)
 
 
 def test_names_on_the_plot_are_no_markup(show, made, make_variant):

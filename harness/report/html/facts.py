@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,28 +49,21 @@ def blocks(facts: Iterable[Fact]) -> Iterator[Block]:
 
 def _structure(fact: Measurement) -> Iterator[Block]:
     value = fact.value
-    state = _mapping(value.get("state"))
-    lines = [
-        ("Parameters", _number(value.get("parameters"))),
-        ("Trainable", _number(value.get("trainable"))),
-        ("Layers", _number(value.get("layers"))),
-        ("State-dict tensors", _number(state.get("tensors"))),
-        ("State-dict floats", _number(state.get("float_elements"))),
-    ]
+    names = {"Parameters": "parameters", "Trainable": "trainable", "Layers": "layers"}
+    of_state = {"State-dict tensors": "tensors", "State-dict floats": "float_elements"}
+    lines = _lines(value, names) + _lines(_mapping(value.get("state")), of_state)
+    yield Block("Structure", lines, provenance=_provenance(fact))
     stages = _mapping(value.get("by_stage"))
     total = sum(count for count in stages.values() if isinstance(count, int)) or 1
-    shown = list(stages.items())[:_STAGES]
-    yield Block("Structure", _known(lines), provenance=_provenance(fact))
-    if shown:
-        rest = len(stages) - len(shown)
+    rows = tuple(
+        (name, _number(count), f"{100 * count / total:.1f}%")
+        for name, count in list(stages.items())[:_STAGES]
+    )
+    rest = len(stages) - len(rows)
+    if rows:
         more = (("Further stages", _number(rest)),) if rest else ()
-        yield Block(
-            "Profile: parameters by stage",
-            more,
-            ("Stage", "Parameters", "Share"),
-            tuple((name, _number(count), f"{100 * count / total:.1f}%") for name, count in shown),
-            share=2,
-        )
+        head = ("Stage", "Parameters", "Share")
+        yield Block("Profile: parameters by stage", more, head, rows, share=2)
 
 
 def _flops(fact: Measurement) -> Iterator[Block]:
@@ -79,7 +72,7 @@ def _flops(fact: Measurement) -> Iterator[Block]:
     size = f" at {fact.image_size[0]}x{fact.image_size[1]}" if fact.image_size else ""
     yield Block(
         f"Profile: operations by convention{size}",
-        _known([("Activations", _number(fact.value.get("activations")))]),
+        _lines(fact.value, {"Activations": "activations"}),
         ("Convention", "Count", "MACs covered"),
         tuple(
             (
@@ -101,29 +94,28 @@ def _plain(count: Mapping[str, Any]) -> Any:
 
 def _checkpoint(fact: Measurement) -> Iterator[Block]:
     value = fact.value
-    fits = value.get("fits")
-    lines = [
-        ("Result", _text(value.get("sentence"))),
-        ("Tensors", _number(value.get("tensors"))),
-        ("Fits the model", "-" if fits is None else "yes" if fits else "no"),
-        ("Refused", _text(value.get("refused"))),
-        ("Misfit", _text(value.get("misfit"))),
-        ("Notes", _text(value.get("notes"))),
-        ("Why it is larger", _text(value.get("reasons"))),
-        ("Also holds", _text(value.get("holds"))),
-    ]
-    yield Block("Checkpoint", _known(lines), provenance=_provenance(fact))
+    fits = {"fits": None if value.get("fits") is None else "yes" if value["fits"] else "no"}
+    texts = {
+        "Refused": "refused",
+        "Misfit": "misfit",
+        "Notes": "notes",
+        "Why it is larger": "reasons",
+        "Also holds": "holds",
+    }
+    lines = (
+        *_lines(value, {"Result": "sentence"}, _text),
+        *_lines(value, {"Tensors": "tensors"}),
+        *_lines(fits, {"Fits the model": "fits"}, _text),
+        *_lines(value, texts, _text),
+    )
+    yield Block("Checkpoint", lines, provenance=_provenance(fact))
 
 
 def _file(fact: Measurement) -> Iterator[Block]:
     # Its path is left out: it means something on the machine that measured alone.
-    lines = [
-        ("Bytes", _number(fact.value.get("size"))),
-        ("SHA-256", _text(fact.value.get("sha256"))),
-        ("Hash in its name", _text(fact.value.get("name_hash"))),
-        ("Redirected to", _text(fact.value.get("final_url"))),
-    ]
-    yield Block("File", _known(lines), provenance=_provenance(fact))
+    texts = {"SHA-256": "sha256", "Hash in its name": "name_hash", "Redirected to": "final_url"}
+    lines = _lines(fact.value, {"Bytes": "size"}) + _lines(fact.value, texts, _text)
+    yield Block("File", lines, provenance=_provenance(fact))
 
 
 def _accuracy(way: str, shards: Sequence[Measurement]) -> Block:
@@ -142,33 +134,30 @@ def _accuracy(way: str, shards: Sequence[Measurement]) -> Block:
 
 
 def _speed(fact: Measurement) -> Iterator[Block]:
-    rows = []
-    for timing in _sequence(fact.value.get("timings")):
-        latency = _mapping(timing.get("latency_ms"))
-        precision = timing.get("precision")
-        compiled = ", compiled" if timing.get("compiled") else ""
-        setting = f"{'float32' if precision == 'off' else precision}{compiled}"
-        if timing.get("failed"):
-            rows.append((_number(timing.get("batch")), setting, str(timing["failed"]), "-", "-"))
-            continue
-        memory = timing.get("peak_memory")
-        rows.append(
-            (
-                _number(timing.get("batch")),
-                setting,
-                _number(timing.get("images_per_second"), 1),
-                " / ".join(_number(latency.get(p), 2) for p in ("p50", "p90", "p99")),
-                "-" if memory is None else f"{memory / 1e6:,.0f} MB",
-            )
-        )
     head = ("Batch", "Precision", "Images/s", "Latency p50 / p90 / p99, ms", "Peak memory")
-    yield Block("Speed", (), head, tuple(rows), provenance=_provenance(fact))
+    rows = tuple(map(_timing, _sequence(fact.value.get("timings"))))
+    yield Block("Speed", (), head, rows, provenance=_provenance(fact))
+
+
+def _timing(timing: Mapping[str, Any]) -> tuple[str, ...]:
+    precision, compiled = timing.get("precision"), timing.get("compiled")
+    setting = f"{'float32' if precision == 'off' else precision}{', compiled' if compiled else ''}"
+    first = (_number(timing.get("batch")), setting)
+    if timing.get("failed"):
+        return (*first, str(timing["failed"]), "-", "-")
+    latency, memory = _mapping(timing.get("latency_ms")), timing.get("peak_memory")
+    return (
+        *first,
+        _number(timing.get("images_per_second"), 1),
+        " / ".join(_number(latency.get(p), 2) for p in ("p50", "p90", "p99")),
+        "-" if memory is None else f"{memory / 1e6:,.0f} MB",
+    )
 
 
 def _other(fact: Measurement) -> Iterator[Block]:
     """A kind that a later version may add: its plain values, by their own names."""
-    lines = [(str(name), _text(value)) for name, value in fact.value.items()]
-    yield Block(_title(fact.kind), _known(lines), provenance=_provenance(fact))
+    lines = _lines(fact.value, {str(name): name for name in fact.value}, _text)
+    yield Block(_title(fact.kind), lines, provenance=_provenance(fact))
 
 
 _KINDS = {
@@ -193,14 +182,18 @@ def _where(fact: Measurement) -> str:
     return " · ".join(filter(None, (versions, fact.device)))
 
 
-def _known(lines: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
-    return tuple(line for line in lines if line[1] != "-")
-
-
 def _number(value: Any, digits: int = 0) -> str:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return "-"
     return f"{value:,}" if isinstance(value, int) else f"{value:,.{digits}f}"
+
+
+def _lines(
+    value: Mapping[str, Any], keys: Mapping[str, str], show: Callable[[Any], str] = _number
+) -> tuple[tuple[str, str], ...]:
+    """Titles with the values of these keys; missing ones are left out."""
+    shown = ((title, show(value.get(key))) for title, key in keys.items())
+    return tuple(line for line in shown if line[1] != "-")
 
 
 def _text(value: Any) -> str:

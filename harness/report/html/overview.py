@@ -1,126 +1,64 @@
-"""The beginning of the page, and what a browser without script shows."""
+"""The beginning of the page, and what a browser without script shows, as data for the template.
+
+Every text in it is safe to look at, and none is escaped yet.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from urllib.parse import urlencode
 
 from harness.causes import CAUSES
 from harness.report import Options
 from harness.report.html.changes import Changes, key
 from harness.report.sentences import cut_short, place, summary, value
-from harness.report.view import STATUSES, RowStatus, arrange, standing
+from harness.report.view import STATUSES, arrange, standing
 from harness.types import Finding, Report
 from zoo._util.text import for_terminal, truncate
 
 # Of the table for browsers without script, which is a second copy of what the script shows.
 _PLAIN = 300
 _LISTED = 8
+_ENVIRONMENT = {
+    "started": "Started",
+    "seconds": "Seconds",
+    "zoo": "zoo",
+    "torch": "torch",
+    "python": "Python",
+    "platform": "Platform",
+    "device": "Device",
+}
 
 
-@dataclass(frozen=True, slots=True)
-class CountLine:
-    """One line of a table of counts."""
-
-    name: str
-    link: str
-    about: str
-    variants: int
-    counts: dict[str, int]
-
-
-@dataclass(frozen=True, slots=True)
-class FindingLine:
-    """One finding as plain text."""
-
-    label: str
-    variant: str
-    field: str
-    documented: str
-    measured: str
-    message: str
-    cause: str
-    place: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class FindingList:
-    """Some findings, and how many there are in all."""
-
-    number: int
-    lines: tuple[FindingLine, ...]
-
-    @property
-    def rest(self) -> int:
-        """How many are not among the lines."""
-        return self.number - len(self.lines)
-
-
-@dataclass(frozen=True, slots=True)
-class PageOverview:
-    """All that the template shows; every text is safe to look at, and none is escaped yet."""
-
-    sentence: str
-    cut_short: str
-    variants: int
-    counts: dict[str, int]
-    started: str
-    environment: tuple[tuple[str, str], ...]
-    causes: tuple[CountLine, ...]
-    collections: tuple[CountLine, ...]
-    changes: Changes
-    since: str
-    problem: str
-    new: FindingList
-    fixed: FindingList
-    unseen: FindingList
-    plain: FindingList
-
-
-def overview(report: Report, changes: Changes) -> PageOverview:
-    """The beginning of the page, as plain data for its template."""
+def overview(report: Report, changes: Changes) -> dict[str, Any]:
+    """The values that the template names."""
     layout = arrange(report, Options())
     listed = [*layout.full, *(finding for alike in layout.alike for finding in alike)]
     listed.sort(key=lambda finding: STATUSES.index(standing(finding)))
-    new = [finding for finding in listed if key(finding) in changes.new]
     # Where no baseline accepts anything, nothing on the page speaks of it.
     accepts = any(finding.accepted is not None for finding in report.findings)
-    shown = [status for status in STATUSES if accepts or status != "accepted"]
-    return PageOverview(
-        sentence=summary(report),
-        cut_short=for_terminal(cut_short(report) or ""),
-        variants=len(report.variants),
-        counts=_counts(report.findings, shown),
-        started=_when(str(report.environment.get("started") or "")),
-        environment=_environment(report),
-        causes=_by_cause(report, shown),
-        collections=_by_collection(report, shown),
-        changes=changes,
-        since=_when(changes.since or ""),
-        problem=for_terminal(changes.problem or ""),
-        new=_listed(new, _LISTED),
-        fixed=_listed(changes.fixed, _LISTED),
-        unseen=_listed(changes.unseen, 0),
-        plain=_listed(listed, _PLAIN),
-    )
-
-
-def _environment(report: Report) -> tuple[tuple[str, str], ...]:
-    names = {
-        "started": "Started",
-        "seconds": "Seconds",
-        "zoo": "zoo",
-        "torch": "torch",
-        "python": "Python",
-        "platform": "Platform",
-        "device": "Device",
+    statuses = [status for status in STATUSES if accepts or status != "accepted"]
+    environment = {name: report.environment.get(key) for key, name in _ENVIRONMENT.items()}
+    return {
+        "sentence": summary(report),
+        "cut_short": for_terminal(cut_short(report) or ""),
+        "variants": len(report.variants),
+        "counts": _counts(report.findings, statuses),
+        "started": _when(str(report.environment.get("started") or "")),
+        "environment": [(n, for_terminal(str(v))) for n, v in environment.items() if v is not None],
+        "causes": _by_cause(report, statuses),
+        "collections": _by_collection(report, statuses),
+        "compared": changes.compared,
+        "since": _when(changes.since or ""),
+        "problem": for_terminal(changes.problem or ""),
+        "new": _listed([f for f in listed if key(f) in changes.new], _LISTED),
+        "fixed": _listed(changes.fixed, _LISTED),
+        "unseen": len(changes.unseen),
+        "plain": _listed(listed, _PLAIN),
     }
-    found = ((shown, report.environment.get(name)) for name, shown in names.items())
-    return tuple((shown, for_terminal(str(value))) for shown, value in found if value is not None)
 
 
 def _when(time: str) -> str:
@@ -134,17 +72,18 @@ def _when(time: str) -> str:
     return read.strftime("%Y-%m-%d %H:%M UTC")
 
 
-def _link(**filters: str) -> str:
-    """The fragment that shows the findings with these filters."""
-    return f"#findings?{urlencode(filters)}"
+def _counts(findings: Iterable[Finding], statuses: Iterable[str]) -> dict[str, int]:
+    found = Counter[str](map(standing, findings))
+    return {status: found[status] for status in statuses}
 
 
-def _counts(findings: Iterable[Finding], shown: Iterable[RowStatus]) -> dict[str, int]:
-    found = Counter(map(standing, findings))
-    return {status: found[status] for status in shown}
+def _line(name: str, about: str, variants: int, counts: dict[str, int], **filters: str) -> Any:
+    """A line of a table of counts, with a link to the findings under these filters."""
+    link = f"#findings?{urlencode(filters)}"
+    return {"name": name, "about": about, "variants": variants, "counts": counts, "link": link}
 
 
-def _by_cause(report: Report, statuses: Sequence[RowStatus]) -> tuple[CountLine, ...]:
+def _by_cause(report: Report, statuses: Sequence[str]) -> list[dict[str, Any]]:
     groups: dict[str, list[Finding]] = {}
     for finding in report.findings:
         if finding.cause is not None:
@@ -154,17 +93,16 @@ def _by_cause(report: Report, statuses: Sequence[RowStatus]) -> tuple[CountLine,
         about = CAUSES[cause].meaning.replace("`", "") if cause in CAUSES else ""
         variants = len({finding.variant for finding in found} - {None})
         shown = for_terminal(cause)
-        where, counts = _link(cause=shown), _counts(found, statuses)
-        lines.append(CountLine(shown, where, about, variants, counts))
-    return tuple(sorted(lines, key=_gravity))
+        lines.append(_line(shown, about, variants, _counts(found, statuses), cause=shown))
+    return sorted(lines, key=_gravity)
 
 
-def _gravity(line: CountLine) -> tuple[int, int]:
-    worst = next(i for i, count in enumerate(line.counts.values()) if count)
-    return (worst, -sum(line.counts.values()))
+def _gravity(line: dict[str, Any]) -> tuple[int, int]:
+    worst = next(i for i, count in enumerate(line["counts"].values()) if count)
+    return (worst, -sum(line["counts"].values()))
 
 
-def _by_collection(report: Report, statuses: Sequence[RowStatus]) -> tuple[CountLine, ...]:
+def _by_collection(report: Report, statuses: Sequence[str]) -> list[dict[str, Any]]:
     collections = {variant.name: variant.collection for variant in report.variants}
     variants = Counter(variant.collection for variant in report.variants)
     groups: dict[str | None, list[Finding]] = {name: [] for name in variants}
@@ -175,25 +113,28 @@ def _by_collection(report: Report, statuses: Sequence[RowStatus]) -> tuple[Count
     lines = []
     for name, found in groups.items():
         shown = "no collection" if name is None else for_terminal(name)
-        where = _link(collection="-" if name is None else shown)
-        lines.append(CountLine(shown, where, "", variants[name], _counts(found, statuses)))
-    return tuple(lines)
+        chosen = "-" if name is None else shown
+        counts = _counts(found, statuses)
+        lines.append(_line(shown, "", variants[name], counts, collection=chosen))
+    return lines
 
 
-def _listed(findings: Iterable[Finding], most: int) -> FindingList:
-    found = tuple(findings)
-    return FindingList(len(found), tuple(_line(finding) for finding in found[:most]))
+def _listed(findings: Sequence[Finding], most: int) -> dict[str, Any]:
+    """The first findings, how many there are in all, and how many are left out."""
+    lines = [_finding(finding) for finding in findings[:most]]
+    return {"number": len(findings), "lines": lines, "rest": len(findings) - len(lines)}
 
 
-def _line(finding: Finding) -> FindingLine:
-    texts = (
-        finding.variant or "",
-        finding.field,
-        value(finding.documented),
-        value(finding.measured),
-        finding.message,
-        finding.cause or "",
-        place(finding),
-        finding.accepted or "",
-    )
-    return FindingLine(standing(finding), *(for_terminal(truncate(text)) for text in texts))
+def _finding(finding: Finding) -> dict[str, str]:
+    texts = {
+        "variant": finding.variant or "",
+        "field": finding.field,
+        "documented": value(finding.documented),
+        "measured": value(finding.measured),
+        "message": finding.message,
+        "cause": finding.cause or "",
+        "place": place(finding),
+        "reason": finding.accepted or "",
+    }
+    shown = {name: for_terminal(truncate(text)) for name, text in texts.items()}
+    return {"label": standing(finding), **shown}

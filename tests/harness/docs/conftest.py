@@ -1,8 +1,9 @@
-"""The command in a folder of its own, pages rendered by a Markdown parser, and real pictures."""
+"""The command in a folder of its own, pages rendered by a Markdown parser, and real images."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Callable
 from html.parser import HTMLParser
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 from cli import run_zoo
 from markdown_it import MarkdownIt
+from page_blocks import need_real_weights
 
 ROOT = Path(__file__).parents[3]
 _VOID = {"img", "br", "hr"}
@@ -69,14 +71,28 @@ def zoo(tmp_path) -> Callable[..., subprocess.CompletedProcess[str]]:
 
 
 @pytest.fixture(scope="session")
-def real_picture() -> tuple[Path, int]:
-    """A real picture of ImageNet, and the class that ImageNet says it is of."""
+def real_image() -> tuple[Path, int]:
+    """A real image of ImageNet, and its class."""
     try:
         files = metadata.files("foolbox") or []
     except metadata.PackageNotFoundError:
-        pytest.skip("the pictures of the extra sample are not installed")
-    pictures = sorted(file for file in files if file.match("foolbox/data/imagenet_*.jpg"))
-    if not pictures:
-        pytest.skip("foolbox holds no pictures here")
-    chosen = pictures[0]
-    return Path(str(chosen.locate())), int(chosen.stem.rpartition("_")[2])
+        pytest.skip("the images of the extra sample are not installed")
+    images = sorted(file for file in files if file.match("foolbox/data/imagenet_*.jpg"))
+    if not images:
+        pytest.skip("foolbox holds no images here")
+    return Path(str(images[0].locate())), int(images[0].stem.rpartition("_")[2])
+
+
+@pytest.fixture
+def reader(tmp_path, real_image) -> Path:
+    """The folder of a reader of the pages, with an image and two classes of a few images."""
+    need_real_weights()
+    image, _ = real_image
+    shutil.copy(image, tmp_path / "image.jpg")
+    for part, count in (("train", 2), ("val", 1)):
+        for label in range(2):
+            inside = tmp_path / "images" / part / f"class{label}"
+            inside.mkdir(parents=True)
+            for number in range(count):
+                shutil.copy(image, inside / f"{number}.jpg")
+    return tmp_path

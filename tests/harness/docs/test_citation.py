@@ -1,4 +1,4 @@
-"""`zoo cite`: whose words an entry is, and what is made where there are none."""
+"""`zoo cite`: the entry of the index, and what is made where there is none."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Every command that a page shows is run, in the order of the page, as it is printed.
 
-What stands for the reader's own things is made small: a picture, two classes of a few pictures, and
+What stands for the reader's own things is made small: an image, two classes of a few images, and
 of the trainings that would go on for days one step. The index is a copy of this repository's, and
 the settings of the folder forbid the network.
 """
@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 from cli import run_zoo
-from page_blocks import OFFLINE, PAGES, ROOT, command_lines, need_real_weights, without_network
+from page_blocks import OFFLINE, PAGES, ROOT, command_lines, without_network
 
 PROGRAMS = {
     "zoo": [],
@@ -32,38 +32,29 @@ Run = Callable[[str], subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
-def reader(tmp_path, real_picture) -> Path:
-    """The folder of somebody who reads the pages: a clone's index, and pictures."""
-    need_real_weights()
-    shutil.copytree(ROOT / "model-index", tmp_path / "model-index")
-    shutil.copy(ROOT / "known-findings.yml", tmp_path)
-    (tmp_path / "pyproject.toml").write_text("[tool.zoo]\noffline = true\n")
-    picture, _ = real_picture
-    shutil.copy(picture, tmp_path / "picture.jpg")
-    for part, count in (("train", 2), ("val", 1)):
-        for label in range(2):
-            inside = tmp_path / "pictures" / part / f"class{label}"
-            inside.mkdir(parents=True)
-            for number in range(count):
-                shutil.copy(picture, inside / f"{number}.jpg")
-    (tmp_path / "imagenet").symlink_to("pictures")
-    return tmp_path
+def clone(reader) -> Path:
+    """The reader's folder with what a clone holds."""
+    shutil.copytree(ROOT / "model-index", reader / "model-index")
+    shutil.copy(ROOT / "known-findings.yml", reader)
+    (reader / "pyproject.toml").write_text("[tool.zoo]\noffline = true\n")
+    (reader / "imagenet").symlink_to("images")
+    return reader
 
 
 @pytest.fixture
-def run(reader) -> Run:
+def run(clone) -> Run:
     """Runs one line."""
 
     def go(line: str) -> subprocess.CompletedProcess[str]:
         program, *arguments = shlex.split(affordable(line))
-        own = {"PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(reader / "cache")}
+        own = {"PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(clone / "cache")}
         environment = os.environ | own | {"OMP_NUM_THREADS": "1"}
         if program == "zoo":
             trains = arguments[0] == "train"  # Its loaders are children of a process of its own.
-            return run_zoo(arguments, cwd=reader, environment=environment, spawn=trains)
+            return run_zoo(arguments, cwd=clone, environment=environment, spawn=trains)
         return subprocess.run(
             [sys.executable, *PROGRAMS[program], *arguments],
-            cwd=reader,
+            cwd=clone,
             env=environment,
             capture_output=True,
             text=True,
@@ -86,7 +77,7 @@ def affordable(line: str) -> str:
 
 
 @pytest.mark.parametrize("page", [*filter(command_lines, PAGES)], ids=lambda page: page.stem)
-def test_every_command_of_a_page_runs(page, run, reader, real_picture):
+def test_every_command_of_a_page_runs(page, run, clone, real_image):
     shown = ""
     for line in command_lines(page):
         program, *arguments = line.split()
@@ -100,9 +91,9 @@ def test_every_command_of_a_page_runs(page, run, reader, real_picture):
     if page.parent.name == "models":
         from zoo import categories
 
-        assert categories(OFFLINE)[real_picture[1]] in shown
+        assert categories(OFFLINE)[real_image[1]] in shown
         assert "class0" in shown  # as the added variant's classes are called
-        assert (reader / "features.npy").stat().st_size == 128 + 6 * 1280 * 4
+        assert (clone / "features.npy").stat().st_size == 128 + 6 * 1280 * 4
 
 
 def test_each_program_of_the_pages_is_known_here():

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 
@@ -17,7 +16,6 @@ from page_blocks import (
     ROOT,
     blocks,
     command_lines,
-    need_real_weights,
     without_network,
 )
 
@@ -29,21 +27,13 @@ from harness.cli.app import app
     [page for page in PAGES if blocks(page, "python", "py")],
     ids=lambda page: page.stem,
 )
-def test_every_python_block_runs_as_it_is_printed(page, tmp_path, real_picture):
-    """One after the other, as somebody would who reads the page."""
-    need_real_weights()
-    picture, label = real_picture
-    shutil.copy(picture, tmp_path / "picture.jpg")
-    for number in range(12):
-        part = "train" if number < 8 else "val"
-        folder = tmp_path / "pictures" / part / f"class{number % 2}"
-        folder.mkdir(parents=True, exist_ok=True)
-        shutil.copy(picture, folder / f"{number}.jpg")
-    script = tmp_path / "page.py"
+def test_every_python_block_runs_as_it_is_printed(page, reader, real_image):
+    """One after the other, as a reader of the page would."""
+    script = reader / "page.py"
     script.write_text(without_network("\n".join(blocks(page, "python", "py"))))
     done = subprocess.run(
         [sys.executable, str(script)],
-        cwd=tmp_path,
+        cwd=reader,
         env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "2"},
         capture_output=True,
         text=True,
@@ -58,11 +48,11 @@ def test_every_python_block_runs_as_it_is_printed(page, tmp_path, real_picture):
     lines = done.stdout.splitlines()
     best = [line.partition("%  ")[2] for line in lines if "%  " in line]
     assert len(best) == 5
-    assert categories(OFFLINE)[label] in best  # what ImageNet says the picture shows
+    assert categories(OFFLINE)[real_image[1]] in best  # what ImageNet says the image shows
     assert lines[5] == "(1, 1280)"
     assert lines[6].startswith("stride 2: (1, ")
     assert lines[6].endswith(", 112, 112)")
-    assert (tmp_path / "runs" / "all-layers" / "model.pth").stat().st_size > 10**7
+    assert (reader / "runs" / "all-layers" / "model.pth").stat().st_size > 10**7
 
 
 def parse(line: str) -> None:
