@@ -61,15 +61,6 @@ _SECTIONS = {
 
 
 @dataclass(frozen=True, slots=True)
-class OptionHelp:
-    """An option or an argument: how it is written, what it does, and its variables."""
-
-    written: str
-    help: str
-    variables: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class CommandHelp:
     """One command of the command line.
 
@@ -77,13 +68,13 @@ class CommandHelp:
         name: all words of it: ``zoo cache info``.
         usage: the whole line.
         help: its paragraphs.
-        options: arguments first.
+        options: each as it is written, what it does, and its variables; arguments first.
     """
 
     name: str
     usage: str
     help: tuple[str, ...]
-    options: tuple[OptionHelp, ...]
+    options: tuple[tuple[str, str, str], ...]
 
     @property
     def summary(self) -> str:
@@ -122,13 +113,14 @@ def _described(command: Any, context: Any) -> CommandHelp:
     )
 
 
-def _option(parameter: Any) -> OptionHelp:
+def _option(parameter: Any) -> tuple[str, str, str]:
+    """An option or an argument: how it is written, what it does, and its variables."""
     text, _, variables = " ".join((parameter.help or "").split()).partition(" [env: ")
     if parameter.param_type_name == "argument":
-        return OptionHelp(parameter.metavar or parameter.name.upper(), text)
-    names = [*parameter.opts, *parameter.secondary_opts]
+        return parameter.metavar or parameter.name.upper(), text, ""
+    names = ", ".join([*parameter.opts, *parameter.secondary_opts])
     value = "" if parameter.is_flag else f" {parameter.metavar or 'VALUE'}"
-    return OptionHelp(", ".join(names) + value, text, variables.removesuffix("]"))
+    return names + value, text, variables.removesuffix("]")
 
 
 def commands_page() -> str:
@@ -138,7 +130,7 @@ def commands_page() -> str:
         parts += [f"## {command.name}", "\n\n".join(map(escaped, command.help))]
         parts += [f"```text\n{command.usage}\n```"]
         if command.options:
-            rows = [(_code(o.written), o.help, _code(o.variables)) for o in command.options]
+            rows = [(_code(name), text, _code(env)) for name, text, env in command.options]
             parts.append(table(("option", "meaning", "variable"), rows))
     return "\n\n".join(part for part in parts if part) + "\n"
 
