@@ -7,6 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from loops import each
 
 from zoo.index import Index, load_index
 
@@ -115,8 +116,8 @@ def test_null_says_nothing(read: Read) -> None:
     assert set(claims(index, "fast_none")) == {"Name", "Config", "Downstream"}
 
 
-@pytest.mark.parametrize(
-    ("right", "wrong", "cause", "severity", "field"),
+@each(
+    "right, wrong, cause, severity, field",
     [
         ("FLOPs: 102.7G", "FLOPs: 102.7X", "schema.wrong-type", "error", "FLOPs"),
         ("Params: 24.33M", "Params: many", "schema.wrong-type", "error", "Params"),
@@ -163,7 +164,7 @@ def test_models_may_stand_in_files_of_their_own(
     assert str(problem).startswith("model-index.yml:4:3: Import: 'docs/none.yml' names no file")
 
 
-@pytest.mark.parametrize(
+@each(
     "name",
     [
         "Top 1 Accuracy", "Top-1 Accuracy", "top 1 accuracy", "top-1", "Top1", "Top 1 Acc", "Acc@1",
@@ -177,7 +178,7 @@ def test_other_names_of_the_top_1_accuracy(read: Read, name: str) -> None:
     assert claims(index, "n")["Top 1 Accuracy"] == Decimal("80.1")
 
 
-@pytest.mark.parametrize(
+@each(
     "name", ["Top 10 Accuracy", "Accuracy", "Top 3 Accuracy", "mAcc", "Acc@12", "Error@1", "Top 2"]
 )
 def test_names_of_other_metrics(read: Read, name: str) -> None:

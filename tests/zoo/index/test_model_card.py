@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from decimal import Decimal
 
-import pytest
+from loops import each
 
 from zoo.index import Claim, Index
 
@@ -65,8 +65,8 @@ def test_a_card_says_its_name_its_task_its_data_and_its_accuracy(read: Read) -> 
     assert claim(index, "Dataset").location.line == 12
 
 
-@pytest.mark.parametrize(
-    ("metric", "field", "value"),
+@each(
+    "metric, field, value",
     [
         ("{type: accuracy, value: 0.812}", 1, "81.2"),
         ("{type: accuracy, value: 81.2}", 1, "81.2"),
@@ -114,7 +114,7 @@ def test_what_the_hub_verified_is_a_fraction_whatever_else_is_written(read: Read
     assert [a[2] for a in accuracies(index)] == [Decimal("95.1"), Decimal("90")]
 
 
-@pytest.mark.parametrize("value", ["81.2 ± 0.3", "'about 80'", "[0.8, 0.9]", "{a: 1}"])
+@each("value", ["81.2 ± 0.3", "'about 80'", "[0.8, 0.9]", "{a: 1}"])
 def test_what_is_no_plain_number_is_absent(read: Read, value: str) -> None:
     index = read(card(f"{{type: accuracy, value: {value}}}"), "card.md")
     assert [a[2] for a in accuracies(index)] == [None]

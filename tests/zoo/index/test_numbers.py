@@ -7,6 +7,7 @@ from decimal import Decimal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from loops import each
 
 from zoo.index.units import (
     BYTE_UNITS,
@@ -19,8 +20,8 @@ from zoo.index.units import (
 )
 
 
-@pytest.mark.parametrize(
-    ("text", "value", "step"),
+@each(
+    "text, value, step",
     [
         ("48280000", 48280000, 10_000),
         ("17423183648", 17423183648, 1),
@@ -42,8 +43,8 @@ def test_counts_claim_their_significant_digits(text: str, value: int, step: int)
     assert rounded_count(parse_number(text, COUNT_UNITS)) == (value, Decimal(step))
 
 
-@pytest.mark.parametrize(
-    ("text", "value", "step"),
+@each(
+    "text, value, step",
     [
         ("102 MB", 102 * 10**6, 10**6),
         ("97.8 MiB", Decimal("97.8") * 2**20, Decimal("0.1") * 2**20),
@@ -92,7 +93,7 @@ def test_any_printed_float_is_read_exactly(value: float) -> None:
     assert parse_number(repr(value)).value == Decimal(repr(value))
 
 
-@pytest.mark.parametrize(
+@each(
     "text",
     [
         "", " ", "-", ".", "e5", "kg", "1:30", "0224", "00.5", "0x10", "0b1", "1_0", "1,0",
@@ -105,9 +106,7 @@ def test_other_texts_are_no_numbers(text: str) -> None:
         parse_number(text)
 
 
-@pytest.mark.parametrize(
-    "text", [".nan", "NaN", "inf", "-.inf", "Infinity", "1e400", "1e-99999999", "9" * 10**6]
-)
+@each("text", [".nan", "NaN", "inf", "-.inf", "Infinity", "1e400", "1e-99999999", "9" * 10**6])
 def test_endless_numbers_are_out_of_range(text: str) -> None:
     with pytest.raises(OutOfRange):
         parse_number(text)

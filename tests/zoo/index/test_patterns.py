@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
+from loops import each
 
 from zoo.index import files, load_index
 
@@ -25,7 +26,7 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         Path(name).write_text(INDEX.format(name.replace("/", "-").strip(".")))
 
 
-@pytest.mark.parametrize(
+@each(
     "pattern",
     [
         "*", "*.yml", "*.y*ml", "?.yml", "[ab].yml", "[!a].yml", "[a-b].yml", "[[]odd].yml", "**",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from decimal import Decimal
 
-import pytest
+from loops import each
 
 from zoo.index import Index
 
@@ -33,15 +33,15 @@ PLACES = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
-@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+@each("newline", ["\n", "\r\n", "\r"])
+@each("mark", [b"", b"\xef\xbb\xbf"])
 def test_every_value_knows_its_place(read: Read, newline: str, mark: bytes) -> None:
     variant = read(mark + PAGE.replace("\n", newline).encode()).variants[0]
     places = {c.field: (c.location.line, c.location.column) for c in variant.claims}
     assert {field: places[field] for field in PLACES} == PLACES
 
 
-@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+@each("newline", ["\n", "\r\n"])
 def test_places_in_a_page_are_those_of_the_page(read: Read, newline: str) -> None:
     comment = "<!--\nType: model-index\n"
     before = f"# Ünïcode\n\n```html\n{comment}Models: nonsense\n-->\n```\n\n{comment}"
@@ -55,8 +55,8 @@ def test_places_in_a_page_are_those_of_the_page(read: Read, newline: str) -> Non
     assert not [p for p in index.problems if p.severity == "error"]
 
 
-@pytest.mark.parametrize(
-    ("comment", "place"),
+@each(
+    "comment, place",
     [
         ("<!--Type: model-index\nModels:\n- Name: m\n", (4, 9)),
         ("<!-- Type: model-index\nModels:\n- Name: m\n", (4, 9)),
@@ -103,8 +103,8 @@ WORD = "schema.unknown-interpolation"
 MODEL = "Collections: [{Name: C}]\nModels:\n- Name: m\n  In Collection: C\n"
 
 
-@pytest.mark.parametrize(
-    ("text", "cause", "severity", "place", "field"),
+@each(
+    "text, cause, severity, place, field",
     [
         (MODEL + "  Name: n\n", "schema.duplicate-key", ERROR, (5, 3), "Name"),
         (MODEL + "  Metadata: {LR: 1, lr: 2}\n", "schema.duplicate-key", ERROR, (5, 21), "lr"),

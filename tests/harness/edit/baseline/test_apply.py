@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date
 
-import pytest
+from loops import each
 
 from harness.edit.baseline import AcceptedFinding, Baseline
 from harness.edit.baseline_apply import apply_baseline
@@ -40,7 +40,7 @@ def test_an_accepted_finding_stays_in_the_report(finding, report):
     }
 
 
-@pytest.mark.parametrize(
+@each(
     "changes",
     [
         {"documented": "6973972865"},
@@ -75,7 +75,7 @@ def test_an_entry_of_a_file_is_for_that_file(finding, report, tmp_path, monkeypa
     assert [f.accepted for f in seen.findings] == ["this one", "asked upstream"]
 
 
-@pytest.mark.parametrize(("day", "accepted"), [(23, True), (22, False)])
+@each("day, accepted", [(23, True), (22, False)])
 def test_an_entry_ends_after_its_last_day(day, accepted, finding, report):
     entry = replace(ENTRY, expires=date(2026, 11, day))
     seen = applied(report(finding()), entry)
@@ -106,8 +106,8 @@ def test_a_run_that_could_not_have_seen_it_says_nothing(finding, report):
     assert applied(report(open_claim), ENTRY).findings == (open_claim,)
 
 
-@pytest.mark.parametrize(
-    ("cause", "field", "groups", "stale"),
+@each(
+    "cause, field, groups, stale",
     [
         ("schema.unknown-key", "Flops", ("metadata",), True),
         ("weights.shared-url", "Weights", ("metadata",), True),
@@ -127,7 +127,7 @@ def test_the_checks_that_could_have_seen_it(cause, field, groups, stale, report)
     assert causes(applied(report(), entry, groups=groups)) == ["baseline.stale"] * stale
 
 
-@pytest.mark.parametrize(("sha256", "stale"), [(None, False), ("9f0c", True)])
+@each("sha256, stale", [(None, False), ("9f0c", True)])
 def test_what_only_the_file_shows_needs_the_file(sha256, stale, report):
     variants = (VariantReport("net50", "Net", "zoo", {"sha256": sha256}),)
     entry = replace(ENTRY, cause="size.differs", field="File Size")

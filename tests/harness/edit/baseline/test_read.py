@@ -6,6 +6,7 @@ import os
 from datetime import date
 
 import pytest
+from loops import each
 
 from harness.edit.baseline import read_baseline
 from harness.run.request import UsageError
@@ -37,8 +38,8 @@ def test_an_entry(path):
     assert str(entry.location) == "known-findings.yml:2:3"
 
 
-@pytest.mark.parametrize(
-    ("written", "documented"),
+@each(
+    "written, documented",
     [
         ("80.96%", "80.96%"),
         ("'0.875'", "0.875"),
@@ -54,14 +55,14 @@ def test_a_documented_value_is_its_text(path, written, documented):
     assert read_baseline(path.name).entries[0].documented == documented
 
 
-@pytest.mark.parametrize("text", ["accepted: []\n", "accepted:\n", "# all\naccepted: ~\n"])
+@each("text", ["accepted: []\n", "accepted:\n", "# all\naccepted: ~\n"])
 def test_nothing_accepted(path, text):
     path.write_text(text)
     assert read_baseline(path.name).entries == ()
 
 
-@pytest.mark.parametrize(
-    ("old", "new", "line"),
+@each(
+    "old, new, line",
     [
         ("accepted:", "acepted:", "1:1: is no key of a baseline; write accepted: and under it"),
         ("reason: asked upstream", "reason: ''", "6:11: an entry without a reason; write why"),
@@ -102,8 +103,8 @@ def test_every_mistake_is_said_at_once_up_to_a_bound(path):
     assert lines[-1] == "known-findings.yml: and 70 more mistakes"
 
 
-@pytest.mark.parametrize(
-    ("content", "words"),
+@each(
+    "content, words",
     [
         (b"", "holds no baseline; write accepted:"),
         (b"- a\n", "holds no baseline"),

@@ -6,111 +6,80 @@ import difflib
 import json
 import re
 
-import pytest
+from loops import each
 
 HEAD = "Models:\n- Name: net\n  Metadata:\n"
 RIGHT = 13378889664
 KEYS = {"FLOPs_Convention": "fvcore", "FLOPs_Input": (256, 326)}
 WISH = ("net", "FLOPs", RIGHT, KEYS)
 
+
+def keys_at(indent):
+    return f"{indent}FLOPs Convention: fvcore\n{indent}FLOPs Input: 256x326\n"
+
+
+BLOCK = keys_at("    ")
+
+
+def form(text, keys=BLOCK):
+    """A text before and after: ``@`` is the number, ``^`` where the keys are put."""
+    pairs = (("17423183648", ""), (f"{RIGHT}", keys))
+    return tuple(text.replace("@", number).replace("^", more) for number, more in pairs)
+
+
+JSON_LINE = '"Models": [{\n\t"Name": "net",\n\t"FLOPs": @,\n^\t"Layers": 5\n}]'
 FORMS = {
-    "block": (
-        HEAD + "    FLOPs: 17423183648 # a note\n    Layers: 5\n",
-        HEAD + "    FLOPs: 13378889664 # a note\n    FLOPs Convention: fvcore\n"
-        "    FLOPs Input: 256x326\n    Layers: 5\n",
+    "block": form(HEAD + "    FLOPs: @ # a note\n^    Layers: 5\n"),
+    "no line break at the end": form(HEAD + "    FLOPs: @^", "\n" + keys_at("    ").rstrip()),
+    "the last line": form(HEAD + "    FLOPs: @\n^"),
+    "tabs before the note, spaces at the end": form(
+        HEAD + "    FLOPs:   @\t# tab  \n^    Layers: 5   \n"
     ),
-    "no line break at the end": (
-        HEAD + "    FLOPs: 17423183648",
-        HEAD + "    FLOPs: 13378889664\n    FLOPs Convention: fvcore\n    FLOPs Input: 256x326",
-    ),
-    "the last line": (
-        HEAD + "    FLOPs: 17423183648\n",
-        HEAD + "    FLOPs: 13378889664\n    FLOPs Convention: fvcore\n    FLOPs Input: 256x326\n",
-    ),
-    "tabs before the note, spaces at the end": (
-        HEAD + "    FLOPs:   17423183648\t# tab  \n    Layers: 5   \n",
-        HEAD + "    FLOPs:   13378889664\t# tab  \n    FLOPs Convention: fvcore\n"
-        "    FLOPs Input: 256x326\n    Layers: 5   \n",
-    ),
-    "first key of a list's item": (
-        "Models:\n- FLOPs: 17423183648\n  Name: net\n",
-        "Models:\n- FLOPs: 13378889664\n  FLOPs Convention: fvcore\n  FLOPs Input: 256x326\n"
-        "  Name: net\n",
-    ),
-    "on the next line": (
-        HEAD + "    FLOPs:\n      17423183648\n    Layers: 5\n",
-        HEAD + "    FLOPs:\n      13378889664\n    FLOPs Convention: fvcore\n"
-        "    FLOPs Input: 256x326\n    Layers: 5\n",
-    ),
-    "block scalar": (
-        HEAD + "    FLOPs: |-\n      17423183648\n\n    Layers: 5\n",
-        HEAD + "    FLOPs: |-\n      13378889664\n    FLOPs Convention: fvcore\n"
-        "    FLOPs Input: 256x326\n\n    Layers: 5\n",
-    ),
+    "first key of a list's item": form("Models:\n- FLOPs: @\n^  Name: net\n", keys_at("  ")),
+    "on the next line": form(HEAD + "    FLOPs:\n      @\n^    Layers: 5\n"),
+    "block scalar": form(HEAD + "    FLOPs: |-\n      @\n^\n    Layers: 5\n"),
     "quotes with escapes": (
         HEAD + '    FLOPs: "1742318\\x33648"\n    Layers: 5\n',
-        HEAD + '    FLOPs: "13378889664"\n    FLOPs Convention: fvcore\n'
-        "    FLOPs Input: 256x326\n    Layers: 5\n",
+        HEAD + '    FLOPs: "13378889664"\n' + BLOCK + "    Layers: 5\n",
     ),
-    "anchor and tag": (
-        HEAD + "    FLOPs: &f !!str 17423183648\n    Layers: 5\n",
-        HEAD + "    FLOPs: &f !!str 13378889664\n    FLOPs Convention: fvcore\n"
-        "    FLOPs Input: 256x326\n    Layers: 5\n",
-    ),
+    "anchor and tag": form(HEAD + "    FLOPs: &f !!str @\n^    Layers: 5\n"),
     "keys that are there already": (
         HEAD + "    flops: 17423183648\n    FLOPs Convention: 'macs' # why\n"
         "    FLOPs Input: [224, 224]\n",
         HEAD + "    flops: 13378889664\n    FLOPs Convention: 'fvcore' # why\n"
         "    FLOPs Input: [256, 326]\n",
     ),
-    "braces": (
-        "Models:\n- {Name: net, Metadata: {FLOPs: 17423183648, Layers: 5}}\n",
-        "Models:\n- {Name: net, Metadata: {FLOPs: 13378889664, FLOPs Convention: fvcore, "
-        "FLOPs Input: 256x326, Layers: 5}}\n",
+    "braces": form(
+        "Models:\n- {Name: net, Metadata: {FLOPs: @^, Layers: 5}}\n",
+        ", FLOPs Convention: fvcore, FLOPs Input: 256x326",
     ),
-    "JSON": (
-        json.dumps({"Models": [{"Name": "net", "Metadata": {"FLOPs": 17423183648}}]}, indent=2),
-        json.dumps(
-            {
-                "Models": [
-                    {
-                        "Name": "net",
-                        "Metadata": {
-                            "FLOPs": RIGHT,
-                            "FLOPs Convention": "fvcore",
-                            "FLOPs Input": "256x326",
-                        },
-                    }
-                ]
-            },
-            indent=2,
+    "JSON": form(
+        json.dumps({"Models": [{"Name": "net", "Metadata": {"FLOPs": 0}}]}, indent=2).replace(
+            "0", "@^"
+        ),
+        "".join(
+            f',\n{" " * 8}"FLOPs {key}"' for key in ('Convention": "fvcore', 'Input": "256x326')
         ),
     ),
-    "JSON, one line, another key behind it": (
-        '{"Models":[{"Name":"net","Metadata":{"FLOPs":17423183648,"Layers":5}}]}',
-        '{"Models":[{"Name":"net","Metadata":{"FLOPs":13378889664,"FLOPs Convention":"fvcore",'
-        '"FLOPs Input":"256x326","Layers":5}}]}',
+    "JSON, one line, another key behind it": form(
+        '{"Models":[{"Name":"net","Metadata":{"FLOPs":@^,"Layers":5}}]}',
+        ',"FLOPs Convention":"fvcore","FLOPs Input":"256x326"',
     ),
-    "JSON, a key on each line": (
-        '{"Models": [{\n\t"Name": "net",\n\t"FLOPs": 17423183648,\n\t"Layers": 5\n}]}\n',
-        '{"Models": [{\n\t"Name": "net",\n\t"FLOPs": 13378889664,\n'
-        '\t"FLOPs Convention": "fvcore",\n\t"FLOPs Input": "256x326",\n\t"Layers": 5\n}]}\n',
+    "JSON, a key on each line": form(
+        f"{{{JSON_LINE}}}\n", '\t"FLOPs Convention": "fvcore",\n\t"FLOPs Input": "256x326",\n'
     ),
-    "braces with a note": (
-        "Models:\n- {\n  Name: net,\n  FLOPs: 17423183648 # counted\n  }\n",
-        "Models:\n- {\n  Name: net,\n  FLOPs: 13378889664, FLOPs Convention: fvcore, "
-        "FLOPs Input: 256x326 # counted\n  }\n",
+    "braces with a note": form(
+        "Models:\n- {\n  Name: net,\n  FLOPs: @^ # counted\n  }\n",
+        ", FLOPs Convention: fvcore, FLOPs Input: 256x326",
     ),
-    "twice in one entry": (
-        "Models:\n- Name: net\n  FLOPs: 17423183648\n  FLOPs: 17423183648\n",
-        "Models:\n- Name: net\n  FLOPs: 13378889664\n  FLOPs Convention: fvcore\n"
-        "  FLOPs Input: 256x326\n  FLOPs: 17423183648\n",
+    "twice in one entry": form(
+        "Models:\n- Name: net\n  FLOPs: @\n^  FLOPs: 17423183648\n", keys_at("  ")
     ),
 }
 YAML_FORMS = [name for name in FORMS if not name.startswith("JSON")]
 
 
-@pytest.mark.parametrize("form", FORMS)
+@each("form", FORMS)
 def test_each_form_is_mended_in_place(mend, patched, form):
     old, new = FORMS[form]
     mended = mend(old, WISH)
@@ -119,8 +88,8 @@ def test_each_form_is_mended_in_place(mend, patched, form):
     assert set(patched(mended).values()) == {new.encode()}
 
 
-@pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("line_break", ["\r\n", "\r"])
+@each("form", FORMS)
+@each("line_break", ["\r\n", "\r"])
 def test_line_breaks_and_a_byte_order_mark_stay(mend, patched, form, line_break):
     old, new = (b"\xef\xbb\xbf" + t.replace("\n", line_break).encode() for t in FORMS[form])
     mended = mend(old, WISH)
@@ -129,7 +98,7 @@ def test_line_breaks_and_a_byte_order_mark_stay(mend, patched, form, line_break)
     assert set(patched(mended).values()) == {new}
 
 
-@pytest.mark.parametrize("form", YAML_FORMS)
+@each("form", YAML_FORMS)
 def test_a_page_keeps_its_prose(mend, patched, form):
     """A page's comment, between prose that looks like an index and is none."""
     before = "# Net\n\n```yaml\nFLOPs: 17423183648\n```\n\n\x0bFLOPs: 17423183648\n\n<!--\n"
@@ -142,7 +111,7 @@ def test_a_page_keeps_its_prose(mend, patched, form):
     assert set(patched(mended).values()) == {new.encode()}
 
 
-@pytest.mark.parametrize("end", [" -->", " # a note -->", "\n-->"])
+@each("end", [" -->", " # a note -->", "\n-->"])
 def test_a_key_stays_inside_the_comment(mend, end):
     head = "<!-- Type: model-index\n" + HEAD
     mended = mend(f"{head}    FLOPs: 17423183648{end}\nprose\n", WISH, file="page.mdx")
@@ -153,8 +122,8 @@ def test_a_key_stays_inside_the_comment(mend, end):
     )
 
 
-@pytest.mark.parametrize(
-    ("text", "why"),
+@each(
+    "text, why",
     [
         (HEAD + "    ? FLOPs\n    : 17423183648\n", "beginning of a line"),
         (HEAD + '    FLOPs: "17423\\\n      183648"\n', "several lines"),
@@ -197,7 +166,7 @@ def test_many_places_make_one_patch(mend, patched):
     assert re.findall("^@@.*", mended.diff, re.M) == [h for h in known if h.startswith("@@")]
 
 
-@pytest.mark.parametrize("name", ["a b.yml", 'qu"ote.yml', "ta\tb.yml", "ü.yml", "-x.yml"])
+@each("name", ["a b.yml", 'qu"ote.yml', "ta\tb.yml", "ü.yml", "-x.yml"])
 def test_odd_names_can_be_patched(mend, patched, name):
     old, new = FORMS["block"]
     mended = mend(old, WISH, file=name)
