@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 
-from harness.docs.pages import Pages, pages
-from zoo.index import Index, load_index
+from harness.docs.pages import pages
+from zoo.index import load_index
 
 HEAD = "Collections:\n- Name: One\n- Name: Two\n"
 MODEL = "- Name: {0}\n  In Collection: {1}\n  Metadata:\n    Parameters: {2}\n"
 
 
-def make(index: Index, folder: Path) -> Pages:
+def make(index, folder):
     return pages(index, folder / "none", folder)
 
 
-def said(index: Index, collection: str) -> list[tuple[object, ...]]:
+def said(index, collection):
     """All claims of a collection and of its variants, less where they stand."""
     own = [(c.field, c.raw, c.value, c.step) for k in index.collections if k.name == collection
            for c in k.claims]  # fmt: skip
@@ -32,7 +31,7 @@ def said(index: Index, collection: str) -> list[tuple[object, ...]]:
     return own + of_variants
 
 
-def reads_back(index: Index, folder: Path) -> None:
+def reads_back(index, folder):
     """Every page, read as an index, says what the index says of its collection, and no more."""
     made = make(index, folder)
     with_variants = {v.collection.name for v in index.variants if v.collection is not None}

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from zoo.index import Index, load_index
+from zoo.index import load_index
 
 
 @pytest.fixture
-def read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Index]:
+def read(tmp_path, monkeypatch):
     """Read one text as a file of the given name; locations then name the bare file."""
     monkeypatch.chdir(tmp_path)
 
-    def read_text(text: str | bytes, name: str = "index.yml") -> Index:
+    def read_text(text, name="index.yml"):
         data = text if isinstance(text, bytes) else text.encode()
         Path(name).write_bytes(data)
         return load_index([name])

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from zoo.index import load_index
 
 
-def seed_rows(page: Path) -> list[str]:
+def seed_rows(page):
     """The lines of the page's model-index comment; each ends in a bar, indentation is lost."""
     lines = [
         line.rstrip().removesuffix("|").strip() for line in page.read_text("utf-8").splitlines()
@@ -19,19 +17,19 @@ def seed_rows(page: Path) -> list[str]:
 
 
 @pytest.fixture
-def seed(repository: Path) -> list[str]:
+def seed(repository):
     page = repository.parent / "shared" / "seed" / "resnest-page.txt"
     if not page.is_file():
         pytest.skip("the page that the index was taken from is not beside the checkout")
     return seed_rows(page)
 
 
-def test_the_index_says_what_its_page_says_line_by_line(seed_index: Path, seed: list[str]) -> None:
+def test_the_index_says_what_its_page_says_line_by_line(seed_index, seed):
     lines = seed_index.read_text("utf-8").splitlines()
     assert [line.strip() for line in lines] == seed
 
 
-def test_the_index_is_read_as_the_page_means_it(seed_index: Path, seed: list[str]) -> None:
+def test_the_index_is_read_as_the_page_means_it(seed_index, seed):
     index = load_index([seed_index])
     documented: list[tuple[str, str]] = []
     for row in seed[seed.index("Models:") + 1 :]:
@@ -50,7 +48,7 @@ def test_the_index_is_read_as_the_page_means_it(seed_index: Path, seed: list[str
     assert {(p.severity, p.cause) for p in index.problems} == {("note", "schema.quoted-number")}
 
 
-def test_pages_of_timm(shared_corpus: Path) -> None:
+def test_pages_of_timm(shared_corpus):
     pages = sorted((shared_corpus / "timm-docs").glob("*.mdx"))
     index = load_index([shared_corpus / "timm-docs"])
     assert len(pages) == len(index.files) == len(index.collections) == 14
@@ -70,7 +68,7 @@ def test_pages_of_timm(shared_corpus: Path) -> None:
     assert not [str(p) for p in index.problems if p.severity == "error"]
 
 
-def test_the_tree_of_mmpretrain(shared_corpus: Path) -> None:
+def test_the_tree_of_mmpretrain(shared_corpus):
     index = load_index([shared_corpus / "mmpretrain"])
     files = sorted((shared_corpus / "mmpretrain").rglob("metafile.yml"))
     count = sum(

@@ -7,27 +7,27 @@ from pathlib import Path
 
 import pytest
 
-from zoo.index import Index, default_index, load_index, package_index
+from zoo.index import default_index, load_index, package_index
 
 MODEL = "Models: [{{Name: {0}}}]\n"
 
 
 @pytest.fixture(autouse=True)
-def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-def write(path: str, text: str) -> str:
+def write(path, text):
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     Path(path).write_text(text, encoding="utf-8")
     return path
 
 
-def names(index: Index) -> list[str]:
+def names(index):
     return [variant.name for variant in index.variants]
 
 
-def test_a_folder_is_read_sorted_once_and_only_where_it_holds_indexes() -> None:
+def test_a_folder_is_read_sorted_once_and_only_where_it_holds_indexes():
     write("zoo/b.yml", MODEL.format("b"))
     write("zoo/a/deep.yaml", MODEL.format("deep"))
     write("zoo/page.mdx", "text\n<!--\nType: model-index\n" + MODEL.format("page") + "-->\n")
@@ -42,7 +42,7 @@ def test_a_folder_is_read_sorted_once_and_only_where_it_holds_indexes() -> None:
     assert index.files == ("zoo/b.yml", "zoo/page.mdx", "zoo/a/deep.yaml")
 
 
-def test_names_are_as_given(tmp_path: Path) -> None:
+def test_names_are_as_given(tmp_path):
     write("zoo/b.yml", "Models: [{Name: b, Layers: x}]")
     for given, file in [
         ("zoo", "zoo/b.yml"), ("./zoo", "./zoo/b.yml"), (tmp_path / "zoo", f"{tmp_path}/zoo/b.yml")
@@ -50,7 +50,7 @@ def test_names_are_as_given(tmp_path: Path) -> None:
         assert load_index([given]).problems[0].location.file == file
 
 
-def test_imports_are_read_in_their_place_and_not_twice() -> None:
+def test_imports_are_read_in_their_place_and_not_twice():
     write("zoo/model-index.yml", "Import:\n- z/meta.yml\n- a/meta.yml\n- z/meta.yml\n")
     write("zoo/z/meta.yml", MODEL.format("z"))
     write("zoo/a/meta.yml", MODEL.format("a"))
@@ -65,7 +65,7 @@ def test_imports_are_read_in_their_place_and_not_twice() -> None:
         assert index.problems == ()
 
 
-def test_imports_stay_inside_and_go_in_no_circle() -> None:
+def test_imports_stay_inside_and_go_in_no_circle():
     write("out.yml", MODEL.format("out"))
     os.makedirs("zoo")
     os.symlink("../out.yml", "zoo/link.yml")
@@ -87,14 +87,14 @@ def test_imports_stay_inside_and_go_in_no_circle() -> None:
     assert lines == {("zoo/model-index.yml", n) for n in (2, 3, 4, 5, 7, 8, 9)} | {("zoo/b.yml", 1)}
 
 
-def test_an_index_whose_imports_yield_nothing_is_of_no_use() -> None:
+def test_an_index_whose_imports_yield_nothing_is_of_no_use():
     write("model-index.yml", "Import: [none.yml]\n")
     index = load_index(["model-index.yml"])
     assert index.unusable == ("model-index.yml",)
     assert len(index.problems) == 1
 
 
-def test_what_is_no_file_gets_one_line_each() -> None:
+def test_what_is_no_file_gets_one_line_each():
     os.mkfifo("pipe.yml")
     os.symlink("loop.yml", "loop.yml")
     os.makedirs("empty")
@@ -110,7 +110,7 @@ def test_what_is_no_file_gets_one_line_each() -> None:
     assert {str(p.location) for p in index.problems} >= {"open.md:2:1", "none.yml:1:1"}
 
 
-def test_a_folder_with_loops_ends() -> None:
+def test_a_folder_with_loops_ends():
     write("zoo/a.yml", MODEL.format("a"))
     os.symlink(".", "zoo/self")
     os.mkfifo("zoo/pipe.yml")
@@ -119,7 +119,7 @@ def test_a_folder_with_loops_ends() -> None:
     assert index.unusable == ("zoo/pipe.yml",)
 
 
-def test_one_broken_file_does_not_hide_the_others() -> None:
+def test_one_broken_file_does_not_hide_the_others():
     write("zoo/a.yml", "Models: [\n")
     write("zoo/b.yml", MODEL.format("b"))
     write("zoo/c.yml", "Models: [{Name: }]\n")
@@ -128,14 +128,14 @@ def test_one_broken_file_does_not_hide_the_others() -> None:
     assert index.unusable == ("zoo/a.yml", "zoo/c.yml", "none")
 
 
-def test_too_large_a_file_is_refused_unread() -> None:
+def test_too_large_a_file_is_refused_unread():
     with open("big.yml", "wb") as file:
         file.truncate(2**31)
     (problem,) = load_index(["big.yml"]).problems
     assert "larger" in problem.message
 
 
-def test_a_name_given_in_two_files_names_both_places() -> None:
+def test_a_name_given_in_two_files_names_both_places():
     write("zoo/a.yml", "Models:\n- Name: same\n")
     write("zoo/b.yml", "Models:\n- Name: other\n- Name: same\n")
     index = load_index(["zoo"])
@@ -145,7 +145,7 @@ def test_a_name_given_in_two_files_names_both_places() -> None:
     assert names(index) == ["same", "other", "same"]
 
 
-def test_a_collection_is_looked_for_in_its_own_file_first() -> None:
+def test_a_collection_is_looked_for_in_its_own_file_first():
     for name in ("a", "b"):
         collections = f"Collections: [{{Name: ResNet, README: {name}.md}}]\n"
         models = f"Models: [{{Name: {name}, In Collection: ResNet}}]\n"
@@ -157,16 +157,14 @@ def test_a_collection_is_looked_for_in_its_own_file_first() -> None:
     assert [claim and claim.value for claim in found] == ["a.md", "b.md", "a.md"]
 
 
-def test_the_default_is_the_folder_at_hand_else_the_packaged_one() -> None:
+def test_the_default_is_the_folder_at_hand_else_the_packaged_one():
     assert default_index() == package_index()
     assert len(load_index([package_index()]).variants) >= 8
     os.makedirs("model-index")
     assert default_index() == Path("model-index")
 
 
-def test_a_third_party_reader_is_asked_for_other_formats(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_third_party_reader_is_asked_for_other_formats(tmp_path, monkeypatch):
     write("site/lines_reader.py", (
         "from zoo.index.nodes import compose\n"
         "class Lines:\n"

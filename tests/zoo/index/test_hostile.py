@@ -6,16 +6,12 @@ import gc
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from pathlib import Path
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from loops import each
 
-from zoo.index import Index, load_index
-
-Read = Callable[..., Index]
+from zoo.index import load_index
 
 LAUGHS = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
     f"{b}: &{b} [{','.join([f'*{a}'] * 9)}]\n"
@@ -56,7 +52,7 @@ CHAIN = "- Name: a\n  Metadata: &m0 {Layers: 3}\n" + "".join(
         ("Hello: world\n", 1),
     ],
 )
-def test_a_file_of_no_use_gets_a_line(read: Read, text: str | bytes, line: int | None) -> None:
+def test_a_file_of_no_use_gets_a_line(read, text, line):
     started = time.process_time()
     index = read(text)
     assert time.process_time() - started < 5
@@ -67,14 +63,14 @@ def test_a_file_of_no_use_gets_a_line(read: Read, text: str | bytes, line: int |
     assert all(str(p).isprintable() for p in index.problems)
 
 
-def test_aliases_are_bounded_in_number_and_in_depth(read: Read) -> None:
+def test_aliases_are_bounded_in_number_and_in_depth(read):
     (problem,) = read(LAUGHS + "Models: *j\n").problems
     assert "aliases expand" in problem.message
     (problem,) = read("Models:\n" + "".join(CHAIN.splitlines(keepends=True)[:200])).problems
     assert "nested" in problem.message
 
 
-def test_thousands_of_collections_are_not_compared_with_each_other(read: Read) -> None:
+def test_thousands_of_collections_are_not_compared_with_each_other(read):
     head = "Collections:\n" + "".join(f"- Name: collection {i}\n" for i in range(3000))
     rows = (f"- Name: m{i}\n  In Collection: no collection {i}\n" for i in range(3000))
     started = time.process_time()
@@ -82,7 +78,7 @@ def test_thousands_of_collections_are_not_compared_with_each_other(read: Read) -
     assert time.process_time() - started < 10
 
 
-def test_long_texts_are_shortened_in_messages(read: Read) -> None:
+def test_long_texts_are_shortened_in_messages(read):
     for key in ("Parameters", "Image Size", "Interpolation", "Weights", "Crop Pct", "Mystery"):
         index = read(f"Models:\n- Name: x\n  {key}: {'1' * 10**6}\n")
         assert index.problems
@@ -92,14 +88,14 @@ def test_long_texts_are_shortened_in_messages(read: Read) -> None:
 @each(
     "row", ["  k{i}zz: 1\n", "  In Collection: c{i}\n", "  Interpolation: w{i}\n", "  Layers: x\n"]
 )
-def test_faults_by_the_thousand_take_linear_time(read: Read, row: str) -> None:
+def test_faults_by_the_thousand_take_linear_time(read, row):
     text = "Models:\n" + "".join(f"- Name: m{i}\n" + row.format(i=i) for i in range(10_000))
     started = time.process_time()
     assert len(read(text).problems) == 10_000
     assert time.process_time() - started < 10
 
 
-def test_tags_are_never_constructed(read: Read, tmp_path: Path) -> None:
+def test_tags_are_never_constructed(read, tmp_path):
     marker = tmp_path / "ran"
     for tag in (
         f"!!python/object/apply:os.system ['touch {marker}']",
@@ -115,9 +111,7 @@ def test_tags_are_never_constructed(read: Read, tmp_path: Path) -> None:
     max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(st.data())
-def test_any_damage_to_an_index_is_survived(
-    read: Read, seed_index: Path, data: st.DataObject
-) -> None:
+def test_any_damage_to_an_index_is_survived(read, seed_index, data):
     text = seed_index.read_text(encoding="utf-8")[:3000]
     start = data.draw(st.integers(0, len(text)))
     end = data.draw(st.integers(start, min(len(text), start + 40)))
@@ -131,7 +125,7 @@ def test_any_damage_to_an_index_is_survived(
         assert index.variants or index.problems
 
 
-def test_reading_needs_no_heavy_library() -> None:
+def test_reading_needs_no_heavy_library():
     code = (
         "import sys; from zoo.index import load_index, package_index as packaged;"
         "load_index([packaged()]);"
@@ -157,7 +151,7 @@ MODEL = """- Name: big_{n}
 """
 
 
-def seconds(folder: Path, count: int) -> float:
+def seconds(folder, count):
     """The processor's time for reading an index of so many variants, the best of two."""
     path = folder / f"{count}.yml"
     path.write_text(
@@ -174,13 +168,13 @@ def seconds(folder: Path, count: int) -> float:
     return best
 
 
-def test_eight_times_the_variants_take_about_eight_times_as_long(tmp_path: Path) -> None:
+def test_eight_times_the_variants_take_about_eight_times_as_long(tmp_path):
     seconds(tmp_path, 50)
     assert seconds(tmp_path, 2400) < 20 * seconds(tmp_path, 300)
 
 
 @each("enabled", [True, False])
-def test_the_search_for_cycles_is_left_as_it_was(tmp_path: Path, enabled: bool) -> None:
+def test_the_search_for_cycles_is_left_as_it_was(tmp_path, enabled):
     before = gc.isenabled()
     try:
         (gc.enable if enabled else gc.disable)()

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from decimal import Decimal
-
-from zoo.index import Index
-
-Read = Callable[..., Index]
 
 NATIVE = "Models:\n- Name: m\n"
 FOREIGN = "Models:\n- Name: m\n  Config: configs/m.py\n"
@@ -20,11 +15,11 @@ METRICS = {
 }  # fmt: skip
 
 
-def said(index: Index) -> dict[str, object]:
+def said(index):
     return {c.field: c.value for c in index.variants[0].claims}
 
 
-def test_a_metric_may_be_called_as_a_field_is(read: Read):
+def test_a_metric_may_be_called_as_a_field_is(read):
     listed = "".join(f"      {name}: {value}\n" for name, value in METRICS.items())
     flow = ", ".join(f"{name}: {value}" for name, value in METRICS.items())
     card = "---\nmodel-index:\n- name: m\n  results:\n  - task: {type: keypoint-detection}\n"
@@ -50,7 +45,7 @@ def test_a_metric_may_be_called_as_a_field_is(read: Read):
         assert all(c.dataset == "WFLW" for c in variant.claims if c.metric), name
 
 
-def test_accuracies_are_known_among_the_metrics(read: Read):
+def test_accuracies_are_known_among_the_metrics(read):
     for task, name, known in (
         ("Image Classification", "acc", True),
         ("image-classification", "Accuracy", True),
@@ -66,7 +61,7 @@ def test_accuracies_are_known_among_the_metrics(read: Read):
         assert (said(index).get("Top 1 Accuracy") == Decimal("80.1")) is known, (task, name)
 
 
-def test_the_unit_in_a_key_is_the_values(read: Read):
+def test_the_unit_in_a_key_is_the_values(read):
     for key, value, field, meant, step in (
         ("Params (M)", "25.56", "Parameters", 25_560_000, 10_000),
         ("Params(M)", "25.560", "Parameters", 25_560_000, 1_000),
@@ -95,7 +90,7 @@ def test_the_unit_in_a_key_is_the_values(read: Read):
             assert causes == (["schema.quoted-number"] if "'" in value else []), key
 
 
-def test_a_key_that_says_more_than_a_unit_is_noted_as_unread(read: Read):
+def test_a_key_that_says_more_than_a_unit_is_noted_as_unread(read):
     for key in (
         "FLOPs(Backbone)", "Params (trainable)", "FLOPs (224x224)", "Backbone FLOPs", "param_count",
         "GFLOPs (G, fwd)", "Model Size (MB)", "MFLOPs (G)",
@@ -108,7 +103,7 @@ def test_a_key_that_says_more_than_a_unit_is_noted_as_unread(read: Read):
             assert not {"FLOPs", "Parameters", "File Size"} & said(index).keys()
 
 
-def test_one_quantity_in_two_units_is_no_duplicate(read: Read):
+def test_one_quantity_in_two_units_is_no_duplicate(read):
     text = f"{NATIVE}  Metadata:\n    FLOPs: 8.2G\n    MACs: 4.1G\n    Params: 25557032\n"
     index = read(f"{text}    Params (M): 25.56\n")
     assert not index.problems
@@ -121,7 +116,7 @@ def test_one_quantity_in_two_units_is_no_duplicate(read: Read):
     assert "its key says M" in problem.message
 
 
-def test_weights_may_be_several_files_or_none(read: Read):
+def test_weights_may_be_several_files_or_none(read):
     for word in ("none", "None", "N/A", "TBD", "'-'", "null", "", "~", "'n/a'", "tba", "[]"):
         for head in (NATIVE, FOREIGN):
             index = read(f"{head}  Weights: {word}\n")
@@ -138,7 +133,7 @@ def test_weights_may_be_several_files_or_none(read: Read):
         ]
 
 
-def test_a_hint_needs_a_missing_key_that_takes_such_a_value(read: Read):
+def test_a_hint_needs_a_missing_key_that_takes_such_a_value(read):
     for key, value, rest, hint in (
         ("Paramters", "5", "", "Parameters"),
         ("Paramters", "5", "\n  Parameters: 5", None),
@@ -160,7 +155,7 @@ def test_a_hint_needs_a_missing_key_that_takes_such_a_value(read: Read):
         assert hint is None or f"did you mean {hint}?" in problem.remedy
 
 
-def test_an_accuracy_of_at_most_one_percent_is_noted(read: Read):
+def test_an_accuracy_of_at_most_one_percent_is_noted(read):
     for value, ways in (
         ("0.7915", ("79.15", "20.85")),
         ("0.2085", ("20.85", "79.15")),
@@ -180,7 +175,7 @@ def test_an_accuracy_of_at_most_one_percent_is_noted(read: Read):
     assert not read(f"{NATIVE}  Top 1 Accuracy: 1.2\n").problems
 
 
-def test_a_cards_metric_without_a_data_set_is_noted(read: Read):
+def test_a_cards_metric_without_a_data_set_is_noted(read):
     card = "---\nmodel-index:\n- name: m\n  results:\n  - task: {type: image-classification}\n"
     metric = "    metrics:\n    - {type: accuracy, value: 0.812}\n---\n"
     (problem,) = read(card + metric, "README.md").problems
@@ -189,7 +184,7 @@ def test_a_cards_metric_without_a_data_set_is_noted(read: Read):
     assert not read(named, "README.md").problems
 
 
-def test_a_comma_before_decimals_is_told_as_a_point(read: Read):
+def test_a_comma_before_decimals_is_told_as_a_point(read):
     for key, value, right in (
         ("Crop Pct", "0,875", "0.875"),
         ("LR", "0,1", "0.1"),

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 
-import pytest
 from loops import each
 
-from zoo.index import Index, load_index
-
-Read = Callable[..., Index]
+from zoo.index import load_index
 
 METAFILE = """Collections:
 - Name: Fast
@@ -86,12 +82,12 @@ Models:
 """
 
 
-def claims(index: Index, name: str) -> dict[str, object]:
+def claims(index, name):
     variant = next(v for v in index.variants if v.name == name)
     return {c.field: c.value for c in variant.claims}
 
 
-def test_a_metafile_is_read_as_its_zoo_means_it(read: Read) -> None:
+def test_a_metafile_is_read_as_its_zoo_means_it(read):
     index = read(METAFILE, "metafile.yml")
     assert [str(p) for p in index.problems] == []
     said = claims(index, "fast_r50")
@@ -108,7 +104,7 @@ def test_a_metafile_is_read_as_its_zoo_means_it(read: Read) -> None:
     ]
 
 
-def test_null_says_nothing(read: Read) -> None:
+def test_null_says_nothing(read):
     index = read(METAFILE, "metafile.yml")
     said = claims(index, "fast_r101")
     assert said["Parameters"] == 498488636
@@ -130,9 +126,7 @@ def test_null_says_nothing(read: Read) -> None:
         ("Parameters: 4", "Paramters: 4", "schema.unknown-key", "note", "Paramters"),
     ],
 )
-def test_what_is_wrong_is_found_all_the_same(
-    read: Read, right: str, wrong: str, cause: str, severity: str, field: str | None
-) -> None:
+def test_what_is_wrong_is_found_all_the_same(read, right, wrong, cause, severity, field):
     text = METAFILE.replace(right, wrong, 1)
     assert text != METAFILE
     problems = read(text, "metafile.yml").problems
@@ -141,7 +135,7 @@ def test_what_is_wrong_is_found_all_the_same(
     assert wrong.splitlines()[0] in text.splitlines()[problems[0].location.line - 1]
 
 
-def test_our_own_index_is_held_to_its_own_keys(read: Read) -> None:
+def test_our_own_index_is_held_to_its_own_keys(read):
     """Without a ``Config`` in Python nothing says that the file is another zoo's."""
     text = METAFILE.replace("\n  Config: ", "\n  README: ").replace("- Config: ", "- README: ")
     found = {(p.severity, p.field) for p in read(text).problems}
@@ -151,9 +145,7 @@ def test_our_own_index_is_held_to_its_own_keys(read: Read) -> None:
     assert ("note", "Training Log") not in found  # spelt right, and many zoos have it
 
 
-def test_models_may_stand_in_files_of_their_own(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_models_may_stand_in_files_of_their_own(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("docs").mkdir()
     Path("docs/one.md").write_text("<!--\nType: model-index\nName: one\nMetadata: {Epochs: 4}\n-->")
@@ -171,7 +163,7 @@ def test_models_may_stand_in_files_of_their_own(
         "acc1", "acc@top1", "Accuracy Top-1", "top_1_accuracy", "Top-1 Accuracy (%)", "Top-1 acc.",
     ],
 )  # fmt: skip
-def test_other_names_of_the_top_1_accuracy(read: Read, name: str) -> None:
+def test_other_names_of_the_top_1_accuracy(read, name):
     text = f'Models:\n- Name: n\n  Results:\n  - Metrics: {{"{name}": 80.1}}\n'
     index = read(text)
     assert not index.problems
@@ -181,12 +173,12 @@ def test_other_names_of_the_top_1_accuracy(read: Read, name: str) -> None:
 @each(
     "name", ["Top 10 Accuracy", "Accuracy", "Top 3 Accuracy", "mAcc", "Acc@12", "Error@1", "Top 2"]
 )
-def test_names_of_other_metrics(read: Read, name: str) -> None:
+def test_names_of_other_metrics(read, name):
     text = f'Models:\n- Name: n\n  Results:\n  - Metrics: {{"{name}": 80.1}}\n'
     assert set(claims(read(text), "n")) == {"Name", name}
 
 
-def test_what_stands_under_metrics_is_told_from_the_rest(read: Read) -> None:
+def test_what_stands_under_metrics_is_told_from_the_rest(read):
     index = read(METAFILE)
     (variant, *_) = index.variants
     under = {c.field for c in variant.claims if c.metric}

@@ -39,7 +39,7 @@ from zoo.index.units import (
         ("8199998", 8199998, 1),
     ],
 )
-def test_counts_claim_their_significant_digits(text: str, value: int, step: int) -> None:
+def test_counts_claim_their_significant_digits(text, value, step):
     assert rounded_count(parse_number(text, COUNT_UNITS)) == (value, Decimal(step))
 
 
@@ -54,28 +54,26 @@ def test_counts_claim_their_significant_digits(text: str, value: int, step: int)
         ("5 B", 5, 1),
     ],
 )
-def test_bytes_claim_the_digits_of_their_unit(text: str, value: Decimal, step: Decimal) -> None:
+def test_bytes_claim_the_digits_of_their_unit(text, value, step):
     number = parse_number(text, BYTE_UNITS)
     assert (number.value, number.step) == (value, step)
 
 
 @given(st.decimals(min_value=0, max_value=100, places=2))
-def test_decimals_keep_the_decimals_written(value: Decimal) -> None:
+def test_decimals_keep_the_decimals_written(value):
     number = parse_number(f"{value}%", {"%": Decimal(1)})
     assert (number.value, number.step) == (value, Decimal("0.01"))
 
 
 @given(st.integers(1, 10**13))
-def test_whole_numbers_come_back(value: int) -> None:
+def test_whole_numbers_come_back(value):
     assert whole(parse_number(str(value))) == (value, 1)
     assert whole(parse_number(f"{value:,}")) == (value, 1)
     assert whole(parse_number(f"{value:_}")) == (value, 1)
 
 
 @given(st.integers(1, 9999), st.sampled_from([6, 9]), st.integers(0, 2))
-def test_truncated_floats_are_read_as_what_was_meant(
-    digits: int, scale: int, decimals: int
-) -> None:
+def test_truncated_floats_are_read_as_what_was_meant(digits, scale, decimals):
     meant = digits * 10 ** (scale - decimals)
     written = int(digits / 10**decimals * 10.0**scale)
     value, step = rounded_count(parse_number(str(written)))
@@ -84,12 +82,12 @@ def test_truncated_floats_are_read_as_what_was_meant(
 
 
 @given(st.integers(10**6, 10**11).filter(lambda v: not str(v).endswith("9999")))
-def test_a_count_without_a_run_of_nines_is_never_changed(value: int) -> None:
+def test_a_count_without_a_run_of_nines_is_never_changed(value):
     assert rounded_count(parse_number(str(value)))[0] == value
 
 
 @given(st.floats(min_value=1e-6, max_value=1e6, allow_nan=False))
-def test_any_printed_float_is_read_exactly(value: float) -> None:
+def test_any_printed_float_is_read_exactly(value):
     assert parse_number(repr(value)).value == Decimal(repr(value))
 
 
@@ -101,19 +99,19 @@ def test_any_printed_float_is_read_exactly(value: float) -> None:
         "1\n2", "5M",
     ],
 )  # fmt: skip
-def test_other_texts_are_no_numbers(text: str) -> None:
+def test_other_texts_are_no_numbers(text):
     with pytest.raises(NotANumber):
         parse_number(text)
 
 
 @each("text", [".nan", "NaN", "inf", "-.inf", "Infinity", "1e400", "1e-99999999", "9" * 10**6])
-def test_endless_numbers_are_out_of_range(text: str) -> None:
+def test_endless_numbers_are_out_of_range(text):
     with pytest.raises(OutOfRange):
         parse_number(text)
 
 
 @given(st.text(max_size=50))
-def test_any_text_is_a_number_or_says_why_not(text: str) -> None:
+def test_any_text_is_a_number_or_says_why_not(text):
     try:
         number = parse_number(text, COUNT_UNITS)
     except (NotANumber, OutOfRange):

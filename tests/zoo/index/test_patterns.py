@@ -19,7 +19,7 @@ FILES = [
 
 
 @pytest.fixture(autouse=True)
-def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def tree(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in FILES:
         Path(name).parent.mkdir(parents=True, exist_ok=True)
@@ -34,18 +34,18 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "**/er/**/a.mdx", "./docs/*.md", ".*.yml", "docs/.git/*", "none*", "doc", "*/*", "[]a].yml",
     ],
 )  # fmt: skip
-def test_a_pattern_matches_what_pythons_glob_does(pattern: str) -> None:
+def test_a_pattern_matches_what_pythons_glob_does(pattern):
     expected = {os.path.normpath(p) for p in glob.glob(pattern, recursive=True)}
     found = files.matches(pattern)
     assert {os.path.normpath(p) for p in found} == {p for p in expected if os.path.isfile(p)}
     assert found == sorted(found)
 
 
-def test_an_absolute_pattern_names_absolute_files(tmp_path: Path) -> None:
+def test_an_absolute_pattern_names_absolute_files(tmp_path):
     assert files.matches(f"{tmp_path}/*.yaml") == [f"{tmp_path}/c.yaml"]
 
 
-def test_matches_are_read_sorted_and_those_without_an_index_passed_over() -> None:
+def test_matches_are_read_sorted_and_those_without_an_index_passed_over():
     Path("docs/plain.md").write_text("# Nothing here\n")
     index = load_index(["docs/**/*"])
     assert index.files == ("docs/deep/x1.yml", "docs/deep/x2.yml")
@@ -53,7 +53,7 @@ def test_matches_are_read_sorted_and_those_without_an_index_passed_over() -> Non
     assert not index.unusable
 
 
-def test_a_pattern_without_a_match_or_an_index_gets_one_line() -> None:
+def test_a_pattern_without_a_match_or_an_index_gets_one_line():
     index = load_index(["docs/*.yml", "docs/*.md", "a.yml"])
     assert index.unusable == ("docs/*.yml", "docs/*.md")
     assert sorted(str(p) for p in index.problems) == [
@@ -63,25 +63,25 @@ def test_a_pattern_without_a_match_or_an_index_gets_one_line() -> None:
     assert len(index.variants) == 1
 
 
-def test_a_file_of_that_very_name_wins() -> None:
+def test_a_file_of_that_very_name_wins():
     Path("a*.yml").write_text(INDEX.format("star"))
     Path("ab.yml").write_text(INDEX.format("other"))
     assert [v.name for v in load_index(["a*.yml"]).variants] == ["star"]
 
 
-def test_links_to_folders_are_not_followed_and_loops_end() -> None:
+def test_links_to_folders_are_not_followed_and_loops_end():
     os.symlink(".", "docs/loop")
     os.symlink("deep", "docs/link")
     assert files.matches("docs/**/x1.yml") == ["docs/deep/x1.yml"]
 
 
-def test_a_search_through_everything_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_search_through_everything_is_refused(monkeypatch):
     monkeypatch.setattr(files, "MAX_VISITED", 5)
     (problem,) = load_index(["**/*.mdx"]).problems
     assert "more than 5 files" in problem.message
 
 
-def test_imports_may_be_patterns_within_the_folder() -> None:
+def test_imports_may_be_patterns_within_the_folder():
     Path("zoo").mkdir()
     Path("zoo/model-index.yml").write_text("Import:\n- parts/*.yml\n- none/*.yml\n- ../*.yml\n")
     Path("zoo/parts").mkdir()
@@ -95,14 +95,14 @@ def test_imports_may_be_patterns_within_the_folder() -> None:
     ]
 
 
-def test_hidden_folders_are_not_searched(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hidden_folders_are_not_searched(monkeypatch):
     for number in range(50):
         Path(f"docs/.git/{number}.yml").touch()
     monkeypatch.setattr(files, "MAX_VISITED", 40)
     assert files.matches("**/x1.yml") == ["docs/deep/x1.yml"]
 
 
-def test_a_pattern_of_many_stars_takes_no_longer_than_others() -> None:
+def test_a_pattern_of_many_stars_takes_no_longer_than_others():
     Path("many").mkdir()
     Path("many", "a" * 200).touch()
     deep = Path("many", *["d"] * 20)

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from decimal import Decimal
 
 from loops import each
-
-from zoo.index import Index
-
-Read = Callable[..., Index]
 
 PAGE = """\
 Collections:
@@ -35,14 +30,14 @@ PLACES = {
 
 @each("newline", ["\n", "\r\n", "\r"])
 @each("mark", [b"", b"\xef\xbb\xbf"])
-def test_every_value_knows_its_place(read: Read, newline: str, mark: bytes) -> None:
+def test_every_value_knows_its_place(read, newline, mark):
     variant = read(mark + PAGE.replace("\n", newline).encode()).variants[0]
     places = {c.field: (c.location.line, c.location.column) for c in variant.claims}
     assert {field: places[field] for field in PLACES} == PLACES
 
 
 @each("newline", ["\n", "\r\n"])
-def test_places_in_a_page_are_those_of_the_page(read: Read, newline: str) -> None:
+def test_places_in_a_page_are_those_of_the_page(read, newline):
     comment = "<!--\nType: model-index\n"
     before = f"# Ünïcode\n\n```html\n{comment}Models: nonsense\n-->\n```\n\n{comment}"
     page = (before + PAGE + "-->\n\n<!-- a remark -->\n").replace("\n", newline)
@@ -63,37 +58,31 @@ def test_places_in_a_page_are_those_of_the_page(read: Read, newline: str) -> Non
         ("<!-- \t\n\n  Type: model-index\n  Models:\n  - Name: m\n", (6, 11)),
     ],
 )
-def test_the_type_may_stand_where_the_comment_opens(
-    read: Read, comment: str, place: tuple[int, int]
-) -> None:
+def test_the_type_may_stand_where_the_comment_opens(read, comment, place):
     index = read(f"# A\n{comment}-->\n", "page.md")
     assert index.problems == ()
     (variant,) = index.variants
     assert (variant.location.line, variant.location.column) == place
 
 
-def test_lines_are_those_of_editors_not_of_yaml(read: Read) -> None:
+def test_lines_are_those_of_editors_not_of_yaml(read):
     index = read("Models:\n# a\u2028# b\u0085# c\n- Name: m\n  Layers: x\n")
     assert str(index.problems[0].location) == "index.yml:4:11"
 
 
-def test_what_a_variant_says_and_what_its_collection_says_for_it(read: Read) -> None:
+def test_what_a_variant_says_and_what_its_collection_says_for_it(read):
     index = read(PAGE)
     variant = index.variants[0]
     assert variant.collection is index.collections[0]
     epochs = variant.effective("Epochs")
-    assert epochs is not None
     assert (epochs.value, epochs.location.line) == (100, 4)
     assert variant.claim("Epochs") is None
     top1 = variant.claim("Top 1 Accuracy")
-    assert top1 is not None
     assert (top1.task, top1.dataset, top1.raw) == ("Image Classification", "ImageNet", "75.5%")
     assert top1.value == Decimal("75.5")
     crop = variant.claim("Crop Pct")
-    assert crop is not None
     assert crop.quoted
     url = index.collections[0].claim("Paper.URL")
-    assert url is not None
     assert url.value == "https://arxiv.org/abs/1"
 
 
@@ -134,9 +123,7 @@ MODEL = "Collections: [{Name: C}]\nModels:\n- Name: m\n  In Collection: C\n"
         (MODEL + "  '': 5\n", "schema.wrong-type", ERROR, (5, 3), ""),
     ],
 )  # fmt: skip
-def test_each_cause_at_its_place(
-    read: Read, text: str, cause: str, severity: str, place: tuple[int, int], field: str
-) -> None:
+def test_each_cause_at_its_place(read, text, cause, severity, place, field):
     (problem,) = read(text).problems
     where = problem.location
     assert (problem.cause, problem.severity) == (cause, severity)
@@ -147,7 +134,7 @@ def test_each_cause_at_its_place(
     assert str(problem).isprintable()
 
 
-def test_who_and_what_are_said_once(read: Read) -> None:
+def test_who_and_what_are_said_once(read):
     index = read(
         "Models:\n- Name: m\n  Image Size: 0\n  Epochz: 1\n  In Collection: X\n- 3\n- Name: m\n"
     )
@@ -164,11 +151,11 @@ def test_who_and_what_are_said_once(read: Read) -> None:
     ]
 
 
-def test_a_name_in_quotes_may_look_like_none(read: Read) -> None:
+def test_a_name_in_quotes_may_look_like_none(read):
     assert [v.name for v in read("Models:\n- Name: 'null'\n").variants] == ["null"]
 
 
-def test_one_page_with_many_faults_is_reported_whole(read: Read) -> None:
+def test_one_page_with_many_faults_is_reported_whole(read):
     text = "Models:\n- Name: a\n  Layers: -1\n  LR: x\n- Name: b\n  Crop Pct: 2\n- {}\n- Name: c\n"
     index = read(text)
     assert [v.name for v in index.variants] == ["a", "b", "c"]
@@ -177,7 +164,7 @@ def test_one_page_with_many_faults_is_reported_whole(read: Read) -> None:
     ]  # fmt: skip
 
 
-def test_top_1_above_top_5_is_shown_at_both(read: Read) -> None:
+def test_top_1_above_top_5_is_shown_at_both(read):
     index = read(
         MODEL + "  Results:\n  - Metrics:\n      Top 1 Accuracy: 90\n      Top 5 Accuracy: 80\n"
     )
@@ -186,7 +173,7 @@ def test_top_1_above_top_5_is_shown_at_both(read: Read) -> None:
     ]  # fmt: skip
 
 
-def test_class_names_are_as_many_as_the_classes(read: Read) -> None:
+def test_class_names_are_as_many_as_the_classes(read):
     """Wherever the two stand: a collection may state either for its variants."""
     collection = "Collections: [{Name: C, Metadata: {Classes: 2}}]\n"
     models = "Models:\n- Name: m\n  In Collection: C\n  Metadata:\n    Class Names: "
@@ -199,7 +186,7 @@ def test_class_names_are_as_many_as_the_classes(read: Read) -> None:
     assert read(models.replace("  In Collection: C\n", "") + "[cat, dog, cow]\n").problems == ()
 
 
-def test_results_of_one_variant_are_not_mixed(read: Read) -> None:
+def test_results_of_one_variant_are_not_mixed(read):
     index = read(
         MODEL + "  Results:\n"
         "  - {Task: A, Dataset: X, Metrics: {Top 1 Accuracy: 90}}\n"
@@ -213,45 +200,42 @@ def test_results_of_one_variant_are_not_mixed(read: Read) -> None:
     assert got == [("Top 1 Accuracy", "A", "X"), ("Top 5 Accuracy", "B", "Y")]
 
 
-def test_unknown_keys_are_kept_and_the_nearest_is_named(read: Read) -> None:
+def test_unknown_keys_are_kept_and_the_nearest_is_named(read):
     index = read(MODEL + "  Paramters: 5M\n")
     claim = index.variants[0].claim("Paramters")
-    assert claim is not None
     assert (claim.raw, claim.value, claim.unit) == ("5M", "5M", "text")
     assert "Parameters" in str(index.problems[0])
 
 
-def test_no_more_misspelt_keys_than_a_person_reads_are_looked_up(read: Read) -> None:
+def test_no_more_misspelt_keys_than_a_person_reads_are_looked_up(read):
     index = read(MODEL + "".join(f"  Paramters{i}: 1\n" for i in range(1000)))
     hints = ["Parameters" in p.remedy for p in index.problems]
     assert (hints[0], hints[-1], len(hints)) == (True, False, 1000)
 
 
-def test_a_nameless_model_is_called_by_its_id(read: Read) -> None:
+def test_a_nameless_model_is_called_by_its_id(read):
     index = read("Models:\n- Metadata: {ID: m, Layers: x}\n- Name: n\n")
     assert {p.variant for p in index.problems} == {"m"}
     assert [v.name for v in index.variants] == ["n"]
 
 
-def test_a_name_in_the_metadata_names_nothing(read: Read) -> None:
+def test_a_name_in_the_metadata_names_nothing(read):
     index = read("Models:\n- Metadata: {Name: inner}\n  Name: outer\n")
     assert [v.name for v in index.variants] == ["outer"]
 
 
-def test_a_list_of_models_and_several_documents(read: Read) -> None:
+def test_a_list_of_models_and_several_documents(read):
     assert [v.name for v in read("- Name: a\n  Weights: a.pth\n- Name: b\n").variants] == ["a", "b"]
     text = "Models: [{Name: a}]\n---\nModels: [{Name: b}]\n---\nother: thing\n"
     assert [v.name for v in read(text).variants] == ["a", "b"]
 
 
-def test_merge_keys_and_aliases(read: Read) -> None:
+def test_merge_keys_and_aliases(read):
     index = read(
         "Models:\n- Name: a\n  Metadata: &m {LR: 0.1, Layers: 50}\n"
         "- Name: b\n  Metadata: {<<: *m, Layers: 26}\n"
     )
     b = index.variants[1]
     layers, rate = b.claim("Layers"), b.claim("LR")
-    assert layers is not None
-    assert rate is not None
     assert (layers.value, rate.location.line) == (26, 3)
     assert len(list(b.claims_of("Layers"))) == 1

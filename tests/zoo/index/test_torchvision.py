@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from zoo.index import Index, load_index, torchvision
+from zoo.index import load_index, torchvision
 from zoo.index.nodes import Mapping, UnreadableIndex
 from zoo.index.torchvision import Preset, TorchvisionReader
 
@@ -18,12 +16,12 @@ SPEC = "package:torchvision"
 
 
 @pytest.fixture(scope="module")
-def index() -> Index:
+def index():
     return load_index([SPEC])
 
 
 @pytest.fixture(scope="module")
-def weights() -> dict[str, Any]:
+def weights():
     """Every entry of the weights of every classifier, as torchvision's registry has them."""
     from torchvision import models
 
@@ -34,18 +32,14 @@ def weights() -> dict[str, Any]:
     }
 
 
-def test_every_entry_of_every_classifier_is_a_variant(
-    index: Index, weights: dict[str, Any]
-) -> None:
+def test_every_entry_of_every_classifier_is_a_variant(index, weights):
     assert sorted(v.name for v in index.variants) == sorted(weights)
     assert len(weights) > 100
     assert not [str(p) for p in index.problems]
     assert not index.unusable
 
 
-def test_every_number_is_the_one_that_torchvision_has(
-    index: Index, weights: dict[str, Any]
-) -> None:
+def test_every_number_is_the_one_that_torchvision_has(index, weights):
     for variant in index.variants:
         entry = weights[variant.name]
         value = {c.field: c.value for c in variant.claims}
@@ -53,8 +47,6 @@ def test_every_number_is_the_one_that_torchvision_has(
         assert value["Weights"] == entry.url
         assert value["FLOPs Convention"] == "torchvision"
         flops, size = value["FLOPs"], value["File Size"]
-        assert isinstance(flops, int)
-        assert isinstance(size, int)
         assert flops == round(entry.meta["_ops"] * 1e9)
         assert size == round(entry.meta["_file_size"] * 2**20)
         transform = entry.transforms()
@@ -73,16 +65,14 @@ def test_every_number_is_the_one_that_torchvision_has(
         assert {c.dataset for c in variant.claims_of("Top 1 Accuracy")} <= {"ImageNet-1K"}
 
 
-def test_rounded_numbers_claim_three_decimals(index: Index) -> None:
+def test_rounded_numbers_claim_three_decimals(index):
     for variant in index.variants:
         flops, size = variant.claim("FLOPs"), variant.claim("File Size")
-        assert flops is not None
-        assert size is not None
         assert flops.step == 10**6
         assert float(size.step or 0) == pytest.approx(2**20 / 1000)
 
 
-def test_every_number_stands_where_it_is_said_to(index: Index) -> None:
+def test_every_number_stands_where_it_is_said_to(index):
     lines: dict[str, list[str]] = {}
     for variant in index.variants:
         for field in ("Parameters", "FLOPs", "File Size", "Top 1 Accuracy"):
@@ -93,7 +83,7 @@ def test_every_number_stands_where_it_is_said_to(index: Index) -> None:
     assert len(lines) > 15
 
 
-def test_sizes_are_in_units_of_two_to_the_twentieth(index: Index) -> None:
+def test_sizes_are_in_units_of_two_to_the_twentieth(index):
     """A float32 file of those parameters would not fit into as many megabytes of a million."""
     from torchvision import models
 
@@ -101,12 +91,11 @@ def test_sizes_are_in_units_of_two_to_the_twentieth(index: Index) -> None:
     state = models.resnet50().state_dict()
     bare = sum(t.numel() * t.element_size() for t in state.values())
     claim = variant.claim("File Size")
-    assert claim is not None
     assert isinstance(claim.value, int)
     assert bare < claim.value < bare + 400 * len(state)
 
 
-def test_torchvision_and_torch_are_not_imported() -> None:
+def test_torchvision_and_torch_are_not_imported():
     code = (
         "import sys; from zoo.index import load_index; "
         f"assert load_index([{SPEC!r}]).variants; "
@@ -115,7 +104,7 @@ def test_torchvision_and_torch_are_not_imported() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_another_or_a_missing_package_gets_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_or_a_missing_package_gets_one_line(monkeypatch):
     (other,) = load_index(["package:timm"]).problems
     assert str(other) == (
         "package:timm:1:1: is no package whose metadata is known; "
@@ -144,13 +133,13 @@ def whatever(*, weights: Optional[Tiny_Weights] = None) -> Tiny: ...
 '''  # noqa: E501
 
 
-def documents(text: str) -> Iterator[Mapping]:
+def documents(text):
     for document in TorchvisionReader("some/tiny.py", Preset()).read(text):
         assert isinstance(document, Mapping)
         yield document
 
 
-def test_what_is_no_literal_is_absent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_no_literal_is_absent(tmp_path, monkeypatch):
     (tmp_path / "models").mkdir()
     (tmp_path / "models/tiny.py").write_text(SOURCE)
     (tmp_path / "models/_api.py").write_text(SOURCE)
@@ -175,15 +164,14 @@ def test_what_is_no_literal_is_absent(tmp_path: Path, monkeypatch: pytest.Monkey
         },
     }
     parameters = index.variants[0].claim("Parameters")
-    assert parameters is not None
     line = SOURCE.splitlines()[parameters.location.line - 1]
     assert line[parameters.location.column - 1 :].startswith("1_234")
 
 
-def test_a_module_without_weights_holds_no_index() -> None:
+def test_a_module_without_weights_holds_no_index():
     assert not list(documents("def resnet(): ...\n"))
 
 
-def test_source_that_is_no_python_is_said_to_be() -> None:
+def test_source_that_is_no_python_is_said_to_be():
     with pytest.raises(UnreadableIndex, match="no Python"):
         list(documents("class :\n"))

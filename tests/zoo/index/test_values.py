@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from decimal import Decimal
-from typing import Any
 
 from loops import each
 
-from zoo.index import Claim, Index
 
-Read = Callable[..., Index]
-
-
-def one(read: Read, key: str, value: str) -> tuple[Claim, list[str]]:
+def one(read, key, value):
     """The claim of a variant with that one key, and the causes of its errors."""
     index = read(f"Models:\n- Name: m\n  Metadata:\n    {key}: {value}\n")
     found = index.variants[0].claim(key)
-    assert found is not None
     return found, [p.cause for p in index.problems if p.severity == "error"]
 
 
@@ -51,19 +44,18 @@ def one(read: Read, key: str, value: str) -> tuple[Claim, list[str]]:
         ("Training Time", "6 days", "6 days", "text", None),
     ],
 )
-def test_values(read: Read, key: str, text: str, value: Any, unit: str, step: Any) -> None:
+def test_values(read, key, text, value, unit, step):
     claim, errors = one(read, key, text)
     assert (claim.value, claim.unit, claim.step, errors) == (value, unit, step, [])
 
 
 @each("text", ["82.88%", "82.88", "'82.88%'", "82.88 %"])
-def test_accuracies(read: Read, text: str) -> None:
+def test_accuracies(read, text):
     index = read(
         "Models:\n- Name: m\n  Results:\n  - Images: 50000\n    Metrics:\n"
         f"      Top 1 Accuracy: {text}\n    Task: T\n    Dataset: D\n"
     )
     claim = index.variants[0].claim("Top 1 Accuracy")
-    assert claim is not None
     assert (claim.value, claim.step, claim.unit) == (Decimal("82.88"), Decimal("0.01"), "percent")
     assert (claim.task, claim.dataset, claim.images) == ("T", "D", 50000)
 
@@ -82,14 +74,14 @@ def test_accuracies(read: Read, text: str) -> None:
         ((1024, 1024), ["'1,024'", "1024x1024", "(1024, 1024)"]),
     ],
 )  # fmt: skip
-def test_sizes_as_people_write_them(read: Read, size: Any, spellings: list[str]) -> None:
+def test_sizes_as_people_write_them(read, size, spellings):
     for key in ("Image Size", "FLOPs Input"):
         for text in spellings:
             claim, errors = one(read, key, text)
             assert (claim.value, errors) == (size, []), text
 
 
-def test_no_size_is_guessed(read: Read) -> None:
+def test_no_size_is_guessed(read):
     for text in ("224x224x3", "5x224x224", "2x3x224x224", "x224", "(224", "224 mm", "224pxx", "px",
                  "'10,240,1'", "224 224", "short side 256", "224-256", "3x224", "(3, 224)", "()",
                  "[[224, 224]]", "224/256"):  # fmt: skip
@@ -98,14 +90,14 @@ def test_no_size_is_guessed(read: Read) -> None:
         assert errors, text
 
 
-def said(read: Read, key: str, value: str) -> str:
+def said(read, key, value):
     """The one problem with a value, as a line."""
     index = read(f"Models:\n- Name: m\n  Metadata:\n    {key}: {value}\n")
     (problem,) = [p for p in index.problems if p.severity == "error"]
     return str(problem)
 
 
-def test_remedies_are_made_of_the_value(read: Read) -> None:
+def test_remedies_are_made_of_the_value(read):
     for key, text, remedy in [
         ("FLOPs", "330 MB", "write 330 M"),
         ("FLOPs", "4.1GB", "write 4.1G"),
@@ -136,7 +128,7 @@ def test_remedies_are_made_of_the_value(read: Read) -> None:
         assert ("B, G, R" in line) == (text[1:4] in ("103", "0.4") or text[:7] == "[0.225,")
 
 
-def test_remedies_are_what_the_value_says_without_what_stands_around_it(read: Read) -> None:
+def test_remedies_are_what_the_value_says_without_what_stands_around_it(read):
     """None repeats the value, none is another number than the text has."""
     for key, text, remedy in [
         ("Parameters", "25.5570321 M", "write 25557032"),
@@ -174,7 +166,7 @@ def test_remedies_are_what_the_value_says_without_what_stands_around_it(read: Re
         assert line.endswith(remedy) or f"{remedy} " in line or f"{remedy}," in line, line
 
 
-def test_channels_as_people_write_them(read: Read) -> None:
+def test_channels_as_people_write_them(read):
     for key, text, value in [
         ("Mean", "(0.485, 0.456, 0.406)", (0.485, 0.456, 0.406)),
         ("Std", "'0.229, 0.224, 0.225'", (0.229, 0.224, 0.225)),
@@ -203,7 +195,7 @@ LISTS = ["Architecture", "Tasks", "Training Techniques", "Training Data"]
 @each("key", [*NUMBERS, *TEXTS, *LISTS, "Interpolation", "FLOPs Convention",
                                  "Mean", "Std", "SHA256", "Weights"])  # fmt: skip
 @each("text", TYPES)
-def test_no_field_takes_another_type(read: Read, key: str, text: str) -> None:
+def test_no_field_takes_another_type(read, key, text):
     if key == "Weights" and text in ("null", "", "~"):
         return  # there are none
     claim, errors = one(read, key, text)
@@ -227,14 +219,14 @@ def test_no_field_takes_another_type(read: Read, key: str, text: str) -> None:
         ("9" * 100_000, "schema.out-of-range"),
     ],
 )
-def test_no_number_field_takes_these(read: Read, key: str, text: str, cause: str) -> None:
+def test_no_number_field_takes_these(read, key, text, cause):
     claim, errors = one(read, key, text)
     assert (claim.value, errors) == (None, [cause])
 
 
 @each("key", TEXTS)
 @each("text", ["5", "1e3", "1.5", "on", "2020-01-01", "''", '"a\\eb"', ".inf"])
-def test_text_is_text(read: Read, key: str, text: str) -> None:
+def test_text_is_text(read, key, text):
     assert one(read, key, text)[1] == ["schema.wrong-type"]
 
 
@@ -274,7 +266,7 @@ def test_text_is_text(read: Read, key: str, text: str) -> None:
         ("Top 1 Accuracy", "82.88 kg", "schema.wrong-type"),
     ],
 )
-def test_refused(read: Read, key: str, text: str, cause: str) -> None:
+def test_refused(read, key, text, cause):
     claim, errors = one(read, key, text)
     assert (claim.value, errors) == (None, [cause])
 
@@ -292,7 +284,7 @@ def test_refused(read: Read, key: str, text: str, cause: str) -> None:
         "../x.safetensors",
     ],
 )
-def test_weights(read: Read, text: str) -> None:
+def test_weights(read, text):
     claim, errors = one(read, "Weights", text)
     assert (claim.value, errors) == (text, [])
 
@@ -304,18 +296,18 @@ def test_weights(read: Read, text: str) -> None:
      '"https://a.b/x\\u202egpj.pth"', "https://a.b/x y", "C:\\x.pth", "package://a",
      "https://[evil/x.pth", "file://otherhost/x.pth"],
 )  # fmt: skip
-def test_no_weights(read: Read, text: str) -> None:
+def test_no_weights(read, text):
     assert one(read, "Weights", text)[1] == ["schema.wrong-type"]
 
 
 @each("text", ["models/resnest.py", "package://a/b.py", "file:///x.py", "5"])
-def test_code_is_a_web_address(read: Read, text: str) -> None:
+def test_code_is_a_web_address(read, text):
     assert one(read, "Code", text)[1] == ["schema.wrong-type"]
     index = read(f"Collections:\n- Name: C\n  Paper:\n    URL: {text}\n", "c.yml")
     assert [p.cause for p in index.problems][:1] == ["schema.wrong-type"]
 
 
-def test_what_a_page_says_of_a_collection_keeps_its_lines(read: Read) -> None:
+def test_what_a_page_says_of_a_collection_keeps_its_lines(read):
     index = read(
         "Collections:\n- Name: C\n  Description: |\n    One\n    more.\n\n    Two.\n"
         "  Citation: |\n    @misc{key,\n      title = {A: 'b' #c},\n    }\n"
@@ -327,7 +319,7 @@ def test_what_a_page_says_of_a_collection_keeps_its_lines(read: Read) -> None:
     assert said["Citation"] == "@misc{key,\n  title = {A: 'b' #c},\n}"
 
 
-def test_what_a_page_says_is_text(read: Read) -> None:
+def test_what_a_page_says_is_text(read):
     index = read(
         "Collections:\n- Name: C\n  Citation: {a: b}\n  Description: 5\nModels: [{Name: m}]\n"
     )

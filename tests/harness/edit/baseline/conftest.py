@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
-
 import pytest
 
 from harness.types import Finding, Report, VariantReport
@@ -12,8 +9,8 @@ from zoo.index.types import Location
 
 
 @pytest.fixture
-def finding() -> Callable[..., Finding]:
-    def make(**changes: object) -> Finding:
+def finding():
+    def make(**changes):
         values: dict[str, object] = {
             "variant": "net50",
             "field": "FLOPs",
@@ -32,8 +29,8 @@ def finding() -> Callable[..., Finding]:
 
 
 @pytest.fixture
-def report() -> Callable[..., Report]:
-    def make(*findings: Finding, **changes: object) -> Report:
+def report():
+    def make(*findings, **changes):
         place = Location("model-index/net.yml", 3, 9)
         variants = (VariantReport("net50", "Net", "zoo", {}, location=place),)
         values: dict[str, object] = {"environment": {}, "variants": variants}
@@ -43,7 +40,7 @@ def report() -> Callable[..., Report]:
 
 
 @pytest.fixture
-def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def path(tmp_path, monkeypatch):
     """Where a baseline may be written, in the working folder."""
     monkeypatch.chdir(tmp_path)
     return tmp_path / "known-findings.yml"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -18,7 +17,7 @@ Wish = dict[str, object]
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch) -> Path:
+def folder(tmp_path, monkeypatch):
     """A working folder of the test's own."""
     work = tmp_path / "work"
     work.mkdir()
@@ -35,22 +34,22 @@ class Mended:
     proposal: Proposal
 
     @property
-    def data(self) -> bytes:
+    def data(self):
         """The page's bytes as they would be written; the old ones where nothing would."""
         rewrites = self.proposal.rewrites
         return rewrites[0].data if rewrites else self.path.read_bytes()
 
     @property
-    def diff(self) -> str:
+    def diff(self):
         return "".join(rewrite.diff for rewrite in self.proposal.rewrites)
 
     @property
-    def refusals(self) -> list[str]:
+    def refusals(self):
         return [refusal.why for refusal in self.proposal.skipped]
 
 
 @pytest.fixture
-def wishing() -> Callable[..., Finding]:
+def wishing():
     """The finding that a variant's claim should say something else.
 
     Further keys are added below it, or changed where the variant has them.
@@ -59,7 +58,6 @@ def wishing() -> Callable[..., Finding]:
     def make(index, name, field, value, place=0, **keys):
         variant = [v for v in index.variants if v.name == name][place]
         claim = variant.claim(field)
-        assert claim is not None
         edits = [Edit(field, value, claim.location)]
         for written, said in keys.items():
             key = written.replace("_", " ")
@@ -76,7 +74,7 @@ def wishing() -> Callable[..., Finding]:
 
 
 @pytest.fixture
-def mend(folder, wishing) -> Callable[..., Mended]:
+def mend(folder, wishing):
     """Writes a page and mends it: ``mend(text, ("net", "FLOPs", 5, {"FLOPs_Input": ...}))``."""
 
     def run(text, *wishes, file="index.yml", others=(), **options):
@@ -92,7 +90,7 @@ def mend(folder, wishing) -> Callable[..., Mended]:
 
 
 @pytest.fixture
-def patched(folder) -> Callable[[Mended], dict[str, bytes]]:
+def patched(folder):
     """What the page becomes when the diff is given to each tool that takes patches."""
 
     def run(mended):
