@@ -42,6 +42,7 @@ def found(report):
     return {(f.variant, f.field): (f.status, f.cause) for f in report.findings}
 
 
+@pytest.mark.slow
 def test_verify_reports_what_the_command_reports(index, tmp_path, monkeypatch, capsys):
     from harness.cli.app import app
 
@@ -124,6 +125,7 @@ def test_what_a_run_does_without_is_a_warning(index, store_home):
         harness.verify(index, "resnest14d", checks=["metadata"])
 
 
+@pytest.mark.slow
 def test_tables_hold_every_finding_and_every_measurement(index):
     report = harness.verify(index, checks=CHECKS)
     findings = report.to_pandas()

@@ -146,6 +146,7 @@ def real_index(tmp_path, store_home):
     return path
 
 
+@pytest.mark.slow
 def test_a_run_cross_checks_each_variant_at_its_input(real_index, monkeypatch, fvcore_run):
     import zoo
     from harness.run import subject

@@ -90,6 +90,7 @@ def test_modules_of_thop_are_thops_own():
 
 
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.slow
 def test_every_convention_adds_up_to_its_total():
     for make, shape in CASES:
         model = make()
