@@ -344,7 +344,7 @@ def package_variant(name: str) -> Variant:
     variants = _package_variants()
     if name not in variants:
         from zoo._util.text import nearest
-        from zoo.registry import UnknownModelError
+        from zoo.errors import UnknownModelError
 
         raise UnknownModelError(name, nearest(name, variants))
     return variants[name]

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from zoo._util.text import nearest
+from zoo.errors import DuplicateModelError, UnknownModelError
 
 if TYPE_CHECKING:
     from torch import nn
@@ -25,25 +26,6 @@ if TYPE_CHECKING:
 
 _Entry = TypeVar("_Entry", bound=Callable[..., Any])
 _IMAGENET_CLASSES = 1000
-
-
-class UnknownModelError(ValueError):
-    """No model has that name; ``nearest`` holds the closest ones there are, best first."""
-
-    def __init__(self, name: str, nearest: Sequence[str]) -> None:
-        # Both go to the base class, so that the error survives the way between two processes.
-        super().__init__(name, nearest)
-        self.name = name
-        self.nearest = tuple(nearest)
-
-    def __str__(self) -> str:
-        if not self.nearest:
-            return f"there is no model {self.name!r}; zoo.list_models() names them all"
-        return f"there is no model {self.name!r}; did you mean {_either(self.nearest)}?"
-
-
-class DuplicateModelError(ValueError):
-    """Two entry functions carry the same name."""
 
 
 def register_model(entry: _Entry) -> _Entry:
@@ -243,8 +225,3 @@ def _registered(tree: ast.Module) -> Iterator[ast.FunctionDef]:
             for decorator in node.decorator_list
         ):
             yield node
-
-
-def _either(names: Sequence[str]) -> str:
-    *others, last = map(repr, names)
-    return f"{', '.join(others)} or {last}" if others else last

@@ -120,7 +120,7 @@ def load_variant(
     Raises:
         UnknownModelError: this package has no such architecture.
         WeightsError: the weights can't be had.
-        zoo.weights.load.CheckpointError: the file is not what it should be.
+        zoo.errors.CheckpointError: the file is not what it should be.
         ValueError: the entry's Classes is no number.
     """
     from zoo.weights import variant_weights

@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from zoo._util.files import AtomicFile
+from zoo.errors import VectorsError
 from zoo.images.io import as_text
 
 if TYPE_CHECKING:
@@ -24,10 +25,6 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".parquet", ".npy")
 _ROW_GROUP = 1024  # rows: 5 MB of vectors of 1,280 numbers
-
-
-class VectorsError(Exception):
-    """Vectors can't be written so; one line says why, and what would be right."""
 
 
 class Writer(Protocol):

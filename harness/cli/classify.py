@@ -118,10 +118,9 @@ class InferenceRun:
         """The model with its weights, on the device and in evaluation mode."""
         from harness.cli.progress import fetch_shown
         from harness.measure.devices import DeviceError, choose_device
+        from zoo.errors import CheckpointError, WeightsError
         from zoo.registry import is_model
         from zoo.variants import base_name, load_variant
-        from zoo.weights import WeightsError
-        from zoo.weights.load import CheckpointError
 
         base = base_name(self.variant)
         if not is_model(base):

@@ -33,7 +33,8 @@ def features(
     Exit status: 0 every image has its row; 2 wrong use; 3 an image could not be read, the
     weights can't be had, or the file can't be written; 130 an interrupt.
     """
-    from zoo.vectors import VectorsError, open_writer
+    from zoo.errors import VectorsError
+    from zoo.vectors import open_writer
 
     run = InferenceRun(config, variant, images, batch)
     about = {"variant": run.variant.name, "stage": "pooled" if stage is None else str(stage)}

@@ -177,7 +177,7 @@ def fetch_shown(variant: Variant, config: RunConfig, *, draw: bool = True) -> Pa
     """Fetch a variant's checkpoint, as the options of the command say, and show the download.
 
     Raises:
-        zoo.weights.WeightsError: it can't be had.
+        zoo.errors.WeightsError: it can't be had.
     """
     from zoo.weights import variant_weights
 

@@ -41,12 +41,11 @@ def train(
     """
     entry = one_variant(config, variant, "zoo train: ")
     from harness.measure.devices import keep_freed_memory
-    from zoo.registry import UnknownModelError, is_model
+    from zoo.errors import CheckpointError, UnknownModelError, WeightsError
+    from zoo.registry import is_model
     from zoo.training import BadInput, Settings, TrainingError, train
     from zoo.training.distributed import is_first
     from zoo.variants import base_name
-    from zoo.weights import WeightsError
-    from zoo.weights.load import CheckpointError
 
     keep_freed_memory()  # This process does nothing but train.
     progress = TrainingProgress(first=is_first(), quiet=config.quiet)

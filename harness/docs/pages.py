@@ -210,8 +210,9 @@ def is_native(variant: Variant) -> bool:
     calls are shown for these variants alone: for those of another zoo they would fail, or give
     another zoo's weights.
     """
+    from zoo.errors import UnknownModelError
     from zoo.preprocessing import package_variant
-    from zoo.registry import UnknownModelError, is_model
+    from zoo.registry import is_model
 
     weights = variant.effective("Weights")
     if weights is None or weights.value is None or not is_model(variant.name):

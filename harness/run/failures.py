@@ -15,11 +15,7 @@ def explain(error: Exception) -> tuple[str, str]:
     from harness.measure.accuracy.classifier import ValidationError
     from harness.measure.devices import DeviceError, is_out_of_memory
     from harness.measure.meta import describe_error
-    from zoo.weights.load import (
-        CheckpointError,
-        MismatchedCheckpointError,
-        UnsafeCheckpointError,
-    )
+    from zoo.errors import CheckpointError, MismatchedCheckpointError, UnsafeCheckpointError
 
     words = describe_error(error)
     text = words.partition(": ")[2]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from zoo.classnames import are_of_imagenet, categories, imagenet_categories, imagenet_synsets
-from zoo.registry import UnknownModelError
+from zoo.errors import UnknownModelError
 
 
 def test_the_synsets_are_those_of_the_classes() -> None:

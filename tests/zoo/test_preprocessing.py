@@ -21,6 +21,7 @@ from PIL import Image
 from torchvision import transforms
 from torchvision.transforms import InterpolationMode
 
+from zoo.errors import UnknownModelError
 from zoo.preprocessing import (
     IMAGENET_MEAN,
     IMAGENET_STD,
@@ -29,7 +30,6 @@ from zoo.preprocessing import (
     preprocess,
     variant_preprocessing,
 )
-from zoo.registry import UnknownModelError
 
 Settings = tuple[int | tuple[int, int], float, str]
 SETTINGS: list[Settings] = [

@@ -10,7 +10,8 @@ import pytest
 import torch
 
 import zoo
-from zoo.registry import DuplicateModelError, Registry, UnknownModelError, is_model, model_source
+from zoo.errors import DuplicateModelError, UnknownModelError
+from zoo.registry import Registry, is_model, model_source
 
 RESNEST = [
     "resnest101e",

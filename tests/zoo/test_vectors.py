@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from zoo.vectors import VectorsError, open_writer
+from zoo.errors import VectorsError
+from zoo.vectors import open_writer
 
 
 def write(path, rows, width):

@@ -11,12 +11,10 @@ from types import TracebackType
 from urllib.parse import urlsplit
 
 from zoo.images.io import MAX_IMAGE
-from zoo.weights.disk import Interrupted
-from zoo.weights.fetch_attempt import Retries
-from zoo.weights.http import HttpClient, PermanentError, TransientError
-from zoo.weights.http_headers import content_length
+from zoo.weights.download import Retries
+from zoo.weights.http import HttpClient, PermanentError, TransientError, content_length
 from zoo.weights.sources import HttpSource, locate
-from zoo.weights.types import NotFetched, RetryPolicy
+from zoo.weights.types import Interrupted, NotFetched, RetryPolicy
 
 # Somebody waits for the answer: an image is no gigabyte that one leaves to itself.
 PATIENCE = RetryPolicy(

@@ -5,13 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from zoo.errors import BadInput, TrainingError
 
-class TrainingError(RuntimeError):
-    """A training that can't go on; the message says why and what would help."""
-
-
-class BadInput(TrainingError, ValueError):
-    """A training that can't start with what it was given; the message says what would be right."""
+__all__ = ["BadInput", "TrainingError", "told"]
 
 
 @contextmanager

@@ -77,7 +77,7 @@ def make_plan(settings: Settings, ranks: Ranks) -> Plan:
 
     Raises:
         BadInput: the data can't be trained on, or the settings don't go with it.
-        zoo.registry.UnknownModelError: there is no such variant.
+        zoo.errors.UnknownModelError: there is no such variant.
     """
     variant = settings.variant or package_variant(settings.name)
     try:
@@ -130,14 +130,15 @@ def build(plan: Plan, share: int, fetch: Callable[[Variant], Path] | None) -> Im
 
     Raises:
         BadInput: the family can't be built so, or not be trained with one picture for a process.
-        zoo.weights.WeightsError: the published weights can't be had.
-        zoo.weights.load.CheckpointError: they are not what they should be.
+        zoo.errors.WeightsError: the published weights can't be had.
+        zoo.errors.CheckpointError: they are not what they should be.
     """
     import torch
 
+    from zoo.errors import CheckpointError
     from zoo.training.data import derived
     from zoo.variants import create_variant
-    from zoo.weights.load import CheckpointError, load_into
+    from zoo.weights.load import load_into
 
     settings = plan.settings
     classes = len(plan.train.classes)

@@ -80,7 +80,7 @@ def train(
     Raises:
         BadInput: it can't start with these settings, this data or this folder.
         TrainingError: it can't go on.
-        zoo.weights.WeightsError: the published weights can't be had.
+        zoo.errors.WeightsError: the published weights can't be had.
     """
     with told(), distributed.joined(settings.device) as ranks:
         plan = make_plan(settings, ranks)

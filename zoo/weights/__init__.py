@@ -1,8 +1,10 @@
-"""Checkpoints: locate, fetch, check and load them."""
+"""Checkpoints: find, download, verify and load them."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+
+from zoo.errors import WeightsError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -11,18 +13,6 @@ if TYPE_CHECKING:
 
     from zoo.index.types import Variant
     from zoo.weights.types import DownloadProgress
-
-
-class WeightsError(RuntimeError):
-    """A variant's weights can't be had; the message says which, why, and what would help.
-
-    Attributes:
-        cause: the stable id of the reason, such as ``weights.unreachable``.
-    """
-
-    def __init__(self, message: str, cause: str) -> None:
-        super().__init__(message)
-        self.cause = cause
 
 
 def fetch_weights(name: str) -> Path:
@@ -57,11 +47,11 @@ def variant_weights(
 
     Args:
         variant: an entry of any index.
-        offline: ask nobody; the file is looked for in the cache alone.
+        offline: make no request; use the cache alone.
         allow_http: plain http from any host, not only from this machine.
         allow_local: a file outside the index's own folder.
         max_bytes: a download is cut off there.
-        progress: told how the download goes on.
+        progress: reports the download.
 
     Raises:
         WeightsError: the entry names no weights, or they can't be had whole.
@@ -77,7 +67,7 @@ def variant_weights(
     if claim is None or not isinstance(claim.value, str):
         raise WeightsError(f"the index lists no weights for {name}", "")
     if len(list(variant.claims_of("Weights"))) > 1:
-        why = "the index lists several files, and which of them holds the model can't be told"
+        why = "the index lists several files, and which of them holds the model is not stated"
         raise WeightsError(f"no weights for {name}: {why}", "")
     source = locate(
         claim.value,
@@ -112,7 +102,7 @@ def load_pretrained(model: nn.Module, name: str) -> None:
 
     Raises:
         WeightsError: the file can't be had.
-        zoo.weights.load.CheckpointError: it is not what it should be.
+        zoo.errors.CheckpointError: it is not what it should be.
     """
     from zoo.weights.load import load_into
 

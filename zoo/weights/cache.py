@@ -16,6 +16,8 @@ A record counts only while size, modification time and inode are what they were.
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import json
 import os
 import stat
 import sys
@@ -24,16 +26,16 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from filelock import FileLock
 
 from zoo._util.files import FileStat, file_stat, hash_file, sync_folder
-from zoo.weights.disk import raise_if, read_small, url_digest, write_whole
 from zoo.weights.sources import WeightsSource, name_hash
-from zoo.weights.types import UNREACHABLE, UNSAFE, Fetched
+from zoo.weights.types import UNREACHABLE, UNSAFE, Fetched, Interrupted
 
 _NAME_LOCK_S = 60.0
+_SMALL_BYTES = 64 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +171,7 @@ class Cache:
             record = _Record(
                 target.name, source.key, sha256, *status, "cache", final_url=final_url, etag=etag
             )
-            write_whole(self._record_path(target.name), asdict(record), durable=True)
+            write_json(self._record_path(target.name), asdict(record), durable=True)
             os.replace(part, target)
             sync_folder(target.parent)
         fetched = _fetched(target, source, record)
@@ -239,7 +241,7 @@ class Cache:
                 known = self._record(found.name, found.stat)
                 if known is not None:
                     return known if known.url == found.url else None
-                write_whole(self._record_path(found.name), asdict(found), durable=False)
+                write_json(self._record_path(found.name), asdict(found), durable=False)
         except OSError:
             return found  # a cache that can't be written still serves the files it has
         return found
@@ -267,7 +269,7 @@ class Cache:
 
     def _record(self, name: str, status: FileStat) -> _Record | None:
         """The record of the file with that name and that identity on disk."""
-        data = read_small(self._record_path(name))
+        data = read_json(self._record_path(name))
         try:
             record = None if data is None else _Record(**data)
         except TypeError:
@@ -288,3 +290,48 @@ def _fetched(path: Path, source: WeightsSource, record: _Record) -> Fetched:
         etag=record.etag,
         stat=record.stat,
     )
+
+
+def url_digest(text: str) -> str:
+    """16 hex digits that stand for a URL or a name in file names."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def raise_if(stop: threading.Event | None) -> None:
+    """Raises Interrupted once ``stop`` is set."""
+    if stop is not None and stop.is_set():
+        raise Interrupted
+
+
+def write_json(path: Path, data: dict[str, Any], *, durable: bool) -> None:
+    """Write a small JSON file so that it is there whole or as it was before.
+
+    The caller holds the lock that guards it: its scratch file has one name.
+    """
+    scratch = _scratch(path)
+    with open(scratch, "w", encoding="utf-8") as file:
+        json.dump(data, file)
+        if durable:
+            file.flush()
+            os.fsync(file.fileno())
+    os.replace(scratch, path)
+
+
+def remove_json(path: Path) -> None:
+    """Remove what `write_json` wrote, and what a kill in the middle of it left."""
+    path.unlink(missing_ok=True)
+    _scratch(path).unlink(missing_ok=True)
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """A small JSON object that `write_json` wrote, or None if there is none that can be read."""
+    try:
+        with open(path, "rb") as file:
+            data = json.loads(file.read(_SMALL_BYTES))
+    except (OSError, ValueError, RecursionError):
+        return None
+    return data if isinstance(data, dict) else None
+
+
+def _scratch(path: Path) -> Path:
+    return path.with_name(f"{path.name}.tmp")

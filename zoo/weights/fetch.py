@@ -5,7 +5,7 @@
         for source, outcome in fetcher.fetch(sources):
             ...
 
-A `Fetcher` is one run: a host that could not be reached is not asked again by it.
+A `Fetcher` is one run: it sends no further request to a host that it could not reach.
 """
 
 from __future__ import annotations
@@ -16,21 +16,20 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from types import TracebackType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from zoo._util.files import hash_file
-from zoo.weights.cache import Cache
-from zoo.weights.disk import Interrupted, raise_if
-from zoo.weights.fetch_attempt import FetchContext
-from zoo.weights.fetch_one import fetch_http, planned_size
+from zoo.weights.cache import Cache, raise_if
+from zoo.weights.download import FetchContext, fetch_http, planned_size
 from zoo.weights.http import HttpClient
-from zoo.weights.parts import sweep
+from zoo.weights.partial import sweep
 from zoo.weights.sources import AnySource, HttpSource
 from zoo.weights.types import (
     DEFAULT_MAX_BYTES,
     UNREACHABLE,
     DownloadProgress,
     Fetched,
+    Interrupted,
     NoProgress,
     NotFetched,
     Outcome,
@@ -84,13 +83,13 @@ class Fetcher:
 
         Args:
             cache: where checkpoints are kept; torch.hub's cache by default.
-            offline: use the cache only, ask nobody.
+            offline: make no request; use the cache alone.
             no_download: ask servers for sizes only.
             rehash: read cached files again even where a record vouches for them.
             max_bytes: a download is cut off there.
             workers: how many files at a time.
-            policy: how patient to be.
-            progress: told of every step.
+            policy: timeouts and retries.
+            progress: reports every step.
         """
         self._stop = threading.Event()
         policy = policy or RetryPolicy()
@@ -228,30 +227,10 @@ class Fetcher:
                 thread.join(max(0.0, deadline - time.monotonic()))
 
 
-def fetch_all(
-    sources: Iterable[Located],
-    *,
-    cache: Cache | None = None,
-    offline: bool = False,
-    no_download: bool = False,
-    rehash: bool = False,
-    max_bytes: int = DEFAULT_MAX_BYTES,
-    workers: int = 4,
-    policy: RetryPolicy | None = None,
-    progress: DownloadProgress | None = None,
-) -> dict[Located, Outcome]:
-    """Fetch them all; the arguments are those of `Fetcher`. The outcomes in the sources' order."""
+def fetch_all(sources: Iterable[Located], **options: Any) -> dict[Located, Outcome]:
+    """Fetch them all; the options are those of `Fetcher`. The outcomes in the sources' order."""
     wanted = list(dict.fromkeys(sources))
-    with Fetcher(
-        cache=cache,
-        offline=offline,
-        no_download=no_download,
-        rehash=rehash,
-        max_bytes=max_bytes,
-        workers=workers,
-        policy=policy,
-        progress=progress,
-    ) as fetcher:
+    with Fetcher(**options) as fetcher:
         outcomes = dict(fetcher.fetch(wanted))
     return {source: outcomes[source] for source in wanted}
 

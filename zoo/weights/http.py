@@ -6,8 +6,11 @@ httpx is imported when the first server is asked.
 from __future__ import annotations
 
 import contextlib
+import email.utils
+import re
 import socket
 import threading
+import time
 import urllib.request
 import weakref
 from collections.abc import Callable, Iterator, Mapping
@@ -15,16 +18,16 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
 from zoo._version import __version__
-from zoo.weights.disk import Interrupted
-from zoo.weights.http_headers import content_length, content_range, retry_after
 from zoo.weights.sources import HttpSource, is_loopback
-from zoo.weights.types import MISSING, UNREACHABLE, UNSAFE, RetryPolicy
+from zoo.weights.types import MISSING, UNREACHABLE, UNSAFE, Interrupted, RetryPolicy
 
 if TYPE_CHECKING:
     import httpx
 
 _REDIRECTS = {301, 302, 303, 307, 308}
 _PORTS = {"https": 443, "http": 80}
+_NUMBER = re.compile(r"[0-9]{1,18}")
+_CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-[0-9]{1,18}/([0-9]{1,18}|\*)")
 
 
 class PermanentError(Exception):
@@ -70,7 +73,7 @@ class _Host:
     """What a run knows of one host and port."""
 
     def __init__(self) -> None:
-        self.first = threading.Lock()  # held by whoever makes the first contact
+        self.first = threading.Lock()  # held by the thread that makes the first contact
         self.up = False
         self.down: str | None = None
 
@@ -331,7 +334,7 @@ def _resolve(url: str, seconds: float) -> None:
         except (OSError, ValueError) as error:
             answer.append(error)
 
-    # A daemon: a resolver without a route may keep it for a minute, and nobody waits for it.
+    # A daemon: a resolver without a route may keep it for a minute, without delaying the run.
     thread = threading.Thread(target=look_up, daemon=True)
     thread.start()
     thread.join(seconds)
@@ -339,3 +342,48 @@ def _resolve(url: str, seconds: float) -> None:
         raise TimeoutError(f"no answer from the name server in {seconds:g} s")
     if answer[0] is not None:
         raise OSError(_line(answer[0])) from answer[0]
+
+
+def content_length(response: httpx.Response) -> int | None:
+    """The length that an answer declares for its body, in bytes."""
+    return _number(response.headers.get("Content-Length", ""))
+
+
+def content_range(response: httpx.Response) -> tuple[int, int | None] | None:
+    """First byte and whole length of a ``Content-Range: bytes 5-9/10``, None if there is none."""
+    match = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
+    return (int(match[1]), _number(match[2])) if match else None
+
+
+def validator(response: httpx.Response) -> str | None:
+    """What ``If-Range`` may hold for this answer: RFC 9110, 8.8.2.2 and 13.1.5.
+
+    A strong ETag; else a Last-Modified at least a minute older than the answer, since a younger
+    one may stand for two versions.
+    """
+    etag: str | None = response.headers.get("ETag")
+    if etag is not None:
+        return etag if etag.startswith('"') else None
+    modified: str | None = response.headers.get("Last-Modified")
+    try:
+        then = email.utils.parsedate_to_datetime(modified or "")
+        now = email.utils.parsedate_to_datetime(response.headers.get("Date", ""))
+        return modified if (now - then).total_seconds() >= 60 else None
+    except (TypeError, ValueError):
+        return None
+
+
+def retry_after(response: httpx.Response) -> float | None:
+    """Seconds that ``Retry-After`` asks for, from a number or a date; None where it is absent."""
+    text = response.headers.get("Retry-After", "").strip()
+    seconds = _number(text)
+    if seconds is not None:
+        return float(seconds)
+    try:
+        return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - time.time())
+    except (TypeError, ValueError):
+        return None
+
+
+def _number(text: str) -> int | None:
+    return int(text) if _NUMBER.fullmatch(text) else None

@@ -17,6 +17,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from zoo._util.files import file_stat
+from zoo.errors import (
+    MismatchedCheckpointError,
+    UnreadableCheckpointError,
+    UnsafeCheckpointError,
+)
 from zoo.weights.checkpoint import (
     CheckpointInfo,
     StorageInfo,
@@ -32,38 +37,8 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-__all__ = [
-    "CheckpointError",
-    "MismatchedCheckpointError",
-    "UnreadableCheckpointError",
-    "UnsafeCheckpointError",
-    "load_into",
-    "load_tensors",
-]
-
-
 # Covers the largest element, two doubles.
 _ALIGNMENT = 16
-
-
-class CheckpointError(ValueError):
-    """A checkpoint that wasn't loaded; the message says which and why."""
-
-
-class UnsafeCheckpointError(CheckpointError):
-    """The file asks for more than tensors."""
-
-
-class UnreadableCheckpointError(CheckpointError):
-    """The file is no checkpoint, or a damaged one."""
-
-
-class MismatchedCheckpointError(CheckpointError):
-    """The file's tensors are not those that the model expects; ``match`` says which differ."""
-
-    def __init__(self, message: str, result: Match) -> None:
-        super().__init__(message)
-        self.match = result
 
 
 def load_tensors(

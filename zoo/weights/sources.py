@@ -39,7 +39,7 @@ _PORTS = {"https": 443, "http": 80}
 
 
 class _Insecure(ValueError):
-    """The URL is right, but whoever carries the file can change it."""
+    """The URL is right, but the file can be changed on its way."""
 
 
 class WeightsSource(Protocol):

@@ -78,12 +78,16 @@ class NotFetched:
     permanent: bool = True
 
 
+class Interrupted(Exception):
+    """The run is being stopped; the file is not needed any more."""
+
+
 Outcome = Fetched | SizeOnly | NotFetched
 
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How patient a fetch is. Times are in seconds.
+    """Timeouts, retries and backoff of a download. Times are in seconds.
 
     Attributes:
         connect_s: for resolving a name, and for connecting to one address.
@@ -93,7 +97,7 @@ class RetryPolicy:
         attempts: how many in a row may fail without bringing the file further.
         backoff_s, backoff_max_s: wait before the second attempt, doubled each time up to the
             maximum; a random part of up to a half is taken off, so that clients spread out.
-        retry_after_max_s: a server that asks for a longer wait is not asked again.
+        retry_after_max_s: a server that asks for a longer wait is not retried.
         total_s: for one file in all, waiting for another process included.
         plan_s: how long a server may be silent that is asked for a size beforehand.
         redirects: how many are followed.

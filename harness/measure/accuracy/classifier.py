@@ -46,7 +46,7 @@ class Classifier:
         others: those of the same network that it is not.
 
     Raises:
-        zoo.weights.load.CheckpointError: the file does not hold the variant's weights.
+        zoo.errors.CheckpointError: the file does not hold the variant's weights.
         Exception: what the builder raises.
     """
 
@@ -123,7 +123,7 @@ def load_model(
     """Builds a variant in evaluation mode on the CPU, with its weights and nothing initialised.
 
     Raises:
-        zoo.weights.load.CheckpointError: the file does not hold the variant's weights.
+        zoo.errors.CheckpointError: the file does not hold the variant's weights.
         Exception: what the builder raises.
     """
     model = build_on_meta(builder, name)

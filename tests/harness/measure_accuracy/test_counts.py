@@ -18,8 +18,8 @@ from harness.measure.accuracy.classifier import Classifier, ValidationError
 from harness.measure.accuracy.validator import Validator, preprocessing_of
 from harness.measure.builders.native import NativeBuilder
 from harness.types import Recipe
+from zoo.errors import CheckpointError
 from zoo.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
-from zoo.weights.load import CheckpointError
 
 COUNTS = ("images", "top1", "top5", "unreadable", "not_finite")
 

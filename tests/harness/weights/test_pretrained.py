@@ -23,8 +23,8 @@ ROOT = Path(__file__).parents[3]
 # Builds each model that is named, and says what came of it.
 BUILD = """
 import json, sys, torch, zoo
-from zoo.weights import WeightsError
-from zoo.weights.load import CheckpointError
+from zoo.errors import WeightsError
+from zoo.errors import CheckpointError
 came = {}
 for name in sys.argv[2:]:
     try:
@@ -189,7 +189,8 @@ def test_a_model_that_refuses_a_file_keeps_its_values(lite0: Path) -> None:
     import torch
 
     import zoo
-    from zoo.weights.load import MismatchedCheckpointError, load_into
+    from zoo.errors import MismatchedCheckpointError
+    from zoo.weights.load import load_into
 
     model = zoo.create_model("efficientnet_lite1")
     before = {k: v.clone() for k, v in model.state_dict().items()}

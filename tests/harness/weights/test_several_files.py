@@ -8,7 +8,8 @@ import pytest
 
 from harness.run.request import Progress, Request
 from harness.run.session import prepare
-from zoo.weights import WeightsError, variant_weights
+from zoo.errors import WeightsError
+from zoo.weights import variant_weights
 
 
 @pytest.fixture

@@ -21,8 +21,8 @@ from zoo._util.text import (
     printable,
     truncate,
 )
+from zoo.errors import UnknownModelError
 from zoo.preprocessing import package_variant
-from zoo.registry import UnknownModelError
 
 ANY_TEXT = st.text(st.characters(exclude_categories=[]))
 # Text that is made of what means something to Markdown or to a terminal is tried more often.

@@ -143,7 +143,7 @@ class PickleMachine:
                     raise TruncatedPickle
                 code = data[position]
                 if code not in opcodes:
-                    raise unreadable(f"{self.place()}: {code:#04x} is no pickle opcode")
+                    raise unreadable(f"{self.place()}: {code:#04x} is not a pickle opcode")
                 spend(1, self.where, position)
                 handler, read = opcodes[code]
                 position += 1
@@ -230,7 +230,7 @@ class PickleMachine:
     def _call(self, function: object, arguments: object) -> None:
         if type(function) is not Global:
             shown = printable(type(function).__name__)
-            raise unsafe(f"the pickle calls an object that is no class ({shown})", self.place())
+            raise unsafe(f"the pickle calls an object that is not a class ({shown})", self.place())
         if not isinstance(arguments, tuple):
             raise TypeError("arguments")
         self._stack.append(construct(function, arguments, self.budget, self.place()))

@@ -1,7 +1,7 @@
 """The one door to a checkpoint file: what it holds, or why it must not or can't be read.
 
 `read_checkpoint` describes the tensors of a file without importing torch, without reading their
-bytes, and without running anything that the file asks to run. Every file gets one answer:
+bytes, and without running anything that the file wants to run. Every file gets one answer:
 `CheckpointInfo`, `UnsafeCheckpoint` or `UnreadableCheckpoint`.
 """
 
@@ -59,8 +59,8 @@ _MAGIC: tuple[tuple[int, bytes, str], ...] = (
     (0, b"\x7fELF", "a program (ELF)"),
     (0, b"MZ", "a program (Windows)"),
     (0, b"%PDF", "a PDF document"),
-    (0, b"\x89PNG", "a PNG picture"),
-    (0, b"\xff\xd8\xff", "a JPEG picture"),
+    (0, b"\x89PNG", "a PNG image"),
+    (0, b"\xff\xd8\xff", "a JPEG image"),
 )
 # What the text begins with, in small letters.
 _TEXTS: tuple[tuple[tuple[bytes, ...], str], ...] = (

@@ -189,7 +189,7 @@ def _locate_storages(
 
 def _storage_id(identifier: object, where: str) -> tuple[str, str, int, tuple[int, int] | None]:
     """(key, dtype, bytes, (offset, length) of a view in elements) of a persistent id."""
-    bad = unreadable(f"{where}: the pickle refers to something that is no storage")
+    bad = unreadable(f"{where}: the pickle refers to something else than a storage")
     if not isinstance(identifier, tuple) or not 5 <= len(identifier) <= 6:
         raise bad
     kind, dtype, key, _location, count, *rest = identifier

@@ -15,13 +15,8 @@ import torch
 import torchvision
 from torch import nn
 
-from zoo.weights.load import (
-    MismatchedCheckpointError,
-    UnreadableCheckpointError,
-    UnsafeCheckpointError,
-    load_into,
-    load_tensors,
-)
+from zoo.errors import MismatchedCheckpointError, UnreadableCheckpointError, UnsafeCheckpointError
+from zoo.weights.load import load_into, load_tensors
 
 ROOT = Path(__file__).parents[4]
 

@@ -19,10 +19,9 @@ from types import TracebackType
 
 from filelock import FileLock, Timeout
 
-from zoo.weights.cache import Cache
-from zoo.weights.disk import Interrupted, read_small, remove_whole, url_digest, write_whole
+from zoo.weights.cache import Cache, read_json, remove_json, url_digest, write_json
 from zoo.weights.sources import WeightsSource, name_hash
-from zoo.weights.types import RetryPolicy
+from zoo.weights.types import Interrupted, RetryPolicy
 
 _BLOCK = 1 << 20
 _INLINE = 128 << 10
@@ -58,7 +57,7 @@ class _Sidecar:
 
 
 class PartialFile:
-    """The partial file of one URL; whoever uses it holds the URL's lock.
+    """The partial file of one URL; its user holds the URL's lock.
 
     Attributes:
         path: the file.
@@ -164,12 +163,12 @@ class PartialFile:
     def moved(self) -> None:
         """The file has been moved to its place, where it must not be touched any more."""
         self._gone = True
-        remove_whole(self._sidecar)
+        remove_json(self._sidecar)
 
     def reset(self) -> None:
         """Forget the bytes: the next attempt starts from zero."""
         self._waiting, self._waiting_bytes, self.size, self.version = [], 0, 0, None
-        remove_whole(self._sidecar)
+        remove_json(self._sidecar)
         os.ftruncate(self._file, 0)
 
     def remove(self) -> None:
@@ -178,7 +177,7 @@ class PartialFile:
         # a publishing that failed after the move.
         self._waiting, self._waiting_bytes, self.size, self.version = [], 0, 0, None
         self._gone = True
-        remove_whole(self._sidecar)
+        remove_json(self._sidecar)
         self.path.unlink(missing_ok=True)
 
     def _flush(self) -> None:
@@ -224,11 +223,11 @@ class PartialFile:
             self.size,
             self._hash.hexdigest(),
         )
-        write_whole(self._sidecar, asdict(sidecar), durable=False)
+        write_json(self._sidecar, asdict(sidecar), durable=False)
         self._marked = self.size
 
     def _read_sidecar(self) -> _Sidecar | None:
-        data = read_small(self._sidecar)
+        data = read_json(self._sidecar)
         try:
             sidecar = None if data is None else _Sidecar(**data)
         except TypeError:
@@ -274,7 +273,7 @@ def wait_for(lock: FileLock, seconds: float, stop: threading.Event) -> bool:
 
 
 def sweep(cache: Cache, policy: RetryPolicy) -> list[Path]:
-    """Remove partial and quarantined files that nobody has touched for ``stale_days``.
+    """Remove partial and quarantined files untouched for ``stale_days``.
 
     Returns:
         What was removed. Files whose lock is held, and those that can't be removed, stay.

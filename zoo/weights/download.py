@@ -1,25 +1,49 @@
-"""The attempts to bring one partial file to its end: requests, resuming, pace and patience."""
+"""Download one checkpoint: requests, retries, resuming, and what holds before it gets its name.
+
+What steers a download is the URL, the hash in the file's name, the server's own headers and the
+byte limit. What an index claims about the file is not known here.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import random
 import threading
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from zoo.weights.cache import Cache
-from zoo.weights.disk import Interrupted
-from zoo.weights.http import HttpClient, PermanentError, TransientError
-from zoo.weights.http_headers import content_length, content_range, validator
-from zoo.weights.parts import PartialFile, ServedVersion
-from zoo.weights.sources import HttpSource
-from zoo.weights.types import UNREACHABLE, UNREADABLE, DownloadProgress, RetryPolicy
+from zoo._util.text import plural
+from zoo.weights.cache import Cache, CorruptFile, UnusableFile, url_digest
+from zoo.weights.http import (
+    HttpClient,
+    PermanentError,
+    TransientError,
+    content_length,
+    content_range,
+    validator,
+)
+from zoo.weights.partial import PartialFile, ServedVersion, wait_for
+from zoo.weights.sources import HttpSource, name_hash
+from zoo.weights.types import (
+    HASH_MISMATCH,
+    UNREACHABLE,
+    UNREADABLE,
+    DownloadProgress,
+    Fetched,
+    Interrupted,
+    NotFetched,
+    Outcome,
+    RetryPolicy,
+    SizeOnly,
+)
 
 if TYPE_CHECKING:
     import httpx
 
 _PAGE_STARTS = (b"<!doctype", b"<html", b"<head", b"<body", b"<?xml", b"<!--")
+_FULL_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _BINARY_STARTS = (b"PK", b"\x80")
 
 
@@ -49,7 +73,7 @@ class DownloadedFile:
 
 
 class Retries:
-    """Counts failed attempts in a row, and waits between them."""
+    """Retry with backoff: counts failed attempts in a row, and waits between them."""
 
     def __init__(self, policy: RetryPolicy, stop: threading.Event) -> None:
         self._policy = policy
@@ -65,40 +89,31 @@ class Retries:
         """The last attempt brought the file further."""
         self._failed = 0
 
-    def after(self, trouble: TransientError) -> None:
+    def retry(self, client: HttpClient, source: HttpSource, failure: TransientError) -> None:
         """Wait before the next attempt.
 
         Raises:
-            PermanentError: there have been enough attempts, or they took too long.
+            PermanentError: there have been enough attempts, or they took too long; where the host
+                broke away, the other URLs on it need not try.
             Interrupted: the run is being stopped.
         """
         self._failed += 1
-        policy = self._policy
+        policy, why = self._policy, ""
         backoff = min(policy.backoff_max_s, policy.backoff_s * 2.0 ** min(self._failed - 1, 30))
         # Up to half is taken off by chance: many clients that failed together don't return so.
-        wait = backoff * random.uniform(0.5, 1.0)
-        if trouble.wait is not None:
-            wait = trouble.wait
-        tries = f"{self._failed} attempts" if self._failed > 1 else "1 attempt"
+        wait = backoff * random.uniform(0.5, 1.0) if failure.wait is None else failure.wait
         if self._failed >= policy.attempts:
-            raise PermanentError(trouble.cause, f"{trouble.why} ({tries})", permanent=False)
-        if wait > policy.retry_after_max_s:
-            why = f"{trouble.why}, and asks to come back in {wait:.0f} s"
-            raise PermanentError(trouble.cause, why, permanent=False)
-        if wait > self.left():
-            why = f"{trouble.why}; not whole within {policy.total_s:g} s"
-            raise PermanentError(trouble.cause, why, permanent=False)
+            why = f"{failure.why} ({plural(self._failed, 'attempt')})"
+        elif wait > policy.retry_after_max_s:
+            why = f"{failure.why}, and asks to come back in {wait:.0f} s"
+        elif wait > self.left():
+            why = f"{failure.why}; not whole within {policy.total_s:g} s"
+        if why:
+            if failure.host:
+                client.lost(source.key, failure.why)
+            raise PermanentError(failure.cause, why, permanent=False)
         if self._stop.wait(wait):
             raise Interrupted
-
-    def retry(self, client: HttpClient, source: HttpSource, trouble: TransientError) -> None:
-        """As `after`; a host that broke away for good is noted, for the other URLs on it."""
-        try:
-            self.after(trouble)
-        except PermanentError:
-            if trouble.host:
-                client.lost(source.key, trouble.why)
-            raise
 
 
 class Download:
@@ -107,12 +122,9 @@ class Download:
     def __init__(self, source: HttpSource, context: FetchContext, part: PartialFile) -> None:
         self._source = source
         self._context = context
-        self._client = context.client
         self._progress = context.progress
-        self._policy = context.policy
-        self._stop = context.stop
         self._part = part
-        self._patience = Retries(context.policy, context.stop)
+        self._retries = Retries(context.policy, context.stop)
 
     def run(self, *, again: bool = False) -> DownloadedFile:
         """Attempts until one ends with a complete file.
@@ -121,18 +133,18 @@ class Download:
             again: what came before was not what it should be; caches on the way are bypassed.
 
         Raises:
-            PermanentError: the last word of the server, or of our patience.
+            PermanentError: the last word of the server, or the retries are used up.
             Interrupted: the run is being stopped.
         """
         most = 0
         while True:
             try:
                 return self._attempt(again)
-            except TransientError as trouble:
+            except TransientError as failure:
                 if self._part.size > most:
                     most = self._part.size
-                    self._patience.progressed()
-                self._patience.retry(self._client, self._source, trouble)
+                    self._retries.progressed()
+                self._retries.retry(self._context.client, self._source, failure)
 
     def _attempt(self, again: bool) -> DownloadedFile:
         """One request, from where the partial file ends."""
@@ -144,7 +156,7 @@ class Download:
             headers |= {"Range": f"bytes={kept}-", "If-Range": part.version.validator}
         if again:
             headers["Cache-Control"] = "no-cache"
-        with self._client.ask("GET", self._source, headers) as (response, url):
+        with self._context.client.ask("GET", self._source, headers) as (response, url):
             if response.status_code != 200 and not (
                 kept and _goes_on(response, part.version, kept)
             ):
@@ -178,14 +190,14 @@ class Download:
         """Take the body until its end, watching its pace."""
         import httpx
 
-        part, policy = self._part, self._policy
+        part, policy = self._part, self._context.policy
         since, count = time.monotonic(), 0
         try:
             for data in response.iter_raw():
                 part.write(data)
                 self._progress.advance(self._source.url, len(data))
                 self._check_limit(part.size)
-                if self._stop.is_set():
+                if self._context.stop.is_set():
                     raise Interrupted
                 count += len(data)
                 elapsed = time.monotonic() - since
@@ -195,7 +207,7 @@ class Download:
                             f"the server sends next to nothing: {count} B in {elapsed:.0f} s"
                         )
                     since, count = time.monotonic(), 0
-                if self._patience.left() <= 0:
+                if self._retries.left() <= 0:
                     why = f"not whole within {policy.total_s:g} s"
                     raise PermanentError(UNREACHABLE, why, permanent=False)
         except httpx.RemoteProtocolError as error:
@@ -256,3 +268,134 @@ def _is_page(head: bytes, content_type: str) -> bool:
         "application/xhtml+xml",
     }
     return called and b"\0" not in head and not head.startswith(_BINARY_STARTS)
+
+
+def fetch_http(source: HttpSource, context: FetchContext) -> Outcome:
+    """The file of one URL, from the cache or from its server; never raises for either's faults.
+
+    Raises:
+        Interrupted: the run is being stopped; what has come is kept for the next one.
+    """
+    old: CorruptFile | None = None
+    try:
+        held = context.cache.look_up(source, rehash=context.rehash, stop=context.stop)
+        if isinstance(held, UnusableFile):
+            raise PermanentError(held.cause, f"{held.path} is not used: {held.why}")
+        if isinstance(held, CorruptFile):
+            old = held
+        elif held is not None:
+            return held
+        if context.offline:
+            raise _absent()
+        if context.no_download:
+            return SizeOnly(source.url, _size(source, context))
+        return _fetch_locked(source, context, old)
+    except PermanentError as refusal:
+        outcome = NotFetched(refusal.cause, refusal.why, source.url, refusal.permanent)
+    except OSError as error:
+        why = f"the cache {context.cache.hub} can't be used: {_reason(error)}"
+        outcome = NotFetched(UNREACHABLE, why, source.url, permanent=False)
+    if old is None or outcome.cause == HASH_MISMATCH:
+        return outcome
+    why = (
+        f"{old.path} has SHA-256 {old.sha256[:16]}... where {old.expected[:16]}... was expected; "
+        f"it was left as it is, since a good one could not be fetched: {outcome.why}"
+    )
+    return NotFetched(HASH_MISMATCH, why, source.url, outcome.permanent)
+
+
+def planned_size(source: HttpSource, context: FetchContext) -> SizeOnly | NotFetched | None:
+    """What the server says the file's size is; None where the cache seems to hold the file.
+
+    It is asked once, and for a short time: a plan that waits is worse than one with a gap, and
+    the download itself retries.
+    """
+    if context.cache.holds(source):
+        return None
+    try:
+        if context.offline:
+            raise _absent()
+        return SizeOnly(source.url, context.client.size(source, context.policy.plan_s))
+    except PermanentError as refusal:
+        return NotFetched(refusal.cause, refusal.why, source.url, refusal.permanent)
+    except TransientError:
+        return SizeOnly(source.url, None)
+
+
+def _absent() -> PermanentError:
+    why = "it is not in the cache, and --offline allows no request"
+    return PermanentError(UNREACHABLE, why, permanent=False)
+
+
+def _size(source: HttpSource, context: FetchContext) -> int | None:
+    retries = Retries(context.policy, context.stop)
+    while True:
+        try:
+            return context.client.size(source)
+        except TransientError as failure:
+            retries.retry(context.client, source, failure)
+
+
+def _fetch_locked(source: HttpSource, context: FetchContext, old: CorruptFile | None) -> Outcome:
+    """Fetch under the URL's lock: one process and thread at a time, the others find its file."""
+    cache, policy = context.cache, context.policy
+    cache.prepare()
+    lock = cache.lock(url_digest(source.key))
+    if not wait_for(lock, policy.total_s, context.stop):
+        why = f"another process has been fetching it for {policy.total_s:g} s"
+        raise PermanentError(UNREACHABLE, why, permanent=False)
+    with contextlib.ExitStack() as held:
+        held.callback(lock.release)
+        now = cache.look_up(source, stop=context.stop)
+        # A record still vouches for a file that has just been found changed on the disk.
+        if isinstance(now, Fetched) and (old is None or now.stat != old.stat):
+            return now
+        part = held.enter_context(PartialFile(cache, source, policy))
+        try:
+            return _fetch_part(source, context, part, old)
+        except OSError as error:
+            if error.errno in _FULL_DISK:
+                part.remove()  # a full disk is left no fuller than it was
+            raise
+
+
+def _fetch_part(
+    source: HttpSource, context: FetchContext, part: PartialFile, old: CorruptFile | None
+) -> Outcome:
+    expected, refetched = name_hash(source.name), False
+    download = Download(source, context, part)
+    while True:
+        whole = download.run(again=refetched)
+        if whole.is_page:
+            part.remove()
+            raise PermanentError(
+                UNREADABLE, f"{whole.final_url} answers with an HTML page, not a file"
+            )
+        if part.size == 0:
+            raise PermanentError(UNREADABLE, f"{whole.final_url} answers with an empty file")
+        if expected is None and not whole.ends:
+            part.remove()
+            why = "the server doesn't say how long the file is, and its name holds no hash"
+            raise PermanentError(UNREADABLE, f"{why}: a truncated file would look complete")
+        if expected is None or whole.sha256.startswith(expected):
+            break
+        if refetched:
+            aside = context.cache.set_aside(part.path, source, context.policy.quarantined)
+            part.moved()
+            why = f"its name says SHA-256 {expected}..., the server sends {whole.sha256[:16]}..."
+            raise PermanentError(HASH_MISMATCH, f"{why}, twice; kept aside as {aside}")
+        part.reset()
+        refetched = True
+    etag = part.version.etag if part.version else None
+    fetched = context.cache.publish(
+        part.path, source, whole.sha256, replaces=old, final_url=whole.final_url, etag=etag
+    )
+    part.moved()
+    return fetched
+
+
+def _reason(error: OSError) -> str:
+    """What the system says, and which file it says it of."""
+    if error.strerror is None:
+        return str(error)
+    return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
