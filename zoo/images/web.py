@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import re
 import threading
-from types import TracebackType
 from urllib.parse import urlsplit
 
 from zoo.images.io import MAX_IMAGE
-from zoo.weights.download import Retries
-from zoo.weights.http import HttpClient, PermanentError, TransientError, content_length
+from zoo.weights.http import HttpClient, content_length
+from zoo.weights.retry import PermanentError, Retries, RetryPolicy, TransientError
 from zoo.weights.sources import HttpSource, locate
-from zoo.weights.types import Interrupted, NotFetched, RetryPolicy
+from zoo.weights.types import Interrupted, NotFetched
 
 # Somebody waits for the answer: an image is no gigabyte that one leaves to itself.
 PATIENCE = RetryPolicy(
@@ -56,12 +55,7 @@ class Web:
     def __enter__(self) -> Web:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:

@@ -60,7 +60,7 @@ def variant_weights(
 
     from zoo.weights.fetch import fetch_all
     from zoo.weights.sources import locate, name_hash
-    from zoo.weights.types import DEFAULT_MAX_BYTES, Fetched, NotFetched
+    from zoo.weights.types import DEFAULT_MAX_BYTES, Fetched, NoProgress, NotFetched
 
     name = variant.name
     claim = variant.claim("Weights")
@@ -76,7 +76,8 @@ def variant_weights(
         allow_local=allow_local,
     )
     limit = max_bytes or DEFAULT_MAX_BYTES
-    outcome = fetch_all([source], offline=offline, max_bytes=limit, progress=progress)[source]
+    watch = progress or NoProgress()
+    outcome = fetch_all([source], offline=offline, max_bytes=limit, progress=watch)[source]
     if isinstance(outcome, NotFetched):
         raise WeightsError(f"no weights for {name}: {outcome.why}", outcome.cause)
     assert isinstance(outcome, Fetched)

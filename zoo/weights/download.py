@@ -8,34 +8,27 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import random
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from zoo._util.text import plural
 from zoo.weights.cache import Cache, CorruptFile, UnusableFile, url_digest
-from zoo.weights.http import (
-    HttpClient,
-    PermanentError,
-    TransientError,
-    content_length,
-    content_range,
-    validator,
-)
+from zoo.weights.http import HttpClient, content_length, content_range, validator
 from zoo.weights.partial import PartialFile, ServedVersion, wait_for
+from zoo.weights.retry import PermanentError, Retries, RetryPolicy, TransientError
 from zoo.weights.sources import HttpSource, name_hash
 from zoo.weights.types import (
+    DEFAULT_MAX_BYTES,
     HASH_MISMATCH,
     UNREACHABLE,
     UNREADABLE,
     DownloadProgress,
     Fetched,
     Interrupted,
+    NoProgress,
     NotFetched,
     Outcome,
-    RetryPolicy,
     SizeOnly,
 )
 
@@ -47,19 +40,33 @@ _FULL_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _BINARY_STARTS = (b"PK", b"\x80")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass
 class FetchContext:
-    """What all fetches of a run share."""
+    """What all downloads of a run share.
 
-    cache: Cache
-    client: HttpClient
-    policy: RetryPolicy
-    progress: DownloadProgress
-    stop: threading.Event
-    max_bytes: int
-    offline: bool
-    no_download: bool
-    rehash: bool
+    Attributes:
+        cache: where checkpoints are kept; torch.hub's cache by default.
+        offline: make no request; use the cache alone.
+        no_download: ask servers for sizes only.
+        rehash: read cached files again even where a record vouches for them.
+        max_bytes: a download is cut off there.
+        workers: how many files at a time.
+        policy: timeouts and retries.
+        progress: reports every step.
+    """
+
+    cache: Cache = field(default_factory=Cache)
+    offline: bool = False
+    no_download: bool = False
+    rehash: bool = False
+    max_bytes: int = DEFAULT_MAX_BYTES
+    workers: int = 4
+    policy: RetryPolicy = field(default_factory=RetryPolicy)
+    progress: DownloadProgress = field(default_factory=NoProgress)
+
+    def __post_init__(self) -> None:
+        self.stop = threading.Event()
+        self.client = HttpClient(self.policy, self.stop)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,50 +77,6 @@ class DownloadedFile:
     final_url: str
     is_page: bool
     ends: bool  # the server said where the file ends
-
-
-class Retries:
-    """Retry with backoff: counts failed attempts in a row, and waits between them."""
-
-    def __init__(self, policy: RetryPolicy, stop: threading.Event) -> None:
-        self._policy = policy
-        self._stop = stop
-        self._failed = 0
-        self._deadline = time.monotonic() + policy.total_s
-
-    def left(self) -> float:
-        """Seconds that this file may still take."""
-        return self._deadline - time.monotonic()
-
-    def progressed(self) -> None:
-        """The last attempt brought the file further."""
-        self._failed = 0
-
-    def retry(self, client: HttpClient, source: HttpSource, failure: TransientError) -> None:
-        """Wait before the next attempt.
-
-        Raises:
-            PermanentError: there have been enough attempts, or they took too long; where the host
-                broke away, the other URLs on it need not try.
-            Interrupted: the run is being stopped.
-        """
-        self._failed += 1
-        policy, why = self._policy, ""
-        backoff = min(policy.backoff_max_s, policy.backoff_s * 2.0 ** min(self._failed - 1, 30))
-        # Up to half is taken off by chance: many clients that failed together don't return so.
-        wait = backoff * random.uniform(0.5, 1.0) if failure.wait is None else failure.wait
-        if self._failed >= policy.attempts:
-            why = f"{failure.why} ({plural(self._failed, 'attempt')})"
-        elif wait > policy.retry_after_max_s:
-            why = f"{failure.why}, and asks to come back in {wait:.0f} s"
-        elif wait > self.left():
-            why = f"{failure.why}; not whole within {policy.total_s:g} s"
-        if why:
-            if failure.host:
-                client.lost(source.key, failure.why)
-            raise PermanentError(failure.cause, why, permanent=False)
-        if self._stop.wait(wait):
-            raise Interrupted
 
 
 class Download:

@@ -15,25 +15,19 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from types import TracebackType
 from typing import Any, TypeVar
 
 from zoo._util.files import hash_file
-from zoo.weights.cache import Cache, raise_if
+from zoo.weights.cache import raise_if
 from zoo.weights.download import FetchContext, fetch_http, planned_size
-from zoo.weights.http import HttpClient
 from zoo.weights.partial import sweep
 from zoo.weights.sources import AnySource, HttpSource
 from zoo.weights.types import (
-    DEFAULT_MAX_BYTES,
     UNREACHABLE,
-    DownloadProgress,
     Fetched,
     Interrupted,
-    NoProgress,
     NotFetched,
     Outcome,
-    RetryPolicy,
     SizeOnly,
 )
 
@@ -64,60 +58,16 @@ class FetchPlan:
     refused: dict[Located, NotFetched] = field(default_factory=dict)
 
 
-class Fetcher:
-    """One run of fetches; see the module."""
+class Fetcher(FetchContext):
+    """One run of fetches; no request is made and nothing written before `plan` or `fetch`."""
 
-    def __init__(
-        self,
-        *,
-        cache: Cache | None = None,
-        offline: bool = False,
-        no_download: bool = False,
-        rehash: bool = False,
-        max_bytes: int = DEFAULT_MAX_BYTES,
-        workers: int = 4,
-        policy: RetryPolicy | None = None,
-        progress: DownloadProgress | None = None,
-    ) -> None:
-        """Set up a run; nothing is asked or written before `plan` or `fetch`.
-
-        Args:
-            cache: where checkpoints are kept; torch.hub's cache by default.
-            offline: make no request; use the cache alone.
-            no_download: ask servers for sizes only.
-            rehash: read cached files again even where a record vouches for them.
-            max_bytes: a download is cut off there.
-            workers: how many files at a time.
-            policy: timeouts and retries.
-            progress: reports every step.
-        """
-        self._stop = threading.Event()
-        policy = policy or RetryPolicy()
-        self._workers = max(1, workers)
-        self._client = HttpClient(policy, self._stop)
-        self._context = FetchContext(
-            cache=cache or Cache(),
-            client=self._client,
-            policy=policy,
-            progress=progress or NoProgress(),
-            stop=self._stop,
-            max_bytes=max_bytes,
-            offline=offline,
-            no_download=no_download,
-            rehash=rehash,
-        )
-        self._swept = False
+    _swept = False
 
     def __enter__(self) -> Fetcher:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._client.close()
+    def __exit__(self, *_: object) -> None:
+        self.client.close()
 
     def plan(self, sources: Iterable[Located]) -> FetchPlan:
         """What `fetch` would do with these; servers are asked for sizes, cached files not read."""
@@ -145,25 +95,25 @@ class Fetcher:
         Closing the iterator early, as an exception or an interrupt in its consumer does, stops
         the workers; what has come is kept and resumed by a later run.
         """
-        if not self._swept and not self._context.offline:
-            sweep(self._context.cache, self._context.policy)
+        if not self._swept and not self.offline:
+            sweep(self.cache, self.policy)
             self._swept = True
         for group, outcome in self._parallel(_groups(sources), self._fetch_one):
             for source in group:
                 own = replace(outcome, url=source.url)
-                self._context.progress.done(source.url, own)
+                self.progress.done(source.url, own)
                 yield source, own
 
     def _fetch_one(self, source: Located) -> Outcome:
         if isinstance(source, NotFetched):
             return source
         if isinstance(source, HttpSource):
-            return fetch_http(source, self._context)
+            return fetch_http(source, self)
         path = source.find()
         if isinstance(path, NotFetched):
             return path
         try:
-            sha256, status = hash_file(path, lambda: raise_if(self._stop))
+            sha256, status = hash_file(path, lambda: raise_if(self.stop))
         except OSError as error:
             return NotFetched(UNREACHABLE, f"{path} can't be read: {error}", source.url)
         return Fetched(path, status[0], sha256, "local", source.url, None, None, status)
@@ -173,7 +123,7 @@ class Fetcher:
         if isinstance(source, NotFetched):
             return source
         if isinstance(source, HttpSource):
-            return planned_size(source, self._context)
+            return planned_size(source, self)
         path = source.find()
         return path if isinstance(path, NotFetched) else None
 
@@ -188,7 +138,7 @@ class Fetcher:
             jobs.put(group)
 
         def serve() -> None:
-            while not self._stop.is_set():
+            while not self.stop.is_set():
                 try:
                     group = jobs.get_nowait()
                 except queue.Empty:
@@ -201,7 +151,7 @@ class Fetcher:
                     results.put((group, error))
 
         # Daemons: an interrupt must not wait for a server that is being connected to.
-        count = min(self._workers, len(groups))
+        count = min(max(1, self.workers), len(groups))
         threads = [threading.Thread(target=serve, daemon=True) for _ in range(count)]
         done = False
         try:
@@ -219,9 +169,9 @@ class Fetcher:
 
     def _halt(self, threads: list[threading.Thread]) -> None:
         """Stop the workers, and give them a moment to note how far they came."""
-        self._stop.set()
-        self._client.stop()
-        deadline = time.monotonic() + self._context.policy.grace_s
+        self.stop.set()
+        self.client.stop()
+        deadline = time.monotonic() + self.policy.grace_s
         for thread in threads:
             if thread.ident is not None:
                 thread.join(max(0.0, deadline - time.monotonic()))

@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
 from zoo._version import __version__
+from zoo.weights.retry import PermanentError, RetryPolicy, TransientError
 from zoo.weights.sources import HttpSource, is_loopback
-from zoo.weights.types import MISSING, UNREACHABLE, UNSAFE, Interrupted, RetryPolicy
+from zoo.weights.types import MISSING, UNREACHABLE, UNSAFE, Interrupted
 
 if TYPE_CHECKING:
     import httpx
@@ -28,45 +29,6 @@ _REDIRECTS = {301, 302, 303, 307, 308}
 _PORTS = {"https": 443, "http": 80}
 _NUMBER = re.compile(r"[0-9]{1,18}")
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-[0-9]{1,18}/([0-9]{1,18}|\*)")
-
-
-class PermanentError(Exception):
-    """The last word on a URL: no further attempt would help, or none may be made."""
-
-    def __init__(self, cause: str, why: str, *, permanent: bool = True) -> None:
-        super().__init__(why)
-        self.cause = cause
-        self.why = why
-        self.permanent = permanent
-
-
-class TransientError(Exception):
-    """An attempt failed; another may succeed.
-
-    Attributes:
-        why: one line for a person.
-        cause: what the outcome is if no attempt succeeds.
-        wait: seconds that the server asks for, or 0 for at once; None for the usual backoff.
-        host: the trouble is with the host, not with this file.
-        silent: the URL whose server said nothing for too long, if that was the trouble; it may be
-            one that another server redirected to.
-    """
-
-    def __init__(
-        self,
-        why: str,
-        *,
-        cause: str = UNREACHABLE,
-        wait: float | None = None,
-        host: bool = False,
-        silent: str | None = None,
-    ) -> None:
-        super().__init__(why)
-        self.why = why
-        self.cause = cause
-        self.wait = wait
-        self.host = host
-        self.silent = silent
 
 
 class _Host:

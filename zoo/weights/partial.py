@@ -15,13 +15,13 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import TracebackType
 
 from filelock import FileLock, Timeout
 
 from zoo.weights.cache import Cache, read_json, remove_json, url_digest, write_json
+from zoo.weights.retry import RetryPolicy
 from zoo.weights.sources import WeightsSource, name_hash
-from zoo.weights.types import Interrupted, RetryPolicy
+from zoo.weights.types import Interrupted
 
 _BLOCK = 1 << 20
 _INLINE = 128 << 10
@@ -86,12 +86,7 @@ class PartialFile:
     def __enter__(self) -> PartialFile:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._hasher.shutdown()
         if not self._gone:
             resumable = self.version is not None and self.version.validator is not None

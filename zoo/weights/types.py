@@ -85,45 +85,6 @@ class Interrupted(Exception):
 Outcome = Fetched | SizeOnly | NotFetched
 
 
-@dataclass(frozen=True, slots=True)
-class RetryPolicy:
-    """Timeouts, retries and backoff of a download. Times are in seconds.
-
-    Attributes:
-        connect_s: for resolving a name, and for connecting to one address.
-        stall_s: without one byte, or with fewer than ``low_rate`` bytes per second, until an
-            attempt counts as failed.
-        low_rate: bytes per second.
-        attempts: how many in a row may fail without bringing the file further.
-        backoff_s, backoff_max_s: wait before the second attempt, doubled each time up to the
-            maximum; a random part of up to a half is taken off, so that clients spread out.
-        retry_after_max_s: a server that asks for a longer wait is not retried.
-        total_s: for one file in all, waiting for another process included.
-        plan_s: how long a server may be silent that is asked for a size beforehand.
-        redirects: how many are followed.
-        mark_bytes: how often the sidecar of a partial file notes the hash of what is there; at
-            most this much is lost to a kill.
-        stale_days: partial and quarantined files older than this are swept.
-        quarantined: how many quarantined files are kept.
-        grace_s: how long an interrupt waits for the workers to note where they were.
-    """
-
-    connect_s: float = 5.0
-    stall_s: float = 30.0
-    low_rate: int = 1024
-    attempts: int = 5
-    backoff_s: float = 0.5
-    backoff_max_s: float = 20.0
-    retry_after_max_s: float = 120.0
-    total_s: float = 4 * 3600.0
-    plan_s: float = 3.0
-    redirects: int = 5
-    mark_bytes: int = 4 << 20
-    stale_days: float = 14.0
-    quarantined: int = 4
-    grace_s: float = 2.0
-
-
 class DownloadProgress(Protocol):
     """Who watches a run. The methods are called from worker threads, several at a time."""
 
@@ -138,7 +99,7 @@ class DownloadProgress(Protocol):
 
 
 class NoProgress:
-    """Watches nothing."""
+    """Reports nothing."""
 
     def start(self, url: str, total: int | None) -> None:
         """Do nothing."""

@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,11 +30,11 @@ class Run:
     seconds: float
 
     @property
-    def document(self) -> dict[str, Any]:
+    def document(self):
         parsed: dict[str, Any] = json.loads(self.out)
         return parsed
 
-    def of(self, case: str, field: str | None = None) -> list[dict[str, Any]]:
+    def of(self, case, field=None):
         """The findings on one case, and on one field of it."""
         return [
             finding
@@ -43,7 +42,7 @@ class Run:
             if Path(finding["location"]["file"]).stem == case and field in (None, finding["field"])
         ]
 
-    def verdicts(self, case: str, field: str) -> list[tuple[str, str | None]]:
+    def verdicts(self, case, field):
         """Status and cause of each finding on that field."""
         return [(finding["status"], finding["cause"]) for finding in self.of(case, field)]
 
@@ -55,7 +54,7 @@ class Workplace:
     the file that they point at.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder):
         self.folder = folder
         self.index = folder / "index"
         self.index.mkdir(parents=True)
@@ -69,21 +68,21 @@ class Workplace:
         }
 
     @property
-    def checkpoints(self) -> Path:
+    def checkpoints(self):
         return self.torch_home / "hub" / "checkpoints"
 
     @property
-    def parts(self) -> list[str]:
+    def parts(self):
         folder = self.torch_home / "hub" / "zoo-parts" / "parts"
         return sorted(os.listdir(folder)) if folder.is_dir() else []
 
-    def held(self) -> dict[str, bytes]:
+    def held(self):
         """Everything under the final names: name -> bytes."""
         if not self.checkpoints.is_dir():
             return {}
         return {path.name: path.read_bytes() for path in self.checkpoints.iterdir()}
 
-    def add(self, case: str, variant: str, weights: str | None = None, **metadata: Any) -> None:
+    def add(self, case, variant, weights=None, **metadata):
         """Write an entry; ``File_Size=...`` stands for ``File Size``. The text goes in as JSON."""
         entry: dict[str, Any] = {"Name": variant}
         if metadata:
@@ -92,7 +91,7 @@ class Workplace:
             entry["Weights"] = weights
         (self.index / f"{case}.yml").write_text(json.dumps({"Models": [entry]}, indent=1))
 
-    def zoo(self, *arguments: str, timeout: float = 120) -> Run:
+    def zoo(self, *arguments, timeout=120):
         """Run the command on the index, its output in pipes."""
         begun = time.monotonic()
         index = () if "--index" in arguments else ("--index", str(self.index))
@@ -100,12 +99,12 @@ class Workplace:
         done = run_zoo(words, cwd=self.folder, environment=self.environment, timeout=timeout)
         return Run(done.returncode, done.stdout, done.stderr, time.monotonic() - begun)
 
-    def verify(self, *arguments: str) -> Run:
+    def verify(self, *arguments):
         """Check the weights alone, and report them as JSON."""
         names = () if any(not a.startswith("-") for a in arguments[:1]) else ("--all",)
         return self.zoo("verify", *names, *arguments, "--checks", "weights", "--format", "json")
 
-    def start(self, *arguments: str, **options: Any) -> subprocess.Popen[str]:
+    def start(self, *arguments, **options):
         """Start the command, on this index unless it names another."""
         index = () if "--index" in arguments else ("--index", str(self.index))
         command = [sys.executable, "-m", "zoo", *arguments, *index]
@@ -116,16 +115,16 @@ class Workplace:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Workplace:
+def place(tmp_path):
     return Workplace(tmp_path / "work")
 
 
 @pytest.fixture(scope="module")
-def new_place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Workplace]]:
+def new_place(tmp_path_factory):
     """Makes workplaces that a module's tests share; their checkpoints are removed at its end."""
     made: list[Path] = []
 
-    def make() -> Workplace:
+    def make():
         made.append(tmp_path_factory.mktemp("place"))
         return Workplace(made[-1])
 
@@ -135,13 +134,13 @@ def new_place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[],
 
 
 @pytest.fixture(scope="session")
-def state() -> Callable[..., dict[str, Any]]:
+def state():
     """The state dict of a native model with random weights."""
     import torch
 
     import zoo
 
-    def build(name: str, **options: Any) -> dict[str, Any]:
+    def build(name, **options):
         torch.manual_seed(1)
         return dict(zoo.create_model(name, **options).state_dict())
 
@@ -149,9 +148,7 @@ def state() -> Callable[..., dict[str, Any]]:
 
 
 @pytest.fixture(scope="session")
-def lite0(
-    state: Callable[..., dict[str, Any]], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Path]:
+def lite0(state, tmp_path_factory):
     """A checkpoint of efficientnet_lite0, as torch.save writes it: 19 MB, random weights."""
     import torch
 

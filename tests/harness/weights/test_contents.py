@@ -8,7 +8,6 @@ import os
 import pickle
 import random
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,45 +16,43 @@ import pytest
 
 NAME = "efficientnet_lite0"
 
-State = Callable[..., dict[str, Any]]
-
 
 class _Payload:
     """Unpickled, it would leave a file."""
 
-    def __init__(self, marker: Path) -> None:
+    def __init__(self, marker):
         self._marker = marker
 
-    def __reduce__(self) -> tuple[Callable[[str], int], tuple[str]]:
+    def __reduce__(self):
         return os.system, (f"touch {self._marker}",)
 
 
 class Shelf:
     """An index whose every entry names a file beside it."""
 
-    def __init__(self, place: Any) -> None:
+    def __init__(self, place):
         self.place = place
         self.marker: Path = place.folder / "marker"
         self.sizes: dict[str, int] = {}
 
-    def entry(self, case: str, name: str, variant: str = NAME, **claims: Any) -> None:
+    def entry(self, case, name, variant=NAME, **claims):
         self.sizes[case] = (self.place.index / name).stat().st_size
         self.place.add(case, variant, name, **({"File_Size": self.sizes[case]} | claims))
 
-    def save(self, case: str, content: object, variant: str = NAME, **options: Any) -> None:
+    def save(self, case, content, variant=NAME, **options):
         """An entry for what torch.save makes of this."""
         import torch
 
         torch.save(content, self.place.index / f"{case}.pth", **options)
         self.entry(case, f"{case}.pth", variant)
 
-    def write(self, case: str, data: bytes) -> None:
+    def write(self, case, data):
         """An entry for a file of these bytes."""
         (self.place.index / f"{case}.pth").write_bytes(data)
         self.entry(case, f"{case}.pth")
 
 
-def _add_plain(shelf: Shelf, lite0: Path, sha256: str) -> None:
+def _add_plain(shelf, lite0, sha256):
     """The model's own weights, under right and wrong claims."""
     for name in ("plain.pth", "misnamed-00000000.pth"):
         os.link(lite0, shelf.place.index / name)
@@ -65,7 +62,7 @@ def _add_plain(shelf: Shelf, lite0: Path, sha256: str) -> None:
     shelf.entry("misnamed", "misnamed-00000000.pth")
 
 
-def _add_forms(shelf: Shelf, weights: dict[str, Any]) -> None:
+def _add_forms(shelf, weights):
     """The same weights in other formats and wrappings, and with more beside them."""
     import torch
     from safetensors.torch import save_file
@@ -88,7 +85,7 @@ def _add_forms(shelf: Shelf, weights: dict[str, Any]) -> None:
     shelf.save("optimizer", {"state_dict": weights, "optimizer": momenta})
 
 
-def _add_others(shelf: Shelf, state: State, weights: dict[str, Any]) -> None:
+def _add_others(shelf, state, weights):
     """Weights of other models, more and less alike."""
     import torch
 
@@ -105,7 +102,7 @@ def _add_others(shelf: Shelf, state: State, weights: dict[str, Any]) -> None:
     shelf.save("other", state("resnest26d"), variant="resnest14d")
 
 
-def _add_refused(shelf: Shelf, lite0: Path) -> None:
+def _add_refused(shelf, lite0):
     """Damage, noise, and pickles that would run a command."""
     payload = _Payload(shelf.marker)
     archive = io.BytesIO()
@@ -121,7 +118,7 @@ def _add_refused(shelf: Shelf, lite0: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def opened(new_place: Callable[[], Any], state: State, lite0: Path) -> Any:
+def opened(new_place, state, lite0):
     """One run over an index whose entries name files of every kind."""
     shelf = Shelf(new_place())
     weights, sha256 = state(NAME), hashlib.sha256(lite0.read_bytes()).hexdigest()
@@ -133,7 +130,7 @@ def opened(new_place: Callable[[], Any], state: State, lite0: Path) -> Any:
     return SimpleNamespace(run=run, sizes=shelf.sizes, sha256=sha256, marker=shelf.marker)
 
 
-def _tensors(opened: Any, case: str) -> dict[str, Any]:
+def _tensors(opened, case):
     """The finding about what the file of that case holds."""
     (finding,) = [f for f in opened.run.of(case, "Weights") if f["check"] == "weights-tensors"]
     result: dict[str, Any] = finding
@@ -141,7 +138,7 @@ def _tensors(opened: Any, case: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("case", ["plain", "legacy", "safetensors"])
-def test_every_form_of_the_same_weights_matches(opened: Any, case: str) -> None:
+def test_every_form_of_the_same_weights_matches(opened, case):
     finding = _tensors(opened, case)
     assert (finding["status"], finding["measured"]) == ("match", 296)
     assert finding["message"] == "all 296 tensors fit the model"
@@ -156,14 +153,14 @@ def test_every_form_of_the_same_weights_matches(opened: Any, case: str) -> None:
         ("wrapped", "the state dict is the entry 'state_dict' of the file"),
     ],
 )
-def test_a_wrapping_is_taken_off_and_said(opened: Any, case: str, note: str) -> None:
+def test_a_wrapping_is_taken_off_and_said(opened, case, note):
     finding = _tensors(opened, case)
     assert (finding["status"], finding["measured"]) == ("match", 296)
     assert finding["message"] == f"all 296 tensors fit the model; {note}"
     assert opened.run.verdicts(case, "File Size") == [("match", None)]
 
 
-def test_half_precision_explains_the_size(opened: Any) -> None:
+def test_half_precision_explains_the_size(opened):
     finding = _tensors(opened, "half")
     assert finding["status"] == "match"
     assert "float16" in finding["message"]
@@ -179,9 +176,7 @@ def test_half_precision_explains_the_size(opened: Any) -> None:
         ("double", "size.extra-tensors", "float64"),
     ],
 )
-def test_other_floating_types_match_and_explain_the_size(
-    opened: Any, case: str, cause: str, said: str
-) -> None:
+def test_other_floating_types_match_and_explain_the_size(opened, case, cause, said):
     finding = _tensors(opened, case)
     assert (finding["status"], finding["measured"]) == ("match", 296)
     assert "where the model has float32" in finding["message"]
@@ -197,9 +192,7 @@ def test_other_floating_types_match_and_explain_the_size(
         ("optimizer", "optimizer's state", "2,000,000 bytes"),
     ],
 )
-def test_what_a_model_does_not_need_explains_the_size(
-    opened: Any, case: str, said: str, count: str
-) -> None:
+def test_what_a_model_does_not_need_explains_the_size(opened, case, said, count):
     assert _tensors(opened, case)["status"] == "match"
     (size,) = opened.run.of(case, "File Size")
     assert (size["severity"], size["cause"]) == ("note", "size.extra-tensors")
@@ -208,14 +201,14 @@ def test_what_a_model_does_not_need_explains_the_size(
     assert size["measured"] == opened.sizes[case]
 
 
-def test_a_wrong_size_is_told_the_right_one(opened: Any) -> None:
+def test_a_wrong_size_is_told_the_right_one(opened):
     (size,) = opened.run.of("wrong-size", "File Size")
     assert (size["severity"], size["cause"]) == ("error", "size.differs")
     assert (size["documented"], size["measured"]) == ("18800001", opened.sizes["plain"])
     assert _tensors(opened, "wrong-size")["status"] == "match"
 
 
-def test_hashes_are_held_against_claim_and_name(opened: Any) -> None:
+def test_hashes_are_held_against_claim_and_name(opened):
     (right,) = opened.run.of("plain", "SHA256")
     assert (right["status"], right["measured"]) == ("match", opened.sha256)
     (wrong,) = opened.run.of("wrong-sha256", "SHA256")
@@ -227,13 +220,13 @@ def test_hashes_are_held_against_claim_and_name(opened: Any) -> None:
     ]
 
 
-def test_another_variants_file_is_named(opened: Any) -> None:
+def test_another_variants_file_is_named(opened):
     finding = _tensors(opened, "other")
     assert (finding["status"], finding["cause"]) == ("mismatch", "weights.tensors-differ")
     assert finding["message"].startswith("this file holds resnest26d: ")
 
 
-def test_other_classes_are_told_from_another_model(opened: Any) -> None:
+def test_other_classes_are_told_from_another_model(opened):
     finding = _tensors(opened, "fine-tuned")
     assert finding["cause"] == "weights.tensors-differ"
     assert "the file's classifier has 10 classes, the model's 1000" in finding["message"]
@@ -250,9 +243,7 @@ def test_other_classes_are_told_from_another_model(opened: Any) -> None:
         ("different", "400 extra", "this variant's own checkpoint"),
     ],
 )
-def test_no_model_is_named_that_was_not_recognised(
-    opened: Any, case: str, differs: str, remedy: str
-) -> None:
+def test_no_model_is_named_that_was_not_recognised(opened, case, differs, remedy):
     finding = _tensors(opened, case)
     assert (finding["status"], finding["cause"]) == ("mismatch", "weights.tensors-differ")
     said = finding["message"]
@@ -262,7 +253,7 @@ def test_no_model_is_named_that_was_not_recognised(
     assert remedy in said.rpartition("; ")[2]
 
 
-def test_differences_are_grouped_for_a_reader(opened: Any) -> None:
+def test_differences_are_grouped_for_a_reader(opened):
     message = _tensors(opened, "different")["message"]
     assert "400 extra" in message
     assert "head.{0..399}.weight (400 tensors)" in message
@@ -282,7 +273,7 @@ def test_differences_are_grouped_for_a_reader(opened: Any) -> None:
         ("old-hostile", "weights.unsafe", "system"),
     ],
 )
-def test_a_refused_file_is_one_finding(opened: Any, case: str, cause: str, said: str) -> None:
+def test_a_refused_file_is_one_finding(opened, case, cause, said):
     (finding,) = opened.run.of(case, "Weights")
     # Only a file that asks for too much is helped by saving less.
     remedy = "the state dict alone" if cause == "weights.unsafe" else "the whole file again"
@@ -293,7 +284,7 @@ def test_a_refused_file_is_one_finding(opened: Any, case: str, cause: str, said:
     assert not opened.marker.exists()
 
 
-def test_nothing_is_copied_into_the_cache_and_the_status_is_of_findings(opened: Any) -> None:
+def test_nothing_is_copied_into_the_cache_and_the_status_is_of_findings(opened):
     assert opened.run.status == 1
     # Files of this machine are used where they are.
     assert "no files to fetch" in opened.run.err

@@ -16,32 +16,29 @@ import struct
 import subprocess
 import termios
 import time
-from collections.abc import Callable
-from typing import Any
 
 import pytest
-from fault_server import FaultServer, Handler
 
 NAMES = ["efficientnet_lite0", "efficientnet_lite1", "resnest14d", "resnest26d"]
 
 
 @pytest.fixture(scope="module")
-def data() -> bytes:
+def data():
     return random.Random(11).randbytes(6_000_000)
 
 
-def _gets(server: FaultServer) -> list[tuple[str, str | None]]:
+def _gets(server):
     return [(path, span) for method, path, span in server.requests if method == "GET"]
 
 
-def _wait_for(condition: Callable[[], object]) -> None:
+def _wait_for(condition):
     end = time.monotonic() + 20
     while not condition():
         assert time.monotonic() < end, "it did not happen"
         time.sleep(0.01)
 
 
-def test_fetch_prints_where_each_file_is(place: Any, server: FaultServer, data: bytes) -> None:
+def test_fetch_prints_where_each_file_is(place, server, data):
     sha256 = hashlib.sha256(data).hexdigest()
     for name in NAMES:
         place.add(name, name, server.on(f"{name}.pth", lambda h, n: h.good(data)))
@@ -62,9 +59,7 @@ def test_fetch_prints_where_each_file_is(place: Any, server: FaultServer, data: 
     assert (quiet.status, quiet.out, quiet.err) == (0, run.out, "")
 
 
-def test_statuses_tell_wrong_files_from_trouble(
-    place: Any, server: FaultServer, data: bytes
-) -> None:
+def test_statuses_tell_wrong_files_from_trouble(place, server, data):
     place.add("good", NAMES[0], server.on("good.pth", lambda h, n: h.good(data)))
     place.add("gone", NAMES[1], server.on("gone.pth", lambda h, n: h.head(404, 0)))
     place.add("away", NAMES[2], server.on("away.pth", lambda h, n: h.head(403, 0)))
@@ -86,7 +81,7 @@ def test_statuses_tell_wrong_files_from_trouble(
         assert (refused.status, refused.out) == (2, "")
 
 
-def test_a_dry_run_downloads_nothing(place: Any, server: FaultServer, data: bytes) -> None:
+def test_a_dry_run_downloads_nothing(place, server, data):
     for name in NAMES[:2]:
         place.add(name, name, server.on(f"{name}.pth", lambda h, n: h.good(data)))
     for command in (("fetch",), ("verify", "--checks", "weights")):
@@ -101,9 +96,7 @@ def test_a_dry_run_downloads_nothing(place: Any, server: FaultServer, data: byte
     assert len(server.requests) == 4
 
 
-def test_without_downloads_sizes_alone_are_asked_for(
-    place: Any, server: FaultServer, data: bytes
-) -> None:
+def test_without_downloads_sizes_alone_are_asked_for(place, server, data):
     url = server.on("net.pth", lambda h, n: h.good(data))
     gone = server.on("gone.pth", lambda h, n: h.head(404, 0))
     claims = {"SHA256": "0" * 64}
@@ -126,7 +119,7 @@ def test_without_downloads_sizes_alone_are_asked_for(
     assert run.verdicts("gone", "Weights") == [("mismatch", "weights.missing")]
 
 
-def test_plain_http_to_other_hosts_needs_leave(place: Any) -> None:
+def test_plain_http_to_other_hosts_needs_leave(place):
     # .invalid is no host's name anywhere.
     place.add("net", NAMES[0], "http://host.invalid/net.pth")
     refused = place.zoo("fetch", "--all")
@@ -136,8 +129,8 @@ def test_plain_http_to_other_hosts_needs_leave(place: Any) -> None:
     assert (allowed.status, allowed.err.count("[weights.unreachable]")) == (3, 1)
 
 
-def test_kill_and_rerun_resumes(place: Any, server: FaultServer, data: bytes) -> None:
-    def answer(handler: Handler, _: int) -> None:
+def test_kill_and_rerun_resumes(place, server, data):
+    def answer(handler, _):
         handler.good(data, rate=4e6 if len(_gets(server)) == 1 else None)
 
     place.add("net", NAMES[0], server.on("net.pth", answer))
@@ -158,11 +151,11 @@ def test_kill_and_rerun_resumes(place: Any, server: FaultServer, data: bytes) ->
     assert place.parts == []
 
 
-def _stalls(server: FaultServer, data: bytes) -> Callable[[Handler, int], None]:
+def _stalls(server, data):
     """Sends a megabyte, then nothing, to the first download; all to the later ones."""
     seen: set[str] = set()
 
-    def answer(handler: Handler, _: int) -> None:
+    def answer(handler, _):
         if handler.command == "HEAD" or handler.path in seen:
             handler.good(data)
             return
@@ -174,9 +167,7 @@ def _stalls(server: FaultServer, data: bytes) -> Callable[[Handler, int], None]:
     return answer
 
 
-def test_an_interrupt_leaves_what_can_be_resumed(
-    place: Any, server: FaultServer, data: bytes
-) -> None:
+def test_an_interrupt_leaves_what_can_be_resumed(place, server, data):
     stall = _stalls(server, data)
     for name in NAMES[:3]:
         place.add(name, name, server.on(f"{name}.pth", stall))
@@ -199,10 +190,8 @@ def test_an_interrupt_leaves_what_can_be_resumed(
 
 
 @pytest.mark.parametrize("moment", ["plan", "fetch"])
-def test_an_interrupted_verify_still_prints_its_document(
-    place: Any, server: FaultServer, data: bytes, moment: str
-) -> None:
-    def answer(handler: Handler, _: int) -> None:
+def test_an_interrupted_verify_still_prints_its_document(place, server, data, moment):
+    def answer(handler, _):
         if moment == "fetch" and handler.command == "HEAD":
             handler.good(data)
         else:
@@ -219,7 +208,7 @@ def test_an_interrupted_verify_still_prints_its_document(
     assert "Traceback" not in err
 
 
-def test_two_at_once_download_once(place: Any, server: FaultServer, data: bytes) -> None:
+def test_two_at_once_download_once(place, server, data):
     place.add("net", NAMES[0], server.on("net.pth", lambda h, n: h.good(data, rate=6e6)))
     both = [place.start("fetch", "--all") for _ in range(2)]
     outs = [process.communicate(timeout=60)[0] for process in both]
@@ -229,8 +218,8 @@ def test_two_at_once_download_once(place: Any, server: FaultServer, data: bytes)
     assert place.held() == {"net.pth": data}
 
 
-def test_a_file_that_does_not_fit_on_the_disk(place: Any, server: FaultServer, data: bytes) -> None:
-    def bounded() -> None:
+def test_a_file_that_does_not_fit_on_the_disk(place, server, data):
+    def bounded():
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, 2_000_000))
 
@@ -243,18 +232,16 @@ def test_a_file_that_does_not_fit_on_the_disk(place: Any, server: FaultServer, d
     assert place.zoo("fetch", "--all").status == 0
 
 
-def test_no_text_of_others_reaches_the_terminal_as_a_command(
-    place: Any, server: FaultServer, data: bytes
-) -> None:
+def test_no_text_of_others_reaches_the_terminal_as_a_command(place, server, data):
     evil = "\x1b]0;owned\x07\x1b[2J"
     # The only controls that HTTP lets through, in the encoding that terminals of old obey.
     high = "\x9d0;owned\x9c\x9b2J"
 
-    def reason(handler: Handler, _: int) -> None:
+    def reason(handler, _):
         handler.wfile.write(f"HTTP/1.1 403 {high}\r\nContent-Length: 0\r\n\r\n".encode("latin-1"))
         handler.hang_up()
 
-    def redirect(handler: Handler, _: int) -> None:
+    def redirect(handler, _):
         handler.head(302, 0, Location=f"ftp://h/{high}")
 
     place.add("reason", NAMES[0], server.on("reason.pth", reason))
@@ -277,7 +264,7 @@ def test_no_text_of_others_reaches_the_terminal_as_a_command(
     assert "[weights.unsafe]" in runs[0].err
 
 
-def _on_a_terminal(place: Any, *arguments: str) -> tuple[int, str, str]:
+def _on_a_terminal(place, *arguments):
     """Run the command with standard error on a pseudo-terminal: its status, output and screen."""
     outside, inside = pty.openpty()
     fcntl.ioctl(inside, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 100, 0, 0))
@@ -300,9 +287,7 @@ def _on_a_terminal(place: Any, *arguments: str) -> tuple[int, str, str]:
     return process.returncode, out, shown.decode()
 
 
-def test_a_terminal_shows_a_line_for_each_file(
-    place: Any, server: FaultServer, data: bytes
-) -> None:
+def test_a_terminal_shows_a_line_for_each_file(place, server, data):
     for name in NAMES[:2]:
         place.add(name, name, server.on(f"{name}.pth", lambda h, n: h.good(data, rate=8e6)))
     place.add("cut", NAMES[2], server.on("[2J%5B.pth", lambda h, n: h.good(data, rate=8e6)))

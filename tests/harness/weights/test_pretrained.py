@@ -10,10 +10,8 @@ import pickle
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from fault_server import running
@@ -41,14 +39,14 @@ print(json.dumps(came))
 class _Payload:
     """Unpickled, it would leave a file."""
 
-    def __init__(self, marker: Path) -> None:
+    def __init__(self, marker):
         self._marker = marker
 
-    def __reduce__(self) -> tuple[Callable[[str], int], tuple[str]]:
+    def __reduce__(self):
         return os.system, (f"touch {self._marker}",)
 
 
-def _build(place: Any, package: Path, *names: str) -> dict[str, list[str]]:
+def _build(place, package, *names):
     done = subprocess.run(
         [sys.executable, "-c", BUILD, str(place.folder), *names],
         env=place.environment | {"PYTHONPATH": str(package)},
@@ -64,7 +62,7 @@ def _build(place: Any, package: Path, *names: str) -> dict[str, list[str]]:
 
 
 @pytest.mark.parametrize("n", [0, 1, 2])
-def test_real_weights_are_those_that_torch_loads(n: int) -> None:
+def test_real_weights_are_those_that_torch_loads(n):
     import torch
 
     import zoo
@@ -86,9 +84,7 @@ def test_real_weights_are_those_that_torch_loads(n: int) -> None:
 
 
 @pytest.fixture(scope="module")
-def installed(
-    new_place: Callable[[], Any], state: Callable[..., dict[str, Any]], lite0: Path
-) -> Iterator[Any]:
+def installed(new_place, state, lite0):
     """The library as installed with an index of its own, and one process that builds from it."""
     import torch
 
@@ -133,7 +129,7 @@ def installed(
         )
 
 
-def test_a_served_checkpoint_is_loaded_as_torch_loads_it(installed: Any) -> None:
+def test_a_served_checkpoint_is_loaded_as_torch_loads_it(installed):
     import torch
 
     how, _, home = installed.came["resnest14d"]
@@ -157,9 +153,7 @@ def test_a_served_checkpoint_is_loaded_as_torch_loads_it(installed: Any) -> None
         ("resnest269e", "WeightsError", "", "lists no weights"),
     ],
 )
-def test_what_is_not_the_documented_file_is_not_loaded(
-    installed: Any, name: str, error: str, cause: str | None, said: str
-) -> None:
+def test_what_is_not_the_documented_file_is_not_loaded(installed, name, error, cause, said):
     how, why, message = installed.came[name]
     assert (how, why) == (error, cause)
     assert said in message
@@ -167,7 +161,7 @@ def test_what_is_not_the_documented_file_is_not_loaded(
     assert not installed.marker.exists()
 
 
-def test_a_corrupt_file_stays_until_a_good_one_is_whole(installed: Any) -> None:
+def test_a_corrupt_file_stays_until_a_good_one_is_whole(installed):
     head = hashlib.sha256(installed.good).hexdigest()[:8]
     path = installed.place.checkpoints / f"gone-{head}.pth"
     bad = installed.good[:-1] + b"?"
@@ -179,13 +173,13 @@ def test_a_corrupt_file_stays_until_a_good_one_is_whole(installed: Any) -> None:
     assert path.read_bytes() == installed.good
 
 
-def test_a_second_build_asks_no_server(installed: Any) -> None:
+def test_a_second_build_asks_no_server(installed):
     before = len(installed.server.requests)
     assert _build(installed.place, installed.package, "resnest14d")["resnest14d"][0] == "loaded"
     assert len(installed.server.requests) == before
 
 
-def test_a_model_that_refuses_a_file_keeps_its_values(lite0: Path) -> None:
+def test_a_model_that_refuses_a_file_keeps_its_values(lite0):
     import torch
 
     import zoo

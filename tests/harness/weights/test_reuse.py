@@ -6,13 +6,10 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
-from fault_server import FaultServer, running
+from fault_server import running
 
 NAME = "efficientnet_lite0"
 HEAVY = ["torch", "httpx", "pandas", "matplotlib", "numpy"]
@@ -30,7 +27,7 @@ print(json.dumps([status, loaded, json.loads(out.getvalue())]))
 
 
 @pytest.fixture(scope="module")
-def first(new_place: Callable[[], Any], lite0: Path) -> Iterator[Any]:
+def first(new_place, lite0):
     """A place where one run over one fetched file has been."""
     data = lite0.read_bytes()
     place = new_place()
@@ -41,7 +38,7 @@ def first(new_place: Callable[[], Any], lite0: Path) -> Iterator[Any]:
         yield SimpleNamespace(place=place, run=run, server=server, data=data)
 
 
-def _again(place: Any) -> tuple[int, list[str], dict[str, Any], str]:
+def _again(place):
     arguments = ["verify", "--all", "--checks", "weights", "--format", "json"]
     arguments += ["--index", str(place.index)]
     done = subprocess.run(
@@ -57,11 +54,11 @@ def _again(place: Any) -> tuple[int, list[str], dict[str, Any], str]:
     return status, loaded, document, done.stderr
 
 
-def _timeless(document: dict[str, Any]) -> dict[str, Any]:
+def _timeless(document):
     return {key: value for key, value in document.items() if key != "environment"}
 
 
-def test_a_second_run_asks_nobody_and_imports_nothing_heavy(first: Any) -> None:
+def test_a_second_run_asks_nobody_and_imports_nothing_heavy(first):
     assert first.run.status == 0
     assert first.run.verdicts("net", "Weights") == [("match", None)]
     assert [method for method, *_ in first.server.requests] == ["HEAD", "GET"]
@@ -74,16 +71,14 @@ def test_a_second_run_asks_nobody_and_imports_nothing_heavy(first: Any) -> None:
     assert "no files to fetch (1 here)" in err
 
 
-def test_what_is_measured_is_seen_by_that_test(place: Any, lite0: Path, server: Any) -> None:
+def test_what_is_measured_is_seen_by_that_test(place, lite0, server):
     # The first run of a place does import what the second one must not.
     data = lite0.read_bytes()
     place.add("net", NAME, server.on("net.pth", lambda h, n: h.good(data)))
     assert "httpx" in _again(place)[1]
 
 
-def test_a_file_that_changed_is_read_and_measured_again(
-    place: Any, state: Callable[..., dict[str, Any]], lite0: Path
-) -> None:
+def test_a_file_that_changed_is_read_and_measured_again(place, state, lite0):
     import torch
 
     path = place.index / "net.pth"
@@ -96,7 +91,7 @@ def test_a_file_that_changed_is_read_and_measured_again(
     assert run.document["variants"][0]["measurements"]["file_size"] == path.stat().st_size
 
 
-def test_a_file_with_another_time_is_measured_again(place: Any, lite0: Path) -> None:
+def test_a_file_with_another_time_is_measured_again(place, lite0):
     """Same bytes, same size, other time: what is stored is not trusted, nor is it any different."""
     path = place.index / "net.pth"
     path.write_bytes(lite0.read_bytes())
@@ -109,9 +104,7 @@ def test_a_file_with_another_time_is_measured_again(place: Any, lite0: Path) -> 
     assert after.document["findings"] == before.document["findings"]
 
 
-def test_new_names_in_the_index_are_recognised_in_a_known_file(
-    place: Any, state: Callable[..., dict[str, Any]]
-) -> None:
+def test_new_names_in_the_index_are_recognised_in_a_known_file(place, state):
     import torch
 
     torch.save(state("efficientnet_lite0"), place.index / "net.pth")
@@ -123,9 +116,7 @@ def test_new_names_in_the_index_are_recognised_in_a_known_file(
     assert finding["message"].startswith("this file holds efficientnet_lite0: ")
 
 
-def test_the_same_url_is_fetched_once_for_all_its_variants(
-    place: Any, server: FaultServer, lite0: Path
-) -> None:
+def test_the_same_url_is_fetched_once_for_all_its_variants(place, server, lite0):
     data = lite0.read_bytes()
     url = server.on("net.pth", lambda h, n: h.good(data, rate=60e6))
     for case, name in enumerate([NAME, NAME, "efficientnet_lite1"]):
@@ -138,7 +129,7 @@ def test_the_same_url_is_fetched_once_for_all_its_variants(
     assert run.verdicts("case2", "Weights") == [("mismatch", "weights.tensors-differ")]
 
 
-def _kept(place: Any) -> dict[str, int]:
+def _kept(place):
     """How many measurements of each kind the store holds, as ``zoo cache info`` says."""
     done = subprocess.run(
         [sys.executable, "-m", "zoo", "cache", "info"],

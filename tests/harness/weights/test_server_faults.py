@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import socket
-from collections.abc import Callable, Iterator
-from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
-from fault_server import Behaviour, FaultServer, Handler, running
+from fault_server import running
 
 NAME = "efficientnet_lite0"
 LIMIT = 25_000_000
@@ -49,14 +46,14 @@ HEALED = {
 class Site:
     """Paths of the server, each with a fault that its downloads meet."""
 
-    def __init__(self, server: FaultServer, data: bytes) -> None:
+    def __init__(self, server, data):
         self.server = server
         self.data = data
 
-    def add(self, name: str, fault: Behaviour, *, size: int | None = None) -> str:
+    def add(self, name, fault, *, size=None):
         """A path whose size can be asked for, and whose n-th download is answered by ``fault``."""
 
-        def answer(handler: Handler, _: int) -> None:
+        def answer(handler, _):
             if handler.command == "HEAD":
                 handler.head(200, len(self.data) if size is None else size, ETag='"v1"')
             else:
@@ -64,22 +61,22 @@ class Site:
 
         return self.server.on(name, answer)
 
-    def ranges(self, name: str) -> list[str | None]:
+    def ranges(self, name):
         """The range of each download of that path."""
         return [r for m, p, r in self.server.requests if (m, p) == ("GET", f"/{name}")]
 
 
-def _faults(site: Site, free_port: int) -> dict[str, str]:
+def _faults(site, free_port):
     """Every case's URL."""
     data = site.data
     good = f"net-{hashlib.sha256(data).hexdigest()[:8]}.pth"
     other = data[:-1] + b"?"
     cut = 1_000_000
 
-    def redirect(target: str) -> Behaviour:
+    def redirect(target):
         return lambda h, n: h.head(302, 0, Location=target)
 
-    def reset_once(handler: Handler, count: int) -> None:
+    def reset_once(handler, count):
         if count > 1:
             handler.good(data)
             return
@@ -87,13 +84,13 @@ def _faults(site: Site, free_port: int) -> dict[str, str]:
         handler.send(data[:cut])
         handler.reset()
 
-    def cut_without_length(handler: Handler, _: int) -> None:
+    def cut_without_length(handler, _):
         handler.head(200, None, Connection="close")
         handler.send(data[:cut])
         handler.hang_up()
 
-    def lie(difference: int) -> Behaviour:
-        def answer(handler: Handler, _: int) -> None:
+    def lie(difference):
+        def answer(handler, _):
             handler.head(200, len(data) + difference)
             handler.send(data)
             handler.hang_up()
@@ -146,14 +143,14 @@ def _faults(site: Site, free_port: int) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def free_port() -> int:
+def free_port():
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
         return port
 
 
 @pytest.fixture(scope="module")
-def faulty(new_place: Callable[[], Any], lite0: Path, free_port: int) -> Iterator[Any]:
+def faulty(new_place, lite0, free_port):
     """One run over all faults."""
     data = lite0.read_bytes()
     place = new_place()
@@ -168,7 +165,7 @@ def faulty(new_place: Callable[[], Any], lite0: Path, free_port: int) -> Iterato
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_a_fault_is_a_finding_on_the_weights(faulty: Any, case: str) -> None:
+def test_a_fault_is_a_finding_on_the_weights(faulty, case):
     status, cause, said = REFUSED[case]
     (finding,) = faulty.run.of(case, "Weights")
     assert (finding["status"], finding["cause"]) == (status, cause)
@@ -183,7 +180,7 @@ def test_a_fault_is_a_finding_on_the_weights(faulty: Any, case: str) -> None:
 
 
 @pytest.mark.parametrize("case", HEALED)
-def test_a_fault_that_passes_leaves_the_whole_file(faulty: Any, case: str) -> None:
+def test_a_fault_that_passes_leaves_the_whole_file(faulty, case):
     verdicts = faulty.run.verdicts(case, "Weights")
     assert verdicts == [("match", None)] * len(verdicts)
     assert verdicts
@@ -193,7 +190,7 @@ def test_a_fault_that_passes_leaves_the_whole_file(faulty: Any, case: str) -> No
     assert faulty.site.ranges(name) == HEALED[case]
 
 
-def test_only_whole_files_are_under_their_names(faulty: Any) -> None:
+def test_only_whole_files_are_under_their_names(faulty):
     held = faulty.place.held()
     assert sorted(name.rpartition("_")[2] for name in held) == sorted(
         faulty.urls[case].rpartition("/")[2] for case in HEALED
@@ -203,12 +200,12 @@ def test_only_whole_files_are_under_their_names(faulty: Any) -> None:
     assert faulty.place.parts == []
 
 
-def test_bad_bytes_are_asked_for_twice_and_missing_files_once(faulty: Any) -> None:
+def test_bad_bytes_are_asked_for_twice_and_missing_files_once(faulty):
     assert faulty.site.ranges("wrong-hash-00000000.pth") == [None, None]
     assert faulty.site.ranges("gone404.pth") == [None]
 
 
-def test_the_run_says_what_it_will_do_and_exits_with_its_findings(faulty: Any) -> None:
+def test_the_run_says_what_it_will_do_and_exits_with_its_findings(faulty):
     assert faulty.run.status == 1
     first = faulty.run.err.splitlines()[0]
     assert first.startswith(f"{len(REFUSED) + len(HEALED)} variants, ")
@@ -220,7 +217,7 @@ def test_the_run_says_what_it_will_do_and_exits_with_its_findings(faulty: Any) -
     )
 
 
-def test_offline_asks_nobody_and_uses_what_is_there(faulty: Any) -> None:
+def test_offline_asks_nobody_and_uses_what_is_there(faulty):
     before = len(faulty.site.server.requests)
     run = faulty.place.verify("--offline", "--max-bytes", str(LIMIT))
     assert len(faulty.site.server.requests) == before
@@ -233,7 +230,7 @@ def test_offline_asks_nobody_and_uses_what_is_there(faulty: Any) -> None:
         assert "--offline" in finding["message"]
 
 
-def test_many_urls_on_a_host_that_does_not_answer_take_seconds(place: Any) -> None:
+def test_many_urls_on_a_host_that_does_not_answer_take_seconds(place):
     # A full queue of connections: the system answers no further one, as a host without a route.
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))

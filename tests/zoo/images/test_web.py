@@ -8,7 +8,7 @@ import time
 import pytest
 
 from zoo.images import Web
-from zoo.weights.types import RetryPolicy
+from zoo.weights.retry import RetryPolicy
 
 DATA = bytes(range(256)) * 400
 QUICK = RetryPolicy(connect_s=2, stall_s=1, attempts=3, backoff_s=0.01, total_s=4)

@@ -18,11 +18,8 @@ from zoo.weights.checkpoint.state_dict import contents_of, strip_prefixes
 from zoo.weights.checkpoint.torchfile import read_legacy, read_zip
 from zoo.weights.checkpoint.types import (
     CheckpointInfo,
-    Extra,
     ReadLimits,
     Rejection,
-    StorageInfo,
-    TensorInfo,
     UnreadableCheckpoint,
     UnsafeCheckpoint,
     printable,
@@ -30,17 +27,6 @@ from zoo.weights.checkpoint.types import (
     unsafe,
 )
 from zoo.weights.formats.safetensors import looks_like, read_safetensors
-
-__all__ = [
-    "CheckpointInfo",
-    "Extra",
-    "ReadLimits",
-    "StorageInfo",
-    "TensorInfo",
-    "UnreadableCheckpoint",
-    "UnsafeCheckpoint",
-    "read_checkpoint",
-]
 
 # (offset, bytes, what such a file is)
 _MAGIC: tuple[tuple[int, bytes, str], ...] = (

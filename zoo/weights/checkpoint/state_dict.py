@@ -31,28 +31,14 @@ from zoo.weights.checkpoint.types import (
 )
 
 # Where training scripts keep the weights, the plain ones before their moving average.
+# fmt: off
 CONTAINERS = (
-    "state_dict",
-    "model_state_dict",
-    "model_state",
-    "model",
-    "net",
-    "network",
-    "weights",
-    "params",
-    "student",
-    "online",
-    "state_dict_ema",
-    "model_ema",
-    "model_ema_state_dict",
-    "ema_state_dict",
-    "params_ema",
-    "ema",
-    "ema_model",
-    "teacher",
-    "swa_state_dict",
+    "state_dict", "model_state_dict", "model_state", "model", "net", "network", "weights",
+    "params", "student", "online", "state_dict_ema", "model_ema", "model_ema_state_dict",
+    "ema_state_dict", "params_ema", "ema", "ema_model", "teacher", "swa_state_dict",
     "swa_model",
 )
+# fmt: on
 # Wrappers that name their only child so: (Distributed)DataParallel and torch.compile.
 PREFIXES = ("module.", "_orig_mod.")
 # What torch's AveragedModel and others count beside the network that they wrap.

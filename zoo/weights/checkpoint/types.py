@@ -13,33 +13,16 @@ Plain = Scalar | Mapping[str, Scalar]
 
 # Bytes per element. A quantized type of several elements a byte counts its storage's bytes.
 ITEM_SIZES: Mapping[str, int] = {
-    "float64": 8,
-    "float32": 4,
-    "float16": 2,
-    "bfloat16": 2,
-    "float8_e4m3fn": 1,
-    "float8_e4m3fnuz": 1,
-    "float8_e5m2": 1,
-    "float8_e5m2fnuz": 1,
-    "float8_e8m0fnu": 1,
-    "float4_e2m1fn_x2": 1,
-    "complex32": 4,
-    "complex64": 8,
-    "complex128": 16,
-    "int64": 8,
-    "int32": 4,
-    "int16": 2,
-    "int8": 1,
-    "uint64": 8,
-    "uint32": 4,
-    "uint16": 2,
-    "uint8": 1,
-    "bool": 1,
-    "qint8": 1,
-    "quint8": 1,
-    "qint32": 4,
-    "quint4x2": 1,
-    "quint2x4": 1,
+    name: size
+    for size, names in {
+        8: "float64 complex64 int64 uint64",
+        4: "float32 complex32 int32 uint32 qint32",
+        2: "float16 bfloat16 int16 uint16",
+        1: "float8_e4m3fn float8_e4m3fnuz float8_e5m2 float8_e5m2fnuz float8_e8m0fnu "
+        "float4_e2m1fn_x2 int8 uint8 bool qint8 quint8 quint4x2 quint2x4",
+        16: "complex128",
+    }.items()
+    for name in names.split()
 }
 MAX_DIMENSIONS = 64
 # No storage of a checkpoint has more elements; an expanded view may not either.

@@ -6,7 +6,6 @@ import importlib.metadata
 import io
 import pickle
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,10 +14,10 @@ MAGIC = 0x1950A86A20F9469CFC6C
 
 
 @pytest.fixture(scope="session")
-def zip_file() -> Callable[..., bytes]:
+def zip_file():
     """Builds a zip checkpoint around a pickle, with further records if given."""
 
-    def build(data: bytes, records: dict[str, bytes] | None = None) -> bytes:
+    def build(data, records=None):
         out = io.BytesIO()
         with zipfile.ZipFile(out, "w") as archive:
             archive.writestr("archive/data.pkl", data)
@@ -31,10 +30,10 @@ def zip_file() -> Callable[..., bytes]:
 
 
 @pytest.fixture(scope="session")
-def legacy_file() -> Callable[[bytes], bytes]:
+def legacy_file():
     """Builds a legacy checkpoint around a pickle."""
 
-    def build(data: bytes) -> bytes:
+    def build(data):
         head = b"".join(pickle.dumps(x, 2) for x in (MAGIC, 1001, {"little_endian": True}))
         return head + data + pickle.dumps([], 2)
 
@@ -42,7 +41,7 @@ def legacy_file() -> Callable[[bytes], bytes]:
 
 
 @pytest.fixture(scope="session")
-def lite_checkpoints() -> list[Path]:
+def lite_checkpoints():
     """The real ImageNet checkpoints of the ``sample`` extra."""
     found: list[Path] = []
     for n in (0, 1, 2):

@@ -6,8 +6,6 @@ import io
 import stat
 import struct
 import zipfile
-from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 import torch
@@ -21,7 +19,7 @@ from zoo.weights.checkpoint import (
 
 
 @pytest.fixture
-def good(tmp_path: Path) -> bytes:
+def good(tmp_path):
     path = tmp_path / "good.pth"
     torch.save({"w": torch.arange(100.0), "b": torch.ones(3)}, path)
     assert isinstance(read_checkpoint(path), CheckpointInfo)
@@ -29,8 +27,8 @@ def good(tmp_path: Path) -> bytes:
 
 
 @pytest.fixture
-def answer(tmp_path: Path) -> Callable[[bytes], object]:
-    def read(data: bytes) -> object:
+def answer(tmp_path):
+    def read(data):
         path = tmp_path / "model.pth"
         path.write_bytes(data)
         return read_checkpoint(path)
@@ -38,7 +36,7 @@ def answer(tmp_path: Path) -> Callable[[bytes], object]:
     return read
 
 
-def repacked(data: bytes, change: Callable[[zipfile.ZipFile], None], method: int = 0) -> bytes:
+def repacked(data, change, method=0):
     """The same members written anew by zipfile, and what ``change`` adds."""
     out = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(out, "w", method) as new:
@@ -48,8 +46,8 @@ def repacked(data: bytes, change: Callable[[zipfile.ZipFile], None], method: int
     return out.getvalue()
 
 
-def adding(name: str, content: bytes = b"x", mode: int = 0) -> Callable[[zipfile.ZipFile], None]:
-    def change(archive: zipfile.ZipFile) -> None:
+def adding(name, content=b"x", mode=0):
+    def change(archive):
         info = zipfile.ZipInfo("placeholder")
         info.filename = name
         info.external_attr = mode << 16
@@ -59,7 +57,7 @@ def adding(name: str, content: bytes = b"x", mode: int = 0) -> Callable[[zipfile
     return change
 
 
-def test_an_archive_packed_again_is_read(good: bytes, answer: Callable[[bytes], object]) -> None:
+def test_an_archive_packed_again_is_read(good, answer):
     for method in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         contents = answer(repacked(good, lambda _: None, method))
         assert isinstance(contents, CheckpointInfo)
@@ -71,15 +69,13 @@ def test_an_archive_packed_again_is_read(good: bytes, answer: Callable[[bytes], 
     ["../evil", "good/../../evil", "/etc/evil", "C:/evil", "good\\evil", "good/a\nb",
      "good//evil", "good/\x1b[2Jevil", "good/./evil"],
 )  # fmt: skip
-def test_names_that_climb_or_hide(
-    name: str, good: bytes, answer: Callable[[bytes], object]
-) -> None:
+def test_names_that_climb_or_hide(name, good, answer):
     found = answer(repacked(good, adding(name)))
     assert isinstance(found, UnsafeCheckpoint), found
     assert str(found).isprintable()
 
 
-def test_links_and_devices_in_the_archive(good: bytes, answer: Callable[[bytes], object]) -> None:
+def test_links_and_devices_in_the_archive(good, answer):
     link = answer(repacked(good, adding("good/link", b"/etc/passwd", stat.S_IFLNK | 0o777)))
     assert isinstance(link, UnsafeCheckpoint)
     assert "symbolic link" in link.what
@@ -89,13 +85,13 @@ def test_links_and_devices_in_the_archive(good: bytes, answer: Callable[[bytes],
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
-def test_two_members_of_one_name(good: bytes, answer: Callable[[bytes], object]) -> None:
+def test_two_members_of_one_name(good, answer):
     found = answer(repacked(good, adding("good/data.pkl", b"\x80\x02N.")))
     assert isinstance(found, UnsafeCheckpoint)
     assert "one name" in found.what
 
 
-def test_a_second_data_pkl_and_code(good: bytes, answer: Callable[[bytes], object]) -> None:
+def test_a_second_data_pkl_and_code(good, answer):
     assert isinstance(
         answer(repacked(good, adding("evil/data.pkl", b"\x80\x02N."))), UnsafeCheckpoint
     )
@@ -107,13 +103,13 @@ def test_a_second_data_pkl_and_code(good: bytes, answer: Callable[[bytes], objec
     )
 
 
-def test_bombs(good: bytes, answer: Callable[[bytes], object]) -> None:
+def test_bombs(good, answer):
     zeros = bytes(50_000_000)
     bomb = answer(repacked(good, adding("good/data/7", zeros), zipfile.ZIP_DEFLATED))
     # writestr with a ZipInfo stores; compress this member by hand.
     assert isinstance(bomb, CheckpointInfo)
 
-    def deflated(archive: zipfile.ZipFile) -> None:
+    def deflated(archive):
         archive.writestr("good/data/7", zeros, zipfile.ZIP_DEFLATED)
 
     bomb = answer(repacked(good, deflated))
@@ -121,7 +117,7 @@ def test_bombs(good: bytes, answer: Callable[[bytes], object]) -> None:
     assert "zip bomb" in bomb.what
 
 
-def test_a_pickle_that_inflates_to_more_than_it_says(answer: Callable[[bytes], object]) -> None:
+def test_a_pickle_that_inflates_to_more_than_it_says(answer):
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("a/data.pkl", bytes(range(256)) * 40)
@@ -135,7 +131,7 @@ def test_a_pickle_that_inflates_to_more_than_it_says(answer: Callable[[bytes], o
     assert "more than the archive declares" in found.what
 
 
-def test_overlapping_members(good: bytes, answer: Callable[[bytes], object]) -> None:
+def test_overlapping_members(good, answer):
     """A stored member that is said, twice over, to reach into the next one."""
     data = bytearray(repacked(good, lambda _: None))
     local, central = data.find(b"PK\x03\x04"), data.find(b"PK\x01\x02")
@@ -147,7 +143,7 @@ def test_overlapping_members(good: bytes, answer: Callable[[bytes], object]) -> 
     assert "share bytes" in found.what
 
 
-def test_directory_and_header_that_disagree(good: bytes, answer: Callable[[bytes], object]) -> None:
+def test_directory_and_header_that_disagree(good, answer):
     data = bytearray(repacked(good, lambda _: None))
     local = data.find(b"good/data/0")
     changed = bytes(data[:local] + b"good/data/9" + data[local + 11 :])
@@ -156,7 +152,7 @@ def test_directory_and_header_that_disagree(good: bytes, answer: Callable[[bytes
     assert isinstance(answer(bytes(data)), UnsafeCheckpoint)
 
 
-def test_encrypted_members(good: bytes, answer: Callable[[bytes], object]) -> None:
+def test_encrypted_members(good, answer):
     data = bytearray(good)
     at = data.find(b"PK\x01\x02")
     struct.pack_into("<H", data, at + 8, 0x801)
@@ -165,7 +161,7 @@ def test_encrypted_members(good: bytes, answer: Callable[[bytes], object]) -> No
     assert "encrypted" in found.why
 
 
-def test_every_truncation_is_unreadable(good: bytes, answer: Callable[[bytes], object]) -> None:
+def test_every_truncation_is_unreadable(good, answer):
     for length in range(0, len(good), 7):
         found = answer(good[:length])
         assert isinstance(found, UnreadableCheckpoint), (length, found)
@@ -176,7 +172,7 @@ def test_every_truncation_is_unreadable(good: bytes, answer: Callable[[bytes], o
     assert isinstance(answer(good + b"tail"), UnreadableCheckpoint)
 
 
-def test_many_members(tmp_path: Path, answer: Callable[[bytes], object]) -> None:
+def test_many_members(tmp_path, answer):
     """An end record that lists 4 billion members is not believed, nor counted up to."""
     end = struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 0xFFFF, 0xFFFF, 0, 30, 0)
     assert isinstance(answer(b"PK\x03\x04" + bytes(26) + end), UnreadableCheckpoint)
@@ -206,13 +202,13 @@ def test_many_members(tmp_path: Path, answer: Callable[[bytes], object]) -> None
         (b"\x80\x02}q\x00(X\x05\x00\x00\x00", "cut off"),
     ],
 )
-def test_what_a_file_is_instead(data: bytes, said: str, answer: Callable[[bytes], object]) -> None:
+def test_what_a_file_is_instead(data, said, answer):
     found = answer(data)
     assert isinstance(found, UnreadableCheckpoint)
     assert said in found.why
 
 
-def test_a_tar_and_an_npz(tmp_path: Path) -> None:
+def test_a_tar_and_an_npz(tmp_path):
     import tarfile
 
     import numpy as np
@@ -228,7 +224,7 @@ def test_a_tar_and_an_npz(tmp_path: Path) -> None:
     assert "npz" in found.why
 
 
-def test_truncated_legacy_files(tmp_path: Path) -> None:
+def test_truncated_legacy_files(tmp_path):
     path = tmp_path / "legacy.pth"
     torch.save(
         {"w": torch.arange(100.0), "b": torch.ones(3)}, path, _use_new_zipfile_serialization=False

@@ -10,14 +10,14 @@ from zoo.weights.checkpoint import CheckpointInfo, UnreadableCheckpoint, read_ch
 from zoo.weights.load import load_into
 
 
-def net(value: float) -> nn.Module:
+def net(value):
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(4, 2))
     for parameter in model.parameters():
         nn.init.constant_(parameter, value)
     return model
 
 
-def averaged(value: float) -> dict[str, torch.Tensor]:
+def averaged(value):
     """As torch's own AveragedModel is saved."""
     return torch.optim.swa_utils.AveragedModel(net(value)).state_dict()
 

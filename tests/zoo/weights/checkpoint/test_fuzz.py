@@ -29,7 +29,7 @@ FILES = 10_000
 ROOT = Path(__file__).parents[4]
 
 
-def seeds(folder: Path) -> dict[str, bytes]:
+def seeds(folder):
     state = {
         "conv.weight": torch.arange(36.0).view(2, 2, 3, 3),
         "bn.running_mean": torch.zeros(2),
@@ -44,7 +44,7 @@ def seeds(folder: Path) -> dict[str, bytes]:
     return {name: path.read_bytes() for name, path in paths.items()}
 
 
-def mutate(data: bytes, random_: random.Random) -> bytes:
+def mutate(data, random_):
     """Some bytes changed, or cut out, doubled, or cut off, mostly in what is read first."""
     out = bytearray(data)
     for _ in range(random_.choice((1, 1, 1, 2, 3, 8))):
@@ -65,7 +65,7 @@ def mutate(data: bytes, random_: random.Random) -> bytes:
     return bytes(out[: random_.randrange(1, len(out))] if random_.random() < 0.05 else out)
 
 
-def as_the_library_reads(path: Path, name: str) -> dict[str, tuple[tuple[int, ...], str]] | None:
+def as_the_library_reads(path, name):
     try:
         if name == "safetensors":
             state = safetensors.torch.load_file(path)
@@ -86,7 +86,7 @@ def as_the_library_reads(path: Path, name: str) -> dict[str, tuple[tuple[int, ..
     }
 
 
-def test_ten_thousand_damaged_files(tmp_path: Path) -> None:
+def test_ten_thousand_damaged_files(tmp_path):
     random_ = random.Random(20240607)
     originals = seeds(tmp_path)
     path = tmp_path / "model.bin"
@@ -120,7 +120,7 @@ def test_ten_thousand_damaged_files(tmp_path: Path) -> None:
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted([*before, "model.bin"])
 
 
-def test_random_bytes_behind_each_opening(tmp_path: Path) -> None:
+def test_random_bytes_behind_each_opening(tmp_path):
     random_ = random.Random(7)
     path = tmp_path / "model.bin"
     for opening in (
@@ -138,7 +138,7 @@ def test_random_bytes_behind_each_opening(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's /proc")
-def test_memory_stays_bounded(tmp_path: Path) -> None:
+def test_memory_stays_bounded(tmp_path):
     """2,000 of these files, read in one process without torch, in less than 80 MB."""
     for name, data in seeds(tmp_path).items():
         (tmp_path / f"seed-{name}").write_bytes(data)

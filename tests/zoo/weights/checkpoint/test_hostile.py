@@ -11,7 +11,6 @@ import struct
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -29,12 +28,12 @@ from zoo.weights.checkpoint import (
 ROOT = Path(__file__).parents[4]
 
 
-def text(value: str) -> bytes:
+def text(value):
     raw = value.encode()
     return b"X" + struct.pack("<I", len(raw)) + raw
 
 
-def short(value: str) -> bytes:
+def short(value):
     return b"\x8c" + bytes([len(value)]) + value.encode()
 
 
@@ -155,13 +154,11 @@ INERT: dict[str, tuple[bytes, str | None]] = {
 }
 
 
-def forms(
-    data: bytes, zip_file: Callable[[bytes], bytes], legacy_file: Callable[[bytes], bytes]
-) -> dict[str, bytes]:
+def forms(data, zip_file, legacy_file):
     return {"zip": zip_file(data), "legacy": legacy_file(data), "raw": data}
 
 
-def test_the_payloads_are_alive(tmp_path: Path) -> None:
+def test_the_payloads_are_alive(tmp_path):
     script = (
         "import os, pickle, sys, time, pathlib\n"
         "for name, data in eval(sys.stdin.read()).items():\n"
@@ -190,14 +187,7 @@ def test_the_payloads_are_alive(tmp_path: Path) -> None:
 
 @each("form", ["zip", "legacy", "raw"])
 @each("name", [*LIVE, *INERT])
-def test_nothing_is_executed(
-    name: str,
-    form: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    zip_file: Callable[[bytes], bytes],
-    legacy_file: Callable[[bytes], bytes],
-) -> None:
+def test_nothing_is_executed(name, form, tmp_path, monkeypatch, zip_file, legacy_file):
     data, said = {**LIVE, **INERT}[name]
     path = tmp_path / "model.pth"
     path.write_bytes(forms(data, zip_file, legacy_file)[form])
@@ -211,7 +201,7 @@ def test_nothing_is_executed(
         assert said in answer.what
 
 
-def test_a_module_saved_whole_is_refused_by_its_class(tmp_path: Path) -> None:
+def test_a_module_saved_whole_is_refused_by_its_class(tmp_path):
     path = tmp_path / "model.pth"
     torch.save(torch.nn.Linear(2, 2), path)
     answer = read_checkpoint(path)
@@ -221,7 +211,7 @@ def test_a_module_saved_whole_is_refused_by_its_class(tmp_path: Path) -> None:
 
 @pytest.mark.filterwarnings("ignore:.torch.jit:FutureWarning")
 @pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
-def test_torchscript_is_refused_as_code(tmp_path: Path) -> None:
+def test_torchscript_is_refused_as_code(tmp_path):
     path = tmp_path / "model.pt"
     torch.jit.trace(torch.nn.Linear(2, 2), torch.ones(1, 2)).save(str(path))
     answer = read_checkpoint(path)
@@ -232,16 +222,14 @@ def test_torchscript_is_refused_as_code(tmp_path: Path) -> None:
 STORAGE = b"(" + text("storage") + b"ctorch\nFloatStorage\n" + text("0") + text("cpu") + b"K\x04tQ"
 
 
-def tensor(shape: bytes, stride: bytes = b"K\x01\x85", offset: bytes = b"K\x00") -> bytes:
+def tensor(shape, stride=b"K\x01\x85", offset=b"K\x00"):
     """A state dict of one tensor in a storage of four floats."""
     rebuild = b"ctorch._utils\n_rebuild_tensor_v2\n("
     rest = b"\x89ccollections\nOrderedDict\n)RtR"
     return b"\x80\x02}" + text("w") + rebuild + STORAGE + offset + shape + stride + rest + b"s."
 
 
-def test_the_tensor_that_the_next_tests_bend(
-    tmp_path: Path, zip_file: Callable[..., bytes]
-) -> None:
+def test_the_tensor_that_the_next_tests_bend(tmp_path, zip_file):
     path = tmp_path / "model.pth"
     path.write_bytes(zip_file(tensor(b"K\x04\x85"), {"archive/data/0": bytes(16)}))
     answer = read_checkpoint(path)
@@ -265,17 +253,13 @@ def test_the_tensor_that_the_next_tests_bend(
     ids=["long", "offset", "stride", "negative offset", "negative size", "negative stride",
          "endless", "a float", "65 dimensions"],
 )  # fmt: skip
-def test_tensors_that_reach_beyond_their_storage(
-    data: bytes, tmp_path: Path, zip_file: Callable[..., bytes]
-) -> None:
+def test_tensors_that_reach_beyond_their_storage(data, tmp_path, zip_file):
     path = tmp_path / "model.pth"
     path.write_bytes(zip_file(data, {"archive/data/0": bytes(16)}))
     assert isinstance(read_checkpoint(path), UnsafeCheckpoint)
 
 
-def test_a_storage_that_claims_more_than_its_record(
-    tmp_path: Path, zip_file: Callable[..., bytes]
-) -> None:
+def test_a_storage_that_claims_more_than_its_record(tmp_path, zip_file):
     path = tmp_path / "model.pth"
     path.write_bytes(zip_file(tensor(b"K\x04\x85"), {"archive/data/0": bytes(15)}))
     assert isinstance(read_checkpoint(path), UnsafeCheckpoint)
@@ -283,7 +267,7 @@ def test_a_storage_that_claims_more_than_its_record(
     assert isinstance(read_checkpoint(path), UnreadableCheckpoint)
 
 
-def doubling(levels: int) -> bytes:
+def doubling(levels):
     return b")" + b"q\x00h\x00\x86" * levels
 
 
@@ -319,7 +303,7 @@ BOMBS: dict[str, bytes] = {
 
 
 @pytest.mark.parametrize("name", BOMBS)
-def test_bombs_cost_little(name: str, tmp_path: Path, zip_file: Callable[[bytes], bytes]) -> None:
+def test_bombs_cost_little(name, tmp_path, zip_file):
     """Each is read in a process of its own that may not take more than 600 MB."""
     paths = [tmp_path / "zip.pth"]
     paths[0].write_bytes(zip_file(BOMBS[name]))
@@ -350,7 +334,7 @@ def test_bombs_cost_little(name: str, tmp_path: Path, zip_file: Callable[[bytes]
         assert float(seconds) < 10
 
 
-def test_limits_can_be_set(tmp_path: Path) -> None:
+def test_limits_can_be_set(tmp_path):
     path = tmp_path / "model.pth"
     torch.save({str(i): torch.ones(1) for i in range(20)}, path)
     assert isinstance(read_checkpoint(path), CheckpointInfo)
@@ -366,7 +350,7 @@ def test_limits_can_be_set(tmp_path: Path) -> None:
     assert isinstance(read_checkpoint(path, limits=ReadLimits(pickle_bytes=100)), UnsafeCheckpoint)
 
 
-def test_a_pipe_is_refused_without_waiting(tmp_path: Path) -> None:
+def test_a_pipe_is_refused_without_waiting(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     start = time.monotonic()
     answer = read_checkpoint(tmp_path / "pipe")
@@ -378,7 +362,7 @@ def test_a_pipe_is_refused_without_waiting(tmp_path: Path) -> None:
     assert isinstance(read_checkpoint(tmp_path / "absent"), UnreadableCheckpoint)
 
 
-def test_links_out_of_the_folder_are_refused_when_asked(tmp_path: Path) -> None:
+def test_links_out_of_the_folder_are_refused_when_asked(tmp_path):
     inside, outside = tmp_path / "cache", tmp_path / "elsewhere"
     inside.mkdir()
     outside.mkdir()
@@ -396,7 +380,7 @@ def test_links_out_of_the_folder_are_refused_when_asked(tmp_path: Path) -> None:
     )
 
 
-def test_a_plain_pickle_is_no_checkpoint(tmp_path: Path) -> None:
+def test_a_plain_pickle_is_no_checkpoint(tmp_path):
     path = tmp_path / "model.pth"
     path.write_bytes(pickle.dumps({"a": 1}))
     answer = read_checkpoint(path)

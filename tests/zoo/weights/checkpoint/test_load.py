@@ -21,7 +21,7 @@ from zoo.weights.load import load_into, load_tensors
 ROOT = Path(__file__).parents[4]
 
 
-def odd() -> dict[str, torch.Tensor]:
+def odd():
     base = torch.arange(24, dtype=torch.float32)
     tensors = {
         "base": base,
@@ -40,7 +40,7 @@ def odd() -> dict[str, torch.Tensor]:
     return tensors
 
 
-def assert_equal(found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]) -> None:
+def assert_equal(found, expected):
     assert list(found) == list(expected)
     for name, tensor in expected.items():
         assert found[name].dtype == tensor.dtype
@@ -49,7 +49,7 @@ def assert_equal(found: dict[str, torch.Tensor], expected: dict[str, torch.Tenso
 
 
 @pytest.mark.parametrize("zipped", [True, False], ids=["zip", "legacy"])
-def test_values_are_those_of_torch_load(zipped: bool, tmp_path: Path) -> None:
+def test_values_are_those_of_torch_load(zipped, tmp_path):
     path = tmp_path / "odd.pth"
     torch.save(odd(), path, _use_new_zipfile_serialization=zipped)
     found = load_tensors(path)
@@ -61,7 +61,7 @@ def test_values_are_those_of_torch_load(zipped: bool, tmp_path: Path) -> None:
     assert path.read_bytes() == content
 
 
-def test_new_types_and_safetensors(tmp_path: Path) -> None:
+def test_new_types_and_safetensors(tmp_path):
     state = {
         n: torch.tensor([0, 1, 5]).to(getattr(torch, n)) for n in ("uint16", "uint64", "uint32")
     }
@@ -75,7 +75,7 @@ def test_new_types_and_safetensors(tmp_path: Path) -> None:
             assert torch.equal(found[key].view(torch.uint8), tensor.view(torch.uint8))
 
 
-def test_a_big_endian_file(tmp_path: Path) -> None:
+def test_a_big_endian_file(tmp_path):
     """As another machine writes it: every number's bytes the other way round."""
     state = {"w": torch.randn(5), "c": torch.randn(3, dtype=torch.complex64), "i": torch.arange(4)}
     torch.save(state, tmp_path / "little.pth")
@@ -94,7 +94,7 @@ def test_a_big_endian_file(tmp_path: Path) -> None:
     assert_equal(load_tensors(tmp_path / "big.pth"), state)
 
 
-def test_compressed_archives(tmp_path: Path) -> None:
+def test_compressed_archives(tmp_path):
     torch.save(odd(), tmp_path / "stored.pth")
     with (
         zipfile.ZipFile(tmp_path / "stored.pth") as old,
@@ -107,12 +107,12 @@ def test_compressed_archives(tmp_path: Path) -> None:
     )
 
 
-def test_real_checkpoints(lite_checkpoints: list[Path]) -> None:
+def test_real_checkpoints(lite_checkpoints):
     for path in lite_checkpoints:
         assert_equal(load_tensors(path), torch.load(path, weights_only=True))
 
 
-def test_wrapped_checkpoints_load_under_the_models_names(tmp_path: Path) -> None:
+def test_wrapped_checkpoints_load_under_the_models_names(tmp_path):
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
     path = tmp_path / "model.pth"
     saved = {"state_dict": nn.DataParallel(model).state_dict(), "args": argparse.Namespace(x=1)}
@@ -123,9 +123,7 @@ def test_wrapped_checkpoints_load_under_the_models_names(tmp_path: Path) -> None
 @pytest.mark.parametrize("name", ["resnet10t", "vit_tiny_patch16_224"])
 @pytest.mark.parametrize("zipped", [True, False], ids=["zip", "legacy"])
 @pytest.mark.parametrize("meta", [True, False], ids=["meta", "cpu"])
-def test_a_loaded_model_computes_the_same(
-    name: str, zipped: bool, meta: bool, tmp_path: Path
-) -> None:
+def test_a_loaded_model_computes_the_same(name, zipped, meta, tmp_path):
     torch.manual_seed(0)
     source = timm.create_model(name).eval()
     path = tmp_path / "model.pth"
@@ -146,7 +144,7 @@ def test_a_loaded_model_computes_the_same(
     assert all(p.requires_grad for p in target.parameters())
 
 
-def test_module_versions_are_passed_on(tmp_path: Path) -> None:
+def test_module_versions_are_passed_on(tmp_path):
     """MNASNet refuses a state dict that doesn't say its version."""
     source = torchvision.models.mnasnet0_5(weights=None)
     path = tmp_path / "model.pth"
@@ -156,7 +154,7 @@ def test_module_versions_are_passed_on(tmp_path: Path) -> None:
     assert torch.equal(target.classifier[1].weight, source.classifier[1].weight)
 
 
-def test_half_precision_is_cast(tmp_path: Path) -> None:
+def test_half_precision_is_cast(tmp_path):
     source = nn.Linear(3, 2).half()
     path = tmp_path / "model.pth"
     torch.save(source.state_dict(), path)
@@ -166,8 +164,8 @@ def test_half_precision_is_cast(tmp_path: Path) -> None:
         assert torch.equal(target.weight, source.weight.float())
 
 
-def test_old_checkpoints_and_auxiliary_heads(tmp_path: Path) -> None:
-    def googlenet(aux: bool) -> nn.Module:
+def test_old_checkpoints_and_auxiliary_heads(tmp_path):
+    def googlenet(aux):
         return torchvision.models.googlenet(weights=None, aux_logits=aux, init_weights=False)
 
     source = googlenet(True)
@@ -183,9 +181,9 @@ def test_old_checkpoints_and_auxiliary_heads(tmp_path: Path) -> None:
     assert target.conv1.bn.num_batches_tracked == 0
 
 
-def test_tied_weights_stay_tied_in_memory(tmp_path: Path) -> None:
+def test_tied_weights_stay_tied_in_memory(tmp_path):
     class Tied(nn.Module):
-        def __init__(self) -> None:
+        def __init__(self):
             super().__init__()
             self.a = nn.Linear(4, 4, bias=False)
             self.b = nn.Linear(4, 4, bias=False)
@@ -198,7 +196,7 @@ def test_tied_weights_stay_tied_in_memory(tmp_path: Path) -> None:
     assert target.a.weight.data_ptr() == target.b.weight.data_ptr()
 
 
-def test_refusals(tmp_path: Path) -> None:
+def test_refusals(tmp_path):
     path = tmp_path / "model.pth"
     torch.save(nn.Linear(2, 2), path)
     with pytest.raises(UnsafeCheckpointError, match=r"model\.pth: the pickle asks for torch\.nn"):
@@ -213,7 +211,7 @@ def test_refusals(tmp_path: Path) -> None:
         load_tensors(tmp_path / "absent.pth")
 
 
-def test_another_model_is_refused_and_left_alone(tmp_path: Path) -> None:
+def test_another_model_is_refused_and_left_alone(tmp_path):
     path = tmp_path / "model.pth"
     torch.save(timm.create_model("resnet50").state_dict(), path)
     target = timm.create_model("resnet34")
@@ -228,7 +226,7 @@ def test_another_model_is_refused_and_left_alone(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's /proc")
 @pytest.mark.parametrize("form", ["zip", "legacy", "safetensors"])
-def test_weights_are_allocated_once(form: str, tmp_path: Path) -> None:
+def test_weights_are_allocated_once(form, tmp_path):
     """100 MB of weights into a model on the meta device: anonymous memory grows by 100 MB."""
     path = tmp_path / f"model.{form}"
     state = nn.ModuleList(nn.Linear(1280, 1280, bias=False) for _ in range(16)).state_dict()

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
-
 import pytest
 import timm
 import torch
@@ -15,16 +12,16 @@ from zoo.weights.checkpoint import CheckpointInfo, TensorInfo, read_checkpoint
 from zoo.weights.match import TensorSpec, explain_size, match, recognise, specs_of, summarise
 
 
-def on_meta(build: Callable[[], nn.Module]) -> nn.Module:
+def on_meta(build):
     with torch.device("meta"):
         return build()
 
 
-def resnet(name: str = "resnet18", **options: object) -> nn.Module:
+def resnet(name="resnet18", **options):
     return on_meta(lambda: timm.create_model(name, **options))
 
 
-def tensors_of(module: nn.Module) -> list[TensorInfo]:
+def tensors_of(module):
     return [
         TensorInfo(name, tuple(t.shape), str(t.dtype).removeprefix("torch."), t.nbytes, name)
         for name, t in module.state_dict().items()
@@ -32,8 +29,8 @@ def tensors_of(module: nn.Module) -> list[TensorInfo]:
 
 
 @pytest.fixture
-def saved(tmp_path: Path) -> Callable[[object], CheckpointInfo]:
-    def save(value: object) -> CheckpointInfo:
+def saved(tmp_path):
+    def save(value):
         torch.save(value, tmp_path / "model.pth")
         contents = read_checkpoint(tmp_path / "model.pth")
         assert isinstance(contents, CheckpointInfo), contents
@@ -42,11 +39,11 @@ def saved(tmp_path: Path) -> Callable[[object], CheckpointInfo]:
     return save
 
 
-def small() -> nn.Module:
+def small():
     return nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(4, 10))
 
 
-def test_a_models_own_checkpoint_fits(saved: Callable[[object], CheckpointInfo]) -> None:
+def test_a_models_own_checkpoint_fits(saved):
     model = timm.create_model("resnest14d")
     contents = saved(model.state_dict())
     result = match(contents.tensors, specs_of(resnet("resnest14d")))
@@ -56,7 +53,7 @@ def test_a_models_own_checkpoint_fits(saved: Callable[[object], CheckpointInfo])
     assert result.notes() == []
 
 
-def test_what_torch_calls_missing_and_unexpected() -> None:
+def test_what_torch_calls_missing_and_unexpected():
     """The same names as load_state_dict reports, for two models of one family."""
     mine, theirs = resnet("resnet34"), resnet("resnet50")
     result = match(tensors_of(theirs), specs_of(mine))
@@ -85,7 +82,7 @@ def test_what_torch_calls_missing_and_unexpected() -> None:
     assert all(len(line.split(", ")) <= 24 for line in result.lines())
 
 
-def test_a_prefix_is_taken_off_and_noted() -> None:
+def test_a_prefix_is_taken_off_and_noted():
     infos = [
         TensorInfo(f"backbone.net.{t.name}", t.shape, t.dtype, t.nbytes, t.storage)
         for t in tensors_of(small())
@@ -96,12 +93,12 @@ def test_a_prefix_is_taken_off_and_noted() -> None:
     assert "backbone.net." in result.notes()[0]
 
 
-def test_a_prefix_of_the_model_itself_stays() -> None:
+def test_a_prefix_of_the_model_itself_stays():
     model = nn.ModuleDict({"body": small()})
     assert match(tensors_of(model), specs_of(model)).prefix == ""
 
 
-def test_old_checkpoints_lack_the_batch_counters() -> None:
+def test_old_checkpoints_lack_the_batch_counters():
     infos = [t for t in tensors_of(small()) if "num_batches" not in t.name]
     result = match(infos, specs_of(small()))
     assert result.fits
@@ -109,14 +106,14 @@ def test_old_checkpoints_lack_the_batch_counters() -> None:
     assert "num_batches_tracked" in result.notes()[0]
 
 
-def test_types() -> None:
+def test_types():
     half = match(tensors_of(small().half()), specs_of(small()))
     assert half.fits
     assert half.half == "float16"
     assert match(tensors_of(small().bfloat16()), specs_of(small())).half == "bfloat16"
 
 
-def some_at(*dtypes: torch.dtype) -> dict[str, torch.Tensor]:
+def some_at(*dtypes):
     """The state dict of `small`, its first tensors in these types."""
     state = small().state_dict()
     return state | {n: t.to(d) for (n, t), d in zip(state.items(), dtypes, strict=False)}
@@ -137,12 +134,7 @@ def some_at(*dtypes: torch.dtype) -> dict[str, torch.Tensor]:
     ],
     ids=["mixed", "mixed-bfloat16", "double", "float8"],
 )
-def test_floating_types_are_noted_as_torch_converts_them(
-    state: dict[str, torch.Tensor],
-    half: str | None,
-    said: str,
-    saved: Callable[[object], CheckpointInfo],
-) -> None:
+def test_floating_types_are_noted_as_torch_converts_them(state, half, said, saved):
     contents = saved(state)
     result = match(contents.tensors, specs_of(small()))
     assert result.fits
@@ -157,9 +149,7 @@ def test_floating_types_are_noted_as_torch_converts_them(
 
 
 @pytest.mark.parametrize("dtype", [torch.int32, torch.bool, torch.complex64])
-def test_other_kinds_of_types_do_not_fit(
-    dtype: torch.dtype, saved: Callable[[object], CheckpointInfo]
-) -> None:
+def test_other_kinds_of_types_do_not_fit(dtype, saved):
     result = match(saved(some_at(dtype)).tensors, specs_of(small()))
     assert not result.fits
     assert [r.name for r in result.retyped] == ["0.weight"]
@@ -169,7 +159,7 @@ def test_other_kinds_of_types_do_not_fit(
     assert result.sentence() == f"9 tensors fit; 1 of another type: 0.weight: {said}"
 
 
-def test_a_counter_of_another_width_is_noted(saved: Callable[[object], CheckpointInfo]) -> None:
+def test_a_counter_of_another_width_is_noted(saved):
     state = small().state_dict()
     state["1.num_batches_tracked"] = state["1.num_batches_tracked"].to(torch.int32)
     result = match(saved(state).tensors, specs_of(small()))
@@ -177,15 +167,15 @@ def test_a_counter_of_another_width_is_noted(saved: Callable[[object], Checkpoin
     assert result.notes() == ["1 tensor of the file is int32, where the model has int64"]
 
 
-def _without(*names: str) -> list[TensorInfo]:
+def _without(*names):
     return [t for t in tensors_of(small()) if t.name not in names]
 
 
-def _with(*infos: TensorInfo) -> list[TensorInfo]:
+def _with(*infos):
     return [*tensors_of(small()), *infos]
 
 
-def _renamed(old: str, new: str) -> list[TensorInfo]:
+def _renamed(old, new):
     return [
         TensorInfo(t.name.replace(old, new), t.shape, t.dtype, t.nbytes, t.storage)
         for t in tensors_of(small())
@@ -224,13 +214,13 @@ EXTRA = TensorInfo("more.w", (2,), "float32", 8, "more.w")
     ],
     ids=["classifier", "half-classifier", "more-missing", "extra", "names", "other-shapes"],
 )
-def test_a_misfit_is_told_by_its_kind(infos: list[TensorInfo], misfit: str, sentence: str) -> None:
+def test_a_misfit_is_told_by_its_kind(infos, misfit, sentence):
     result = match(infos, specs_of(small()))
     assert not result.fits
     assert (result.misfit, result.sentence()) == (misfit, sentence)
 
 
-def test_another_number_of_classes() -> None:
+def test_another_number_of_classes():
     result = match(tensors_of(resnet(num_classes=37)), specs_of(resnet()))
     assert result.other_classes == (1000, 37)
     assert result.misfit == "classes"
@@ -240,8 +230,8 @@ def test_another_number_of_classes() -> None:
     assert match(tensors_of(resnet("resnet50")), specs_of(resnet())).other_classes is None
 
 
-def test_auxiliary_heads_are_no_difference(saved: Callable[[object], CheckpointInfo]) -> None:
-    def googlenet(aux: bool) -> nn.Module:
+def test_auxiliary_heads_are_no_difference(saved):
+    def googlenet(aux):
         return torchvision.models.googlenet(weights=None, aux_logits=aux, init_weights=False)
 
     contents = saved(googlenet(True).state_dict())
@@ -255,7 +245,7 @@ def test_auxiliary_heads_are_no_difference(saved: Callable[[object], CheckpointI
     assert any(f"{expected:,} bytes" in r and "auxiliary head" in r for r in reasons)
 
 
-def test_sizes_are_explained(saved: Callable[[object], CheckpointInfo]) -> None:
+def test_sizes_are_explained(saved):
     model = small()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
     model(torch.randn(2, 3, 3, 3)).sum().backward()
@@ -273,7 +263,7 @@ def test_sizes_are_explained(saved: Callable[[object], CheckpointInfo]) -> None:
     assert "float16" in reasons[2]
 
 
-def test_another_variant_is_recognised() -> None:
+def test_another_variant_is_recognised():
     known = {n: specs_of(resnet(n)) for n in ("resnet18", "resnet34", "resnet50", "seresnet18")}
     assert recognise(tensors_of(resnet("resnet34")), known) == ("resnet34",)
     wrapped = nn.ModuleDict({"encoder": resnet("resnet50")})
@@ -285,20 +275,20 @@ def test_another_variant_is_recognised() -> None:
     assert recognise(tensors_of(resnet("resnet18")), known) == ("resnet18", "resnet18_a1")
 
 
-def test_a_variant_is_recognised_without_its_counters_and_at_half() -> None:
+def test_a_variant_is_recognised_without_its_counters_and_at_half():
     known = {n: specs_of(resnet(n)) for n in ("resnet18", "resnet34")}
     infos = [t for t in tensors_of(resnet("resnet18").half()) if "num_batches" not in t.name]
     assert recognise(infos, known) == ("resnet18",)
 
 
-def test_integers_of_a_variants_shapes_are_not_that_variant() -> None:
+def test_integers_of_a_variants_shapes_are_not_that_variant():
     known = {"resnet18": specs_of(resnet("resnet18"))}
     integers = {n: t.to(torch.int8) for n, t in resnet("resnet18").state_dict().items()}
     infos = [TensorInfo(n, tuple(t.shape), "int8", t.nbytes, n) for n, t in integers.items()]
     assert recognise(infos, known) == ()
 
 
-def test_a_summary_can_be_read() -> None:
+def test_a_summary_can_be_read():
     names = [n for n in resnet("resnet101").state_dict() if n.startswith("layer3.")]
     lines = summarise(n for n in names if ".conv2." in n or ".bn2." in n)
     assert "layer3.{0..22}.conv2.weight (23 tensors)" in lines
@@ -310,7 +300,7 @@ def test_a_summary_can_be_read() -> None:
     assert counted + alone == len(resnet("resnet101").state_dict())
 
 
-def test_a_summary_of_few_says_them_all() -> None:
+def test_a_summary_of_few_says_them_all():
     assert summarise([]) == []
     assert summarise(["fc.weight", "fc.bias"]) == ["fc.weight", "fc.bias"]
     assert summarise(["a.0.w", "a.1.w", "a.7.w", "a.9.w", "a.11.w"]) == [
@@ -318,7 +308,7 @@ def test_a_summary_of_few_says_them_all() -> None:
     ]
 
 
-def test_a_summary_of_hostile_names() -> None:
+def test_a_summary_of_hostile_names():
     names = [f"\x1b[31m{'x' * 500}.{i}.{j}.{i * j}" for i in range(60) for j in range(60)]
     names += [f"n{i}" for i in range(3000)]
     lines = summarise(names)
@@ -327,7 +317,7 @@ def test_a_summary_of_hostile_names() -> None:
     assert "more tensors" in lines[-1]
 
 
-def test_specs_are_of_shape_and_type() -> None:
+def test_specs_are_of_shape_and_type():
     specs = specs_of(small())
     assert specs["0.weight"] == TensorSpec((4, 3, 3, 3), "float32")
     assert specs["1.num_batches_tracked"] == TensorSpec((), "int64")

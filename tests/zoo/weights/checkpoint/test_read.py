@@ -30,7 +30,7 @@ ARCHITECTURES = {
 }
 
 
-def odd_tensors() -> dict[str, torch.Tensor]:
+def odd_tensors():
     base = torch.arange(24, dtype=torch.float32)
     tensors = {
         "base": base,
@@ -57,12 +57,12 @@ def odd_tensors() -> dict[str, torch.Tensor]:
     return tensors
 
 
-def described(contents: object) -> dict[str, tuple[tuple[int, ...], str]]:
+def described(contents):
     assert isinstance(contents, CheckpointInfo), contents
     return {t.name: (t.shape, t.dtype) for t in contents.tensors}
 
 
-def oracle(state: dict[str, Any]) -> dict[str, tuple[tuple[int, ...], str]]:
+def oracle(state):
     return {
         name: (tuple(t.shape), str(t.dtype).removeprefix("torch."))
         for name, t in state.items()
@@ -70,7 +70,7 @@ def oracle(state: dict[str, Any]) -> dict[str, tuple[tuple[int, ...], str]]:
     }
 
 
-def storage_bytes(state: dict[str, torch.Tensor]) -> int:
+def storage_bytes(state):
     """The storages' bytes, each once, as torch sees them."""
     seen = {t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in state.values()}
     return sum(seen.values())
@@ -78,7 +78,7 @@ def storage_bytes(state: dict[str, torch.Tensor]) -> int:
 
 @pytest.mark.parametrize("zipped", [True, False], ids=["zip", "legacy"])
 @pytest.mark.parametrize("name", ARCHITECTURES)
-def test_models_are_described_as_torch_loads_them(name: str, zipped: bool, tmp_path: Path) -> None:
+def test_models_are_described_as_torch_loads_them(name, zipped, tmp_path):
     path = tmp_path / "model.pth"
     torch.save(ARCHITECTURES[name]().state_dict(), path, _use_new_zipfile_serialization=zipped)
     contents = read_checkpoint(path)
@@ -94,7 +94,7 @@ def test_models_are_described_as_torch_loads_them(name: str, zipped: bool, tmp_p
 
 
 @pytest.mark.parametrize("zipped", [True, False], ids=["zip", "legacy"])
-def test_odd_tensors_are_described_as_torch_loads_them(zipped: bool, tmp_path: Path) -> None:
+def test_odd_tensors_are_described_as_torch_loads_them(zipped, tmp_path):
     path = tmp_path / "odd.pth"
     odd = odd_tensors()
     if not zipped:  # torch 2.14 writes these into a legacy file, and fails to read them
@@ -115,7 +115,7 @@ def test_odd_tensors_are_described_as_torch_loads_them(zipped: bool, tmp_path: P
     assert contents.tensor_bytes < sum(t.nbytes for t in contents.tensors)
 
 
-def test_safetensors_are_described_as_safetensors_loads_them(tmp_path: Path) -> None:
+def test_safetensors_are_described_as_safetensors_loads_them(tmp_path):
     path = tmp_path / "model.safetensors"
     state = {k: v.clone().contiguous() for k, v in odd_tensors().items() if not v.is_complex()}
     state.pop("imaginary")
@@ -129,7 +129,7 @@ def test_safetensors_are_described_as_safetensors_loads_them(tmp_path: Path) -> 
     assert described(read_checkpoint(renamed)) == oracle(state)
 
 
-def test_real_checkpoints(lite_checkpoints: list[Path]) -> None:
+def test_real_checkpoints(lite_checkpoints):
     for path in lite_checkpoints:
         contents = read_checkpoint(path)
         loaded = torch.load(path, weights_only=True)
@@ -140,7 +140,7 @@ def test_real_checkpoints(lite_checkpoints: list[Path]) -> None:
 
 @pytest.mark.parametrize("protocol", [2, 3, 4, 5])
 @pytest.mark.parametrize("zipped", [True, False], ids=["zip", "legacy"])
-def test_every_pickle_protocol(protocol: int, zipped: bool, tmp_path: Path) -> None:
+def test_every_pickle_protocol(protocol, zipped, tmp_path):
     path = tmp_path / "model.pth"
     state = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)).state_dict()
     torch.save(
@@ -152,7 +152,7 @@ def test_every_pickle_protocol(protocol: int, zipped: bool, tmp_path: Path) -> N
     assert described(read_checkpoint(path)) == oracle(dict(state))
 
 
-def test_a_training_checkpoint_is_unwrapped_and_accounted_for(tmp_path: Path) -> None:
+def test_a_training_checkpoint_is_unwrapped_and_accounted_for(tmp_path):
     model = nn.DataParallel(nn.Sequential(nn.Linear(8, 4), nn.BatchNorm1d(4)))
     optimizer = torch.optim.Adam(model.parameters())
     model(torch.randn(3, 8)).sum().backward()
@@ -198,7 +198,7 @@ def test_a_training_checkpoint_is_unwrapped_and_accounted_for(tmp_path: Path) ->
         (lambda s: s, ""),
     ],
 )
-def test_wrappings(wrap: Any, container: str, tmp_path: Path) -> None:
+def test_wrappings(wrap, container, tmp_path):
     state = nn.Conv2d(3, 4, 3).state_dict()
     path = tmp_path / "model.pth"
     torch.save(wrap(state), path)
@@ -208,13 +208,13 @@ def test_wrappings(wrap: Any, container: str, tmp_path: Path) -> None:
     assert described(contents) == oracle(dict(state))
 
 
-def test_two_networks_in_one_file_are_named_by_their_path(tmp_path: Path) -> None:
+def test_two_networks_in_one_file_are_named_by_their_path(tmp_path):
     path = tmp_path / "gan.pth"
     torch.save({"generator": {"w": torch.ones(2)}, "critic": {"w": torch.ones(3)}}, path)
     assert set(described(read_checkpoint(path))) == {"generator.w", "critic.w"}
 
 
-def test_compiled_and_parallel_prefixes_come_off_together(tmp_path: Path) -> None:
+def test_compiled_and_parallel_prefixes_come_off_together(tmp_path):
     path = tmp_path / "model.pth"
     torch.save({"_orig_mod.module.fc.weight": torch.ones(2)}, path)
     contents = read_checkpoint(path)
@@ -223,7 +223,7 @@ def test_compiled_and_parallel_prefixes_come_off_together(tmp_path: Path) -> Non
     assert [t.name for t in contents.tensors] == ["fc.weight"]
 
 
-def test_a_dict_that_holds_itself(tmp_path: Path) -> None:
+def test_a_dict_that_holds_itself(tmp_path):
     loop: dict[str, Any] = {"w": torch.ones(2)}
     loop["self"] = loop
     loop["list"] = [loop]
@@ -233,7 +233,7 @@ def test_a_dict_that_holds_itself(tmp_path: Path) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:torch.quantize_per_tensor")
-def test_sparse_and_quantized_tensors_are_listed(tmp_path: Path) -> None:
+def test_sparse_and_quantized_tensors_are_listed(tmp_path):
     path = tmp_path / "odd.pth"
     quantized = torch.quantize_per_tensor(torch.ones(4), 0.1, 0, torch.qint8)
     torch.save({"s": torch.eye(3).to_sparse(), "q": quantized, "w": torch.ones(2)}, path)
@@ -249,7 +249,7 @@ def test_sparse_and_quantized_tensors_are_listed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "value", [torch.ones(2), [1, 2], {"epoch": 3}, {}, OrderedDict(a=1), "text", None]
 )
-def test_files_without_a_state_dict(value: object, tmp_path: Path) -> None:
+def test_files_without_a_state_dict(value, tmp_path):
     path = tmp_path / "model.pth"
     torch.save(value, path)
     answer = read_checkpoint(path)
@@ -257,7 +257,7 @@ def test_files_without_a_state_dict(value: object, tmp_path: Path) -> None:
     assert "no state dict" in answer.why
 
 
-def test_torch_is_not_imported(tmp_path: Path) -> None:
+def test_torch_is_not_imported(tmp_path):
     path = tmp_path / "model.pth"
     torch.save({"w": torch.ones(2)}, path)
     code = (
@@ -275,7 +275,7 @@ def test_torch_is_not_imported(tmp_path: Path) -> None:
     assert run.stdout.strip() == "[]"
 
 
-def test_tensor_bytes_are_not_read(tmp_path: Path) -> None:
+def test_tensor_bytes_are_not_read(tmp_path):
     """A sparse file of 40 GB is described at once, though nobody could read it."""
     import struct
     import time

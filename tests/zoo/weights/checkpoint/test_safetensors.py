@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import struct
-from pathlib import Path
-from typing import Any
 
 import pytest
 import safetensors.torch
@@ -20,12 +18,12 @@ from zoo.weights.checkpoint import (
 )
 
 
-def build(header: Any, data: bytes = b"", *, length: int | None = None) -> bytes:
+def build(header, data=b"", *, length=None):
     raw = header if isinstance(header, bytes) else json.dumps(header).encode()
     return struct.pack("<Q", len(raw) if length is None else length) + raw + data
 
 
-def entry(shape: Any, begin: Any, end: Any, dtype: Any = "F32") -> dict[str, Any]:
+def entry(shape, begin, end, dtype="F32"):
     return {"dtype": dtype, "shape": shape, "data_offsets": [begin, end]}
 
 
@@ -72,7 +70,7 @@ UNREADABLE: dict[str, bytes] = {
 }
 
 
-def library_accepts(path: Path) -> bool:
+def library_accepts(path):
     try:
         safetensors.torch.load_file(path)
     except (safetensors.SafetensorError, KeyError, ValueError, OSError):
@@ -80,7 +78,7 @@ def library_accepts(path: Path) -> bool:
     return True
 
 
-def test_the_good_one(tmp_path: Path) -> None:
+def test_the_good_one(tmp_path):
     path = tmp_path / "a.safetensors"
     path.write_bytes(build(GOOD, bytes(20)))
     assert library_accepts(path)
@@ -93,7 +91,7 @@ def test_the_good_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", UNSAFE)
-def test_headers_that_deceive(name: str, tmp_path: Path) -> None:
+def test_headers_that_deceive(name, tmp_path):
     path = tmp_path / "a.safetensors"
     path.write_bytes(UNSAFE[name])
     assert isinstance(read_checkpoint(path), UnsafeCheckpoint)
@@ -103,7 +101,7 @@ def test_headers_that_deceive(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", UNREADABLE)
-def test_damaged_headers(name: str, tmp_path: Path) -> None:
+def test_damaged_headers(name, tmp_path):
     path = tmp_path / "a.safetensors"
     path.write_bytes(UNREADABLE[name])
     assert isinstance(read_checkpoint(path), UnreadableCheckpoint)
@@ -111,7 +109,7 @@ def test_damaged_headers(name: str, tmp_path: Path) -> None:
         assert not library_accepts(path)
 
 
-def test_a_header_whose_length_begins_like_another_format(tmp_path: Path) -> None:
+def test_a_header_whose_length_begins_like_another_format(tmp_path):
     """Its first bytes are a number: 123 reads as a brace, 0x8b1f as gzip."""
     path = tmp_path / "a.bin"
     for length in (0x3C, 123, 0x5A4D, 0x4B50, 0x8B1F):
@@ -121,7 +119,7 @@ def test_a_header_whose_length_begins_like_another_format(tmp_path: Path) -> Non
             assert isinstance(read_checkpoint(path), CheckpointInfo), length
 
 
-def test_parallel_prefix_and_limits(tmp_path: Path) -> None:
+def test_parallel_prefix_and_limits(tmp_path):
     path = tmp_path / "a.safetensors"
     safetensors.torch.save_file({f"module.w{i}": torch.ones(2) for i in range(9)}, path)
     contents = read_checkpoint(path)

@@ -9,23 +9,22 @@ import random
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from zoo.weights.cache import Cache
 from zoo.weights.fetch import fetch_all
+from zoo.weights.retry import RetryPolicy
 from zoo.weights.sources import locate
-from zoo.weights.types import Outcome, RetryPolicy
+from zoo.weights.types import Fetched, NotFetched
 
 CHILD = """
 import json, os, signal, sys
 from pathlib import Path
 from zoo.weights.cache import Cache
 from zoo.weights.fetch import fetch_all
-from zoo.weights.types import RetryPolicy
+from zoo.weights.retry import RetryPolicy
 from zoo.weights.sources import locate
 
 plan = json.loads(sys.argv[1])
@@ -40,24 +39,24 @@ for outcome in outcomes.values():
 
 
 @pytest.fixture
-def data() -> bytes:
+def data():
     """Bytes that no two runs of a wrong program would make by chance: 300,000 of them."""
     return random.Random(7).randbytes(300_000)
 
 
 @pytest.fixture
-def named() -> Callable[[bytes], str]:
+def named():
     """A file name that carries the hash of these bytes."""
     return lambda content: f"net-{hashlib.sha256(content).hexdigest()[:8]}.pth"
 
 
 @pytest.fixture
-def hub(tmp_path: Path) -> Path:
+def hub(tmp_path):
     return tmp_path / "hub"
 
 
 @pytest.fixture
-def impatient() -> RetryPolicy:
+def impatient():
     return RetryPolicy(
         connect_s=2.0,
         stall_s=0.6,
@@ -70,10 +69,10 @@ def impatient() -> RetryPolicy:
 
 
 @pytest.fixture
-def fetch(hub: Path, impatient: RetryPolicy) -> Callable[..., Outcome]:
+def fetch(hub, impatient):
     """Fetch one URL into the test's cache."""
 
-    def run(url: str, *, policy: RetryPolicy = impatient, **options: Any) -> Outcome:
+    def run(url, *, policy=impatient, **options):
         source = locate(url, index_dir=None)
         return fetch_all([source], cache=Cache(hub), policy=policy, **options)[source]
 
@@ -81,11 +80,11 @@ def fetch(hub: Path, impatient: RetryPolicy) -> Callable[..., Outcome]:
 
 
 @pytest.fixture
-def left(hub: Path) -> Callable[[], dict[str, bytes]]:
+def left(hub):
     """Everything under the final names: name -> bytes."""
     folder = hub / "checkpoints"
 
-    def look() -> dict[str, bytes]:
+    def look():
         return (
             {path.name: path.read_bytes() for path in folder.iterdir()} if folder.exists() else {}
         )
@@ -94,20 +93,46 @@ def left(hub: Path) -> Callable[[], dict[str, bytes]]:
 
 
 @pytest.fixture
-def parts(hub: Path) -> Callable[[], list[str]]:
+def fails(fetch, left):
+    """Fetch a URL in vain: the cause, words of the message, nothing under a final name."""
+
+    def run(url, cause, *words, **options):
+        outcome = fetch(url, **options)
+        assert isinstance(outcome, NotFetched), outcome
+        assert outcome.cause == cause, outcome
+        assert all(word in outcome.why for word in words), outcome.why
+        assert left() == {}
+        return outcome
+
+    return run
+
+
+@pytest.fixture
+def works(fetch, left):
+    """Fetch a URL: these bytes are there under its name, and nothing else."""
+
+    def run(url, content, **options):
+        outcome = fetch(url, **options)
+        assert isinstance(outcome, Fetched), outcome
+        assert left() == {url.rpartition("/")[2]: content}
+        return outcome
+
+    return run
+
+
+@pytest.fixture
+def parts(hub):
     """The names of all partial files, sidecars and scratch files."""
     folder = hub / "zoo-parts" / "parts"
     return lambda: sorted(os.listdir(folder)) if folder.exists() else []
 
 
 @pytest.fixture
-def start(hub: Path, tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+def start(hub, tmp_path):
     """Start a process that fetches URLs; ``before`` is Python that it runs first."""
     running: list[subprocess.Popen[str]] = []
 
-    def launch(
-        *urls: str, before: str = "", hub: Path = hub, python: tuple[str, ...] = (), **policy: Any
-    ) -> subprocess.Popen[str]:
+    def launch(*urls, before="", hub=hub, python=(), **policy):
         plan = {"urls": urls, "hub": str(hub), "before": before, "policy": policy}
         root = Path(__file__).parents[4]
         process = subprocess.Popen(
@@ -127,10 +152,10 @@ def start(hub: Path, tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[
 
 
 @pytest.fixture
-def outcome_of() -> Callable[[subprocess.Popen[str]], dict[str, str]]:
+def outcome_of():
     """Wait for such a process; its (last) outcome."""
 
-    def wait(process: subprocess.Popen[str]) -> dict[str, str]:
+    def wait(process):
         out, err = process.communicate(timeout=60)
         assert process.returncode == 0, err
         result: dict[str, str] = json.loads(out.splitlines()[-1])
@@ -140,7 +165,7 @@ def outcome_of() -> Callable[[subprocess.Popen[str]], dict[str, str]]:
 
 
 @pytest.fixture(scope="session")
-def tls_files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+def tls_files(tmp_path_factory):
     """A certificate for 127.0.0.1 and its key."""
     if shutil.which("openssl") is None:
         pytest.skip("openssl is not there to make a certificate")

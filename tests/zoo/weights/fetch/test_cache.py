@@ -7,8 +7,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,18 +14,14 @@ import pytest
 from zoo.weights.cache import Cache, hub_dir
 from zoo.weights.fetch import Fetcher, fetch_all
 from zoo.weights.sources import locate
-from zoo.weights.types import Fetched, NotFetched, Outcome, RetryPolicy, SizeOnly
-
-Fetch = Callable[..., Outcome]
-Left = Callable[[], dict[str, bytes]]
-Named = Callable[[bytes], str]
+from zoo.weights.types import Fetched, NotFetched, SizeOnly
 
 
 @pytest.fixture
-def put(hub: Path) -> Callable[[str, bytes], Path]:
+def put(hub):
     """Put a file into the cache as torch.hub or the user would."""
 
-    def write(name: str, content: bytes) -> Path:
+    def write(name, content):
         path = hub / "checkpoints" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
@@ -36,7 +30,7 @@ def put(hub: Path) -> Callable[[str, bytes], Path]:
     return write
 
 
-def test_hub_dir_is_torchs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hub_dir_is_torchs(monkeypatch):
     environments: list[dict[str, str]] = [
         {"TORCH_HOME": "~/t"},
         {"XDG_CACHE_HOME": "/x/cache"},
@@ -65,9 +59,7 @@ for environment in json.loads(sys.argv[1]):
     assert ours == [os.path.normpath(line) for line in torchs.splitlines()]
 
 
-def test_found_file_with_right_hash_is_used(
-    server: Any, fetch: Fetch, put: Any, data: bytes, named: Named
-) -> None:
+def test_found_file_with_right_hash_is_used(server, fetch, put, data, named):
     path = put(named(data), data)
     outcome = fetch(server.on(named(data), lambda h, n: h.good(data)))
     assert isinstance(outcome, Fetched)
@@ -76,13 +68,11 @@ def test_found_file_with_right_hash_is_used(
     assert server.requests == []
 
 
-def test_corrupt_file_is_replaced_by_a_good_one(
-    server: Any, fetch: Fetch, put: Any, left: Left, data: bytes, named: Named
-) -> None:
+def test_corrupt_file_is_replaced_by_a_good_one(server, fetch, put, left, data, named):
     put(named(data), data[:1000])
     seen = []
 
-    def look(handler: Any, count: int) -> None:
+    def look(handler, count):
         seen.append(left()[named(data)])
         handler.good(data)
 
@@ -92,9 +82,7 @@ def test_corrupt_file_is_replaced_by_a_good_one(
 
 
 @pytest.mark.parametrize("fault", ["404", "wrong", "offline", "unreachable"])
-def test_corrupt_file_stays_if_no_good_one_comes(
-    server: Any, fetch: Fetch, put: Any, left: Left, data: bytes, named: Named, fault: str
-) -> None:
+def test_corrupt_file_stays_if_no_good_one_comes(server, fetch, put, left, data, named, fault):
     put(named(data), b"old")
     behaviour = (lambda h, n: h.head(404, 0)) if fault == "404" else (lambda h, n: h.good(b"bad"))
     url = server.on(named(data), behaviour)
@@ -106,7 +94,7 @@ def test_corrupt_file_stays_if_no_good_one_comes(
     assert left() == {named(data): b"old"}
 
 
-def test_two_urls_with_one_name(server: Any, fetch: Fetch, left: Left, data: bytes) -> None:
+def test_two_urls_with_one_name(server, fetch, left, data):
     one = fetch(server.on("a/model.bin", lambda h, n: h.good(data)))
     two = fetch(server.on("b/model.bin", lambda h, n: h.good(data[::-1])))
     assert isinstance(one, Fetched)
@@ -121,9 +109,7 @@ def test_two_urls_with_one_name(server: Any, fetch: Fetch, left: Left, data: byt
         assert (again.path, again.sha256) == (wanted.path, wanted.sha256)
 
 
-def test_found_file_without_hash_serves_one_url(
-    server: Any, fetch: Fetch, put: Any, left: Left, data: bytes
-) -> None:
+def test_found_file_without_hash_serves_one_url(server, fetch, put, left, data):
     put("model.bin", data)
     one = fetch(server.on("a/model.bin", lambda h, n: h.good(b"other")))
     assert isinstance(one, Fetched)
@@ -134,9 +120,7 @@ def test_found_file_without_hash_serves_one_url(
     assert left()["model.bin"] == data
 
 
-def test_record_of_a_replaced_file_does_not_count(
-    server: Any, fetch: Fetch, put: Any, data: bytes, named: Named
-) -> None:
+def test_record_of_a_replaced_file_does_not_count(server, fetch, put, data, named):
     url = server.on(named(data), lambda h, n: h.good(data))
     fetch(url)
     put(named(data), b"someone else wrote this")
@@ -145,7 +129,7 @@ def test_record_of_a_replaced_file_does_not_count(
     assert outcome.path.read_bytes() == data
 
 
-def test_rehash_finds_silent_damage(server: Any, fetch: Fetch, left: Left, data: bytes) -> None:
+def test_rehash_finds_silent_damage(server, fetch, left, data):
     url = server.on("net.pth", lambda h, n: h.good(data))
     outcome = fetch(url)
     assert isinstance(outcome, Fetched)
@@ -158,9 +142,7 @@ def test_rehash_finds_silent_damage(server: Any, fetch: Fetch, left: Left, data:
     assert left()["net.pth"] == data
 
 
-def test_symlink_out_of_the_cache_is_refused(
-    server: Any, fetch: Fetch, put: Any, tmp_path: Path, data: bytes, named: Named
-) -> None:
+def test_symlink_out_of_the_cache_is_refused(server, fetch, put, tmp_path, data, named):
     secret = tmp_path / "secret"
     secret.write_bytes(data)
     link = put(named(data), b"")
@@ -175,9 +157,7 @@ def test_symlink_out_of_the_cache_is_refused(
 
 
 @pytest.mark.parametrize("kind", ["folder", "pipe"])
-def test_what_is_no_file_is_refused(
-    server: Any, fetch: Fetch, hub: Path, data: bytes, kind: str
-) -> None:
+def test_what_is_no_file_is_refused(server, fetch, hub, data, kind):
     place = hub / "checkpoints" / "net.pth"
     place.parent.mkdir(parents=True)
     if kind == "folder":
@@ -190,9 +170,7 @@ def test_what_is_no_file_is_refused(
     assert "not a regular file" in outcome.why
 
 
-def test_part_is_not_written_through_a_symlink(
-    server: Any, fetch: Fetch, hub: Path, tmp_path: Path, data: bytes, impatient: RetryPolicy
-) -> None:
+def test_part_is_not_written_through_a_symlink(server, fetch, hub, tmp_path, data, impatient):
     from dataclasses import replace
 
     url = server.on("net.pth", lambda h, n: h.good(data, stop_after=1000))
@@ -206,7 +184,7 @@ def test_part_is_not_written_through_a_symlink(
     assert victim.read_bytes() == b"precious"
 
 
-def test_offline_asks_nobody(server: Any, fetch: Fetch, left: Left, data: bytes) -> None:
+def test_offline_asks_nobody(server, fetch, left, data):
     url = server.on("net.pth", lambda h, n: h.good(data))
     outcome = fetch(url, offline=True)
     assert isinstance(outcome, NotFetched)
@@ -218,10 +196,8 @@ def test_offline_asks_nobody(server: Any, fetch: Fetch, left: Left, data: bytes)
 
 
 @pytest.mark.parametrize("head", ["length", "405", "501", "no length"])
-def test_no_download_asks_for_the_size(
-    server: Any, fetch: Fetch, left: Left, data: bytes, head: str
-) -> None:
-    def answer(handler: Any, count: int) -> None:
+def test_no_download_asks_for_the_size(server, fetch, left, data, head):
+    def answer(handler, count):
         if handler.command == "HEAD" and head.isdigit():
             handler.head(int(head), 0)
         elif handler.command == "HEAD" and head == "no length":
@@ -236,16 +212,14 @@ def test_no_download_asks_for_the_size(
     assert server.full_bodies == 0
 
 
-def test_no_download_missing(server: Any, fetch: Fetch) -> None:
+def test_no_download_missing(server, fetch):
     outcome = fetch(server.on("net.pth", lambda h, n: h.head(404, 0)), no_download=True)
     assert isinstance(outcome, NotFetched)
     assert outcome.cause == "weights.missing"
     assert len(server.requests) == 1
 
 
-def test_plan_counts_what_is_to_come(
-    server: Any, hub: Path, fetch: Fetch, data: bytes, impatient: RetryPolicy
-) -> None:
+def test_plan_counts_what_is_to_come(server, hub, fetch, data, impatient):
     here = server.on("here.pth", lambda h, n: h.good(data))
     fetch(here)
     server.requests.clear()
@@ -268,9 +242,7 @@ def test_plan_counts_what_is_to_come(
     assert sorted(path for _, path, _ in server.requests) == ["/gone.pth", "/one.pth", "/two.pth"]
 
 
-def test_same_url_is_fetched_once(
-    server: Any, hub: Path, data: bytes, impatient: RetryPolicy
-) -> None:
+def test_same_url_is_fetched_once(server, hub, data, impatient):
     url = server.on("net.pth", lambda h, n: h.good(data, rate=1_000_000))
     sources = [locate(url + end, index_dir=None) for end in ("", "#a", "#b", "")]
     outcomes = fetch_all(sources, cache=Cache(hub), policy=impatient, workers=4)
@@ -279,17 +251,17 @@ def test_same_url_is_fetched_once(
     assert len(server.requests) == 1
 
 
-def test_progress_is_told(server: Any, fetch: Fetch, data: bytes) -> None:
+def test_progress_is_told(server, fetch, data):
     told: list[tuple[Any, ...]] = []
 
     class Watcher:
-        def start(self, url: str, total: int | None) -> None:
+        def start(self, url, total):
             told.append(("start", url, total))
 
-        def advance(self, url: str, count: int) -> None:
+        def advance(self, url, count):
             told.append(("advance", url, count))
 
-        def done(self, url: str, outcome: Outcome) -> None:
+        def done(self, url, outcome):
             told.append(("done", url, outcome))
 
     url = server.on("net.pth", lambda h, n: h.good(data))

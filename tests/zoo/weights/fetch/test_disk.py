@@ -8,24 +8,19 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from zoo.weights.types import Fetched, Outcome
-
-Fetch = Callable[..., Outcome]
-Left = Callable[[], dict[str, bytes]]
+from zoo.weights.types import Fetched
 
 
 @pytest.fixture
-def tmpfs(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
+def tmpfs(tmp_path):
     """A small file system of its own."""
     mounted: list[Path] = []
 
-    def mount(options: str) -> Path:
+    def mount(options):
         folder = tmp_path / f"disk{len(mounted)}"
         folder.mkdir()
         command = ["mount", "-t", "tmpfs", "-o", options, "none", str(folder)]
@@ -42,9 +37,7 @@ def tmpfs(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
         subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
-def test_file_size_limit(
-    server: Any, start: Any, outcome_of: Any, left: Left, parts: Any, data: bytes
-) -> None:
+def test_file_size_limit(server, start, outcome_of, left, parts, data):
     url = server.on("net.pth", lambda h, n: h.good(data))
     limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))"
     outcome = outcome_of(start(url, before=limit))
@@ -56,7 +49,7 @@ def test_file_size_limit(
     assert left() == {"net.pth": data}
 
 
-def test_full_disk(server: Any, start: Any, outcome_of: Any, tmpfs: Any, data: bytes) -> None:
+def test_full_disk(server, start, outcome_of, tmpfs, data):
     disk = tmpfs("size=256k")
     url = server.on("net.pth", lambda h, n: h.good(data))
     outcome = outcome_of(start(url, hub=disk))
@@ -69,9 +62,7 @@ def test_full_disk(server: Any, start: Any, outcome_of: Any, tmpfs: Any, data: b
     assert (disk / "checkpoints" / "net.pth").read_bytes() == data
 
 
-def test_full_disk_keeps_the_corrupt_file(
-    server: Any, start: Any, outcome_of: Any, tmpfs: Any, data: bytes, named: Any
-) -> None:
+def test_full_disk_keeps_the_corrupt_file(server, start, outcome_of, tmpfs, data, named):
     disk = tmpfs("size=256k")
     old = disk / "checkpoints" / named(data)
     old.parent.mkdir()
@@ -81,9 +72,7 @@ def test_full_disk_keeps_the_corrupt_file(
     assert old.read_bytes() == b"old"
 
 
-def test_read_only_cache(
-    server: Any, start: Any, outcome_of: Any, tmpfs: Any, data: bytes, named: Any
-) -> None:
+def test_read_only_cache(server, start, outcome_of, tmpfs, data, named):
     disk = tmpfs("size=2m")
     held = disk / "checkpoints" / named(data)
     held.parent.mkdir()
@@ -98,7 +87,7 @@ def test_read_only_cache(
     assert (found["origin"], found["path"]) == ("found", str(held))
 
 
-def test_cache_of_another_user(server: Any, start: Any, outcome_of: Any, data: bytes) -> None:
+def test_cache_of_another_user(server, start, outcome_of, data):
     if os.geteuid() != 0:
         pytest.skip("only root can become another user")
     with tempfile.TemporaryDirectory() as folder:  # pytest's own folders are closed to others
@@ -113,9 +102,7 @@ def test_cache_of_another_user(server: Any, start: Any, outcome_of: Any, data: b
         assert list((hub / "checkpoints").iterdir()) == []
 
 
-def test_checkpoints_on_another_disk(
-    server: Any, start: Any, outcome_of: Any, tmpfs: Any, hub: Path, data: bytes
-) -> None:
+def test_checkpoints_on_another_disk(server, start, outcome_of, tmpfs, hub, data):
     disk = tmpfs("size=2m")
     hub.mkdir()
     (hub / "checkpoints").symlink_to(disk)
@@ -126,15 +113,13 @@ def test_checkpoints_on_another_disk(
 
 
 @pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o002, 0o664), (0o077, 0o600)])
-def test_umask(
-    server: Any, start: Any, outcome_of: Any, hub: Path, data: bytes, umask: int, mode: int
-) -> None:
+def test_umask(server, start, outcome_of, hub, data, umask, mode):
     url = server.on("net.pth", lambda h, n: h.good(data))
     outcome_of(start(url, before=f"os.umask({umask})"))
     assert (hub / "checkpoints" / "net.pth").stat().st_mode & 0o777 == mode
 
 
-def test_stale_parts_are_swept(server: Any, fetch: Fetch, hub: Path, data: bytes) -> None:
+def test_stale_parts_are_swept(server, fetch, hub, data):
     from zoo.weights.cache import Cache
 
     cache = Cache(hub)

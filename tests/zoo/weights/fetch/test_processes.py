@@ -5,23 +5,17 @@ from __future__ import annotations
 import random
 import signal
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from zoo.weights.cache import Cache
 from zoo.weights.fetch import Fetcher
 from zoo.weights.sources import locate
-from zoo.weights.types import Fetched, Outcome, RetryPolicy
-
-Left = Callable[[], dict[str, bytes]]
+from zoo.weights.types import Fetched
 
 
-def test_kill_at_random_moments(
-    server: Any, start: Any, fetch: Callable[..., Outcome], left: Left, parts: Any, hub: Path
-) -> None:
+def test_kill_at_random_moments(server, start, fetch, left, parts, hub):
     """20 times: kill -9 at some moment of a fetch, then fetch again and look.
 
     The name holds no hash, so that nothing but the fetching itself stands between a wrong byte
@@ -55,9 +49,7 @@ def test_kill_at_random_moments(
     assert killed_midway >= 3  # else the moments are badly chosen
 
 
-def test_killed_part_is_resumed(
-    server: Any, start: Any, fetch: Callable[..., Outcome], left: Left, data: bytes
-) -> None:
+def test_killed_part_is_resumed(server, start, fetch, left, data):
     content = data * 20
     url = server.on("net.pth", lambda h, n: h.good(content, rate=3e6 if n == 1 else None))
     process = start(url, mark_bytes=64 << 10)
@@ -73,12 +65,10 @@ def test_killed_part_is_resumed(
     assert left() == {"net.pth": content}
 
 
-def test_interrupt_stops_promptly_and_keeps_the_parts(
-    server: Any, start: Any, fetch: Callable[..., Outcome], left: Left, parts: Any, data: bytes
-) -> None:
+def test_interrupt_stops_promptly_and_keeps_the_parts(server, start, fetch, left, parts, data):
     content = data * 20
 
-    def stall(handler: Any, count: int) -> None:
+    def stall(handler, count):
         if count > 1:
             handler.good(content)
             return
@@ -103,9 +93,7 @@ def test_interrupt_stops_promptly_and_keeps_the_parts(
     assert server.ranges()[3:] == ["bytes=1000000-"] * 3
 
 
-def test_consumer_that_leaves_stops_the_workers(
-    server: Any, hub: Path, data: bytes, impatient: RetryPolicy
-) -> None:
+def test_consumer_that_leaves_stops_the_workers(server, hub, data, impatient):
     urls = [server.on("quick.pth", lambda h, n: h.good(data[:10]))]
     urls += [server.on(f"n{k}.pth", lambda h, n: h.good(data, rate=50_000)) for k in range(6)]
     sources = [locate(url, index_dir=None) for url in urls]
@@ -122,9 +110,7 @@ def test_consumer_that_leaves_stops_the_workers(
 
 
 @pytest.mark.parametrize("count", [2, 8])
-def test_processes_at_once_download_once(
-    server: Any, start: Any, outcome_of: Any, left: Left, parts: Any, data: bytes, count: int
-) -> None:
+def test_processes_at_once_download_once(server, start, outcome_of, left, parts, data, count):
     content = data * 20
     url = server.on("net.pth", lambda h, n: h.good(content, rate=4e6))
     outcomes = [outcome_of(process) for process in [start(url) for _ in range(count)]]
@@ -138,9 +124,7 @@ def test_processes_at_once_download_once(
     assert parts() == []
 
 
-def test_waiting_process_takes_over_from_a_killed_one(
-    server: Any, start: Any, outcome_of: Any, left: Left, data: bytes
-) -> None:
+def test_waiting_process_takes_over_from_a_killed_one(server, start, outcome_of, left, data):
     content = data * 20
     url = server.on("net.pth", lambda h, n: h.good(content, rate=3e6 if n == 1 else None))
     first = start(url, mark_bytes=64 << 10)
@@ -155,9 +139,7 @@ def test_waiting_process_takes_over_from_a_killed_one(
     assert left() == {"net.pth": content}
 
 
-def test_processes_with_one_name_and_two_urls(
-    server: Any, start: Any, outcome_of: Any, left: Left, data: bytes
-) -> None:
+def test_processes_with_one_name_and_two_urls(server, start, outcome_of, left, data):
     one = server.on("a/model.bin", lambda h, n: h.good(data, rate=1e6))
     two = server.on("b/model.bin", lambda h, n: h.good(data[::-1], rate=1e6))
     paths = [outcome_of(process)["path"] for process in (start(one), start(two))]

