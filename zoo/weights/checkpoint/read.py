@@ -14,6 +14,7 @@ from typing import BinaryIO
 
 from zoo._util.files import NotRegularFileError, open_regular
 from zoo.weights.checkpoint.allowlist import ForbiddenGlobal
+from zoo.weights.checkpoint.safetensors import looks_like, read_safetensors
 from zoo.weights.checkpoint.state_dict import contents_of, strip_prefixes
 from zoo.weights.checkpoint.torchfile import read_legacy, read_zip
 from zoo.weights.checkpoint.types import (
@@ -26,7 +27,6 @@ from zoo.weights.checkpoint.types import (
     unreadable,
     unsafe,
 )
-from zoo.weights.formats.safetensors import looks_like, read_safetensors
 
 # (offset, bytes, what such a file is)
 _MAGIC: tuple[tuple[int, bytes, str], ...] = (
