@@ -55,7 +55,7 @@ def find(evidence: Evidence) -> Iterable[Finding | Need]:
 
 
 def _likely(claims: Sequence[Claim], known: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What to compare with: of weights that can't be told, those that all claims fit, if any."""
+    """What to compare with: of unidentified weights, those that all claims fit, if any."""
     if known["chosen"] != "default":
         return known
     for settings in (*known["settings"], *known["others"]):

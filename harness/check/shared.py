@@ -43,7 +43,7 @@ class _Group:
     owner: Variant | None = None
 
     def conflict_of(self, variant: Variant) -> Conflict | None:
-        """In what a variant contradicts the owners, or, where nobody knows them, another one."""
+        """In what a variant contradicts the owners, or, where there are none, another one."""
         if self.conflict is None:
             return None
         return self.own.conflict(variant) or (None if self.owners else self.conflict)

@@ -1,7 +1,7 @@
 """Claims that can't be read, and what can't be measured without them.
 
-A default in the place of what somebody documented would judge other claims by what nobody said. So
-whatever depends on such a claim is not measured, and its findings name it.
+A default in the place of a documented value would judge other claims by what is documented nowhere.
+So whatever depends on such a claim is not measured, and its findings name it.
 """
 
 from __future__ import annotations

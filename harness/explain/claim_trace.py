@@ -178,7 +178,7 @@ class _Node:
 def _placed(profile: Mapping[str, Any]) -> _Node:
     """The calls as a tree of their paths: each in the latest call of what the path names above.
 
-    Who calls a module and whose part it is can differ: nobody calls a list of blocks.
+    The caller of a module and its parent can differ: a list of blocks is never called.
     """
     first, *calls = profile["modules"]
     root = _Node("", first["class"], first["macs"], tuple(first["output"] or ()))

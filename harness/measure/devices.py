@@ -1,4 +1,4 @@
-"""The device that a model runs on: which, how exactly it calculates, and what it says of itself."""
+"""The device that a model runs on: which, its precision, and what it reports of itself."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def choose_device(word: str = "auto") -> torch.device:
 
 
 def precision(device: torch.device, amp: Amp) -> AbstractContextManager[Any]:
-    """Runs a model in the types of ``amp``; ``off`` leaves it in its own, float32.
+    """Run a model in the types of ``amp``; ``off`` leaves it in its own, float32.
 
     Raises:
         ValueError: there is no such setting.
@@ -66,7 +66,7 @@ def precision(device: torch.device, amp: Amp) -> AbstractContextManager[Any]:
 
 
 def full_float32() -> None:
-    """Has CUDA multiply float32 as float32: its convolutions take TF32's 10 bits by default."""
+    """Have CUDA multiply float32 as float32: its convolutions take TF32's 10 bits by default."""
     import torch
 
     torch.backends.cuda.matmul.allow_tf32 = False
@@ -75,14 +75,14 @@ def full_float32() -> None:
 
 @cache
 def keep_freed_memory() -> bool:
-    """Has the C library keep memory that layers free, instead of giving it back at once.
+    """Have the C library keep memory that layers free, instead of giving it back at once.
 
     By default glibc maps each large activation anew and the kernel fills it with zeros, which
     takes up to a third of a forward pass on a CPU; and each thread has an arena of its own, which
     can't grow to the size of an activation. Process-wide: for a process that only measures.
 
     Returns:
-        Whether this C library can be told so.
+        Whether this C library allows it.
     """
     if not sys.platform.startswith("linux"):
         return False
@@ -106,7 +106,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def release_memory(device: torch.device) -> None:
-    """Gives the device's cached memory back, after an allocation failed."""
+    """Give the device's cached memory back, after an allocation failed."""
     import torch
 
     if device.type == "cuda":

@@ -42,7 +42,7 @@ class ForwardCache:
     def enter(self) -> None:
         """Called when a module's call begins; without it, ``forward`` was called by itself.
 
-        Then nothing will tell that the pass has ended, and its operators are the caller's own.
+        Then nothing signals that the pass has ended, and its operators are the caller's own.
         """
         self.entered = True
 
@@ -155,7 +155,7 @@ def share_repeated_blocks(model: nn.Module) -> None:
 def _signature(
     module: nn.Module, known: dict[nn.Module, int | None], numbers: dict[Any, int]
 ) -> int | None:
-    """A number that structurally equal modules share, None where equality can't be told."""
+    """A number that structurally equal modules share, None where equality can't be decided."""
     if module in known:
         return known[module]
     known[module] = None  # a module that holds itself is never taken for another

@@ -202,13 +202,13 @@ def _first_channels(model: nn.Module) -> int:
 def _preprocess(recipe: Recipe) -> Fact:
     """.
 
-    Its value: ``chosen`` (how the weights were told, None where the library knows nothing),
+    Its value: ``chosen`` (how the weights were identified, None where the library states nothing),
     ``settings`` and ``others``, see `harness.measure.builders.StatedPreprocessing`.
     """
     try:
         known = preprocessing_of(builder_of(recipe), recipe.name, recipe.weights)
     except Exception as error:  # noqa: BLE001 - whatever a builder raises is a finding
-        why = f"{recipe.builder} can't say how to prepare pictures: {describe_error(error)}"
+        why = f"{recipe.builder} can't say how to prepare images: {describe_error(error)}"
         return _not_made("preprocess", recipe, why)
     value: dict[str, Any] = (
         {"chosen": None, "settings": [], "others": []} if known is None else asdict(known)

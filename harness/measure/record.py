@@ -85,7 +85,7 @@ def walk(call: ModuleCall, path: str = "") -> Iterator[tuple[str, ModuleCall]]:
 
 
 def classifier_path(record: ModuleCall) -> str | None:
-    """The path of the module that makes the model's logits, None where none can be told.
+    """The path of the module that makes the model's logits, None where there is none.
 
     It is the last Linear, or convolution of kernel size 1, whose output has as many elements as
     the model's output: what a counter leaves out that looks at the features only.

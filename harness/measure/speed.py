@@ -1,4 +1,4 @@
-"""How fast a variant runs: pictures per second, latency and memory, with what they depend on.
+"""How fast a variant runs: images per second, latency and memory, with what they depend on.
 
 Speed doesn't depend on the values of the weights, so a model is timed as it is initialised.
 """
@@ -52,7 +52,7 @@ def bench(
     threads: int | None = None,
     builder: Builder | None = None,
 ) -> list[dict[str, Any]]:
-    """Times a variant's forward pass, once per batch size.
+    """Time a variant's forward pass, once per batch size.
 
     A batch size is warmed up until its passes take equally long, then timed in `REPEATS` runs. The
     input is random, in ``channels_last``, and on the device already. Process-wide settings are
@@ -61,7 +61,7 @@ def bench(
     Args:
         recipe: the variant.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
-        batch_sizes: pictures per pass.
+        batch_sizes: images per pass.
         precision: ``off`` for float32; ``bf16`` or ``fp16`` for autocast.
         image_size: (height, width) of the input; None takes the recipe's, else 224x224.
         seconds: how long to time each batch size, warm-up not counted.
@@ -75,7 +75,7 @@ def bench(
         ``images_per_second_range``), ``latency_ms`` (of one pass: ``p50``, ``p90``, ``p99``),
         ``passes`` (how many were timed), ``peak_memory`` (bytes: on CUDA those allocated at most,
         weights included; on the CPU by how much the process grew above its size with the model
-        loaded; None where the system doesn't tell), ``weights`` (``random``) and ``environment``.
+        loaded; None where the system reports none), ``weights`` (``random``), ``environment``.
         A batch that doesn't fit has ``failed`` (one line) instead of the figures.
 
     Raises:
@@ -147,7 +147,7 @@ def _figures(
 
 
 def warm_up(one_pass: Callable[[], float], limit: float) -> int:
-    """Runs passes until two windows of them take equally long, at most ``limit`` seconds.
+    """Run passes until two windows of them take equally long, at most ``limit`` seconds.
 
     Returns:
         How many passes it took.
@@ -249,7 +249,7 @@ class _ResidentMemory:
 
 
 def resident_bytes() -> int | None:
-    """The memory that this process has in RAM, None where the system doesn't tell."""
+    """The memory that this process has in RAM, None where the system doesn't report it."""
     if not sys.platform.startswith("linux"):
         return None
     import resource
@@ -259,7 +259,7 @@ def resident_bytes() -> int | None:
 
 
 def _give_back() -> None:
-    """Has the C library return what earlier batches left with it."""
+    """Have the C library return what earlier batches left with it."""
     import ctypes
 
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)

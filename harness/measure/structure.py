@@ -1,16 +1,31 @@
-"""What a built model is made of: parameters, buffers, state-dict tensors, depth."""
+"""What a built model is made of: parameters of each kind, buffers, state-dict tensors, depth."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from harness.measure.composition import composition
-from harness.measure.depth import depth
-
 if TYPE_CHECKING:
     from torch import nn
+
+# Factors per channel on the branch of a residual block.
+_SCALE = re.compile(r"(?:^|\.)(?:gamma\w*|(?:layer_?scale|res_?scale|ls)\w*(?:\.\w+)?)$")
+# Tables of positions, and the tokens that go with the patches of a picture.
+_POSITION = re.compile(
+    r"pos(?:ition)?_?emb|rel(?:ative)?_?pos|attention_bias|(?:cls|class|dist|reg|register)_token"
+)
+_AUXILIARY = re.compile(r"(?:^|\.)aux", re.IGNORECASE)
+_DISTILLED = re.compile(r"(?:^|\.)(?:head_dist\w*|dist_head\w*)\.")
+_DISTILLED_TOKEN = re.compile(r"(?:^|\.)dist_token$")
+_STAGE = re.compile(r"layer\d+")
+_MAIN_PATH = re.compile(r"conv\w*")
+# What a block may hold beside its convolutions in a row: the projection of its shortcut, and an
+# attention over channels or places.
+_BESIDE = re.compile(r"downsample\w*|shortcut\w*|proj\w*|se\w*|eca\w*|cbam\w*|attn\w*|gc\w*")
+# A deep stem has three convolutions in place of one, and may have a fourth in place of pooling.
+_DEEPEST_STEM = 4
 
 
 def structure(
@@ -85,3 +100,163 @@ def state_layout(model: nn.Module, stage: str | None = None) -> dict[str, int]:
         if stage is None or path.partition(".")[0] == stage:
             layout["path_bytes"] += len(path.encode())
     return layout
+
+
+def composition(model: nn.Module) -> dict[str, int]:
+    """How many of a model's parameters are of which kind; the kinds overlap.
+
+    Returns:
+        ``auxiliary`` (of classifiers that only training uses), ``classifier``, ``classes`` (no
+        parameters: how many, 0 where that is not plain), ``convolutions`` (transposed
+        and derived ones too), ``distillation`` (of the head that learns from a teacher),
+        ``distillation_token`` (its token, and that token's position), ``folded`` (what goes away
+        where each norm after a convolution or a linear layer becomes part of it), ``linear`` (of
+        linear layers), ``loose`` (held by a module that is made of others, where counters that go
+        over layers don't look), ``norms``, ``positions`` (tables of positions, and tokens) and
+        ``scales`` (factors of residual branches).
+    """
+    found = dict.fromkeys(
+        ("auxiliary", "convolutions", "distillation", "distillation_token", "linear", "loose",
+         "norms", "positions", "scales"),
+        0,
+    )  # fmt: skip
+    for name, owner, parameter in _owned(model):
+        size = parameter.numel()
+        norm, convolution, linear = _is_norm(owner), _is_convolution(owner), _is_linear(owner)
+        kinds = {
+            "auxiliary": bool(_AUXILIARY.search(name)),
+            "convolutions": convolution,
+            "distillation": bool(_DISTILLED.search(name)),
+            "linear": linear,
+            "loose": not (norm or convolution or linear) and any(True for _ in owner.children()),
+            "norms": norm,
+            "positions": bool(_POSITION.search(name)),
+            "scales": not norm and bool(_SCALE.search(name)),
+        }
+        for kind, holds in kinds.items():
+            found[kind] += size * holds
+        if _DISTILLED_TOKEN.search(name):
+            found["distillation_token"] += 2 * size
+    return {**found, **_classifier(model), "folded": _folded(model)}
+
+
+def _owned(model: nn.Module) -> Iterator[tuple[str, nn.Module, nn.Parameter]]:
+    """Each parameter once, with its name and the module that holds it."""
+    seen: set[int] = set()
+    for path, module in model.named_modules():
+        for name, parameter in module.named_parameters(recurse=False):
+            if id(parameter) not in seen:
+                seen.add(id(parameter))
+                yield (f"{path}.{name}" if path else name, module, parameter)
+
+
+def _is_norm(module: nn.Module) -> bool:
+    """Whether a module holds what norms do: factors and offsets, under a class of that name."""
+    named = any("norm" in kind.__name__.lower() for kind in type(module).__mro__)
+    return named and all(p.dim() == 1 for p in module.parameters(recurse=False))
+
+
+def _is_convolution(module: nn.Module) -> bool:
+    from torch import nn
+
+    plain = nn.Conv1d | nn.Conv2d | nn.Conv3d
+    transposed = nn.ConvTranspose1d | nn.ConvTranspose2d | nn.ConvTranspose3d
+    return isinstance(module, plain | transposed)
+
+
+def _is_linear(module: nn.Module) -> bool:
+    from torch import nn
+
+    return isinstance(module, nn.Linear)
+
+
+def _classifier(model: nn.Module) -> dict[str, int]:
+    """The layer that makes the logits, which is the last, with the one for distillation."""
+    beside = [
+        (path, module)
+        for path, module in model.named_modules()
+        if (_is_convolution(module) or _is_linear(module)) and not _AUXILIARY.search(path)
+    ]
+    distilled = [m for path, m in beside if _DISTILLED.search(f"{path}.")]
+    layers = [m for _, m in beside if m not in distilled]
+    last = layers[-1] if layers else None
+    if last is None or set(getattr(last, "kernel_size", ())) - {1}:
+        return {"classifier": 0, "classes": 0}
+    own = sum(p.numel() for head in (last, *distilled) for p in head.parameters())
+    return {"classifier": own, "classes": int(last.weight.shape[0])}
+
+
+def _folded(model: nn.Module) -> int:
+    """The parameters that go away where norms over batches become part of the layer before."""
+    from torch.nn.modules.batchnorm import _BatchNorm
+
+    gone = 0
+    before: nn.Module | None = None
+    for module in model.modules():
+        if _is_convolution(module) or _is_linear(module):
+            before = module
+        elif isinstance(module, _BatchNorm) and before is not None:
+            own = sum(p.numel() for p in module.parameters(recurse=False))
+            if _outputs(before) == module.num_features and own:
+                # The layer before gets a bias, unless it has one.
+                gone += own - (module.num_features if before.bias is None else 0)
+            before = None
+    return gone
+
+
+def _outputs(layer: nn.Module) -> object:
+    return getattr(layer, "out_channels", getattr(layer, "out_features", None))
+
+
+def depth(model: nn.Module) -> int | None:
+    """Weighted layers of a residual network as its papers count them, None for other networks.
+
+    The rule of He et al. 2015 (arXiv 1512.03385, table 1), which names ResNet-50 and its kin:
+    the stem is one layer (a deep stem too), each block as many as it has convolutions in a row,
+    and the classifier one; projections, and the small layers of an attention inside a
+    convolution, are not counted. It applies where the stages are called ``layer1``, ``layer2``
+    ... and their blocks name their convolutions ``conv1``, ``conv2`` ..., as in torchvision, and
+    where nothing else of the trunk has weights: a network that goes on in other parts, as HRNet
+    does after its first stage, is deeper than its stages say.
+    """
+    parts = [(name, module) for name, module in model.named_children() if _weighted(module)]
+    places = [place for place, (name, _) in enumerate(parts) if _STAGE.fullmatch(name)]
+    if not places:
+        return None
+    first, last = places[0], places[-1]
+    stem, trunk, after = parts[:first], parts[first : last + 1], parts[last + 1 :]
+    if (
+        len(trunk) != len(places)
+        or not 0 < sum(len(_weighted(m)) for _, m in stem) <= _DEEPEST_STEM
+    ):
+        return None
+    if sum(len(_weighted(m)) for _, m in after) > 1:
+        return None
+    layers = 2
+    for block in (block for _, stage in trunk for block in stage.children()):
+        in_block = _in_a_row(block)
+        if in_block is None:
+            return None
+        layers += in_block
+    return layers
+
+
+def _in_a_row(block: nn.Module) -> int | None:
+    """The convolutions of a residual block; None where it holds other layers, or none."""
+    names = [name for name, child in block.named_children() if _weighted(child)]
+    convolutions = [name for name in names if _MAIN_PATH.fullmatch(name)]
+    others = [name for name in names if name not in convolutions]
+    if not convolutions or not all(_BESIDE.fullmatch(name) for name in others):
+        return None
+    return len(convolutions)
+
+
+def _weighted(module: nn.Module) -> list[nn.Module]:
+    """The layers with a matrix of weights in a module, itself included."""
+    return [
+        m for m in module.modules() if any(_is_matrix(p.shape) for p in m.parameters(recurse=False))
+    ]
+
+
+def _is_matrix(shape: tuple[int, ...]) -> bool:
+    return sum(side > 1 for side in shape) > 1

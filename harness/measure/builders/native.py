@@ -1,6 +1,6 @@
 """The models of `zoo` itself; their identity is the source text of their family.
 
-How their pictures are prepared is documented by the index alone, so nothing is told of that.
+Their preprocessing is documented by the index alone, so none is stated here.
 """
 
 from __future__ import annotations

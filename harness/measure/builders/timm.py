@@ -144,7 +144,7 @@ def _registry(version: str) -> _Registry:
 def _is_of(cfg: Any, weights: str | None) -> bool:
     """Whether weights are those of a URL: by the file's name, or by the model page they lie on.
 
-    A file's name ends in digits of its hash, so that it is told wherever it was copied to.
+    A file's name ends in digits of its hash, so that it is recognised wherever it was copied to.
     """
     if not weights:
         return False

@@ -187,7 +187,7 @@ def _resized(op: Op, ran: Op) -> int:
         return int(prod(x) * prod(scale))
     if isinstance(scale, int | float):
         return int(prod(x) * scale ** (len(x) - 2))
-    raise NotCountedError(f"{op.name} is told its output in a way that the profiler fails on")
+    raise NotCountedError(f"{op.name} sets its output size in a way that the profiler fails on")
 
 
 # Beside its multiply-accumulates.

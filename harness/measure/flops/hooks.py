@@ -67,7 +67,7 @@ class ModuleCounts:
         """The count without the classifier, and with what it leaves out, plainest first.
 
         A library may derive its convolutions and not its norms, and change that from one release
-        to the next, so every set of kinds is a count that somebody has printed. It may as well
+        to the next, so every set of kinds is a count that has been printed. It may as well
         fuse its activations with its norms, and then no counter sees them.
         """
         for words, tally, usual in self._with_subclasses():

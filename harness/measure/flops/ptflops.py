@@ -35,7 +35,7 @@ def ptflops(
 
     Raises:
         NotCountedError: ptflops fails on the model, or a shared module or a deformable convolution
-            makes its sum a matter that the record doesn't tell.
+            makes its sum undefined by the record.
     """
     hooked = head = Tally()
     functional: float = 0
@@ -138,7 +138,7 @@ def _resized(op: Op) -> float:
         return prod(x) * prod(map(int, scale))
     if isinstance(scale, int | float):
         return float(prod(x) * scale**axes)
-    raise NotCountedError(f"{op.name} is told its output in a way that ptflops fails on")
+    raise NotCountedError(f"{op.name} sets its output size in a way that ptflops fails on")
 
 
 _FUNCTIONS: dict[str, Callable[[Op], float]] = {

@@ -10,8 +10,7 @@ from torch import nn
 
 import zoo
 from harness.check.size import window
-from harness.measure.depth import depth
-from harness.measure.structure import state_layout, structure
+from harness.measure.structure import depth, state_layout, structure
 
 
 def saved_bytes(model: nn.Module, **options) -> int:
