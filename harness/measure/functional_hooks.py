@@ -15,29 +15,30 @@ from typing import Any
 from harness.measure.record import Op, Shape
 
 FUNCTIONAL = "torch.nn.functional."
+_DIMENSIONS = (1, 2, 3)
+_ELEMENTWISE = (
+    *("relu", "prelu", "elu", "relu6", "gelu", "silu", "softmax"),
+    *(f"{kind}_pool{n}d" for kind in ("avg", "max") for n in _DIMENSIONS),
+    *(f"adaptive_{kind}_pool{n}d" for kind in ("avg", "max") for n in _DIMENSIONS),
+)
+PER_ELEMENT = tuple(FUNCTIONAL + name for name in _ELEMENTWISE)
+"""Functions of which counters take one operation for each element."""
 _FUNCTIONS = (
-    "linear",
-    *(f"conv{n}d" for n in (1, 2, 3)),
-    *(f"conv_transpose{n}d" for n in (1, 2, 3)),
-    "scaled_dot_product_attention",
-    "relu",
-    "prelu",
-    "elu",
-    "relu6",
-    "gelu",
-    "silu",
-    *(f"{kind}_pool{n}d" for kind in ("avg", "max") for n in (1, 2, 3)),
-    *(f"adaptive_{kind}_pool{n}d" for kind in ("avg", "max") for n in (1, 2, 3)),
-    "softmax",
-    "upsample",
-    "interpolate",
+    *("linear", "scaled_dot_product_attention", "upsample", "interpolate"),
+    *(f"conv{kind}{n}d" for kind in ("", "_transpose") for n in _DIMENSIONS),
+    *_ELEMENTWISE,
 )
 _METHODS = ("matmul", "mm", "bmm", "addmm", "mul", "add")
 
 
+def methods(*names: str) -> tuple[str, ...]:
+    """The full names of functions that are methods of tensors, too."""
+    return tuple(owner + name for owner in ("torch.", "torch.Tensor.") for name in names)
+
+
 @contextmanager
 def functional_calls(add: Callable[[Op], None]) -> Iterator[None]:
-    """While it lasts, hands every call by one of the names to ``add``."""
+    """Within the block, pass every call by one of the names to ``add``."""
     import torch
     from torch.nn import functional
 

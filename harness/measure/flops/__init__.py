@@ -2,14 +2,32 @@
 
 A convention looks at operators, as tracers do, or at modules, as hook-based counters do. Each
 gives, with its count, the multiply-accumulates of the operators that it counted at all, so that
-a count can be told from one that left half of the model out.
+a count that left half of the model out is recognised.
 """
 
-from harness.measure.flops.figures import Count, counts
-from harness.measure.flops.fvcore import fvcore_by_operator
-from harness.measure.flops.hooks import NotCountedError
-from harness.measure.flops.itemised import CONVENTIONS, itemised
-from harness.measure.flops.macs import macs
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import product
+
+from harness.measure.flops.base import (
+    NotCountedError,
+    Parts,
+    Pass,
+    Tally,
+    count_modules,
+    module_parts,
+)
+from harness.measure.flops.deepspeed import deepspeed_parts
+from harness.measure.flops.fvcore import fvcore_by_operator, fvcore_of, fvcore_parts
+from harness.measure.flops.macs import attention_products, macs, macs_of
+from harness.measure.flops.ptflops import ptflops
+from harness.measure.flops.thop import THOP, THOP_2020
+from harness.measure.flops.torchinfo import torchinfo_parts
+from harness.measure.record import ModuleCall, Op
+from harness.types import DEPLOYED, WITH_PRODUCTS, WITH_UNKNOWN
 
 __all__ = [
     "CONVENTIONS",
@@ -20,3 +38,215 @@ __all__ = [
     "itemised",
     "macs",
 ]
+
+Item = tuple[str, str, int]
+
+CONVENTIONS = (
+    *("macs", "flops", "fvcore", "torchvision"),
+    *("thop", "thop-2020", "ptflops", "deepspeed", "torchinfo"),
+)
+
+# The parts of a model that a figure may have left out or taken in, in words.
+_CLASSIFIER = "the classifier"
+_PRODUCTS = "attention products"
+# Not what was left out, but how the model was.
+_TRAINING = "in training mode"
+_WITH_WORK = "in FLOPs with element-wise work"
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """One figure that a counter would print.
+
+    Attributes:
+        convention: the convention's name.
+        variation: how it departs from the convention as named; empty where it does not.
+        value: the count.
+        covered: the multiply-accumulates of the operators that were counted.
+    """
+
+    convention: str
+    variation: str
+    value: int
+    covered: int
+
+
+def counts(record: ModuleCall, deployed: ModuleCall | None = None) -> list[Count]:
+    """Every figure that a known counter would print for this pass, plainest first.
+
+    The first entry of each convention is the convention as named; the others are variations. A
+    convention whose counter gives up on the model has none.
+
+    Args:
+        record: the pass.
+        deployed: the pass of the same network in its deployed form, where it has another.
+    """
+    whole = Pass(record)
+    total = whole.macs((record,))
+    head = whole.macs(call for path, call in whole.calls if path == whole.classifier)
+    products = attention_products(record)
+    fvcore, fvcore_head = whole.add_up(fvcore_parts)
+    found = [
+        Count("macs", "", total, total),
+        Count("fvcore", "", fvcore["total"].value, fvcore["total"].covered),
+        Count("flops", "", 2 * total, total),
+        Count("torchvision", "", total, total),
+    ]
+    found += [Count(name, words, t.value, t.covered) for name, words, t in _hooked(whole)]
+    for words, tally in _less(Tally(total, total), Tally(head, head), Tally(products, products)):
+        found += [
+            Count("macs", words, tally.value, tally.covered),
+            Count("flops", words, 2 * tally.value, tally.covered),
+        ]
+    for words, tally in _of_fvcore(fvcore, fvcore_head["total"]):
+        found.append(Count("fvcore", words, tally.value, tally.covered))
+    if deployed is not None:
+        found += _of_deployed(deployed, total)
+    return _distinct(found)
+
+
+def _less(whole: Tally, classifier: Tally, products: Tally) -> Iterator[tuple[str, Tally]]:
+    """The whole without its classifier, without its attention products, and without both."""
+    if classifier.value:
+        yield f"without {_CLASSIFIER}", whole - classifier
+    if products.value:
+        yield f"without {_PRODUCTS}", whole - products
+    if classifier.value and products.value:
+        yield f"without {_PRODUCTS} and {_CLASSIFIER}", whole - products - classifier
+
+
+def _of_fvcore(parts: Parts, classifier: Tally) -> Iterator[tuple[str, Tally]]:
+    """fvcore's count and what becomes of it.
+
+    Attention is counted where it is not one operator, which fvcore doesn't know; a mean over all
+    positions where it is written as a pool; norms cost more in a model left in training mode.
+    """
+    completions = [("", Tally())]
+    if parts["fused"].value:
+        completions.append((WITH_PRODUCTS, parts["fused"]))
+    if parts["unknown"].value != parts["fused"].value:
+        completions.append((WITH_UNKNOWN, parts["unknown"]))
+    changes = (
+        _perhaps(_TRAINING, parts["training"]),
+        completions,
+        _perhaps("with means counted as pools", parts["means"]),
+        _perhaps(f"without {_CLASSIFIER}", Tally() - classifier),
+    )
+    made = list(product(*changes))
+    for chosen in sorted(made, key=lambda some: sum(bool(words) for words, _ in some)):
+        named = [words for words, _ in chosen if words]
+        if named:
+            words = " and ".join(filter(None, (", ".join(named[:-1]), named[-1])))
+            yield words, sum((more for _, more in chosen), parts["total"])
+
+
+def _perhaps(words: str, more: Tally) -> list[tuple[str, Tally]]:
+    """A count as it is, and as it is changed where that makes a difference."""
+    return [("", Tally()), (words, more)] if more.value else [("", Tally())]
+
+
+def _of_deployed(record: ModuleCall, total: int) -> Iterator[Count]:
+    """The usual figures of the deployed form. It leaves nothing out: it does the work in less."""
+    whole = Pass(record)
+    folded = whole.macs((record,))
+    parts, _ = whole.add_up(fvcore_parts)
+    yield Count("macs", DEPLOYED, folded, total)
+    words = f"{DEPLOYED} {WITH_UNKNOWN}" if parts["unknown"].value else DEPLOYED
+    yield Count("fvcore", words, (parts["total"] + parts["unknown"]).value, total)
+    yield Count("flops", DEPLOYED, 2 * folded, total)
+
+
+def _hooked(whole: Pass) -> Iterator[tuple[str, str, Tally]]:
+    """What the counters print that hook modules or replace functions."""
+    for words, tally in count_modules(THOP_2020, whole).variations():
+        yield "thop-2020", words, tally
+    with suppress(NotCountedError):
+        for words, tally in count_modules(THOP, whole).whole_variations():
+            yield "thop", words, tally
+    with suppress(NotCountedError):
+        total, head = (parts["total"] for parts in whole.add_up(torchinfo_parts))
+        yield "torchinfo", "", total
+        yield "torchinfo", f"without {_CLASSIFIER}", total - head
+    with suppress(NotCountedError):
+        total, head = ptflops(whole.calls, whole)
+        yield "ptflops", "", total
+        yield "ptflops", f"without {_CLASSIFIER}", total - head
+    with suppress(NotCountedError):
+        parts, of_head = whole.add_up(deepspeed_parts)
+        yield "deepspeed", "", parts["macs"]
+        for words, tally in _less(parts["macs"], of_head["macs"], parts["products"]):
+            yield "deepspeed", words, tally
+        yield "deepspeed", _WITH_WORK, _with_work(parts)
+        less = _with_work(parts) - _with_work(of_head)
+        yield "deepspeed", f"{_WITH_WORK} and without {_CLASSIFIER}", less
+
+
+def _with_work(parts: Parts) -> Tally:
+    """DeepSpeed's FLOPs: two for each multiply-accumulate, and the work on single elements."""
+    return Tally(2 * parts["macs"].value + parts["work"].value, parts["macs"].covered)
+
+
+def _distinct(found: list[Count]) -> list[Count]:
+    """Drops variations that change nothing: a candidate twice would be no further evidence."""
+    seen: set[tuple[str, int]] = set()
+    distinct = []
+    for count in found:
+        if not count.variation or (count.convention, count.value) not in seen:
+            distinct.append(count)
+        seen.add((count.convention, count.value))
+    return distinct
+
+
+def itemised(record: ModuleCall, convention: str) -> list[Item]:
+    """The path, the operator and the count of all that a convention adds up.
+
+    Where a counter looks modules up by class, the class stands for the operator. A module's
+    children are items of their own.
+
+    Raises:
+        NotCountedError: the counter itself gives up on the model.
+    """
+    whole = Pass(record)
+    if convention in ("macs", "flops", "torchvision"):
+        times = 2 if convention == "flops" else 1
+        return [(p, name, times * n) for p, call in whole.calls for name, n in _products(call)]
+    if convention == "fvcore":
+        ops = ((path, op) for path, call in whole.calls for op in call.calls if isinstance(op, Op))
+        return [(path, *found) for path, op in ops if (found := fvcore_of(op)) is not None]
+    if convention == "ptflops":
+        return list(_of_ptflops(whole))
+    count: Callable[[ModuleCall], Tally] = {
+        "thop": lambda call: module_parts(THOP, call, whole)["exact"],
+        "thop-2020": lambda call: module_parts(THOP_2020, call, whole)["exact"],
+        "torchinfo": lambda call: torchinfo_parts(call, whole)["total"],
+        "deepspeed": lambda call: deepspeed_parts(call, whole)["macs"],
+    }[convention]
+    left_out = whole.classifier if convention == "thop-2020" else None
+    return [(p, _class(call), count(call).value) for p, call in whole.calls if p != left_out]
+
+
+def _products(call: ModuleCall | Op) -> Iterator[tuple[str, int]]:
+    """The multiply-accumulates of the operators in a call; composite ones are opened."""
+    for op in call.calls if isinstance(call, ModuleCall) else call.parts:
+        if isinstance(op, Op):
+            counted = macs_of(op)
+            if counted is not None:
+                yield op.name, counted
+            else:
+                yield from _products(op)
+
+
+def _of_ptflops(whole: Pass) -> Iterator[Item]:
+    """A module inside one that counts is left out, so each is counted among those that hold it."""
+    by_path = dict(whole.calls)
+    for path, call in whole.calls:
+        steps = path.split(".") if path else []
+        above = [".".join(steps[:n]) for n in range(len(steps))]
+        holders = [(p, by_path[p]) for p in above if p in by_path]
+        with_it = ptflops([*holders, (path, call)], whole)[0].value
+        without = ptflops(holders, whole)[0].value if holders else 0
+        yield path, _class(call), with_it - without
+
+
+def _class(call: ModuleCall) -> str:
+    return call.type.rpartition(".")[2]

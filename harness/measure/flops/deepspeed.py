@@ -2,85 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from math import prod
 
+from harness.measure.flops.base import NotCountedError, Parts, Pass, Tally
 from harness.measure.flops.fvcore import einsum_estimate, fvcore_of
-from harness.measure.flops.hooks import NotCountedError, Tally
-from harness.measure.flops.macs import linear, macs, product
-from harness.measure.functional_hooks import FUNCTIONAL
+from harness.measure.flops.macs import linear, product
+from harness.measure.functional_hooks import FUNCTIONAL, PER_ELEMENT, methods
 from harness.measure.record import ModuleCall, Op, Shape
 
 
-@dataclass(frozen=True, slots=True)
-class DeepSpeedCounts:
-    """The MACs, and what of them is the classifier's and products of two activations.
-
-    Attributes:
-        operations, classifier_operations: what it gives as FLOPs, of the model and its classifier:
-            two for each multiply-accumulate, and the work on single elements.
-    """
-
-    total: Tally
-    classifier: Tally
-    products: Tally
-    operations: Tally
-    classifier_operations: Tally
-
-
-def deepspeed(
-    calls: Sequence[tuple[str, ModuleCall]], memo: dict[int, int], classifier: str | None
-) -> DeepSpeedCounts:
-    """The MACs of linear layers, convolutions, products and attention that were called by name.
+def deepspeed_parts(call: ModuleCall, whole: Pass) -> Parts:
+    """What of one call was called by name.
 
     Source: ``profiling.flops_profiler`` of DeepSpeed 0.19. Einsums have no MACs there, and neither
     have recurrent layers; a product of operands of different batches takes the first one's.
 
-    Args:
-        calls: every module call of the pass with its path, see `harness.measure.record.walk`.
-        memo: for `macs`.
-        classifier: the path of the module that makes the logits, or None.
+    Returns:
+        ``macs`` (of linear layers, convolutions, products and attention), ``products`` (those of
+        two activations) and ``work`` (on single elements, which its FLOPs hold beside two for each
+        multiply-accumulate).
 
     Raises:
         NotCountedError: the profiler fails on a convolution without a batch.
     """
-    nothing = Tally()
-    total = _OfCall(nothing, nothing, 0)
-    head = _OfCall(nothing, nothing, 0)
-    known: dict[int, _OfCall] = {}
-    for path, call in calls:
-        own = known.get(id(call))
-        if own is None:
-            own = known[id(call)] = _of_call(call, memo)
-        total += own
-        if path == classifier:
-            head += own
-    return DeepSpeedCounts(total.macs, head.macs, total.products, total.operations, head.operations)
-
-
-@dataclass(frozen=True, slots=True)
-class _OfCall:
-    """The MACs of one call of a module, the products among them, and its other operations."""
-
-    macs: Tally
-    products: Tally
-    further: int
-
-    def __add__(self, other: _OfCall) -> _OfCall:
-        return _OfCall(
-            self.macs + other.macs, self.products + other.products, self.further + other.further
-        )
-
-    @property
-    def operations(self) -> Tally:
-        return Tally(2 * self.macs.value + self.further, self.macs.covered)
-
-
-def _of_call(call: ModuleCall, memo: dict[int, int]) -> _OfCall:
-    """All that was called by name in one call of a module."""
-    total = products = Tally()
-    further = 0
+    parts = Parts()
     for place, op in enumerate(call.calls):
         if not isinstance(op, Op):
             continue
@@ -88,14 +34,14 @@ def _of_call(call: ModuleCall, memo: dict[int, int]) -> _OfCall:
         following = call.calls[place + 1] if place + 1 < len(call.calls) else None
         ran = following if isinstance(following, Op) else op
         if (other := _FURTHER.get(op.name)) is not None:
-            further += other(op, ran)
+            parts["work"] += Tally(other(op, ran))
         if (rule := _RULES.get(op.name)) is None:
             continue
-        tally = Tally(rule(op, ran), macs((following,) if following else (), memo))
-        total += tally
+        tally = Tally(rule(op, ran), whole.macs((following,) if following else ()))
+        parts["macs"] += tally
         if rule is _attention or rule is _matmul or op.name == "torch.baddbmm":
-            products += tally
-    return _OfCall(total, products, further)
+            parts["products"] += tally
+    return parts
 
 
 def _linear(op: Op, ran: Op) -> int:
@@ -190,50 +136,29 @@ def _resized(op: Op, ran: Op) -> int:
     raise NotCountedError(f"{op.name} sets its output size in a way that the profiler fails on")
 
 
+_CONVOLUTIONS = tuple(
+    f"{FUNCTIONAL}conv{kind}{n}d" for kind in ("", "_transpose") for n in (1, 2, 3)
+)
+
 # Beside its multiply-accumulates.
 _FURTHER: dict[str, Callable[[Op, Op], int]] = {
-    **{
-        FUNCTIONAL + name: _per_element
-        for name in (
-            *("relu", "prelu", "elu", "relu6", "gelu", "silu", "softmax"),
-            *(f"{kind}_pool{n}d" for kind in ("avg", "max") for n in (1, 2, 3)),
-            *(f"adaptive_{kind}_pool{n}d" for kind in ("avg", "max") for n in (1, 2, 3)),
-        )
-    },
-    # These are not recorded by name: nobody calls the operators but by the functions.
+    **dict.fromkeys(PER_ELEMENT, _per_element),
+    # These are not recorded by name: they are called through the functions alone.
     "aten.leaky_relu": _per_element,
     "aten.leaky_relu_": _per_element,
     **{f"aten.{kind}_norm": _norm for kind in ("batch", "group", "layer", "instance")},
     "aten.einsum": _einsum,
     FUNCTIONAL + "upsample": _resized,
     FUNCTIONAL + "interpolate": _resized,
-    **{FUNCTIONAL + f"{name}{n}d": _bias for name in ("conv", "conv_transpose") for n in (1, 2, 3)},
-    **{
-        owner + name: rule
-        for owner in ("torch.", "torch.Tensor.")
-        for name, rule in {
-            "mul": _pairwise,
-            "add": _pairwise,
-            "addmm": _per_element,
-            "baddbmm": _per_element,
-        }.items()
-    },
+    **dict.fromkeys(_CONVOLUTIONS, _bias),
+    **dict.fromkeys(methods("mul", "add"), _pairwise),
+    **dict.fromkeys(methods("addmm", "baddbmm"), _per_element),
 }
 
 _RULES: dict[str, Callable[[Op, Op], int]] = {
     FUNCTIONAL + "linear": _linear,
     FUNCTIONAL + "scaled_dot_product_attention": _attention,
-    **{FUNCTIONAL + f"{name}{n}d": _conv for name in ("conv", "conv_transpose") for n in (1, 2, 3)},
-    **{
-        owner + name: rule
-        for owner in ("torch.", "torch.Tensor.")
-        for name, rule in {
-            "matmul": _matmul,
-            "__matmul__": _matmul,
-            "mm": _matmul,
-            "bmm": _matmul,
-            "addmm": _addmm,
-            "baddbmm": _addmm,
-        }.items()
-    },
+    **dict.fromkeys(_CONVOLUTIONS, _conv),
+    **dict.fromkeys(methods("matmul", "__matmul__", "mm", "bmm"), _matmul),
+    **dict.fromkeys(methods("addmm", "baddbmm"), _addmm),
 }

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from math import prod
 
-from harness.measure.flops.hooks import Tally
-from harness.measure.flops.macs import ATTENTION, MACS, conv, linear, macs, product
+from harness.measure.flops.base import Parts, Pass, Tally
+from harness.measure.flops.macs import ATTENTION, MACS, conv, linear, product
 from harness.measure.record import ModuleCall, Op, walk
 
 
@@ -116,88 +115,33 @@ def fvcore_by_operator(record: ModuleCall) -> Counter[str]:
     return counts
 
 
-_NOTHING = Tally()
+def fvcore_parts(call: ModuleCall, whole: Pass) -> Parts:
+    """fvcore's count of one call's own operators and what its variations are made of.
 
-
-@dataclass(frozen=True, slots=True)
-class FvcoreParts:
-    """fvcore's total and what its variations are made of.
-
-    Attributes:
-        total: as it counts.
-        classifier: what of it is the classifier's.
-        fused: MACs of attention that is one operator, which it does not know.
-        unknown: MACs of all operators that it does not know, ``fused`` among them.
-        training: what it counts more where the model is left in training mode.
-        means: what it counts more where a mean over all positions is a pool.
+    Returns:
+        ``total`` (as it counts), ``fused`` (MACs of attention that is one operator, which it does
+        not know), ``unknown`` (MACs of all operators that it does not know, ``fused`` among them),
+        ``training`` (what it counts more where the model is left in training mode) and ``means``
+        (what it counts more where a mean over all positions is a pool).
     """
-
-    total: Tally = _NOTHING
-    classifier: Tally = _NOTHING
-    fused: Tally = _NOTHING
-    unknown: Tally = _NOTHING
-    training: int = 0
-    means: int = 0
-
-    def __add__(self, other: FvcoreParts) -> FvcoreParts:
-        return FvcoreParts(
-            self.total + other.total,
-            self.classifier + other.classifier,
-            self.fused + other.fused,
-            self.unknown + other.unknown,
-            self.training + other.training,
-            self.means + other.means,
-        )
-
-
-def fvcore_parts(
-    calls: Sequence[tuple[str, ModuleCall]], head: str | None, memo: dict[int, int]
-) -> FvcoreParts:
-    """The parts of fvcore's count.
-
-    Args:
-        calls: every module call of the pass with its path.
-        head: the path of the module that makes the logits, or None.
-        memo: for `macs`.
-    """
-    found = FvcoreParts()
-    known: dict[int, FvcoreParts] = {}
-    for path, call in calls:
-        own = known.get(id(call))
-        if own is None:
-            own = known[id(call)] = _of_call(call, memo)
-        found += own
-        if path == head:
-            found += FvcoreParts(classifier=own.total)
-    return found
-
-
-def _of_call(call: ModuleCall, memo: dict[int, int]) -> FvcoreParts:
-    """Of a module's own operators."""
-    total = covered = fused = unknown = training = means = 0
+    parts = Parts()
     for op in call.calls:
         if not isinstance(op, Op):
             continue
         counted = fvcore_of(op)
-        inside = macs((op,), memo)
+        inside = whole.macs((op,))
         if counted is None or (op.name in MACS and not counted[1]):
-            unknown += inside
-            fused += inside if op.name in ATTENTION else 0
+            if inside:
+                parts["unknown"] += Tally(inside, inside)
+                if op.name in ATTENTION:
+                    parts["fused"] += Tally(inside, inside)
         else:
-            total += counted[1]
-            covered += inside
+            parts["total"] += Tally(counted[1], inside)
         if op.name == "aten.batch_norm":
-            training += _norm(1)(op) - _batch_norm(op)
+            parts["training"] += Tally(_norm(1)(op) - _batch_norm(op))
         elif op.name == "aten.mean" and _is_over_positions(op):
-            means += _per_input(op)
-    return FvcoreParts(
-        Tally(total, covered),
-        Tally(),
-        Tally(fused, fused),
-        Tally(unknown, unknown),
-        training,
-        means,
-    )
+            parts["means"] += Tally(_per_input(op))
+    return parts
 
 
 def _is_over_positions(op: Op) -> bool:

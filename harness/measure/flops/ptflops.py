@@ -5,21 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from math import prod
 
-from harness.measure.flops.hooks import (
+from harness.measure.flops.base import (
     ModuleRule,
     NotCountedError,
+    Pass,
     Tally,
     first_input,
     weight_of,
 )
-from harness.measure.flops.macs import macs
-from harness.measure.functional_hooks import FUNCTIONAL
+from harness.measure.functional_hooks import FUNCTIONAL, PER_ELEMENT, methods
 from harness.measure.record import ModuleCall, Op
 
 
-def ptflops(
-    calls: Sequence[tuple[str, ModuleCall]], memo: dict[int, int], classifier: str | None
-) -> tuple[Tally, Tally]:
+def ptflops(calls: Sequence[tuple[str, ModuleCall]], whole: Pass) -> tuple[Tally, Tally]:
     """The count for one sample, and what of it is the classifier's.
 
     Source: ``pytorch_engine`` and ``pytorch_ops`` of ptflops 0.7.5. Modules are looked up by exact
@@ -29,9 +27,8 @@ def ptflops(
     attention count nothing.
 
     Args:
-        calls: every module call of the pass with its path, the model first.
-        memo: for `macs`.
-        classifier: the path of the module that makes the logits, or None.
+        calls: those to count, the model first.
+        whole: the pass that they are of.
 
     Raises:
         NotCountedError: ptflops fails on the model, or a shared module or a deformable convolution
@@ -52,11 +49,11 @@ def ptflops(
             tally = values.get(id(call))
             if tally is None:
                 own = (op for op in call.calls if isinstance(op, Op))
-                tally = values[id(call)] = Tally(rule(call) * call.held, macs(own, memo))
+                tally = values[id(call)] = Tally(rule(call) * call.held, whole.macs(own))
             hooked += tally
-            if path == classifier:
+            if path == whole.classifier:
                 head += tally
-        for count, inside in _by_name(call, memo):
+        for count, inside in _by_name(call, whole):
             functional += count
             covered += inside if rule is None else 0
     _, model = calls[0]
@@ -80,13 +77,13 @@ def _is_inside(path: str, holders: set[str]) -> bool:
     return False
 
 
-def _by_name(call: ModuleCall, memo: dict[int, int]) -> Iterator[tuple[float, int]]:
+def _by_name(call: ModuleCall, whole: Pass) -> Iterator[tuple[float, int]]:
     """What the functions count that were called by name, and the MACs of the operators they ran."""
     for place, op in enumerate(call.calls):
         if not isinstance(op, Op) or (rule := _FUNCTIONS.get(op.name)) is None:
             continue
         following = call.calls[place + 1 : place + 2] if rule is _product or rule is _sum else ()
-        yield rule(op), macs(following, memo)
+        yield rule(op), whole.macs(following)
 
 
 def _input(op: Op) -> tuple[int, ...]:
@@ -142,26 +139,12 @@ def _resized(op: Op) -> float:
 
 
 _FUNCTIONS: dict[str, Callable[[Op], float]] = {
-    **{
-        FUNCTIONAL + name: _per_input
-        for name in (
-            *("relu", "prelu", "elu", "relu6", "gelu", "silu", "softmax"),
-            *(f"{kind}_pool{n}d" for kind in ("avg", "max") for n in (1, 2, 3)),
-            *(f"adaptive_{kind}_pool{n}d" for kind in ("avg", "max") for n in (1, 2, 3)),
-        )
-    },
+    **dict.fromkeys(PER_ELEMENT, _per_input),
     FUNCTIONAL + "upsample": _resized,
     FUNCTIONAL + "interpolate": _resized,
-    **{
-        owner + name: rule
-        for names, rule in {
-            ("matmul", "mm", "bmm"): _product,
-            ("addmm", "baddbmm"): _sum,
-            ("mul", "add"): _elementwise,
-        }.items()
-        for name in names
-        for owner in ("torch.", "torch.Tensor.")
-    },
+    **dict.fromkeys(methods("matmul", "mm", "bmm"), _product),
+    **dict.fromkeys(methods("addmm", "baddbmm"), _sum),
+    **dict.fromkeys(methods("mul", "add"), _elementwise),
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import prod
 
-from harness.measure.flops.hooks import (
+from harness.measure.flops.base import (
     ModuleRule,
     NotCountedError,
     first_input,

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from math import prod
 
-from harness.measure.flops.hooks import NotCountedError, Tally
-from harness.measure.flops.macs import macs
+from harness.measure.flops.base import NotCountedError, Parts, Pass, Tally
 from harness.measure.record import ModuleCall
 
 
-def torchinfo(
-    calls: Sequence[tuple[str, ModuleCall]], memo: dict[int, int], classifier: str | None
-) -> tuple[Tally, Tally]:
-    """The total of mult-adds, and what of it is the classifier's.
+def torchinfo_parts(call: ModuleCall, whole: Pass) -> Parts:
+    """The ``total`` of mult-adds of one call.
 
     Source: ``LayerInfo.calculate_macs`` and ``ModelStatistics`` of torchinfo 1.8. Each call of a
     module without children counts, whatever its class: what has no parameters counts nothing, and
@@ -21,27 +17,11 @@ def torchinfo(
     this kind that returns a dictionary of several tensors is taken to return them in order, where
     torchinfo looks at the last.
 
-    Args:
-        calls: every module call of the pass with its path, see `harness.measure.record.walk`.
-        memo: for `macs`.
-        classifier: the path of the module that makes the logits, or None.
-
     Raises:
         NotCountedError: torchinfo fails on a module that has parameters and returns no tensor.
     """
-    total = head = Tally()
-    tallies: dict[int, Tally] = {}
-    for path, call in calls:
-        if not (call.leaf and call.parameters):
-            continue
-        tally = tallies.get(id(call))
-        if tally is None:
-            value = _mult_adds(call)
-            tally = tallies[id(call)] = Tally(value, macs((call,), memo) if value else 0)
-        total += tally
-        if path == classifier:
-            head += tally
-    return total, head
+    value = _mult_adds(call) if call.leaf and call.parameters else 0
+    return Parts({"total": Tally(value, whole.macs((call,)))}) if value else Parts()
 
 
 def _mult_adds(call: ModuleCall) -> int:

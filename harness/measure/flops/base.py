@@ -1,13 +1,14 @@
-"""Counters that hook modules and look their classes up in a table."""
+"""What counters share: the pass prepared for them, tallies of its parts, tables of classes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from harness.measure.flops.macs import MACS, macs
-from harness.measure.record import ModuleCall, Op, Shape
+from harness.measure.flops.macs import MACS, Node, macs
+from harness.measure.record import ModuleCall, Op, Shape, classifier_path, walk
 
 ModuleRule = Callable[[ModuleCall], int]
 Table = Mapping[str, ModuleRule]
@@ -31,7 +32,7 @@ class NotCountedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """What some of a table's modules add to a count, and the MACs inside them."""
+    """A count, or a part of one, and the MACs of the operators that it covers."""
 
     value: int = 0
     covered: int = 0
@@ -42,10 +43,57 @@ class Tally:
     def __sub__(self, other: Tally) -> Tally:
         return Tally(self.value - other.value, self.covered - other.covered)
 
+    def __mul__(self, times: int) -> Tally:
+        return Tally(self.value * times, self.covered * times)
+
+
+class Parts(dict[str, Tally]):
+    """The parts of a count by name; one that is not there is nothing."""
+
+    def __missing__(self, name: str) -> Tally:
+        return Tally()
+
+
+PartsRule = Callable[[ModuleCall, "Pass"], Parts]
+
+
+class Pass:
+    """The module calls of one record, as counters go through them.
+
+    Attributes:
+        record: the call of the model itself.
+        calls: every module call with its path, callers before what they call.
+        classifier: the path of the module that makes the logits, or None.
+    """
+
+    def __init__(self, record: ModuleCall) -> None:
+        self.record = record
+        self.calls = list(walk(record))
+        self.classifier = classifier_path(record)
+        self._memo: dict[int, int] = {}
+        # A repeated block is one object in several places: each is looked at once.
+        self._distinct = {id(call): call for _, call in self.calls}
+        self._times = Counter(id(call) for _, call in self.calls)
+        self._heads = Counter(id(call) for path, call in self.calls if path == self.classifier)
+
+    def macs(self, nodes: Iterable[Node]) -> int:
+        """Multiply-accumulates of all operators in these nodes of the record."""
+        return macs(nodes, self._memo)
+
+    def add_up(self, rule: PartsRule) -> tuple[Parts, Parts]:
+        """The parts of all calls together, and those of the classifier's."""
+        total, head = Parts(), Parts()
+        for key, call in self._distinct.items():
+            for name, tally in rule(call, self).items():
+                total[name] += tally * self._times[key]
+                if key in self._heads:
+                    head[name] += tally * self._heads[key]
+        return total, head
+
 
 @dataclass(frozen=True, slots=True)
 class ModuleCounts:
-    """A table's count of a record, taken apart by what a counter may not have known.
+    """A table's count of a pass, taken apart by what a counter may not have known.
 
     Attributes:
         exact: modules of the very classes of the table, the classifier left out.
@@ -60,8 +108,8 @@ class ModuleCounts:
     exact: Tally
     subclasses: Mapping[str, Tally]
     classifier: Tally
-    activations: Tally = Tally()
-    pool: Tally = Tally()
+    activations: Tally
+    pool: Tally
 
     def variations(self) -> Iterator[tuple[str, Tally]]:
         """The count without the classifier, and with what it leaves out, plainest first.
@@ -113,58 +161,70 @@ def _and(words: str, more: str) -> str:
     return f"{words} and {more}" if words else more
 
 
-def count_modules(
-    table: Table,
-    calls: Sequence[tuple[str, ModuleCall]],
-    memo: dict[int, int],
-    classifier: str | None,
-) -> ModuleCounts:
-    """Counts all calls of modules whose class, or a base of it, is in the table.
+_EXACT, _ACTIVATIONS = "exact", "of exact: activations"
+
+
+def count_modules(table: Table, whole: Pass) -> ModuleCounts:
+    """Count all calls of modules whose class, or a base of it, is in the table.
 
     Args:
         table: class name of ``torch.nn`` -> what one call of it counts.
-        calls: every module call of the pass with its path, see `harness.measure.record.walk`.
-        memo: for `macs`.
-        classifier: the path of the module that makes the logits, or None.
+        whole: the pass.
 
     Raises:
         NotCountedError: the counter has no figure for such a model.
     """
-    exact = head = activations = pool = Tally()
-    in_trunk = True
-    subclasses: dict[str, Tally] = {}
-    classes: dict[tuple[str, ...], tuple[str | None, bool]] = {}
-    tallies: dict[int, Tally] = {}
-    for path, call in calls:
-        family = (call.type, *call.bases)
-        if family not in classes:
-            classes[family] = _class_in(table, family)
-        name, derived = classes[family]
-        if name is None:
+    total, head = whole.add_up(lambda call, p: module_parts(table, call, p))
+    exact, activations = total.pop(_EXACT, Tally()), total.pop(_ACTIVATIONS, Tally())
+    return ModuleCounts(
+        exact - head[_EXACT], total, head[_EXACT], activations, _global_pool(table, whole)
+    )
+
+
+def module_parts(table: Table, call: ModuleCall, whole: Pass) -> Parts:
+    """What a table counts of one call, as of its very class or of a kind of derived classes."""
+    found = _tally(table, call, whole)
+    if found is None:
+        return Parts()
+    tally, name, derived = found
+    if derived:
+        return Parts({_kind(name): tally})
+    parts = Parts({_EXACT: tally})
+    if _kind(name) == _FUSED:
+        parts[_ACTIVATIONS] = tally
+    return parts
+
+
+def _tally(table: Table, call: ModuleCall, whole: Pass) -> tuple[Tally, str, bool] | None:
+    """What one call counts, the class that it is counted as, and whether it is a derived one."""
+    name, derived = _class_in(table, (call.type, *call.bases))
+    if name is None:
+        return None
+    try:
+        value = table[name](call)
+    except (NotCountedError, LookupError, ValueError):
+        if not derived:
+            raise
+        return None  # a derived class need not have the weights and shapes of its base
+    return Tally(value, whole.macs((call,))), name, derived
+
+
+def _global_pool(table: Table, whole: Pass) -> Tally:
+    """What the last pool over all positions before the classifier counts."""
+    pool = Tally()
+    for path, call in whole.calls:
+        is_pool = "Pool" in call.type and len(call.outputs) == 1
+        if path != whole.classifier and not is_pool:
             continue
-        tally = tallies.get(id(call))
-        if tally is None:
-            try:
-                value = table[name](call)
-            except (NotCountedError, LookupError, ValueError):
-                if not derived:
-                    raise
-                continue  # a derived class need not have the weights and shapes of its base
-            tally = tallies[id(call)] = Tally(value, macs((call,), memo))
-        if path == classifier:
-            in_trunk = False
-        elif in_trunk and not derived and _is_global_pool(name, call):
-            pool = tally
-        if path == classifier and not derived:
-            head += tally
-        elif derived:
-            kind = _kind(name)
-            subclasses[kind] = subclasses.get(kind, Tally()) + tally
-        else:
-            exact += tally
-            if _kind(name) == _FUSED:
-                activations += tally
-    return ModuleCounts(exact, subclasses, head, activations, pool)
+        found = _tally(table, call, whole)
+        if found is None:
+            continue
+        if path == whole.classifier:
+            break
+        tally, name, derived = found
+        if not derived and name.startswith("AdaptiveAvgPool"):
+            pool = tally if all(n == 1 for n in call.outputs[0][2:]) else pool
+    return pool
 
 
 def first_input(call: ModuleCall) -> Shape:
@@ -193,13 +253,6 @@ def weight_of(call: ModuleCall) -> Shape:
             if computed is not None:
                 return computed
     raise NotCountedError(f"{call.type} has no weight")
-
-
-def _is_global_pool(name: str, call: ModuleCall) -> bool:
-    """Whether it averages over all positions; the last one of a trunk is the global one."""
-    if not name.startswith("AdaptiveAvgPool") or len(call.outputs) != 1:
-        return False
-    return all(n == 1 for n in call.outputs[0][2:])
 
 
 def _class_in(table: Table, family: Sequence[str]) -> tuple[str | None, bool]:
