@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import wraps
 from pathlib import Path
@@ -170,10 +171,10 @@ def documented(command: Callable[..., None]) -> Callable[..., None]:
 
 def _readable_config(index: Any, format: Any) -> RunConfig:
     """The configuration that a document needs; the defaults where the mistake is in it."""
-    try:
-        return resolve("audit", {"index": index or None, "format": format})[0]
-    except UsageError:
-        return RunConfig(format=format or "table")
+    for options in ({"index": index or None, "format": format}, {"format": format}):
+        with suppress(UsageError):
+            return resolve("audit", options)[0]
+    return RunConfig(format=format or os.environ.get("ZOO_FORMAT") or "table")
 
 
 def finish(report: Report, config: RunConfig) -> None:

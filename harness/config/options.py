@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from harness.config import rules
-from harness.config.rules import GROUPS, SWITCH, TEXT, Rule, choice, whole
+from harness.config.rules import GROUPS, SWITCH, TEXT, OptionRule, choice, whole
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,7 +36,7 @@ class Option:
     """
 
     name: str
-    rule: Rule
+    rule: OptionRule
     help: str
     default: object = None
     metavar: str = ""

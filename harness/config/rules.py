@@ -58,7 +58,7 @@ class UsageError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class OptionRule:
     """What values are right.
 
     Attributes:
@@ -111,7 +111,7 @@ def _number(kind: type, text: str) -> object:
         return text
 
 
-def whole(least: int | None = None) -> Rule:
+def whole(least: int | None = None) -> OptionRule:
     """A whole number, from ``least``."""
 
     def check(value: Any) -> int:
@@ -121,10 +121,10 @@ def whole(least: int | None = None) -> Rule:
         limit = "" if least is None else f" from {least}"
         raise ValueError(f"{value!r} is not a whole number{limit}; write one, or leave it out")
 
-    return Rule(check, lambda text: _number(int, text), "N")
+    return OptionRule(check, lambda text: _number(int, text), "N")
 
 
-def real(least: float | None = None) -> Rule:
+def real(least: float | None = None) -> OptionRule:
     """A number, from ``least``."""
 
     def check(value: Any) -> float:
@@ -134,10 +134,10 @@ def real(least: float | None = None) -> Rule:
         limit = "" if least is None else f" from {least}"
         raise ValueError(f"{value!r} is not a number{limit}; write one, or leave it out")
 
-    return Rule(check, lambda text: _number(float, text), "X")
+    return OptionRule(check, lambda text: _number(float, text), "X")
 
 
-def choice(noun: str, *words: str) -> Rule:
+def choice(noun: str, *words: str) -> OptionRule:
     """One of these words; ``noun`` says with its article what they are."""
 
     def check(value: object) -> str:
@@ -146,7 +146,7 @@ def choice(noun: str, *words: str) -> Rule:
             raise ValueError(f"{value!r} is not {noun}; {suggestion(word, words)}")
         return str(value)
 
-    return Rule(check, words=lambda: words)
+    return OptionRule(check, words=lambda: words)
 
 
 def _duration(value: object) -> float:
@@ -239,16 +239,16 @@ def _index_paths(text: str) -> object:
     return re.split(rf"(?<!package){re.escape(os.pathsep)}", text)
 
 
-TEXT = Rule(_text)
-SWITCH = Rule(_switch, lambda text: _SWITCH_WORDS.get(text.lower(), text), is_switch=True)
-PATH = Rule(_path, metavar="FILE", is_path=True)
-INDEX = Rule(_paths, _index_paths, "PATH", is_path=True, repeated=True)
-DURATION = Rule(_duration, metavar="TIME")
-MEMORY = Rule(_memory, metavar="SIZE")
-CHECKS = Rule(_groups, metavar="LIST", words=lambda: GROUPS)
-BATCHES = Rule(_batches, metavar="LIST")
-DATASET = Rule(_dataset, words=lambda: (_DATASET,))
-DEVICE = Rule(_device, words=lambda: ("auto", "cpu", "cuda"))
-FORMAT = Rule(_format, words=_formats)
+TEXT = OptionRule(_text)
+SWITCH = OptionRule(_switch, lambda text: _SWITCH_WORDS.get(text.lower(), text), is_switch=True)
+PATH = OptionRule(_path, metavar="FILE", is_path=True)
+INDEX = OptionRule(_paths, _index_paths, "PATH", is_path=True, repeated=True)
+DURATION = OptionRule(_duration, metavar="TIME")
+MEMORY = OptionRule(_memory, metavar="SIZE")
+CHECKS = OptionRule(_groups, metavar="LIST", words=lambda: GROUPS)
+BATCHES = OptionRule(_batches, metavar="LIST")
+DATASET = OptionRule(_dataset, words=lambda: (_DATASET,))
+DEVICE = OptionRule(_device, words=lambda: ("auto", "cpu", "cuda"))
+FORMAT = OptionRule(_format, words=_formats)
 # A path or the word `sample`; what it names is looked at when it is opened.
-DATA = Rule(_text, metavar="PATH", is_path=True)
+DATA = OptionRule(_text, metavar="PATH", is_path=True)

@@ -19,7 +19,7 @@ from cli import run_zoo
 
 ROOT = Path(__file__).parents[3]
 # Variables that would change what a terminal shows, or where the store is.
-_UNSET = ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "TERM", "ZOO_DEBUG", "PYTHONIOENCODING")
+_UNSET = ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "TERM", "PYTHONIOENCODING")
 
 INDEX = """\
 Collections:
@@ -48,7 +48,7 @@ Models:
 @pytest.fixture
 def environment(tmp_path) -> dict[str, str]:
     """An environment of its own: no settings, and a store that nobody else uses."""
-    kept = {key: value for key, value in os.environ.items() if key not in _UNSET}
+    kept = {k: v for k, v in os.environ.items() if k not in _UNSET and not k.startswith("ZOO_")}
     cache = str(tmp_path / "cache")
     return kept | {"PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": cache, "TERM": "xterm-256color"}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import shlex
 import signal
 import subprocess
 import sys
@@ -42,58 +43,61 @@ def test_version(zoo):
     assert (done.returncode, done.stdout) == (0, f"zoo {__version__}\n")
 
 
-@pytest.mark.parametrize(
-    ("arguments", "line"),
-    [
-        ([], "zoo: say what to do, one of "),
-        (["verfy"], "zoo: No such command 'verfy'. Did you mean 'verify'?; see zoo --help"),
-        (["verify"], "zoo verify: nothing to verify; name variants, globs or collections, or"),
-        (["verify", "--all", "resnest50d"], "zoo verify: both --all and names; leave out one"),
-        (["show"], "zoo show: Missing argument 'VARIANT'; see zoo show --help"),
-        (["list", "--frmat", "json"], "zoo list: No such option: --frmat"),
-        (["list", "--format", "xml"], "--format: 'xml' is not a format here; write table or"),
-        (["verify", "--all", "--checks", "flop"], "--checks: there are no checks 'flop'; did you"),
-        (["verify", "--all", "--device", "gpu"], "--device: 'gpu' is not a device; write auto,"),
-        (["verify", "--all", "--fail-on", "x"], "--fail-on: 'x' is not a severity; write"),
-        (["verify", "--all", "--format", "x"], "--format: there is no format 'x'; there are table"),
-        (["audit", "--index", ""], "--index: [''] is not a path; write a path"),
-        (["list", "--index", ""], "--index: [''] is not a path; write a path"),
-        (
-            ["explain", "resnest50d", "Layer", "--index", ""],
-            "--index: [''] is not a path; write a path",
-        ),
-        (["audit", "--index"], "zoo: Option '--index' requires an argument; see zoo --help"),
-    ],
-)
-def test_wrong_use_is_one_line_and_2(arguments, line, zoo):
-    done = zoo(*arguments)
-    assert done.returncode == 2
-    assert done.stdout == ""
-    assert done.stderr.startswith(line)
-    assert done.stderr.count("\n") == 1
+WRONG = [
+    ("", "zoo: say what to do, one of "),
+    ("verfy", "zoo: No such command 'verfy'. Did you mean 'verify'?; see zoo --help"),
+    ("verify", "zoo verify: nothing to verify; name variants, globs or collections, or"),
+    ("verify --all resnest50d", "zoo verify: both --all and names; leave out one"),
+    ("show", "zoo show: Missing argument 'VARIANT'; see zoo show --help"),
+    ("train resnest50d", "zoo train: Missing option '--data'; see zoo train --help"),
+    ("list --frmat json", "zoo list: No such option: --frmat"),
+    ("list --format xml", "--format: 'xml' is not a format here; write table or json"),
+    ("bench resnest50d --batch 1,0", "--batch: '1,0' is not a list of sizes; write one such as"),
+    ("bench resnest50d --seconds 0", "--seconds: 0.0 is not a number from 0.1; write one"),
+    ("verify --all --checks flop", "--checks: there are no checks 'flop'; did you"),
+    ("verify --all --device gpu", "--device: 'gpu' is not a device; write auto,"),
+    ("verify --all --samples 0", "--samples: 0 is not a whole number from 1; write one"),
+    ("verify --all --max-bytes x", "--max-bytes: 'x' is not a whole number from 1; write one"),
+    ("verify --all --fail-on x", "--fail-on: 'x' is not a severity; write"),
+    ("verify --all --format x", "--format: there is no format 'x'; there are table"),
+    ("audit --index ''", "--index: [''] is not a path; write a path"),
+    ("list --index ''", "--index: [''] is not a path; write a path"),
+    ("explain resnest50d Layer --index ''", "--index: [''] is not a path; write a path"),
+    ("audit --index", "zoo: Option '--index' requires an argument; see zoo --help"),
+]
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ["verify", "nosuch"],
-        ["verify"],
-        ["verify", "--all", "--device", "gpu"],
-        ["verify", "--all", "--builder", "nosuch"],
-        ["validate", "resnest50d"],
-        ["validate", "nosuch", "--data", "sample"],
-        ["audit", "--fail-on", "x"],
-        ["audit", "--index", ""],
-    ],
-)
-def test_wrong_use_has_a_document_where_one_is_asked_for(arguments, zoo):
-    done = zoo(*arguments, "--format", "json", ZOO_IMAGENET="")
-    assert done.returncode == 2
-    assert done.stderr.count("\n") == 1
-    document = json.loads(done.stdout)
-    jsonschema.validate(document, json_schema())
-    assert (document["variants"], document["findings"]) == ([], [])
-    assert document["environment"]["python"] == platform.python_version()
+def test_wrong_use_is_one_line_and_2(zoo):
+    for arguments, line in WRONG:
+        done = zoo(*shlex.split(arguments))
+        assert (done.returncode, done.stdout) == (2, ""), arguments
+        assert done.stderr.startswith(line)
+        assert done.stderr.count("\n") == 1
+    done = zoo("audit", ZOO_FAIL_ON="x")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "ZOO_FAIL_ON: 'x' is not a severity; write error, warning or never\n"
+
+
+def test_wrong_use_has_a_document_where_one_is_asked_for(zoo):
+    for arguments in (
+        "verify nosuch",
+        "verify",
+        "verify --all --device gpu",
+        "verify --all --builder nosuch",
+        "validate resnest50d",
+        "validate nosuch --data sample",
+        "audit --fail-on x",
+        "audit --index ''",
+    ):
+        words = shlex.split(arguments)
+        # The environment may ask for it as well.
+        for done in (zoo(*words, "--format", "json"), zoo(*words, ZOO_FORMAT="json")):
+            assert done.returncode == 2, arguments
+            assert done.stderr.count("\n") == 1
+            document = json.loads(done.stdout)
+            jsonschema.validate(document, json_schema())
+            assert (document["variants"], document["findings"]) == ([], [])
+            assert document["environment"]["python"] == platform.python_version()
 
 
 def test_settings_ask_for_a_document_too_and_only_of_reports(zoo, folder):

@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from itertools import product
 from pathlib import Path
 
 import jsonschema
@@ -56,28 +57,16 @@ def test_list(zoo):
     ]
 
 
-@pytest.mark.parametrize(
-    ("pattern", "names"),
-    [
-        ("resnest50d", ["resnest50d"]),
-        ("*14*", ["resnest14d"]),
-        ("ResNeSt", ["resnest50d", "resnest14d"]),
-    ],
-)
-def test_list_as_json(pattern, names, zoo):
-    done = zoo("list", pattern, "--format", "json")
-    entries = json.loads(done.stdout)
-    assert [entry["name"] for entry in entries] == names
-    if names == ["resnest50d"]:
-        assert entries == [
-            {
-                "name": "resnest50d",
-                "collection": "ResNeSt",
-                "parameters": 27480000,
-                "image_size": [224, 224],
-                "top1": 80.96,
-            }
-        ]
+def test_list_as_json(zoo):
+    for pattern, names in {
+        "*14*": ["resnest14d"],
+        "ResNeSt": ["resnest50d", "resnest14d"],
+        "resnest50d": ["resnest50d"],
+    }.items():
+        entries = json.loads(zoo("list", pattern, "--format", "json").stdout)
+        assert [entry["name"] for entry in entries] == names
+    expected = {"name": "resnest50d", "collection": "ResNeSt", "parameters": 27480000}
+    assert entries == [{**expected, "image_size": [224, 224], "top1": 80.96}]
 
 
 def test_show_says_where_each_claim_stands(zoo, folder):
@@ -100,13 +89,12 @@ def test_show_says_where_each_claim_stands(zoo, folder):
     assert "of the collection ResNeSt" in done.stdout
 
 
-@pytest.mark.parametrize("command", [["show"], ["list"], ["verify"]])
-def test_an_unknown_variant_names_the_nearest(command, zoo):
-    done = zoo(*command, "resnest51d")
-    assert done.returncode == 2
-    assert done.stdout == ""
-    assert "resnest50d" in done.stderr
-    assert done.stderr.count("\n") == 1
+def test_an_unknown_variant_names_the_nearest(zoo):
+    for command in ("show", "list", "verify"):
+        done = zoo(command, "resnest51d")
+        assert (done.returncode, done.stdout) == (2, ""), command
+        assert "resnest50d" in done.stderr
+        assert done.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize(
@@ -191,21 +179,21 @@ def test_defaults_are_read_and_a_flag_beats_them(zoo, folder, edit):
     assert done.stdout.startswith("## ")
 
 
-@pytest.mark.parametrize("command", [["audit"], ["verify", "--all"]])
-@pytest.mark.parametrize("text", ["Models:\n- Name: [\n", "", "Models: 3\n"])
-def test_an_unusable_index(command, text, zoo, folder):
-    (folder / "bad.yml").write_text(text)
-    done = zoo(*command, "--index", "bad.yml")
-    assert done.returncode == 2
-    assert done.stdout == ""
-    assert done.stderr
-    for line in done.stderr.splitlines():
-        assert re.match(r"bad\.yml:\d+:\d+: .+; .+", line)
-    done = zoo(*command, "--index", "bad.yml", "--format", "json")
-    assert done.returncode == 2
-    document = document_of(done)
-    assert document["variants"] == []
-    assert {f["location"]["file"] for f in document["findings"]} == {"bad.yml"}
+def test_an_unusable_index(zoo, folder):
+    for command, text in product(
+        (["audit"], ["verify", "--all"]), ("Models:\n- Name: [\n", "", "Models: 3\n")
+    ):
+        (folder / "bad.yml").write_text(text)
+        done = zoo(*command, "--index", "bad.yml")
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr
+        for line in done.stderr.splitlines():
+            assert re.match(r"bad\.yml:\d+:\d+: .+; .+", line)
+        done = zoo(*command, "--index", "bad.yml", "--format", "json")
+        assert done.returncode == 2
+        document = document_of(done)
+        assert document["variants"] == []
+        assert {f["location"]["file"] for f in document["findings"]} == {"bad.yml"}
 
 
 def test_an_index_that_is_not_there(zoo):
@@ -253,12 +241,12 @@ def test_a_store_that_another_run_holds_is_left_alone(zoo, environment, monkeypa
     assert not re.search(r"^measurements: 0$", zoo("cache", "info").stdout, re.MULTILINE)
 
 
-@pytest.mark.parametrize("field", ["Parameters", "parameters", "Params", "PARAMS"])
-def test_a_field_is_found_however_it_is_spelt(field, zoo):
-    done = zoo("explain", "resnest50d", field)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith("resnest50d  Parameters  model-index/net.yml:9:17\n")
-    assert "27,483,240" in done.stdout
+def test_a_field_is_found_however_it_is_spelt(zoo):
+    for field in ("Parameters", "parameters", "Params", "PARAMS"):
+        done = zoo("explain", "resnest50d", field)
+        assert (done.returncode, done.stderr) == (0, ""), field
+        assert done.stdout.startswith("resnest50d  Parameters  model-index/net.yml:9:17\n")
+        assert "27,483,240" in done.stdout
 
 
 def test_the_story_of_a_flop_count_shows_what_was_measured(zoo, folder):
@@ -270,12 +258,12 @@ def test_the_story_of_a_flop_count_shows_what_was_measured(zoo, folder):
     assert lines[heading + 1][: len(row)] == row
 
 
-@pytest.mark.parametrize("field", ["Paper", "paper.title"])
-def test_a_claim_of_the_collection_can_be_asked_about(field, zoo):
-    done = zoo("explain", "resnest50d", field)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith("resnest50d  Paper.Title  model-index/net.yml:4:12\n")
-    assert "A paper" in done.stdout
+def test_a_claim_of_the_collection_can_be_asked_about(zoo):
+    for field in ("Paper", "paper.title"):
+        done = zoo("explain", "resnest50d", field)
+        assert (done.returncode, done.stderr) == (0, ""), field
+        assert done.stdout.startswith("resnest50d  Paper.Title  model-index/net.yml:4:12\n")
+        assert "A paper" in done.stdout
 
 
 def test_a_misspelt_field_names_the_nearest(zoo):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 
 import pytest
 
@@ -33,22 +34,23 @@ def run(place, capsys):
     return go
 
 
-@pytest.mark.parametrize(
-    "name", ["model-index/a.yml", "model-index.yml", "model-index.yaml", "model-index.md"]
-)
-def test_the_index_at_hand_is_read_and_named(name, place, run):
-    path = place / name
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(PAGE if name.endswith(".md") else INDEX)
-    shown = name.partition("/")[0]
-    status, out, err = run("audit")
-    assert status == 1
-    assert out.startswith(f"{name}:")
-    assert err == [f"1 variant of index {shown}, read and not built"]
-    status, _, err = run("verify", "--all", "--dry-run", "--offline")
-    assert status == 0
-    assert err[0].startswith(f"1 variant of index {shown}, builder zoo, ")
-    assert run("audit", "--quiet")[2] == []
+def test_the_index_at_hand_is_read_and_named(place, run):
+    for name in ("model-index/a.yml", "model-index.yml", "model-index.yaml", "model-index.md"):
+        path = place / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(PAGE if name.endswith(".md") else INDEX)
+        shown = name.partition("/")[0]
+        status, out, err = run("audit")
+        assert status == 1
+        assert out.startswith(f"{name}:")
+        assert err == [f"1 variant of index {shown}, read and not built"]
+        status, _, err = run("verify", "--all", "--dry-run", "--offline")
+        assert status == 0
+        assert err[0].startswith(f"1 variant of index {shown}, builder zoo, ")
+        assert run("audit", "--quiet")[2] == []
+        path.unlink()
+        if path.parent != place:
+            path.parent.rmdir()
 
 
 def test_the_index_of_the_project_is_found_from_its_folders(place, run, monkeypatch):
@@ -128,29 +130,29 @@ def test_a_hint_names_the_index_that_was_asked(place, run):
     ]
 
 
-@pytest.mark.parametrize(
-    ("arguments", "line"),
-    [
-        (["verify", "--all", "--samples", "5"], "--samples: there are no images to look at; "),
-        (["verify", "--all", "--budget", "90s"], "--budget: there are no images to look at; "),
-        (["report", "--samples", "5"], "--samples: there are no images to look at; "),
-        (["explain", "resnest14d", "FLOPs", "--decode", "fast"], "--decode: there are no images"),
-        (["verify", "--all", "--dataset", "imagenet-1k"], "--dataset: there are no images to look"),
-        (["verify", "--all", "--address", "auto"], "--address: is a Ray cluster's; "),
-        (["verify", "--all", "--device", "cuda:99"], "--device: device 'cuda:99': there are "),
-        (["verify", "--all", "--device", "cuda:99", "--dry-run"], "--device: device 'cuda:99': "),
-        (["fix", "--device", "cuda:99"], "--device: device 'cuda:99': there are "),
-        (["bench", "resnest14d", "--device", "cuda:99"], "--device: device 'cuda:99': there are "),
-        (["explain", "resnest14d", "Crop Pct", "--device", "cuda:99"], "--device: device 'cuda:"),
-        (["report", "--device", "cuda:99"], "--device: device 'cuda:99': there are "),
-    ],
-)
-def test_an_option_that_can_do_nothing_is_wrong_use(arguments, line, place, run):
+IDLE = [
+    ("verify --all --samples 5", "--samples: there are no images to look at; "),
+    ("verify --all --budget 90s", "--budget: there are no images to look at; "),
+    ("report --samples 5", "--samples: there are no images to look at; "),
+    ("explain resnest14d FLOPs --decode fast", "--decode: there are no images"),
+    ("verify --all --dataset imagenet-1k", "--dataset: there are no images to look"),
+    ("verify --all --address auto", "--address: is a Ray cluster's; "),
+    ("verify --all --device cuda:99", "--device: device 'cuda:99': there are "),
+    ("verify --all --device cuda:99 --dry-run", "--device: device 'cuda:99': "),
+    ("fix --device cuda:99", "--device: device 'cuda:99': there are "),
+    ("bench resnest14d --device cuda:99", "--device: device 'cuda:99': there are "),
+    ("explain resnest14d 'Crop Pct' --device cuda:99", "--device: device 'cuda:"),
+    ("report --device cuda:99", "--device: device 'cuda:99': there are "),
+]
+
+
+def test_an_option_that_can_do_nothing_is_wrong_use(place, run):
     (place / "model-index.yml").write_text(INDEX)
-    status, out, err = run(*arguments)
-    assert (status, out, len(err)) == (2, "", 1), err
-    assert err[0].startswith(line)
-    assert sorted(path.name for path in place.iterdir()) == ["model-index.yml"]
+    for arguments, line in IDLE:
+        status, out, err = run(*shlex.split(arguments))
+        assert (status, out, len(err)) == (2, "", 1), arguments
+        assert err[0].startswith(line)
+        assert sorted(path.name for path in place.iterdir()) == ["model-index.yml"]
 
 
 def test_a_file_may_hold_what_some_runs_alone_heed(place, run):
