@@ -109,12 +109,14 @@ def _whose(
 def _advice(known: Mapping[str, Any], measured: str) -> str:
     if known["chosen"] == "default":
         return "write the setting that these weights were evaluated with"
+    if known["chosen"] == "url":
+        return f"write {measured}"
     return f"write {measured} if the weights were evaluated so"
 
 
 def _edits(claim: Claim, known: Mapping[str, Any], values: Sequence[Any]) -> tuple[Edit, ...]:
-    """What to write: only where the builder knows the weights, and has one word on them."""
-    if known["chosen"] == "default" or any(value != values[0] for value in values):
+    """What to write: only where the builder knows the URL's weights, and has one setting."""
+    if known["chosen"] != "url" or any(value != values[0] for value in values):
         return ()
     if claim.field == "Image Size":
         return (replaced(claim, (values[0][0], values[0][1])),)

@@ -87,8 +87,12 @@ class FlopsMessages:
         if where:
             keep.append(f"FLOPs Input: {found.geometry}")
         changed = found.variation and found.variation not in (WITH_PRODUCTS, WITH_UNKNOWN)
+        wrong = found.scale.wrong or found.left_out > MOST_LEFT_OUT
         if changed or found.scale is not PLAIN or not keep:
-            yield f"write {self._written}"
+            how = f"write {self._written}"
+            yield how if where or wrong else f"{how}, or say beside the number what it counts"
+        elif not where and not wrong:
+            yield f"keep the number with {' and '.join(keep)}, or write {self._written}"
         else:
             yield f"write {self._written}, or keep the number with {' and '.join(keep)}"
 

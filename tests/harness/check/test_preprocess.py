@@ -107,3 +107,15 @@ def test_only_a_library_is_asked(found):
     assert found("Crop Pct: 0.5", builder="zoo") == []
     assert found("Parameters: 5") == []
     assert found("Crop Pct: 0.5") == [Need("preprocess")]
+
+
+def test_only_the_settings_of_the_url_s_own_weights_are_written(found):
+    """A name may mean other weights than those of the page: then there is advice and no edit."""
+    for line in ("Image Size: 240", "Crop Pct: 0.95", "Interpolation: bilinear"):
+        (certain,) = found(line, known("url"))
+        assert len(certain.edits) == 1, line
+        assert " if " not in certain.message.partition(";")[2]
+        for chosen in ("name", "default"):
+            (likely,) = found(line, known(chosen))
+            assert likely.cause == "preprocess.differs"
+            assert likely.edits == (), (line, chosen)

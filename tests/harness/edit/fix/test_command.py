@@ -301,3 +301,41 @@ def test_wrong_use_is_said_in_a_line(zoo, seed):
     done = zoo("fix", "resnest5d", "--index", seed.name)
     assert (done.returncode, done.stdout) == (2, "")
     assert "names no variant" in done.stderr
+
+
+def test_what_another_counter_prints_at_the_same_input_stays(
+    zoo, differing, folder, torch_macs, on_meta
+):
+    """Twice the products is named, thop's count too; less the classifier it has no name."""
+    import thop
+    import torch
+
+    import zoo as library
+
+    macs = torch_macs(on_meta(library.create_model, "resnest14d"), (1, 3, 224, 224))
+    with_bias = 2048 * 1000 + 1000  # the classifier, which has a bias that thop counts or not
+    network = library.create_model("resnest14d").eval()
+    thops, _ = thop.profile(network, (torch.zeros(1, 3, 224, 224),), verbose=False)
+    named = {"flops": 2 * macs, "thop": int(thops)}
+    for convention, count in named.items():
+        page = folder / f"{convention}.yml"
+        text = (
+            f"Models:\n- Name: resnest14d\n  Metadata:\n    Image Size: 224\n    FLOPs: {count}\n"
+        )
+        page.write_text(text, encoding="utf-8")
+        done = zoo("fix", "--write", "--index", page.name)
+        assert done.returncode == 0, done.stderr
+        lines = page.read_text(encoding="utf-8").splitlines()
+        assert f"    FLOPs: {count}" in lines
+        assert f"    FLOPs Convention: {convention}" in lines
+        assert differing("--index", page.name) == {}
+    page = folder / "headless.yml"
+    count = macs - (with_bias - 1000)
+    text = f"Models:\n- Name: resnest14d\n  Metadata:\n    Image Size: 224\n    FLOPs: {count}\n"
+    page.write_text(text, encoding="utf-8")
+    done = zoo("fix", "--write", "--index", page.name)
+    assert done.returncode == 0, done.stderr
+    assert page.read_text(encoding="utf-8") == text
+    found = differing("--index", page.name)[("resnest14d", "FLOPs")]
+    assert found["cause"] == "flops.convention"
+    assert found["fix"] is None
