@@ -27,24 +27,12 @@ ENVIRONMENT = {
     "seconds": 4.25,
 }
 OPTIONS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
+    *("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync"),
+    *("--disable-background-networking", "--disable-component-update"),
 )
 FIELDS = (
-    "Parameters",
-    "FLOPs",
-    "File Size",
-    "Weights",
-    "Top 1 Accuracy",
-    "Top 5 Accuracy",
-    "Crop Pct",
-    "Image Size",
-    "Interpolation",
-    "Layers",
+    *("Parameters", "FLOPs", "File Size", "Weights", "Top 1 Accuracy", "Top 5 Accuracy"),
+    *("Crop Pct", "Image Size", "Interpolation", "Layers"),
 )
 
 
@@ -72,33 +60,24 @@ def measurement(kind: str, name: str, value: dict[str, Any], **changes: Any) -> 
 def facts(name: str, parameters: int, macs: int) -> tuple[Measurement | Unmeasured, ...]:
     """One of every kind, as the measuring documents them."""
     timing = {
-        "batch": 8,
-        "precision": "off",
-        "compiled": False,
-        "images_per_second": 1e12 / macs,
-        "latency_ms": {"p50": 1.0, "p90": 2.0, "p99": 3.0},
-        "peak_memory": 123_000_000,
-        "environment": {"device_name": "a processor"},
+        **{"batch": 8, "precision": "off", "compiled": False, "images_per_second": 1e12 / macs},
+        **{"latency_ms": {"p50": 1.0, "p90": 2.0, "p99": 3.0}, "peak_memory": 123_000_000},
+        **{"environment": {"device_name": "a processor"}},
     }
     counts = [
         {"convention": "macs", "variation": "", "value": macs, "covered": macs},
         {"convention": "fvcore", "variation": "", "value": macs + 5, "covered": macs},
         {"convention": "macs", "variation": "without the classifier", "value": 9, "covered": 9},
     ]
-    stages = {"stem": parameters // 4, "body": parameters - parameters // 4}
+    structure = {
+        **{"parameters": parameters, "trainable": parameters, "layers": 50},
+        "by_stage": {"stem": parameters // 4, "body": parameters - parameters // 4},
+        "state": {"tensors": 320, "float_elements": parameters + 11, "other_bytes": 8},
+    }
+    flops = {"counts": counts, "activations": 7}
     return (
-        measurement(
-            "structure",
-            name,
-            {
-                "parameters": parameters,
-                "trainable": parameters,
-                "by_stage": stages,
-                "state": {"tensors": 320, "float_elements": parameters + 11, "other_bytes": 8},
-                "layers": 50,
-            },
-        ),
-        measurement("flops", name, {"counts": counts, "activations": 7}, image_size=(224, 224)),
+        measurement("structure", name, structure),
+        measurement("flops", name, flops, image_size=(224, 224)),
         measurement("speed", name, {"timings": [timing]}, device="a processor"),
         measurement("accuracy", name, {"images": 40, "top1": 30, "top5": 39}, part="0-40"),
         measurement("accuracy", name, {"images": 60, "top1": 50, "top5": 58}, part="40-100"),
@@ -110,35 +89,22 @@ def variant(number: int, collection: str | None, name: str = "") -> VariantRepor
     """Larger numbers are larger, slower and, for the most part, more accurate variants."""
     name = name or f"net{number}"
     parameters, macs = 1_000_000 * (number + 1) + number, 10_000_000 * (number + 1) ** 2
-    top1 = Decimal("50") + Decimal(number % 40)
-    line = 10 * number
-    return VariantReport(
-        name,
-        collection,
-        "zoo",
-        {
-            "parameters": parameters,
-            "layers": 50,
-            "image_size": [224, 224],
-            "flops": {"macs": macs, "flops": 2 * macs, "fvcore": macs + 5},
-            "file_size": 4 * parameters,
-        },
-        (
-            claim("Parameters", str(parameters), parameters, line),
-            claim("FLOPs", str(macs + 77), macs + 77, line + 1),
-            claim(
-                "Top 1 Accuracy",
-                f"{top1}%",
-                top1,
-                line + 4,
-                task="Image Classification",
-                dataset="ImageNet",
-            ),
-            claim("Architecture", "Convolution, ReLU", ("Convolution", "ReLU"), line + 7),
-        ),
-        facts(name, parameters, macs),
-        location=Location("model-index/net.yml", line, 3),
+    top1, line = Decimal("50") + Decimal(number % 40), 10 * number
+    result = {"task": "Image Classification", "dataset": "ImageNet"}
+    measured = {
+        **{"parameters": parameters, "layers": 50, "image_size": [224, 224]},
+        **{"flops": {"macs": macs, "flops": 2 * macs, "fvcore": macs + 5}},
+        "file_size": 4 * parameters,
+    }
+    claims = (
+        claim("Parameters", str(parameters), parameters, line),
+        claim("FLOPs", str(macs + 77), macs + 77, line + 1),
+        claim("Top 1 Accuracy", f"{top1}%", top1, line + 4, **result),
+        claim("Architecture", "Convolution, ReLU", ("Convolution", "ReLU"), line + 7),
     )
+    place = Location("model-index/net.yml", line, 3)
+    made = facts(name, parameters, macs)
+    return VariantReport(name, collection, "zoo", measured, claims, made, location=place)
 
 
 def findings_on(name: str, number: int, count: int = 10) -> Iterator[Finding]:

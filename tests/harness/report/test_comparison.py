@@ -28,57 +28,39 @@ def claim(field: str, value: object, **more: object) -> Claim:
     return Claim(field, str(value), value, "number", Decimal(1), HERE, **more)  # type: ignore[arg-type]
 
 
-def timing(**changes: object) -> dict[str, object]:
-    return {
-        "batch": 8,
-        "precision": "off",
-        "images_per_second": 20.5,
-        "environment": {"device_name": "A CPU"},
-        **changes,
-    }
-
-
-def speed(*timings: dict[str, object]) -> Measurement:
-    return Measurement(
-        "speed", "net", "zoo", {"timings": list(timings)}, None, "timed", {}, "cpu", "2025-01-01"
-    )
+def timing(
+    batch: int, speed: float | None, precision: str = "off", **more: object
+) -> dict[str, object]:
+    environment = {"device_name": "A CPU"}
+    values = {"batch": batch, "precision": precision, "images_per_second": speed}
+    return {**values, "environment": environment, **more}
 
 
 @pytest.fixture
 def full() -> VariantReport:
     """A variant of which everything is claimed, and everything was measured."""
-    return VariantReport(
-        "net",
-        "Net",
-        "zoo",
-        {
-            "parameters": 27483240,
-            "image_size": [224, 192],
-            "flops": {"macs": 5371160576, "flops": 10742321152, "fvcore": 5399965376},
-            "file_size": 110273258,
-            "top1": 80.9375,
-            "top5": 95.25,
-            "images": 1000,
-        },
-        claims=(
-            claim("Parameters", 27480000),
-            claim("FLOPs", 6973972864),
-            claim("FLOPs Convention", "thop-2020"),
-            claim("File Size", 110273259),
-            claim("Top 1 Accuracy", Decimal("97.1"), dataset="CIFAR-10"),
-            claim("Top 1 Accuracy", Decimal("80.96"), dataset="ImageNet-1k"),
-            claim("Top 5 Accuracy", Decimal("95.38"), dataset="ImageNet"),
-        ),
-        facts=(
-            speed(
-                timing(),
-                timing(batch=32, images_per_second=31.25),
-                timing(batch=64, images_per_second=99.0, precision="bf16"),
-                timing(batch=128, failed="there is no memory", images_per_second=None),
-            ),
-        ),
-        intervals={"top1": (78.456, 83.2), "top5": (93.9, 96.5)},
+    measured = {
+        **{"parameters": 27483240, "image_size": [224, 192], "file_size": 110273258},
+        **{"flops": {"macs": 5371160576, "flops": 10742321152, "fvcore": 5399965376}},
+        **{"top1": 80.9375, "top5": 95.25, "images": 1000},
+    }
+    claims = (
+        claim("Parameters", 27480000),
+        claim("FLOPs", 6973972864),
+        claim("FLOPs Convention", "thop-2020"),
+        claim("File Size", 110273259),
+        claim("Top 1 Accuracy", Decimal("97.1"), dataset="CIFAR-10"),
+        claim("Top 1 Accuracy", Decimal("80.96"), dataset="ImageNet-1k"),
+        claim("Top 5 Accuracy", Decimal("95.38"), dataset="ImageNet"),
     )
+    timings = [
+        *(timing(8, 20.5), timing(32, 31.25), timing(64, 99.0, "bf16")),
+        timing(128, None, failed="there is no memory"),
+    ]
+    made = (None, "timed", {}, "cpu", "2025-01-01")
+    facts = (Measurement("speed", "net", "zoo", {"timings": timings}, *made),)
+    intervals = {"top1": (78.456, 83.2), "top5": (93.9, 96.5)}
+    return VariantReport("net", "Net", "zoo", measured, claims, facts, intervals)
 
 
 def parsed(report: Report, name: str) -> bytes:

@@ -1,4 +1,4 @@
-"""What is new and what is fixed since the report before."""
+"""What is new and what is fixed since the previous report."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 from typing import Any
 
-import pytest
+from loops import each
 
 from harness.report.document import document
 from harness.report.html.changes import compare
@@ -15,14 +15,8 @@ from harness.types import Finding, Report, VariantReport
 
 def finding(variant: str | None = "net", check: str = "flops", **changes: Any) -> Finding:
     values = {
-        "field": "FLOPs",
-        "status": "mismatch",
-        "severity": "error",
-        "cause": "flops.differs",
-        "documented": "1",
-        "measured": 2,
-        "message": "it differs",
-        "location": None,
+        **{"field": "FLOPs", "status": "mismatch", "severity": "error", "cause": "flops.differs"},
+        **{"documented": "1", "measured": 2, "message": "it differs", "location": None},
     }
     return Finding(variant=variant, check=check, **{**values, **changes})
 
@@ -40,77 +34,50 @@ def before(*findings: Finding) -> dict[str, Any]:
     return read
 
 
-def test_without_a_report_before_nothing_is_said():
-    changes = compare(report(finding()), None)
-    assert not changes.compared
-    assert changes.problem is None
-    assert not changes.new
-
-
 def test_the_same_finding_in_other_words_is_not_new():
-    moved = finding(message="said otherwise", measured=3)
+    moved = finding(message="worded otherwise", measured=3)
     changes = compare(report(moved), before(finding()))
     assert changes.compared
     assert changes.since == "2025-01-02T03:04:05+00:00"
     assert (changes.new, changes.fixed, changes.unseen) == (frozenset(), (), ())
+    changes = compare(report(finding()), None)
+    assert (changes.compared, changes.problem, changes.new) == (False, None, frozenset())
 
 
-@pytest.mark.parametrize(
-    "other",
-    [
-        {"variant": "other"},
-        {"field": "Parameters"},
-        {"check": "other"},
-        {"cause": "flops.convention"},
-        {"documented": "7"},
-    ],
-)
-def test_each_part_of_a_findings_identity_counts(other):
-    found = replace(finding(), **other)
-    changes = compare(report(found, names=("net", "other")), before(finding()))
-    assert len(changes.new) == 1
+def test_each_part_of_a_findings_identity_counts():
+    parts = {"variant": "other", "field": "Parameters", "check": "other", "documented": "7"}
+    for name, value in {**parts, "cause": "flops.convention"}.items():
+        found = replace(finding(), **{name: value})
+        changes = compare(report(found, names=("net", "other")), before(finding()))
+        assert len(changes.new) == 1, name
 
 
-def test_what_matches_now_is_fixed():
+def test_what_matches_now_is_fixed_and_what_is_wrong_in_another_way_is_not():
     changes = compare(report(finding(**MATCH)), before(finding()))
     assert [f.message for f in changes.fixed] == ["it differs"]
     assert not changes.new
-
-
-def test_what_is_wrong_in_another_way_now_is_not_fixed():
     now = finding(cause="flops.convention", severity="warning")
     changes = compare(report(now), before(finding()))
-    assert changes.fixed == ()
-    assert len(changes.new) == 1
-
-
-def test_what_can_no_longer_be_checked_is_not_fixed():
+    assert (changes.fixed, len(changes.new)) == ((), 1)
     now = finding(status="unverified", severity=None, cause="weights.unreachable")
     assert compare(report(now), before(finding())).fixed == ()
-
-
-@pytest.mark.parametrize("changes", [{"cut_short": "interrupted"}, {"names": ("other",)}])
-def test_what_this_run_did_not_look_for_is_not_fixed(changes):
-    found = compare(report(**changes), before(finding()))
-    assert found.fixed == ()
-    assert [f.message for f in found.unseen] == ["it differs"]
-
-
-def test_a_check_that_was_not_asked_for_fixed_nothing():
-    """It spoke of each claim before, and of none now."""
-    earlier = before(finding(), finding("other", **MATCH))
-    found = compare(report(finding(check="layers", **MATCH), names=("net", "other")), earlier)
-    assert found.fixed == ()
-    assert len(found.unseen) == 1
-
-
-def test_a_problem_of_the_index_that_is_gone_is_fixed():
     problem = finding(None, "schema", cause="schema.unreadable")
     assert len(compare(report(finding(**MATCH)), before(problem)).fixed) == 1
 
 
-@pytest.mark.parametrize(
-    ("damage", "why"),
+def test_what_this_run_did_not_look_for_is_not_fixed():
+    for changes in ({"cut_short": "interrupted"}, {"names": ("other",)}):
+        found = compare(report(**changes), before(finding()))
+        assert found.fixed == ()
+        assert [f.message for f in found.unseen] == ["it differs"]
+    # A check that was not asked for: it spoke of each claim before, and of none now.
+    earlier = before(finding(), finding("other", **MATCH))
+    found = compare(report(finding(check="layers", **MATCH), names=("net", "other")), earlier)
+    assert (found.fixed, len(found.unseen)) == ((), 1)
+
+
+@each(
+    "damage, why",
     [
         (lambda d: d.update(schema=2), "another schema"),
         (lambda d: d.update(schema="1"), "another schema"),
@@ -129,23 +96,18 @@ def test_a_damaged_document_is_named_and_not_used(damage, why):
     earlier = before(finding())
     damage(earlier)
     changes = compare(report(finding()), earlier)
-    assert not changes.compared
-    assert changes.problem is not None
-    assert why in changes.problem
-    assert not changes.new
+    assert (changes.compared, changes.new) == (False, frozenset())
+    assert why in (changes.problem or "")
 
 
-@pytest.mark.parametrize("place", [None, 7, {"file": 1}, {"file": "a", "line": "2", "column": 3}])
-def test_a_place_that_is_none_does_no_harm(place):
-    earlier = before(finding())
-    earlier["findings"][0]["location"] = place
-    (fixed,) = compare(report(finding(**MATCH)), earlier).fixed
-    assert fixed.location is None
-
-
-def test_a_start_that_is_no_text_is_left_out():
-    earlier = before(finding())
-    earlier["environment"] = {"started": 7}
-    assert compare(report(finding()), earlier).since is None
-    earlier["environment"] = []
-    assert compare(report(finding()), earlier).since is None
+def test_a_malformed_place_or_start_does_no_harm():
+    for place in (None, 7, {"file": 1}, {"file": "a", "line": "2", "column": 3}):
+        earlier = before(finding())
+        earlier["findings"][0]["location"] = place
+        (fixed,) = compare(report(finding(**MATCH)), earlier).fixed
+        assert fixed.location is None
+    for environment in ({"started": 7}, []):
+        assert (
+            compare(report(finding()), before(finding()) | {"environment": environment}).since
+            is None
+        )
