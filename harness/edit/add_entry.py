@@ -83,14 +83,6 @@ def entry_of(
 
     What the collection would say in its place, it says itself.
 
-    Args:
-        facts: of the checkpoint.
-        base: the documented variant whose architecture it has.
-        weights: where the checkpoint is, from the index's folder.
-        collection: which one of the file's it belongs to.
-        classes: the names of its outputs.
-        accuracy: what was counted on images.
-
     Raises:
         NotAdded: its thousand classes have no names, and would be taken for ImageNet's.
     """

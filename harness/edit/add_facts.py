@@ -68,12 +68,6 @@ class Facts:
 def measure(path: Path, base: Recipe, name: str, convention: str | None = None) -> Facts:
     """Measure a checkpoint as a variant of its own.
 
-    Args:
-        path: the file; nothing in it is executed.
-        base: the variant whose architecture it has, but for the number of classes.
-        name: what the new variant is called.
-        convention: which FLOPs to count.
-
     Raises:
         NotAdded: the file is no checkpoint of that architecture, or not what its name says.
     """

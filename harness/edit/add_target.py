@@ -43,12 +43,6 @@ class AddTarget:
 def find_target(checkpoint: Path, file: Path, origin: str, collection: str | None) -> AddTarget:
     """The place of a new entry in an index.
 
-    Args:
-        checkpoint: as it was named.
-        file: the index; it need not be there.
-        origin: whose architecture it has.
-        collection: which one of the file's it is to join.
-
     Raises:
         NotAdded: there is no such checkpoint, variant or collection, or the file can't have any.
         EditRefused: the file can't be read.

@@ -197,12 +197,6 @@ def write_baseline(
     so do those that the run can't speak for; those that no longer occur go. A new entry's reason
     says since when it is known: true at once, and for a person to replace.
 
-    Args:
-        report: the run, not cut short.
-        old: the baseline as it was read before the run.
-        groups: the groups of checks that ran.
-        today: the day that new entries are dated.
-
     Raises:
         UsageError: the baseline is written in a way that can't be kept.
         BaselineFileError: it can't be written, or has changed since it was read.

@@ -111,11 +111,6 @@ def lookup(node: Node | None, name: str) -> Node | None:
 def compose(text: str, offset: int = 0, length: int | None = None) -> list[Node]:
     """The documents of ``text[offset:offset + length]`` as nodes with offsets into ``text``.
 
-    Args:
-        text: the whole text.
-        offset: where the YAML starts in it.
-        length: how long the YAML is; None for the rest.
-
     Raises:
         UnreadableIndex: the text is no YAML, or exceeds a bound of this module.
     """
@@ -167,6 +162,10 @@ class _Composer:
         self.added = 0  # the part of it that aliases added
         self.roots: list[Node] = []
 
+    def at(self, mark: Any) -> int:
+        """A mark's offset in the whole text."""
+        return self.offset + int(mark.index)
+
     def documents(self, events: Iterator[Any]) -> list[Node]:
         for event in events:
             self.take(event)
@@ -174,10 +173,10 @@ class _Composer:
 
     def take(self, event: Any) -> None:
         if isinstance(event, yaml.ScalarEvent):
-            start = _at(event.start_mark) + self.offset
+            start = self.at(event.start_mark)
             tag = _foreign(event.tag, "scalar")
             quoted = event.style not in (None, "") or event.tag in ("!", _PREFIX + "str")
-            end = _at(event.end_mark) + self.offset
+            end = self.at(event.end_mark)
             size = 1 + len(event.value) // 64
             self.size += size
             self.done(Scalar(event.value, quoted, start, end, tag), event.anchor, size, 0)
@@ -193,11 +192,11 @@ class _Composer:
                 raise UnreadableIndex(
                     f"more than {MAX_DOCUMENTS} YAML documents in one file",
                     "write the models as one list",
-                    _at(event.start_mark) + self.offset,
+                    self.at(event.start_mark),
                 )
 
     def open(self, event: Any) -> None:
-        start = _at(event.start_mark) + self.offset
+        start = self.at(event.start_mark)
         self.check_depth(0, start)
         node: Sequence | Mapping
         if isinstance(event, yaml.MappingStartEvent):
@@ -210,7 +209,7 @@ class _Composer:
 
     def close(self, event: Any) -> None:
         node, children, anchor, before = self.stack.pop()
-        node.end = _at(event.end_mark) + self.offset
+        node.end = self.at(event.end_mark)
         if isinstance(node, Mapping):
             node.pairs = list(zip(children[::2], children[1::2], strict=True))
         else:
@@ -218,7 +217,7 @@ class _Composer:
         self.done(node, anchor, self.size - before + 1, self.heights.pop() + 1)
 
     def alias(self, event: Any) -> None:
-        start = _at(event.start_mark) + self.offset
+        start = self.at(event.start_mark)
         known = self.anchors.get(event.anchor)
         if known is None:
             # An anchor that is still open would make the node contain itself.
@@ -255,12 +254,6 @@ class _Composer:
             self.heights[-1] = max(self.heights[-1], height)
         else:
             self.roots.append(node)
-
-
-def _at(mark: Any) -> int:
-    """A mark's offset in characters."""
-    index: int = mark.index
-    return index
 
 
 def _foreign(tag: str | None, kind: str) -> str | None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
 
-MAX_DIGITS = 40
+_MAX_DIGITS = 40
 _MAX_EXPONENT = 60
 
 _NUMBER = re.compile(
@@ -28,12 +28,8 @@ _SPECIAL = re.compile(r"[+-]?\.?(?:nan|inf|infinity)", re.IGNORECASE)
 _LOOKS_NUMERIC = re.compile(r"[+-]?\.?[0-9]")
 
 COUNT_UNITS = {
-    "K": Decimal(10**3),
-    "k": Decimal(10**3),
-    "M": Decimal(10**6),
-    "G": Decimal(10**9),
-    "B": Decimal(10**9),
-    "T": Decimal(10**12),
+    prefix: Decimal(10**power)
+    for prefix, power in {"K": 3, "k": 3, "M": 6, "G": 9, "B": 9, "T": 12}.items()
 }
 # Cards and papers write the noun after the prefix: ``4.1 GFLOPs``, ``300 MMac``.
 _OPERATIONS = ("FLOPs", "FLOPS", "FLOP", "Flops", "MACs", "MACS", "MAC", "Macs", "Mac")
@@ -44,15 +40,8 @@ OPERATION_UNITS = COUNT_UNITS | {
 }
 BYTE_UNITS = {
     "B": Decimal(1),
-    "kB": Decimal(10**3),
-    "KB": Decimal(10**3),
-    "MB": Decimal(10**6),
-    "GB": Decimal(10**9),
-    "TB": Decimal(10**12),
-    "KiB": Decimal(2**10),
-    "MiB": Decimal(2**20),
-    "GiB": Decimal(2**30),
-    "TiB": Decimal(2**40),
+    **{f"{p}B": Decimal(10**n) for p, n in {"k": 3, "K": 3, "M": 6, "G": 9, "T": 12}.items()},
+    **{f"{p}iB": Decimal(2**n) for p, n in {"K": 10, "M": 20, "G": 30, "T": 40}.items()},
 }
 
 
@@ -100,7 +89,7 @@ def parse_number(text: str, units: dict[str, Decimal] | None = None) -> Number:
         raise NotANumber("is not a number")
     written = found[0]
     unit = text[found.end() :].strip(" ")
-    if len(written) > MAX_DIGITS:
+    if len(written) > _MAX_DIGITS:
         raise OutOfRange("has more digits than any such quantity")
     if unit and unit not in (units or {}):
         raise NotANumber(_why(text, unit))

@@ -62,11 +62,6 @@ class Wrong(Exception):
 def read_value(node: Node, field: Field, text: str) -> tuple[Value, Decimal | None, bool]:
     """The normalised value of a node, its step, and whether a plain number stands in quotes.
 
-    Args:
-        node: the value as composed.
-        field: the row of the schema that it has to follow.
-        text: the source text, to quote from.
-
     Raises:
         Wrong: the value is of another type, out of range, or an unknown word.
     """
