@@ -11,7 +11,7 @@ from typing import Any
 
 from harness.config import RunConfig, UsageError, configure
 from harness.measure.count import CountError, Counts, count_flops
-from harness.run.request import Progress
+from harness.run.progress import Progress
 from harness.run.session import prepare
 from harness.types import Report
 

@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 from index_sites import Site, edited, sites_of
 
-from harness.run.request import Progress, Request
+from harness.config import RunConfig
+from harness.run.progress import Progress
 from harness.run.session import prepare
 from harness.types import Finding, Report
 
@@ -38,7 +39,7 @@ class Bench:
     def report(self, text: str) -> Report:
         path = self.folder / "resnest.yml"
         path.write_text(text, encoding="utf-8")
-        report = prepare(Request(index=(path,), offline=True)).verify(Progress())
+        report = prepare(RunConfig(index=(path,), offline=True)).verify(Progress())
         assert report.cut_short is None
         return report
 

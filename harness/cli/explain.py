@@ -14,7 +14,7 @@ from harness.cli.options import MEASURING, command, variant
 from harness.cli.output import columns, emit, terminal_width
 from harness.cli.selection import prepared
 from harness.config import RunConfig, UsageError
-from harness.run.request import Progress
+from harness.run.progress import Progress
 from harness.run.session import Session
 from harness.run.sources import index_options
 from zoo._util.text import for_terminal

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from harness.cli.output import can_redraw, say, stderr_console
 from harness.config import RunConfig
-from harness.run.request import Progress
+from harness.run.progress import Progress
 from zoo._util.text import for_terminal, human_bytes
 from zoo.weights.types import Fetched, Outcome
 

@@ -13,7 +13,7 @@ from datetime import date
 from pathlib import Path
 
 from harness.causes import CAUSES
-from harness.run.request import UsageError
+from harness.config import UsageError
 from harness.types import Finding
 from zoo._util.files import open_regular
 from zoo._util.text import nearest, shown

@@ -18,6 +18,7 @@ from typing import Any
 import yaml
 
 from harness.causes import severity_of
+from harness.config import GROUPS, UsageError
 from harness.edit.baseline import TOP, AcceptedFinding, Baseline, accepted_node, parse_baseline
 from harness.edit.yaml_edit import (
     EditRefused,
@@ -30,7 +31,6 @@ from harness.edit.yaml_edit import (
     previous_line,
     with_comments,
 )
-from harness.run.request import GROUPS, UsageError
 from harness.types import Finding, Report
 from zoo._util.files import replace_file
 from zoo._util.text import for_terminal, shown, truncate

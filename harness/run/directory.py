@@ -19,9 +19,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
+from harness.config import UsageError
 from harness.measure.builders import BuilderError, built_in, get_builder
 from harness.measure.meta import describe_error
-from harness.run.request import UsageError
 
 _ANSWER_SECONDS = 30.0
 _START = (

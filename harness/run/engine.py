@@ -14,9 +14,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
+from harness.config import USUAL_TIMEOUT
 from harness.run.memory import usual_limit
 from harness.run.process import Limits, WorkerEndedError, WorkerProcess
-from harness.run.request import USUAL_TIMEOUT
 from harness.run.wire import Job, dump_job, load_facts
 from harness.types import Fact, unmeasured
 

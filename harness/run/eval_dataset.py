@@ -10,8 +10,8 @@ from functools import lru_cache
 
 from harness.check.decide import FIRST_LOOK
 from harness.check.parts import span_of
+from harness.config import RunConfig, UsageError
 from harness.run.engine import EngineError
-from harness.run.request import Request, UsageError
 from harness.run.wire import Counting
 from harness.types import EvalImages, Fact, Measurement, Recipe, Slot
 
@@ -30,7 +30,7 @@ class EvalDataset:
         UsageError: the set can't be read; one line that says what is wrong with it.
     """
 
-    def __init__(self, request: Request, classes: tuple[str, ...] | None = None) -> None:
+    def __init__(self, request: RunConfig, classes: tuple[str, ...] | None = None) -> None:
         from harness.datasets import ImageSetError, identify, open_image_set
 
         assert request.data is not None

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 
+from harness.config import RunConfig, UsageError
 from harness.run.eval_dataset import EvalDataset
 from harness.run.plan import own_classes
-from harness.run.request import Request, UsageError
 from harness.types import Fact
 from zoo.index.types import Variant
 from zoo.variants import IMAGENET_CLASSES
@@ -25,7 +25,7 @@ class EvalDatasets:
             others neither; one line says why.
     """
 
-    def __init__(self, request: Request, variants: Sequence[Variant]) -> None:
+    def __init__(self, request: RunConfig, variants: Sequence[Variant]) -> None:
         self._found: dict[tuple[str, ...] | None, EvalDataset | str] = {}
         ways = dict.fromkeys(map(own_classes, variants))
         for classes in ways:
@@ -77,13 +77,13 @@ class EvalDatasets:
         return len(classes) == IMAGENET_CLASSES and isinstance(self._found[classes], str)
 
     @staticmethod
-    def _opened(request: Request, classes: tuple[str, ...] | None) -> EvalDataset | str:
+    def _opened(request: RunConfig, classes: tuple[str, ...] | None) -> EvalDataset | str:
         try:
             return EvalDataset(request, classes)
         except UsageError as error:
             return error.lines[0].removeprefix("--data: ")
 
 
-def _is_there(request: Request) -> bool:
+def _is_there(request: RunConfig) -> bool:
     data = request.data or ""
     return data == "sample" or os.path.exists(os.path.expanduser(data))

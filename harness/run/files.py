@@ -12,7 +12,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.run.request import Request
+from harness.config import RunConfig
 from harness.types import Fact, Measurement, Recipe, Unmeasured
 from zoo._util.text import human_bytes
 from zoo.weights.fetch import Fetcher, Located
@@ -68,7 +68,7 @@ class Files:
         variants: whose files; one without a Weights claim has none, and one may have several.
     """
 
-    def __init__(self, request: Request, variants: Sequence[Variant]) -> None:
+    def __init__(self, request: RunConfig, variants: Sequence[Variant]) -> None:
         self._request = request
         self._fetcher: Fetcher | None = None
         self._progress = _Relay()

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from decimal import Decimal
 from fnmatch import fnmatchcase
 
+from harness.config import UsageError
 from harness.measure.profile import USUAL_SIZE
-from harness.run.request import UsageError
 from harness.types import Recipe, Size
 from zoo._util.text import nearest
 from zoo.classnames import are_of_imagenet

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from harness.check import cross_check, schema
 from harness.check.build import apply_alias_findings
 from harness.check.registry import index_checks, variant_checks
+from harness.config import GROUPS, RunConfig, UsageError
 from harness.explain import preferred_rules
 from harness.explain.claim_trace import ClaimTrace, trace_claim
 from harness.measure.builders import BuilderError
@@ -20,7 +21,7 @@ from harness.run.directory import Directory, directory_of
 from harness.run.engine import Engine, EngineError, LocalEngine
 from harness.run.eval_datasets import EvalDatasets
 from harness.run.plan import select
-from harness.run.request import GROUPS, Progress, Request, UsageError
+from harness.run.progress import Progress
 from harness.run.sources import index_here, index_options, named
 from harness.run.store import Store, StoreError
 from harness.run.subject import Subject, facts_of
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from harness.run.files import Files
 
 
-def prepare(request: Request) -> Session:
+def prepare(request: RunConfig) -> Session:
     """Reads the index and chooses the variants; nothing is measured yet.
 
     Raises:
@@ -79,7 +80,7 @@ class Session:
         variants: those that the run is about, in the order of the index.
     """
 
-    def __init__(self, request: Request, index: Index, variants: tuple[Variant, ...]) -> None:
+    def __init__(self, request: RunConfig, index: Index, variants: tuple[Variant, ...]) -> None:
         self.request = request
         self.index = index
         self.variants = variants

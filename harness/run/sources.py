@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.run.request import UsageError
+from harness.config import UsageError
 from zoo.index import local_index
 from zoo.index.readers import FOLDER
 

@@ -6,20 +6,20 @@ import os
 import platform
 from typing import TYPE_CHECKING
 
+from harness.config import USUAL_BATCHES, USUAL_SECONDS
 from harness.measure.builders import BuilderError
 from harness.run.directory import directory_of
 from harness.run.keys import key_of
-from harness.run.request import USUAL_BATCHES, USUAL_SECONDS
 from harness.run.wire import Job, Timing
 from harness.types import Fact, Measurement, Recipe
 
 if TYPE_CHECKING:
+    from harness.config import RunConfig
     from harness.run.engine import Engine
-    from harness.run.request import Request
     from harness.run.store import Store
 
 
-def usual(request: Request) -> Timing:
+def usual(request: RunConfig) -> Timing:
     """The timing whose figures a report shows: the usual batch sizes, on the run's device."""
     return Timing(USUAL_BATCHES, USUAL_SECONDS, request.device, request.amp, request.compile)
 

@@ -20,8 +20,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from harness.config import RunConfig
 from harness.report import folder
-from harness.run.request import Progress, Request
+from harness.run.progress import Progress
 from harness.run.session import prepare
 from harness.types import Fact, Finding, Measurement, Report, VariantReport
 
@@ -36,7 +37,7 @@ Step = Callable[[Report, Mapping[str, Any]], object]
 
 def main() -> int:
     root = Path(__file__).resolve().parents[2]
-    request = Request(index=(root / "model-index",), offline=True)
+    request = RunConfig(index=(root / "model-index",), offline=True)
     seed = prepare(request).verify(Progress())
     with tempfile.TemporaryDirectory() as name:
         first, again = (written(repeated(seed, SIZES[0], run), Path(name)) for run in (1, 2))

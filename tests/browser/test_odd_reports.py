@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from harness.run.request import Progress, Request
+from harness.config import RunConfig
+from harness.run.progress import Progress
 from harness.run.session import prepare
 from harness.types import Finding, Report, VariantReport
 
@@ -104,7 +105,7 @@ def test_a_previous_report_that_is_none_is_named_and_not_used(show, made, previo
 
 def test_the_report_of_this_zoo(show, as_document):
     """What a run measures, as it measures it, and not as a test thinks that it does."""
-    request = Request(offline=True, no_store=True, workers=1, select=("resnest14d",))
+    request = RunConfig(offline=True, no_store=True, workers=1, select=("resnest14d",))
     report = prepare(request).verify(Progress())
     here = show(report, as_document(report), fragment="#comparison?variant=resnest14d")
     panel = here.page.locator("#panel[open]")

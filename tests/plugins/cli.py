@@ -224,8 +224,8 @@ class _Here:
     performer: ClassVar[Any] = None
 
     def __init__(self, workers: int | None, timeout: float, max_memory: int | None) -> None:
+        from harness.config import USUAL_TIMEOUT
         from harness.run.engine import LocalEngine
-        from harness.run.request import USUAL_TIMEOUT
 
         self._real = LocalEngine(workers, timeout, max_memory)
         self._limited = timeout != USUAL_TIMEOUT or max_memory is not None

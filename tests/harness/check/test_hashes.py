@@ -7,7 +7,7 @@ import hashlib
 from harness.check.base import Need
 from harness.check.weights import CHECK as FILE
 from harness.check.weights import NAME_CHECK as IN_NAME
-from harness.run.request import Request
+from harness.config import RunConfig
 from harness.run.session import prepare
 
 DATA = b"some weights"
@@ -20,7 +20,7 @@ URL = "https://example.org/net.pth"
 def audited(folder, url, said):
     path = folder / "index.yml"
     path.write_text(ENTRY.format(url=url, said=said))
-    findings = prepare(Request(index=(path,), no_store=True)).audit().findings
+    findings = prepare(RunConfig(index=(path,), no_store=True)).audit().findings
     return [f for f in findings if f.field == "SHA256"]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.run.request import Request
+from harness.config import RunConfig
 from harness.run.session import prepare
 
 INDEX = """\
@@ -32,7 +32,7 @@ Models:
 def test_each_group_reports_the_fields_it_reads(tmp_path, groups, fields):
     path = tmp_path / "index.yml"
     path.write_text(INDEX)
-    report = prepare(Request(index=(path,), checks=groups, no_store=True)).audit()
+    report = prepare(RunConfig(index=(path,), checks=groups, no_store=True)).audit()
     wrong = [f for f in report.findings if f.severity == "error"]
     assert {f.field for f in wrong} == fields
     assert len(wrong) == len(fields)

@@ -7,9 +7,10 @@ import pytest
 from harness.check.base import Evidence
 from harness.check.registry import variant_checks
 from harness.check.unreadable import missing_for
+from harness.config import RunConfig
 from harness.edit.fix import propose
 from harness.run.plan import flops_size, recipe_of
-from harness.run.request import Progress, Request
+from harness.run.progress import Progress
 from harness.run.session import prepare
 
 CAUSE = "schema.unreadable-dependency"
@@ -68,7 +69,7 @@ def reports(tmp_path_factory):
         path = tmp_path_factory.mktemp(by) / "index.yml"
         path.write_text("Collections:\n" + "\n".join([*collections, "Models:", *entries]))
         checks = ("metadata", "parameters", "layers", "flops", "preprocess", "weights", "accuracy")
-        request = Request(index=(path,), checks=checks, no_store=True, offline=True)
+        request = RunConfig(index=(path,), checks=checks, no_store=True, offline=True)
         session = prepare(request)
         made[by] = (own, session.verify(Progress()), session.index)
     return made
@@ -120,7 +121,7 @@ def test_a_group_is_never_silent_on_its_own_claims(tmp_path):
     for group, claims in wrong.items():
         lines = "".join(f"    {key}: {value}\n" for key, value in claims.items())
         path.write_text(f"Models:\n- Name: resnest14d\n  Metadata:\n{lines}")
-        session = prepare(Request(index=(path,), checks=(group,), no_store=True))
+        session = prepare(RunConfig(index=(path,), checks=(group,), no_store=True))
         (variant,) = session.variants
         recipe = recipe_of(variant, "zoo")
         evidence = Evidence(variant, recipe, flops_size(variant, recipe), {})
@@ -138,7 +139,7 @@ def test_what_a_result_says_of_its_population_is_no_default_either(tmp_path):
         "  - {Task: T, Dataset: Flora, Images: all, Metrics: {Top 1 Accuracy: 76%}}\n"
         "  - {Task: T, Dataset: Fauna, Metrics: {Top 1 Accuracy: 77%}}\n"
     )
-    request = Request(index=(path,), checks=("accuracy",), no_store=True, offline=True)
+    request = RunConfig(index=(path,), checks=("accuracy",), no_store=True, offline=True)
     findings = prepare(request).verify(Progress()).findings
     causes = {f.documented: f.cause for f in findings if f.field == "Top 1 Accuracy"}
     assert causes == {"75%": CAUSE, "76%": CAUSE, "77%": "accuracy.no-data"}
@@ -153,7 +154,7 @@ def test_a_collection_that_is_not_found_may_have_said_it(tmp_path):
         "- Name: own\n  In Collection: Netz\n  Metadata: {Image Size: 256}\n"
         "- Name: found\n  In Collection: Nets\n- Name: none\n"
     )
-    session = prepare(Request(index=(path,), checks=("flops",), no_store=True))
+    session = prepare(RunConfig(index=(path,), checks=("flops",), no_store=True))
     waits = {v.name: missing_for(v, "flops") for v in session.variants}
     assert [name for name, why in waits.items() if why] == ["lost", "unread"]
     assert "In Collection is 'Netz'" in waits["lost"]
@@ -163,7 +164,7 @@ def test_a_collection_that_is_not_found_may_have_said_it(tmp_path):
 def test_no_speed_is_taken_at_a_default_size(tmp_path):
     path = tmp_path / "index.yml"
     path.write_text("Models:\n- Name: resnest14d\n  Metadata: {Image Size: large}\n")
-    session = prepare(Request(index=(path,), no_store=True))
+    session = prepare(RunConfig(index=(path,), no_store=True))
     ((name, why),) = session.bench([1], 0.1)
     assert name == "resnest14d"
     assert "Image Size is 'large'" in why

@@ -9,9 +9,10 @@ import sys
 
 import pytest
 
+from harness.config import RunConfig
 from harness.run.keys import key_of
 from harness.run.plan import recipe_of
-from harness.run.request import Progress, Request
+from harness.run.progress import Progress
 from harness.run.session import prepare
 from harness.types import Measurement, Recipe
 from zoo.index import load_index
@@ -287,7 +288,7 @@ def test_no_claim_is_part_of_a_key(tmp_path, store_home, monkeypatch):
         index = load_index([path])
         recipes.append(recipe_of(index.variants[0], "zoo"))
         checks = ("parameters", "layers", "flops")
-        session = prepare(Request(index=(path,), offline=True, checks=checks))
+        session = prepare(RunConfig(index=(path,), offline=True, checks=checks))
         assert ("nothing to build" in session.plan) == (number == 1)
         session.verify(Progress())
     assert recipes[0] != recipes[1]

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from harness.config import RunConfig, UsageError
 from harness.run.eval_datasets import EvalDatasets
-from harness.run.request import Request, UsageError
 
 # Both are far below what lite0 has on the sample's real images: 18 and 19 of 20.
 CLAIM = {"Top 1 Accuracy": "20.00%", "Top 5 Accuracy": "30.00%"}
@@ -40,7 +40,7 @@ def galleries(zoo, place, dataset=None):
     from zoo.index import load_index
 
     variants = load_index([zoo.index(CLAIM)]).variants
-    return EvalDatasets(Request(data=str(place), dataset=dataset), variants)
+    return EvalDatasets(RunConfig(data=str(place), dataset=dataset), variants)
 
 
 def test_only_images_of_the_set_contradict_a_claim(zoo, place):

@@ -6,7 +6,8 @@ import hashlib
 
 import pytest
 
-from harness.run.request import Progress, Request
+from harness.config import RunConfig
+from harness.run.progress import Progress
 from harness.run.session import prepare
 from zoo.errors import WeightsError
 from zoo.weights import variant_weights
@@ -27,7 +28,7 @@ def stages(tmp_path, monkeypatch):
         listed = "".join(f"  - {name}\n" for name in names)
         path = tmp_path / "index.yml"
         path.write_text(f"Models:\n- Name: resnest14d\n  Weights:\n{listed}{more}")
-        return Request(index=(path,), checks=("weights", "accuracy"), no_store=True)
+        return RunConfig(index=(path,), checks=("weights", "accuracy"), no_store=True)
 
     return write
 

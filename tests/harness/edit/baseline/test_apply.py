@@ -7,9 +7,9 @@ from datetime import date
 
 from loops import each
 
+from harness.config import GROUPS
 from harness.edit.baseline import AcceptedFinding, Baseline
 from harness.edit.baseline_apply import apply_baseline
-from harness.run.request import GROUPS
 from harness.types import VariantReport
 from zoo.index.types import Location
 

@@ -8,8 +8,8 @@ from datetime import date
 import pytest
 from loops import each
 
+from harness.config import UsageError
 from harness.edit.baseline import read_baseline
-from harness.run.request import UsageError
 
 ENTRY = """\
 accepted:

@@ -10,9 +10,9 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from harness.config import GROUPS, UsageError
 from harness.edit.baseline import read_baseline
 from harness.edit.baseline_apply import BaselineFileError, apply_baseline, write_baseline
-from harness.run.request import GROUPS, UsageError
 from zoo.index.types import Location
 
 TODAY = date(2026, 11, 23)
