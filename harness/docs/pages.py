@@ -76,32 +76,29 @@ def pages(index: Index, reports: Path, output: Path) -> Pages:
     """
     made = Pages()
     members: dict[tuple[str, object], list[Variant]] = {}
+    alone = 0
     for variant in index.variants:
-        if variant.collection is not None:
+        if variant.collection is None:
+            alone += 1
+        else:
             members.setdefault(_identity(variant.collection), []).append(variant)
-    alone = sum(variant.collection is None for variant in index.variants)
     if alone:
         made.remarks.append(
             f"{plural(alone, 'variant')} in no collection: a page is a collection's; "
             "name one as In Collection"
         )
-    chosen = []
-    for collection in index.collections:
-        if _identity(collection) in members:
-            chosen.append(collection)
-        else:
-            made.remarks.append(
-                f"{collection.location}: collection {collection.name!r} has no variant, "
-                "and so no page"
-            )
+    chosen = [each for each in index.collections if _identity(each) in members]
+    made.remarks += [
+        f"{each.location}: collection {each.name!r} has no variant, and so no page"
+        for each in index.collections
+        if _identity(each) not in members
+    ]
     _check_names(chosen)
-    blocks, template = Blocks(index), _template()
-    links = _ReportLinks(reports, output)
+    blocks, template, links = Blocks(index), _template(), _ReportLinks(reports, output)
     for collection in chosen:
-        variants = members[_identity(collection)]
-        remarks: list[str] = []
-        values = _values(collection, variants, links, blocks, remarks)
-        made.pages.append(CollectionPage(_file_name(collection), template(values), tuple(remarks)))
+        variants, remarks = members[_identity(collection)], list[str]()
+        text = template(_values(collection, variants, links, blocks, remarks))
+        made.pages.append(CollectionPage(_file_name(collection), text, tuple(remarks)))
     return made
 
 

@@ -20,6 +20,7 @@ NAMES = ("comparison.md", "comparison.csv", "comparison.parquet")
 # What makes a spreadsheet take a cell for a formula (OWASP, "CSV Injection"), full width included.
 _FORMULA = tuple("=+-@\t\r\n＝＋－＠")
 _LONGEST_NAME = 80
+_TYPES: dict[str, Any] = {"int": "Int64", "float": "Float64", "string": "string"}
 
 
 def files(
@@ -57,15 +58,13 @@ def frame(compared: Iterable[Row]) -> pd.DataFrame:
             for axis, name in enumerate(("image_height", "image_width")):
                 sides = [None if size is None else size[axis] for size in values]
                 columns[name] = pd.array(sides, dtype="Int64")
-        elif "int" in str(field.type):
-            columns[field.name] = pd.array(values, dtype="Int64")
-        elif "float" in str(field.type):
-            columns[field.name] = pd.array(values, dtype="Float64")
-        elif field.name == "doubted":
-            columns[field.name] = pd.array(["; ".join(names) for names in values], dtype="string")
-        else:
-            texts = [None if text is None else for_terminal(text) for text in values]
-            columns[field.name] = pd.array(texts, dtype="string")
+            continue
+        if field.name == "doubted":
+            values = ["; ".join(names) for names in values]
+        kind = next((k for k in ("int", "float") if k in str(field.type)), "string")
+        if kind == "string":
+            values = [None if text is None else for_terminal(text) for text in values]
+        columns[field.name] = pd.array(values, dtype=_TYPES[kind])
     table: pd.DataFrame = pd.DataFrame(columns)
     return table
 
@@ -90,14 +89,6 @@ def _count(value: float | None, unit: str = "") -> str:
     return "-" if value is None else quantity(value, unit)
 
 
-def _share(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2f} %"
-
-
-def _interval(low: float | None, high: float | None) -> str:
-    return "-" if low is None or high is None else span(low, high)
-
-
 def _marked(row: Row, field: str, shown: str) -> str:
     return f"{shown} (wrong)" if field in row.doubted else shown
 
@@ -118,6 +109,22 @@ def _size(row: Row) -> str:
     return "-" if row.image_size is None else f"{row.image_size[0]} x {row.image_size[1]}"
 
 
+def _accuracies(k: int) -> dict[str, Callable[[Row], str]]:
+    def percent(row: Row, name: str) -> str:
+        value = getattr(row, f"top{k}{name}")
+        return "-" if value is None else f"{value:.2f} %"
+
+    def interval(row: Row) -> str:
+        low, high = getattr(row, f"top{k}_low"), getattr(row, f"top{k}_high")
+        return "-" if low is None or high is None else span(low, high)
+
+    return {
+        f"Top-{k}, claimed": lambda r: _marked(r, f"Top {k} Accuracy", percent(r, "_claimed")),
+        f"Top-{k}, measured": lambda row: percent(row, ""),
+        f"Top-{k}, interval": interval,
+    }
+
+
 # Heading -> cell; the columns of numbers are set to the right.
 _TEXTS: dict[str, Callable[[Row], str]] = {
     "Status": lambda row: row.status,
@@ -133,12 +140,8 @@ _COLUMNS: dict[str, Callable[[Row], str]] = _TEXTS | {
     "FLOPs, measured": lambda row: _count(row.flops),
     "File size, claimed": lambda row: _marked(row, "File Size", _count(row.file_size_claimed, "B")),
     "File size, measured": lambda row: _count(row.file_size, "B"),
-    "Top-1, claimed": lambda row: _marked(row, "Top 1 Accuracy", _share(row.top1_claimed)),
-    "Top-1, measured": lambda row: _share(row.top1),
-    "Top-1, interval": lambda row: _interval(row.top1_low, row.top1_high),
-    "Top-5, claimed": lambda row: _marked(row, "Top 5 Accuracy", _share(row.top5_claimed)),
-    "Top-5, measured": lambda row: _share(row.top5),
-    "Top-5, interval": lambda row: _interval(row.top5_low, row.top5_high),
+    **_accuracies(1),
+    **_accuracies(5),
     "Images": lambda row: "-" if row.images is None else f"{row.images:,}",
     "Images/s, measured": _speed,
 }

@@ -133,28 +133,23 @@ def horizontal(row: Row, metric: Metric) -> Value | None:
     Claimed FLOPs stand for multiply-accumulates: every convention of the field counts a
     multiply-accumulate once, and little beside it, except ``flops``, which counts it twice.
     """
-    if metric is MACS:
-        claimed = _trusted(row, "FLOPs", row.flops_claimed)
-        if claimed is not None and row.flops_convention_claimed == "flops":
-            claimed /= 2
-        return _first(row.macs, claimed)
-    if metric is PARAMETERS:
-        return _first(row.parameters, _trusted(row, "Parameters", row.parameters_claimed))
-    if metric is FILE_SIZE:
-        return _first(row.file_size, _trusted(row, "File Size", row.file_size_claimed))
-    return _first(row.images_per_second, None)
+    operations: float | None = row.flops_claimed
+    if operations is not None and row.flops_convention_claimed == "flops":
+        operations /= 2
+    measured, claimed, field = {
+        MACS: (row.macs, operations, "FLOPs"),
+        PARAMETERS: (row.parameters, row.parameters_claimed, "Parameters"),
+        FILE_SIZE: (row.file_size, row.file_size_claimed, "File Size"),
+        IMAGES_PER_SECOND: (row.images_per_second, None, ""),
+    }[metric]
+    return _first(row, measured, claimed, field)
 
 
 def top1(row: Row) -> Value | None:
     """The variant's top-1 accuracy in percent: measured, where precise enough, else claimed."""
-    claimed = _trusted(row, "Top 1 Accuracy", row.top1_claimed)
-    value = _first(row.top1 if _is_narrow(row) else None, claimed)
+    measured = row.top1 if _is_narrow(row) else None
+    value = _first(row, measured, row.top1_claimed, "Top 1 Accuracy")
     return value if value is not None and value.number <= 100 else None
-
-
-def _trusted(row: Row, field: str, claimed: float | None) -> float | None:
-    """A documented value, unless an error speaks against it: it must not decide a choice."""
-    return None if field in row.doubted else claimed
 
 
 def _is_narrow(row: Row) -> bool:
@@ -165,8 +160,10 @@ def _is_narrow(row: Row) -> bool:
     return row.top1_high - row.top1_low <= WIDEST_INTERVAL
 
 
-def _first(measured: float | None, claimed: float | None) -> Value | None:
-    for number, is_measured in ((measured, True), (claimed, False)):
+def _first(row: Row, measured: float | None, claimed: float | None, field: str) -> Value | None:
+    """The measured value, else the claimed one of that field unless an error speaks against it."""
+    claims = () if field in row.doubted else ((claimed, False),)
+    for number, is_measured in ((measured, True), *claims):
         if number is not None and math.isfinite(number) and number > 0:
             return Value(float(number), is_measured)
     return None

@@ -196,13 +196,10 @@ def _location(finding: Finding, place: Location | None, options: Options) -> dic
     location: dict[str, Any] = {}
     if place is not None:
         path = in_repository(place.file, options)
-        artifact = {"uri": uri(path)}
-        if not path.startswith("/"):
-            artifact["uriBaseId"] = _ROOT
-        location["physicalLocation"] = {
-            "artifactLocation": artifact,
-            "region": {"startLine": place.line, "startColumn": place.column},
-        }
+        base = {} if path.startswith("/") else {"uriBaseId": _ROOT}
+        region = {"startLine": place.line, "startColumn": place.column}
+        artifact = {"uri": uri(path), **base}
+        location["physicalLocation"] = {"artifactLocation": artifact, "region": region}
     if finding.variant is not None:
         location["logicalLocations"] = [
             {"fullyQualifiedName": for_terminal(finding.variant), "kind": "resource"}

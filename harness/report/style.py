@@ -34,38 +34,18 @@ class Theme:
     status: dict[str, str]
 
 
-LIGHT = Theme(
-    background="#ffffff",
-    surface="#f5f6f8",
-    text="#1b1f24",
-    muted="#57606a",
-    grid="#d8dde3",
-    frontier="#1b1f24",
-    status={
-        "error": "#a8330b",
-        "warning": "#855500",
-        "note": "#005f99",
-        "accepted": "#8f4470",
-        "unverified": "#57606a",
-        "match": "#00694a",
-    },
-)
+def _statuses(*colours: str) -> dict[str, str]:
+    names = ("error", "warning", "note", "accepted", "unverified", "match")
+    return dict(zip(names, colours, strict=True))
 
+
+LIGHT = Theme(
+    *("#ffffff", "#f5f6f8", "#1b1f24", "#57606a", "#d8dde3", "#1b1f24"),
+    _statuses("#a8330b", "#855500", "#005f99", "#8f4470", "#57606a", "#00694a"),
+)
 DARK = Theme(
-    background="#14171b",
-    surface="#1e2227",
-    text="#e8ebee",
-    muted="#a3acb5",
-    grid="#343b43",
-    frontier="#e8ebee",
-    status={
-        "error": "#ff9a76",
-        "warning": "#f2c14e",
-        "note": "#7cc7f5",
-        "accepted": "#e0a3c6",
-        "unverified": "#a3acb5",
-        "match": "#5fd3a6",
-    },
+    *("#14171b", "#1e2227", "#e8ebee", "#a3acb5", "#343b43", "#e8ebee"),
+    _statuses("#ff9a76", "#f2c14e", "#7cc7f5", "#e0a3c6", "#a3acb5", "#5fd3a6"),
 )
 
 
