@@ -122,7 +122,7 @@ def test_the_same_url_is_fetched_once_for_all_its_variants(place, server, lite0)
     for case, name in enumerate([NAME, NAME, "efficientnet_lite1"]):
         place.add(f"case{case}", name, url if case != 1 else f"{url}#again")
     run = place.verify()
-    assert run.err.startswith("3 variants, ")
+    assert run.err.startswith("3 variants of index ")
     assert "1 file to fetch, 18.8 MB" in run.err
     assert server.bodies == 1
     assert run.verdicts("case0", "Weights") == run.verdicts("case1", "Weights")

@@ -208,7 +208,7 @@ def test_bad_bytes_are_asked_for_twice_and_missing_files_once(faulty):
 def test_the_run_says_what_it_will_do_and_exits_with_its_findings(faulty):
     assert faulty.run.status == 1
     first = faulty.run.err.splitlines()[0]
-    assert first.startswith(f"{len(REFUSED) + len(HEALED)} variants, ")
+    assert first.startswith(f"{len(REFUSED) + len(HEALED)} variants of index ")
     # 404, 410, 403, the loop and the closed port are known beforehand.
     assert " 18 files to fetch, " in first
     assert "(5 can't be had)" in first
