@@ -15,7 +15,6 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from zoo.weights.types import (
@@ -42,39 +41,32 @@ class _Insecure(ValueError):
     """The URL is right, but the file can be changed on its way."""
 
 
-class WeightsSource(Protocol):
-    """A place that a checkpoint comes from."""
-
-    @property
-    def url(self) -> str:
-        """As the index writes it."""
-
-    @property
-    def key(self) -> str:
-        """Equal for two sources exactly if they are the same place."""
-
-    @property
-    def name(self) -> str:
-        """The file name, safe to use in the cache's folder."""
-
-
 @dataclass(frozen=True, slots=True)
-class HttpSource:
-    """A file on a server. ``key`` is the URL that is asked: no fragment, host in lower case."""
+class WeightsSource:
+    """A place that a checkpoint comes from.
+
+    Attributes:
+        url: as the index writes it.
+        key: equal for two sources exactly if they are the same place.
+        name: the file name, safe to use in the cache's folder.
+    """
 
     url: str
     key: str
     name: str
+
+
+@dataclass(frozen=True, slots=True)
+class HttpSource(WeightsSource):
+    """A file on a server. ``key`` is the URL that is asked: no fragment, host in lower case."""
+
     allow_http: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class LocalSource:
+class LocalSource(WeightsSource):
     """A file of this machine; with a ``root``, one that must really lie inside that folder."""
 
-    url: str
-    key: str
-    name: str
     path: Path
     root: Path | None
 
@@ -95,12 +87,9 @@ class LocalSource:
 
 
 @dataclass(frozen=True, slots=True)
-class PackageSource:
+class PackageSource(WeightsSource):
     """A file that an installed distribution ships. The package is never imported."""
 
-    url: str
-    key: str
-    name: str
     module: str
     inner: str
 

@@ -289,7 +289,7 @@ def test_a_folder_that_can_t_be_made_is_found_before_weights_are_fetched(fit, tm
 
 def test_a_process_that_dies_while_it_decodes_is_told(fit, monkeypatch):
     monkeypatch.setattr(
-        "zoo.training.data.Pictures.__getitem__",
+        "zoo.training.data.TrainImages.__getitem__",
         lambda self, key: os.kill(os.getpid(), signal.SIGKILL),
     )
     with pytest.raises(TrainingError, match="a process that decodes pictures died") as caught:
