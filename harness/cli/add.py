@@ -16,7 +16,7 @@ from harness.config import RunConfig, UsageError
 if TYPE_CHECKING:
     from harness.edit.add_accuracy import Accuracy, LabelledImages
     from harness.edit.add_facts import Facts
-    from harness.edit.add_target import AddTarget
+    from harness.edit.add_insert import AddTarget
     from harness.types import Recipe
 
 _DEFAULT_INDEX = "model-index.yml"
@@ -53,8 +53,7 @@ def add(
     from harness.edit.add_accuracy import Accuracy, open_labelled
     from harness.edit.add_entry import NewEntry, entry_of
     from harness.edit.add_facts import NotAdded, check_unchanged, measure, settle_classes
-    from harness.edit.add_insert import NotWritable, insert, rehearse
-    from harness.edit.add_target import find_target
+    from harness.edit.add_insert import NotWritable, find_target, insert, rehearse
     from harness.edit.yaml_edit import EditRefused
 
     file = index or checkpoint.parent / _DEFAULT_INDEX
