@@ -158,7 +158,7 @@ class Preprocessing:
         """The first stage: RGB, resized, cropped.
 
         Args:
-            image: a Pillow image of any mode; see `zoo.images.modes.to_rgb`.
+            image: a Pillow image of any mode; see `zoo.images.io.to_rgb`.
 
         Returns:
             uint8, (height, width, 3).
@@ -172,7 +172,7 @@ class Preprocessing:
         import numpy as np
         from PIL.Image import Resampling
 
-        from zoo.images.modes import to_rgb
+        from zoo.images.io import to_rgb
 
         image = to_rgb(image)
         height, width = self._resized(image.height, image.width)
@@ -205,7 +205,7 @@ class Preprocessing:
         """
         from PIL import Image
 
-        from zoo.images import modes
+        from zoo.images import io
 
         if decoder not in get_args(Decoder):
             raise ValueError(f"decoder must be pillow or fast, not {decoder!r}")
@@ -215,7 +215,7 @@ class Preprocessing:
                 raise ValueError("it is PostScript, a program, which is never run")
             if upright:
                 # First to RGB: an image that was turned has forgotten the format that it had.
-                return self.to_pixels(modes.upright(modes.to_rgb(image)))
+                return self.to_pixels(io.upright(io.to_rgb(image)))
             if decoder == "fast" and image.format == "JPEG" and image.mode in ("RGB", "L"):
                 pixels = self._decode_jpeg(data)
                 if pixels is not None:

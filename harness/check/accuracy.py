@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from harness.causes import severity_of
-from harness.check import entries, unreadable
+from harness.check import unreadable
 from harness.check.base import (
     Evidence,
     Need,
@@ -21,11 +21,10 @@ from harness.check.base import (
 )
 from harness.check.compare import number
 from harness.check.decide import IMAGENET, Decision, Observation, decide, looks
-from harness.check.diagnosis import Diagnosis, chance_of, diagnose
+from harness.check.diagnosis import AT_CHANCE, Diagnosis, chance_of, diagnose
 from harness.check.intervals import plausible
-from harness.check.labels import AT_CHANCE
 from harness.check.parts import parts
-from harness.check.slips import exchanged, find_slip
+from harness.check.slips import exchanged, find_slip, named_entry, try_others
 from harness.check.unreadable import missing_for
 from harness.check.weights import UNDECIDED
 from harness.types import Edit, EvalImages, Finding, Size, Unmeasured
@@ -219,7 +218,7 @@ def _how(counted: Sequence[Mapping[str, Any]]) -> str:
     without = sum(value["not_finite"] for value in counted)
     if without:
         words += f" (for {without:,} the model gives what is no finite number, which is wrong)"
-    return words + entries.named(counted[0])
+    return words + named_entry(counted[0])
 
 
 def _population(claim: Claim, images: EvalImages) -> int:
@@ -269,9 +268,7 @@ def _contradicted(
         clause = "" if slip is None else f"{slip.clause}; "
         return _of_unknown(evidence, claim, images, looked, clause)
     key = FIELDS[claim.field]
-    other = entries.try_others(
-        evidence, claim, looked.beside, key, images, population, decision.drawn
-    )
+    other = try_others(evidence, claim, looked.beside, key, images, population, decision.drawn)
     if isinstance(other, Need):
         return other
     if other.holds:

@@ -1,10 +1,11 @@
-"""Why an accuracy is contradicted: which other way to prepare the images restores the claim.
+"""Why an accuracy is contradicted: another preprocessing that restores it, or wrong labels.
 
-Each way changes one setting, and is tried on the images that the documented one was counted on.
-Counts of a few hundred images leave a range, so a way is named only where the documented one does
-not agree with the claim on the same images: else chance would choose among ways that hardly
-differ. Nor is one named that does worse than the documented one: nobody should be told to document
-that. Where only another order of the labels restores the claim, the images are at fault.
+Each alternative changes one setting, and is tried on the images that the documented one was counted
+on. Counts of a few hundred images leave a range, so one is named only where the documented one does
+not agree with the claim on the same images: else chance would choose among alternatives that hardly
+differ. Nor is one named that does worse than the documented one. Labels in another order than a
+model's classes (counted from 1, the development kit's IDs, ranks of sorted names) give next to no
+right answers, whatever the model is worth: then the images are at fault, and not the index.
 """
 
 from __future__ import annotations
@@ -12,15 +13,56 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from math import exp, lgamma, log, log1p
 
 from harness.check.base import Evidence, Need
 from harness.check.compare import number
 from harness.check.decide import Observation, looks, rule_for
 from harness.check.intervals import too_many
-from harness.check.labels import AT_CHANCE, PREFIX, REMEDY, at_chance
 from harness.check.parts import parts
 from harness.types import EvalImages
 from zoo.index.types import Claim
+
+PREFIX = "labels="
+"""Ways to read an image set that differ in its labels alone have names that begin so."""
+
+REMEDY = (
+    "name the class folders by synsets (n01440764) or by class indices from 0 to 999, or give a "
+    "labels.txt with lines NAME LABEL in that order"
+)
+AT_CHANCE = (
+    "no more are right than by chance, so either the labels are not of these images or not in the "
+    "order of the model's classes (folders or labels numbered from 1, by the development kit's IDs "
+    "or by another sorting), or the weights are another model's: look at some images beside their "
+    f"labels; {REMEDY}; --data sample shows whether the weights are at fault"
+)
+
+# How probable it may be that so many are right by chance and are not taken for it.
+_LEVEL = 1e-3
+
+# Of images of fewer classes than chance needs to show, it is taken for that of all classes.
+_MOST_CHANCE = 0.15
+_ALL_CLASSES = 0.001
+
+
+def at_chance(look: Observation, chance: float, top: int) -> bool:
+    """Whether so few are right as would be with labels that have nothing to do with the images.
+
+    Args:
+        look: what was seen.
+        chance: the share that is right by chance by top-1.
+        top: so many answers count, 1 or 5.
+    """
+    share = min(0.5, top * (chance if chance <= _MOST_CHANCE else _ALL_CLASSES))
+    drawn = look.drawn - look.unreadable
+    tail = sum(exp(_log_binomial(n, drawn, share)) for n in range(look.correct, drawn + 1))
+    return tail > _LEVEL
+
+
+def _log_binomial(right: int, drawn: int, share: float) -> float:
+    choose = lgamma(drawn + 1) - lgamma(right + 1) - lgamma(drawn - right + 1)
+    return choose + right * log(share) + (drawn - right) * log1p(-share)
+
 
 # A setting that costs a gross share shows on so many images. One that costs less is looked for on
 # more, up to the second number: each way takes as long as the documented one.

@@ -63,7 +63,7 @@ class RunConfig:
         checks: groups of checks to apply, a subset of `GROUPS`.
         device: for what needs arithmetic.
         data: images for accuracies: a path, or ``sample``; None for none.
-        dataset: the dataset that they are stated to be of, see `harness.datasets.identity`; None
+        dataset: the dataset that they are stated to be of, see `harness.datasets.inspect`; None
             where the images themselves have to tell.
         part: how many images are counted, and kept in the store, at a time.
         budget: seconds after which no further images are looked at.

@@ -7,13 +7,10 @@
 Nothing here knows a variant's claims but its preprocessing, and a model never sees a file.
 """
 
-from harness.datasets.decode import decoding_pool
-from harness.datasets.decoded import DecodedBatch, DecodedSet
+from harness.datasets.decoded import DecodedBatch, DecodedSet, decoding_pool
 from harness.datasets.find import open_image_set
-from harness.datasets.identity import IMAGENET_1K, Identity, identify
-from harness.datasets.inspect import check
-from harness.datasets.order import order, shards
-from harness.datasets.types import ImageSet, ImageSetError, Population, Problems
+from harness.datasets.inspect import IMAGENET_1K, Identity, check, identify
+from harness.datasets.types import ImageSet, ImageSetError, Population, Problems, order, shards
 from zoo.images.io import UnreadableImage
 
 __all__ = [

@@ -7,12 +7,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.datasets.classes import is_synset
-from harness.datasets.files import listing
-from harness.datasets.folder import class_folders, labelled_images
+from harness.datasets.folders import (
+    class_folders,
+    labelled_images,
+    listing,
+    own_class_set,
+    sample_set,
+)
 from harness.datasets.labels import find_labels
-from harness.datasets.own_classes import own_class_set
 from harness.datasets.parquet import parquet_set
-from harness.datasets.sample import sample_set
 from harness.datasets.tar import tar_set
 from harness.datasets.types import ImageSet, ImageSetError
 from zoo.images.io import is_image
@@ -28,7 +31,7 @@ def open_image_set(place: str | Path, classes: Sequence[str] | None = None) -> I
     """The image set at a path, in whichever form it is.
 
     Of classes that are not ImageNet's, named in ``classes`` in the order of a classifier's outputs,
-    see `harness.datasets.own_classes`. Else it is one of these:
+    see `harness.datasets.folders`. Else it is one of these:
 
     - ``sample``: the 20 real images of the extra ``sample``.
     - A folder of class folders, named by synsets, class indices, or names of classes.

@@ -14,9 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.datasets.assemble import Entry, image_set
 from harness.datasets.classes import UnknownClassError, class_index
-from harness.datasets.types import ImageSet, ImageSetError
+from harness.datasets.types import Entry, ImageSet, ImageSetError, image_set
 from zoo.images.io import check_size, reason
 
 _GROUPS_KEPT = 2

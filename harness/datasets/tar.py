@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path, PurePosixPath
 
-from harness.datasets.assemble import Entry, image_set
-from harness.datasets.files import CHANGED
+from harness.datasets.folders import CHANGED
 from harness.datasets.labels import label
-from harness.datasets.types import ImageSet, ImageSetError
+from harness.datasets.types import Entry, ImageSet, ImageSetError, image_set
 from zoo.images.io import check_size, is_image, reason
 
 _BLOCK = tarfile.BLOCKSIZE

@@ -1,11 +1,19 @@
-"""The nouns of image sets: where each image's bytes are, its label, and what is wrong."""
+"""Evaluation datasets: where each image's bytes are, its label, the fixed order, and problems."""
 
 from __future__ import annotations
 
+import hashlib
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from functools import lru_cache
+from typing import TYPE_CHECKING, Protocol
 
 from zoo.images.io import UnreadableImage, reason
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 IMAGENET_VALIDATION = 50_000
 IMAGENET_CLASSES = 1_000
@@ -113,3 +121,84 @@ class ImageSet:
             return self.sources[index].read()
         except OSError as error:
             return UnreadableImage(self.names[index], reason(error))
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One image as a form finds it: its name, what tells a change, and where its bytes are."""
+
+    name: str
+    stamp: tuple[int, ...]
+    source: ImageSource
+
+
+def image_set(
+    form: str,
+    where: str,
+    entries: Sequence[Entry],
+    labels: Sequence[int],
+    *,
+    can_be_census: bool = True,
+    ignored: Sequence[str] = (),
+    missing: Sequence[str] = (),
+) -> ImageSet:
+    """Puts a set together, in the order of the entries.
+
+    Raises:
+        ImageSetError: there is no image.
+    """
+    if not entries:
+        raise ImageSetError(
+            f"{where}: there is no image in it (a name that ends in .jpeg, .jpg, .png, ...)"
+        )
+    digest = hashlib.sha256()
+    for entry, label in zip(entries, labels, strict=True):
+        # A line can't be mistaken for two: names hold no NUL.
+        stamp = ",".join(map(str, entry.stamp))
+        digest.update(f"{entry.name}\0{label}\0{stamp}\0".encode("utf-8", "surrogateescape"))
+    return ImageSet(
+        form=form,
+        where=where,
+        names=tuple(entry.name for entry in entries),
+        labels=tuple(labels),
+        sources=tuple(entry.source for entry in entries),
+        fingerprint=f"{form} {len(entries)} {digest.hexdigest()}",
+        population=Population(len(entries), _is_full(labels), can_be_census),
+        ignored=tuple(ignored),
+        missing=tuple(missing),
+    )
+
+
+def _is_full(labels: Sequence[int]) -> bool:
+    counts = Counter(labels)
+    each = IMAGENET_VALIDATION // IMAGENET_CLASSES
+    return len(counts) == IMAGENET_CLASSES and set(counts.values()) == {each}
+
+
+@lru_cache(maxsize=4)
+def order(n: int, seed: int = 0) -> NDArray[np.int64]:
+    """A fixed permutation of 0 .. n - 1.
+
+    Images are sorted by the SHA-256 of ``SEED:INDEX``, so that no version of any library can
+    change the order, and each head of it is a random draw without replacement.
+
+    Returns:
+        int64, (n,), read-only.
+    """
+    import numpy as np
+
+    digests = [hashlib.sha256(f"{seed}:{index}".encode()).digest() for index in range(n)]
+    permutation = np.array(sorted(range(n), key=digests.__getitem__), dtype=np.int64)
+    permutation.flags.writeable = False
+    return permutation
+
+
+def shards(permutation: NDArray[np.int64], size: int) -> Iterator[NDArray[np.int64]]:
+    """The order cut into pieces of ``size``, the last one as long as what is left.
+
+    Raises:
+        ValueError: ``size`` is below 1.
+    """
+    if size < 1:
+        raise ValueError(f"a shard has at least 1 image, not {size}")
+    return (permutation[start : start + size] for start in range(0, len(permutation), size))

@@ -15,14 +15,13 @@ from harness.measure.accuracy.scoring import answers as judged
 from harness.measure.accuracy.validator import preprocessing_of
 from harness.measure.builders import builder_of
 from zoo._util.text import plural
-from zoo.errors import CheckpointError
+from zoo.errors import BadInput, CheckpointError
 from zoo.images import InputImage, UnreadableImage
+from zoo.images.imagefolder import read_kept_apart
 from zoo.images.io import read_regular
 from zoo.inference import answers
 from zoo.labels import is_imagenet
 from zoo.preprocessing import Preprocessing
-from zoo.training.errors import BadInput
-from zoo.training.folders import read_kept_apart
 
 if TYPE_CHECKING:
     import torch

@@ -19,7 +19,7 @@ from harness.run import speeds
 from harness.run.clock import Clock
 from harness.run.directory import Directory, directory_of
 from harness.run.engine import Engine, EngineError, LocalEngine
-from harness.run.eval_datasets import EvalDatasets
+from harness.run.eval_dataset import EvalDatasets
 from harness.run.plan import select
 from harness.run.progress import Progress
 from harness.run.sources import index_here, index_options, named

@@ -8,7 +8,6 @@ Nothing is raised for one image: what can't be read is an `UnreadableImage`, and
 """
 
 from zoo.images.io import UnreadableImage
-from zoo.images.sources import InputImage, find
-from zoo.images.web import Web
+from zoo.images.sources import InputImage, Web, find
 
 __all__ = ["InputImage", "UnreadableImage", "Web", "find"]

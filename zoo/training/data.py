@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from zoo.images.modes import to_rgb
-from zoo.training.folders import Tree, formats
+from zoo.images.imagefolder import Tree, formats
+from zoo.images.io import to_rgb
 
 if TYPE_CHECKING:
     import numpy as np

@@ -8,8 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from zoo.errors import BadInput
 from zoo.training import checkpoints
-from zoo.training.errors import BadInput
 from zoo.training.logs import CSV, Log, is_log
 from zoo.training.position import Position
 from zoo.training.watch import EpochReport

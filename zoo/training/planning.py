@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from zoo.errors import BadInput
+from zoo.images.imagefolder import Tree, read_tree, split, unused
 from zoo.index.types import Variant
 from zoo.preprocessing import Preprocessing, package_variant, variant_preprocessing
-from zoo.training.errors import BadInput
-from zoo.training.folders import Tree, read_tree, split, unused
 from zoo.training.recipe import Recipe
 from zoo.training.settings import Settings
 from zoo.training.settling import check_batch, settle

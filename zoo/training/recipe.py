@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Literal, get_args
 
+from zoo.errors import BadInput
 from zoo.index.types import Claim, Variant
-from zoo.training.errors import BadInput
 
 Augmentation = Literal["none", "light", "crop", "auto"]
 AUGMENTATIONS: tuple[Augmentation, ...] = get_args(Augmentation)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
+from zoo.errors import BadInput
 from zoo.index.types import Variant
-from zoo.training.errors import BadInput
 from zoo.training.recipe import Augmentation, Recipe
 
 Amp = Literal["off", "bf16", "fp16"]

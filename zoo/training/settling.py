@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 from zoo._util.text import shown
+from zoo.errors import BadInput
 from zoo.index.types import Variant
-from zoo.training.errors import BadInput
 from zoo.training.recipe import KEPT, Recipe, recipe_of, unusable
 from zoo.training.settings import Settings
 

@@ -10,10 +10,17 @@ from __future__ import annotations
 
 import copy
 import threading
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from torch import Tensor, nn
+
+    from harness.datasets import DecodedSet
+    from harness.measure.accuracy.classifier import Classifier
+    from harness.measure.accuracy.variations import InputConfig
 
 # Of the largest logit. float32 networks are off by 1e-6 to 1e-5 of it; one image in some
 # thousands has a label so near to the border of a top-k.
@@ -101,3 +108,43 @@ class Float64Rescorer:
         for old, new in zip(found, again, strict=True):
             old[rows] = new
         return found
+
+
+_BATCH = 16
+
+
+def disagreement(
+    model: Classifier,
+    reading: InputConfig,
+    sets: tuple[DecodedSet, DecodedSet],
+    indices: Sequence[int] | NDArray[np.int64],
+) -> dict[str, int]:
+    """Compares the first class that a model names for images that were decoded in two ways.
+
+    Args:
+        model: the variant, ready to answer.
+        reading: how it is fed.
+        sets: the same images by either decoder.
+        indices: those to compare.
+
+    Returns:
+        ``images``, those that both decoders can read, and ``differ``, those of them whose first
+        class is another one.
+    """
+    import torch
+
+    images = differ = 0
+    with torch.inference_mode():
+        for begin in range(0, len(indices), _BATCH):
+            some = indices[begin : begin + _BATCH]
+            batches = [each.get(some) for each in sets]
+            both = batches[0].readable & batches[1].readable
+            if not both.any():
+                continue
+            first, second = (
+                model.logits(reading.inputs(torch.from_numpy(b.pixels[both]), model.device), _BATCH)
+                for b in batches
+            )
+            images += int(both.sum())
+            differ += int((first.argmax(1) != second.argmax(1)).sum())
+    return {"images": images, "differ": differ}

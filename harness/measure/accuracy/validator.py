@@ -36,8 +36,7 @@ if TYPE_CHECKING:
 
     from harness.datasets import DecodedSet, ImageSet
     from harness.measure.accuracy.classifier import Classifier
-    from harness.measure.accuracy.pipeline import AccuracyCounts, EvalThread
-    from harness.measure.accuracy.prefetch import Prefetcher
+    from harness.measure.accuracy.pipeline import AccuracyCounts, EvalThread, Prefetcher
     from harness.measure.builders import Builder
     from harness.types import Recipe
 
@@ -166,7 +165,7 @@ class Validator:
         """
         import numpy as np
 
-        from harness.measure.accuracy.prefetch import Prefetcher
+        from harness.measure.accuracy.pipeline import Prefetcher
 
         begin = time.perf_counter()
         reading = InputConfig(reading) if isinstance(reading, Preprocessing) else reading
@@ -230,7 +229,7 @@ class Validator:
 
         Arguments and errors are those of `count`; the reading is the recipe's.
         """
-        from harness.measure.accuracy.decoders import disagreement
+        from harness.measure.accuracy.scoring import disagreement
 
         image_set = self.open_images(images, classes)
         reading = InputConfig(preprocessing_of(recipe))

@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields, replace
 from functools import cache
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from zoo.images.modes import to_rgb
+from zoo.images.io import to_rgb
 from zoo.preprocessing import IMAGENET_MEAN, IMAGENET_STD, INTERPOLATIONS, Preprocessing
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from harness.datasets import (
     open_image_set,
     order,
 )
-from harness.datasets.cache_folder import cached_sets, clear, make_room
+from harness.datasets.cache import cached_sets, clear, make_room
 from zoo.preprocessing import Preprocessing
 
 SIZE = 48

@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from harness.datasets import DecodedSet, open_image_set
-from harness.datasets.slots import Slots
+from harness.datasets.cache import Slots
 from zoo.preprocessing import Preprocessing
 
 PICTURES = 240

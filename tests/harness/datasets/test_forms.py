@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from harness.datasets import ImageSet, ImageSetError, UnreadableImage, check, open_image_set
-from harness.datasets.decode import DecodeTask, decode_one
+from harness.datasets.decoded import DecodeTask, decode_one
 from zoo.preprocessing import Preprocessing
 
 SMALL = Preprocessing.from_settings(32, 0.875, "bicubic")
@@ -173,8 +173,8 @@ def test_the_sample_is_found_without_importing_what_ships_it() -> None:
 
 
 def test_the_full_validation_set_is_known_by_its_classes(tmp_path: Path) -> None:
-    from harness.datasets.assemble import Entry, image_set
-    from harness.datasets.files import ImageFile
+    from harness.datasets.folders import ImageFile
+    from harness.datasets.types import Entry, image_set
 
     labels = [index // 50 for index in range(50_000)]
     entries = [Entry(f"{index}.JPEG", (), ImageFile("x")) for index in range(50_000)]

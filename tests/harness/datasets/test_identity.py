@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from harness.datasets import ImageSetError, identify, open_image_set
-from harness.datasets.assemble import Entry, image_set
-from harness.datasets.files import ImageFile
+from harness.datasets.folders import ImageFile
+from harness.datasets.types import Entry, image_set
 from zoo.classnames import imagenet_categories, imagenet_synsets
 
 

@@ -12,8 +12,7 @@ import torch
 from torch import Tensor, nn
 
 import zoo
-from harness.measure.accuracy.batch_size import BatchTuner
-from harness.measure.accuracy.classifier import load_model
+from harness.measure.accuracy.classifier import BatchTuner, load_model
 from harness.measure.accuracy.validator import Validator, preprocessing_of
 from harness.measure.builders.native import NativeBuilder
 from harness.measure.devices import is_out_of_memory, keep_freed_memory

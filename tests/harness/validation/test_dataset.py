@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.config import RunConfig, UsageError
-from harness.run.eval_datasets import EvalDatasets
+from harness.run.eval_dataset import EvalDatasets
 
 # Both are far below what lite0 has on the sample's real images: 18 and 19 of 20.
 CLAIM = {"Top 1 Accuracy": "20.00%", "Top 5 Accuracy": "30.00%"}
@@ -80,9 +80,9 @@ def test_the_option_and_the_setting_take_the_names_of_imagenet(tmp_path):
     from harness.config import configure, resolve
 
     for word in ("imagenet-1k", "ImageNet", "ILSVRC2012", "imagenet-1k"):
-        assert configure(dataset=word).dataset == "imagenet-1k"
+        assert configure(dataset=word, data="sample").dataset == "imagenet-1k"
     (tmp_path / "pyproject.toml").write_text('[tool.zoo]\ndataset = "imagenet-1k"\n')
     assert resolve("verify", {}, tmp_path, {})[0].dataset == "imagenet-1k"
     for word in ("imagenet-v2", "cifar10", "", "sample"):
         with pytest.raises(UsageError, match="write imagenet-1k"):
-            configure(dataset=word)
+            configure(dataset=word, data="sample")

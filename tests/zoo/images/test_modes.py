@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from zoo.images.modes import to_rgb, upright
+from zoo.images.io import to_rgb, upright
 from zoo.preprocessing import INTERPOLATIONS, Preprocessing
 from zoo.training.data import TrainTransform, transform_of
 

@@ -9,10 +9,10 @@ import pytest
 import torch
 from PIL import Image
 
+from zoo.images.imagefolder import read_tree, split, unused
 from zoo.preprocessing import Preprocessing
 from zoo.training import BadInput
 from zoo.training.data import EpochBatches, EveryImage, TrainImages, loader, transform_of
-from zoo.training.folders import read_tree, split, unused
 
 SMALL = Preprocessing(image_size=(24, 32), crop_pct=1.0)
 

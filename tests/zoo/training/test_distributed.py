@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 import torch
 
+from zoo.images.imagefolder import read_tree
 from zoo.training import BadInput, Settings, train
 from zoo.training.data import EpochBatches
 from zoo.training.distributed import is_first
-from zoo.training.folders import read_tree
 
 ROOT = Path(__file__).parents[3]
 SCRIPT = Path(__file__).with_name("in_ranks.py")

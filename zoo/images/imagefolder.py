@@ -9,8 +9,8 @@ from functools import cache
 from hashlib import blake2b
 from pathlib import Path
 
+from zoo.errors import BadInput
 from zoo.images.io import SUFFIXES
-from zoo.training.errors import BadInput
 
 # What Pillow reads, by the ends of names and, when a file is opened, by what is in it. PostScript
 # is not among them: Pillow would start an interpreter on it.
