@@ -41,219 +41,191 @@ def _folder(help: str, default: Path | None = None, name: str = "output") -> Opt
     return Option(name, PATH, help, default, metavar="DIR")
 
 
-_OWN: tuple[tuple[tuple[str, ...], tuple[Option, ...]], ...] = (
-    (
-        ("verify", "fetch"),
-        (
-            _one_call("all", "Every variant of the index.", field="every"),
-            _one_call("dry-run", "Show the plan and stop."),
+def _own(commands: str, *options: Option) -> list[Option]:
+    """These options for each of these commands."""
+    return [each.completed(command) for command in commands.split() for each in options]
+
+
+_OWN = (
+    *_own(
+        "verify fetch",
+        _one_call("all", "Every variant of the index.", field="every"),
+        _one_call("dry-run", "Show the plan and stop."),
+    ),
+    *_own(
+        "verify",
+        _folder("Write the report there as well: page, tables, plots."),
+        _one_call(
+            "write-baseline",
+            "Accept the errors and warnings of this run: write them to the file of --baseline, "
+            "or to the .yml that follows; known-findings.yml by default.",
         ),
     ),
-    (
-        ("verify",),
-        (
-            _folder("Write the report there as well: page, tables, plots."),
-            _one_call(
-                "write-baseline",
-                "Accept the errors and warnings of this run: write them to the file of --baseline, "
-                "or to the .yml that follows; known-findings.yml by default.",
-            ),
+    *_own("report", _folder("Where to write the report.", Path("reports"))),
+    *_own(
+        "bench list",
+        Option("format", choice("a format here", "table", "json"), "table or json.", "table"),
+    ),
+    *_own(
+        "bench",
+        Option(
+            "batch",
+            rules.BATCHES,
+            "Batch sizes with commas between them.",
+            rules.USUAL_BATCHES,
+            aliases=("batch-size",),
+        ),
+        Option("seconds", real(0.1), "How long to time each batch size.", rules.USUAL_SECONDS),
+    ),
+    *_own(
+        "fix",
+        _one_call("write", "Write the files instead of printing the diff."),
+        Option(
+            "keep-values",
+            SWITCH,
+            "Let FLOPs stand, and say with which convention and input they were counted.",
+            False,
         ),
     ),
-    (("report",), (_folder("Where to write the report.", Path("reports")),)),
-    (
-        ("bench", "list"),
-        (Option("format", choice("a format here", "table", "json"), "table or json.", "table"),),
+    *_own(
+        "docs",
+        _folder("The folder of the pages.", Path("docs/models")),
+        _one_call("check", "Write nothing; exit with 1 where a page is not up to date."),
     ),
-    (
-        ("bench",),
-        (
-            Option(
-                "batch",
-                rules.BATCHES,
-                "Batch sizes with commas between them.",
-                rules.USUAL_BATCHES,
-                aliases=("batch-size",),
-            ),
-            Option("seconds", real(0.1), "How long to time each batch size.", rules.USUAL_SECONDS),
+    *_own(
+        "classify features add",
+        Option("batch", whole(1), "Images per pass at the most.", 32, aliases=("batch-size",)),
+    ),
+    *_own(
+        "classify",
+        Option("top", whole(1), "Classes to show for each image.", 5, aliases=("topk",)),
+        Option("json", SWITCH, "Print one JSON document.", False, field="as_json"),
+    ),
+    *_own(
+        "features",
+        Option("output", PATH, "A .parquet or an .npy file.", short="o", required=True),
+        Option(
+            "stage",
+            whole(),
+            "The feature map of stage N, averaged over its pixels: 0 is the finest, -1 the "
+            "last. Default: what the classifier is fed.",
         ),
     ),
-    (
-        ("fix",),
-        (
-            _one_call("write", "Write the files instead of printing the diff."),
-            Option(
-                "keep-values",
-                SWITCH,
-                "Let FLOPs stand, and say with which convention and input they were counted.",
-                False,
-            ),
+    *_own(
+        "train",
+        Option(
+            "data",
+            PATH,
+            "One folder of images per class; or a train and a val folder of that kind.",
+            metavar="DIR",
+            required=True,
+        ),
+        _folder("The images to validate on after each epoch.", name="val"),
+        _folder("Where to write. Default: runs/VARIANT."),
+        Option("finetune", SWITCH, "Begin with the published weights and a new classifier.", False),
+        Option(
+            "freeze",
+            SWITCH,
+            "Train the new classifier alone; with --finetune.",
+            False,
+            aliases=("freeze-backbone",),
+        ),
+        Option(
+            "freeze-norms",
+            SWITCH,
+            "Keep the statistics of norms as they are.",
+            False,
+            aliases=("freeze-bn",),
+        ),
+        Option("epochs", whole(1), "Passes over the images. Default: the recipe's, or 10."),
+        Option(
+            "batch-size",
+            whole(1),
+            "Images per step, of all processes together. Default: 64 for each process.",
+        ),
+        Option(
+            "lr",
+            real(),
+            "The highest learning rate. Default: the recipe's, by the linear rule.",
+            aliases=("learning-rate",),
+        ),
+        Option(
+            "augment",
+            choice("an augmentation", "none", "light", "crop", "auto"),
+            "none, light, crop or auto. Default: the recipe's; light for fine-tuning.",
+        ),
+        Option("ema", SWITCH, "Validate and keep a moving average of the weights.", False),
+        Option("seed", whole(0), "Of all that is random.", 0),
+        Option(
+            "resume",
+            choice("a way to resume", "auto"),
+            "Go on with the training in the output folder, if there is one.",
+            metavar="auto",
+            configurable=False,
+        ),
+        Option("max-steps", whole(1), "Stop after N optimisation steps."),
+        Option(
+            "save-steps",
+            whole(1),
+            "Keep the state every N steps too, not only every epoch and every ten minutes.",
+        ),
+        Option("tensorboard", SWITCH, "Write TensorBoard's files as well (extra train).", False),
+    ),
+    *_own(
+        "add",
+        Option(
+            "from",
+            TEXT,
+            "Whose architecture the checkpoint has.",
+            metavar="VARIANT",
+            aliases=("base",),
+            field="base",
+            configurable=False,
+            required=True,
+        ),
+        Option(
+            "name", TEXT, "Of the new variant. Default: the file's, less .pth.", configurable=False
+        ),
+        Option(
+            "index",
+            PATH,
+            "The YAML file to write to, made where it is missing. Default: model-index.yml "
+            "beside the checkpoint.",
+        ),
+        Option(
+            "collection",
+            TEXT,
+            "Which collection of that file it belongs to. Default: that of --from, where the "
+            "file has it.",
+        ),
+        Option(
+            "data",
+            rules.DATA,
+            "Images to measure the accuracy on: a folder with one folder per class, or one of "
+            "train and val, of which val is taken; for ImageNet's classes, what zoo verify "
+            "takes.",
+        ),
+        Option(
+            "dataset",
+            TEXT,
+            "What to call these images. Default: the folder's name; of a folder called val or "
+            "train, that of the one around it.",
+        ),
+        Option(
+            "class-names",
+            PATH,
+            "The classes, one a line, in the order of the outputs. Default: classes.txt beside "
+            "the checkpoint, else the folders of --data, sorted.",
         ),
     ),
-    (
-        ("docs",),
-        (
-            _folder("The folder of the pages.", Path("docs/models")),
-            _one_call("check", "Write nothing; exit with 1 where a page is not up to date."),
-        ),
-    ),
-    (
-        ("classify", "features", "add"),
-        (Option("batch", whole(1), "Images per pass at the most.", 32, aliases=("batch-size",)),),
-    ),
-    (
-        ("classify",),
-        (
-            Option("top", whole(1), "Classes to show for each image.", 5, aliases=("topk",)),
-            Option("json", SWITCH, "Print one JSON document.", False, field="as_json"),
-        ),
-    ),
-    (
-        ("features",),
-        (
-            Option("output", PATH, "A .parquet or an .npy file.", short="o", required=True),
-            Option(
-                "stage",
-                whole(),
-                "The feature map of stage N, averaged over its pixels: 0 is the finest, -1 the "
-                "last. Default: what the classifier is fed.",
-            ),
-        ),
-    ),
-    (
-        ("train",),
-        (
-            Option(
-                "data",
-                PATH,
-                "One folder of images per class; or a train and a val folder of that kind.",
-                metavar="DIR",
-                required=True,
-            ),
-            _folder("The images to validate on after each epoch.", name="val"),
-            _folder("Where to write. Default: runs/VARIANT."),
-            Option(
-                "finetune", SWITCH, "Begin with the published weights and a new classifier.", False
-            ),
-            Option(
-                "freeze",
-                SWITCH,
-                "Train the new classifier alone; with --finetune.",
-                False,
-                aliases=("freeze-backbone",),
-            ),
-            Option(
-                "freeze-norms",
-                SWITCH,
-                "Keep the statistics of norms as they are.",
-                False,
-                aliases=("freeze-bn",),
-            ),
-            Option("epochs", whole(1), "Passes over the images. Default: the recipe's, or 10."),
-            Option(
-                "batch-size",
-                whole(1),
-                "Images per step, of all processes together. Default: 64 for each process.",
-            ),
-            Option(
-                "lr",
-                real(),
-                "The highest learning rate. Default: the recipe's, by the linear rule.",
-                aliases=("learning-rate",),
-            ),
-            Option(
-                "augment",
-                choice("an augmentation", "none", "light", "crop", "auto"),
-                "none, light, crop or auto. Default: the recipe's; light for fine-tuning.",
-            ),
-            Option("ema", SWITCH, "Validate and keep a moving average of the weights.", False),
-            Option("seed", whole(0), "Of all that is random.", 0),
-            Option(
-                "resume",
-                choice("a way to resume", "auto"),
-                "Go on with the training in the output folder, if there is one.",
-                metavar="auto",
-                configurable=False,
-            ),
-            Option("max-steps", whole(1), "Stop after N optimisation steps."),
-            Option(
-                "save-steps",
-                whole(1),
-                "Keep the state every N steps too, not only every epoch and every ten minutes.",
-            ),
-            Option(
-                "tensorboard", SWITCH, "Write TensorBoard's files as well (extra train).", False
-            ),
-        ),
-    ),
-    (
-        ("add",),
-        (
-            Option(
-                "from",
-                TEXT,
-                "Whose architecture the checkpoint has.",
-                metavar="VARIANT",
-                aliases=("base",),
-                field="base",
-                configurable=False,
-                required=True,
-            ),
-            Option(
-                "name",
-                TEXT,
-                "Of the new variant. Default: the file's, less .pth.",
-                configurable=False,
-            ),
-            Option(
-                "index",
-                PATH,
-                "The YAML file to write to, made where it is missing. Default: model-index.yml "
-                "beside the checkpoint.",
-            ),
-            Option(
-                "collection",
-                TEXT,
-                "Which collection of that file it belongs to. Default: that of --from, where the "
-                "file has it.",
-            ),
-            Option(
-                "data",
-                rules.DATA,
-                "Images to measure the accuracy on: a folder with one folder per class, or one of "
-                "train and val, of which val is taken; for ImageNet's classes, what zoo verify "
-                "takes.",
-            ),
-            Option(
-                "dataset",
-                TEXT,
-                "What to call these images. Default: the folder's name; of a folder called val or "
-                "train, that of the one around it.",
-            ),
-            Option(
-                "class-names",
-                PATH,
-                "The classes, one a line, in the order of the outputs. Default: classes.txt beside "
-                "the checkpoint, else the folders of --data, sorted.",
-            ),
-        ),
-    ),
-    (
-        ("show",),
-        (
-            _one_call("profile", "What each module costs, as a tree, instead."),
-            Option("depth", whole(0), "Levels of the tree; all by default.", configurable=False),
-        ),
+    *_own(
+        "show",
+        _one_call("profile", "What each module costs, as a tree, instead."),
+        Option("depth", whole(0), "Levels of the tree; all by default.", configurable=False),
     ),
 )
 
 # By the command, and then by the name.
 OWN: Mapping[str, Mapping[str, Option]] = {
-    command: {
-        each.name: each.completed(command)
-        for commands, options in _OWN
-        if command in commands
-        for each in options
-    }
-    for command in COMMANDS
+    command: {each.name: each for each in _OWN if each.command == command} for command in COMMANDS
 }

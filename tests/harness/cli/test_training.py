@@ -124,7 +124,7 @@ def test_an_epoch_that_was_cut_short_is_the_one_that_was_kept(folder):
         (("--data", "pets/train/cat"), 2, "no class folders in it"),
         (("--data", "pets", "--batch-size", "13"), 2, "12 pictures fill no batch of 13"),
         (("--data", "pets", "--freeze"), 2, "--finetune --freeze"),
-        (("--data", "pets", "--augment", "lots"), 2, "none, light, crop, auto, not 'lots'"),
+        (("--data", "pets", "--augment", "lots"), 2, "'lots' is not an augmentation; write"),
         (("--data", "pets", "--lr", "0"), 2, "lr must be above 0"),
         (
             ("--data", "pets", "--resume", "maybe"),
