@@ -90,12 +90,12 @@ def write(report: Report, folder: Path, say: Callable[[str], None]) -> Path:
 def _files(
     report: Report, before: Mapping[str, Any] | str | None, say: Callable[[str], None]
 ) -> Iterator[tuple[str, bytes]]:
-    from harness.report import comparison, html, picture
+    from harness.report import comparison, html, plots
     from harness.report.document import document
     from harness.report.view import rows
 
     yield from comparison.files(report, say)
-    yield from picture.files(rows(report), say)
+    yield from plots.files(rows(report), say)
     yield PAGE, html.render(report, before).encode("utf-8")
     text = json.dumps(document(report), indent=1, allow_nan=False)
     yield DOCUMENT, f"{text}\n".encode("ascii")
@@ -103,9 +103,9 @@ def _files(
 
 def _names() -> set[str]:
     """Every file that a report may have besides the page and the document."""
-    from harness.report import comparison, picture
+    from harness.report import comparison, plots
 
-    return {*comparison.NAMES, *picture.NAMES}
+    return {*comparison.NAMES, *plots.NAMES}
 
 
 def _document_in(folder: Path) -> Mapping[str, Any] | str | None:

@@ -1,6 +1,6 @@
 """The one description of a Pareto plot: which variants can be compared, and which are best.
 
-Pure functions over rows. `harness.report.picture` draws a `ParetoData` as a file, and the page's
+Pure functions over rows. `harness.report.plots` draws a `ParetoData` as a file, and the page's
 script draws the same one, as `plain_data` gives it.
 """
 

@@ -92,11 +92,11 @@ def _tables(report: Report, _: Mapping[str, Any]) -> object:
     return list(comparison.files(report))
 
 
-def _pictures(report: Report, _: Mapping[str, Any]) -> object:
-    from harness.report import picture
+def _plots(report: Report, _: Mapping[str, Any]) -> object:
+    from harness.report import plots
     from harness.report.view import rows
 
-    return list(picture.files(rows(report)))
+    return list(plots.files(rows(report)))
 
 
 def _page(report: Report, previous: Mapping[str, Any]) -> object:
@@ -113,7 +113,7 @@ def _document(report: Report, _: Mapping[str, Any]) -> object:
 
 STEPS: dict[str, Step] = {
     "tables": _tables,
-    "pictures": _pictures,
+    "plots": _plots,
     "page": _page,
     "document": _document,
 }

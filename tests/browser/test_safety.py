@@ -119,7 +119,7 @@ def test_the_policy_lets_nothing_else_run(show, usual):
           document.body.append(script);
           document.body.setAttribute("onclick", "document.title = 'run'");
           const image = document.createElement("img");
-          image.src = "http://127.0.0.1:9/picture";
+          image.src = "http://127.0.0.1:9/image";
           document.body.append(image);
         }"""
     )

@@ -176,7 +176,7 @@ def test_markers_are_seen_on_white_and_told_apart_without_colour():
         (FILE_SIZE, "File Size", {"file_size_claimed": 10}),
     ],
 )
-def test_a_claim_that_an_error_speaks_against_is_in_no_picture(metric, field, claimed):
+def test_a_claim_that_an_error_speaks_against_is_in_no_plot(metric, field, claimed):
     assert pareto.horizontal(row(**claimed), metric) == Value(10.0, measured=False)
     assert pareto.horizontal(row(**claimed, doubted=(field,)), metric) is None
     measured = {name.removesuffix("_claimed"): 20 for name in claimed}

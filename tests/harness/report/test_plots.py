@@ -24,10 +24,10 @@ from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 from PIL import Image
 
-from harness.report import pareto, picture
+from harness.report import pareto, plots
 from harness.report.labels import Canvas, LabelPlace
 from harness.report.pareto import ParetoData
-from harness.report.picture import draw, fade
+from harness.report.plots import draw, fade
 from harness.report.style import LIGHT, diameter
 from harness.report.view import Row
 
@@ -96,14 +96,14 @@ def texts_in(svg: bytes) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def plots() -> dict[str, bytes]:
-    return dict(picture.files(crowd(120)))
+def drawn() -> dict[str, bytes]:
+    return dict(plots.files(crowd(120)))
 
 
-def test_every_plot_is_written_in_both_formats_and_parses(plots: dict[str, bytes]):
+def test_every_plot_is_written_in_both_formats_and_parses(drawn: dict[str, bytes]):
     wanted = {f"pareto-{key}.{kind}" for key in KEYS for kind in ("svg", "png")}
-    assert set(plots) == wanted
-    for name, content in plots.items():
+    assert set(drawn) == wanted
+    for name, content in drawn.items():
         if name.endswith(".svg"):
             assert any(text.startswith("Top-1 accuracy against") for text in texts_in(content))
         else:
@@ -117,7 +117,7 @@ KEYS = ("macs", "parameters", "images-per-second")
 
 def test_an_axis_without_data_has_no_plot_and_says_so():
     notes: list[str] = []
-    made = dict(picture.files(EIGHT, notes.append))
+    made = dict(plots.files(EIGHT, notes.append))
     assert set(made) == {"pareto-macs.svg", "pareto-macs.png"}
     assert len(notes) == 3
     assert {note.split(":")[0] for note in notes} == {
@@ -125,8 +125,8 @@ def test_an_axis_without_data_has_no_plot_and_says_so():
         "no plot of top-1 against file size",
         "no plot of top-1 against images/s",
     }
-    assert dict(picture.files([])) == {}
-    assert set(made) <= set(picture.NAMES)
+    assert dict(plots.files([])) == {}
+    assert set(made) <= set(plots.NAMES)
 
 
 @each(
@@ -314,7 +314,7 @@ def test_hostile_names_are_text(batch: Sequence[str]):
     ]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        made = dict(picture.files(rows))
+        made = dict(plots.files(rows))
     assert len(made) == 4
     texts = texts_in(made["pareto-macs.svg"])
     assert not any(ET.fromstring(made["pareto-macs.svg"]).iter(f"{SVG}script"))
@@ -324,7 +324,7 @@ def test_hostile_names_are_text(batch: Sequence[str]):
 
 
 def test_control_characters_are_written_out():
-    svg = dict(picture.files([row("nul\x00", macs=5, top1=7.0)]))["pareto-macs.svg"]
+    svg = dict(plots.files([row("nul\x00", macs=5, top1=7.0)]))["pareto-macs.svg"]
     assert r"nul\x00" in texts_in(svg)
 
 
@@ -333,9 +333,9 @@ import hashlib, json, sys
 import matplotlib
 matplotlib.rcParams.update({"font.size": 30, "axes.linewidth": 9, "text.color": "red"})
 sys.path[:0] = ["tests/harness/report", "tests/plugins"]
-from test_picture import crowd
-from harness.report import picture
-digests = {name: hashlib.sha256(content).hexdigest() for name, content in picture.files(crowd(120))}
+from test_plots import crowd
+from harness.report import plots
+digests = {name: hashlib.sha256(content).hexdigest() for name, content in plots.files(crowd(120))}
 assert "matplotlib.pyplot" not in sys.modules
 assert matplotlib.rcParams["font.size"] == 30
 print(json.dumps(digests))
@@ -343,7 +343,7 @@ print(json.dumps(digests))
 
 
 def test_the_same_rows_give_the_same_bytes_whatever_the_users_settings(
-    plots: dict[str, bytes], repository: Path
+    drawn: dict[str, bytes], repository: Path
 ):
     """In another process with another hash seed; pyplot, and so a display, is not touched."""
     from hashlib import sha256
@@ -358,14 +358,14 @@ def test_the_same_rows_give_the_same_bytes_whatever_the_users_settings(
     )
     assert ended.returncode == 0, ended.stderr
     assert json.loads(ended.stdout) == {
-        name: sha256(content).hexdigest() for name, content in plots.items()
+        name: sha256(content).hexdigest() for name, content in drawn.items()
     }
 
 
 def test_a_plot_of_one_variant_and_one_of_equals_can_be_drawn():
-    assert dict(picture.files([row("one", macs=5, top1_claimed=80.0)]))
+    assert dict(plots.files([row("one", macs=5, top1_claimed=80.0)]))
     same = [row(f"same{i}", macs=5, top1_claimed=80.0) for i in range(50)]
-    assert dict(picture.files(same))
+    assert dict(plots.files(same))
 
 
 def test_the_axes_span_every_variant():
