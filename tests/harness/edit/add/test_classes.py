@@ -7,6 +7,7 @@ import shutil
 import pytest
 import torch
 import yaml
+from loops import each
 
 from zoo.classnames import imagenet_categories, imagenet_synsets
 
@@ -117,8 +118,8 @@ def test_own_pictures_are_not_called_imagenet(run, folder, pictures, called):
     assert not (folder / "model-index.yml").exists()
 
 
-@pytest.mark.parametrize(
-    ("text", "words"),
+@each(
+    "text, words",
     [
         ("a\nb\n", ": it has 2 lines, and the checkpoint tells 7 classes apart"),
         ("a\n", ": it has 1 line, and the checkpoint tells 7 classes apart"),

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from loops import each
 
 from harness.edit.add_entry import NewEntry
 from harness.edit.add_facts import NotAdded
@@ -98,7 +99,7 @@ def entry(**changes) -> NewEntry:
     return NewEntry(**{**given, **changes})
 
 
-@pytest.mark.parametrize("text", FILES.values(), ids=FILES)
+@each("text", FILES.values())
 def test_every_other_byte_stays(tmp_path, text):
     path = tmp_path / "index.yml"
     path.write_bytes(text.encode())
@@ -140,7 +141,7 @@ EMPTY = {
 }
 
 
-@pytest.mark.parametrize(("text", "wanted"), EMPTY.values(), ids=EMPTY)
+@each("text, wanted", EMPTY.values())
 def test_an_index_without_a_model_gets_its_first(tmp_path, text, wanted):
     path = tmp_path / "index.yml"
     path.write_bytes(text.encode())
@@ -194,8 +195,8 @@ def test_values_are_what_another_reader_of_yaml_reads(tmp_path, text):
     assert variant.claim("Top 1 Accuracy").images == 360
 
 
-@pytest.mark.parametrize(
-    ("text", "words"),
+@each(
+    "text, words",
     [
         (json.dumps({"Models": [{"Name": "one"}]}), "brackets"),
         ("Models: [{Name: one}]\n", "brackets"),
@@ -230,7 +231,7 @@ def test_a_read_only_file_is_left_as_it_is(tmp_path):
     assert path.read_text() == FIRST
 
 
-@pytest.mark.parametrize("name", ["two\nlines", "a\u202eb", "x" * 300])
+@each("name", ["two\nlines", "a\u202eb", "x" * 300])
 def test_a_name_that_an_index_can_not_have_is_refused(tmp_path, name):
     path = tmp_path / "index.yml"
     path.write_text(FIRST)
