@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Protocol
 
 from harness.config import USUAL_TIMEOUT
+from harness.run.jobs import Job, dump_job, load_facts
 from harness.run.memory import usual_limit
 from harness.run.process import Limits, WorkerEndedError, WorkerProcess
-from harness.run.wire import Job, dump_job, load_facts
 from harness.types import Fact, unmeasured
 
 
@@ -72,21 +72,21 @@ class LocalEngine:
         if not pending:
             return
         number = self.workers or min(os.cpu_count() or 1, 1 + pending // _JOBS_PER_WORKER)
-        hands = [_Hand(waiting, self._limits) for _ in range(number)]
+        workers = [_WorkerThread(waiting, self._limits) for _ in range(number)]
         try:
-            answers = _Hand.answers_of(hands)
+            answers = _WorkerThread.answers_of(workers)
             while pending:
-                hand, job, outcome = answers.get()
+                worker, job, outcome = answers.get()
                 if isinstance(outcome, BaseException):
                     raise outcome
                 following = react(job, outcome)
                 pending += len(following) - 1
-                hand.replies.put(following[0] if following else None)
+                worker.replies.put(following[0] if following else None)
                 for other in following[1:]:
                     waiting.put(other)
         finally:
-            for hand in hands:
-                hand.stop()
+            for worker in workers:
+                worker.stop()
 
     def _limits(self, job: Job) -> Limits:
         if job.counting is not None or job.timing is not None:
@@ -102,10 +102,10 @@ class LocalEngine:
 _JOBS_PER_WORKER = 100
 _RUNNING_FACTOR = 24
 
-_Answer = tuple["_Hand", Job, "list[Fact] | BaseException"]
+_Answer = tuple["_WorkerThread", Job, "list[Fact] | BaseException"]
 
 
-class _Hand:
+class _WorkerThread:
     """A thread that owns one worker process at a time and feeds it jobs."""
 
     def __init__(
@@ -120,12 +120,12 @@ class _Hand:
         self.stopped = threading.Event()
 
     @staticmethod
-    def answers_of(hands: list[_Hand]) -> queue.SimpleQueue[_Answer]:
-        """Starts the hands on one queue of answers."""
+    def answers_of(workers: list[_WorkerThread]) -> queue.SimpleQueue[_Answer]:
+        """Start the threads with one queue of answers."""
         answers: queue.SimpleQueue[_Answer] = queue.SimpleQueue()
-        for hand in hands:
-            hand.answers = answers
-            hand.thread.start()
+        for worker in workers:
+            worker.answers = answers
+            worker.thread.start()
         return answers
 
     def _serve(self) -> None:

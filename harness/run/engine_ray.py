@@ -14,8 +14,8 @@ from functools import cache
 from typing import Any
 
 from harness.run.engine import EngineError, React, none_made
+from harness.run.jobs import Job, dump_facts, dump_job, load_facts, load_job
 from harness.run.perform import Performer
-from harness.run.wire import Job, dump_facts, dump_job, load_facts, load_job
 
 # How often a task is run anew after the node or the process that had it is lost.
 _RETRIES = 3

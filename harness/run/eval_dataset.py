@@ -13,8 +13,8 @@ from harness.check.decide import FIRST_LOOK
 from harness.check.parts import span_of
 from harness.config import RunConfig, UsageError
 from harness.run.engine import EngineError
+from harness.run.jobs import AccuracyJob
 from harness.run.plan import own_classes
-from harness.run.wire import Counting
 from harness.types import EvalImages, Fact, Measurement, Recipe, Slot
 from zoo.index.types import Variant
 from zoo.variants import IMAGENET_CLASSES
@@ -120,7 +120,7 @@ class EvalDataset:
         self._remarked += fresh
         return [f"decoded images are not kept, the next run decodes anew: {x}" for x in fresh]
 
-    def counting(self, parts: tuple[str, ...]) -> Counting:
+    def counting(self, parts: tuple[str, ...]) -> AccuracyJob:
         """What a worker is told to count.
 
         Raises:
@@ -129,7 +129,7 @@ class EvalDataset:
         request = self._request
         if request.engine == "local" and request.device not in ("auto", "cpu"):
             _require(request.device)
-        return Counting(
+        return AccuracyJob(
             images=self.images.spec,
             parts=parts,
             classes=self.classes,

@@ -14,8 +14,8 @@ from importlib.metadata import version
 from typing import Any
 
 from harness.measure.builders import module_of
+from harness.run.builder_proxy import open_builder
 from harness.run.closure import import_closure
-from harness.run.directory import directory_of
 from harness.types import Recipe, Size
 
 
@@ -49,7 +49,7 @@ def key_of(
 @cache
 def identity_of(builder: str, name: str) -> str:
     """What a builder says of itself for one of its names, see `Builder.identity`."""
-    return directory_of(builder).identity(name)
+    return open_builder(builder).identity(name)
 
 
 @cache

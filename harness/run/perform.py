@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from harness.check.parts import Span, entry_of, span_of
 from harness.run.failures import explain
+from harness.run.jobs import AccuracyJob, BenchmarkJob, Job
 from harness.run.offline import network_refused
-from harness.run.wire import Counting, Job, Timing
 from harness.types import Fact, Measurement, Recipe, unmeasured
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class Performer:
 
     def __init__(self) -> None:
         self._profiler: Profiler | None = None
-        self._validator: tuple[Counting, Validator] | None = None
+        self._validator: tuple[AccuracyJob, Validator] | None = None
 
     def perform(self, job: Job) -> list[Fact]:
         """The facts of a job, one for each of its slots."""
@@ -55,7 +55,7 @@ class Performer:
             job.recipe, job.kinds, job.sizes, job.checkpoint, job.siblings
         )
 
-    def _count(self, job: Job, counting: Counting, part: str) -> Fact:
+    def _count(self, job: Job, counting: AccuracyJob, part: str) -> Fact:
         """Right answers on one part of the images; what can't be counted says why."""
         from harness.measure.devices import environment
 
@@ -102,7 +102,7 @@ class Performer:
             part=part,
         )
 
-    def _time(self, job: Job, timing: Timing) -> Fact:
+    def _time(self, job: Job, timing: BenchmarkJob) -> Fact:
         """How fast the variant runs; what can't be timed says why."""
         from harness.measure.meta import describe_error
         from harness.measure.speed import bench
@@ -132,7 +132,7 @@ class Performer:
             made=_now(),
         )
 
-    def _with(self, counting: Counting) -> Validator:
+    def _with(self, counting: AccuracyJob) -> Validator:
         """The validator of these settings; the last one is kept."""
         settings = replace(counting, parts=(), classes=None)
         if self._validator is None or self._validator[0] != settings:

@@ -16,16 +16,16 @@ from harness.explain import preferred_rules
 from harness.explain.claim_trace import ClaimTrace, trace_claim
 from harness.measure.builders import BuilderError
 from harness.run import speeds
+from harness.run.builder_proxy import BuilderProxy, open_builder
 from harness.run.clock import Clock
-from harness.run.directory import Directory, directory_of
 from harness.run.engine import Engine, EngineError, LocalEngine
 from harness.run.eval_dataset import EvalDatasets
+from harness.run.jobs import Job
 from harness.run.plan import select
 from harness.run.progress import Progress
 from harness.run.sources import index_here, index_options, named
 from harness.run.store import Store, StoreError
-from harness.run.subject import Subject, facts_of
-from harness.run.wire import Job
+from harness.run.variant_run import VariantRun, facts_of
 from harness.types import Fact, Finding, Measurement, Recipe, Report, Slot, Unmeasured
 from zoo._util.text import plural
 from zoo.index import load_index
@@ -50,7 +50,7 @@ def prepare(request: RunConfig) -> Session:
             *(f"--checks: no group {g!r}; there are {', '.join(GROUPS)}" for g in unknown)
         )
     try:
-        directory_of(request.builder)
+        open_builder(request.builder)
     except BuilderError as error:
         raise UsageError(f"--builder: {error}") from error
     if request.device.startswith("cuda") and request.engine == "local":
@@ -85,13 +85,13 @@ class Session:
         self.index = index
         self.variants = variants
         self._warnings: list[str] = []
-        self._subjects_seen: list[Subject] = []
+        self._runs_seen: list[VariantRun] = []
 
     def audit(self) -> Report:
         """What the index says of itself, without building anything."""
         clock = Clock()
         findings = self._index_findings()
-        reports = tuple(s.report() for s in self._subjects(None))
+        reports = tuple(s.report() for s in self._runs(None))
         return Report(clock.environment("none"), reports, _ordered(findings, self.variants))
 
     @property
@@ -108,9 +108,9 @@ class Session:
     def plan(self) -> str:
         """What the run will do, in one line: variants, measurements, files, images."""
         with self._opened_store() as store:
-            subjects = self._subjects(store)
-            building = sum(bool(s.advance()) for s in subjects)
-        kept = sum(isinstance(fact, Measurement) for s in subjects for fact in s.facts.values())
+            runs = self._runs(store)
+            building = sum(bool(s.advance()) for s in runs)
+        kept = sum(isinstance(fact, Measurement) for s in runs for fact in s.facts.values())
         # What a file or images ask for is known when the file is there.
         later = " yet" if self._files is not None else ""
         parts = [
@@ -133,43 +133,43 @@ class Session:
         clock = Clock()
         cut_short = None
         with self._opened_store() as store:
-            subjects = self._subjects_seen = self._subjects(store)
+            runs = self._runs_seen = self._runs(store)
             for warning in self._warnings:
                 progress.warn(warning)
             try:
                 for line in self._galleries.survey() if self._galleries is not None else ():
                     progress.tell(line)
-                self._fetch(subjects, progress)
-                jobs = [job for s in subjects for job in s.advance()]
-                self._measure(subjects, jobs, progress)
-                self._time(subjects, store, progress)
+                self._fetch(runs, progress)
+                jobs = [job for s in runs for job in s.advance()]
+                self._measure(runs, jobs, progress)
+                self._time(runs, store, progress)
             except KeyboardInterrupt:
                 cut_short = "interrupted"
             except EngineError as error:
                 cut_short = str(error)
             if store is not None and store.failure is not None:
                 progress.warn(store.failure)
-        _agree(subjects)
-        told = [f for s in subjects if s.findings is not None for f in s.findings]
-        told = apply_alias_findings(told, self.index.variants, _built_names(subjects))
-        findings = [*self._index_findings(facts_of(subjects, told)), *told]
+        _agree(runs)
+        told = [f for s in runs if s.findings is not None for f in s.findings]
+        told = apply_alias_findings(told, self.index.variants, _built_names(runs))
+        findings = [*self._index_findings(facts_of(runs, told)), *told]
         return Report(
-            environment=clock.environment(_device_of(subjects)),
-            variants=tuple(s.report() for s in subjects),
+            environment=clock.environment(_device_of(runs)),
+            variants=tuple(s.report() for s in runs),
             findings=self._with_fixes(_ordered(findings, self.variants)),
             cut_short=cut_short,
         )
 
     def story(self, report: Report, variant: Variant, claim: Claim) -> ClaimTrace:
         """The whole story of one claim, after `verify` has made the report."""
-        subject = next(s for s in self._subjects_seen if s.variant is variant)
+        run = next(s for s in self._runs_seen if s.variant is variant)
         findings = [f for f in report.findings if f.variant == variant.name]
-        return trace_claim(subject.evidence(), findings, claim)
+        return trace_claim(run.evidence(), findings, claim)
 
     def profile(self, variant: Variant) -> Fact:
         """What each module of a variant costs at the input that its FLOPs speak of."""
         with self._opened_store() as store:
-            subject = Subject(
+            run = VariantRun(
                 variant,
                 self.request.builder,
                 self._builder(),
@@ -177,14 +177,14 @@ class Session:
                 store,
                 offline=self.request.offline,
             )
-            slot = ("profile", subject.size)
+            slot = ("profile", run.size)
 
             def react(job: Job, facts: list[Fact]) -> list[Job]:
-                subject.learn(facts)
+                run.learn(facts)
                 return []
 
-            self._local(1).run(subject.jobs_for({slot}), react)
-        return subject.facts[slot]
+            self._local(1).run(run.jobs_for({slot}), react)
+        return run.facts[slot]
 
     def bench(
         self, batch_sizes: Sequence[int], seconds: float
@@ -194,15 +194,15 @@ class Session:
             speeds.usual(self.request), batch_sizes=tuple(batch_sizes), seconds=seconds
         )
         with self._opened_store() as store:
-            for subject in self._subjects(None):
+            for run in self._runs(None):
                 fact: Fact = (
-                    subject.facts[_SPEED]
-                    if subject.waits(_SPEED)
+                    run.facts[_SPEED]
+                    if run.waits(_SPEED)
                     else speeds.measure(
-                        subject.recipe, timing, store, self._local(1), self.request.offline
+                        run.recipe, timing, store, self._local(1), self.request.offline
                     )
                 )
-                name = subject.variant.name
+                name = run.variant.name
                 yield name, fact.why if isinstance(fact, Unmeasured) else fact.value["timings"]
 
     @property
@@ -212,23 +212,21 @@ class Session:
 
     def fetch(self, progress: Progress) -> list[tuple[Variant, Fact]]:
         """Fetches the weights of all variants; what came of each that names any, in order."""
-        subjects = self._subjects(None)
-        self._fetch(subjects, progress)
-        return [
-            (s.variant, fact) for s in subjects for fact in s.facts.values() if fact.kind == "file"
-        ]
+        runs = self._runs(None)
+        self._fetch(runs, progress)
+        return [(s.variant, fact) for s in runs for fact in s.facts.values() if fact.kind == "file"]
 
-    def _fetch(self, subjects: list[Subject], progress: Progress) -> None:
+    def _fetch(self, runs: list[VariantRun], progress: Progress) -> None:
         if self._files is None:
             return
         try:
-            wanted = [(s.variant, s.recipe) for s in subjects]
+            wanted = [(s.variant, s.recipe) for s in runs]
             facts = self._files.fetch(wanted, progress.downloads())
         finally:
             self._files.close()
-        for subject in subjects:
-            if id(subject.variant) in facts:
-                subject.learn(facts[id(subject.variant)])
+        for run in runs:
+            if id(run.variant) in facts:
+                run.learn(facts[id(run.variant)])
 
     @cached_property
     def _galleries(self) -> EvalDatasets | None:
@@ -246,21 +244,21 @@ class Session:
 
         return Files(self.request, self.variants)
 
-    def _measure(self, subjects: list[Subject], jobs: list[Job], progress: Progress) -> None:
-        by_recipe: dict[Recipe, list[Subject]] = {}
-        for subject in subjects:
-            by_recipe.setdefault(subject.recipe, []).append(subject)
+    def _measure(self, runs: list[VariantRun], jobs: list[Job], progress: Progress) -> None:
+        by_recipe: dict[Recipe, list[VariantRun]] = {}
+        for run in runs:
+            by_recipe.setdefault(run.recipe, []).append(run)
 
         def react(job: Job, facts: list[Fact]) -> list[Job]:
             following: dict[Job, None] = {}
-            for subject in by_recipe[job.recipe]:
-                if subject.findings is None and subject.takes(job):
-                    subject.learn(facts)
-                    following.update(dict.fromkeys(subject.advance()))
+            for run in by_recipe[job.recipe]:
+                if run.findings is None and run.takes(job):
+                    run.learn(facts)
+                    following.update(dict.fromkeys(run.advance()))
             if job.counting is not None and self._galleries is not None:
                 for line in self._galleries.remarks(facts):
                     progress.warn(line)
-            if all(subject.findings is not None for subject in by_recipe[job.recipe]):
+            if all(run.findings is not None for run in by_recipe[job.recipe]):
                 progress.advance(job.recipe.name)
             return list(following)
 
@@ -269,23 +267,23 @@ class Session:
         progress.start(len({job.recipe for job in unique}))
         self._engine().run(unique, react)
 
-    def _time(self, subjects: list[Subject], store: Store | None, progress: Progress) -> None:
+    def _time(self, runs: list[VariantRun], store: Store | None, progress: Progress) -> None:
         """Speeds: those that are known, and, where they are asked for, those that are not."""
         timing = speeds.usual(self.request)
-        missing: dict[Recipe, list[Subject]] = {}
-        for subject in (s for s in subjects if not s.waits(_SPEED)):
-            known = speeds.recall(subject.recipe, timing, store)
+        missing: dict[Recipe, list[VariantRun]] = {}
+        for run in (s for s in runs if not s.waits(_SPEED)):
+            known = speeds.recall(run.recipe, timing, store)
             if known is not None and not self.request.refresh:
-                subject.facts[known.slot] = known
+                run.facts[known.slot] = known
             else:
-                missing.setdefault(subject.recipe, []).append(subject)
+                missing.setdefault(run.recipe, []).append(run)
         if "speed" not in self.request.checks:
             return
         progress.start(len(missing))
         for recipe, same in missing.items():
             fact = speeds.measure(recipe, timing, store, self._local(1), self.request.offline)
-            for subject in same:
-                subject.facts[fact.slot] = fact
+            for run in same:
+                run.facts[fact.slot] = fact
             progress.advance(recipe.name)
 
     def _engine(self) -> Engine:
@@ -322,12 +320,12 @@ class Session:
 
         return with_fixes(findings, self.index)
 
-    def _subjects(self, store: Store | None) -> list[Subject]:
+    def _runs(self, store: Store | None) -> list[VariantRun]:
         checks = variant_checks(self.request.checks)
         checks += [cross_check.CHECK] if self.request.cross_check else []
         siblings = tuple(dict.fromkeys(v.name for v in self.index.variants))[:_MOST_SIBLINGS]
         return [
-            Subject(
+            VariantRun(
                 variant,
                 self.request.builder,
                 self._builder(),
@@ -341,8 +339,8 @@ class Session:
             for variant in self.variants
         ]
 
-    def _builder(self) -> Directory:
-        return directory_of(self.request.builder)
+    def _builder(self) -> BuilderProxy:
+        return open_builder(self.request.builder)
 
     @contextmanager
     def _opened_store(self) -> Iterator[Store | None]:
@@ -366,15 +364,15 @@ _SPEED: Slot = ("speed", None)
 _MOST_SIBLINGS = 200
 
 
-def _device_of(subjects: Iterable[Subject]) -> str:
+def _device_of(runs: Iterable[VariantRun]) -> str:
     """Where arithmetic was done, if any was; shapes are worked out on the CPU."""
-    counted = (f for s in subjects for (kind, _), f in s.facts.items() if kind == "accuracy")
+    counted = (f for s in runs for (kind, _), f in s.facts.items() if kind == "accuracy")
     return next((f.device for f in counted if isinstance(f, Measurement)), "cpu")
 
 
-def _built_names(subjects: Iterable[Subject]) -> dict[str, str]:
+def _built_names(runs: Iterable[VariantRun]) -> dict[str, str]:
     """Variant -> the name that its builder builds it under."""
-    facts = {s.variant.name: s.facts.get(("structure", None)) for s in subjects}
+    facts = {s.variant.name: s.facts.get(("structure", None)) for s in runs}
     return {
         name: fact.value["built_as"]
         for name, fact in facts.items()
@@ -382,14 +380,14 @@ def _built_names(subjects: Iterable[Subject]) -> dict[str, str]:
     }
 
 
-def _agree(subjects: Sequence[Subject]) -> None:
+def _agree(runs: Sequence[VariantRun]) -> None:
     """Lets each collection's numbers be explained alike where several rules fit one of them."""
-    told = [(s.collection, f) for s in subjects for f in s.findings or ()]
+    told = [(s.collection, f) for s in runs for f in s.findings or ()]
     rules: dict[str | None, dict[str, str]] = {}
     for (collection, field), rule in preferred_rules(told).items():
         rules.setdefault(collection, {})[field] = rule
-    for subject in subjects:
-        subject.prefer(rules.get(subject.collection, {}))
+    for run in runs:
+        run.prefer(rules.get(run.collection, {}))
 
 
 def _ordered(findings: Iterable[Finding], variants: Sequence[Variant]) -> tuple[Finding, ...]:

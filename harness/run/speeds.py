@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from harness.config import USUAL_BATCHES, USUAL_SECONDS
 from harness.measure.builders import BuilderError
-from harness.run.directory import directory_of
+from harness.run.builder_proxy import open_builder
+from harness.run.jobs import BenchmarkJob, Job
 from harness.run.keys import key_of
-from harness.run.wire import Job, Timing
 from harness.types import Fact, Measurement, Recipe
 
 if TYPE_CHECKING:
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
     from harness.run.store import Store
 
 
-def usual(request: RunConfig) -> Timing:
+def usual(request: RunConfig) -> BenchmarkJob:
     """The timing whose figures a report shows: the usual batch sizes, on the run's device."""
-    return Timing(USUAL_BATCHES, USUAL_SECONDS, request.device, request.amp, request.compile)
+    return BenchmarkJob(USUAL_BATCHES, USUAL_SECONDS, request.device, request.amp, request.compile)
 
 
-def recall(recipe: Recipe, timing: Timing, store: Store | None) -> Measurement | None:
+def recall(recipe: Recipe, timing: BenchmarkJob, store: Store | None) -> Measurement | None:
     """What was measured before on this machine, or None."""
     try:
-        if store is None or not directory_of(recipe.builder).knows(recipe.architecture):
+        if store is None or not open_builder(recipe.builder).knows(recipe.architecture):
             return None
         return store.get(_key(recipe, timing))
     except BuilderError:
@@ -35,7 +35,7 @@ def recall(recipe: Recipe, timing: Timing, store: Store | None) -> Measurement |
 
 
 def measure(
-    recipe: Recipe, timing: Timing, store: Store | None, engine: Engine, offline: bool = False
+    recipe: Recipe, timing: BenchmarkJob, store: Store | None, engine: Engine, offline: bool = False
 ) -> Fact:
     """Times a variant by itself: ``engine`` has one worker, and nothing else to do."""
     made: list[Fact] = []
@@ -51,7 +51,7 @@ def measure(
     return fact
 
 
-def _key(recipe: Recipe, timing: Timing) -> str:
+def _key(recipe: Recipe, timing: BenchmarkJob) -> str:
     """A speed is a fact of a machine: a cache folder may be shared by several."""
     size = recipe.image_size or (0, 0)
     batches = ",".join(map(str, timing.batch_sizes))

@@ -27,8 +27,8 @@ def main() -> None:
 
     from harness.measure.meta import describe_error
     from harness.run.engine import none_made
+    from harness.run.jobs import dump_facts, load_job
     from harness.run.perform import Performer
-    from harness.run.wire import dump_facts, load_job
 
     performer = Performer()
     own = os.getpid()

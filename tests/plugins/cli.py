@@ -260,8 +260,8 @@ class _Here:
         return not real and built_in(job.recipe.builder)
 
     def _made(self, job: Any) -> Any:
+        from harness.run.jobs import dump_facts, dump_job, load_facts, load_job
         from harness.run.perform import Performer
-        from harness.run.wire import dump_facts, dump_job, load_facts, load_job
 
         line = dump_job(job)
         known = _Here.facts.get(line)

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from harness.cli.train import TrainingProgress
-from zoo.training.watch import EpochReport
+from zoo.training.callbacks import EpochReport
 
 ROOT = Path(__file__).parents[3]
 INDEX = """\

@@ -14,8 +14,8 @@ from PIL import Image
 from harness.measure.accuracy import validator as accuracy
 from harness.run.engine_ray import _cores_per_task
 from harness.run.failures import explain
+from harness.run.jobs import AccuracyJob, Job, dump_job, load_job
 from harness.run.perform import Performer
-from harness.run.wire import Counting, Job, dump_job, load_job
 from harness.types import Measurement, Recipe, Unmeasured
 from zoo.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 
@@ -85,7 +85,7 @@ def ask(builders, weights, generated, store_home):
 
     def count(name, part="0-20", file=weights, images=str(generated), **how):
         recipe = Recipe(name, "small", image_size=(32, 32))
-        counting = Counting(images, (part,), device="cpu", threads=1, **how)
+        counting = AccuracyJob(images, (part,), device="cpu", threads=1, **how)
         job = Job(recipe, ("accuracy",), (), str(file), counting=counting)
         (fact,) = performer.perform(load_job(dump_job(job)))
         assert fact.slot == ("accuracy", part)

@@ -10,8 +10,8 @@ import urllib.request
 import pytest
 
 from harness.run.engine import LocalEngine
+from harness.run.jobs import Job, dump_job, load_job
 from harness.run.offline import OfflineError, network_refused
-from harness.run.wire import Job, dump_job, load_job
 from harness.types import Measurement, Recipe, Unmeasured
 
 # What stands in a library's file, and what is to be said of a variant that needs the library.

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from harness.run.engine import EngineError, LocalEngine
-from harness.run.wire import Job
+from harness.run.jobs import Job
 from harness.types import Measurement, Recipe, Unmeasured
 
 # Each kind of failure, and a word that its finding has to say.
@@ -149,9 +149,9 @@ def test_an_interrupt_before_the_workers_have_begun(monkeypatch):
     """It may come between two lines of the start: what is then stopped was never started."""
     from harness.run import engine
 
-    def interrupted(hands):
+    def interrupted(workers):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(engine._Hand, "answers_of", staticmethod(interrupted))
+    monkeypatch.setattr(engine._WorkerThread, "answers_of", staticmethod(interrupted))
     with pytest.raises(KeyboardInterrupt):
         engine.LocalEngine(1).run([Job(Recipe("resnest14d"), ("structure",), ())], lambda j, f: [])

@@ -103,7 +103,7 @@ def test_a_worker_whose_run_was_killed_ends_by_itself(hostile, environment, tmp_
     script = (
         "import os, signal, sys\n"
         "from harness.run.engine import LocalEngine\n"
-        "from harness.run.wire import Job\n"
+        "from harness.run.jobs import Job\n"
         "from harness.types import Recipe\n"
         "def react(job, facts):\n"
         "    print(facts[0].value['parameters'], flush=True)\n"

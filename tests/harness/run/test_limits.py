@@ -11,8 +11,8 @@ import time
 import pytest
 
 from harness.run.engine import LocalEngine
+from harness.run.jobs import Job
 from harness.run.memory import memory_of, usual_limit
-from harness.run.wire import Job
 from harness.types import Measurement, Recipe, Unmeasured
 
 MEMORY = 2**30  # A worker with torch takes 250 MB.

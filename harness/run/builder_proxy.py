@@ -25,12 +25,12 @@ from harness.measure.meta import describe_error
 
 _ANSWER_SECONDS = 30.0
 _START = (
-    "import sys; sys.path[0] = sys.argv.pop(); from harness.run.directory import serve; serve()"
+    "import sys; sys.path[0] = sys.argv.pop(); from harness.run.builder_proxy import serve; serve()"
 )
 _ROOT = str(Path(__file__).resolve().parents[2])
 
 
-class Directory(Protocol):
+class BuilderProxy(Protocol):
     """The part of a `harness.measure.builders.Builder` that a run needs before it builds."""
 
     def knows(self, name: str) -> bool:
@@ -44,17 +44,17 @@ class Directory(Protocol):
 
 
 @cache
-def directory_of(builder: str) -> Directory:
+def open_builder(builder: str) -> BuilderProxy:
     """The directory of the builder of that name.
 
     Raises:
         BuilderError: there is none, or it can't be used; the message says why.
         UsageError: it hangs or ends its process as it is loaded.
     """
-    return get_builder(builder) if built_in(builder) else _Asked(builder)
+    return get_builder(builder) if built_in(builder) else _RemoteBuilder(builder)
 
 
-class _Asked:
+class _RemoteBuilder:
     """Another distribution's builder, in a process that is started at once."""
 
     def __init__(self, builder: str) -> None:

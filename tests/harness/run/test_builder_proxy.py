@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from harness.run import directory
+from harness.run import builder_proxy
 
 GOOD = """
 class Kind:
@@ -108,10 +108,10 @@ def test_an_end_of_the_process_is_one_line(installed, verify):
 
 def test_a_hang_is_one_line(installed, monkeypatch):
     installed("import time\n" + GOOD + "\n    def knows(self, name):\n        time.sleep(600)\n")
-    monkeypatch.setattr(directory, "_ANSWER_SECONDS", 3.0)
-    asked = directory.directory_of.__wrapped__("mine")
+    monkeypatch.setattr(builder_proxy, "_ANSWER_SECONDS", 3.0)
+    asked = builder_proxy.open_builder.__wrapped__("mine")
     started = time.monotonic()
-    with pytest.raises(directory.UsageError, match="did not answer within 3 seconds"):
+    with pytest.raises(builder_proxy.UsageError, match="did not answer within 3 seconds"):
         asked.knows("tiny")
     assert time.monotonic() - started < 10
 
@@ -124,8 +124,8 @@ def test_what_a_builder_imports_and_prints_stays_outside(installed, repository, 
     ask = textwrap.dedent(
         """
         import sys
-        from harness.run.directory import directory_of
-        mine = directory_of("mine")
+        from harness.run.builder_proxy import open_builder
+        mine = open_builder("mine")
         assert mine.knows("tiny") and not mine.knows("huge")
         assert mine.names() == ["tiny"] and mine.identity("tiny") == "mine 1.0"
         assert "torch" not in sys.modules and "my_builder" not in sys.modules

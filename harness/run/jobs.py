@@ -13,7 +13,7 @@ from harness.types import Fact, Measurement, Recipe, Size, Slot, Unmeasured, slo
 
 
 @dataclass(frozen=True, slots=True)
-class Counting:
+class AccuracyJob:
     """Right answers to be counted on some images.
 
     Attributes:
@@ -39,7 +39,7 @@ class Counting:
 
 
 @dataclass(frozen=True, slots=True)
-class Timing:
+class BenchmarkJob:
     """Forward passes to be timed.
 
     Attributes:
@@ -72,8 +72,8 @@ class Job:
     sizes: tuple[Size, ...]
     checkpoint: str | None = None
     siblings: tuple[str, ...] = ()
-    counting: Counting | None = None
-    timing: Timing | None = None
+    counting: AccuracyJob | None = None
+    timing: BenchmarkJob | None = None
     offline: bool = False
 
     @property
@@ -108,15 +108,19 @@ def load_job(line: str) -> Job:
     )
 
 
-def _timing(body: dict[str, Any] | None) -> Timing | None:
-    return None if body is None else Timing(**{**body, "batch_sizes": tuple(body["batch_sizes"])})
+def _timing(body: dict[str, Any] | None) -> BenchmarkJob | None:
+    return (
+        None
+        if body is None
+        else BenchmarkJob(**{**body, "batch_sizes": tuple(body["batch_sizes"])})
+    )
 
 
-def _counting(body: dict[str, Any] | None) -> Counting | None:
+def _counting(body: dict[str, Any] | None) -> AccuracyJob | None:
     if body is None:
         return None
     given = {**body, "parts": tuple(body["parts"]), "classes": _tupled(body["classes"])}
-    return Counting(**given)
+    return AccuracyJob(**given)
 
 
 def dump_facts(facts: list[Fact]) -> str:

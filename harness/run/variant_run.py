@@ -13,18 +13,18 @@ from harness.check.flops import figure
 from harness.check.parts import span_of
 from harness.check.unreadable import missing_for
 from harness.measure.builders import BuilderError
-from harness.run.directory import Directory
+from harness.run.builder_proxy import BuilderProxy
 from harness.run.eval_dataset import EvalDataset
+from harness.run.jobs import Job
 from harness.run.keys import identity_of, key_of, version_of
 from harness.run.plan import flops_size, recipe_of
 from harness.run.store import Store
-from harness.run.wire import Job
 from harness.types import Fact, Finding, Measurement, Size, Slot, VariantReport, unmeasured
 from zoo._util.text import nearest
 from zoo.index.types import Claim, Variant
 
 
-class Subject:
+class VariantRun:
     """A variant with its facts; `advance` says what is to be measured next, until nothing is.
 
     Args:
@@ -33,7 +33,7 @@ class Subject:
         checks: the rules to apply.
         store: where facts of earlier runs are, or None.
         siblings: the names of the index, which a checkpoint may turn out to hold.
-        gallery: the images to measure accuracies on, and how; or why those that were given are
+        dataset: the images to measure accuracies on, and how; or why those that were given are
             none for this variant; None where none were given.
         refresh: make every fact anew, whatever the store holds.
         offline: keep model code from the network.
@@ -43,11 +43,11 @@ class Subject:
         self,
         variant: Variant,
         builder_name: str,
-        builder: Directory,
+        builder: BuilderProxy,
         checks: Sequence[VariantCheck],
         store: Store | None,
         siblings: tuple[str, ...] = (),
-        gallery: EvalDataset | str | None = None,
+        dataset: EvalDataset | str | None = None,
         refresh: bool = False,
         offline: bool = False,
     ) -> None:
@@ -60,8 +60,8 @@ class Subject:
         self._checks = checks
         self._store = store
         self._siblings = siblings
-        self._gallery = gallery if isinstance(gallery, EvalDataset) else None
-        self._no_images = gallery if isinstance(gallery, str) else ""
+        self._dataset = dataset if isinstance(dataset, EvalDataset) else None
+        self._no_images = dataset if isinstance(dataset, str) else ""
         self._refresh = refresh
         self._offline = offline
         self._asked: set[Slot] = set()
@@ -113,14 +113,14 @@ class Subject:
 
     def evidence(self) -> Evidence:
         """The variant with all that is known of it."""
-        gallery = self._gallery
+        dataset = self._dataset
         return Evidence(
             self.variant,
             self.recipe,
             self.size,
             self.facts,
-            None if gallery is None else gallery.available(self.facts),
-            {} if gallery is None else gallery.alternatives(self.recipe),
+            None if dataset is None else dataset.available(self.facts),
+            {} if dataset is None else dataset.alternatives(self.recipe),
             self._preferred,
             self._no_images,
         )
@@ -132,7 +132,7 @@ class Subject:
         """
         if job.counting is None:
             return True
-        return self._gallery is not None and self._gallery.classes == job.counting.classes
+        return self._dataset is not None and self._dataset.classes == job.counting.classes
 
     def waits(self, slot: Slot) -> bool:
         """Whether a fact can't be made until a claim can be read; that is then known of it."""
@@ -267,8 +267,8 @@ class Subject:
         sizes = tuple(which for _, which in run if isinstance(which, tuple))
         jobs += [Job(self.recipe, ("fvcore",), sizes)] if run else []
         for part in parts:
-            assert self._gallery is not None
-            counting = self._gallery.counting((part,))
+            assert self._dataset is not None
+            counting = self._dataset.counting((part,))
             jobs.append(Job(self.recipe, ("accuracy",), (), self._path(), counting=counting))
         return [replace(job, offline=self._offline) for job in jobs]
 
@@ -282,8 +282,8 @@ class Subject:
         if kind == "checkpoint":
             # Which variants the file was compared with is part of what is said of it.
             depends += [f"{name} {self._identity(name)}" for name in self._siblings]
-        if kind == "accuracy" and self._gallery is not None:
-            depends += self._gallery.identity(self.recipe)
+        if kind == "accuracy" and self._dataset is not None:
+            depends += self._dataset.identity(self.recipe)
         return key_of(kind, self.recipe, which, depends)
 
     def _identity(self, name: str) -> str:
@@ -338,7 +338,7 @@ _OF_A_FILE = frozenset({"file"})
 
 
 def facts_of(
-    subjects: Iterable[Subject], findings: Iterable[Finding]
+    runs: Iterable[VariantRun], findings: Iterable[Finding]
 ) -> dict[int, Mapping[Slot, Fact]]:
     """What was measured of each variant; nothing of the model where another one was built."""
     others = {f.variant for f in findings if f.cause == ALIAS}
@@ -346,5 +346,5 @@ def facts_of(
         id(s.variant): {slot: fact for slot, fact in s.facts.items() if slot[0] in _OF_A_FILE}
         if s.variant.name in others
         else s.facts
-        for s in subjects
+        for s in runs
     }
