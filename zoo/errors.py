@@ -66,7 +66,7 @@ class MismatchedCheckpointError(CheckpointError):
         self.match = result
 
 
-class VectorsError(ZooError):
+class EmbeddingsError(ZooError):
     """Vectors can't be written so; one line says why, and what would be right."""
 
 

@@ -33,15 +33,15 @@ def features(
     Exit status: 0 every image has its row; 2 wrong use; 3 an image could not be read, the
     weights can't be had, or the file can't be written; 130 an interrupt.
     """
-    from zoo.errors import VectorsError
-    from zoo.vectors import open_writer
+    from zoo.embeddings import open_writer
+    from zoo.errors import EmbeddingsError
 
     run = InferenceRun(config, variant, images, batch)
     about = {"variant": run.variant.name, "stage": "pooled" if stage is None else str(stage)}
     try:
         # Before the model is loaded: hours of work should not end at a folder that is not there.
         writer = open_writer(output, about)
-    except VectorsError as error:
+    except EmbeddingsError as error:
         raise UsageError(f"--output: {error}") from error
     except OSError as error:
         raise _unwritten(output, error) from error

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from zoo.errors import VectorsError
-from zoo.vectors import open_writer
+from zoo.embeddings import open_writer
+from zoo.errors import EmbeddingsError
 
 
 def write(path, rows, width):
@@ -67,7 +67,7 @@ FULL = """
 import resource, signal, sys
 from pathlib import Path
 import numpy as np
-from zoo.vectors import open_writer
+from zoo.embeddings import open_writer
 path, rows, width, letters, limit = sys.argv[1], *map(int, sys.argv[2:])
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
@@ -128,7 +128,9 @@ def test_a_link_stays_one(tmp_path):
 def test_somebody_else_s_json_is_not_replaced(tmp_path, text):
     beside = tmp_path / "a.json"
     beside.write_bytes(text.encode("latin-1"))
-    with pytest.raises(VectorsError, match=r"a\.json is where the names of its rows go") as caught:
+    with pytest.raises(
+        EmbeddingsError, match=r"a\.json is where the names of its rows go"
+    ) as caught:
         open_writer(tmp_path / "a.npy", {"variant": "x"})
     assert "\n" not in str(caught.value)
     assert beside.read_bytes() == text.encode("latin-1")
@@ -146,7 +148,7 @@ def test_our_own_json_is_replaced(tmp_path):
 @pytest.mark.parametrize("kind", ["folder", "pipe"])
 def test_what_is_no_file_is_not_replaced(tmp_path, name, kind):
     (Path.mkdir if kind == "folder" else os.mkfifo)(tmp_path / name)
-    with pytest.raises(VectorsError, match=name.replace(".", r"\.") + ": it is a "):
+    with pytest.raises(EmbeddingsError, match=name.replace(".", r"\.") + ": it is a "):
         open_writer(tmp_path / "a.npy", {})
     assert os.listdir(tmp_path) == [name]
 

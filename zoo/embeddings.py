@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from zoo._util.files import AtomicFile
-from zoo.errors import VectorsError
+from zoo.errors import EmbeddingsError
 from zoo.images.io import as_text
 
 if TYPE_CHECKING:
@@ -58,8 +58,7 @@ def open_writer(path: Path, about: Mapping[str, str]) -> Writer:
     names of the rows. Bytes of a name that are no text are written out in both.
 
     Raises:
-        VectorsError: another suffix, something in the way that is not ours to replace, or pyarrow
-            is not installed.
+        EmbeddingsError: another suffix, a path that must not be replaced, or pyarrow is missing.
         OSError: there can be no such file.
     """
     _check_replaceable(path)
@@ -67,7 +66,7 @@ def open_writer(path: Path, about: Mapping[str, str]) -> Writer:
         return _Matrix(path, about)
     if path.suffix == ".parquet":
         return _Table(path, about)
-    raise VectorsError(f"{path}: name a file that ends in {' or '.join(SUFFIXES)}")
+    raise EmbeddingsError(f"{path}: name a file that ends in {' or '.join(SUFFIXES)}")
 
 
 class _Files:
@@ -101,7 +100,7 @@ class _Matrix(_Files):
         beside = path.with_suffix(".json")
         _check_replaceable(beside)
         if beside.exists() and not _is_ours(beside, about):
-            raise VectorsError(
+            raise EmbeddingsError(
                 f"{path}: {beside} is where the names of its rows go, and is another file; move it "
                 "away, or name another file"
             )
@@ -148,7 +147,7 @@ class _Table(_Files):
             import pyarrow as pa
             from pyarrow import parquet
         except ImportError:
-            raise VectorsError(
+            raise EmbeddingsError(
                 f"{path}: Parquet is written with pyarrow, which is not installed; pip install "
                 "'model-zoo-verify[parquet]', or name a .npy file"
             ) from None
@@ -195,11 +194,11 @@ class _Table(_Files):
 
 
 def _check_replaceable(path: Path) -> None:
-    """Raises VectorsError for what is no file: it would be replaced by one, or can't be."""
+    """Raises EmbeddingsError for what is no file: it would be replaced by one, or can't be."""
     if path.is_dir():
-        raise VectorsError(f"{path}: it is a folder; name a file")
+        raise EmbeddingsError(f"{path}: it is a folder; name a file")
     if path.exists() and not path.is_file():
-        raise VectorsError(f"{path}: it is a device or a pipe; name a file")
+        raise EmbeddingsError(f"{path}: it is a device or a pipe; name a file")
 
 
 def _is_ours(path: Path, about: Mapping[str, str]) -> bool:
