@@ -13,7 +13,7 @@ from harness.cli.output import can_redraw, emit, say
 from harness.cli.progress import fetch_shown, open_bars, write_line
 from harness.cli.selection import one_variant
 from harness.config import RunConfig, UsageError
-from zoo.training.watch import EpochReport, StepReport, Watcher
+from zoo.training.callbacks import Callbacks, EpochReport, StepReport
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
@@ -83,7 +83,7 @@ def train(
     emit(f"{outcome.output / 'model.pth'}  epoch {outcome.best_epoch}{accuracy}\n")
 
 
-class TrainingProgress(Watcher):
+class TrainingProgress(Callbacks):
     """A bar on a terminal, plain lines elsewhere; of several processes, only the first writes them.
 
     A warning is written by the process that it is about.
@@ -95,7 +95,7 @@ class TrainingProgress(Watcher):
         self._bar: tuple[Bars, TaskID] | None = None
         self._written = time.monotonic()
 
-    def tell(self, sentence: str) -> None:
+    def info(self, sentence: str) -> None:
         if self._writes:
             self._line(sentence)
 

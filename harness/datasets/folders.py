@@ -13,7 +13,7 @@ from harness.datasets.classes import UnknownClassError, class_index, folder_clas
 from harness.datasets.labels import label
 from harness.datasets.types import Entry, ImageSet, ImageSetError, image_set
 from zoo.errors import BadInput
-from zoo.images.imagefolder import read_kept_apart
+from zoo.images.imagefolder import read_val_split
 from zoo.images.io import is_image, read_regular, reason
 
 CHANGED = "it changed since the image set was opened"
@@ -161,7 +161,7 @@ def own_class_set(place: str | Path, classes: Sequence[str]) -> ImageSet:
         ImageSetError: there are no such folders, one is empty, or one is of another class.
     """
     try:
-        tree = read_kept_apart(Path(place), classes)
+        tree = read_val_split(Path(place), classes)
     except BadInput as error:
         raise ImageSetError(str(error)) from error
     entries: list[Entry] = [file_entry(name, tree.root / name) for name in tree.paths]

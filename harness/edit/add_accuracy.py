@@ -17,7 +17,7 @@ from harness.measure.builders import builder_of
 from zoo._util.text import plural
 from zoo.errors import BadInput, CheckpointError
 from zoo.images import InputImage, UnreadableImage
-from zoo.images.imagefolder import read_kept_apart
+from zoo.images.imagefolder import read_val_split
 from zoo.images.io import read_regular
 from zoo.inference import answers
 from zoo.labels import is_imagenet
@@ -82,7 +82,7 @@ def open_labelled(
             "--dataset"
         )
     try:
-        tree = read_kept_apart(Path(data).expanduser(), classes or None)
+        tree = read_val_split(Path(data).expanduser(), classes or None)
     except BadInput as error:
         raise NotAdded(f"--data: {error}") from error
     if len(tree.classes) != facts.outputs:

@@ -127,7 +127,7 @@ def read_tree(root: Path, classes: Sequence[str] | None = None) -> Tree:
     return Tree(root, tuple(classes), tuple(paths), tuple(labels), ignored)
 
 
-def read_kept_apart(data: Path, classes: Sequence[str] | None = None) -> Tree:
+def read_val_split(data: Path, classes: Sequence[str] | None = None) -> Tree:
     """The images to measure on: of the ``val`` folder as `split` finds it, else of ``data``.
 
     Args:

@@ -10,19 +10,19 @@
 
 from __future__ import annotations
 
+from zoo.training.callbacks import Callbacks
 from zoo.training.errors import BadInput, TrainingError
-from zoo.training.recipe import Recipe, recipe_of
+from zoo.training.recipe import TrainingRecipe, recipe_of
 from zoo.training.run import Outcome, train
 from zoo.training.settings import Settings
-from zoo.training.watch import Watcher
 
 __all__ = [
     "BadInput",
+    "Callbacks",
     "Outcome",
-    "Recipe",
     "Settings",
     "TrainingError",
-    "Watcher",
+    "TrainingRecipe",
     "recipe_of",
     "train",
 ]

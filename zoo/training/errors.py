@@ -7,11 +7,11 @@ from contextlib import contextmanager
 
 from zoo.errors import BadInput, TrainingError
 
-__all__ = ["BadInput", "TrainingError", "told"]
+__all__ = ["BadInput", "TrainingError", "plain_errors"]
 
 
 @contextmanager
-def told() -> Iterator[None]:
+def plain_errors() -> Iterator[None]:
     """Says in words what torch says of a machine that is too small.
 
     Raises:

@@ -8,9 +8,9 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
+from zoo.training.callbacks import EpochReport, StepReport
 from zoo.training.checkpoints import write_text
 from zoo.training.errors import BadInput, TrainingError
-from zoo.training.watch import EpochReport, StepReport
 
 CSV = "log.csv"
 _COLUMNS = [field.name for field in fields(EpochReport)]

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from torch.optim.lr_scheduler import SequentialLR
     from torch.optim.swa_utils import AveragedModel
 
-    from zoo.training.recipe import Recipe
+    from zoo.training.recipe import TrainingRecipe
 
 
 def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
@@ -27,7 +27,7 @@ def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, An
     ]
 
 
-def make_optimizer(model: nn.Module, recipe: Recipe) -> Optimizer:
+def make_optimizer(model: nn.Module, recipe: TrainingRecipe) -> Optimizer:
     """SGD with the recipe's momentum and decay."""
     from torch.optim import SGD
 

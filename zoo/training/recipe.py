@@ -65,7 +65,7 @@ _NOT_FOLLOWED = (
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
+class TrainingRecipe:
     """The settings of a training; the defaults are the field's usual ones for ImageNet.
 
     Attributes:
@@ -118,7 +118,7 @@ class Recipe:
         """Epochs of rising learning rate: 5, and at most a tenth of a short training."""
         return min(_WARMUP_EPOCHS, _WARMUP_SHARE * self.epochs)
 
-    def at_batch_size(self, batch_size: int) -> Recipe:
+    def at_batch_size(self, batch_size: int) -> TrainingRecipe:
         """The same for another batch size, with the learning rate of the linear rule.
 
         The rule is that of "Accurate, Large Minibatch SGD" (arXiv 1706.02677, section 2.1): where
@@ -126,7 +126,7 @@ class Recipe:
         """
         return replace(self, batch_size=batch_size, lr=self.lr * batch_size / self.batch_size)
 
-    def finetuning(self, *, freeze: bool) -> Recipe:
+    def finetuning(self, *, freeze: bool) -> TrainingRecipe:
         """For pretrained layers: few epochs, low rate, gentle augmentation.
 
         Momentum, weight decay and dropout stay the variant's; its epochs, learning rate and
@@ -178,7 +178,7 @@ class Recipe:
         return "; ".join(sources) or "no setting stated by the index"
 
 
-def recipe_of(variant: Variant) -> Recipe:
+def recipe_of(variant: Variant) -> TrainingRecipe:
     """The recipe that the claims of a variant, or of its collection, describe.
 
     What can't be used of them is left out; `unusable` names it.
@@ -199,7 +199,7 @@ def recipe_of(variant: Variant) -> Recipe:
         if number is not None:
             settings[name] = int(number) if name in ("epochs", "batch_size") else float(number)
     not_followed += [field for field in _NOT_FOLLOWED if variant.effective(field) is not None]
-    return Recipe(
+    return TrainingRecipe(
         **settings,
         stated=tuple(name for name in settings if name not in named),
         named=tuple(name for name in settings if name in named),

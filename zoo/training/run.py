@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo.training import data, distributed
+from zoo.training.callbacks import Callbacks, EpochReport, StepReport
 from zoo.training.checkpoints import LAST
-from zoo.training.errors import BadInput, TrainingError, told
-from zoo.training.keeping import Folder
-from zoo.training.loop import LOWER_LR, Scores, Trainer
-from zoo.training.planning import Plan, build, make_plan
+from zoo.training.errors import BadInput, TrainingError, plain_errors
+from zoo.training.plan import Plan, build, make_plan
 from zoo.training.position import Position
+from zoo.training.progress import SkippedImages, Throughput
+from zoo.training.run_dir import RunDir
 from zoo.training.settings import Settings
-from zoo.training.tally import LeftOut, Speed
-from zoo.training.watch import EpochReport, StepReport, Watcher
+from zoo.training.trainer import LOWER_LR, Scores, Trainer
 from zoo.weights import variant_weights
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from zoo.training.distributed import Ranks
 
 _REPORT_SECONDS = 0.5
-_NOBODY = Watcher()
+_SILENT = Callbacks()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class Outcome:
 
 def train(
     settings: Settings,
-    watcher: Watcher = _NOBODY,
+    callbacks: Callbacks = _SILENT,
     *,
     fetch: Callable[[Variant], Path] = variant_weights,
     after_step: Callable[[Trainer, int, Tensor], None] | None = None,
@@ -70,7 +70,7 @@ def train(
 
     Args:
         settings: what to do.
-        watcher: is told about it.
+        callbacks: is called as the training goes on.
         fetch: gives a variant's published weights as a file; they are asked for where a fine-tuning
             begins.
         after_step: is called after each optimisation step, while the gradients are there, with the
@@ -82,11 +82,11 @@ def train(
         TrainingError: it can't go on.
         zoo.errors.WeightsError: the published weights can't be had.
     """
-    with told(), distributed.joined(settings.device) as ranks:
+    with plain_errors(), distributed.joined(settings.device) as ranks:
         plan = make_plan(settings, ranks)
-        folder = Folder(plan)
+        folder = RunDir(plan)
         try:
-            return _Run(plan, ranks, folder, watcher, fetch, after_step).run()
+            return _Run(plan, ranks, folder, callbacks, fetch, after_step).run()
         finally:
             folder.close()
 
@@ -98,8 +98,8 @@ class _Run:
         self,
         plan: Plan,
         ranks: Ranks,
-        folder: Folder,
-        watcher: Watcher,
+        folder: RunDir,
+        callbacks: Callbacks,
         fetch: Callable[[Variant], Path],
         after_step: Callable[[Trainer, int, Tensor], None] | None,
     ) -> None:
@@ -108,7 +108,7 @@ class _Run:
         self._plan = plan
         self._ranks = ranks
         self._folder = folder
-        self._watcher = watcher
+        self._callbacks = callbacks
         self._after_step = after_step
         # Before weights are fetched; and for those on other hosts, who don't have the folder.
         state = ranks.from_first(folder.enter)
@@ -135,8 +135,8 @@ class _Run:
             self._load(state)
         total = plan.recipe.epochs * self._batches.steps
         self._last_step = min(total, plan.settings.max_steps or total)
-        self._left_out = LeftOut(watcher)
-        self._speed = Speed()
+        self._left_out = SkippedImages(callbacks)
+        self._speed = Throughput()
         # Of an epoch that was cut short, which is no candidate for the best one.
         self._scores: Scores | None = None
 
@@ -193,11 +193,11 @@ class _Run:
         at = self._at
         if self._ranks.first:
             for sentence in self._plan.sentences:
-                self._watcher.tell(sentence)
+                self._callbacks.info(sentence)
             for sentence in self._plan.warnings:
-                self._watcher.warn(sentence)
+                self._callbacks.warn(sentence)
             if at.step:
-                self._watcher.tell(f"going on after {at.epoch} epochs and {at.in_epoch} steps")
+                self._callbacks.info(f"going on after {at.epoch} epochs and {at.in_epoch} steps")
         self._ranks.from_first(lambda: self._folder.begin(at))
 
     def _train_epoch(self) -> None:
@@ -260,7 +260,7 @@ class _Run:
                 at.best = report.epoch, scores.top1
         if self._ranks.first:
             self._folder.epoch(report, self._trainer, at)
-            self._watcher.epoch(report)
+            self._callbacks.epoch(report)
 
     def _show(self) -> None:
         if not self._ranks.first:
@@ -281,7 +281,7 @@ class _Run:
             images_per_second=speed,
             seconds_left=left / speed,
         )
-        self._watcher.step(report)
+        self._callbacks.step(report)
         self._folder.log.step(report)
 
 

@@ -15,7 +15,7 @@ from PIL import Image
 
 from zoo.index import load_index
 from zoo.index.types import Variant
-from zoo.training import Outcome, Settings, Watcher, train
+from zoo.training import Callbacks, Outcome, Settings, train
 
 ROOT = Path(__file__).parents[3]
 INDEX = """\
@@ -92,7 +92,7 @@ def ready(tmp_path_factory) -> Path:
 def fitting(folder: Path, pictures: Path, variant: Variant) -> Callable[..., Outcome]:
     """Trains in this process, with as many threads as those of `zoo` have."""
 
-    def fit(output: str, data: Path = pictures, watcher=None, **given) -> Outcome:
+    def fit(output: str, data: Path = pictures, callbacks=None, **given) -> Outcome:
         calls = {name: given.pop(name) for name in ("after_step", "fetch") if name in given}
         usual = {"epochs": 2, "batch_size": 6, "lr": 0.02, "augment": "none", "workers": 0}
         settings = Settings(
@@ -101,7 +101,7 @@ def fitting(folder: Path, pictures: Path, variant: Variant) -> Callable[..., Out
         threads = torch.get_num_threads()
         torch.set_num_threads(1)
         try:
-            return train(settings, watcher or Watcher(), **calls)
+            return train(settings, callbacks or Callbacks(), **calls)
         finally:
             torch.set_num_threads(threads)
 

@@ -16,9 +16,9 @@ from typing import Any
 import torch
 
 from zoo.index import load_index
-from zoo.training import Recipe, Settings, TrainingError, train
+from zoo.training import Settings, TrainingError, TrainingRecipe, train
 
-RECIPE = Recipe(epochs=3, batch_size=8, lr=0.05, label_smoothing=0.1, augment="auto")
+RECIPE = TrainingRecipe(epochs=3, batch_size=8, lr=0.05, label_smoothing=0.1, augment="auto")
 
 
 def steps(data: str, index: str, output: str, **settings: Any) -> dict[str, Any]:
@@ -86,7 +86,9 @@ def main(data: str, damaged: str, index: str, results: str, *ports: str) -> None
         "uneven": lambda: steps(damaged, index, "uneven", max_steps=2),
         "on": lambda: steps(damaged, index, "uneven", resume=True),
         "refused": lambda: steps(data, index, "even"),
-        "alone": lambda: steps(data, index, "alone", freeze_norms=False, recipe=Recipe(2, 2)),
+        "alone": lambda: steps(
+            data, index, "alone", freeze_norms=False, recipe=TrainingRecipe(2, 2)
+        ),
         "command": lambda: command(*given, "--batch-size", "8", "--output", "command"),
         "seven": lambda: command(*given, "--batch-size", "7"),
         "broken": lambda: broken(data, index, rank),

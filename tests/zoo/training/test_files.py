@@ -13,9 +13,9 @@ import pytest
 import torch
 
 from zoo.training import BadInput
+from zoo.training.callbacks import EpochReport, StepReport
 from zoo.training.checkpoints import load_training, portable, save, save_training
 from zoo.training.logs import Log
-from zoo.training.watch import EpochReport, StepReport
 
 FULL = """
 import resource, signal, sys

@@ -11,7 +11,7 @@ from torch import nn
 
 from zoo import create_model
 from zoo.training.optim import make_average, make_optimizer, make_scheduler, parameter_groups
-from zoo.training.recipe import Recipe
+from zoo.training.recipe import TrainingRecipe
 
 
 @pytest.mark.parametrize(("steps", "warmup"), [(100, 10), (40, 1), (30, 0), (5, 4), (1, 0)])
@@ -63,7 +63,7 @@ def test_what_is_frozen_is_not_optimized():
 def test_steps_are_those_of_sgd_written_out(nesterov):
     """w <- w - lr (g or g + m v), v = m v + g, g with the decay of weights alone."""
     layer = nn.Linear(3, 2).double()
-    recipe = Recipe(lr=0.3, momentum=0.8, weight_decay=0.01, nesterov=nesterov)
+    recipe = TrainingRecipe(lr=0.3, momentum=0.8, weight_decay=0.01, nesterov=nesterov)
     optimizer = make_optimizer(layer, recipe)
     values = {name: p.detach().clone() for name, p in layer.named_parameters()}
     speeds = {name: torch.zeros_like(value) for name, value in values.items()}

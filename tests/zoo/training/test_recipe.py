@@ -7,9 +7,9 @@ import torch
 
 from zoo.index import load_index
 from zoo.preprocessing import package_variant
-from zoo.training import BadInput, Recipe, Settings, recipe_of
+from zoo.training import BadInput, Settings, TrainingRecipe, recipe_of
 from zoo.training.distributed import Ranks
-from zoo.training.planning import make_plan
+from zoo.training.plan import make_plan
 
 PAGE = """\
 Collections:
@@ -70,7 +70,7 @@ def test_claims_of_a_variant_and_its_collection(variants):
 
 def test_without_claims_the_usual_settings(variants):
     recipe = recipe_of(variants["b"])
-    assert recipe == Recipe()
+    assert recipe == TrainingRecipe()
     assert "no setting stated" in recipe.sentence()
 
 
@@ -119,18 +119,18 @@ def test_what_is_not_trained_on_is_said(variants, pictures):
 )
 def test_a_recipe_is_taken_as_it_is(asked):
     with pytest.raises(BadInput, match=f"put {next(iter(asked))} into the recipe itself"):
-        Settings("efficientnet_lite0", "data", "out", recipe=Recipe(), **asked)
+        Settings("efficientnet_lite0", "data", "out", recipe=TrainingRecipe(), **asked)
 
 
 def test_the_linear_rule():
-    recipe = Recipe(lr=0.1, batch_size=8192).at_batch_size(64)
+    recipe = TrainingRecipe(lr=0.1, batch_size=8192).at_batch_size(64)
     assert recipe.batch_size == 64
     assert recipe.lr == pytest.approx(0.1 * 64 / 8192)
 
 
 @pytest.mark.parametrize(("epochs", "warmup"), [(270, 5), (50, 5), (20, 2), (1, 0.1)])
 def test_a_short_training_has_a_short_warm_up(epochs, warmup):
-    assert Recipe(epochs=epochs).warmup_epochs == pytest.approx(warmup)
+    assert TrainingRecipe(epochs=epochs).warmup_epochs == pytest.approx(warmup)
 
 
 @pytest.mark.parametrize(
@@ -138,4 +138,4 @@ def test_a_short_training_has_a_short_warm_up(epochs, warmup):
 )
 def test_what_is_out_of_range_is_refused(wrong):
     with pytest.raises(BadInput, match=next(iter(wrong))):
-        Recipe(**wrong)
+        TrainingRecipe(**wrong)

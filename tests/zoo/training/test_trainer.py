@@ -11,10 +11,10 @@ from torch.nn.functional import cross_entropy, one_hot
 
 from zoo import create_model
 from zoo.preprocessing import Preprocessing
-from zoo.training import Recipe, Settings, TrainingError
+from zoo.training import Settings, TrainingError, TrainingRecipe
 from zoo.training.data import TrainBatch
 from zoo.training.distributed import Ranks
-from zoo.training.loop import Trainer
+from zoo.training.trainer import Trainer
 
 PREPROCESSING = Preprocessing(image_size=(32, 32), crop_pct=1.0)
 ALONE = Ranks(0, 1, torch.device("cpu"))
@@ -33,7 +33,7 @@ def batches() -> list[TrainBatch]:
     ]
 
 
-def trainer(recipe: Recipe, **settings) -> Trainer:
+def trainer(recipe: TrainingRecipe, **settings) -> Trainer:
     torch.manual_seed(0)
     model = create_model("efficientnet_lite0", num_classes=5, drop_rate=recipe.dropout)
     return Trainer(
@@ -52,7 +52,7 @@ def test_steps_are_those_of_a_plain_loop(batches):
     Norms are in evaluation mode: over four pictures of one place each they would amplify the last
     bits, which differ between the layouts.
     """
-    recipe = Recipe(epochs=4, lr=0.05, batch_size=4, label_smoothing=0.1)
+    recipe = TrainingRecipe(epochs=4, lr=0.05, batch_size=4, label_smoothing=0.1)
     ours = trainer(recipe, freeze_norms=True)
     torch.manual_seed(0)
     model = create_model("efficientnet_lite0", num_classes=5)
@@ -84,13 +84,13 @@ def test_steps_are_those_of_a_plain_loop(batches):
 
 def test_mixup_and_smoothing_are_those_of_the_formulas(batches):
     """Equation 1 of arXiv 1710.09412 with one share for the batch, and soft labels made by hand."""
-    alone = trainer(Recipe(label_smoothing=0.1, mixup=0.4), freeze_norms=True)
+    alone = trainer(TrainingRecipe(label_smoothing=0.1, mixup=0.4), freeze_norms=True)
     batch = batches[0]
     inputs = PREPROCESSING.to_tensor(batch.pixels)
     seen = []
     alone.model.register_forward_pre_hook(lambda _, given: seen.append(given[0].detach().clone()))
     alone.training_mode()
-    twin = trainer(Recipe(), freeze_norms=True)
+    twin = trainer(TrainingRecipe(), freeze_norms=True)
     twin.training_mode()
     loss = alone.step(batch, 0)
     (mixed,) = seen
@@ -109,7 +109,7 @@ def test_mixup_and_smoothing_are_those_of_the_formulas(batches):
     torch.testing.assert_close(loss, -(smooth * logs).sum(1).mean(), rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("recipe", [Recipe(dropout=0.5), Recipe(mixup=0.2)])
+@pytest.mark.parametrize("recipe", [TrainingRecipe(dropout=0.5), TrainingRecipe(mixup=0.2)])
 def test_what_is_random_depends_on_the_step_and_not_on_what_was_before(batches, recipe):
     losses = []
     for disturbance in (1, 2):
@@ -124,7 +124,7 @@ def test_what_is_random_depends_on_the_step_and_not_on_what_was_before(batches, 
 
 
 def test_frozen_layers_and_norms_keep_their_state(batches):
-    ours = trainer(Recipe(lr=0.1), finetune=True, freeze=True)
+    ours = trainer(TrainingRecipe(lr=0.1), finetune=True, freeze=True)
     before = {name: value.clone() for name, value in ours.model.state_dict().items()}
     ours.training_mode()
     assert ours.model.drop.training
@@ -132,7 +132,7 @@ def test_frozen_layers_and_norms_keep_their_state(batches):
     changed = {n for n, v in ours.model.state_dict().items() if not torch.equal(v, before[n])}
     assert changed == {"_fc.weight", "_fc.bias"}
 
-    ours = trainer(Recipe(lr=0.1), freeze_norms=True)
+    ours = trainer(TrainingRecipe(lr=0.1), freeze_norms=True)
     ours.training_mode()
     ours.step(batches[0], 0)
     changed = {n for n, v in ours.model.state_dict().items() if not torch.equal(v, before[n])}
@@ -141,7 +141,7 @@ def test_frozen_layers_and_norms_keep_their_state(batches):
 
 
 def test_the_average_is_what_is_validated(batches):
-    ours = trainer(Recipe(lr=0.5), ema=True, ema_decay=0.9)
+    ours = trainer(TrainingRecipe(lr=0.5), ema=True, ema_decay=0.9)
     ours.training_mode()
     by_hand = torch.zeros(())
     for number, batch in enumerate(batches):
@@ -165,7 +165,7 @@ def test_the_average_is_what_is_validated(batches):
 def test_bfloat16_is_near_and_not_equal(batches):
     losses = []
     for amp in ("off", "bf16"):
-        ours = trainer(Recipe(), amp=amp)
+        ours = trainer(TrainingRecipe(), amp=amp)
         ours.training_mode()
         losses.append(ours.step(batches[0], 0).item())
         assert ours.model.get_parameter("_conv_stem.weight").dtype == torch.float32
@@ -174,7 +174,7 @@ def test_bfloat16_is_near_and_not_equal(batches):
 
 
 def test_a_step_that_fp16_leaves_out_changes_nothing(batches):
-    ours = trainer(Recipe(lr=0.1), amp="fp16", ema=True)
+    ours = trainer(TrainingRecipe(lr=0.1), amp="fp16", ema=True)
     ours.training_mode()
     before = {name: value.clone() for name, value in ours.model.named_parameters()}
     ours._scaler = torch.amp.GradScaler("cpu", init_scale=2.0**120)
@@ -201,7 +201,7 @@ def without(batch: TrainBatch, kept: int) -> TrainBatch:
 
 def test_one_picture_that_is_left_is_trained_with_norms_as_they_are(batches):
     """At 32 pixels the last maps have one place, of which a norm can't learn."""
-    ours = trainer(Recipe(lr=0.1))
+    ours = trainer(TrainingRecipe(lr=0.1))
     ours.training_mode()
     before = {name: value.clone() for name, value in ours.model.state_dict().items()}
     ours.step(without(batches[0], 1), 0)
@@ -214,7 +214,7 @@ def test_one_picture_that_is_left_is_trained_with_norms_as_they_are(batches):
 
 
 def test_a_batch_of_nothing_ends_the_training(batches):
-    ours = trainer(Recipe(lr=0.1))
+    ours = trainer(TrainingRecipe(lr=0.1))
     ours.training_mode()
     before = {name: value.clone() for name, value in ours.model.state_dict().items()}
     with pytest.raises(TrainingError, match="no picture of a whole batch can be read"):
@@ -223,7 +223,7 @@ def test_a_batch_of_nothing_ends_the_training(batches):
 
 
 def test_the_sums_are_those_of_the_pictures(batches):
-    ours = trainer(Recipe(lr=0.1))
+    ours = trainer(TrainingRecipe(lr=0.1))
     ours.training_mode()
     sums = torch.zeros(2, dtype=torch.float64)
     losses = [
@@ -235,7 +235,7 @@ def test_the_sums_are_those_of_the_pictures(batches):
 
 
 def test_a_variance_that_overflows_ends_nothing_and_one_that_is_no_number_does():
-    ours = trainer(Recipe())
+    ours = trainer(TrainingRecipe())
     norm = ours.model.get_buffer("_bn0.running_var")
     norm[0] = math.inf
     ours.check_finite()

@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator
 
+from zoo.training.callbacks import Callbacks
 from zoo.training.data import TrainBatch
-from zoo.training.watch import Watcher
 
 _MOST_NAMED = 20
 
 
-class Speed:
+class Throughput:
     """Pictures of all processes, and seconds; of this run, and validation left out."""
 
     def __init__(self) -> None:
@@ -36,11 +36,11 @@ class Speed:
         return (self.images - images) / (self.seconds - seconds)
 
 
-class LeftOut:
+class SkippedImages:
     """Names pictures that can't be read, each once, and counts how often one was left out."""
 
-    def __init__(self, watcher: Watcher) -> None:
-        self._watcher = watcher
+    def __init__(self, callbacks: Callbacks) -> None:
+        self._callbacks = callbacks
         self._told: set[str] = set()
         self.count = 0
 
@@ -57,4 +57,4 @@ class LeftOut:
             return
         self._told.add(line)
         named = len(self._told) <= _MOST_NAMED
-        self._watcher.warn(f"left out: {line}" if named else "more are left out and counted")
+        self._callbacks.warn(f"left out: {line}" if named else "more are left out and counted")

@@ -12,9 +12,16 @@ from zoo.errors import BadInput
 from zoo.images.imagefolder import Tree, read_tree, split, unused
 from zoo.index.types import Variant
 from zoo.preprocessing import Preprocessing, package_variant, variant_preprocessing
+<<<<<<< HEAD:zoo/training/planning.py
 from zoo.training.recipe import Recipe
 from zoo.training.settings import Settings
 from zoo.training.settling import check_batch, settle
+=======
+from zoo.training.errors import BadInput
+from zoo.training.folders import Tree, read_tree, split, unused
+from zoo.training.recipe import TrainingRecipe
+from zoo.training.settings import Settings, check_batch, resolve_recipe
+>>>>>>> f1a395f (training: rename to RunDir, Callbacks, SkippedImages, TrainingRecipe, resolve_recipe):zoo/training/plan.py
 
 if TYPE_CHECKING:
     from zoo.models._base import ImageClassifier
@@ -43,7 +50,7 @@ class Plan:
 
     settings: Settings
     variant: Variant
-    recipe: Recipe
+    recipe: TrainingRecipe
     preprocessing: Preprocessing
     train: Tree
     val: Tree | None
@@ -89,7 +96,7 @@ def make_plan(settings: Settings, ranks: Ranks) -> Plan:
     train, val, beside = _trees(settings)
     recipe = settings.recipe
     if recipe is None:
-        recipe = settle(settings, variant, len(train), ranks.world, said, warnings)
+        recipe = resolve_recipe(settings, variant, len(train), ranks.world, said, warnings)
     check_batch(recipe.batch_size, len(train), ranks.world)
     left = len(train) % recipe.batch_size
     if left > _MUCH * len(train):

@@ -14,7 +14,7 @@ import torch
 from filelock import FileLock
 
 from zoo.training import BadInput, TrainingError
-from zoo.training.loop import Scores, Trainer
+from zoo.training.trainer import Scores, Trainer
 
 STEPS = 4  # of an epoch
 
@@ -161,7 +161,7 @@ def test_weights_that_were_removed_come_from_the_best_state(fit, tmp_path, accur
 
 
 def test_one_training_at_a_time(fit, tmp_path, monkeypatch):
-    monkeypatch.setattr("zoo.training.keeping._LOCK_SECONDS", 0.1)
+    monkeypatch.setattr("zoo.training.run_dir._LOCK_SECONDS", 0.1)
     (tmp_path / "out").mkdir()
     with (
         FileLock(tmp_path / "out" / ".lock"),

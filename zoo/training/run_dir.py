@@ -10,15 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 from zoo.errors import BadInput
 from zoo.training import checkpoints
+<<<<<<< HEAD:zoo/training/keeping.py
+=======
+from zoo.training.callbacks import EpochReport
+from zoo.training.errors import BadInput
+>>>>>>> f1a395f (training: rename to RunDir, Callbacks, SkippedImages, TrainingRecipe, resolve_recipe):zoo/training/run_dir.py
 from zoo.training.logs import CSV, Log, is_log
 from zoo.training.position import Position
-from zoo.training.watch import EpochReport
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
 
-    from zoo.training.loop import Trainer
-    from zoo.training.planning import Plan
+    from zoo.training.plan import Plan
+    from zoo.training.trainer import Trainer
 
 CLASSES = "classes.txt"
 _LOCK = ".lock"
@@ -28,7 +32,7 @@ _LOCK_SECONDS = 6.0
 _SAVE_SECONDS = 600.0
 
 
-class Folder:
+class RunDir:
     """The folder of a training, from `enter` to `close`. Only the first process has one."""
 
     def __init__(self, plan: Plan) -> None:

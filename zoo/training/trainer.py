@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from zoo.models._base import ImageClassifier
     from zoo.preprocessing import Preprocessing
     from zoo.training.distributed import Ranks
-    from zoo.training.recipe import Recipe
+    from zoo.training.recipe import TrainingRecipe
     from zoo.training.settings import Settings
 
 # The rate is one of the settings that a training which goes on must have in common.
@@ -50,7 +50,7 @@ class Trainer:
     def __init__(
         self,
         model: ImageClassifier,
-        recipe: Recipe,
+        recipe: TrainingRecipe,
         settings: Settings,
         *,
         preprocessing: Preprocessing,

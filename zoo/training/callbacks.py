@@ -56,13 +56,13 @@ class EpochReport:
     seconds: float
 
 
-class Watcher:
+class Callbacks:
     """Looks on and does nothing: override what is to be shown.
 
     Every process of a training has one. What they have in common is told to the first one's alone.
     """
 
-    def tell(self, sentence: str) -> None:
+    def info(self, sentence: str) -> None:
         """What is about to be done, or was decided; in the first process."""
 
     def warn(self, sentence: str) -> None:
