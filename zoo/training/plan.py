@@ -12,16 +12,8 @@ from zoo.errors import BadInput
 from zoo.images.imagefolder import Tree, read_tree, split, unused
 from zoo.index.types import Variant
 from zoo.preprocessing import Preprocessing, package_variant, variant_preprocessing
-<<<<<<< HEAD:zoo/training/planning.py
-from zoo.training.recipe import Recipe
-from zoo.training.settings import Settings
-from zoo.training.settling import check_batch, settle
-=======
-from zoo.training.errors import BadInput
-from zoo.training.folders import Tree, read_tree, split, unused
 from zoo.training.recipe import TrainingRecipe
 from zoo.training.settings import Settings, check_batch, resolve_recipe
->>>>>>> f1a395f (training: rename to RunDir, Callbacks, SkippedImages, TrainingRecipe, resolve_recipe):zoo/training/plan.py
 
 if TYPE_CHECKING:
     from zoo.models._base import ImageClassifier

@@ -10,11 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from zoo.errors import BadInput
 from zoo.training import checkpoints
-<<<<<<< HEAD:zoo/training/keeping.py
-=======
 from zoo.training.callbacks import EpochReport
-from zoo.training.errors import BadInput
->>>>>>> f1a395f (training: rename to RunDir, Callbacks, SkippedImages, TrainingRecipe, resolve_recipe):zoo/training/run_dir.py
 from zoo.training.logs import CSV, Log, is_log
 from zoo.training.position import Position
 

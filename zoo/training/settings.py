@@ -6,16 +6,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-<<<<<<< HEAD
+from zoo._util.text import shown
 from zoo.errors import BadInput
 from zoo.index.types import Variant
-from zoo.training.recipe import Augmentation, Recipe
-=======
-from zoo._util.text import shown
-from zoo.index.types import Variant
-from zoo.training.errors import BadInput
 from zoo.training.recipe import KEPT, Augmentation, TrainingRecipe, recipe_of, unusable
->>>>>>> f1a395f (training: rename to RunDir, Callbacks, SkippedImages, TrainingRecipe, resolve_recipe)
 
 Amp = Literal["off", "bf16", "fp16"]
 
