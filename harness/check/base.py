@@ -1,9 +1,9 @@
-"""What a check is: a rule that holds claims against facts, and says what facts it misses."""
+"""The protocol of checks: a rule that holds claims against facts, and names the facts it needs."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from harness.causes import severity_of
@@ -16,6 +16,7 @@ from harness.types import (
     Recipe,
     Size,
     Slot,
+    Status,
     Unmeasured,
 )
 from zoo.index.types import Claim, Index, Severity, Variant
@@ -41,7 +42,7 @@ class Need:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """All that is known of one variant: its claims, its recipe, and the facts made so far.
+    """What a check sees of one variant: its claims, its recipe, and the facts made so far.
 
     Attributes:
         size: the geometry (height, width) that its FLOPs claim speaks of.
@@ -112,18 +113,7 @@ class IndexCheck:
 
 def matched(claim: Claim, variant: Variant, check: str, measured: Number, message: str) -> Finding:
     """The finding that a claim holds."""
-    return Finding(
-        variant=variant.name,
-        field=claim.field,
-        check=check,
-        status="match",
-        severity=None,
-        cause=None,
-        documented=claim.raw,
-        measured=measured,
-        message=message,
-        location=claim.location,
-    )
+    return _finding(claim, variant, check, "match", None, None, measured, message)
 
 
 def mismatched(
@@ -142,26 +132,9 @@ def mismatched(
 
     ``edits`` and ``annotate_edits`` would mend it, and ``rules`` is what it follows: see `Finding`.
     """
-    return Finding(
-        variant=variant.name,
-        field=claim.field,
-        check=check,
-        status="mismatch",
-        severity=severity or severity_of(cause) or "error",
-        cause=cause,
-        documented=claim.raw,
-        measured=measured,
-        message=message,
-        location=claim.location,
-        edits=edits,
-        annotate_edits=annotate_edits,
-        rules=rules,
-    )
-
-
-def replaced(claim: Claim, value: int | float | Decimal | str | Size) -> Edit:
-    """The edit that writes the measured value where the claim stands."""
-    return Edit(claim.field, value, claim.location)
+    severity = severity or severity_of(cause) or "error"
+    found = _finding(claim, variant, check, "mismatch", severity, cause, measured, message)
+    return replace(found, edits=edits, annotate_edits=annotate_edits, rules=rules)
 
 
 def unverified(
@@ -176,18 +149,36 @@ def unverified(
 
     ``measured`` is what was seen where that was too little to decide.
     """
+    return _finding(claim, variant, check, "unverified", None, cause, measured, missing)
+
+
+def _finding(
+    claim: Claim,
+    variant: Variant,
+    check: str,
+    status: Status,
+    severity: Severity | None,
+    cause: str | None,
+    measured: Number,
+    message: str,
+) -> Finding:
     return Finding(
         variant=variant.name,
         field=claim.field,
         check=check,
-        status="unverified",
-        severity=None,
+        status=status,
+        severity=severity,
         cause=cause,
         documented=claim.raw,
         measured=measured,
-        message=missing,
+        message=message,
         location=claim.location,
     )
+
+
+def replaced(claim: Claim, value: int | float | Decimal | str | Size) -> Edit:
+    """The edit that writes the measured value where the claim stands."""
+    return Edit(claim.field, value, claim.location)
 
 
 def not_read(claim: Claim, variant: Variant, check: str) -> Finding:

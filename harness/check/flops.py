@@ -70,7 +70,7 @@ def find(evidence: Evidence) -> Iterable[Finding | Need]:
             )
             yield unverified(claim, variant, _ID, "flops.convention", message)
             continue
-        held = next((r for r in _readings(fact.value, accepted) if r.is_in(claim)), None)
+        held = next((r for r in _figures_under(fact.value, accepted) if r.is_in(claim)), None)
         if held is not None:
             value = figure(fact.value, held.convention) if not held.variation else held.exact
             message = (
@@ -113,7 +113,7 @@ def _exchanged(evidence: Evidence, claim: Claim) -> str | Need | None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Reading:
+class _Figure:
     """A measured figure that a claim may mean without another word."""
 
     convention: str
@@ -136,11 +136,11 @@ class _Reading:
         return billions or agrees(claim, self.exact)
 
 
-def _readings(value: Mapping[str, Any], accepted: Sequence[str]) -> list[_Reading]:
+def _figures_under(value: Mapping[str, Any], accepted: Sequence[str]) -> list[_Figure]:
     """The figures that hold under these conventions, those without a variation first."""
     total = exact_figure(value, "macs")
     found = [
-        _Reading(
+        _Figure(
             count["convention"],
             count["variation"],
             int(count["value"]),
@@ -159,7 +159,7 @@ def _is_completed(convention: str, variation: str) -> bool:
 
 def recommended(value: Mapping[str, Any], accepted: Sequence[str]) -> str:
     """The first of these conventions whose counter sees the whole model, else ``macs``."""
-    plain = (r for r in _readings(value, accepted) if not r.variation)
+    plain = (r for r in _figures_under(value, accepted) if not r.variation)
     return next((r.convention for r in plain if r.left_out <= _LEFT_OUT), "macs")
 
 
@@ -224,14 +224,14 @@ def _differing(
 ) -> Finding:
     fact = evidence.measurement("flops", evidence.size)
     assert fact is not None
-    readings = _readings(fact.value, accepted)
+    expected = _figures_under(fact.value, accepted)
     # Where the figure stands a second time and is right there, that says what is meant.
     figures = list(evidence.variant.claims_of("FLOPs"))
-    said = [r for r in readings if any(r.is_in(other) for other in figures)]
-    whole = [r for r in (*said, *readings) if r.left_out <= _LEFT_OUT]
-    best = whole[0] if whole else _Reading("macs", "", exact_figure(fact.value, "macs"), 0.0)
+    meant = [r for r in expected if any(r.is_in(other) for other in figures)]
+    whole = [r for r in (*meant, *expected) if r.left_out <= _LEFT_OUT]
+    best = whole[0] if whole else _Figure("macs", "", exact_figure(fact.value, "macs"), 0.0)
     right = best.exact if best.variation else figure(fact.value, best.convention)
-    blind = next((r for r in readings if not r.variation and r.left_out > _LEFT_OUT), None)
+    blind = next((r for r in expected if not r.variation and r.left_out > _LEFT_OUT), None)
     edits = _replacing(evidence.variant, claim, best.exact, best.convention)
     words = FlopsMessages(
         claim,
@@ -278,7 +278,7 @@ def _replacing(variant: Variant, claim: Claim, right: int, convention: str) -> t
     edits = [replaced(claim, right)]
     claimed = variant.effective("FLOPs Convention")
     if claimed is None or claimed.value != convention:
-        edits.append(_said(variant, claim, "FLOPs Convention", convention))
+        edits.append(_keyed(variant, claim, "FLOPs Convention", convention))
     return tuple(edits)
 
 
@@ -291,13 +291,13 @@ def _annotate_edits(evidence: Evidence, claim: Claim, found: Candidate) -> tuple
     variant, edits = evidence.variant, []
     claimed = variant.effective("FLOPs Convention")
     if claimed is None or claimed.value != found.convention:
-        edits.append(_said(variant, claim, "FLOPs Convention", found.convention))
+        edits.append(_keyed(variant, claim, "FLOPs Convention", found.convention))
     if found.geometry.size != evidence.size:
-        edits.append(_said(variant, claim, "FLOPs Input", found.geometry.size))
+        edits.append(_keyed(variant, claim, "FLOPs Input", found.geometry.size))
     return tuple(edits)
 
 
-def _said(variant: Variant, claim: Claim, field: str, value: str | Size) -> Edit:
+def _keyed(variant: Variant, claim: Claim, field: str, value: str | Size) -> Edit:
     """The edit of a key that explains the number: the variant's own, or a new one below it."""
     own = variant.claim(field)
     return Edit(field, value, claim.location, added=True) if own is None else replaced(own, value)
