@@ -323,8 +323,8 @@ _TABLE: tuple[tuple[str, Severity | None, str, str, str], ...] = (
         "What was seen neither confirms nor refutes the accuracy: too few images, or labels that "
         "seem to be in another order than the model's classes.",
         "A claim half a point off after 1,000 images; folders numbered from 1 to 1000",
-        "Measure on more images, the message says how many it takes; or mend the labels as it "
-        "says.",
+        "Measure on more images, of the whole validation set where it says so; or mend the labels "
+        "as it says.",
     ),
 )
 

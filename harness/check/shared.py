@@ -15,6 +15,7 @@ from harness.check.compare import grouped, number
 from harness.check.contradiction import Conflict, Documented, conflict_among, named
 from harness.check.owners import Facts, built_counts, file_name, measured, owners_of, weights_of
 from harness.types import Finding
+from zoo.index.advice import SHA256_DIGITS
 from zoo.index.types import Claim, Index, Variant
 from zoo.weights.sources import name_hash
 
@@ -100,7 +101,13 @@ def find_urls(
             others = (v for p, at in beside.items() if p != places[id(variant)] for v in at)
             who = _listed(variant, list(islice(others, 4)), count)
             verb = "have" if count > 1 else "has"
-            what = f"the same SHA-256 ({hashes[id(variant)]}) under another URL"
+            digits = hashes[id(variant)]
+            # Of a head nobody knows how the whole goes on.
+            what = (
+                f"the same SHA-256 ({digits}) under another URL"
+                if len(digits) == SHA256_DIGITS
+                else f"a SHA-256 that begins alike ({digits}) under another URL"
+            )
             yield _of_file(variant, group, f"{who} {verb} {what}")
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from zoo._util.text import shown
+from zoo._util.text import quoted
 from zoo.index.schema import FIELDS
 from zoo.index.types import Claim, Variant
 from zoo.index.values import UNITS
@@ -56,10 +56,9 @@ def missing_for(variant: Variant, kind: str, claim: Claim | None = None) -> str:
     """
     for needed in _claims(variant, kind, claim):
         if needed.field == _COLLECTION or is_unreadable(needed):
-            written = shown(needed.raw) or "nothing"
             why = "names none" if needed.field == _COLLECTION and needed.value else "can't be read"
             return (
-                f"{needed.field} is {written!r} ({needed.location}), which {why}, and no "
+                f"{needed.field} is {quoted(needed.raw)} ({needed.location}), which {why}, and no "
                 f"default stands in for it; correct {needed.field} first"
             )
     return ""

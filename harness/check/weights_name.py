@@ -27,9 +27,11 @@ def find(index: Index, variants: Sequence[Variant]) -> Iterable[Finding]:
     Names are free, so little is concluded from them. The file must say, behind a word of the
     variant's own name, another number (``resnest101`` for ``resnest200e``); with that number it
     must begin like another variant of the index; and the whole name of that one must fit the file,
-    and better than the variant's own. A sibling that lists the same file is meant to share it,
-    unless its numbers say otherwise.
+    and better than the variant's own. Where a word is another one (``convnext_small`` for
+    ``convnext_tiny``), the file must be called as the sibling is, to the last word. A sibling that
+    lists the same file is meant to share it, unless its numbers say otherwise.
     """
+    whole = {_tokens(each.name): each for each in index.variants}
     called: dict[str, list[tuple[str, Variant]]] = {}
     for each in index.variants:
         name = squeezed(each.name)
@@ -43,7 +45,7 @@ def find(index: Index, variants: Sequence[Variant]) -> Iterable[Finding]:
             continue
         claim, (url,) = weights
         file = file_name(url)
-        named = _named_like(variant, file, called)
+        named = _named_like(variant, file, called) or _named_exactly(variant, file, whole)
         if named is None or (named.sibling is not None and _shares(variant, named.sibling, url)):
             continue
         message = f"the file {file} {named.words}: write the URL of this variant's own checkpoint"
@@ -80,6 +82,32 @@ def _named_like(
             return _Named(f"is named like {best.name}, not like this variant", best)
         return _named_but_for(variant.name, word, head[len(start) :], number, file)
     return None
+
+
+def _named_exactly(
+    variant: Variant, file: str, whole: dict[tuple[str, ...], Variant]
+) -> _Named | None:
+    """The sibling that is called as the file is, where the variant's name has one other word.
+
+    A word that begins like the other one (``swin_t`` for ``swin_tiny``) may be short for it, and
+    another first word (``tv_resnet34``) often says whose recipe it is.
+    """
+    said, own = _tokens(stem(file)), _tokens(variant.name)
+    sibling = whole.get(said)
+    if sibling is None or len(said) != len(own) or said[0] != own[0]:
+        return None
+    differ = [pair for pair in zip(said, own, strict=True) if pair[0] != pair[1]]
+    if len(differ) != 1:
+        return None
+    ((theirs, mine),) = differ
+    is_short = theirs.startswith(mine) or mine.startswith(theirs)
+    if is_short or not (theirs.isalpha() and mine.isalpha()):
+        return None
+    return _Named(f"is named like {sibling.name}, not like this variant", sibling)
+
+
+def _tokens(name: str) -> tuple[str, ...]:
+    return tuple(re.findall("[a-z0-9]+", name.lower()))
 
 
 def _named_but_for(name: str, word: str, ours: str, number: str, file: str) -> _Named | None:

@@ -13,7 +13,7 @@ from harness.cli.errors import FAILED, INTERRUPTED
 from harness.cli.options import FETCHING, STORE, command, variants
 from harness.cli.output import color, emit, is_terminal, say
 from harness.cli.selection import prepared
-from harness.config import RunConfig
+from harness.config import RunConfig, UsageError
 
 if TYPE_CHECKING:
     from harness.edit.fix import Proposal
@@ -28,6 +28,7 @@ def fix(
     config: RunConfig,
     variants: Annotated[list[str] | None, variants("What to fix; all by default.")] = None,
     *,
+    every: bool,
     write: bool,
     keep_values: bool,
 ) -> None:
@@ -42,6 +43,8 @@ def fix(
     from harness.edit.fix import propose, snapshot_of
     from harness.report.sentences import cut_short
 
+    if every and variants:
+        raise UsageError("zoo fix: both --all and names; leave out one of them")
     session = prepared(replace(config, select=tuple(variants or ())))
     snapshot = snapshot_of(session.index)
     progress = StderrProgress(quiet=config.quiet)

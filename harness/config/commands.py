@@ -47,11 +47,8 @@ def _own(commands: str, *options: Option) -> list[Option]:
 
 
 _OWN = (
-    *_own(
-        "verify fetch",
-        _one_call("all", "Every variant of the index.", field="every"),
-        _one_call("dry-run", "Show the plan and stop."),
-    ),
+    *_own("verify fetch fix", _one_call("all", "Every variant of the index.", field="every")),
+    *_own("verify fetch", _one_call("dry-run", "Show the plan and stop.")),
     *_own(
         "verify",
         _folder("Write the report there as well: page, tables, plots."),

@@ -68,6 +68,11 @@ def shown(text: str) -> str:
     return printable(truncate_middle(text))
 
 
+def quoted(text: str) -> str:
+    """A value in quotes, ``empty`` where there is none."""
+    return repr(shown(text)) if text.strip() else "empty"
+
+
 def truncate(text: str, limit: int = 300) -> str:
     """Cut text to ``limit`` characters, the last of them an ellipsis."""
     return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -31,6 +31,7 @@ _USUAL = {"FLOPs": ("M", "G"), "Parameters": ("M",), "File Size": ("MB",)}
 _MOST_MISSING = 100_000
 _WORD = re.compile(r"[a-z]+(?:-[a-z]+)*")
 _URL_INSIDE = re.compile(r"(?:\[[^\]]*\])?[(<\[\"']+(https?://[^\s()<>\[\]\"']+)[)>\]\"']*")
+_FTP = re.compile(r"(?i:s?ftps?|scp)://(?:[^/?#@\s]+@)?[^/?#@\s]+/(?:[^?#\s]*/)?([^/?#\s]+)")
 _HOST = re.compile(r"(?:[\w-]+\.)+[A-Za-z]{2,}/\S+$", re.ASCII)
 # What is said about a number around it: that it is no exact one, or how it was got.
 _ABOUT = re.compile(r"^(?:~|\u2248|ca\.|about )\s*|\s*(?:\+/?-|\u00b1)\s*[0-9.]+\s*%?$")
@@ -81,6 +82,8 @@ def _url_in(text: str, field: Field) -> str | None:
     """``(https://host/file`` and ``[model](https://host/file)`` without what stands around it."""
     if found := _URL_INSIDE.fullmatch(text):
         return found[1]
+    if found := _FTP.fullmatch(text):
+        return f"the https URL of this file, where its server has one ({found[1]}), or of a copy"
     return f"https://{text}" if field.kind == "link" and _HOST.match(text) else None
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal
 
-from zoo._util.text import printable, shown
+from zoo._util.text import printable, quoted, shown
 
 Unit = Literal["count", "bytes", "percent", "pixels", "ratio", "number", "url", "text", "list"]
 Severity = Literal["error", "warning", "note"]
@@ -74,10 +74,9 @@ class Claim:
 
 def unusable(claim: Claim) -> ValueError:
     """What to raise where a claim has to be used, and its value can't be."""
-    written = shown(claim.raw) or "nothing"
     return ValueError(
-        f"{claim.location}: {claim.field} is {written!r}, which can't be used; zoo audit says "
-        "what would be right"
+        f"{claim.location}: {claim.field} is {quoted(claim.raw)}, which can't be used; zoo audit "
+        "says what would be right"
     )
 
 

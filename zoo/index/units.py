@@ -159,6 +159,7 @@ def _untruncated(value: int) -> int:
 PIXEL_UNITS = {unit: Decimal(1) for unit in ("px", "pixel", "pixels")}
 
 _CHANNELS = ("1", "2", "3", "4")
+_LAST = "3"  # Other numbers behind two sides are hardly ever channels.
 _BRACKETS = {"(": ")", "[": "]"}
 _SEPARATOR = re.compile(r"\s*[xX×*;]\s*|\s*,\s+")
 # ``256,256`` is a pair; ``1,024`` is a number with its thousands set apart.
@@ -190,6 +191,8 @@ def spatial(parts: Sequence[str]) -> list[str] | None:
         parts = parts[1:]
     if len(parts) == 3 and parts[0] in _CHANNELS:
         parts = parts[1:]
+    elif len(parts) == 3 and parts[2] == _LAST:
+        parts = parts[:2]
     return parts if len(parts) in (1, 2) and all(parts) else None
 
 

@@ -112,12 +112,23 @@ def _wrong_type(node: Node, field: Field, text: str, expected: str = "") -> Wron
     remedy = f"write {expected} such as {field.example}"
     if field.words:
         remedy = f"write one of {', '.join(field.words)}"
+    if field.kind == "weights" and (url := _only_url(node)):
+        remedy = f"write {url} alone"
     if isinstance(node, Scalar) and (instead := advice.instead_of(node.text, field)):
         what = f"{what}, where {expected} is expected"
         return Wrong("schema.wrong-type", what, f"write {instead}", node)
     if quote and kind not in ("null", "text") and not field.words:
         remedy = f'put it in quotes ("{shown(node.text)}") if it is meant as text'  # type: ignore[union-attr]
     return Wrong("schema.wrong-type", f"{what}, where {expected} is expected", remedy, node)
+
+
+def _only_url(node: Node) -> str | None:
+    """The web address that a mapping holds, where it holds just one."""
+    if not isinstance(node, Mapping):
+        return None
+    texts = [value.text for _, value in node.pairs if isinstance(value, Scalar)]
+    urls = [each for each in texts if each.lower().startswith(("https://", "http://"))]
+    return shown(urls[0]) if len(urls) == 1 else None
 
 
 def _article(kind: str) -> str:
@@ -149,9 +160,10 @@ def _parse(scalar: Scalar, field: Field) -> Number:
 
 def _not_such(scalar: Scalar, field: Field, why: str) -> Wrong:
     instead = advice.instead_of(scalar.text, field)
+    what = f"is {shown(scalar.text)!r}, which {why}" if scalar.text.strip() else "is empty"
     return Wrong(
         "schema.wrong-type",
-        f"is {shown(scalar.text)!r}, which {why}",
+        what,
         f"write {instead or f'{_EXPECTED[field.kind]} such as {field.example}'}",
         scalar,
     )
@@ -200,14 +212,15 @@ def _quotient(scalar: Scalar, field: Field) -> tuple[Decimal, Decimal]:
 
 
 def _pixels(node: Node, field: Field, text: str) -> tuple[int, int]:
-    """``224``, ``224x288`` or ``[224, 288]`` (height, width), or ``[3, 224, 288]``."""
+    """``224``, ``224x288`` or ``[224, 288]`` (height, width), or with channels, first or last."""
     if isinstance(node, Sequence):
-        found = spatial(
-            [item.text.strip() if isinstance(item, Scalar) else "?" for item in node.items]
-        )
+        texts = [item.text.strip() if isinstance(item, Scalar) else "?" for item in node.items]
+        found = spatial(texts)
         if found is None:
             raise _wrong_type(node, field, text)
-        values = [_side(side, field, text) for side in node.items[-len(found) :]]
+        end = len(found)
+        first = next(n for n in range(len(texts)) if texts[n : n + end] == found)
+        values = [_side(side, field, text) for side in node.items[first : first + end]]
         return values[0], values[-1]
     scalar = _scalar(node, field, text)
     parts = sides(scalar.text)
@@ -313,7 +326,7 @@ def _word(scalar: Scalar, field: Field) -> str:
     cause = "schema.unknown-interpolation" if field.key == "Interpolation" else "schema.wrong-type"
     raise Wrong(
         cause,
-        f"is {shown(scalar.text)!r}, which is unknown",
+        f"is {shown(scalar.text)!r}, which is unknown" if word else "is empty",
         f"{hint}write one of {', '.join(field.words)}",
         scalar,
     )

@@ -32,6 +32,22 @@ def pair(one, other):
     return HEAD + entry("one", url="a.pth", **one) + entry("other", url="a.pth", **other)
 
 
+def test_of_the_head_of_a_hash_nobody_knows_the_rest(load):
+    digits = "8a719046" + "3" * 56
+    for one, other, words in (
+        (digits, digits[:8], f"the same SHA-256 ({digits}) under"),
+        (digits[:8], digits[:8], "a SHA-256 that begins alike (8a719046) under"),
+        (digits[:20], digits[:9], f"a SHA-256 that begins alike ({digits[:20]}) under"),
+    ):
+        text = HEAD
+        for name, said in (("vgg11", one), ("vgg11_bn", other)):
+            text += entry(name, url=f"{name}.pth", metadata=[f"SHA256: '{said}'"])
+        index = load(text)
+        found = list(URL_CHECK.find(index, index.variants))
+        assert [f.cause for f in found] == ["weights.shared-checkpoint"] * 2
+        assert all(words in f.message for f in found), found[0].message
+
+
 CONTRADICTIONS = {
     "parameters": (
         {"metadata": ["Parameters: 48280000"]},

@@ -75,6 +75,33 @@ def test_the_name_of_a_sibling(variant, file, like, told):
     assert found[variant].measured == file
 
 
+def test_the_whole_name_of_a_sibling_with_another_word(load):
+    """Without a number to tell by, the file has to be called as the sibling is."""
+
+    def told(name, file, sibling, own):
+        entry = "- Name: {}\n  Weights: https://example.org/{}\n"
+        index = load("Models:\n" + entry.format(name, file) + entry.format(sibling, own))
+        return [f.variant for f in CHECK.find(index, index.variants)]
+
+    for name, file, sibling in (
+        ("convnext_tiny", "convnext_small-7777777a.pth", "convnext_small"),
+        ("mixnet_s", "mixnet_m-4647fc68.pth", "mixnet_m"),
+        ("ViT-Small-Patch16", "vit_base_patch16-d2f5a1c9.pth", "ViT-Base-Patch16"),
+        ("mobilenet_v3_large", "mobilenet-v3-small.safetensors", "mobilenet_v3_small"),
+    ):
+        assert told(name, file, sibling, "other-12345678.pth") == [name], name
+        assert told(name, file, sibling, file) == [], f"{name}: the sibling lists it too"
+        assert told(name, file, f"{sibling}_384", "other.pth") == [], f"{name}: no such sibling"
+    for name, file, sibling in (
+        ("swin_tiny", "swin_t-704ceda3.pth", "swin_t"),
+        ("tv_resnet34", "resnet34-333f7ec4.pth", "resnet34"),
+        ("ssl_resnet18", "swsl_resnet18-118f1556.pth", "swsl_resnet18"),
+        ("vgg11_bn", "vgg11-8a719046.pth", "vgg11"),
+        ("bit_large_ft", "bit_large-0d5ae0a1.pth", "bit_large"),
+    ):
+        assert told(name, file, sibling, "other-12345678.pth") == [], name
+
+
 @pytest.mark.parametrize(
     ("variant", "file"),
     [

@@ -48,6 +48,7 @@ WRONG = [
     ("verfy", "zoo: No such command 'verfy'. Did you mean 'verify'?; see zoo --help"),
     ("verify", "zoo verify: nothing to verify; name variants, globs or collections, or"),
     ("verify --all resnest50d", "zoo verify: both --all and names; leave out one"),
+    ("fix --all resnest50d", "zoo fix: both --all and names; leave out one"),
     ("show", "zoo show: Missing argument 'VARIANT'; see zoo show --help"),
     ("train resnest50d", "zoo train: Missing option '--data'; see zoo train --help"),
     ("list --frmat json", "zoo list: No such option: --frmat"),

@@ -33,6 +33,9 @@ def one(read, key, value):
         ("Image Size", "224", (224, 224), "pixels", None),
         ("Image Size", "224x288", (224, 288), "pixels", None),
         ("Image Size", "[3, 224, 288]", (224, 288), "pixels", None),
+        ("Image Size", "[224, 288, 3]", (224, 288), "pixels", None),
+        ("Image Size", "[1, 256, 320, 3]", (256, 320), "pixels", None),
+        ("Image Size", "256x320x3", (256, 320), "pixels", None),
         ("Image Size", "[224, 288]", (224, 288), "pixels", None),
         ("FLOPs Input", "224 x 285", (224, 285), "pixels", None),
         ("Interpolation", "Bicubic", "bicubic", "text", None),
@@ -82,7 +85,7 @@ def test_sizes_as_people_write_them(read, size, spellings):
 
 
 def test_no_size_is_guessed(read):
-    for text in ("224x224x3", "5x224x224", "2x3x224x224", "x224", "(224", "224 mm", "224pxx", "px",
+    for text in ("224x224x4", "5x224x224", "2x3x224x224", "x224", "(224", "224 mm", "224pxx", "px",
                  "'10,240,1'", "224 224", "short side 256", "224-256", "3x224", "(3, 224)", "()",
                  "[[224, 224]]", "224/256"):  # fmt: skip
         claim, errors = one(read, "Image Size", text)
@@ -153,6 +156,14 @@ def test_remedies_are_what_the_value_says_without_what_stands_around_it(read):
         ("Code", "<https://github.com/us/zoo>", "write https://github.com/us/zoo"),
         ("Weights", "(https://h.org/a.pth", "write https://h.org/a.pth"),
         ("Weights", "'[model](https://h.org/a.pth)'", "write https://h.org/a.pth"),
+        ("Weights", "ftp://h.org/a/net-1.pth", "where its server has one (net-1.pth), or of a"),
+        ("Weights", "SFTP://me@h.org/net.tar", "where its server has one (net.tar), or of a"),
+        ("Weights", "{url: 'https://h.org/a.pth', size: 5}", "write https://h.org/a.pth alone"),
+        ("Weights", "{a: https://h.org/a.pth, b: https://h.org/b.pth}", "such as https://example.org/resnest50-528c19ca.pth"),
+        ("Image Size", "''", "Image Size: is empty;"),
+        ("Parameters", "' '", "Parameters: is empty;"),
+        ("Crop Pct", "''", "Crop Pct: is empty;"),
+        ("Interpolation", "''", "Interpolation: is empty;"),
         ("Top 1 Accuracy", "7483", "such as 74.83"),
         ("Top 5 Accuracy", "9217%", "such as 92.17%"),
         ("Epochs", "90000 iterations", "such as 270"),
@@ -243,7 +254,7 @@ def test_text_is_text(read, key, text):
         ("Image Size", "[3, 224]", "schema.out-of-range"),
         ("Image Size", "224.5", "schema.wrong-type"),
         ("Image Size", "224x", "schema.wrong-type"),
-        ("Image Size", "[224, 224, 3]", "schema.wrong-type"),
+        ("Image Size", "[224, 224, 5]", "schema.wrong-type"),
         ("Image Size", "[234, 224, 224]", "schema.wrong-type"),
         ("Code", '"https://a.b/\\x1b[31m"', "schema.wrong-type"),
         ("Code", '"https://a.b/x y"', "schema.wrong-type"),
