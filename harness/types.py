@@ -70,9 +70,9 @@ class EvalImages:
         sample: a handful that ships with a package, no validation set.
         classes: how many classes they are of.
         own: they are labelled by classes of the variant's own, and not by ImageNet's.
-        part: so many are counted, and kept, at a time.
+        shard_size: so many are counted, and kept, at a time.
         over: the time for them is over: no more may be asked for.
-        dataset: the set that they are known or stated to be of, empty where nobody knows. It means
+        dataset: the set that they are known or stated to be of, empty where unknown. It means
             nothing for those that are labelled by classes of the variant's own.
         identity: what that rests on, or what speaks against it; it follows upon "the images".
         other: they were recognised as of another set.
@@ -87,7 +87,7 @@ class EvalImages:
     sample: bool = False
     classes: int = 1000
     own: bool = False
-    part: int = 500
+    shard_size: int = 500
     over: bool = False
     dataset: str = "imagenet-1k"
     identity: str = ""

@@ -58,9 +58,9 @@ def answers(
     decoders: int = 2,
     upright: bool = False,
 ) -> Iterator[Answer | UnreadableImage]:
-    """Runs a model on images; what can't be read is passed over, and told in its place.
+    """Runs a model on images; what can't be read is skipped, and reported in its place.
 
-    An answer that is not finite, of weights that hold NaN for example, is none, and told likewise.
+    An answer that is not finite, of weights with NaN for example, is none, and reported likewise.
     Transparency is dropped: what is behind it shows.
 
     Args:

@@ -57,7 +57,7 @@ class Preprocessing:
             to ``floor(size / crop_pct)``.
         interpolation: one of `INTERPOLATIONS`, as Pillow does it.
         mean, std: of each channel, on values of 0 to 1.
-        defaults: the names of the settings that nobody stated and that are the field's usual ones.
+        defaults: the names of the settings that were not stated and are the field's usual ones.
             They count for nothing in comparisons.
 
     Raises:

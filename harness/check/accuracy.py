@@ -23,7 +23,7 @@ from harness.check.compare import number
 from harness.check.decide import IMAGENET, Decision, Observation, decide, looks
 from harness.check.diagnosis import AT_CHANCE, Diagnosis, chance_of, diagnose
 from harness.check.intervals import plausible
-from harness.check.parts import parts
+from harness.check.shards import shard_names
 from harness.check.slips import exchanged, find_slip, named_entry, try_others
 from harness.check.unreadable import missing_for
 from harness.check.weights import UNDECIDED
@@ -177,14 +177,14 @@ def _look(evidence: Evidence, claim: Claim, images: EvalImages) -> _Looks | Need
     counted: list[Mapping[str, Any]] = []
     begin = 0
     for end in looks(min(images.limit, images.count, population), population):
-        spans = parts(begin, end, size=images.part)
-        if any(("accuracy", part) not in evidence.facts for part in spans):
-            return Need("accuracy", parts=spans)
-        for part in spans:
-            failure = evidence.unmeasured("accuracy", part)
+        spans = shard_names(begin, end, size=images.shard_size)
+        if any(("accuracy", shard) not in evidence.facts for shard in spans):
+            return Need("accuracy", shards=spans)
+        for shard in spans:
+            failure = evidence.unmeasured("accuracy", shard)
             if failure is not None:
                 return failure
-        facts = (evidence.measurement("accuracy", part) for part in spans)
+        facts = (evidence.measurement("accuracy", shard) for shard in spans)
         counted += [fact.value for fact in facts if fact is not None]
         seen.append(_sum(counted, claim.field))
         decision = decide(claimed, seen, population, step=claim.step)
@@ -312,7 +312,7 @@ def _excluded(claim: Claim, looked: _Looks) -> str:
 
 
 def _is_unknown(images: EvalImages) -> bool:
-    """Whether nobody knows that these are the images which the claim is about."""
+    """Whether these are not known to be the images that the claim is about."""
     return not (images.own or images.sample or images.dataset)
 
 

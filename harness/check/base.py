@@ -30,13 +30,13 @@ class Need:
 
     kind: str
     sizes: tuple[Size, ...] = ()
-    parts: tuple[str, ...] = ()
+    shards: tuple[str, ...] = ()
 
     @property
     def slots(self) -> tuple[Slot, ...]:
         """The single facts."""
         slots: list[Slot] = [(self.kind, size) for size in self.sizes]
-        slots += [(self.kind, part) for part in self.parts]
+        slots += [(self.kind, shard) for shard in self.shards]
         return tuple(slots) or ((self.kind, None),)
 
 

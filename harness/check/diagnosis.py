@@ -19,7 +19,7 @@ from harness.check.base import Evidence, Need
 from harness.check.compare import number
 from harness.check.decide import Observation, looks, rule_for
 from harness.check.intervals import too_many
-from harness.check.parts import parts
+from harness.check.shards import shard_names
 from harness.types import EvalImages
 from zoo.index.types import Claim
 
@@ -151,14 +151,14 @@ def chance_of(
         return False
     begin, spans = 0, list[str]()
     for end in looks(min(images.limit, images.count, population), population):
-        spans += parts(begin, end, size=images.part)
+        spans += shard_names(begin, end, size=images.shard_size)
         begin = end
         if end >= FIRST:
             break
     if begin <= look.drawn:
         return True
-    if any(("accuracy", part) not in evidence.facts for part in spans):
-        return True if images.over else Need("accuracy", parts=tuple(spans))
+    if any(("accuracy", shard) not in evidence.facts for shard in spans):
+        return True if images.over else Need("accuracy", shards=tuple(spans))
     more = _count(evidence, key, spans)
     return True if more is None else at_chance(more, images.chance, top)
 
@@ -198,10 +198,10 @@ def _tried(
         if end > sight.drawn and (clear or not left):
             break
         for name in left:
-            spans[name] += parts(begin, end, name, images.part)
-        needed = tuple(part for name in left for part in spans[name])
-        if not images.over and any(("accuracy", part) not in evidence.facts for part in needed):
-            return Need("accuracy", parts=needed)
+            spans[name] += shard_names(begin, end, name, images.shard_size)
+        needed = tuple(shard for name in left for shard in spans[name])
+        if not images.over and any(("accuracy", shard) not in evidence.facts for shard in needed):
+            return Need("accuracy", shards=needed)
         counts = {name: o for name in left if (o := _count(evidence, key, spans[name]))}
         if len(counts) < len(left):
             return Diagnosis(False, _unfinished(tried, len(tried) - len(left) + len(counts)))
@@ -231,7 +231,7 @@ def _is_better(way: Observation, documented: Observation) -> bool:
 
 def _count(evidence: Evidence, key: str, spans: Sequence[str]) -> Observation | None:
     """What these parts count in all; None where one of them could not be counted."""
-    values = [fact.value for part in spans if (fact := evidence.measurement("accuracy", part))]
+    values = [fact.value for shard in spans if (fact := evidence.measurement("accuracy", shard))]
     if len(values) < len(spans):
         return None
     return Observation(

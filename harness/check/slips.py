@@ -17,7 +17,7 @@ from typing import Any
 from harness.check.base import Evidence, Need
 from harness.check.compare import number
 from harness.check.decide import Decision, Observation, looks, rule_for
-from harness.check.parts import parts, with_entry
+from harness.check.shards import shard_names, with_entry
 from harness.types import EvalImages, Measurement
 from zoo.index.types import Claim
 
@@ -217,8 +217,8 @@ def try_others(
     for name in names[:_MOST]:
         look = Observation(0, 0)
         for end in looks(available, population):
-            spans = parts(look.drawn, end, with_entry(name), images.part)
-            facts = [evidence.facts.get(("accuracy", part)) for part in spans]
+            spans = shard_names(look.drawn, end, with_entry(name), images.shard_size)
+            facts = [evidence.facts.get(("accuracy", shard)) for shard in spans]
             if None in facts and not images.over:
                 needed += spans
                 break
@@ -241,7 +241,7 @@ def try_others(
                 holding += [] if fails else [name]
                 break
     if needed:
-        return Need("accuracy", parts=tuple(needed))
+        return Need("accuracy", shards=tuple(needed))
     clause = "; ".join(clauses)
     if holding:
         clause += f"; say on the page that it is of {_listed(holding)}, or publish that alone"

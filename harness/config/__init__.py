@@ -16,7 +16,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from harness.check.parts import PART
+from harness.check.shards import SHARD_SIZE
 from harness.config.commands import OWN
 from harness.config.options import SHARED, Option
 from harness.config.rules import (
@@ -83,7 +83,7 @@ class RunConfig:
     data: str | None = _DEFAULTS["data"]
     dataset: str | None = _DEFAULTS["dataset"]
     samples: int | None = _DEFAULTS["samples"]
-    part: int = PART
+    part: int = SHARD_SIZE
     budget: float | None = _DEFAULTS["budget"]
     amp: str = _DEFAULTS["amp"]
     compile: bool = _DEFAULTS["compile"]

@@ -186,7 +186,7 @@ def cached_sets(root: Path | None = None) -> list[CachedSet]:
 
 
 def clear(root: Path | None = None) -> int:
-    """Removes all decoded sets that nobody uses; returns the bytes that were freed."""
+    """Remove all decoded sets that are not in use; return the bytes that were freed."""
     root = root or default_root()
     if not root.is_dir():
         return 0
@@ -220,7 +220,7 @@ def make_room(root: Path, wanted: int, max_bytes: int) -> bool:
 
 
 def remove(folder: Path) -> bool:
-    """Removes a set that nobody uses; False where somebody does, or it is gone already."""
+    """Remove a set that is not in use; False where it is in use, or gone already."""
     try:
         descriptor = os.open(folder / "use.lock", os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -244,7 +244,7 @@ def enter(folder: Path, about: dict[str, Any], fill: Callable[[Path], None]) -> 
     Args:
         folder: of the set.
         about: what the set is; written down when it is made.
-        fill: makes the set's files in a folder that nobody sees yet.
+        fill: makes the set's files in a folder that is not visible yet.
 
     Returns:
         A descriptor that holds the shared lock until it is closed.

@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import lru_cache
 
 from harness.check.decide import FIRST_LOOK
-from harness.check.parts import span_of
+from harness.check.shards import span_of
 from harness.config import RunConfig, UsageError
 from harness.run.engine import EngineError
 from harness.run.jobs import AccuracyJob
@@ -59,7 +59,7 @@ class EvalDataset:
             sample=request.data == "sample",
             classes=len(set(images.labels)),
             own=classes is not None,
-            part=request.part,
+            shard_size=request.part,
             dataset=stated or (self._identity and self._identity.dataset) or "",
             identity=self._identity.evidence if self._identity is not None else "",
             other=bool(self._identity and self._identity.other),
@@ -121,7 +121,7 @@ class EvalDataset:
         return [f"decoded images are not kept, the next run decodes anew: {x}" for x in fresh]
 
     def counting(self, parts: tuple[str, ...]) -> AccuracyJob:
-        """What a worker is told to count.
+        """What a worker shall count.
 
         Raises:
             EngineError: this machine is to count on a device that it has not.
@@ -189,7 +189,7 @@ def _alternatives(recipe: Recipe) -> dict[str, str]:
 
 
 class EvalDatasets:
-    """One gallery for each way in which the variants of a run name their classes.
+    """One evaluation dataset for each way in which the variants of a run name their classes.
 
     Where images lie in folders named by the classes of one variant, they are not ImageNet's, even
     if the names could be read so: as numbers, say. A thousand classes that no folder is named by
@@ -217,7 +217,7 @@ class EvalDatasets:
         if not self.opened and (None in ways or not _is_there(request)):
             raise UsageError(f"--data: {self._found.get(None) or next(iter(self._found.values()))}")
 
-        for wrong in filter(None, (gallery.misstated() for gallery in self.opened)):
+        for wrong in filter(None, (eval_dataset.misstated() for eval_dataset in self.opened)):
             raise UsageError(
                 f"--dataset: {request.dataset} was said of {request.data}, and {wrong}; leave "
                 "--dataset out, or give the set that was meant"
@@ -234,7 +234,7 @@ class EvalDatasets:
     @property
     def limit(self) -> int:
         """How many images one variant may be run on at the most."""
-        return max((gallery.images.limit for gallery in self.opened), default=0)
+        return max((eval_dataset.images.limit for eval_dataset in self.opened), default=0)
 
     def of(self, variant: Variant) -> EvalDataset | str:
         """The images of a variant, or why these are none for it."""
@@ -242,7 +242,7 @@ class EvalDatasets:
 
     def survey(self) -> list[str]:
         """What is in them, and what is wrong with it, in a line each, before a model runs."""
-        return [line for gallery in self.opened for line in gallery.survey()]
+        return [line for eval_dataset in self.opened for line in eval_dataset.survey()]
 
     def remarks(self, facts: Iterable[Fact]) -> list[str]:
         """What a person should know of how these were counted, in a line each, and once."""

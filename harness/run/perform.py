@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from harness.check.parts import Span, entry_of, span_of
+from harness.check.shards import Span, entry_of, span_of
 from harness.run.failures import explain
 from harness.run.jobs import AccuracyJob, BenchmarkJob, Job
 from harness.run.offline import network_refused
@@ -69,12 +69,12 @@ class Performer:
             validator = self._with(counting)
             images = len(validator.open_images(counting.images, counting.classes))
             shard = _order(images)[span.begin : span.end]
-            reading = _reading(job.recipe, span)
+            config = _config(job.recipe, span)
             value = validator.count(
                 job.recipe,
                 checkpoint,
                 counting.images,
-                reading,
+                config,
                 shard,
                 classes=counting.classes,
                 entry=entry_of(span),
@@ -152,14 +152,14 @@ class Performer:
         return self._validator[1]
 
 
-def _reading(recipe: Recipe, span: Span) -> InputConfig:
+def _config(recipe: Recipe, span: Span) -> InputConfig:
     """How the part's images are read: as the recipe says, or in one other way."""
     from harness.measure.accuracy.validator import InputConfig, alternatives, preprocessing_of
 
     preprocessing = preprocessing_of(recipe)
     if not span.alternative or entry_of(span) is not None:
         return InputConfig(preprocessing)
-    return next(a.reading for a in alternatives(preprocessing) if a.name == span.alternative)
+    return next(a.config for a in alternatives(preprocessing) if a.name == span.alternative)
 
 
 def _now() -> str:

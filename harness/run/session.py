@@ -119,8 +119,8 @@ class Session:
             f"{plural(kept, 'measurement')} in the store",
             self.file_plan,
             "no images"
-            if self._galleries is None
-            else f"up to {plural(self._galleries.limit, 'image')}",
+            if self._eval_datasets is None
+            else f"up to {plural(self._eval_datasets.limit, 'image')}",
         ]
         return ", ".join(parts)
 
@@ -137,7 +137,7 @@ class Session:
             for warning in self._warnings:
                 progress.warn(warning)
             try:
-                for line in self._galleries.survey() if self._galleries is not None else ():
+                for line in self._eval_datasets.survey() if self._eval_datasets is not None else ():
                     progress.tell(line)
                 self._fetch(runs, progress)
                 jobs = [job for s in runs for job in s.advance()]
@@ -229,7 +229,7 @@ class Session:
                 run.learn(facts[id(run.variant)])
 
     @cached_property
-    def _galleries(self) -> EvalDatasets | None:
+    def _eval_datasets(self) -> EvalDatasets | None:
         """The images of the run, None where it has none or no check asks for them."""
         if "accuracy" not in self.request.checks or self.request.data is None:
             return None
@@ -238,7 +238,7 @@ class Session:
     @cached_property
     def _files(self) -> Files | None:
         """The weights files of the run, None where no check asks for them."""
-        if "weights" not in self.request.checks and self._galleries is None:
+        if "weights" not in self.request.checks and self._eval_datasets is None:
             return None
         from harness.run.files import Files
 
@@ -255,8 +255,8 @@ class Session:
                 if run.findings is None and run.takes(job):
                     run.learn(facts)
                     following.update(dict.fromkeys(run.advance()))
-            if job.counting is not None and self._galleries is not None:
-                for line in self._galleries.remarks(facts):
+            if job.counting is not None and self._eval_datasets is not None:
+                for line in self._eval_datasets.remarks(facts):
                     progress.warn(line)
             if all(run.findings is not None for run in by_recipe[job.recipe]):
                 progress.advance(job.recipe.name)
@@ -289,7 +289,7 @@ class Session:
     def _engine(self) -> Engine:
         if self.request.engine == "local":
             # A model on images takes all cores: two at a time would only share them.
-            return self._local(1 if self._galleries is not None else self.request.workers)
+            return self._local(1 if self._eval_datasets is not None else self.request.workers)
         from harness.run.engine_ray import RayEngine
 
         return RayEngine(self.request.address, self.request.device)
@@ -332,7 +332,7 @@ class Session:
                 checks,
                 store,
                 siblings,
-                None if self._galleries is None else self._galleries.of(variant),
+                None if self._eval_datasets is None else self._eval_datasets.of(variant),
                 self.request.refresh,
                 self.request.offline,
             )

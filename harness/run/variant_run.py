@@ -10,7 +10,7 @@ from harness.check.accuracy import FIELDS, counted_so_far
 from harness.check.base import Evidence, Need, VariantCheck
 from harness.check.build import ALIAS
 from harness.check.flops import figure
-from harness.check.parts import span_of
+from harness.check.shards import span_of
 from harness.check.unreadable import missing_for
 from harness.measure.builders import BuilderError
 from harness.run.builder_proxy import BuilderProxy

@@ -82,7 +82,7 @@ def to_rgb(image: Image) -> Image:
 
     Raises:
         TypeError: it is no Pillow image.
-        ValueError: it is of 32-bit numbers, whose range nobody knows.
+        ValueError: it is of 32-bit numbers, whose range is unknown.
         OSError: it can't be decoded; Pillow raises other errors on some bad files.
     """
     from PIL import Image

@@ -38,7 +38,7 @@ class Web:
 
     Args:
         allow_http: plain http from any host, not only from this machine.
-        offline: ask nobody.
+        offline: make no requests.
         max_bytes: an image is cut off there.
         policy: how patient to be.
     """
@@ -81,7 +81,7 @@ class Web:
             raise OSError(source.why)
         assert isinstance(source, HttpSource)
         if self._offline:
-            raise OSError("it is on a server, and --offline asks nobody")
+            raise OSError("it is on a server, and --offline makes no requests")
         patience = Retries(self._policy, self._stop)
         silent: set[str | None] = set()  # of each attempt, the URL that was waited for in vain
         try:

@@ -149,7 +149,7 @@ class Classifier:
         model = load_model(builder, name, checkpoint, entry)
         model = model.to(device)
         model = model.to(memory_format=torch.channels_last)
-        self.referee = Float64Rescorer(model)
+        self.rescorer = Float64Rescorer(model)
         self._run: Any = model
         if compiled:
             options: Any = {"freezing": True} if device.type == "cpu" else None

@@ -46,16 +46,16 @@ class EvalBatch(NamedTuple):
 
 
 class Prefetcher:
-    """Hands out a shard, portion by portion, to any number of lanes.
+    """Hands out a shard, batch by batch, to any number of threads.
 
     Args:
         decoded: where the pixels come from.
         shard: indices of images.
         labels: of these images, int64 (n,).
-        size: from the number of images that are left to that of the next portion.
+        size: from the number of images that are left to that of the next batch.
         pool: processes that decode; None decodes in the threads that ask.
         workers: how many processes ``pool`` has.
-        ahead: prepare portions before they are asked for.
+        ahead: prepare batches before they are asked for.
         pinned: put pixels where a GPU can fetch them by itself.
     """
 
@@ -83,7 +83,7 @@ class Prefetcher:
         self._threads = ThreadPoolExecutor(_THREADS if workers else 2) if ahead else None
 
     def next(self) -> EvalBatch | None:
-        """The next portion, None after the last. Safe to call from several threads.
+        """The next batch, None after the last. Safe to call from several threads.
 
         Raises:
             BrokenProcessPool: a decoding process died.
@@ -129,7 +129,7 @@ class Prefetcher:
         return self._size(len(self._shard) - self._begin)
 
     def _submit(self, threads: ThreadPoolExecutor) -> None:
-        """Keeps enough images in preparation for all decoders and for two portions."""
+        """Keeps enough images in preparation for all decoders and for two batches."""
         while sum(count for count, _ in self._pending) < max(
             self._in_flight, 2 * self._next_size()
         ):
@@ -167,7 +167,7 @@ class AccuracyCounts:
     unreadable: list[UnreadableImage] = field(default_factory=list)
 
     def add(self, other: AccuracyCounts) -> None:
-        """Adds the counts of another lane."""
+        """Adds the counts of another thread."""
         self.images += other.images
         self.top1 += other.top1
         self.top5 += other.top5
@@ -185,38 +185,38 @@ class EvalThread:
     """Runs the model in the calling thread, which is to be in inference mode.
 
     Args:
-        model: shared by all lanes.
-        reading: how images are read.
+        model: shared by all evaluation threads.
+        config: how images are read.
     """
 
-    def __init__(self, model: Classifier, reading: InputConfig) -> None:
+    def __init__(self, model: Classifier, config: InputConfig) -> None:
         import torch
 
-        self.tally = AccuracyCounts()
+        self.counts = AccuracyCounts()
         self._model = model
-        self._reading = reading
-        self._tuner = model.tuner(reading.preprocessing.image_size)
+        self._config = config
+        self._tuner = model.tuner(config.preprocessing.image_size)
         self._asked: deque[_Asked] = deque()
         self._on_gpu = model.device.type == "cuda"
         self._copies: torch.cuda.Stream | None = None
         if self._on_gpu:
             self._copies = torch.cuda.Stream(model.device)  # type: ignore[no-untyped-call]
 
-    def take(self, portion: EvalBatch) -> None:
-        """Answers the images of a portion.
+    def take(self, batch: EvalBatch) -> None:
+        """Answers the images of a batch.
 
         Raises:
             MemoryError: there is no memory for a single image.
             ValidationError: the model is no classifier, or has not that many classes.
         """
-        self.tally.images += len(portion.pixels) + len(portion.unreadable)
-        self.tally.unreadable += portion.unreadable
+        self.counts.images += len(batch.pixels) + len(batch.unreadable)
+        self.counts.unreadable += batch.unreadable
         begin = 0
-        while begin < len(portion.pixels):
+        while begin < len(batch.pixels):
             size = self._tuner.size
             span = slice(begin, begin + size)
             try:
-                self._timed(portion.pixels[span], portion.labels[span], size)
+                self._timed(batch.pixels[span], batch.labels[span], size)
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
@@ -226,12 +226,12 @@ class EvalThread:
             # Here and not above: the error holds on to the activations as long as it is handled.
             self._settle(0)
             release_memory(self._model.device)
-            self._tuner.too_large(min(size, len(portion.pixels) - begin))
+            self._tuner.too_large(min(size, len(batch.pixels) - begin))
 
     def finish(self) -> AccuracyCounts:
         """Waits for what is still being calculated; returns the counts."""
         self._settle(0)
-        return self.tally
+        return self.counts
 
     def _timed(self, pixels: Tensor, labels: Tensor, size: int) -> None:
         import torch
@@ -254,7 +254,7 @@ class EvalThread:
         device = self._model.device
         highest = int(labels.max())
         with self._copying():
-            inputs = self._reading.inputs(pixels, device)
+            inputs = self._config.inputs(pixels, device)
             labels = labels.to(device, non_blocking=True)
         if self._copies is not None:
             current = torch.cuda.current_stream(device)
@@ -262,7 +262,7 @@ class EvalThread:
             inputs.record_stream(current)
             labels.record_stream(current)
         logits = self._model.logits(inputs, size)
-        if self._reading.labels == "as given" and highest >= logits.shape[1]:
+        if self._config.labels == "as given" and highest >= logits.shape[1]:
             raise ValidationError(
                 f"{self._model.name}: it tells {logits.shape[1]} classes apart, and the images "
                 f"have a class index of {highest}"
@@ -279,7 +279,7 @@ class EvalThread:
         while len(self._asked) > ahead:
             found, inputs, labels = self._asked.popleft()
             if self._model.amp == "off":
-                found = self._model.referee.rescore(found, inputs, labels)
-            self.tally.top1 += int(found.top1.sum())
-            self.tally.top5 += int(found.top5.sum())
-            self.tally.invalid += int(found.invalid.sum())
+                found = self._model.rescorer.rescore(found, inputs, labels)
+            self.counts.top1 += int(found.top1.sum())
+            self.counts.top5 += int(found.top5.sum())
+            self.counts.invalid += int(found.invalid.sum())

@@ -115,7 +115,7 @@ _BATCH = 16
 
 def disagreement(
     model: Classifier,
-    reading: InputConfig,
+    config: InputConfig,
     sets: tuple[DecodedSet, DecodedSet],
     indices: Sequence[int] | NDArray[np.int64],
 ) -> dict[str, int]:
@@ -123,7 +123,7 @@ def disagreement(
 
     Args:
         model: the variant, ready to answer.
-        reading: how it is fed.
+        config: how it is fed.
         sets: the same images by either decoder.
         indices: those to compare.
 
@@ -142,7 +142,7 @@ def disagreement(
             if not both.any():
                 continue
             first, second = (
-                model.logits(reading.inputs(torch.from_numpy(b.pixels[both]), model.device), _BATCH)
+                model.logits(config.inputs(torch.from_numpy(b.pixels[both]), model.device), _BATCH)
                 for b in batches
             )
             images += int(both.sum())

@@ -42,9 +42,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Alternative", "InputConfig", "Validator", "alternatives", "preprocessing_of"]
 
-_CPU_PORTION = 32
+_CPU_BATCH = 32
 _OPEN_SETS = 2  # decoded sets in use are never evicted: an alternative's should be, soon after
-# More lanes than this would spend their time waiting for the interpreter.
+# More threads than this would spend their time waiting for the interpreter.
 _MAX_LANES = 16
 
 
@@ -125,7 +125,7 @@ class Validator:
         recipe: Recipe,
         checkpoint: Path,
         images: str,
-        reading: Preprocessing | InputConfig,
+        config: Preprocessing | InputConfig,
         shard: Sequence[int] | NDArray[np.int64],
         *,
         classes: tuple[str, ...] | None = None,
@@ -138,7 +138,7 @@ class Validator:
             recipe: the variant.
             checkpoint: its weights.
             images: the image set, as `harness.datasets.open_image_set` takes it.
-            reading: how its images and labels are read.
+            config: how its images and labels are read.
             shard: indices of images.
             classes: the classes that the set is labelled by, where they are not ImageNet's.
             builder: builds the variant; by default the one that the recipe names.
@@ -168,48 +168,48 @@ class Validator:
         from harness.measure.accuracy.pipeline import Prefetcher
 
         begin = time.perf_counter()
-        reading = InputConfig(reading) if isinstance(reading, Preprocessing) else reading
+        config = InputConfig(config) if isinstance(config, Preprocessing) else config
         image_set = self.open_images(images, classes)
         indices = np.asarray(shard, dtype=np.int64)
         if len(indices) and not 0 <= indices.min() <= indices.max() < len(image_set):
             raise ValueError(f"a shard of {images} has images beyond its {len(image_set)}")
-        labels = translated(np.asarray(image_set.labels, dtype=np.int64)[indices], reading.labels)
+        labels = translated(np.asarray(image_set.labels, dtype=np.int64)[indices], config.labels)
         model = self._load(recipe, checkpoint, builder, entry)
-        decided = model.referee.decided
-        decoded = self._open_decoded(image_set, reading.preprocessing, self._decoder)
-        tuner = model.tuner(reading.preprocessing.image_size)
-        lanes = self._lanes()
+        decided = model.rescorer.decided
+        decoded = self._open_decoded(image_set, config.preprocessing, self._decoder)
+        tuner = model.tuner(config.preprocessing.image_size)
+        eval_threads = self._side_by_side()
 
-        def portion(left: int) -> int:
+        def batch(left: int) -> int:
             if not self._on_cpu:
                 return tuner.size
-            # Ever smaller towards the end, so that all lanes end together; of whole batches.
-            batches = min(_CPU_PORTION, left // (2 * lanes)) // tuner.size
+            # Ever smaller towards the end, so that all threads end together; of whole batches.
+            batches = min(_CPU_BATCH, left // (2 * eval_threads)) // tuner.size
             return max(1, batches) * tuner.size
 
         with Prefetcher(
             decoded,
             indices,
             labels,
-            portion,
+            batch,
             pool=self._decoders(),
             workers=self.decode_workers,
             ahead=self.decode_workers > 0 or not self._on_cpu,
             pinned=self.device.type == "cuda",
-        ) as feed:
+        ) as prefetcher:
             try:
-                tally = self._run(model, reading, feed, lanes)
+                counts = self._run(model, config, prefetcher, eval_threads)
             except BrokenExecutor:
                 self._pool = None  # The next shard gets new processes.
                 raise
         return {
-            "images": tally.images,
-            "top1": tally.top1,
-            "top5": tally.top5,
-            "unreadable": [[item.name, item.why] for item in tally.unreadable],
-            "not_finite": tally.invalid,
-            "decided_exactly": model.referee.decided - decided,
-            "not_decided": model.referee.unable,
+            "images": counts.images,
+            "top1": counts.top1,
+            "top5": counts.top5,
+            "unreadable": [[item.name, item.why] for item in counts.unreadable],
+            "not_finite": counts.invalid,
+            "decided_exactly": model.rescorer.decided - decided,
+            "not_decided": model.rescorer.unable,
             "seconds": time.perf_counter() - begin,
             "batch": tuner.size,
             "not_kept": decoded.kept_out,
@@ -227,19 +227,17 @@ class Validator:
     ) -> dict[str, int]:
         """How often this validator's decoder changes what a variant answers, see `disagreement`.
 
-        Arguments and errors are those of `count`; the reading is the recipe's.
+        Arguments and errors are those of `count`; the config is the recipe's.
         """
         from harness.measure.accuracy.scoring import disagreement
 
         image_set = self.open_images(images, classes)
-        reading = InputConfig(preprocessing_of(recipe))
+        config = InputConfig(preprocessing_of(recipe))
         sets = [
-            self._open_decoded(image_set, reading.preprocessing, decoder)
+            self._open_decoded(image_set, config.preprocessing, decoder)
             for decoder in (self._decoder, "pillow")
         ]
-        return disagreement(
-            self._load(recipe, checkpoint, None), reading, (sets[0], sets[1]), shard
-        )
+        return disagreement(self._load(recipe, checkpoint, None), config, (sets[0], sets[1]), shard)
 
     def open_images(self, spec: str, classes: tuple[str, ...] | None = None) -> ImageSet:
         """The image set that `count` uses, opened once while the same one is asked for.
@@ -272,31 +270,34 @@ class Validator:
     ) -> None:
         self.close()
 
-    def _lanes(self) -> int:
+    def _side_by_side(self) -> int:
         """Models run side by side: on a CPU one per core beats one on all cores.
 
         A layer of a small batch is too little work to share out, and threads that wait for each
-        other at the end of every layer waste what other lanes could use.
+        other at the end of every layer waste what other threads could use.
         """
         return min(self.threads, _MAX_LANES) if self._on_cpu and not self.compile else 1
 
     def _run(
-        self, model: Classifier, reading: InputConfig, feed: Prefetcher, lanes: int
+        self, model: Classifier, config: InputConfig, prefetcher: Prefetcher, eval_threads: int
     ) -> AccuracyCounts:
         from harness.measure.accuracy.pipeline import AccuracyCounts, EvalThread
 
         stop = threading.Event()
-        threads = max(1, self.threads // lanes)
-        running = [EvalThread(model, reading) for _ in range(lanes)]
+        threads = max(1, self.threads // eval_threads)
+        running = [EvalThread(model, config) for _ in range(eval_threads)]
         total = AccuracyCounts()
-        with ThreadPoolExecutor(lanes) as pool:
-            futures = [pool.submit(_follow, lane, feed, threads, stop) for lane in running]
+        with ThreadPoolExecutor(eval_threads) as pool:
+            futures = [
+                pool.submit(_follow, eval_thread, prefetcher, threads, stop)
+                for eval_thread in running
+            ]
             try:
                 for future in futures:
                     total.add(future.result())
             finally:
                 stop.set()
-        # In the order of names, not of lanes.
+        # In the order of names, not of threads.
         total.unreadable.sort(key=lambda item: item.name)
         return total
 
@@ -353,20 +354,20 @@ class Validator:
 
 
 def _follow(
-    lane: EvalThread, feed: Prefetcher, threads: int, stop: threading.Event
+    eval_thread: EvalThread, prefetcher: Prefetcher, threads: int, stop: threading.Event
 ) -> AccuracyCounts:
-    """A lane's life, in a thread of its own."""
+    """Run one evaluation thread to its end."""
     import torch
 
     try:
         torch.set_num_threads(threads)  # Of this thread alone.
         with torch.inference_mode():
             while not stop.is_set():
-                portion = feed.next()
-                if portion is None:
+                batch = prefetcher.next()
+                if batch is None:
                     break
-                lane.take(portion)
-            return lane.finish()
+                eval_thread.take(batch)
+            return eval_thread.finish()
     except BaseException:
         stop.set()
         raise

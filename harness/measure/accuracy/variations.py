@@ -1,7 +1,7 @@
 """Other ways to read the same images, to find out which one a published accuracy was made with.
 
-Each changes one thing. Whoever holds a claim counts the right answers under each of them, on the
-same images: the one that restores the claim says what is documented wrongly.
+Each changes one thing. A check counts the right answers under each of them, on the same images: the
+one that restores the claim says what is documented wrongly.
 """
 
 from __future__ import annotations
@@ -90,11 +90,11 @@ class InputConfig:
 
 
 class Alternative(NamedTuple):
-    """A reading with its stable name, and with words that complete "with ..."."""
+    """An input config with its stable name, and with words that complete "with ..."."""
 
     name: str
     words: str
-    reading: InputConfig
+    config: InputConfig
 
 
 class UnsmoothedResize(Preprocessing):
@@ -164,8 +164,8 @@ def alternatives(preprocessing: Preprocessing) -> list[Alternative]:
     found += _crops(preprocessing)
     for name, words, mean, std in _NORMALISATIONS:
         if (mean, std) != (preprocessing.mean, preprocessing.std):
-            reading = InputConfig(replace(preprocessing, mean=mean, std=std))
-            found.append(Alternative(f"normalisation={name}", words, reading))
+            config = InputConfig(replace(preprocessing, mean=mean, std=std))
+            found.append(Alternative(f"normalisation={name}", words, config))
     found.append(
         Alternative(
             "channels=BGR",

@@ -11,7 +11,7 @@ import pytest
 from harness.check.accuracy import CHECK
 from harness.check.base import Evidence, Need
 from harness.check.decide import looks
-from harness.check.parts import span_of
+from harness.check.shards import span_of
 from harness.run.plan import flops_size, recipe_of
 from harness.types import EvalImages, Measurement, Unmeasured
 from zoo.index import load_index
@@ -57,7 +57,7 @@ class World:
         while True:
             evidence = Evidence(variant, recipe, flops_size(variant, recipe), facts, images, WAYS)
             found = list(CHECK.find(evidence))
-            needs = [part for item in found if isinstance(item, Need) for part in item.parts]
+            needs = [part for item in found if isinstance(item, Need) for part in item.shards]
             if not needs:
                 return found
             for part in needs:
@@ -137,7 +137,7 @@ def test_the_size_of_the_parts_changes_nothing(claims, part):
     right = {"": share(60, 2000), "crop": share(80, 2000), "mean": share(50, 2000)}
     right["order"] = share(1, 2000)
     index = claims("80.00%", images=2000)
-    finding = World(right, given(2000, part=part)).the(index)
+    finding = World(right, given(2000, shard_size=part)).the(index)
     assert finding == World(right, given(2000)).the(index)
     assert finding.cause == "accuracy.preprocessing"
     assert "prepared with another crop" in finding.message

@@ -238,7 +238,7 @@ def test_offline_asks_no_server_for_pictures(zoo, pictures, checkpoint, server, 
     url = server.on("dog.jpg", lambda handler, count: handler.good(good.read_bytes()))
     run = zoo("classify", MODEL, url, good, "--offline", "--top", 1, folder=tmp_path)
     assert run.status == 3
-    assert run.err == f"{url}: it is on a server, and --offline asks nobody\n"
+    assert run.err == f"{url}: it is on a server, and --offline makes no requests\n"
     assert run.out.splitlines()[0] == str(good)
     assert server.requests == []
 

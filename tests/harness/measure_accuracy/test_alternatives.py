@@ -35,8 +35,8 @@ TWINS = {"normalisation=half", "normalisation=tensorflow"}
 def top1(
     recipe: Recipe, checkpoint: Path, generated: Path, warm_validator: Validator
 ) -> Callable[[Preprocessing | InputConfig], int]:
-    def count(reading: Preprocessing | InputConfig) -> int:
-        found = warm_validator.count(recipe, checkpoint, str(generated), reading, range(PICTURES))
+    def count(config: Preprocessing | InputConfig) -> int:
+        found = warm_validator.count(recipe, checkpoint, str(generated), config, range(PICTURES))
         return found["top1"]
 
     return count
@@ -48,10 +48,10 @@ def all_right(
 ) -> Callable[[InputConfig], bool]:
     """Whether every image is answered right; looks no further than the first that is not."""
 
-    def ask(reading: InputConfig) -> bool:
+    def ask(config: InputConfig) -> bool:
         for begin in range(0, PICTURES, 20):
             shard = range(begin, begin + 20)
-            found = warm_validator.count(recipe, checkpoint, str(generated), reading, shard)
+            found = warm_validator.count(recipe, checkpoint, str(generated), config, shard)
             if found["top1"] < 20:
                 return False
         return True
@@ -82,7 +82,7 @@ def test_exactly_the_right_alternative_restores_a_wrong_preprocessing(
 ) -> None:
     documented = replace(preprocessing_of(recipe), **wrong)
     assert top1(documented) < PICTURES
-    restoring = {a.name for a in alternatives(documented) if all_right(a.reading)}
+    restoring = {a.name for a in alternatives(documented) if all_right(a.config)}
     assert remedy in restoring
     assert restoring - {remedy} <= (TWINS if remedy in TWINS else set())
 
@@ -96,7 +96,7 @@ def test_the_channel_order_and_the_order_of_labels(
     top1: Callable[[Preprocessing | InputConfig], int],
 ) -> None:
     right = preprocessing_of(recipe)
-    readings = {a.name: a.reading for a in alternatives(right)}
+    readings = {a.name: a.config for a in alternatives(right)}
     assert top1(readings["channels=BGR"]) < 0.9 * PICTURES
     assert top1(readings["labels=one later"]) < 0.05 * PICTURES
 
@@ -135,8 +135,8 @@ def test_names_and_words_are_unique_and_differ_from_what_is_documented(recipe: R
     right = preprocessing_of(recipe)
     found = alternatives(right)
     assert len({a.name for a in found}) == len({a.words for a in found}) == len(found)
-    assert len({a.reading for a in found}) == len(found)
-    assert InputConfig(right) not in {a.reading for a in found}
+    assert len({a.config for a in found}) == len(found)
+    assert InputConfig(right) not in {a.config for a in found}
     names = {a.name for a in found}
     assert "normalisation=tensorflow" not in names
     assert "interpolation=bicubic" not in names
@@ -148,7 +148,7 @@ def test_names_and_words_are_unique_and_differ_from_what_is_documented(recipe: R
 def test_pixels_of_different_readings_are_kept_apart(recipe: Recipe) -> None:
     right = preprocessing_of(recipe)
     keys = [
-        a.reading.preprocessing.pixels_key()
+        a.config.preprocessing.pixels_key()
         for a in alternatives(right)
         if not a.name.startswith(("normalisation", "labels", "channels"))
     ]
@@ -156,7 +156,7 @@ def test_pixels_of_different_readings_are_kept_apart(recipe: Recipe) -> None:
 
 
 def reading_of(name: str, documented: Preprocessing) -> Preprocessing:
-    return next(a for a in alternatives(documented) if a.name == name).reading.preprocessing
+    return next(a for a in alternatives(documented) if a.name == name).config.preprocessing
 
 
 @pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])

@@ -169,10 +169,10 @@ def test_a_model_without_float64_keeps_its_answers(two_classes: Path, tmp_path: 
 def test_the_referee_says_why_it_could_not_decide() -> None:
     model = FloatOnly()
     nn.init.ones_(model.weight)
-    referee = Float64Rescorer(model.eval())
+    rescorer = Float64Rescorer(model.eval())
     inputs, labels = torch.rand(2, 3, 8, 8), torch.zeros(2, dtype=torch.long)
     with torch.inference_mode():
         before = answers(model(inputs), labels)
-        assert referee.rescore(before, inputs, labels) is before
-    assert referee.unable is not None
-    assert "Double" in referee.unable
+        assert rescorer.rescore(before, inputs, labels) is before
+    assert rescorer.unable is not None
+    assert "Double" in rescorer.unable

@@ -1,4 +1,4 @@
-"""Batch sizes, memory that runs out, compiled models, lanes: none of it changes a count."""
+"""Batch sizes, memory that runs out, compiled models, threads: none of it changes a count."""
 
 from __future__ import annotations
 

@@ -76,24 +76,24 @@ def test_what_a_count_does_not_depend_on_is_not(folder):
 def test_no_more_images_than_asked_for(folder, asked, limit):
     images = EvalDataset(RunConfig(data=str(folder), samples=asked, part=40)).images
     assert (images.limit, images.count, images.classes) == (limit, COUNT, 7)
-    assert images.part == 40
+    assert images.shard_size == 40
 
 
 def test_when_the_time_is_over_what_was_counted_is_all(folder):
-    gallery = EvalDataset(RunConfig(data=str(folder), budget=0.05))
+    eval_dataset = EvalDataset(RunConfig(data=str(folder), budget=0.05))
     time.sleep(0.06)
     late = unmeasured(RECIPE, ("accuracy", "100-120"), "accuracy.undecided", "late")
     facts = [counted("0-50"), counted("50-100"), late, counted("crop=no@0-50")]
-    images = gallery.available({fact.slot: fact for fact in facts})
+    images = eval_dataset.available({fact.slot: fact for fact in facts})
     assert (images.limit, images.over) == (100, True)
     # The first look is made in any case.
-    assert gallery.available({}).limit == FIRST_LOOK
+    assert eval_dataset.available({}).limit == FIRST_LOOK
     assert not EvalDataset(RunConfig(data=str(folder), budget=60.0)).available({}).over
 
 
 def test_what_is_not_kept_is_said_once(folder):
-    gallery = EvalDataset(RunConfig(data=str(folder)))
+    eval_dataset = EvalDataset(RunConfig(data=str(folder)))
     full = [counted("0-50", not_kept="the disk is full"), counted("50-100")]
-    (line,) = gallery.remarks(full)
+    (line,) = eval_dataset.remarks(full)
     assert "the disk is full" in line
-    assert gallery.remarks(full) == []
+    assert eval_dataset.remarks(full) == []

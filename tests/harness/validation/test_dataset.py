@@ -36,7 +36,7 @@ def place(tmp_path):
     return write
 
 
-def galleries(zoo, place, dataset=None):
+def eval_datasets(zoo, place, dataset=None):
     from zoo.index import load_index
 
     variants = load_index([zoo.index(CLAIM)]).variants
@@ -65,14 +65,14 @@ def test_only_images_of_the_set_contradict_a_claim(zoo, place):
 def test_what_is_stated_holds_where_nothing_speaks_against_it(zoo, place):
     folders = {name: place(pattern, name) for name, pattern in OTHERS.items()}
     for name, folder in folders.items():
-        (gallery,) = galleries(zoo, folder).opened
-        assert gallery.images.dataset == ""
+        (eval_dataset,) = eval_datasets(zoo, folder).opened
+        assert eval_dataset.images.dataset == ""
         if name == "unnamed":
-            (gallery,) = galleries(zoo, folder, "imagenet-1k").opened
-            assert gallery.images.dataset == "imagenet-1k"
+            (eval_dataset,) = eval_datasets(zoo, folder, "imagenet-1k").opened
+            assert eval_dataset.images.dataset == "imagenet-1k"
             continue
         with pytest.raises(UsageError, match="--dataset: imagenet-1k was said of") as refusal:
-            galleries(zoo, folder, "imagenet-1k")
+            eval_datasets(zoo, folder, "imagenet-1k")
         assert len(refusal.value.lines) == 1
 
 

@@ -134,7 +134,7 @@ def test_a_server_that_answers_that_it_can_not_is_asked_for_other_images(server,
 
 def test_offline_asks_nobody(server):
     url = server.on("cat.jpg", lambda handler, count: handler.good(DATA))
-    with Web(offline=True) as web, pytest.raises(OSError, match="--offline asks nobody"):
+    with Web(offline=True) as web, pytest.raises(OSError, match="--offline makes no requests"):
         web.read(url)
     assert server.requests == []
 

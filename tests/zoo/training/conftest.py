@@ -72,7 +72,7 @@ def draw(folder: Path, per_class: int, classes: int = 3, first: int = 0) -> Path
 
 
 @pytest.fixture
-def pictures(tmp_path) -> Path:
+def images(tmp_path) -> Path:
     """24 pictures to train on in ``train``, 9 to validate on in ``val``."""
     draw(tmp_path / "data" / "train", 8)
     draw(tmp_path / "data" / "val", 3, first=100)
@@ -89,10 +89,10 @@ def ready(tmp_path_factory) -> Path:
     return folder
 
 
-def fitting(folder: Path, pictures: Path, variant: Variant) -> Callable[..., Outcome]:
+def fitting(folder: Path, images: Path, variant: Variant) -> Callable[..., Outcome]:
     """Trains in this process, with as many threads as those of `zoo` have."""
 
-    def fit(output: str, data: Path = pictures, callbacks=None, **given) -> Outcome:
+    def fit(output: str, data: Path = images, callbacks=None, **given) -> Outcome:
         calls = {name: given.pop(name) for name in ("after_step", "fetch") if name in given}
         usual = {"epochs": 2, "batch_size": 6, "lr": 0.02, "augment": "none", "workers": 0}
         settings = Settings(
@@ -109,8 +109,8 @@ def fitting(folder: Path, pictures: Path, variant: Variant) -> Callable[..., Out
 
 
 @pytest.fixture
-def fit(tmp_path, pictures, tiny) -> Callable[..., Outcome]:
-    return fitting(tmp_path, pictures, tiny("efficientnet_lite0"))
+def fit(tmp_path, images, tiny) -> Callable[..., Outcome]:
+    return fitting(tmp_path, images, tiny("efficientnet_lite0"))
 
 
 @pytest.fixture(scope="module")

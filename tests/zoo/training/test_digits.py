@@ -43,8 +43,8 @@ def digits(tmp_path_factory) -> Path:
         folder = root / ("train" if number < TRAIN else "val") / str(found.target[number])
         folder.mkdir(parents=True, exist_ok=True)
         grey = (found.images[number] * 255 / 16).astype("uint8")
-        picture = Image.fromarray(grey).resize((112, 112), Image.Resampling.BICUBIC)
-        picture.save(folder / f"{number:04}.png")
+        image = Image.fromarray(grey).resize((112, 112), Image.Resampling.BICUBIC)
+        image.save(folder / f"{number:04}.png")
     return root
 
 
@@ -85,8 +85,8 @@ def test_a_classifier_on_frozen_layers_tells_digits_apart(digits, start, zoo, tm
     right = 0
     with torch.inference_mode():
         for path in sorted((digits / "val").rglob("*.png")):
-            with Image.open(path) as picture:
-                answer = model(transform(picture)[None]).argmax().item()
+            with Image.open(path) as image:
+                answer = model(transform(image)[None]).argmax().item()
             right += names[answer] == path.parent.name
     assert 100 * right / VAL == pytest.approx(claimed, abs=0.51)
 

@@ -138,8 +138,8 @@ def test_the_command_speaks_in_the_first_process_alone(ranks, ready):
     assert [tuple(rank["seven"]) for rank in ranks] == [(2, words), (2, "")]
 
 
-def test_an_environment_that_names_no_others(monkeypatch, pictures, tiny, tmp_path):
-    given = Settings("resnest14d", pictures, tmp_path / "out", variant=tiny("resnest14d"))
+def test_an_environment_that_names_no_others(monkeypatch, images, tiny, tmp_path):
+    given = Settings("resnest14d", images, tmp_path / "out", variant=tiny("resnest14d"))
     monkeypatch.setenv("RANK", "3")
     assert is_first()
     monkeypatch.setenv("WORLD_SIZE", "2")

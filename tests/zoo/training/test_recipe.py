@@ -87,30 +87,30 @@ def test_what_is_stated_is_told_from_what_is_named(variants):
     assert documented.endswith(named)
 
 
-def plan(variant, pictures, **settings):
-    given = Settings(variant.name, pictures, "out", variant=variant, **settings)
+def plan(variant, images, **settings):
+    given = Settings(variant.name, images, "out", variant=variant, **settings)
     return make_plan(given, Ranks(0, 1, torch.device("cpu")))
 
 
-def test_claims_that_can_t_be_used_are_named_with_what_is_taken_instead(variants, pictures):
-    assert plan(variants["c"], pictures).warnings == (
+def test_claims_that_can_t_be_used_are_named_with_what_is_taken_instead(variants, images):
+    assert plan(variants["c"], images).warnings == (
         "the index also states Dropout: not done here",
         "the index states Epochs: many, which can't be used; 90 is taken instead",
         "the index states Momentum: -1, which can't be used; 0.9 is taken instead",
         "the index states Label Smoothing: 7, which can't be used; 0.1 is taken instead",
     )
     # Only what would have counted.
-    found = plan(variants["c"], pictures, finetune=True, epochs=3).warnings
+    found = plan(variants["c"], images, finetune=True, epochs=3).warnings
     assert found == ("the index states Momentum: -1, which can't be used; 0.9 is taken instead",)
 
 
-def test_what_is_not_trained_on_is_said(variants, pictures):
-    (pictures / "test").mkdir()
-    found = plan(variants["b"], pictures, batch_size=13)
-    assert found.warnings == (f"{pictures}: test in it is not used",)
+def test_what_is_not_trained_on_is_said(variants, images):
+    (images / "test").mkdir()
+    found = plan(variants["b"], images, batch_size=13)
+    assert found.warnings == (f"{images}: test in it is not used",)
     assert found.sentences[-1].startswith("11 of the 24 pictures fill no batch of 13")
-    other = plan(variants["b"], pictures, batch_size=12, val=pictures / "train")
-    assert other.warnings == (f"{pictures}: test and val in it are not used",)
+    other = plan(variants["b"], images, batch_size=12, val=images / "train")
+    assert other.warnings == (f"{images}: test and val in it are not used",)
     assert not any("fill no batch" in sentence for sentence in other.sentences)
 
 

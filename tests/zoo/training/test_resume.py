@@ -58,9 +58,9 @@ def kill_after(process, seen) -> None:
     ],
 )
 def test_a_killed_training_ends_in_the_same_bits(
-    pictures, tiny_index, zoo, start, fit, tmp_path, extra, settings
+    images, tiny_index, zoo, start, fit, tmp_path, extra, settings
 ):
-    given = ("train", "efficientnet_lite0", "--data", pictures, "--index", tiny_index)
+    given = ("train", "efficientnet_lite0", "--data", images, "--index", tiny_index)
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     fit("whole", **SETTINGS | settings)
     again = (*given, *RECIPE, *extra, "--output", killed, "--save-steps", "3", "--resume", "auto")

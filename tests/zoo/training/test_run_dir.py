@@ -118,8 +118,8 @@ def test_a_validation_that_was_killed_is_done_later(fit, tmp_path, accuracies):
     assert same_weights(state(out, "model.pth"), state(tmp_path / "whole", "model.pth"))
 
 
-def test_there_are_weights_whatever_was_done(fit, pictures, tmp_path, monkeypatch):
-    data = pictures / "train"
+def test_there_are_weights_whatever_was_done(fit, images, tmp_path, monkeypatch):
+    data = images / "train"
 
     def killed(trainer, number, loss):
         if number == 3:
@@ -270,13 +270,13 @@ def test_weights_that_are_no_numbers_are_never_kept(fit, tmp_path, monkeypatch):
     assert fit("lower", lr=0.01, save_steps=1, max_steps=2).step == 2
 
 
-def test_other_pictures_are_another_training(fit, pictures, tmp_path):
+def test_other_pictures_are_another_training(fit, images, tmp_path):
     fit("out", max_steps=1)
-    (pictures / "val" / "class1" / "100.png").rename(pictures / "val" / "class1" / "7.png")
+    (images / "val" / "class1" / "100.png").rename(images / "val" / "class1" / "7.png")
     with pytest.raises(BadInput, match="another list of validation pictures"):
         fit("out", resume=True)
-    (pictures / "val" / "class1" / "7.png").rename(pictures / "val" / "class1" / "100.png")
-    (pictures / "train" / "class1" / "1.png").rename(pictures / "train" / "class2" / "11.png")
+    (images / "val" / "class1" / "7.png").rename(images / "val" / "class1" / "100.png")
+    (images / "train" / "class1" / "1.png").rename(images / "train" / "class2" / "11.png")
     with pytest.raises(BadInput, match="another list of pictures"):
         fit("out", resume=True)
 

@@ -34,11 +34,9 @@ def mine(tmp_path) -> dict[str, torch.Tensor]:
     return state
 
 
-def test_a_variant_of_another_index_is_fine_tuned_from_its_own_weights(
-    mine, pictures, zoo, tmp_path
-):
+def test_a_variant_of_another_index_is_fine_tuned_from_its_own_weights(mine, images, zoo, tmp_path):
     given = (
-        "train", "mine", "--index", "index.yml", "--data", pictures, "--finetune", "--freeze",
+        "train", "mine", "--index", "index.yml", "--data", images, "--finetune", "--freeze",
         "--batch-size", "8", "--device", "cpu", "--output", "out", "--resume", "auto",
     )  # fmt: skip
     done = zoo(*given, "--max-steps", "2")
@@ -66,10 +64,10 @@ def test_a_variant_of_another_index_is_fine_tuned_from_its_own_weights(
         ("mine", "no weights for mine: "),
     ],
 )
-def test_without_weights_nothing_is_fine_tuned(mine, pictures, zoo, tmp_path, name, why):
+def test_without_weights_nothing_is_fine_tuned(mine, images, zoo, tmp_path, name, why):
     (tmp_path / "mine.pth").unlink()
     done = zoo(
-        "train", name, "--index", "index.yml", "--data", pictures, "--finetune", "--device", "cpu",
+        "train", name, "--index", "index.yml", "--data", images, "--finetune", "--device", "cpu",
         "--batch-size", "8", "--output", "out", "-q",
     )  # fmt: skip
     assert done.returncode == 3
@@ -78,10 +76,10 @@ def test_without_weights_nothing_is_fine_tuned(mine, pictures, zoo, tmp_path, na
     assert not (tmp_path / "out").exists()
 
 
-def test_norms_that_see_one_value_say_so(pictures, tiny, tmp_path):
+def test_norms_that_see_one_value_say_so(images, tiny, tmp_path):
     variant = tiny("resnest14d")
     settings = Settings(
-        variant.name, pictures, tmp_path / "out", variant=variant, batch_size=1, device="cpu",
+        variant.name, images, tmp_path / "out", variant=variant, batch_size=1, device="cpu",
         max_steps=1, workers=0,
     )  # fmt: skip
     with pytest.raises(BadInput, match="one picture for a process is too few for this variant"):

@@ -6,9 +6,10 @@ from decimal import Decimal
 
 import pytest
 
-from harness.check.accuracy import find, parts
+from harness.check.accuracy import find
 from harness.check.base import Evidence
 from harness.check.decide import looks
+from harness.check.shards import shard_names
 from harness.run.plan import recipe_of
 from harness.types import EvalImages, Finding, Measurement
 from zoo.index import load_index
@@ -26,8 +27,8 @@ Models:
 """
 
 
-def fact(kind, value, part=None):
-    return Measurement(kind, "net", "zoo", value, None, "by hand", {}, "cpu", "now", part)
+def fact(kind, value, shard=None):
+    return Measurement(kind, "net", "zoo", value, None, "by hand", {}, "cpu", "now", shard)
 
 
 @pytest.fixture
@@ -55,9 +56,9 @@ def found(tmp_path):
                         "unreadable": unreadable if not begin else (),
                         "not_finite": 0,
                     },
-                    part,
+                    shard,
                 )
-                for part in parts(begin, end, size=given.part)
+                for shard in shard_names(begin, end, size=given.shard_size)
             ]
             begin = end
         evidence = Evidence(
