@@ -24,7 +24,7 @@ ELSEWHERE = {
     "accuracy.undecided": "tests/harness/validation",
     "baseline.expired": "tests/harness/edit/baseline",
     "baseline.stale": "tests/harness/edit/baseline",
-    "build.failed": "tests/harness/builders",
+    "build.failed": "tests/harness/measure/test_builders.py",
     "flops.cross-check": "tests/harness/check/test_cross_check.py",
     "parameters.rounded": "no check finds it: a rounded number that fits is a match",
     "parameters.alias": "tests/harness/check/test_alias.py",
