@@ -16,6 +16,14 @@ def test_no_module_is_long():
     assert house.long_modules() == {}
 
 
+def test_no_two_public_classes_share_a_name():
+    assert house.duplicate_classes() == {}
+
+
+def test_the_map_names_every_folder():
+    assert house.unmapped_folders() == []
+
+
 def test_the_page_on_architecture_names_what_there_is():
     page = (house.ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     named = set(re.findall(r"(?:zoo|harness|tests)/[\w/.]*\w", page))

@@ -1,4 +1,4 @@
-"""What counts as ImageNet: the names under which its thousand classes of 2012 are published."""
+"""Recognize ImageNet: the names under which its 1,000 classes of 2012 are published."""
 
 from __future__ import annotations
 
