@@ -54,7 +54,7 @@ class Tree:
         """How many images there are, and a digest of their paths and classes."""
         lines = (f"{label} {path}\0" for label, path in zip(self.labels, self.paths, strict=True))
         digest = blake2b("".join(lines).encode("utf-8", "surrogateescape"), digest_size=6)
-        return f"{len(self)} pictures, digest {digest.hexdigest()}"
+        return f"{len(self)} images, digest {digest.hexdigest()}"
 
 
 def split(data: Path) -> tuple[Path, Path | None]:

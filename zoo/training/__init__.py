@@ -1,7 +1,7 @@
 """Training and fine-tuning from a recipe, with torch's and torchvision's own parts.
 
     >>> from zoo.training import Settings, train
-    >>> outcome = train(Settings("efficientnet_lite0", "pictures", "runs/mine", finetune=True))
+    >>> outcome = train(Settings("efficientnet_lite0", "images", "runs/mine", finetune=True))
     >>> outcome.top1
     93.5
 

@@ -1,4 +1,4 @@
-"""What a training tells whoever looks on."""
+"""Callbacks of a training, and the reports that they are given."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class StepReport:
         epochs: how many there are to be.
         step: optimisation steps taken, of all epochs.
         steps: how many there are to be.
-        loss: mean over the pictures of this epoch up to now, of all processes.
+        loss: mean over the images of this epoch up to now, of all processes.
         lr: the learning rate of the step just taken.
         images_per_second: of this run, over all processes, validation left out.
         seconds_left: until the last step, at that speed, validation left out.
@@ -38,8 +38,8 @@ class EpochReport:
         epoch: from 1.
         step: optimisation steps taken, of all epochs.
         lr: the learning rate of its last step.
-        train_loss: mean over its pictures, augmented as they were.
-        val_loss, top1, top5: of the validation pictures; None where there are none.
+        train_loss: mean over its images, augmented as they were.
+        val_loss, top1, top5: of the validation images; None where there are none.
         images_per_second: over all processes, validation left out; what was done before the
             process was last started does not count, and None is left where that was all.
         seconds: of the same part of the epoch, and of the validation.
@@ -57,9 +57,9 @@ class EpochReport:
 
 
 class Callbacks:
-    """Looks on and does nothing: override what is to be shown.
+    """Callbacks that do nothing; override those that you need.
 
-    Every process of a training has one. What they have in common is told to the first one's alone.
+    Every process of a training has one. What all processes share is reported by the first alone.
     """
 
     def info(self, sentence: str) -> None:

@@ -108,7 +108,7 @@ def portable(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def remove_parts(folder: Path) -> None:
-    """Removes what a process that was killed while it saved has left; nobody may be saving now."""
+    """Remove the partial files of a killed process; call it while no process saves."""
     for part in folder.glob(f"{SCRATCH_PREFIX}*"):
         part.unlink(missing_ok=True)
 

@@ -47,7 +47,7 @@ class Ranks:
         return values
 
     def from_first(self, make: Callable[[], Result]) -> Result:
-        """What the first process makes, in each of them; nobody else calls ``make``.
+        """Broadcast what the first process makes; no other process calls ``make``.
 
         The others may be on other hosts, where the first one's files are not.
 

@@ -12,7 +12,7 @@ __all__ = ["BadInput", "TrainingError", "plain_errors"]
 
 @contextmanager
 def plain_errors() -> Iterator[None]:
-    """Says in words what torch says of a machine that is too small.
+    """Raise torch's errors about too little memory as a plain `TrainingError`.
 
     Raises:
         TrainingError: a process that decodes died, or memory is short.
@@ -30,6 +30,6 @@ def plain_errors() -> Iterator[None]:
         if not str(error).startswith("DataLoader worker (pid"):
             raise
         raise TrainingError(
-            "a process that decodes pictures died, perhaps for lack of memory; lower --workers, "
+            "a process that decodes images died, perhaps for lack of memory; lower --workers, "
             "and go on with --resume auto"
         ) from error

@@ -1,4 +1,4 @@
-"""From settings to what a training will do, said in sentences before it is done."""
+"""The plan of a training, made from its settings, and its description in sentences."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Plan:
         variant: what is trained.
         recipe: with all that was asked for in its place.
         preprocessing: the evaluation transform.
-        train, val: the pictures.
+        train, val: the images.
         workers: processes that decode, for this process.
         sentences: what to say of it.
         warnings: what is not as it should be.
@@ -58,8 +58,8 @@ class Plan:
         return {
             "variant": settings.name,
             "classes": list(self.train.classes),
-            "list of pictures": self.train.identity(),
-            "list of validation pictures": None if self.val is None else self.val.identity(),
+            "list of images": self.train.identity(),
+            "list of validation images": None if self.val is None else self.val.identity(),
             "preprocessing": self.preprocessing.key(),
             "finetune": settings.finetune,
             "freeze": settings.freeze,
@@ -72,7 +72,7 @@ class Plan:
 
 
 def make_plan(settings: Settings, ranks: Ranks) -> Plan:
-    """Looks at the data and settles the recipe.
+    """Read the data and resolve the recipe.
 
     Raises:
         BadInput: the data can't be trained on, or the settings don't go with it.
@@ -83,17 +83,17 @@ def make_plan(settings: Settings, ranks: Ranks) -> Plan:
         preprocessing = variant_preprocessing(variant)
     except ValueError as error:
         raise BadInput(f"{settings.name}: {error}") from error
-    said: list[str] = []
+    notes: list[str] = []
     warnings: list[str] = []
     train, val, beside = _trees(settings)
     recipe = settings.recipe
     if recipe is None:
-        recipe = resolve_recipe(settings, variant, len(train), ranks.world, said, warnings)
+        recipe = resolve_recipe(settings, variant, len(train), ranks.world, notes, warnings)
     check_batch(recipe.batch_size, len(train), ranks.world)
     left = len(train) % recipe.batch_size
     if left > _MUCH * len(train):
-        said.append(
-            f"{left} of the {len(train)} pictures fill no batch of {recipe.batch_size}: so many, "
+        notes.append(
+            f"{left} of the {len(train)} images fill no batch of {recipe.batch_size}: so many, "
             "drawn anew, are left out of each epoch"
         )
     workers = _workers(ranks.world) if settings.workers is None else settings.workers
@@ -102,7 +102,7 @@ def make_plan(settings: Settings, ranks: Ranks) -> Plan:
     start = "its published weights" if settings.finetune else "random weights"
     start += ", all but the new classifier frozen" if settings.freeze else ""
     head = (
-        f"{settings.name} from {start}: {len(train)} pictures of {len(train.classes)} classes, "
+        f"{settings.name} from {start}: {len(train)} images of {len(train.classes)} classes, "
         f"{checked}; {ranks.device}, {places}"
     )
     return Plan(
@@ -113,7 +113,7 @@ def make_plan(settings: Settings, ranks: Ranks) -> Plan:
         train,
         val,
         workers,
-        (head, recipe.sentence(), *said),
+        (head, recipe.sentence(), *notes),
         (*warnings, *beside),
     )
 
@@ -123,12 +123,12 @@ def build(plan: Plan, share: int, fetch: Callable[[Variant], Path] | None) -> Im
 
     Args:
         plan: says which.
-        share: pictures of a step for each process.
+        share: images of a step for each process.
         fetch: gives the variant's published weights as a file, for a fine-tuning; None leaves the
             weights random, for a state that is loaded next.
 
     Raises:
-        BadInput: the family can't be built so, or not be trained with one picture for a process.
+        BadInput: the family can't be built so, or not be trained with one image for a process.
         zoo.errors.WeightsError: the published weights can't be had.
         zoo.errors.CheckpointError: they are not what they should be.
     """
@@ -169,7 +169,7 @@ def build(plan: Plan, share: int, fetch: Callable[[Variant], Path] | None) -> Im
 
 
 def _check_alone(made: Callable[[], ImageClassifier], image_size: tuple[int, int]) -> None:
-    """Sends one picture through the shapes of a model, as its training would, without arithmetic.
+    """Run one image through the model on the meta device, as its training would.
 
     Raises:
         BadInput: where a map has one pixel, a norm has one value, and no spread to divide it by.
@@ -178,18 +178,18 @@ def _check_alone(made: Callable[[], ImageClassifier], image_size: tuple[int, int
 
     with torch.device("meta"):
         model = made().train()
-        picture = torch.empty(1, 3, *image_size)
+        image = torch.empty(1, 3, *image_size)
     try:
-        model(picture)
+        model(image)
     except ValueError as error:
         raise BadInput(
-            "one picture for a process is too few for this variant's norms; raise --batch-size, "
+            "one image for a process is too few for this variant's norms; raise --batch-size, "
             "or leave norms as they are (--freeze-norms)"
         ) from error
 
 
 def _trees(settings: Settings) -> tuple[Tree, Tree | None, list[str]]:
-    """The pictures to train on and to validate on, and lines about what is not among them."""
+    """The images to train on and to validate on, and lines about what is not among them."""
     warnings: list[str] = []
     data = Path(settings.data)
     root, beside = split(data)
@@ -202,9 +202,9 @@ def _trees(settings: Settings) -> tuple[Tree, Tree | None, list[str]]:
     val = None if beside is None else read_tree(beside, train.classes)
     for tree in (train, val):
         if tree is not None and tree.ignored:
-            warnings.append(f"{tree.root}: {tree.ignored} files are no pictures, and left out")
+            warnings.append(f"{tree.root}: {tree.ignored} files are not images, and are left out")
     if val is not None and (lacking := len(val.classes) - len(set(val.labels))):
-        warnings.append(f"{val.root}: {lacking} classes have no pictures to validate on")
+        warnings.append(f"{val.root}: {lacking} classes have no images to validate on")
     return train, val, warnings
 
 

@@ -17,7 +17,7 @@ class Position:
 
     Attributes:
         steps_per_epoch: of optimisation.
-        sums: of the epoch that runs, over all processes: losses, and the pictures that had them.
+        sums: of the epoch that runs, over all processes: losses, and the images that had them.
         epoch: whole epochs that are done, their validation too.
         in_epoch: steps of the next one that are done.
         lr: the learning rate of the step last taken.

@@ -69,8 +69,8 @@ class TrainingRecipe:
     """The settings of a training; the defaults are the field's usual ones for ImageNet.
 
     Attributes:
-        epochs: how often each picture is looked at.
-        batch_size: pictures per optimisation step, of all processes together.
+        epochs: how often each image is looked at.
+        batch_size: images per optimisation step, of all processes together.
         lr: the highest learning rate, for that batch size.
         momentum: of SGD.
         weight_decay: of SGD; norms and biases have none.
@@ -78,8 +78,8 @@ class TrainingRecipe:
         label_smoothing: the share of a label that is spread over all classes.
         mixup: alpha of the Beta distribution that Mixup draws from; 0 for no Mixup.
         drop_block: the share of activations that DropBlock drops, where the family has it.
-        augment: of the training pictures: ``none`` is the evaluation transform, ``light`` a crop of
-            at least half of the picture and a flip, ``crop`` one of at least 8 % and a flip,
+        augment: of the training images: ``none`` is the evaluation transform, ``light`` a crop of
+            at least half of the image and a flip, ``crop`` one of at least 8 % and a flip,
             ``auto`` the same and AutoAugment.
         nesterov: Nesterov's momentum.
         stated: the names of the settings that the index states.
@@ -130,7 +130,7 @@ class TrainingRecipe:
         """For pretrained layers: few epochs, low rate, gentle augmentation.
 
         Momentum, weight decay and dropout stay the variant's; its epochs, learning rate and
-        regularisation are for random weights and a million pictures.
+        regularisation are for random weights and a million images.
 
         Args:
             freeze: only the new classifier is trained; it bears a higher rate.

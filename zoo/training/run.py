@@ -1,4 +1,4 @@
-"""A whole training: from settings to files."""
+"""Train a variant: from settings to files."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ class Outcome:
         epochs: the epochs done, of all runs.
         step: the optimisation steps taken, of all runs.
         best_epoch: the epoch of ``model.pth``, from 1; one that was cut short counts.
-        top1: its accuracy on the validation pictures in percent; None where it has not been
+        top1: its accuracy on the validation images in percent; None where it has not been
             measured.
-        unreadable: how many times a picture was left out in this run, since it could not be read.
+        unreadable: how many times an image was left out in this run, since it could not be read.
     """
 
     output: Path
@@ -64,7 +64,7 @@ def train(
     fetch: Callable[[Variant], Path] = variant_weights,
     after_step: Callable[[Trainer, int, Tensor], None] | None = None,
 ) -> Outcome:
-    """Trains a variant, or goes on with a training.
+    """Train a variant, or resume a training.
 
     Under torchrun every process calls this with the same settings.
 
@@ -74,7 +74,7 @@ def train(
         fetch: gives a variant's published weights as a file; they are asked for where a fine-tuning
             begins.
         after_step: is called after each optimisation step, while the gradients are there, with the
-            trainer, the step's number from 1, and the mean loss over the step's pictures, of all
+            trainer, the step's number from 1, and the mean loss over the step's images, of all
             processes.
 
     Raises:
@@ -152,7 +152,7 @@ class _Run:
             ) from error
 
     def _loaders(self) -> tuple[DataLoader[data.TrainBatch], DataLoader[data.TrainBatch] | None]:
-        """Of the training pictures, and of the validation pictures."""
+        """The loaders of the training and of the validation images."""
         plan, ranks = self._plan, self._ranks
         on_gpu = ranks.device.type == "cuda"
         transform = data.transform_of(plan.preprocessing, plan.recipe.augment)
@@ -189,7 +189,7 @@ class _Run:
         return Outcome(self._folder.path, at.epoch, at.step, epoch, top1, left_out)
 
     def _begin(self) -> None:
-        """Says what will be done, and opens the log."""
+        """Report the plan and open the log."""
         at = self._at
         if self._ranks.first:
             for sentence in self._plan.sentences:

@@ -1,4 +1,4 @@
-"""What a training leaves in its folder, and finds there when it goes on."""
+"""The folder of a training: its lock, checkpoints, log and classes."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class RunDir:
         self._saved = time.monotonic()
 
     def enter(self) -> dict[str, Any] | None:
-        """Makes the folder and keeps other trainings out of it.
+        """Make the folder and lock it against other trainings.
 
         Returns:
             The state to go on from; None where there is none.
@@ -73,7 +73,7 @@ class RunDir:
         return self._state()
 
     def begin(self, position: Position) -> None:
-        """Opens the log, and writes what is missing beside a state that is there.
+        """Open the log, and write the files that are missing beside an existing state.
 
         Raises:
             BadInput: what is there is no log, or the best weights are gone.
@@ -98,19 +98,19 @@ class RunDir:
         return self._log
 
     def epoch(self, report: EpochReport, trainer: Trainer, position: Position) -> None:
-        """Writes the row, then the files; what a kill in between leaves is written over."""
+        """Write the row, then the files; a kill in between leaves what the next run overwrites."""
         self.log.epoch(report)
         best = None if position.best is None else position.best[0]
         if best == position.epoch and not position.in_epoch:
             self._save(checkpoints.BEST, trainer, position)
             self.model(trainer)
         self.save(trainer, position)
-        # After the state: weights without one are somebody else's.
+        # After the state: weights without a state belong to another program.
         if best is None:
             self.model(trainer)
 
     def step(self, trainer: Trainer, position: Position) -> None:
-        """Keeps the state in the middle of an epoch too, each so many steps and from time to time.
+        """Save the state within an epoch, every `save_steps` steps and at intervals.
 
         By the clock as well: where it is kept makes no difference to what follows.
         """
@@ -120,17 +120,17 @@ class RunDir:
             self.save(trainer, position)
 
     def save(self, trainer: Trainer, position: Position) -> None:
-        """Keeps the state to go on from."""
+        """Save the checkpoint to resume from."""
         self._save(checkpoints.LAST, trainer, position)
         self._write_classes()
         self._saved = time.monotonic()
 
     def model(self, trainer: Trainer) -> None:
-        """Writes the weights alone."""
+        """Write the weights alone."""
         self._write_model(trainer.best_model.state_dict())
 
     def close(self) -> None:
-        """Waits for what is written in the background, and lets others in."""
+        """Wait for background writes and release the lock."""
         if self._log is not None:
             self._log.close()
         if self._lock is None:
@@ -156,6 +156,7 @@ class RunDir:
         then = state.get("identity")
         if not isinstance(then, dict):
             raise BadInput(f"{path}: is no state of a training that this version can read")
+        then |= _renamed(then)
         for name, value in self._plan.identity().items():
             if then.get(name) != value:
                 raise BadInput(
@@ -165,7 +166,7 @@ class RunDir:
         return state
 
     def _check_foreign(self) -> None:
-        """Nothing is written over that a training would have left together with its state."""
+        """Refuse to overwrite files that a training would have left together with its state."""
         names = (checkpoints.MODEL, checkpoints.BEST, CLASSES)
         found = [name for name in names if (self.path / name).exists()]
         if not is_log(self.path):
@@ -177,7 +178,7 @@ class RunDir:
             )
 
     def _restore_model(self) -> None:
-        """Writes the best weights anew, where somebody has removed their file."""
+        """Write the best weights again, where their file was removed."""
         state = checkpoints.load_training(self.path / checkpoints.BEST)
         average = state.get("ema")
         weights = state.get("model") if average is None else average
@@ -199,6 +200,15 @@ class RunDir:
         trainer.check_finite()
         state = {"identity": self._plan.identity(), **position.state(), **trainer.state()}
         checkpoints.save_training(state, self.path / name)
+
+
+def _renamed(identity: Mapping[Any, Any]) -> dict[str, Any]:
+    """The lists of images as this version names them: earlier ones wrote pictures."""
+    return {
+        key.replace("pictures", "images"): str(value).replace("pictures", "images")
+        for key, value in identity.items()
+        if key in ("list of pictures", "list of validation pictures") and value is not None
+    }
 
 
 def _both(then: object, now: object) -> str:

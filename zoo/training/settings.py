@@ -23,10 +23,10 @@ class Settings:
 
     Attributes:
         name: the variant, one of ``zoo.list_models()``.
-        data: a folder with one folder of pictures per class, or with a ``train`` and a ``val``
+        data: a folder with one folder of images per class, or with a ``train`` and a ``val``
             folder of that kind.
         output: the folder to write to.
-        val: the folder of the validation pictures.
+        val: the folder of the validation images.
         variant: the variant's entry in an index; the one that ships with this package by default.
         recipe: taken as it is; by default it is made from the claims of ``variant``. The settings
             that stand in place of a recipe's contradict it.
@@ -39,7 +39,7 @@ class Settings:
         compile: compile the model with torch.compile.
         ema: validate and keep the moving average of the weights.
         ema_decay: how much of itself it keeps at each step.
-        workers: processes that decode pictures, per process of the training; chosen by default.
+        workers: processes that decode images, per process of the training; chosen by default.
         seed: of all that is random.
         resume: go on with the training that ``output`` holds, if it holds one.
         max_steps: stop after so many optimisation steps; resuming goes on from there.
@@ -99,19 +99,19 @@ class Settings:
 def resolve_recipe(
     settings: Settings,
     variant: Variant,
-    pictures: int,
+    images: int,
     world: int,
-    said: list[str],
+    notes: list[str],
     warnings: list[str],
 ) -> TrainingRecipe:
-    """The recipe of a training; says what follows from it.
+    """Resolve the recipe of a training from the index and the settings.
 
     Args:
         settings: what was asked for; it has no recipe of its own.
         variant: whose claims make the recipe.
-        pictures: how many there are to train on.
+        images: how many there are to train on.
         world: how many processes share a batch.
-        said: sentences are added to it.
+        notes: sentences about what follows from it are added here.
         warnings: and to this those about what is not followed.
 
     Raises:
@@ -131,14 +131,14 @@ def resolve_recipe(
     batch_size = settings.batch_size
     if batch_size is None:
         batch_size = min(recipe.batch_size, _USUAL_BATCH * world)
-        batch_size = max(world, min(batch_size, pictures // world * world))
+        batch_size = max(world, min(batch_size, images // world * world))
     if batch_size < 1:
         raise BadInput(f"batch size must be 1 or more, not {batch_size}")
     if settings.lr is not None:
         recipe = replace(recipe, lr=settings.lr, batch_size=batch_size)
     elif batch_size != recipe.batch_size:
         known, recipe = recipe, recipe.at_batch_size(batch_size)
-        said.append(
+        notes.append(
             f"LR {known.lr:g} {source} is for batches of {known.batch_size}; by the linear rule "
             f"it is {recipe.lr:g} for batches of {batch_size} (--lr sets another)"
         )
@@ -155,7 +155,7 @@ def resolve_recipe(
     )
 
 
-def check_batch(batch_size: int, pictures: int, world: int) -> None:
+def check_batch(batch_size: int, images: int, world: int) -> None:
     """Whether a batch can be shared and filled.
 
     Raises:
@@ -166,9 +166,9 @@ def check_batch(batch_size: int, pictures: int, world: int) -> None:
             f"a batch of {batch_size} can't be shared by {world} processes; "
             f"--batch-size {max(1, batch_size // world) * world} can"
         )
-    if pictures < batch_size:
+    if images < batch_size:
         raise BadInput(
-            f"{pictures} pictures fill no batch of {batch_size}; lower --batch-size, or add some"
+            f"{images} images fill no batch of {batch_size}; lower --batch-size, or add some"
         )
 
 

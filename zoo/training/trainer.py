@@ -28,7 +28,7 @@ _PRECISIONS = {"bf16": "bfloat16", "fp16": "float16"}
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """Of the validation pictures: the mean loss, and accuracies in percent."""
+    """Of the validation images: the mean loss, and accuracies in percent."""
 
     loss: float
     top1: float
@@ -72,7 +72,7 @@ class Trainer:
         total = recipe.epochs * steps_per_epoch
         warmup = min(round(recipe.warmup_epochs * steps_per_epoch), total - 1)
         self.scheduler = make_scheduler(self.optimizer, total, warmup)
-        # With fp16 a step whose gradients are too large is left out, and nobody else says so.
+        # With fp16 a step whose gradients are too large is left out, and nothing else reports it.
         self._stepped = False
         self.optimizer.register_step_post_hook(self._has_stepped)
         self._scaler = torch.amp.GradScaler(ranks.device.type, enabled=settings.amp == "fp16")
@@ -105,24 +105,24 @@ class Trainer:
                 module.eval()
 
     def step(self, batch: TrainBatch, number: int, sums: Tensor | None = None) -> Tensor:
-        """One optimisation step, with the gradients of the mean over the pictures of all processes.
+        """One optimisation step, with the gradients of the mean over the images of all processes.
 
-        However many of its pictures a process could read, each picture counts alike. One that
+        However many of its images a process could read, each image counts alike. One that
         could read none takes part without weight, as the others wait for it.
 
         Args:
-            batch: this process's share of the step's pictures. Where a single one of them is left,
-                norms keep their statistics for this step: one picture may have no spread.
+            batch: this process's share of the step's images. Where a single one of them is left,
+                norms keep their statistics for this step: one image may have no spread.
             number: of the step, from 0 and counted over all epochs. With the seed it decides what
                 Mixup, dropout and DropBlock draw: nothing of it has to be kept to go on later.
-            sums: the sum of the losses, and how many pictures had one, are added to these two.
+            sums: the sum of the losses, and how many images had one, are added to these two.
 
         Returns:
-            The mean loss over the step's pictures, of all processes; a scalar on this one's device,
+            The mean loss over the step's images, of all processes; a scalar on this one's device,
             without gradient.
 
         Raises:
-            TrainingError: no process could read any picture.
+            TrainingError: no process could read any image.
         """
         import torch
 
@@ -138,9 +138,9 @@ class Trainer:
             loss: Tensor = self._criterion(self._forward(images), labels)
         here = loss.new_full((), count, dtype=torch.float64)
         total = self._ranks.total(torch.stack([loss.detach().double() * here, here]))
-        # The others' pictures are known on the device alone; nobody waits for them to be read.
+        # The others' images are known on the device alone; no process waits for that count.
         if not count and not total[1].item():
-            raise TrainingError("no picture of a whole batch can be read; see the lines above")
+            raise TrainingError("no image of a whole batch can be read; see the lines above")
         # The gradients are the means over the processes: what each adds is so many times as large.
         weight = (here * self._ranks.world / total[1]).to(loss.dtype)
         self._scaler.scale(loss * weight).backward()  # type: ignore[no-untyped-call]
@@ -156,7 +156,7 @@ class Trainer:
         return (total[0] / total[1]).to(loss.dtype)
 
     def evaluate(self, batches: Iterable[TrainBatch]) -> Scores:
-        """Loss and accuracies of `best_model` over the pictures of all processes.
+        """Loss and accuracies of `best_model` over the images of all processes.
 
         The model is in evaluation mode afterwards: see `training_mode`.
 
@@ -184,7 +184,7 @@ class Trainer:
                 sums += torch.stack([value.double() for value in found])
         loss, top1, top5, images = self._ranks.total(sums.clone()).tolist()
         if not images:
-            raise TrainingError("none of the validation pictures can be read")
+            raise TrainingError("none of the validation images can be read")
         return Scores(loss / images, 100 * top1 / images, 100 * top5 / images)
 
     def state(self) -> dict[str, Any]:
@@ -239,7 +239,7 @@ class Trainer:
         self._stepped = True
 
     def _blank(self) -> TrainBatch:
-        """One black picture, of the first class."""
+        """One black image, of the first class."""
         import torch
 
         pixels = torch.zeros((1, *self._preprocessing.image_size, 3), dtype=torch.uint8)
@@ -247,7 +247,7 @@ class Trainer:
 
     @contextmanager
     def _resting_norms(self, share: int, read: int) -> Iterator[None]:
-        """Norms in evaluation mode where less than two pictures of a larger share can be read."""
+        """Norms in evaluation mode where less than two images of a larger share can be read."""
         learning = [norm for norm in _norms(self.model) if norm.training and read < min(2, share)]
         for norm in learning:
             norm.eval()

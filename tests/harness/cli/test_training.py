@@ -62,7 +62,7 @@ def test_what_it_will_do_is_said_and_the_files_are_there(folder):
     assert done.returncode == 0, done.stderr
     lines = done.stderr.splitlines()
     assert lines[0] == (
-        "efficientnet_lite0 from random weights: 12 pictures of 2 classes, 4 to validate on; cpu, "
+        "efficientnet_lite0 from random weights: 12 images of 2 classes, 4 to validate on; cpu, "
         "1 process"
     )
     assert lines[1].startswith(
@@ -75,7 +75,7 @@ def test_what_it_will_do_is_said_and_the_files_are_there(folder):
         "of 4 (--lr sets another)"
     )
     assert lines[3] == "the index also states Cutout: not done here"
-    assert lines[4] == "pets/train: 1 files are no pictures, and left out"
+    assert lines[4] == "pets/train: 1 files are not images, and are left out"
     left_out = [line for line in lines if "left out:" in line]
     assert left_out == ["left out: pets/train/dog/3.png: no image of a known format"]
     assert any(line.startswith("epoch 2: loss ") and " images/s" in line for line in lines)
@@ -122,7 +122,7 @@ def test_an_epoch_that_was_cut_short_is_the_one_that_was_kept(folder):
     [
         (("--data", "missing"), 2, "missing: can't be listed: No such file"),
         (("--data", "pets/train/cat"), 2, "no class folders in it"),
-        (("--data", "pets", "--batch-size", "13"), 2, "12 pictures fill no batch of 13"),
+        (("--data", "pets", "--batch-size", "13"), 2, "12 images fill no batch of 13"),
         (("--data", "pets", "--freeze"), 2, "--finetune --freeze"),
         (("--data", "pets", "--augment", "lots"), 2, "'lots' is not an augmentation; write"),
         (("--data", "pets", "--lr", "0"), 2, "lr must be above 0"),

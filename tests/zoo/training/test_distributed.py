@@ -107,7 +107,7 @@ def test_the_first_gives_the_state_to_those_on_other_hosts(ranks, ready):
     for rank in ranks:
         assert rank["on"]["steps"] == []
         assert rank["on"]["error"] == (
-            "TrainingError: no picture of a whole batch can be read; see the lines above"
+            "TrainingError: no image of a whole batch can be read; see the lines above"
         )
     assert (ready / "host0" / "uneven" / "last.pth").exists()
     assert list((ready / "host1").iterdir()) == []
@@ -116,7 +116,7 @@ def test_the_first_gives_the_state_to_those_on_other_hosts(ranks, ready):
 def test_what_the_first_refuses_ends_all(ranks):
     for rank in ranks:
         assert rank["refused"]["error"].startswith("BadInput: even: holds a training already")
-        assert "one picture for a process is too few" in rank["alone"]["error"]
+        assert "one image for a process is too few" in rank["alone"]["error"]
 
 
 def test_a_process_that_ends_is_no_internal_error(ranks):

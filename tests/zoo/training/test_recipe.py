@@ -108,7 +108,7 @@ def test_what_is_not_trained_on_is_said(variants, images):
     (images / "test").mkdir()
     found = plan(variants["b"], images, batch_size=13)
     assert found.warnings == (f"{images}: test in it is not used",)
-    assert found.sentences[-1].startswith("11 of the 24 pictures fill no batch of 13")
+    assert found.sentences[-1].startswith("11 of the 24 images fill no batch of 13")
     other = plan(variants["b"], images, batch_size=12, val=images / "train")
     assert other.warnings == (f"{images}: test and val in it are not used",)
     assert not any("fill no batch" in sentence for sentence in other.sentences)

@@ -273,12 +273,28 @@ def test_weights_that_are_no_numbers_are_never_kept(fit, tmp_path, monkeypatch):
 def test_other_pictures_are_another_training(fit, images, tmp_path):
     fit("out", max_steps=1)
     (images / "val" / "class1" / "100.png").rename(images / "val" / "class1" / "7.png")
-    with pytest.raises(BadInput, match="another list of validation pictures"):
+    with pytest.raises(BadInput, match="another list of validation images"):
         fit("out", resume=True)
     (images / "val" / "class1" / "7.png").rename(images / "val" / "class1" / "100.png")
     (images / "train" / "class1" / "1.png").rename(images / "train" / "class2" / "11.png")
-    with pytest.raises(BadInput, match="another list of pictures"):
+    with pytest.raises(BadInput, match="another list of images"):
         fit("out", resume=True)
+
+
+def test_a_folder_that_an_earlier_version_wrote_is_gone_on_with(fit, images, tmp_path):
+    fit("out", max_steps=1)
+    whole = state(tmp_path / "out")
+    for name in ("list of images", "list of validation images"):
+        value = whole["identity"].pop(name)
+        former = value.replace("images", "pictures")
+        assert former != value
+        whole["identity"][name.replace("images", "pictures")] = former
+    torch.save(whole, tmp_path / "out" / "last.pth")
+    (images / "val" / "class1" / "100.png").rename(images / "val" / "class1" / "7.png")
+    with pytest.raises(BadInput, match="another list of validation images"):
+        fit("out", resume=True)
+    (images / "val" / "class1" / "7.png").rename(images / "val" / "class1" / "100.png")
+    assert fit("out", resume=True, max_steps=2).step == 2
 
 
 def test_a_folder_that_can_t_be_made_is_found_before_weights_are_fetched(fit, tmp_path):
@@ -292,6 +308,6 @@ def test_a_process_that_dies_while_it_decodes_is_told(fit, monkeypatch):
         "zoo.training.data.TrainImages.__getitem__",
         lambda self, key: os.kill(os.getpid(), signal.SIGKILL),
     )
-    with pytest.raises(TrainingError, match="a process that decodes pictures died") as caught:
+    with pytest.raises(TrainingError, match="a process that decodes images died") as caught:
         fit("out", workers=1)
     assert "lower --workers" in str(caught.value)

@@ -82,7 +82,7 @@ def test_norms_that_see_one_value_say_so(images, tiny, tmp_path):
         variant.name, images, tmp_path / "out", variant=variant, batch_size=1, device="cpu",
         max_steps=1, workers=0,
     )  # fmt: skip
-    with pytest.raises(BadInput, match="one picture for a process is too few for this variant"):
+    with pytest.raises(BadInput, match="one image for a process is too few for this variant"):
         train(settings)
     assert not (tmp_path / "out").exists()
     assert train(replace(settings, freeze_norms=True)).step == 1

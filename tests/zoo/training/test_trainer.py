@@ -217,7 +217,7 @@ def test_a_batch_of_nothing_ends_the_training(batches):
     ours = trainer(TrainingRecipe(lr=0.1))
     ours.training_mode()
     before = {name: value.clone() for name, value in ours.model.state_dict().items()}
-    with pytest.raises(TrainingError, match="no picture of a whole batch can be read"):
+    with pytest.raises(TrainingError, match="no image of a whole batch can be read"):
         ours.step(without(batches[0], 0), 0)
     assert all(torch.equal(value, before[n]) for n, value in ours.model.state_dict().items())
 
