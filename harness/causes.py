@@ -160,7 +160,7 @@ _TABLE: tuple[tuple[str, Severity | None, str, str, str], ...] = (
     (
         "weights.insecure-url",
         "warning",
-        "The weights are had over plain http, where whoever carries the file can change it.",
+        "The weights are downloaded over plain http, so the file can be changed on its way.",
         "`Weights: http://example.org/resnest50-528c19ca.pth`",
         "Write an `https:` URL, if the server has one; `--allow-http` fetches it as it is.",
     ),
@@ -290,14 +290,14 @@ _TABLE: tuple[tuple[str, Severity | None, str, str, str], ...] = (
     (
         "weights.several-files",
         None,
-        "Weights lists several files, and which of them holds the model can't be told.",
+        "Weights lists several files, and which of them holds the model is unclear.",
         "A list of two URLs, one for each stage of a method",
         "Give each stage an entry of its own, if its weights shall be held against a model.",
     ),
     (
         "layers.not-defined",
         None,
-        "Nobody has said what the depth of this family counts.",
+        "It is not documented what the depth of this family counts.",
         "`Layers` of an architecture with parallel branches",
         "Nothing; the claim stays unverified.",
     ),

@@ -1,4 +1,4 @@
-"""Feature vectors on disk, row by row: a Parquet table, or a NumPy matrix with its names beside it.
+"""Write embeddings to disk row by row: a Parquet table, or a NumPy matrix and its names.
 
 A file is written under another name in its folder and takes its own when it is whole, so that a
 reader never sees half of one. A link stays a link. What is in memory does not grow with the number

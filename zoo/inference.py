@@ -179,6 +179,6 @@ def _decode(
     except MemoryError:
         return UnreadableImage(image.name, "there is not enough memory to read it")
     # Pillow's readers raise errors of nearly every class on damaged or hostile files; whichever it
-    # is, the image is told of by its name.
+    # is, the image is reported by its name.
     except Exception as error:  # noqa: BLE001
         return UnreadableImage(image.name, reason(error))

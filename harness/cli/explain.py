@@ -46,7 +46,7 @@ def explain(
     if report.cut_short is not None:
         raise Failure(report.cut_short)
     width = terminal_width() or _UNLIMITED
-    emit("\n".join(_wrapped(session.story(report, v, c), width) for v, c in asked))
+    emit("\n".join(_wrapped(session.trace(report, v, c), width) for v, c in asked))
 
 
 def _wrapped(trace: ClaimTrace, width: int) -> str:

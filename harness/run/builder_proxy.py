@@ -1,4 +1,4 @@
-"""What a builder has, asked without running other people's code in the run's own process.
+"""Proxy of a builder: third-party builders answer from a process of their own.
 
 The builders of this package read files and answer at once. Another distribution's builder may
 raise, hang, end the process or import torch when it is only asked for its names; it answers from a
@@ -45,7 +45,7 @@ class BuilderProxy(Protocol):
 
 @cache
 def open_builder(builder: str) -> BuilderProxy:
-    """The directory of the builder of that name.
+    """Open the builder of that name.
 
     Raises:
         BuilderError: there is none, or it can't be used; the message says why.
@@ -55,7 +55,7 @@ def open_builder(builder: str) -> BuilderProxy:
 
 
 class _RemoteBuilder:
-    """Another distribution's builder, in a process that is started at once."""
+    """A third-party builder, in a process that starts with it."""
 
     def __init__(self, builder: str) -> None:
         self._builder = builder
@@ -128,7 +128,7 @@ class _RemoteBuilder:
 
 
 def serve() -> None:
-    """Answers questions about the builder that the command line names, until input ends."""
+    """Serve requests about the builder named on the command line, until input ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # What a builder prints is no answer.
@@ -143,7 +143,7 @@ def serve() -> None:
                 answer = {"is": True}
             else:
                 answer = {"is": _plain(method, getattr(builder, method)(*arguments))}
-        except BaseException as error:  # noqa: BLE001 - whatever a builder raises is told
+        except BaseException as error:  # noqa: BLE001 - whatever a builder raises is reported
             answer = {"error": _one_line(error), "ours": isinstance(error, BuilderError)}
         print(json.dumps(answer), file=answers, flush=True)
 

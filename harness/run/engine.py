@@ -1,4 +1,4 @@
-"""Who makes the facts: an engine takes jobs and hands over what came of them.
+"""Engines: run jobs and return the facts that they measure.
 
 `LocalEngine` is a few worker processes on this machine. An engine runs nothing but jobs: what is
 worth measuring is decided above it.
@@ -90,7 +90,7 @@ class LocalEngine:
 
     def _limits(self, job: Job) -> Limits:
         if job.counting is not None or job.timing is not None:
-            # They take as long as the model takes, which is known to nobody beforehand.
+            # They take as long as the model takes, which nothing can predict.
             return Limits(_RUNNING_FACTOR * self.timeout, self.max_memory)
         limits = Limits(self.timeout, self.max_memory or usual_limit())
         if job.checkpoint is not None and self.max_memory is None:

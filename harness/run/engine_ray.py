@@ -67,8 +67,8 @@ class RayEngine:
                 return
             # The task sees the GPU that it was given, and no other.
             device = "cuda" if gpus else job.counting.device
-            told = replace(job.counting, threads=cores, device=device)
-            running[counting.remote(dump_job(replace(job, counting=told)))] = job
+            here = replace(job.counting, threads=cores, device=device)
+            running[counting.remote(dump_job(replace(job, counting=here)))] = job
 
         try:
             for job in waiting:

@@ -35,7 +35,7 @@ def explain(error: Exception) -> tuple[str, str]:
     )
     if cause is not None:
         return cause, text
-    for is_so, told in (
+    for is_so, message in (
         (is_out_of_memory(error), f"this machine has not the memory for it: {text or 'none left'}"),
         (
             isinstance(error, BrokenExecutor),
@@ -44,5 +44,5 @@ def explain(error: Exception) -> tuple[str, str]:
         (isinstance(error, OSError), f"a file could not be read or written: {text}"),
     ):
         if is_so:
-            return "accuracy.undecided", told
+            return "accuracy.undecided", message
     return "build.failed", f"the model's own code failed: {words}"

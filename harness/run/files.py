@@ -40,7 +40,7 @@ class FilePlan:
         bytes: of those whose size a server says.
         unknown: those whose size none says.
         present: on this machine already.
-        refused: that can't be had, as far as can be told beforehand.
+        refused: that are not available, as far as is known before the download.
     """
 
     files: int
@@ -134,7 +134,7 @@ class Files:
 
 
 class _Relay:
-    """Passes a fetcher's progress on to whoever watches by then."""
+    """Forward the progress of a download to the current receiver."""
 
     def __init__(self) -> None:
         self.target: DownloadProgress | None = None

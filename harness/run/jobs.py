@@ -14,16 +14,16 @@ from harness.types import Fact, Measurement, Recipe, Size, Slot, Unmeasured, slo
 
 @dataclass(frozen=True, slots=True)
 class AccuracyJob:
-    """Right answers to be counted on some images.
+    """Count right answers on a set of images.
 
     Attributes:
         images: the image set, as the user named it.
         classes: the variant's own classes, that its images are labelled by; None are ImageNet's.
-        parts: the parts of its fixed order, by name.
+        parts: the shards of its fixed order, by name.
         device, amp, compile, decode: how the model is run, as the command's options name it.
         workers: processes that decode; None chooses by the machine.
         threads: cores that counting may use; None takes those of the machine.
-        until: seconds since the epoch after which no part but the first is begun any more.
+        until: seconds since the epoch after which no shard but the first is started any more.
     """
 
     images: str
@@ -40,7 +40,7 @@ class AccuracyJob:
 
 @dataclass(frozen=True, slots=True)
 class BenchmarkJob:
-    """Forward passes to be timed.
+    """Time forward passes.
 
     Attributes:
         batch_sizes: images per pass.
@@ -57,7 +57,7 @@ class BenchmarkJob:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Facts to be made of one variant: each kind, at each size where size matters.
+    """Measure facts of one variant: each kind, at each size where size matters.
 
     Attributes:
         checkpoint: the file for the kind ``checkpoint``, which is on this machine.

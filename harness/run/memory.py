@@ -1,4 +1,4 @@
-"""How much memory a process and its children hold, where the system tells it (Linux).
+"""Memory of a process and its children, where the system reports it (Linux).
 
 Only memory of their own is counted: what a file backs can be dropped and read again, and a large
 checkpoint that is mapped is no reason to end anybody.
@@ -17,7 +17,7 @@ _MOST = 8 * 2**30
 
 
 def descendants(pid: int) -> list[int]:
-    """The children of a process, and theirs; none where the system doesn't tell."""
+    """The children of a process, and theirs; none where the system doesn't report them."""
     found: list[int] = []
     waiting = [pid]
     while waiting:
@@ -28,7 +28,7 @@ def descendants(pid: int) -> list[int]:
 
 
 def memory_of(pid: int) -> int:
-    """Bytes that a process and its descendants hold, swapped ones as well; 0 where not told."""
+    """Bytes that a process and its descendants hold, swap included; 0 where unknown."""
     return sum(_own_bytes(one) for one in (pid, *descendants(pid)))
 
 

@@ -34,7 +34,7 @@ def network_refused() -> Iterator[None]:
     if not _State.hooked:
         sys.addaudithook(_refuse)  # It can't be taken away again, so a flag rules it.
         _State.hooked = True
-    # So told, the library looks into its cache at once, and not after some attempts.
+    # With it the library reads its cache at once, and not after some attempts.
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     before, _State.offline = _State.offline, True
     try:

@@ -56,7 +56,7 @@ class Performer:
         )
 
     def _count(self, job: Job, counting: AccuracyJob, part: str) -> Fact:
-        """Right answers on one part of the images; what can't be counted says why."""
+        """Count right answers on one shard of the images, or report why it can't be done."""
         from harness.measure.devices import environment
 
         assert job.checkpoint is not None
@@ -103,7 +103,7 @@ class Performer:
         )
 
     def _time(self, job: Job, timing: BenchmarkJob) -> Fact:
-        """How fast the variant runs; what can't be timed says why."""
+        """Time the variant, or report why it can't be done."""
         from harness.measure.meta import describe_error
         from harness.measure.speed import bench
 
@@ -117,7 +117,7 @@ class Performer:
                 seconds=timing.seconds,
                 compile=timing.compile,
             )
-        except Exception as error:  # noqa: BLE001 - whatever a model raises is said, not shown
+        except Exception as error:  # noqa: BLE001 - whatever a model raises is reported in one line
             return unmeasured(recipe, ("speed", None), "build.failed", describe_error(error))
         about = timings[0]["environment"]
         return Measurement(

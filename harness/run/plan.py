@@ -1,4 +1,4 @@
-"""From an index and a request to what has to be measured, and the sentence that says so."""
+"""Plan of a run: what has to be measured for an index and a request."""
 
 from __future__ import annotations
 

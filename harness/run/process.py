@@ -101,7 +101,7 @@ class WorkerProcess:
         """
         assert self._process.stdin is not None
         self._printed = 0
-        with contextlib.suppress(BrokenPipeError):  # Its end is told below, with its reason.
+        with contextlib.suppress(BrokenPipeError):  # Its end is reported below, with the reason.
             self._process.stdin.write(line.encode() + b"\n")
         answer = self._line(limits)
         self.served += 1
@@ -177,24 +177,24 @@ class WorkerProcess:
         return True
 
     def _how_it_ended(self) -> str:
-        """How it came to its end; what it started ends with it, and what it said last is shown."""
+        """Describe how it ended; kill what it started, and show its last output."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             # A Python that leaves closes its pipes some time before it is gone.
             self._process.wait(timeout=_LEAVE_SECONDS)
-        told = self._process.poll()
+        status = self._process.poll()
         self.kill()
         for key, _ in self._pipes.select(0):
             if key.data == self._take_print:
                 self._take_print()
-        if told is None:
+        if status is None:
             return "closed its answers and was ended"
-        if told < 0:
-            return f"ended the process that built it ({_signal_name(-told)})"
-        return f"ended the process that built it (exit status {told})"
+        if status < 0:
+            return f"ended the process that built it ({_signal_name(-status)})"
+        return f"ended the process that built it (exit status {status})"
 
 
 def _say(text: bytes) -> None:
-    with contextlib.suppress(OSError):  # Nobody may be listening any more.
+    with contextlib.suppress(OSError):  # The reader may be gone.
         os.write(2, text)
 
 

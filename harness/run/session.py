@@ -150,9 +150,9 @@ class Session:
             if store is not None and store.failure is not None:
                 progress.warn(store.failure)
         _agree(runs)
-        told = [f for s in runs if s.findings is not None for f in s.findings]
-        told = apply_alias_findings(told, self.index.variants, _built_names(runs))
-        findings = [*self._index_findings(facts_of(runs, told)), *told]
+        found = [f for s in runs if s.findings is not None for f in s.findings]
+        found = apply_alias_findings(found, self.index.variants, _built_names(runs))
+        findings = [*self._index_findings(facts_of(runs, found)), *found]
         return Report(
             environment=clock.environment(_device_of(runs)),
             variants=tuple(s.report() for s in runs),
@@ -160,8 +160,8 @@ class Session:
             cut_short=cut_short,
         )
 
-    def story(self, report: Report, variant: Variant, claim: Claim) -> ClaimTrace:
-        """The whole story of one claim, after `verify` has made the report."""
+    def trace(self, report: Report, variant: Variant, claim: Claim) -> ClaimTrace:
+        """Trace one claim, after `verify` has made the report."""
         run = next(s for s in self._runs_seen if s.variant is variant)
         findings = [f for f in report.findings if f.variant == variant.name]
         return trace_claim(run.evidence(), findings, claim)
@@ -382,9 +382,9 @@ def _built_names(runs: Iterable[VariantRun]) -> dict[str, str]:
 
 def _agree(runs: Sequence[VariantRun]) -> None:
     """Lets each collection's numbers be explained alike where several rules fit one of them."""
-    told = [(s.collection, f) for s in runs for f in s.findings or ()]
+    found = [(s.collection, f) for s in runs for f in s.findings or ()]
     rules: dict[str | None, dict[str, str]] = {}
-    for (collection, field), rule in preferred_rules(told).items():
+    for (collection, field), rule in preferred_rules(found).items():
         rules.setdefault(collection, {})[field] = rule
     for run in runs:
         run.prefer(rules.get(run.collection, {}))

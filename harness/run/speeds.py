@@ -31,7 +31,7 @@ def recall(recipe: Recipe, timing: BenchmarkJob, store: Store | None) -> Measure
             return None
         return store.get(_key(recipe, timing))
     except BuilderError:
-        return None  # Told of the variant where its other facts are asked for.
+        return None  # Reported with the other facts of the variant.
 
 
 def measure(

@@ -65,7 +65,7 @@ class Store:
             path.parent.mkdir(parents=True, exist_ok=True)
             # Each statement is its own transaction; a writer waits for another one's commit.
             db = sqlite3.connect(path, timeout=_WAIT_SECONDS, isolation_level=None)
-            with _told(path):
+            with _plain_errors(path):
                 db.execute("PRAGMA journal_mode=WAL")
                 db.execute("PRAGMA synchronous=NORMAL")
                 db.execute(_SCHEMA)
@@ -79,7 +79,7 @@ class Store:
     def get(self, key: str) -> Measurement | None:
         """The measurement of that key, None where there is none that can be read."""
         try:
-            with _told(self.path):
+            with _plain_errors(self.path):
                 found = self._db.execute("SELECT body FROM measurements WHERE key=?", (key,))
                 row = found.fetchone()
             return None if row is None else _from_json(row[0])
@@ -94,19 +94,19 @@ class Store:
         body = json.dumps(asdict(measurement))
         row = (key, measurement.kind, measurement.builder, measurement.name, measurement.made, body)
         try:
-            with _told(self.path):
+            with _plain_errors(self.path):
                 self._db.execute("INSERT OR REPLACE INTO measurements VALUES (?,?,?,?,?,?)", row)
         except StoreError as error:
             self.failure = str(error)
 
     def drop(self, keys: Iterable[str]) -> None:
         """Forgets the measurements of these keys."""
-        with _told(self.path):
+        with _plain_errors(self.path):
             self._db.executemany("DELETE FROM measurements WHERE key=?", [(k,) for k in keys])
 
     def info(self) -> dict[str, Any]:
         """Where the store is, how many measurements of which kinds it holds, and its bytes."""
-        with _told(self.path):
+        with _plain_errors(self.path):
             rows = self._db.execute(
                 "SELECT kind, COUNT(*) FROM measurements GROUP BY kind ORDER BY kind"
             ).fetchall()
@@ -121,7 +121,7 @@ class Store:
 
     def clear(self) -> int:
         """Empties the store; returns how many measurements it held."""
-        with _told(self.path):
+        with _plain_errors(self.path):
             count = self._db.execute("DELETE FROM measurements").rowcount
             self._db.execute("VACUUM")
         return int(count)
@@ -132,8 +132,8 @@ class Store:
 
 
 @contextmanager
-def _told(path: Path) -> Iterator[None]:
-    """Turns SQLite's errors into one line that says what to do."""
+def _plain_errors(path: Path) -> Iterator[None]:
+    """Raise SQLite's errors as one line that says what to do."""
     try:
         yield
     except sqlite3.DatabaseError as error:

@@ -22,7 +22,7 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
 
-    # Before "ready": a machine whose torch does not work is told apart from a job that fails.
+    # Before "ready": this distinguishes a broken torch from a job that fails.
     import torch  # noqa: F401
 
     from harness.measure.meta import describe_error
