@@ -19,6 +19,16 @@ _OTHER_WORDS = {
     "inter_lanczos4": "lanczos", "antialias": "lanczos",
 }  # fmt: skip
 _WITH_UNIT = re.compile(r"([0-9][0-9.,_]*(?:[eE][+-]?[0-9]+)?)(\s*)([^\W\d_][\w/ .-]*)")
+_LETTERS = re.compile(r"[^a-z]")
+_COUNTED = re.compile(
+    r"(kilo|mega|giga|tera|[kmgtb])"
+    r"(?:i?b(?:yte|it)?s?|(?:flop|op|mac|madd|mult|add|param|parameter)s?)?"
+)
+# Words for a power of ten; the first letter of others would be another one.
+_MAGNITUDES = {
+    "thousand": "K", "tsd": "K", "million": "M", "mio": "M", "mln": "M", "mn": "M", "mil": "M",
+    "billion": "B", "bn": "B", "bln": "B", "mrd": "B", "mld": "B", "trillion": "T",
+}  # fmt: skip
 _PERCENT = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)\s*(%?)")
 # A crop written as a percentage; below that it is rather a misplaced point.
 _LEAST_PERCENT = 25
@@ -149,8 +159,10 @@ def _with_known_unit(text: str, field: Field) -> str | None:
     if found is None:
         return None
     number, space, unit = found.groups()
-    prefix = unit[0].upper()
-    if prefix not in "KMGTB":
+    word = _LETTERS.split(unit.lower(), maxsplit=1)[0]
+    known = _COUNTED.fullmatch(word)
+    prefix = _MAGNITUDES.get(word.removesuffix("s")) or (known and known[1][0].upper())
+    if not prefix:
         return None
     if field.kind == "bytes":
         if prefix == "B":
