@@ -92,7 +92,7 @@ def audit(index: Index, *, baseline: str | Path | None = None) -> Report:
 
 @contextmanager
 def _argument_names() -> Iterator[None]:
-    """Names arguments as Python does, where an error names the command's options."""
+    """Name arguments as Python does, where an error names the command's options."""
     try:
         yield
     except UsageError as error:

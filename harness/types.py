@@ -248,7 +248,7 @@ class Report:
     cut_short: str | None = field(default=None)
 
     def summary(self) -> dict[str, int]:
-        """Counts by status and by severity, the keys of the JSON document's ``summary``.
+        """Count by status and by severity, the keys of the JSON document's ``summary``.
 
         What a baseline accepts has its status, and is counted as ``accepted`` in place of its
         severity; where nothing is accepted there is no such key.

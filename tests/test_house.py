@@ -24,6 +24,10 @@ def test_the_map_names_every_folder():
     assert house.unmapped_folders() == []
 
 
+def test_messages_help_and_pages_use_the_words_of_the_field():
+    assert house.banned_words() == {}
+
+
 def test_the_page_on_architecture_names_what_there_is():
     page = (house.ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     named = set(re.findall(r"(?:zoo|harness|tests)/[\w/.]*\w", page))

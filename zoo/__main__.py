@@ -1,4 +1,4 @@
-"""The door of the `zoo` command; ``python -m zoo`` is the same."""
+"""Entry point of the `zoo` command; ``python -m zoo`` is the same."""
 
 from __future__ import annotations
 

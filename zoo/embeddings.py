@@ -194,7 +194,7 @@ class _Table(_Files):
 
 
 def _check_replaceable(path: Path) -> None:
-    """Raises EmbeddingsError for what is no file: it would be replaced by one, or can't be."""
+    """Raise EmbeddingsError for what is no file: it would be replaced by one, or can't be."""
     if path.is_dir():
         raise EmbeddingsError(f"{path}: it is a folder; name a file")
     if path.exists() and not path.is_file():

@@ -1,4 +1,4 @@
-"""Running a model on images, batch by batch: what `zoo classify` and `zoo features` do.
+"""Inference on images, batch by batch, for `zoo classify` and `zoo features`.
 
     >>> model = zoo.create_model("resnest50d", pretrained=True).eval()
     >>> with Web() as web:
@@ -58,7 +58,7 @@ def answers(
     decoders: int = 2,
     upright: bool = False,
 ) -> Iterator[Answer | UnreadableImage]:
-    """Runs a model on images; what can't be read is skipped, and reported in its place.
+    """Run a model on images; what can't be read is skipped, and reported in its place.
 
     An answer that is not finite, of weights with NaN for example, is none, and reported likewise.
     Transparency is dropped: what is behind it shows.
@@ -147,7 +147,7 @@ def _decoded(
     decode: Callable[[bytes], NDArray[np.uint8]],
     decoders: int,
 ) -> Iterator[_Decoded | UnreadableImage]:
-    """Reads and decodes in threads, a few images ahead: Pillow lets go of the interpreter."""
+    """Read and decode in threads, a few images ahead: Pillow lets go of the interpreter."""
     waiting: deque[Future[_Decoded | UnreadableImage] | UnreadableImage] = deque()
     pool = ThreadPoolExecutor(decoders)
     try:

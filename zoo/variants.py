@@ -79,7 +79,7 @@ def create_variant(
     drop_rate: float = 0.0,
     drop_block_rate: float = 0.0,
 ) -> ImageClassifier:
-    """Builds a variant with random weights.
+    """Build a variant with random weights.
 
     Args:
         variant: an entry of any index.
@@ -110,7 +110,7 @@ def load_variant(
     *,
     num_classes: int | None = None,
 ) -> ImageClassifier:
-    """Builds a variant and loads its weights, fetched and verified.
+    """Build a variant and load its weights, fetched and verified.
 
     Args:
         variant: an entry of any index.

@@ -164,7 +164,7 @@ def find_insecure(index: Index, variants: Sequence[Variant]) -> Iterable[Finding
                 continue
             which = f" (here {url})" if len(weights[1]) > 1 else ""
             message = (
-                f"whoever carries a file over plain http can change it on its way{which}: write an "
+                f"a file can be changed on its way over plain http{which}: write an "
                 "https URL, if the server has one; a run fetches it with --allow-http alone"
             )
             cause = "weights.insecure-url"

@@ -34,7 +34,7 @@ class Engine(Protocol):
     """Runs jobs, in any order."""
 
     def run(self, jobs: Iterable[Job], react: React) -> None:
-        """Runs all jobs, and those that ``react`` returns, and comes back when all are done."""
+        """Run all jobs, and those that ``react`` returns, and return when all are done."""
 
 
 class LocalEngine:
@@ -63,7 +63,7 @@ class LocalEngine:
         self.max_memory = max_memory
 
     def run(self, jobs: Iterable[Job], react: React) -> None:
-        """Runs all jobs; a worker that dies or hangs is replaced, and its job answered for."""
+        """Run all jobs; replace a worker that dies or hangs, and report its job as failed."""
         waiting: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         pending = 0
         for job in jobs:
@@ -180,7 +180,7 @@ class _WorkerThread:
             process.close()
 
     def stop(self) -> None:
-        """Ends the worker at once, and the thread with it."""
+        """End the worker at once, and the thread with it."""
         self.stopped.set()
         self.replies.put(None)
         self.waiting.put(None)

@@ -37,7 +37,7 @@ class RayEngine:
         self.device = device
 
     def run(self, jobs: Iterable[Job], react: React) -> None:
-        """Runs all jobs, and those that follow from them.
+        """Run all jobs, and those that follow from them.
 
         Raises:
             EngineError: Ray is not installed, or its cluster can't be joined.

@@ -1,4 +1,4 @@
-"""Why images could not be counted: from what was raised to a cause and one line."""
+"""Map an error of an evaluation to a cause and one line."""
 
 from __future__ import annotations
 

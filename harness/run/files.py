@@ -1,4 +1,4 @@
-"""The weights files of a run: which there are, how large, and fetching them.
+"""The weights files of a run: list, size and download them.
 
 What steers a fetch is the URL, the server and the request's bounds. What the index says of a
 file's size or hash is never seen here.
@@ -98,7 +98,7 @@ class Files:
     def fetch(
         self, recipes: Iterable[tuple[Variant, Recipe]], progress: DownloadProgress | None
     ) -> dict[int, list[Fact]]:
-        """Fetches all; returns the facts of kind ``file`` by the variant's identity."""
+        """Fetch all; return the facts of kind ``file`` by the variant's identity."""
         if not self._located:
             return {}
         self._progress.target = progress
@@ -117,7 +117,7 @@ class Files:
         return [located for files in self._located.values() for located in files.values()]
 
     def close(self) -> None:
-        """Closes connections; nothing can be fetched afterwards."""
+        """Close connections; nothing can be fetched afterwards."""
         if self._fetcher is not None:
             self._fetcher.__exit__(None, None, None)
 

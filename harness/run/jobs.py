@@ -1,4 +1,4 @@
-"""Recipes and facts as JSON lines, between the run and its workers.
+"""Jobs and facts as JSON lines, between the run and its workers.
 
 Workers run other people's model code, so nothing that comes from one is unpickled.
 """

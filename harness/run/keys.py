@@ -1,4 +1,4 @@
-"""What a measurement depends on, as a key: same key, same fact.
+"""Store keys: all that a measurement depends on; same key, same fact.
 
 The key is made without importing torch: versions are read from package metadata, and builders
 say who they are by their source text or their distribution's version.

@@ -1,4 +1,4 @@
-"""Keeping model code from the network in an offline run.
+"""Block network access of model code in an offline run.
 
 A builder may download what it builds from: its library's pretrained weights, a configuration.
 Where a run is offline, its connections are refused before any packet leaves.
@@ -26,7 +26,7 @@ class _State:
 
 @contextmanager
 def network_refused() -> Iterator[None]:
-    """Raises OfflineError where Python code of this process connects to, or looks up, a host.
+    """Raise OfflineError where Python code of this process connects to, or looks up, a host.
 
     Sockets of this machine that have a path for an address are let through. It is process-wide:
     only a worker should do this.

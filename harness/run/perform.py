@@ -1,4 +1,4 @@
-"""Doing a job where it landed: in a worker process, or in a task of a cluster."""
+"""Perform a job in a worker process, or in a task of a cluster."""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ class WorkerProcess:
         return self._process.poll() is None
 
     def wait_until_ready(self) -> None:
-        """Waits for the imports that every job needs.
+        """Wait for the imports that every job needs.
 
         Raises:
             WorkerEndedError: they fail.
@@ -94,7 +94,7 @@ class WorkerProcess:
         self._line(Limits(_START_SECONDS))
 
     def ask(self, line: str, limits: Limits) -> str:
-        """Sends a job's line; returns the line that comes back.
+        """Send a job's line; return the line that comes back.
 
         Raises:
             WorkerEndedError: it ended, or was ended, before that; it is not alive any more.
@@ -112,7 +112,7 @@ class WorkerProcess:
         return memory_of(self._process.pid)
 
     def kill(self) -> None:
-        """Ends it at once, and what it started; may be called from any thread."""
+        """End it at once, and what it started; may be called from any thread."""
         # In this order: a process that is ended can't start another, nor give its own away.
         children = descendants(self._process.pid)
         with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -123,7 +123,7 @@ class WorkerProcess:
         self._process.wait()
 
     def close(self) -> None:
-        """Gives its pipes back, once it has ended and no thread waits for an answer."""
+        """Close its pipes, once it has ended and no thread waits for an answer."""
         self._pipes.close()
         for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
             if pipe is not None:
@@ -156,14 +156,14 @@ class WorkerProcess:
                     raise WorkerEndedError("memory", how)
 
     def _take_answer(self) -> bool:
-        """Reads what there is of an answer; whether more can come."""
+        """Read what there is of an answer; return whether more can come."""
         assert self._process.stdout is not None
         chunk = os.read(self._process.stdout.fileno(), _CHUNK)
         self._answers += chunk
         return bool(chunk) and len(self._answers) < _MOST_ANSWERED
 
     def _take_print(self) -> bool:
-        """Passes on what model code prints, and drops what is too much of it."""
+        """Pass on what model code prints, up to a limit."""
         assert self._process.stderr is not None
         chunk = os.read(self._process.stderr.fileno(), _CHUNK)
         if not chunk:

@@ -1,4 +1,4 @@
-"""What a run reports while it goes on."""
+"""Progress of a run."""
 
 from __future__ import annotations
 

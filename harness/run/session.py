@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 
 def prepare(request: RunConfig) -> Session:
-    """Reads the index and chooses the variants; nothing is measured yet.
+    """Read the index and choose the variants; nothing is measured yet.
 
     Raises:
         UsageError: the request names what there is not, the device included (it need not wait for
@@ -125,7 +125,7 @@ class Session:
         return ", ".join(parts)
 
     def verify(self, progress: Progress) -> Report:
-        """Measures what the checks need and reports what they find.
+        """Measure what the checks need and report what they find.
 
         An interrupt, or an engine that fails, ends the measuring: the report then holds what is
         known so far, and says in ``cut_short`` what ended it.
@@ -189,7 +189,7 @@ class Session:
     def bench(
         self, batch_sizes: Sequence[int], seconds: float
     ) -> Iterator[tuple[str, list[dict[str, Any]] | str]]:
-        """Times every variant, one after the other; a line instead where one can't be timed."""
+        """Time every variant, one after the other; a line instead where one can't be timed."""
         timing = replace(
             speeds.usual(self.request), batch_sizes=tuple(batch_sizes), seconds=seconds
         )
@@ -211,7 +211,7 @@ class Session:
         return str(self._files.plan()) if self._files is not None else "no files to fetch"
 
     def fetch(self, progress: Progress) -> list[tuple[Variant, Fact]]:
-        """Fetches the weights of all variants; what came of each that names any, in order."""
+        """Fetch the weights of all variants; what came of each that names any, in order."""
         runs = self._runs(None)
         self._fetch(runs, progress)
         return [(s.variant, fact) for s in runs for fact in s.facts.values() if fact.kind == "file"]
@@ -381,7 +381,7 @@ def _built_names(runs: Iterable[VariantRun]) -> dict[str, str]:
 
 
 def _agree(runs: Sequence[VariantRun]) -> None:
-    """Lets each collection's numbers be explained alike where several rules fit one of them."""
+    """Let each collection's numbers be explained alike where several rules fit one of them."""
     found = [(s.collection, f) for s in runs for f in s.findings or ()]
     rules: dict[str | None, dict[str, str]] = {}
     for (collection, field), rule in preferred_rules(found).items():

@@ -1,4 +1,4 @@
-"""Which index a run is about, and how it is named to the person who runs it."""
+"""Find the index of a run, and its name in messages."""
 
 from __future__ import annotations
 

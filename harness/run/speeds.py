@@ -1,4 +1,4 @@
-"""How fast variants are: timed one at a time, and kept for the tables and plots of a report."""
+"""Speeds of variants: timed one at a time, and stored for the tables and plots of a report."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def recall(recipe: Recipe, timing: BenchmarkJob, store: Store | None) -> Measure
 def measure(
     recipe: Recipe, timing: BenchmarkJob, store: Store | None, engine: Engine, offline: bool = False
 ) -> Fact:
-    """Times a variant by itself: ``engine`` has one worker, and nothing else to do."""
+    """Time a variant by itself: ``engine`` has one worker, and nothing else to do."""
     made: list[Fact] = []
 
     def react(_: Job, facts: list[Fact]) -> list[Job]:

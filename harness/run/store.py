@@ -55,7 +55,7 @@ class Store:
 
     @classmethod
     def open(cls, path: Path | None = None) -> Store:
-        """Opens the store, making it where there is none.
+        """Open the store, making it where there is none.
 
         Raises:
             StoreError: the file or its folder can't be used.
@@ -90,7 +90,7 @@ class Store:
         return None
 
     def put(self, key: str, measurement: Measurement) -> None:
-        """Keeps a measurement, where that is possible; one of the same key gives way."""
+        """Keep a measurement, where that is possible; one of the same key gives way."""
         body = json.dumps(asdict(measurement))
         row = (key, measurement.kind, measurement.builder, measurement.name, measurement.made, body)
         try:
@@ -100,7 +100,7 @@ class Store:
             self.failure = str(error)
 
     def drop(self, keys: Iterable[str]) -> None:
-        """Forgets the measurements of these keys."""
+        """Forget the measurements of these keys."""
         with _plain_errors(self.path):
             self._db.executemany("DELETE FROM measurements WHERE key=?", [(k,) for k in keys])
 
@@ -120,14 +120,14 @@ class Store:
         }
 
     def clear(self) -> int:
-        """Empties the store; returns how many measurements it held."""
+        """Empty the store; return how many measurements it held."""
         with _plain_errors(self.path):
             count = self._db.execute("DELETE FROM measurements").rowcount
             self._db.execute("VACUUM")
         return int(count)
 
     def close(self) -> None:
-        """Closes the store's file."""
+        """Close the store's file."""
         self._db.close()
 
 

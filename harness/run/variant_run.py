@@ -1,4 +1,4 @@
-"""One variant on its way through a run: what it needs, what is known of it, what was found."""
+"""One variant in a run: the facts that it needs, those that it has, and its findings."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class VariantRun:
         return {slot for c in self._checks for need in c.needs(self.size) for slot in need.slots}
 
     def advance(self) -> list[Job]:
-        """Applies the checks as far as the facts go.
+        """Apply the checks as far as the facts go.
 
         Returns:
             The jobs that make missing facts, without those that were returned before; none, with
@@ -101,7 +101,7 @@ class VariantRun:
                 return []
 
     def prefer(self, rules: Mapping[str, str]) -> None:
-        """Finds once more where the rule that explains most of the collection fits here, too.
+        """Check again where the rule that explains most of the collection fits here, too.
 
         Args:
             rules: field -> rule.
@@ -146,7 +146,7 @@ class VariantRun:
         return self._jobs(self._recall(slots))
 
     def learn(self, facts: Iterable[Fact]) -> None:
-        """Takes in new facts, and keeps the measured ones in the store.
+        """Take in new facts, and keep the measured ones in the store.
 
         What is known of a file is not kept: the checkpoint cache has its own records of that.
         """
@@ -215,7 +215,7 @@ class VariantRun:
         return fact if isinstance(fact, Measurement) else None
 
     def _recall(self, missing: set[Slot]) -> set[Slot]:
-        """Answers what can be answered without building: unknown names, and stored facts."""
+        """Answer what can be answered without building: unknown names, and stored facts."""
         missing = {slot for slot in missing if not self.waits(slot)}
         if not missing:
             return missing

@@ -14,7 +14,7 @@ from pathlib import Path
 
 
 def main() -> None:
-    """Serves jobs until standard input ends."""
+    """Serve jobs until standard input ends."""
     # The run decides when to stop; a terminal's Ctrl-C reaches every process of the group.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _belong_to_the_run()
@@ -53,7 +53,7 @@ def main() -> None:
 
 
 def _belong_to_the_run() -> None:
-    """Ties this process, and what it starts, to the run: they end with it (on Linux)."""
+    """Tie this process, and what it starts, to the run: they end with it (on Linux)."""
     if not sys.platform.startswith("linux"):
         return
     import ctypes

@@ -183,7 +183,7 @@ def sync_folder(folder: StrPath) -> None:
 def file_lock(path: StrPath, seconds: float) -> Iterator[None]:
     """Let one process at a time read, check and replace a file; no lock is left beside it.
 
-    Where locks can't be kept nobody waits: who replaces the file has to check that it is unchanged.
+    Without locks there is no wait: the caller has to check that the file is unchanged.
 
     Raises:
         TimeoutError: another process holds the lock for longer than that.
@@ -194,7 +194,7 @@ def file_lock(path: StrPath, seconds: float) -> Iterator[None]:
     # By any path that leads to it, a file is one.
     digest = hashlib.sha256(os.fsencode(os.path.realpath(path))).hexdigest()[:16]
     folder = user_cache_path("zoo") / "locks"
-    # Its file stays: whoever waits for it would be left with one that nobody else has.
+    # Its file stays: a process that waits for it would else lock a file of its own.
     lock = FileLock(folder / f"{digest}.lock")
     try:
         folder.mkdir(parents=True, exist_ok=True)

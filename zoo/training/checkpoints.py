@@ -17,7 +17,7 @@ _FORMAT = 2
 
 
 def save(state: Mapping[str, Any], path: Path) -> None:
-    """Writes tensors and plain values with torch.save, so that a reader sees old or new, whole.
+    """Write tensors and plain values with torch.save, so that a reader sees old or new, whole.
 
     Raises:
         TrainingError: the disk is full, for example; what was there before is as it was.
@@ -55,7 +55,7 @@ class _Writer:
         self._file.flush()
 
     def write_all(self, save: Callable[[Any], object]) -> None:
-        """Calls ``save`` with itself.
+        """Call ``save`` with itself.
 
         Raises:
             OSError: of the file.
@@ -114,7 +114,7 @@ def remove_parts(folder: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes a small file whole or not at all."""
+    """Write a small file whole or not at all."""
     try:
         replace_file(path, text.encode("utf-8"))
     except OSError as error:

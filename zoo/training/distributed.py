@@ -72,7 +72,7 @@ class Ranks:
         return result
 
     def share_buffers(self, module: nn.Module) -> None:
-        """Gives every process the first one's buffers, such as the means of norms."""
+        """Give every process the first one's buffers, such as the means of norms."""
         if self.world > 1:
             import torch.distributed
 
@@ -91,7 +91,7 @@ class Ranks:
 
 @contextmanager
 def joined(device: str) -> Iterator[Ranks]:
-    """Joins the processes that torchrun started; without torchrun there is this one alone.
+    """Join the processes that torchrun started; without torchrun there is this one alone.
 
     Args:
         device: auto, cpu, cuda or cuda:N. With torchrun each process of a machine has a GPU of its

@@ -1,4 +1,4 @@
-"""Why a training does not start, or stops."""
+"""Errors of a training, in plain sentences."""
 
 from __future__ import annotations
 

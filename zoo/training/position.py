@@ -1,4 +1,4 @@
-"""Where a training stands, and whether what a file says of that can be true."""
+"""The position of a training, and checks of a stored one."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Position:
         }
 
     def load_state(self, state: Mapping[str, Any], epochs: int) -> None:
-        """Goes on from what `state` gave.
+        """Resume from a `state`.
 
         Args:
             state: of any process: it is the same in all of them.

@@ -203,7 +203,7 @@ class RunDir:
 
 
 def _renamed(identity: Mapping[Any, Any]) -> dict[str, Any]:
-    """The lists of images as this version names them: earlier ones wrote pictures."""
+    """The lists of images as this version names them; earlier ones had another word."""
     return {
         key.replace("pictures", "images"): str(value).replace("pictures", "images")
         for key, value in identity.items()

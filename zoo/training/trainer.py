@@ -198,7 +198,7 @@ class Trainer:
         }
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Goes on from what `state` gave.
+        """Resume from a `state`.
 
         Raises:
             KeyError, ValueError: it has other parts than this trainer's; nothing was changed.
@@ -222,7 +222,7 @@ class Trainer:
             self._average.load_state_dict(state["ema"])
 
     def check_finite(self) -> None:
-        """Looks at the weights, which a loss shows one step later.
+        """Check the weights, which a loss shows one step later.
 
         Raises:
             TrainingError: there is one that is no number.
