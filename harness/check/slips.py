@@ -95,15 +95,25 @@ def find_slip(
             f"{_as(claim, other_way)} if it is their percentage; both agree with it"
         )
         return Slip(_as(claim, value), clause, certain)
+    # Top-1 above top-5 can't be, and error rates are: then both were written so.
+    rates = False
+    if other is not None and _impossible(claim, other):
+        theirs = 100 - (number(other) or Decimal(0))
+        rates = agrees(theirs, seen[other.field], other.step or step)
+    value = claimed.scaleb(1)
+    if 1 < claimed < _NARROW and not rates and agrees(value, own, step * 10):
+        rate = 100 - claimed
+        choice = f"write {_as(claim, value)} if so"
+        if agrees(rate, own, step):
+            choice += f", or {_as(claim, rate)} if {claim.raw} is an error rate; both agree with it"
+        clause = f"{claim.raw} may be {_as(claim, value)} with its point one place too far left"
+        return Slip(_as(claim, value), f"{clause}: {choice}", False)
     value = 100 - claimed
     # Few right answers are rather the fault of the images or their preprocessing: a high claim that
     # they contradict is no error rate.
     if value > claimed and agrees(value, own, step):
         clause = f"100 - {_plain(claimed)} = {_plain(value)} agrees with it: "
-        # Top-1 above top-5 can't be, and error rates are: then both were written so.
-        if other is not None and _impossible(claim, other):
-            theirs = 100 - (number(other) or Decimal(0))
-            exact = exact or agrees(theirs, seen[other.field], other.step or step)
+        exact = exact or rates
         clause += (
             "an error rate was written in place of an accuracy"
             if exact

@@ -240,4 +240,5 @@ def module_texts(package: str, folder: str) -> Iterator[str]:
     spec = find_spec(package)  # finds the place of a top-level package, and imports nothing
     for place in (spec.submodule_search_locations or []) if spec is not None else []:
         for path in sorted(Path(place, folder).glob("*.py")):
-            yield path.read_text(encoding="utf-8")
+            # What is no UTF-8 can't be imported either: building says so, in Python's own words.
+            yield path.read_text(encoding="utf-8", errors="replace")

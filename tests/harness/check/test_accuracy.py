@@ -344,6 +344,33 @@ def test_two_error_rates_are_certain_where_top_1_is_above_top_5(tmp_path):
         assert [edit.value for edit in finding.edits] == [f"{value}%"]
 
 
+def test_a_point_one_place_too_far_left_is_named_and_no_edit(tmp_path):
+    for count, sample in ((20, True), (5000, False)):
+        for percent, top1, restored, rate in (
+            (75, "7.483%", "74.83%", "92.517%"),
+            (70, "7.03", "70.3", "92.97"),
+            (65, "6.5 %", "65%", "93.5%"),
+        ):
+            right = {"": share(percent, count), "crop": share(3, count), "mean": share(2, count)}
+            right |= {"order": share(1, count), "five": share(95, count)}
+            world = Both(right, given(count, sample=sample))
+            (finding, *_) = world.judge(two(tmp_path, top1, "95.2"))
+            assert finding.cause == "accuracy.contradicted"
+            assert f"may be {restored} with its point" in finding.message, finding.message
+            assert not finding.edits
+            # A handful of images leave room for another reading, which is told beside it.
+            also = f", or {rate} if {top1} is an error rate; both agree with it"
+            assert also in finding.message or not sample
+    # Two error rates stay what they are, whatever else a handful of images leave possible.
+    right = {"": share(75, 20), "crop": share(3, 20), "mean": share(15, 20)}
+    right |= {"order": share(1, 20), "five": share(90, 20)}
+    found = Both(right, given(20, sample=True)).judge(two(tmp_path, "25.17%", "7.83%"))
+    for finding, value in zip(found, ("74.83%", "92.17%"), strict=True):
+        assert f"an error rate was written in place of an accuracy; write {value}" in (
+            finding.message
+        )
+
+
 def test_a_fraction_of_wrong_answers_is_no_percentage_of_them(tmp_path):
     """Written as 0.1517, and never mended to 99.8483, which a handful of images leave possible."""
     for count, sample in ((20, True), (5000, False)):

@@ -7,7 +7,13 @@ import sys
 
 import pytest
 
-from harness.measure.builders import BuilderError, get_builder, preprocessing_of, resolved
+from harness.measure.builders import (
+    BuilderError,
+    get_builder,
+    module_texts,
+    preprocessing_of,
+    resolved,
+)
 from harness.measure.meta import build_on_meta
 
 READ = """
@@ -184,3 +190,12 @@ def test_timm_knows_weights_by_their_file_by_their_name_or_not_at_all():
     assert chosen("resnet18.a3_in1k", None) == ("name", {"resnet18.a3_in1k"})
     known = preprocessing_of(builder, "resnet18", None)
     assert "resnet18.tv_in1k" in {s.weights for s in known.others}
+
+
+def test_a_library_whose_text_is_no_utf_8_still_has_its_names(tmp_path, monkeypatch):
+    models = tmp_path / "broken_models" / "models"
+    models.mkdir(parents=True)
+    (models / "net.py").write_bytes(b"def net50(): ...  # \xff\xfe caf\xe9\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    (text,) = module_texts("broken_models", "models")
+    assert text.startswith("def net50()")
