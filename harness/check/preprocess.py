@@ -21,7 +21,7 @@ from harness.check.base import (
 )
 from harness.check.compare import number
 from harness.types import Edit, Finding, Size
-from zoo.index.types import Claim
+from zoo.index.types import Claim, Variant
 
 _NEED = Need("preprocess")
 _NATIVE = "zoo"
@@ -81,7 +81,9 @@ def _compare(evidence: Evidence, claim: Claim, known: Mapping[str, Any]) -> Find
     if any(agrees(claim, s) for s in stated):
         message = f"as {whose} states"
         return matched(claim, variant, "preprocess", measured, message)
-    message = f"{whose} states {measured}, not {claim.raw}; {_advice(known, measured)}"
+    edits = _edits(variant, claim, known, [s[key] for s in stated])
+    advice = f"write {measured}" if edits else _advice(known, measured)
+    message = f"{whose} states {measured}, not {claim.raw}; {advice}"
     return mismatched(
         claim,
         variant,
@@ -89,7 +91,7 @@ def _compare(evidence: Evidence, claim: Claim, known: Mapping[str, Any]) -> Find
         "preprocess.differs",
         measured,
         message,
-        edits=_edits(claim, known, [s[key] for s in stated]),
+        edits=edits,
     )
 
 
@@ -109,14 +111,20 @@ def _whose(
 def _advice(known: Mapping[str, Any], measured: str) -> str:
     if known["chosen"] == "default":
         return "write the setting that these weights were evaluated with"
-    if known["chosen"] == "url":
-        return f"write {measured}"
     return f"write {measured} if the weights were evaluated so"
 
 
-def _edits(claim: Claim, known: Mapping[str, Any], values: Sequence[Any]) -> tuple[Edit, ...]:
-    """What to write: only where the builder knows the URL's weights, and has one setting."""
+def _edits(
+    variant: Variant, claim: Claim, known: Mapping[str, Any], values: Sequence[Any]
+) -> tuple[Edit, ...]:
+    """What to write: only where the builder knows the URL's weights, and has one setting.
+
+    A documented accuracy may well have been measured with the documented setting: another one
+    would make that number wrong, so beside an accuracy nothing is written.
+    """
     if known["chosen"] != "url" or any(value != values[0] for value in values):
+        return ()
+    if any(variant.claims_of("Top 1 Accuracy", "Top 5 Accuracy")):
         return ()
     if claim.field == "Image Size":
         return (replaced(claim, (values[0][0], values[0][1])),)

@@ -179,5 +179,7 @@ def test_a_run_cross_checks_each_variant_at_its_input(real_index, monkeypatch, f
 def test_a_report_without_it_has_no_such_finding(real_index):
     report = harness.verify(real_index, "nowhere", checks=["flops"])
     assert not [f for f in report.findings if f.check == "flops-cross-check"]
-    with pytest.raises(harness.UsageError, match="cross_check: 'thop' is not a counter that can be run; write"):
+    with pytest.raises(
+        harness.UsageError, match="cross_check: 'thop' is not a counter that can be run; write"
+    ):
         harness.verify(real_index, cross_check="thop")

@@ -110,12 +110,16 @@ def test_only_a_library_is_asked(found):
 
 
 def test_only_the_settings_of_the_url_s_own_weights_are_written(found):
-    """A name may mean other weights than those of the page: then there is advice and no edit."""
+    """A name may mean other weights, and an accuracy speaks of the setting that stands beside it.
+
+    Then there is advice and no edit.
+    """
+    accuracy = "\n  Results:\n  - Dataset: ImageNet\n    Metrics: {Top 1 Accuracy: 78.71}"
     for line in ("Image Size: 240", "Crop Pct: 0.95", "Interpolation: bilinear"):
         (certain,) = found(line, known("url"))
         assert len(certain.edits) == 1, line
         assert " if " not in certain.message.partition(";")[2]
-        for chosen in ("name", "default"):
-            (likely,) = found(line, known(chosen))
+        for text, chosen in ((line, "name"), (line, "default"), (line + accuracy, "url")):
+            (likely,) = found(text, known(chosen))
             assert likely.cause == "preprocess.differs"
-            assert likely.edits == (), (line, chosen)
+            assert likely.edits == (), (text, chosen)
