@@ -136,9 +136,9 @@ def test_a_kill_leaves_no_half_of_a_file(pictures, checkpoint, tmp_path):
         stderr=subprocess.DEVNULL,
     )
     end = time.monotonic() + 60
-    while time.monotonic() < end and not any(p.stat().st_size for p in tmp_path.glob(".out*")):
+    while time.monotonic() < end and not any(p.stat().st_size for p in tmp_path.glob(".zoo-*")):
         time.sleep(0.02)
     process.kill()
     process.wait()
-    assert any(path.stat().st_size for path in tmp_path.glob(".out*"))
+    assert any(path.stat().st_size for path in tmp_path.glob(".zoo-*"))
     assert not (tmp_path / "out.npy").exists()
