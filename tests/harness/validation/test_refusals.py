@@ -99,7 +99,7 @@ def test_a_device_that_is_not_there_ends_the_run_with_one_line(zoo, some):
         pytest.skip("this machine has a CUDA device")
     index = zoo.index(CLAIM | {"Top 5 Accuracy": "90%"})
     outcome = zoo.validate(index, some, "--device", "cuda")
-    assert outcome.status == 3
+    assert outcome.status == 2
     assert len(lines(outcome, "device 'cuda'")) == 1
     assert "there are 0 CUDA devices here" in outcome.err
     assert "Traceback" not in outcome.err

@@ -176,7 +176,7 @@ def test_a_tree_is_known_by_its_paths_and_classes(images, tmp_path):
         image = image.rename(other)
         now = read_tree(moved).identity()
         assert now != before
-        assert now.startswith("24 pictures, ")
+        assert now.startswith("24 images, ")
 
 
 def test_classes_are_numbered_by_name_and_kept_for_validation(images):
