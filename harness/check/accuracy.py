@@ -252,9 +252,19 @@ def _decided(evidence: Evidence, claim: Claim, images: EvalImages, looked: _Look
     else:
         advice = "no number of further images is sure to decide"
     advice += exchanged(evidence, claim)
+    if _lies_outside(claim, decision):
+        # The interval has the confidence of a confirmation, and an accusation asks for more.
+        advice = f"{claim.raw} lies outside, and this is not yet enough to call it wrong: {advice}"
     message = f"{seen}: the whole set has {decision.interval}; {advice}{_named(looked)}"
     measured = _percent(decision)
     return unverified(claim, variant, _ID, "accuracy.undecided", message, measured)
+
+
+def _lies_outside(claim: Claim, decision: Decision) -> bool:
+    """Whether the interval shown leaves the claim out, by more than the margin."""
+    claimed, margin = number(claim), float(decision.margin)
+    low, high = decision.interval.percent
+    return claimed is not None and not low - margin <= float(claimed) <= high + margin
 
 
 def _contradicted(

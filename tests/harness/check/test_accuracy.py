@@ -117,6 +117,13 @@ def test_the_sample_is_never_all_that_a_claim_speaks_of(claims):
     assert (finding.status, finding.cause) == ("unverified", "accuracy.undecided")
 
 
+def test_an_interval_that_leaves_the_claim_out_says_that_it_is_not_enough(claims):
+    for claimed, outside in (("25.17%", True), ("30.00%", True), ("60.00%", False)):
+        finding = World(everywhere(75, 20), given(20, sample=True)).the(claims(claimed))
+        assert finding.cause == "accuracy.undecided", claimed
+        assert (f"{claimed} lies outside" in finding.message) is outside, finding.message
+
+
 def test_more_images_than_the_claim_speaks_of_are_others(claims):
     finding = World(everywhere(100, 60), given(60)).the(claims("100.00%", images=50))
     assert (finding.status, finding.cause) == ("unverified", "accuracy.no-data")
