@@ -278,9 +278,10 @@ WRONG: dict[str, tuple[str, ...]] = {
     "LR": (*_NO_NUMBER, "-0.1", "0", "1000", ".nan", "0.1%"),
     "Dropout": (*_NO_SHARE, "1"),
     "Momentum": (*_NO_SHARE, "1"),
-    "Crop Pct": (*_NO_SHARE, "0", "'8.75'", "'0'", "'big'"),
+    # Up to 2: an input may be larger than the resized image, and is padded then.
+    "Crop Pct": (*(v for v in _NO_SHARE if v != "1.5"), "2.5", "0", "'8.75'", "'0'", "'big'"),
     "Weight Decay": (*_NO_NUMBER, "-0.0001", "2", ".inf"),
-    "Image Size": (*_NO_COUNT, "7", "99999", "224x", "224x0", "'0'", "224 cm", "[224]", "1x2x3"),
+    "Image Size": (*_NO_COUNT, "7", "99999", "224x", "224x0", "'0'", "224 cm", "[224, 1]", "1x2x3"),
     "Interpolation": ("bicubik", "linear", "12", "true", "[bilinear]", "{a: b}", "''"),
     "Top 1 Accuracy": (*_NO_NUMBER, "103%", "-1%", "0%", "nan%", "80 GB", ".nan", "8096"),
     "Top 5 Accuracy": (*_NO_NUMBER, "100.1%", "-1%", "0", "nan", "95.38 px", "95..3%", "10%"),
@@ -300,6 +301,8 @@ _EMPTY = ("null", "~")
 
 
 def kinds_of_wrong(site: Site) -> tuple[str, ...]:
+    if site.field == "Weights":  # Nothing there means that there are none.
+        return tuple(value for value in WRONG["Weights"] if value not in ("''", "[a]"))
     return _ITEM if site.item else (*WRONG[site.field], *_EMPTY)
 
 
@@ -365,9 +368,16 @@ def test_rounding_is_no_corruption(bench):
         lines += [
             f"{site.label}: {site.text} -> {value}: {f.cause} on {f.variant} {f.field}"
             for f in found
-            if (f.variant, f.field, f.cause) not in known
+            if (f.variant, f.field, f.cause) not in known and not is_too_short(f)
         ]
     assert lines == []
+
+
+def is_too_short(finding: Finding) -> bool:
+    """Whether FLOPs still fit what explained every digit, and could do so by chance."""
+    return (
+        finding.cause == "flops.differs" and "too few to tell that from chance" in finding.message
+    )
 
 
 def test_the_corruptions_were_many(bench):

@@ -185,12 +185,12 @@ _MODES = {
 
 def test_a_resize_without_a_crop_has_the_whole_image() -> None:
     documented = Preprocessing.from_settings((96, 64), 0.875, "bilinear")
-    image = torch.zeros(1, 1, 100, 300)
-    image[..., :10] = 255  # a bar at the left edge, which a crop would lose
-    image = Image.fromarray(image[0, 0].byte().numpy())
+    pixels = torch.zeros(1, 1, 100, 300)
+    pixels[..., :10] = 255  # a bar at the left edge, which a crop would lose
+    image = Image.fromarray(pixels[0, 0].byte().numpy())
     whole = reading_of("crop=no", documented).to_pixels(image)
     assert whole.shape == (96, 64, 3)
-    theirs = functional.interpolate(image, (96, 64), mode="bilinear", antialias=True)[0, 0]
+    theirs = functional.interpolate(pixels, (96, 64), mode="bilinear", antialias=True)[0, 0]
     assert np.abs(whole[..., 0] - theirs.numpy()).max() <= 1
     assert documented.to_pixels(image)[..., 0].max() == 0
 
