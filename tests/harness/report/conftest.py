@@ -6,11 +6,11 @@ import io
 from collections.abc import Callable
 
 import pytest
+from factories import finding
 
 from harness.causes import CAUSES
 from harness.report import Options, get_format
 from harness.types import Finding, Report, VariantReport
-from zoo.index.types import Location
 
 ENVIRONMENT = {
     "zoo": "0.1",
@@ -21,23 +21,6 @@ ENVIRONMENT = {
     "started": "2025-01-02T03:04:05Z",
     "seconds": 4.25,
 }
-
-
-def finding(**changes: object) -> Finding:
-    """A finding like any other, but for what is given."""
-    values: dict[str, object] = {
-        "variant": "net50",
-        "field": "FLOPs",
-        "check": "flops",
-        "status": "mismatch",
-        "severity": "error",
-        "cause": "flops.differs",
-        "documented": "6973972864",
-        "measured": 5399965376,
-        "message": "The model has 5399965376 FLOPs; write that.",
-        "location": Location("model-index/net.yml", 12, 7),
-    }
-    return Finding(**{**values, **changes})  # type: ignore[arg-type]
 
 
 def report(*findings: Finding, **changes: object) -> Report:

@@ -2,30 +2,16 @@
 
 from __future__ import annotations
 
+import factories
 import pytest
 
-from harness.types import Finding, Report, VariantReport
+from harness.types import Report, VariantReport
 from zoo.index.types import Location
 
 
 @pytest.fixture
 def finding():
-    def make(**changes):
-        values: dict[str, object] = {
-            "variant": "net50",
-            "field": "FLOPs",
-            "check": "flops",
-            "status": "mismatch",
-            "severity": "error",
-            "cause": "flops.differs",
-            "documented": "6973972864",
-            "measured": 5399965376,
-            "message": "The model has 5399965376 FLOPs; write that.",
-            "location": Location("model-index/net.yml", 12, 7),
-        }
-        return Finding(**{**values, **changes})  # type: ignore[arg-type]
-
-    return make
+    return factories.finding
 
 
 @pytest.fixture
