@@ -29,10 +29,7 @@ SLOW = (
     "harness/check/test_parameter_readings.py",
     "harness/cli/test_ci.py",
     "harness/cli/test_interrupts.py",
-    "harness/cli/test_on_a_terminal.py",
     "harness/cli/test_training.py",
-    "harness/docs/test_shell_blocks.py",
-    "harness/docs/test_snippets.py",
     "harness/datasets/test_decoded_processes.py",
     "harness/edit/add",
     "harness/edit/fix/test_command.py",
@@ -57,7 +54,6 @@ SLOW = (
 # Those whose subject is a process: how it starts, what it imports, how it is limited and ends.
 PROCESSES = (
     "harness/cli/test_interrupts.py",
-    "harness/cli/test_on_a_terminal.py",
     "harness/datasets/test_decoded_processes.py",
     "harness/run/test_engine.py",
     "harness/run/test_interrupt.py",

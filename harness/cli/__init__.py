@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from typing import cast
 
 from harness.cli import interrupts
-from harness.cli.errors import FAILED, INTERRUPTED, Failure
-from harness.cli.output import prepare_streams, say
+from harness.cli.output import FAILED, INTERRUPTED, Failure, prepare_streams, say
 from harness.config import UsageError
 
 _WRONG_USE = 2

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli.errors import Failure
 from harness.cli.options import command
-from harness.cli.output import emit, say
+from harness.cli.output import Failure, emit, say
 from harness.config import RunConfig, UsageError
 
 if TYPE_CHECKING:

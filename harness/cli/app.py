@@ -9,16 +9,23 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from harness.cli.errors import Failure
-from harness.cli.output import emit, say
+from harness.cli.output import Failure, emit, say
 from harness.config import UsageError
 from harness.config.commands import COMMANDS
 
 _SHELLS = ("bash", "zsh", "fish")
 _SHELL = "zoo.shell"
 _COMPLETE = "_ZOO_COMPLETE"
-# A module's name may be no name for its function.
-_FUNCTIONS = {"list": "list_variants"}
+# Where a command is that has no module of its own name.
+_PLACES = {
+    "audit": "verify:audit",
+    "validate": "verify:validate",
+    "report": "verify:report",
+    "list": "show:list_variants",
+    "explain": "show:explain",
+    "features": "classify:features",
+    "cite": "docs:cite",
+}
 
 
 class _Commands(dict[str, Any]):
@@ -41,13 +48,13 @@ class _Commands(dict[str, Any]):
 
 
 def _loaded(name: str) -> Any:
-    module = import_module(f"harness.cli.{name}")
+    place, _, function = _PLACES.get(name, f"{name}:{name}").partition(":")
+    module = import_module(f"harness.cli.{place}")
     made = getattr(module, "app", None)
     if made is None:
         made = plain_app()
-        made.command(name, cls=getattr(module, "COMMAND_CLASS", None))(
-            getattr(module, _FUNCTIONS.get(name, name))
-        )
+        kind = getattr(module, "COMMAND_CLASSES", {}).get(name)
+        made.command(name, cls=kind)(getattr(module, function))
     found: Any = typer.main.get_command(made)
     found.name = name
     return found

@@ -8,10 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from harness.cli.errors import FAILED
-from harness.cli.options import command, variants
-from harness.cli.output import columns, emit, say
-from harness.cli.selection import prepared
+from harness.cli.options import command, prepared, variants
+from harness.cli.output import FAILED, columns, emit, say
 from harness.config import RunConfig
 
 _HEADINGS = ("variant", "batch", "precision", "images/s", "p50 ms", "p90 ms", "p99 ms", "memory")

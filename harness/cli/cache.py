@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from harness.cli.errors import Failure
-from harness.cli.output import aligned, emit
+from harness.cli.output import Failure, aligned, emit
 from harness.config.commands import COMMANDS
 from zoo._util.text import for_terminal
 

@@ -1,15 +1,14 @@
-"""`zoo docs`."""
+"""`zoo docs` and `zoo cite`: what an index says, as pages and as BibTeX."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
-from harness.cli.errors import FINDINGS, Failure
-from harness.cli.options import command
-from harness.cli.output import emit, say
-from harness.cli.selection import prepared
+from harness.cli.options import command, prepared, variants
+from harness.cli.output import FINDINGS, Failure, emit, say
 from harness.config import RunConfig, UsageError
 from zoo._util.text import for_terminal
 
@@ -52,3 +51,28 @@ def docs(config: RunConfig, *, output: Path, check: bool) -> None:
     if not written:
         say(f"{plural(len(made.pages), 'page')}, up to date")
     emit("".join(f"{for_terminal(path)}\n" for path in written))
+
+
+@command("index")
+def cite(config: RunConfig, variant: Annotated[list[str], variants("What to cite.")]) -> None:
+    """It is the Citation of the index; where there is none, the title and the URL of the Paper make
+    a @misc. Entries that several variants share are printed once.
+    """
+    from harness.docs.claims import bibtex
+
+    entries: dict[str, None] = {}
+    missing = []
+    for found in prepared(RunConfig(index=config.index, select=tuple(variant))).variants:
+        collection = found.collection
+        name = found.name if collection is None else collection.name
+        entry = bibtex(found.effective, name)
+        if entry is None:
+            missing.append(
+                f"{found.location}: {found.name}: the index names no Citation and no Paper "
+                "with a title, for it or its collection; add one of them"
+            )
+        else:
+            entries[entry] = None
+    emit("\n".join(f"{entry}\n" for entry in entries))
+    if missing:
+        raise UsageError(*missing)

@@ -7,10 +7,8 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.errors import FAILED, FINDINGS
-from harness.cli.options import FETCHING, command, variants
-from harness.cli.output import emit, say
-from harness.cli.selection import prepared
+from harness.cli.options import FETCHING, command, prepared, variants
+from harness.cli.output import FAILED, FINDINGS, emit, say
 from harness.config import RunConfig, UsageError
 
 

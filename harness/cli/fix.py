@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli.errors import FAILED, INTERRUPTED
-from harness.cli.options import FETCHING, STORE, command, variants
-from harness.cli.output import color, emit, is_terminal, say
-from harness.cli.selection import prepared
+from harness.cli.options import FETCHING, STORE, command, prepared, variants
+from harness.cli.output import FAILED, INTERRUPTED, color, emit, is_terminal, say
 from harness.config import RunConfig, UsageError
 
 if TYPE_CHECKING:

@@ -1,20 +1,81 @@
-"""`zoo show`: what is claimed of a variant, or what each of its modules costs."""
+"""`zoo list`, `zoo show` and `zoo explain`: what an index claims, and what became of a claim."""
 
 from __future__ import annotations
 
+import difflib
+import json
+import sys
+import textwrap
 from collections.abc import Iterable
-from typing import Annotated
+from dataclasses import replace
+from decimal import Decimal
+from typing import TYPE_CHECKING, Annotated, Any
 
-from harness.cli.errors import Failure
-from harness.cli.options import MEASURING, command, variant
-from harness.cli.output import aligned, columns, emit
-from harness.cli.selection import look_up
+import typer
+
+from harness.cli.options import MEASURING, command, look_up, prepared, variant
+from harness.cli.output import Failure, aligned, columns, emit, is_terminal, terminal_width
 from harness.config import RunConfig, UsageError
+from harness.run.progress import Progress
 from harness.run.session import Session
+from harness.run.sources import index_options
 from zoo._util.text import for_terminal, truncate
+from zoo.index.schema import canonical
 from zoo.index.types import Claim, Variant
 
+if TYPE_CHECKING:
+    from harness.explain.claim_trace import ClaimTrace
+
+_COLUMNS = ("variant", "collection", "parameters", "image size", "top-1")
+_FIELDS = {"parameters": "Parameters", "image_size": "Image Size", "top1": "Top 1 Accuracy"}
 _HEADINGS = ("module", "class", "output", "parameters", "MACs", "share")
+_WITHOUT_IMAGES = ("flops", "parameters", "layers", "file size")
+# Where the output is not a terminal, lines stay whole so that a search finds them.
+_UNLIMITED = 10_000
+
+
+@command("index", name="list")
+def list_variants(
+    config: RunConfig,
+    pattern: Annotated[
+        str | None, variant("A name, a glob or a collection.", metavar="PATTERN")
+    ] = None,
+    *,
+    format: str,
+) -> None:
+    """A claim is shown as it is written, with a dash where there is none; in JSON it is the
+    normalised value, or null.
+    """
+    chosen = look_up(config, *([pattern] if pattern else ()), announce=True).variants
+    if format == "json":
+        emit(json.dumps([_entry(each) for each in chosen], indent=2, allow_nan=False) + "\n")
+        return
+    rows = [_COLUMNS] if is_terminal(sys.stdout) else []
+    emit("".join(f"{line}\n" for line in aligned([*rows, *map(_row, chosen)])))
+
+
+def _row(variant: Variant) -> tuple[str, ...]:
+    claims = [variant.effective(field) for field in _FIELDS.values()]
+    written = ("-" if claim is None else claim.raw for claim in claims)
+    return (variant.name, _collection(variant) or "-", *written)
+
+
+def _entry(variant: Variant) -> dict[str, Any]:
+    entry: dict[str, Any] = {"name": variant.name, "collection": _collection(variant)}
+    for key, field in _FIELDS.items():
+        claim = variant.effective(field)
+        entry[key] = None if claim is None else _plain(claim.value)
+    return entry
+
+
+def _collection(variant: Variant) -> str | None:
+    return None if variant.collection is None else variant.collection.name
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Decimal):
+        return float(value) if value.is_finite() else None
+    return value
 
 
 @command(*MEASURING)
@@ -76,3 +137,60 @@ def _first_line(raw: str) -> str:
 
 def _name(claim: Claim) -> str:
     return f"{claim.field} ({claim.dataset})" if claim.dataset else claim.field
+
+
+@command(*MEASURING)
+def explain(
+    config: RunConfig,
+    variant: Annotated[str, variant("")],
+    field: Annotated[str, typer.Argument(metavar="FIELD", help="As the index writes it: FLOPs.")],
+) -> None:
+    """With the options that zoo verify was given it explains what that has found."""
+    if canonical(field).lower() in _WITHOUT_IMAGES:  # Images can't decide it, and may take hours.
+        config = replace(config, data=None)
+    session = prepared(replace(config, select=(variant,)))
+    asked = [(v, c) for v in session.variants for c in _effective(v) if _is_meant(c.field, field)]
+    if not asked:
+        raise UsageError(_no_such_field(session, field))
+    report = session.verify(Progress())
+    if report.cut_short is not None:
+        raise Failure(report.cut_short)
+    width = terminal_width() or _UNLIMITED
+    emit("\n".join(_wrapped(session.trace(report, v, c), width) for v, c in asked))
+
+
+def _wrapped(trace: ClaimTrace, width: int) -> str:
+    lines = [for_terminal(trace.title)]
+    for section in trace.sections:
+        lines += ["", for_terminal(section.heading)]
+        for line in section.lines:
+            lines += textwrap.wrap(
+                for_terminal(line),
+                width,
+                initial_indent="  ",
+                subsequent_indent="    ",
+                break_long_words=False,
+                break_on_hyphens=False,
+            )
+        lines += [f"  {line}" for line in columns(section.rows)]
+    return "\n".join(lines) + "\n"
+
+
+def _effective(variant: Variant) -> list[Claim]:
+    """The variant's own claims, and those of its collection in the fields that it leaves out."""
+    own = {claim.field for claim in variant.claims}
+    inherited = variant.collection.claims if variant.collection is not None else ()
+    return [*variant.claims, *(claim for claim in inherited if claim.field not in own)]
+
+
+def _is_meant(field: str, asked: str) -> bool:
+    """Whether ``asked`` names that field, or the whole that it is a part of."""
+    return canonical(asked).lower() in (field.lower(), field.partition(".")[0].lower())
+
+
+def _no_such_field(session: Session, field: str) -> str:
+    names = {c.field.lower(): c.field for v in session.variants for c in _effective(v)}
+    shower = f"zoo show {session.variants[0].name}{index_options(session.request.index)}"
+    near = difflib.get_close_matches(field.lower(), names, n=1, cutoff=0.4)
+    advice = f"did you mean {names[near[0]]!r}?" if near else f"{shower} lists what is claimed"
+    return f"{session.variants[0].name} claims no {field!r}; {advice}"

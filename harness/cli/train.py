@@ -7,11 +7,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
-from harness.cli.errors import Failure
-from harness.cli.options import FETCHING, command, variant
-from harness.cli.output import can_redraw, emit, say
+from harness.cli.options import FETCHING, command, one_variant, variant
+from harness.cli.output import Failure, can_redraw, emit, say
 from harness.cli.progress import fetch_shown, open_bars, write_line
-from harness.cli.selection import one_variant
 from harness.config import RunConfig, UsageError
 from zoo.training.callbacks import Callbacks, EpochReport, StepReport
 

@@ -1,40 +1,30 @@
-"""`zoo verify`, and the run that also `zoo validate` and `zoo report` are."""
+"""`zoo verify`, and what is one more kind of it: `zoo audit`, `zoo validate` and `zoo report`."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from harness.cli.baseline_option import WritesBaseline, baseline_option
-from harness.cli.errors import exit_status
-from harness.cli.options import MEASURING, command, variants
-from harness.cli.output import documented, finish, prepare_folder, write_folder
-from harness.cli.selection import prepared
+from harness.cli.options import ENGINE, IMAGES, MEASURING, command, prepared, variants
+from harness.cli.output import say
+from harness.cli.reporting import (
+    BaselineOption,
+    WritesBaseline,
+    documented,
+    exit_status,
+    finish,
+    prepare_folder,
+    write_folder,
+)
 from harness.config import RunConfig, UsageError
 
-COMMAND_CLASS = WritesBaseline
+COMMAND_CLASSES = {"verify": WritesBaseline}
 # Formats that are read on the screen where the command runs, and that say what went wrong.
 _ON_SCREEN = ("table", "github")
-
-
-@dataclass(frozen=True, slots=True)
-class OutputOptions:
-    """What becomes of a run's report.
-
-    Attributes:
-        dry_run: there is none: the plan is shown, and nothing is measured.
-        printed: it goes to standard output.
-        folder: a folder that it is written to, or None.
-        writes_baseline: its errors and warnings are accepted from now on.
-    """
-
-    dry_run: bool = False
-    printed: bool = True
-    folder: Path | None = None
-    writes_baseline: bool = False
+_REPORTED = ("index", "builder", "checks", "baseline", "device", "data", "dataset", "samples")
 
 
 @documented
@@ -57,26 +47,39 @@ def verify(
             if every
             else "zoo verify: nothing to verify; name variants, globs or collections, or say --all"
         )
-    run(
-        replace(config, select=tuple(variants or ())),
-        OutputOptions(dry_run, folder=output, writes_baseline=write_baseline),
-    )
+    config = replace(config, select=tuple(variants or ()))
+    _run(config, dry_run=dry_run, folder=output, writes_baseline=write_baseline)
 
 
-def run(config: RunConfig, output: OutputOptions) -> None:
-    """Show the plan, measure, show the report, and exit with its status."""
-    baseline = baseline_option(config.baseline, config.checks, writes=output.writes_baseline)
+def _run(
+    config: RunConfig,
+    *,
+    dry_run: bool = False,
+    printed: bool = True,
+    folder: Path | None = None,
+    writes_baseline: bool = False,
+) -> None:
+    """Show the plan, measure, show the report, and exit with its status.
+
+    Args:
+        config: what is asked for.
+        dry_run: show the plan alone.
+        printed: whether the report goes to standard output.
+        folder: where it is written to as well, or None.
+        writes_baseline: whether its errors and warnings are accepted from now on.
+    """
+    baseline = BaselineOption.read(config.baseline, config.checks, writes=writes_baseline)
     session = prepared(config)
     from harness.cli.progress import StderrProgress
     from harness.report.sentences import cut_short
 
-    if output.folder is not None and not output.dry_run:
-        prepare_folder(output.folder)
+    if folder is not None and not dry_run:
+        prepare_folder(folder)
     progress = StderrProgress(quiet=config.quiet)
     try:
         # Requests for sizes take time, too, and may be what is interrupted.
         progress.plan(session.plan)
-        if output.dry_run:
+        if dry_run:
             return
         report = session.verify(progress)
     except KeyboardInterrupt:
@@ -85,12 +88,53 @@ def run(config: RunConfig, output: OutputOptions) -> None:
     finally:
         progress.close()
     report = baseline.applied(report)
-    if output.folder is not None:
-        report = write_folder(report, output.folder, quiet=config.quiet)
+    if folder is not None:
+        report = write_folder(report, folder, quiet=config.quiet)
     broken = cut_short(report)
-    if broken is not None and (config.format not in _ON_SCREEN or not output.printed):
+    if broken is not None and (config.format not in _ON_SCREEN or not printed):
         # The other formats have no place for it, or are read from a file.
         progress.warn(broken)
-    if not output.printed:
+    if not printed:
         raise typer.Exit(exit_status(report, config.fail_on))
     finish(report, config)
+
+
+@documented
+@command("index", "format", "fail-on", "baseline", "quiet", "verbose")
+def audit(config: RunConfig) -> None:
+    checks = ("metadata",)
+    baseline = BaselineOption.read(config.baseline, checks)
+    session = prepared(RunConfig(index=config.index, checks=checks))
+    if not config.quiet:
+        say(f"{session.source}, read and not built")
+    finish(baseline.applied(session.audit()), config)
+
+
+@documented
+@command("index", "device", *IMAGES, *ENGINE, "offline", "format", "fail-on", "quiet")
+def validate(
+    config: RunConfig, variants: Annotated[list[str], variants("What to validate.")]
+) -> None:
+    """Of ImageNet's 50,000 images a gross error shows after some hundred, one point after about
+    27,000, and a confirmation within a tenth of a point takes nearly all (see docs/accuracy.md).
+    """
+    if config.data is None:
+        raise UsageError("zoo validate: no images; name them with --data, or set ZOO_DATA")
+    config = replace(config, select=tuple(variants), checks=("accuracy",))
+    _run(replace(config, verbose=not config.quiet))
+
+
+@command(*_REPORTED, "offline", "no-download", "refresh", "quiet")
+def report(
+    config: RunConfig,
+    variants: Annotated[
+        list[str] | None, variants("What to report; everything by default.")
+    ] = None,
+    *,
+    output: Path,
+) -> None:
+    """As zoo verify --output, for those who want the files and not the verdict: findings don't
+    change the exit status, which is 0, or 3 where the run failed or was cut short.
+    """
+    config = replace(config, select=tuple(variants or ()), fail_on="never")
+    _run(config, printed=False, folder=output)

@@ -9,7 +9,7 @@ from harness.config import rules
 from harness.config.options import Option
 from harness.config.rules import PATH, SWITCH, TEXT, choice, real, whole
 
-# Each with the first sentence of its help; `harness.cli` has a module for each.
+# Each with the first sentence of its help; `harness.cli` has a function for each.
 COMMANDS: Mapping[str, str] = {
     "audit": "Check an index by itself, without building or measuring anything.",
     "verify": "Measure variants, and check what is documented against it.",

@@ -13,8 +13,8 @@ from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
-from harness.docs import tables
-from harness.docs.citation import bibtex, paper, text_of
+from harness.docs import claims
+from harness.docs.claims import bibtex, paper, text_of
 from harness.docs.markdown import Markdown, code, escaped, fenced, link, paragraphs, slug
 from harness.edit.markdown_block import Blocks, NoBlock
 from zoo._util.text import plural, truncate
@@ -162,7 +162,7 @@ def _values(
     remarks += [
         f"{claim.location}: {claim.field} is {truncate(claim.raw)}, which can't be right, and the "
         "page says so; zoo audit says what would be"
-        for claim in dict.fromkeys(tables.unusable(variants))
+        for claim in dict.fromkeys(claims.unusable(variants))
     ]
     title, url = paper(collection.claim)
     return {
@@ -171,14 +171,14 @@ def _values(
         "description": None if described is None else paragraphs(described),
         "count": plural(len(variants), "variant"),
         "facts": list(_facts(variants)),
-        "code": tables.common_code(variants),
+        "code": claims.common_code(variants),
         "paper": None if url is None else link(title or url, url),
         "title": title,
-        "table": tables.comparison(variants),
-        "recipe": tables.recipe(variants),
+        "table": claims.comparison(variants),
+        "recipe": claims.recipe(variants),
         "example": _example(variants),
         "adapted": _adapted(variants),
-        "others": tables.some([v.name for v in variants if not is_native(v)]),
+        "others": claims.some([v.name for v in variants if not is_native(v)]),
         "reports": links(collection, variants),
         "citation": None if entry is None else fenced(entry, "bibtex"),
         "made_up": collection.claim("Citation") is None,
@@ -195,7 +195,7 @@ def _signature(file: str) -> str:
 
 def _facts(variants: Sequence[Variant]) -> Iterator[str]:
     for key in ("Tasks", "Training Data", "Architecture"):
-        raw = tables.shared(variants, key)
+        raw = claims.shared(variants, key)
         if raw is not None:
             yield f"{key}: {truncate(raw)}"
 
@@ -226,7 +226,7 @@ def _example(variants: Sequence[Variant]) -> Mapping[str, Any] | None:
     native = [variant for variant in variants if is_native(variant)]
     if not native:
         return None
-    variant = min(native, key=tables.parameters)
+    variant = min(native, key=claims.parameters)
     weights = variant.effective("Weights")
     package = _PACKAGE.match(weights.raw) if weights is not None else None
     size, epochs = variant.effective("Image Size"), variant.effective("Epochs")
@@ -248,7 +248,7 @@ def _adapted(variants: Sequence[Variant]) -> Mapping[str, Any] | None:
     from zoo.registry import is_model
     from zoo.variants import base_name
 
-    for variant in sorted(variants, key=tables.parameters):
+    for variant in sorted(variants, key=claims.parameters):
         base, index = base_name(variant), PurePath(variant.location.file).name
         plain = _FILE_NAME.fullmatch(variant.name) and _FILE_NAME.fullmatch(index)
         if plain and base != variant.name and is_model(base) and variant.claim("Weights"):

@@ -53,8 +53,6 @@ def run_zoo(
         or _needs_another_python(environment)
     ):
         return spawn_zoo(words, cwd=cwd, environment=environment, stdin=stdin, timeout=timeout)
-    from harness.cli import main
-
     with (
         tempfile.TemporaryFile() as given,
         tempfile.TemporaryFile() as out,
@@ -62,17 +60,26 @@ def run_zoo(
     ):
         given.write(stdin)
         given.seek(0)
-        with (
-            _process_state(),
-            _in_place(cwd, environment),
-            _streams(given, out, err),
-            _engine(),
-        ):
-            try:
-                status: Any = main(words)
-            except SystemExit as request:
-                status = request.code
-        return subprocess.CompletedProcess(words, int(status or 0), _text(out), _text(err))
+        status = run_here(words, (given, out, err), cwd=cwd, environment=environment)
+        return subprocess.CompletedProcess(words, status, _text(out), _text(err))
+
+
+def run_here(
+    words: Sequence[str],
+    files: Sequence[BinaryIO],
+    *,
+    cwd: Path,
+    environment: Mapping[str, str],
+) -> int:
+    """Run the command in this process, with these as its standard files; its exit status."""
+    from harness.cli import main
+
+    with _process_state(), _in_place(cwd, environment), _streams(*files), _engine():
+        try:
+            status: Any = main(words)
+        except SystemExit as request:
+            status = request.code
+    return int(status or 0)
 
 
 def _needs_another_python(environment: Mapping[str, str]) -> bool:

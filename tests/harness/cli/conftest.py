@@ -1,21 +1,20 @@
-"""The real command in real processes."""
+"""The real command on an index of two variants, in pipes and on terminals."""
 
 from __future__ import annotations
 
 import fcntl
 import os
 import pty
-import select
 import struct
 import subprocess
-import sys
 import termios
-import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
-from cli import run_zoo
+from cli import run_here, run_zoo
 
 ROOT = Path(__file__).parents[3]
 # Variables that would change what a terminal shows, or where the store is.
@@ -80,42 +79,25 @@ def zoo_on_a_terminal(environment, folder) -> Callable[..., tuple[int, str, str]
 
     def run(*arguments: str, columns: int = 80, **changes: str) -> tuple[int, str, str]:
         screens = [pty.openpty(), pty.openpty()]
-        for _, inside in screens:
-            _resize(inside, columns)
-        process = subprocess.Popen(
-            [sys.executable, "-m", "zoo", *arguments],
-            cwd=folder,
-            env=environment | changes,
-            stdin=subprocess.DEVNULL,
-            stdout=screens[0][1],
-            stderr=screens[1][1],
-        )
-        for _, inside in screens:
-            os.close(inside)
-        shown = _read([outside for outside, _ in screens])
-        return process.wait(timeout=10), *shown
+        with ThreadPoolExecutor(2) as pool, ExitStack() as open_files:
+            for _, inside in screens:
+                fcntl.ioctl(inside, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+            shown = [pool.submit(_read, outside) for outside, _ in screens]
+            files = [open_files.enter_context(open(os.devnull, "rb"))]
+            files += [open_files.enter_context(open(inside, "wb", 0)) for _, inside in screens]
+            environment_here = environment | changes
+            status = run_here(arguments, files, cwd=folder, environment=environment_here)
+            open_files.close()
+            return status, *(text.result(timeout=10) for text in shown)
 
     return run
 
 
-def _resize(terminal: int, columns: int) -> None:
-    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
-
-
-def _read(terminals: list[int]) -> list[str]:
-    """Everything that the terminals show until their programs have closed them."""
-    texts = dict.fromkeys(terminals, b"")
-    live = set(terminals)
-    end = time.monotonic() + 120
-    while live and time.monotonic() < end:
-        for terminal in select.select(list(live), [], [], 1)[0]:
-            try:
-                piece = os.read(terminal, 65536)
-            except OSError:  # What Linux says when the other side is closed.
-                piece = b""
-            texts[terminal] += piece
-            if not piece:
-                live.discard(terminal)
-                os.close(terminal)
-    assert not live, "the command did not end"
-    return [text.decode().replace("\r\n", "\n") for text in texts.values()]
+def _read(terminal: int) -> str:
+    """Everything that the terminal shows until its program has closed it."""
+    text = b""
+    with suppress(OSError):  # What Linux says when the other side is closed.
+        while piece := os.read(terminal, 65536):
+            text += piece
+    os.close(terminal)
+    return text.decode().replace("\r\n", "\n")

@@ -134,7 +134,7 @@ def test_help_imports_nothing_that_is_slow(environment):
     assert done.stderr == ""
 
 
-@pytest.mark.parametrize("module", ["harness.cli", "typer", "harness.cli.list"])
+@pytest.mark.parametrize("module", ["harness.cli", "typer", "harness.cli.show"])
 def test_an_interrupt_while_it_is_imported_is_130(environment, module):
     code = (
         "import os, signal, sys\n"

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import pty
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from cli import run_zoo
 from PIL import Image
 
 from harness.cli.train import TrainingProgress
@@ -42,23 +41,21 @@ def folder(tmp_path) -> Path:
     return tmp_path
 
 
-def train(folder: Path, *arguments: str, **streams) -> subprocess.CompletedProcess[str]:
-    given = ["train", "efficientnet_lite0", "--index", "index.yml", "--device", "cpu", *arguments]
-    return subprocess.run(
-        [sys.executable, "-m", "zoo", *given],
-        cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-        text=True,
-        timeout=300,
-        check=False,
-        **(streams or {"capture_output": True}),
-    )
+@pytest.fixture
+def train(environment, folder):
+    """Run the command in the folder; its images are so small that no process helps to read them."""
+
+    def run(*arguments: str, name: str = "efficientnet_lite0"):
+        given = ["train", name, "--index", "index.yml", "--device", "cpu", *arguments]
+        return run_zoo([*given, "--decode-workers", "0"], cwd=folder, environment=environment)
+
+    return run
 
 
-def test_what_it_will_do_is_said_and_the_files_are_there(folder):
+def test_what_it_will_do_is_said_and_the_files_are_there(train, folder):
     (folder / "pets" / "train" / "dog" / "3.png").write_bytes(b"no picture")
     (folder / "pets" / "train" / "dog" / "notes.txt").write_text("")
-    done = train(folder, "--data", "pets", "--epochs", "2", "--batch-size", "4")
+    done = train("--data", "pets", "--epochs", "2", "--batch-size", "4")
     assert done.returncode == 0, done.stderr
     lines = done.stderr.splitlines()
     assert lines[0] == (
@@ -88,8 +85,8 @@ def test_what_it_will_do_is_said_and_the_files_are_there(folder):
     assert (folder / out / "classes.txt").read_text() == "cat\ndog\n"
 
 
-def test_without_validation_the_last_weights_are_kept(folder):
-    done = train(folder, "--data", "pets/train", "--epochs", "1", "--lr", "0.01", "-q")
+def test_without_validation_the_last_weights_are_kept(train, folder):
+    done = train("--data", "pets/train", "--epochs", "1", "--lr", "0.01", "-q")
     assert done.returncode == 0, done.stderr
     assert done.stdout == "runs/efficientnet_lite0/model.pth  epoch 1\n"
     assert done.stderr == "the index also states Cutout: not done here\n"
@@ -107,9 +104,9 @@ def test_an_epoch_of_which_only_the_validation_was_left_has_no_speed(capsys):
     ]
 
 
-def test_an_epoch_that_was_cut_short_is_the_one_that_was_kept(folder):
+def test_an_epoch_that_was_cut_short_is_the_one_that_was_kept(train, folder):
     (folder / "pets" / "test").mkdir()
-    done = train(folder, "--data", "pets", "--batch-size", "4", "--max-steps", "2")
+    done = train("--data", "pets", "--batch-size", "4", "--max-steps", "2")
     assert done.returncode == 0, done.stderr
     assert "pets: test in it is not used" in done.stderr.splitlines()
     path, words = done.stdout.strip().split("  ", 1)
@@ -117,86 +114,54 @@ def test_an_epoch_that_was_cut_short_is_the_one_that_was_kept(folder):
     assert (folder / path).exists()
 
 
-@pytest.mark.parametrize(
-    ("arguments", "status", "why"),
-    [
-        (("--data", "missing"), 2, "missing: can't be listed: No such file"),
-        (("--data", "pets/train/cat"), 2, "no class folders in it"),
-        (("--data", "pets", "--batch-size", "13"), 2, "12 images fill no batch of 13"),
-        (("--data", "pets", "--freeze"), 2, "--finetune --freeze"),
-        (("--data", "pets", "--augment", "lots"), 2, "'lots' is not an augmentation; write"),
-        (("--data", "pets", "--lr", "0"), 2, "lr must be above 0"),
-        (
-            ("--data", "pets", "--resume", "maybe"),
-            2,
-            "--resume: 'maybe' is not a way to resume; write auto",
-        ),
-        (("--data", "pets", "--device", "tpu"), 2, "auto, cpu, cuda or cuda:0"),
-        (("--data", "pets", "--amp", "int8"), 2, "bf16"),
-        (("--data", "pets", "--lr", "1e30", "--epochs", "9"), 3, "no number any more"),
-        ((), 2, "Missing option '--data'"),
-    ],
-)
-def test_a_mistake_is_one_line(folder, arguments, status, why):
-    done = train(folder, "-q", *arguments)
-    errors = [line for line in done.stderr.splitlines() if "Cutout" not in line]
-    assert done.returncode == status, done.stderr
-    assert len(errors) == 1
-    assert why in errors[0]
+WRONG = [
+    ("--data missing", "missing: can't be listed: No such file"),
+    ("--data pets/train/cat", "no class folders in it"),
+    ("--data pets --batch-size 13", "12 images fill no batch of 13"),
+    ("--data pets --freeze", "--finetune --freeze"),
+    ("--data pets --augment lots", "'lots' is not an augmentation; write"),
+    ("--data pets --lr 0", "lr must be above 0"),
+    ("--data pets --resume maybe", "--resume: 'maybe' is not a way to resume; write auto"),
+    ("--data pets --device tpu", "auto, cpu, cuda or cuda:0"),
+    ("--data pets --amp int8", "bf16"),
+    ("", "Missing option '--data'"),
+]
 
 
-@pytest.mark.parametrize(
-    ("name", "why"),
-    [
-        ("of_another_zoo", "no model 'of_another_zoo' to train"),
-        ("efficientnet_lite*", "names 2 variants"),
-    ],
-)
-def test_only_a_model_of_this_package_can_be_trained(folder, name, why):
-    done = subprocess.run(
-        [sys.executable, "-m", "zoo", "train", name, "--index", "index.yml", "--data", "pets"],
-        cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 2
-    assert why in done.stderr
-    assert len(done.stderr.splitlines()) == 1
+def test_a_mistake_is_one_line(train):
+    done = train("-q", "--data", "pets", "--lr", "1e30", "--epochs", "9")
+    told, error = done.stderr.splitlines()
+    assert (done.returncode, "Cutout" in told, "no number any more" in error) == (3, True, True)
+    for arguments, why in WRONG:
+        done = train("-q", *arguments.split())
+        errors = [line for line in done.stderr.splitlines() if "Cutout" not in line]
+        assert (done.returncode, len(errors)) == (2, 1), done.stderr
+        assert why in errors[0]
 
 
-def test_a_folder_that_can_t_be_written_to_is_one_line(folder):
+def test_only_a_model_of_this_package_can_be_trained(train):
+    for name, why in {
+        "of_another_zoo": "no model 'of_another_zoo' to train",
+        "efficientnet_lite*": "names 2 variants",
+    }.items():
+        done = train("--data", "pets", name=name)
+        assert (done.returncode, done.stderr.count("\n"), why in done.stderr) == (2, 1, True)
+
+
+def test_a_folder_that_can_t_be_written_to_is_one_line(train, folder):
     (folder / "runs").write_text("a file")
-    done = train(folder, "--data", "pets", "-q")
+    done = train("--data", "pets", "-q")
     assert done.returncode in (2, 3)
     assert "runs/efficientnet_lite0: can't be made" in done.stderr
 
 
-def test_on_a_terminal_there_is_a_bar(folder):
-    ours, theirs = pty.openpty()
-    try:
-        done = train(
-            folder,
-            "--data", "pets", "--epochs", "2", "--batch-size", "4",
-            stdout=subprocess.PIPE, stderr=theirs,
-        )  # fmt: skip
-    finally:
-        os.close(theirs)
-    assert done.returncode == 0
-    shown = b""
-    try:
-        while part := os.read(ours, 65536):
-            shown += part
-    except OSError:  # Linux says so at the end.
-        pass
-    finally:
-        os.close(ours)
-    text = shown.decode()
-    assert "images/s" in text
-    assert "left" in text
-    assert "6/6" in text
-    assert "epoch 2/2" in text
+def test_on_a_terminal_there_is_a_bar(zoo_on_a_terminal):
+    status, _, shown = zoo_on_a_terminal(
+        "train", "efficientnet_lite0", "--index", "index.yml", "--device", "cpu", "--data", "pets",
+        "--epochs", "1", "--batch-size", "6", "--decode-workers", "0",
+    )  # fmt: skip
+    assert status == 0
+    assert not [part for part in ("images/s", "left", "2/2", "epoch 1/1") if part not in shown]
 
 
 def test_help_and_wrong_use_need_no_torch():

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
+from pathlib import Path
 
 import pytest
-
-from harness.cli import main
+from cli import run_zoo
 
 INDEX = "Models:\n- Name: resnest14d\n  Metadata:\n    Crop Pct: 8.75\n"
 PAGE = f"---\nlicense: mit\n---\n<!--\nType: model-index\n{INDEX}-->\n"
@@ -25,11 +26,10 @@ def place(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def run(place, capsys):
+def run(place):
     def go(*arguments):
-        status = main(list(arguments))
-        out, err = capsys.readouterr()
-        return status, out, err.splitlines()
+        done = run_zoo(arguments, cwd=Path.cwd(), environment=os.environ)
+        return done.returncode, done.stdout, done.stderr.splitlines()
 
     return go
 

@@ -1,0 +1,302 @@
+"""What becomes of a run's report: its baseline, its place, its summary for CI, its exit status."""
+
+from __future__ import annotations
+
+import io
+import os
+import platform
+import sys
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timezone
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+from typer.core import TyperCommand
+
+from harness.cli.output import (
+    FAILED,
+    FINDINGS,
+    INTERRUPTED,
+    NotBegun,
+    color,
+    emit,
+    say,
+    terminal_width,
+)
+from harness.config import RunConfig, UsageError, resolve
+
+if TYPE_CHECKING:
+    from harness.edit.baseline import Baseline
+    from harness.report import Options
+    from harness.types import Report
+
+_WRITE = "--write-baseline"
+_READ_BY_PROGRAMS = ("json", "junit", "sarif")
+# The top of the checkout: GitHub's variable, and GitLab's.
+_TOPS = ("GITHUB_WORKSPACE", "CI_PROJECT_DIR")
+_SUMMARY = "GITHUB_STEP_SUMMARY"
+# GitHub drops the summary of a step that is larger than 1 MiB.
+_MAX_SUMMARY_BYTES = 1_000_000
+_CUT = "\n\nThe rest is left out: a summary may have no more. The log of the step has all of it.\n"
+
+
+def documented(command: Callable[..., None]) -> Callable[..., None]:
+    """Let a command that ends in a report print a document for wrong use as well.
+
+    A program that asked for JSON, JUnit or SARIF then has one to read, whatever the exit status;
+    where the format can say so, it says that the run failed. So it is where a run can't begin.
+    """
+
+    @wraps(command)
+    def run(**given: Any) -> None:
+        try:
+            command(**given)
+        except (UsageError, NotBegun) as error:
+            config = _readable_config(given["index"], given["format"])
+            if config.format in _READ_BY_PROGRAMS:
+                why = "; ".join(error.lines) if isinstance(error, UsageError) else str(error)
+                show_report(unusable(config.index, why), config)
+            raise
+
+    return run
+
+
+def _readable_config(index: Any, format: Any) -> RunConfig:
+    """The configuration that a document needs; the defaults where the mistake is in it."""
+    for options in ({"index": index or None, "format": format}, {"format": format}):
+        with suppress(UsageError):
+            return resolve("audit", options)[0]
+    return RunConfig(format=format or os.environ.get("ZOO_FORMAT") or "table")
+
+
+def finish(report: Report, config: RunConfig) -> None:
+    """Print the report and exit with the status that it asks for."""
+    show_report(report, config)
+    raise typer.Exit(exit_status(report, config.fail_on))
+
+
+def show_report(report: Report, config: RunConfig) -> None:
+    """Print the report, and add it to the summary of a job of continuous integration."""
+    from harness.report import Options, get_format
+
+    options = Options(
+        width=terminal_width(),
+        color=color(sys.stdout),
+        verbose=config.verbose,
+        quiet=config.quiet,
+        folder=folder_in_repository(os.environ),
+        top=repository_top(os.environ),
+        repeat=config.repeated(),
+    )
+    out = io.StringIO()
+    get_format(config.format)(report, out=out, options=options)
+    if config.format == "github":
+        add_summary(report, options, os.environ)
+    if config.format == "sarif":
+        from harness.report.sarif import kept
+
+        left_out = kept(report, options)[1]
+        if left_out is not None:
+            say(left_out)
+    emit(out.getvalue())
+
+
+def prepare_folder(folder: Path) -> None:
+    """See that a report can be written there, before hours are spent on measuring."""
+    from harness.report import folder as folders
+
+    try:
+        folders.prepare(folder)
+    except folders.NotOurs as error:
+        raise UsageError(f"--output: {error}") from error
+    except folders.FolderError as error:
+        raise NotBegun(str(error)) from error
+
+
+def write_folder(report: Report, folder: Path, *, quiet: bool) -> Report:
+    """Write the report there, and say where it is, unless quiet.
+
+    Returns:
+        The report; where it can't be written, the run has failed, and it says so.
+    """
+    from harness.report import folder as folders
+
+    speak: Callable[[str], None] = (lambda line: None) if quiet else say
+    try:
+        page = folders.write(report, folder, speak)
+    except folders.FolderError as error:
+        if report.cut_short is None:
+            return replace(report, cut_short=str(error))
+        say(str(error))
+        return report
+    speak(f"the report is in {page}")
+    return report
+
+
+def folder_in_repository(environment: Mapping[str, str]) -> str:
+    """Where the working folder is in the checkout that a job works on; empty where it is its top.
+
+    Formats that are read from the top of a repository name files from there.
+    """
+    path = Path(os.path.realpath(os.getcwd())).relative_to(repository_top(environment)).as_posix()
+    return "" if path == "." else path
+
+
+def repository_top(environment: Mapping[str, str]) -> str:
+    """The top of the checkout that a job works on; the working folder where no job says."""
+    here = os.path.realpath(os.getcwd())
+    for name in _TOPS:
+        folder = environment.get(name)
+        if folder and Path(here).is_relative_to(os.path.realpath(folder)):
+            return os.path.realpath(folder)
+    return here
+
+
+def add_summary(report: Report, options: Options, environment: Mapping[str, str]) -> None:
+    """Append the report, in Markdown, to the summary of the job's step, where there is one."""
+    path = environment.get(_SUMMARY)
+    if not path:
+        return
+    from harness.report import get_format
+
+    out = io.StringIO()
+    get_format("markdown")(report, out=out, options=options)
+    try:
+        with open(path, "ab") as file:
+            file.write(_bounded(out.getvalue().encode("utf-8", "backslashreplace")))
+    except OSError as error:
+        say(f"no job summary: {path}: {error.strerror or error}")
+
+
+def _bounded(text: bytes) -> bytes:
+    """The text, or as many of its lines as the summary can hold."""
+    if len(text) <= _MAX_SUMMARY_BYTES:
+        return text
+    return text[: text.rindex(b"\n", 0, _MAX_SUMMARY_BYTES)] + _CUT.encode()
+
+
+def exit_status(report: Report, fail_on: str) -> int:
+    """0, or 1 for a finding at or above ``fail_on``; 3 or 130 for a run that was cut short.
+
+    What a baseline accepts is no reason to fail.
+    """
+    if report.cut_short is not None:
+        return INTERRUPTED if report.cut_short == "interrupted" else FAILED
+    failing = {"error": ("error",), "warning": ("error", "warning"), "never": ()}[fail_on]
+    new = (finding for finding in report.findings if finding.accepted is None)
+    return FINDINGS if any(finding.severity in failing for finding in new) else 0
+
+
+def unusable(paths: Sequence[Path], why: str) -> Report:
+    """The report of a run that can't begin: no variant, and what is wrong in the index, if so."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    from harness.check.schema import finding_of
+    from harness.types import Report
+    from zoo import __version__
+    from zoo.index import load_index, local_index
+
+    started = datetime.now(timezone.utc)
+    here = local_index()
+    index = load_index(paths or ([] if here is None else [here]))
+    try:
+        torch = version("torch")
+    except PackageNotFoundError:
+        torch = None
+    return Report(
+        environment={
+            "zoo": __version__,
+            "torch": torch,
+            "python": platform.python_version(),
+            "platform": platform.platform(),
+            "device": "none",
+            "started": started.isoformat(timespec="seconds"),
+            "seconds": (datetime.now(timezone.utc) - started).total_seconds(),
+        },
+        variants=(),
+        findings=tuple(map(finding_of, index.problems if index.unusable else ())),
+        cut_short=why,
+    )
+
+
+class WritesBaseline(TyperCommand):
+    """A command whose ``--write-baseline`` may be followed by the path of a YAML file."""
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
+        """Read the path as that of ``--baseline``; no variant's name ends as it does."""
+        rest: list[str] = []
+        for number, word in enumerate(args):
+            if word.startswith(f"{_WRITE}="):
+                rest += [_WRITE, "--baseline", word.partition("=")[2]]
+            elif number and args[number - 1] == _WRITE and word.endswith((".yml", ".yaml")):
+                rest += ["--baseline", word]
+            else:
+                rest.append(word)
+        return super().parse_args(ctx, rest)
+
+
+@dataclass(frozen=True, slots=True)
+class BaselineOption:
+    """The baseline of a run.
+
+    Attributes:
+        baseline: the entries, None where there is no baseline.
+        writes: it is to be brought up to date by this run.
+        groups: the groups of checks that the run makes.
+    """
+
+    baseline: Baseline | None
+    writes: bool
+    groups: Collection[str]
+
+    @classmethod
+    def read(
+        cls, path: Path | None, groups: Collection[str], *, writes: bool = False
+    ) -> BaselineOption:
+        """Read the baseline at that path, before anything is measured.
+
+        Raises:
+            UsageError: something in it is wrong, or it is not there and is not to be written.
+        """
+        if path is None and not writes:
+            return cls(None, False, groups)
+        from harness.edit import baseline
+
+        entries = baseline.read_baseline(path or Path(baseline.DEFAULT), missing=writes)
+        return cls(entries, writes, groups)
+
+    def applied(self, report: Report) -> Report:
+        """The report with accepted findings marked, after the baseline was written if it is to be.
+
+        Where it can't be written, the run has failed, and the report says so.
+        """
+        if self.baseline is None:
+            return report
+        from harness.edit.baseline_apply import BaselineFileError, apply_baseline
+
+        today = datetime.now(timezone.utc).date()
+        baseline = self.baseline
+        if self.writes and report.cut_short is not None:
+            say(f"{baseline.path}: not written, because the run did not come to its end")
+        elif self.writes:
+            try:
+                baseline = self._written(report, today)
+            except BaselineFileError as error:
+                report = replace(report, cut_short=str(error))
+        return apply_baseline(report, baseline, self.groups, today)
+
+    def _written(self, report: Report, today: date) -> Baseline:
+        from harness.edit.baseline_apply import write_baseline
+
+        assert self.baseline is not None
+        made = write_baseline(report, self.baseline, self.groups, today)
+        path, number = made.baseline.path, len(made.baseline.entries)
+        entries = "1 entry" if number == 1 else f"{number} entries"
+        say(f"{path}: {entries}, {made.added} new, {made.removed} removed")
+        if made.expired:
+            say(f"{path}: {made.expired} of them expired; a new day is yours to give")
+        return made.baseline
