@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
+from itertools import zip_longest
 from pathlib import Path
 
 import pytest
@@ -23,10 +24,15 @@ from harness.types import Finding, Report
 
 SEED = 20200419
 Key = tuple[str | None, str, int, str | None, str | None]
+Corruption = tuple[Site, str]
 
 
 class Bench:
-    """Verifies texts as the command does, in this process; facts are measured once."""
+    """Verifies texts as the command does, in this process; facts are measured once.
+
+    A text has one wrong value for each of several variants, since to verify eight variants takes
+    as long whether one of them is wrong or all; what such a text hides is tried again by itself.
+    """
 
     def __init__(self, folder: Path, text: str) -> None:
         self.folder = folder
@@ -43,14 +49,20 @@ class Bench:
         assert report.cut_short is None
         return report
 
-    def new_findings(self, text: str) -> list[Finding]:
-        """What is wrong with a text and not with the original."""
-        self.tried += 1
+    def new_findings(self, corruptions: Iterable[Corruption]) -> list[Finding]:
+        """What is wrong with the text so corrupted and not with the original."""
+        text = self.text
+        for site, value in corruptions:
+            text = edited(text, site, value)
         found = [f for f in self.report(text).findings if f.status == "mismatch"]
         return [f for f in found if key_of(f) not in self.known]
 
     def at(self, field: str) -> list[Site]:
         return [s for s in self.sites if s.variant is not None and s.field == field]
+
+
+def at(finding: Finding) -> tuple[str, int | None]:
+    return finding.field, finding.location and finding.location.line
 
 
 def key_of(finding: Finding) -> Key:
@@ -73,29 +85,51 @@ def dice(request) -> random.Random:
     return random.Random(f"{SEED} {request.node.name}")
 
 
+def together(corruptions: Sequence[Corruption]) -> Iterator[list[Corruption]]:
+    """Groups of corruptions, no two of which are of one variant."""
+    queues: dict[str | None, list[Corruption]] = {}
+    for corruption in corruptions:
+        queues.setdefault(corruption[0].variant, []).append(corruption)
+    yield from ([c for c in group if c] for group in zip_longest(*queues.values()))
+
+
+def silent(
+    bench: Bench,
+    corruptions: Sequence[Corruption],
+    stands: Callable[[Finding, Site, str], bool],
+    *,
+    alone: bool = False,
+) -> list[str]:
+    """The corruptions that no new finding stands for, one line each."""
+    lines, hidden = [], [*corruptions] if alone else []
+    for group in () if alone else together(corruptions):
+        found = bench.new_findings(group)
+        hidden += [(s, v) for s, v in group if not any(stands(f, s, v) for f in found)]
+    for site, value in hidden:
+        found = bench.new_findings([(site, value)])
+        if not any(stands(f, site, value) for f in found):
+            said = [(f.variant, f.field, f.cause) for f in found]
+            lines.append(f"{site.label}: {site.text} -> {value}: {said}")
+    bench.tried += len(corruptions)
+    return lines
+
+
 def missed(
     bench: Bench,
-    corruptions: list[tuple[Site, str]],
+    corruptions: Sequence[Corruption],
     *,
     causes: tuple[str, ...] = (),
     renamed: bool = False,
+    alone: bool = False,
 ) -> list[str]:
-    """The corruptions that no new finding stands for, one line each."""
-    lines = []
-    for site, value in corruptions:
-        found = bench.new_findings(edited(bench.text, site, value))
-        names = {site.variant, value} if renamed else {site.variant}
-        if not any(
-            f.variant in names
-            and f.field == site.field
-            and f.location is not None
-            and f.location.line == site.line
-            and (not causes or f.cause in causes)
-            for f in found
-        ):
-            said = [(f.variant, f.field, f.cause) for f in found]
-            lines.append(f"{site.label}: {site.text} -> {value}: {said}")
-    return lines
+    """The corruptions without a finding of these causes on their own line."""
+
+    def stands(found: Finding, site: Site, value: str) -> bool:
+        whose = found.variant in ({site.variant, value} if renamed else {site.variant})
+        right = not causes or found.cause in causes
+        return whose and right and at(found) == (site.field, site.line)
+
+    return silent(bench, corruptions, stands, alone=alone)
 
 
 def step_of(text: str) -> int:
@@ -162,7 +196,7 @@ def test_another_count(field, cause, bench, dice):
     corruptions = [
         (site, other_count(dice, site.text, dice.choice(lengths)))
         for site in sites
-        for _ in range(12)
+        for _ in range(6)
     ]
     assert missed(bench, corruptions, causes=(cause,)) == []
 
@@ -193,7 +227,7 @@ def test_a_weights_url_of_another_variant(bench):
         (site, other.text) for site in sites for other in sites if other.text != site.text
     ]
     assert len(corruptions) > 50
-    assert missed(bench, corruptions, causes=("weights.shared-url",)) == []
+    assert missed(bench, corruptions, causes=("weights.shared-url",), alone=True) == []
 
 
 def misspelt(dice: random.Random, name: str) -> str:
@@ -225,20 +259,16 @@ def test_a_name_that_another_entry_has(bench, dice):
     # Another input would have to be measured first.
     sizes = {site.variant: site.text for site in bench.at("Image Size")}
     usual = [site for site in sites if sizes[site.variant] == "'224'"]
-    silent = []
+    unreported = []
     for site in usual:
         other = dice.choice([s for s in usual if s is not site])
-        found = bench.new_findings(edited(bench.text, site, other.text))
-        later = max(site.line, other.line)
-        if not any(
-            f.cause == "schema.duplicate-name"
-            and f.variant == other.text
-            and f.location is not None
-            and f.location.line == later
-            for f in found
-        ):
-            silent.append(f"{site.text} -> {other.text}: {[(f.cause, f.location) for f in found]}")
-    assert silent == []
+        found = bench.new_findings([(site, other.text)])
+        later = ("Name", max(site.line, other.line))
+        if ("schema.duplicate-name", other.text, later) not in [
+            (f.cause, f.variant, at(f)) for f in found
+        ]:
+            unreported.append(f"{site.text} -> {other.text}: {found}")
+    assert unreported == []
 
 
 def test_a_name_of_another_model(bench, dice):
@@ -246,10 +276,9 @@ def test_a_name_of_another_model(bench, dice):
 
     What else differs then is open: the other numbers may be right for the model that was meant.
     """
-    for site in dice.sample(bench.at("Name"), 2):
-        found = bench.new_findings(edited(bench.text, site, "efficientnet_lite0"))
-        wrong = {f.field: f.severity for f in found if f.variant == "efficientnet_lite0"}
-        assert wrong["Parameters"] == "error"
+    found = bench.new_findings([(dice.choice(bench.at("Name")), "efficientnet_lite0")])
+    wrong = {f.field: f.severity for f in found if f.variant == "efficientnet_lite0"}
+    assert wrong["Parameters"] == "error"
 
 
 # What no value of the kind can be. `null` and the empty value come with every kind.
@@ -318,23 +347,15 @@ def test_every_field_by_type_and_range(bench, dice):
     ]
     corruptions += [(site, dice.choice(kinds_of_wrong(site))) for site in bench.sites]
     assert len(corruptions) > 600
-    lines = []
-    for site, value in corruptions:
+
+    def stands(found: Finding, site: Site, value: str) -> bool:
         # Without a name no finding can bear one, and an item's problem is its field's.
         nameless = site.field == "Name" and site.variant is not None
-        found = bench.new_findings(edited(bench.text, site, value))
-        if not any(
-            (nameless or f.variant == site.variant)
-            and f.field == site.field
-            and f.severity == "error"
-            and (f.cause or "").startswith("schema.")
-            and f.location is not None
-            and f.location.line == site.line
-            for f in found
-        ):
-            said = [(f.variant, f.field, f.cause) for f in found]
-            lines.append(f"{site.label}: {site.text} -> {value}: {said}")
-    assert lines == []
+        of_schema = found.severity == "error" and (found.cause or "").startswith("schema.")
+        whose = nameless or found.variant == site.variant
+        return of_schema and whose and at(found) == (site.field, site.line)
+
+    assert silent(bench, corruptions, stands) == []
 
 
 def rounded(value: str, digits: int) -> str:
@@ -363,11 +384,11 @@ def roundings(bench: Bench) -> Iterator[tuple[Site, str]]:
 def test_rounding_is_no_corruption(bench):
     known = {(f.variant, f.field, f.cause) for f in bench.baseline.findings}
     lines = []
-    for site, value in roundings(bench):
-        found = bench.new_findings(edited(bench.text, site, value))
+    for group in together([*roundings(bench)]):
+        bench.tried += len(group)
         lines += [
-            f"{site.label}: {site.text} -> {value}: {f.cause} on {f.variant} {f.field}"
-            for f in found
+            f"{[(s.label, s.text, v) for s, v in group]}: {f.cause} on {f.variant} {f.field}"
+            for f in bench.new_findings(group)
             if (f.variant, f.field, f.cause) not in known and not is_too_short(f)
         ]
     assert lines == []
@@ -381,5 +402,5 @@ def is_too_short(finding: Finding) -> bool:
 
 
 def test_the_corruptions_were_many(bench):
-    """Runs last: so many texts were verified, each with one value edited."""
+    """Runs last: so many values were edited, and the text verified."""
     assert bench.tried > 1000
