@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from harness.report.paths import redact_home
-from harness.types import Report
+from harness.types import Fact, Report, Unmeasured
 from zoo._util.files import replace_file
 
 DOCUMENT = "report.json"
@@ -126,3 +127,33 @@ def _document_in(folder: Path) -> Mapping[str, Any] | str | None:
 
 def _failed(folder: Path, error: OSError) -> FolderError:
     return FolderError(f"{folder}: can't write the report: {error.strerror or error}")
+
+
+def redact_home(report: Report) -> Report:
+    """The report with ``~`` for the user's home folder in what this program writes.
+
+    That is messages, methods, and why something was not measured or came to its end early, such as
+    the place of a cached checkpoint. What an index says is quoted as it stands.
+    """
+    shorten = _shortener(os.path.expanduser("~"))
+
+    def fact(each: Fact) -> Fact:
+        if isinstance(each, Unmeasured):
+            return replace(each, why=shorten(each.why))
+        return replace(each, method=shorten(each.method))
+
+    return replace(
+        report,
+        variants=tuple(replace(v, facts=tuple(map(fact, v.facts))) for v in report.variants),
+        findings=tuple(replace(f, message=shorten(f.message)) for f in report.findings),
+        cut_short=None if report.cut_short is None else shorten(report.cut_short),
+    )
+
+
+def _shortener(home: str) -> Callable[[str], str]:
+    folder = home.rstrip("/\\")
+    if not os.path.isabs(folder):  # there is none, or it is the root
+        return lambda text: text
+    # The whole path, not the middle of another, nor the beginning of a longer name.
+    pattern = re.compile(rf"(?<![\w./\\-]){re.escape(folder)}(?!\.?[\w-])")
+    return lambda text: pattern.sub("~", text)

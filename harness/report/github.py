@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from typing import TextIO
 
 from harness.report import Options, sentences
-from harness.report.paths import in_repository
 from harness.report.view import arrange
 from harness.types import Finding, Report
 from zoo._util.text import for_terminal
@@ -46,7 +45,7 @@ def _line(finding: Finding, options: Options) -> str:
         return _plain(f"{label}: {sentences.place(finding)}: {text}")
     at, place = finding.location, {}
     if at is not None:
-        file = in_repository(at.file, options)
+        file = sentences.in_repository(at.file, options)
         place = {"file": file, "line": str(at.line), "col": str(at.column)}
     title = " ".join(part for part in (about, f"({finding.cause})") if part)
     return _command(_COMMANDS[label], f"{finding.message} {values}", **place, title=title)

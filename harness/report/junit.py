@@ -14,7 +14,6 @@ from xml.etree import ElementTree as ET
 
 from harness.causes import CAUSES
 from harness.report import Options, sentences
-from harness.report.paths import in_repository, locator
 from harness.types import Finding, Report
 from zoo._util.text import for_terminal
 from zoo.index.types import Location
@@ -27,7 +26,7 @@ _ILLEGAL = re.compile("[\ufffe\uffff]")
 def render(report: Report, *, out: TextIO, options: Options) -> None:
     """Write the document; it holds ASCII alone, so any encoding carries it."""
     top = ET.Element("testsuites", name="zoo", time=_seconds(report))
-    locate = locator(report)
+    locate = sentences.locator(report)
     for name, findings in _by_collection(report).items():
         suite = _element(top, "testsuite", name=name, timestamp=_started(report))
         seen: Counter[tuple[str, str]] = Counter()
@@ -68,7 +67,7 @@ def _add_case(
         name += f" #{seen[whose, name]}"
     case = _element(suite, "testcase", classname=whose, name=name, time="0")
     if place is not None:
-        case.set("file", _legal(in_repository(place.file, options)))
+        case.set("file", _legal(sentences.in_repository(place.file, options)))
         case.set("line", str(place.line))
     _add_outcome(case, finding)
 

@@ -17,7 +17,6 @@ from typing import Any, TextIO
 from harness.causes import CAUSES
 from harness.report import Options, sentences
 from harness.report.document import plain
-from harness.report.paths import in_repository, locator, uri
 from harness.report.view import rank
 from harness.types import Finding, Report
 from zoo._util.text import for_terminal
@@ -44,7 +43,7 @@ def render(report: Report, *, out: TextIO, options: Options) -> None:
 
 def log(report: Report, options: Options) -> dict[str, Any]:
     """The whole log as plain JSON data."""
-    locate = locator(report)
+    locate = sentences.locator(report)
     findings, left_out = kept(report, options)
     rules = list(CAUSES)
     rules += dict.fromkeys(f.cause for f in findings if f.cause and f.cause not in CAUSES)
@@ -195,10 +194,10 @@ def _message(text: str) -> dict[str, str]:
 def _location(finding: Finding, place: Location | None, options: Options) -> dict[str, Any]:
     location: dict[str, Any] = {}
     if place is not None:
-        path = in_repository(place.file, options)
+        path = sentences.in_repository(place.file, options)
         base = {} if path.startswith("/") else {"uriBaseId": _ROOT}
         region = {"startLine": place.line, "startColumn": place.column}
-        artifact = {"uri": uri(path), **base}
+        artifact = {"uri": sentences.uri(path), **base}
         location["physicalLocation"] = {"artifactLocation": artifact, "region": region}
     if finding.variant is not None:
         location["logicalLocations"] = [
@@ -209,6 +208,6 @@ def _location(finding: Finding, place: Location | None, options: Options) -> dic
 
 def _fingerprint(finding: Finding, options: Options) -> str:
     """The same for the same wrong claim, wherever in its file it stands and whatever its words."""
-    file = in_repository(finding.location.file, options) if finding.location else None
+    file = sentences.in_repository(finding.location.file, options) if finding.location else None
     parts = (file, finding.variant, finding.field, finding.check, finding.cause, finding.documented)
     return hashlib.sha256(json.dumps(parts).encode("ascii")).hexdigest()

@@ -1,13 +1,18 @@
-"""Sentences and numbers that several formats share."""
+"""Sentences, numbers and places that several formats share."""
 
 from __future__ import annotations
 
+import os
+import posixpath
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from urllib.parse import quote
 
 from harness.causes import CAUSES
+from harness.report import Options
 from harness.types import Finding, Report
 from zoo._util.text import plural, truncate
+from zoo.index.types import Location
 
 # Fewer FLOPs claims than this are not summed up.
 _FEW = 3
@@ -192,3 +197,36 @@ def span(low: float, high: float) -> str:
     down = int(low * 100 + 1e-6) / 100
     up = -int(-(high * 100 - 1e-6) // 1) / 100
     return f"{down:.2f} to {up:.2f} %"
+
+
+# -- places ---------------------------------------------------------------------------------
+
+
+def in_repository(file: str, options: Options) -> str:
+    """A file named from the working folder, as named from the top of the repository.
+
+    Args:
+        file: the name; an absolute one stays as it is where it lies outside the repository.
+        options: the repository's top, and the working folder in it.
+    """
+    if not posixpath.isabs(file) or not options.top:
+        return posixpath.normpath(posixpath.join(options.folder, file))
+    # As it is written, then as it is: a checkout may be named through a link, a file be one.
+    folder = os.path.realpath(os.path.dirname(file))
+    for path in (posixpath.normpath(file), posixpath.join(folder, posixpath.basename(file))):
+        if path.startswith(options.top.rstrip("/") + "/"):
+            return posixpath.relpath(path, options.top)
+    return posixpath.normpath(file)
+
+
+def uri(path: str) -> str:
+    """The path as a URI (RFC 3986): relative, or ``file:`` where the path is absolute."""
+    encoded = quote(path.encode("utf-8", "surrogatepass"), safe="/")
+    return f"file://{encoded}" if path.startswith("/") else encoded
+
+
+def locator(report: Report) -> Callable[[Finding], Location | None]:
+    """For formats that insist on a place: the claim's, else the variant's, else the first one's."""
+    known = {v.name: v.location for v in reversed(report.variants) if v.location is not None}
+    first = next((v.location for v in report.variants if v.location is not None), None)
+    return lambda finding: finding.location or known.get(finding.variant or "", first)

@@ -7,20 +7,21 @@ texts: each is written once, and named by its number everywhere else.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from harness.causes import CAUSES
 from harness.report.html.changes import Changes, key
-from harness.report.html.facts import Block, blocks
 from harness.report.pareto import plain_data
 from harness.report.sentences import place, value
 from harness.report.view import STATUSES, Row, rows, standing
-from harness.types import Finding, Report, VariantReport
+from harness.types import Fact, Finding, Measurement, Report, Unmeasured, VariantReport
 from zoo._util.text import for_terminal, truncate
 from zoo.index.types import Claim
 
+# A model of many top-level modules (a thousand, in some) would bury what is read.
+_STAGES = 60
 _LONGEST = 2000
 # The columns of a row that are texts.
 _TEXTS = (
@@ -155,3 +156,206 @@ def _block(texts: PageTexts, block: Block) -> list[Any]:
 def _prose(markdown: str) -> str:
     """A sentence of the table of causes without the backquotes that it has for Markdown."""
     return markdown.replace("`", "")
+
+
+# -- what was measured, with its provenance, as blocks of text ------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A heading, lines of a name and a value, a table, and their provenance.
+
+    ``share`` is the column of the table that holds a percentage, to be drawn as a bar as well.
+    """
+
+    title: str
+    lines: tuple[tuple[str, str], ...] = ()
+    head: tuple[str, ...] = ()
+    rows: tuple[tuple[str, ...], ...] = ()
+    share: int | None = None
+    provenance: str = ""
+
+
+def blocks(facts: Iterable[Fact]) -> Iterator[Block]:
+    """Each fact as blocks. Shards of an accuracy are added up: there can be hundreds of them."""
+    counted: dict[tuple[str, ...], list[Measurement]] = {}
+    missing: dict[tuple[str, str], list[str]] = {}
+    for fact in facts:
+        if isinstance(fact, Unmeasured):
+            # Why it could not be built is stated once, for all that was to be measured on it.
+            missing.setdefault((fact.cause, fact.why), []).append(_title(fact.kind))
+        elif fact.kind == "accuracy":
+            way = (fact.part or "").rpartition("@")[0]
+            counted.setdefault((way, fact.method, _where(fact)), []).append(fact)
+        else:
+            yield from _KINDS.get(fact.kind, _other)(fact)
+    for (way, *_), shards in counted.items():
+        yield _accuracy(way, shards)
+    for (cause, why), kinds in missing.items():
+        names = ", ".join(dict.fromkeys(kinds))
+        yield Block(f"Not measured: {names}", (("Cause", cause), ("Why", why)))
+
+
+def _structure(fact: Measurement) -> Iterator[Block]:
+    value = fact.value
+    names = {"Parameters": "parameters", "Trainable": "trainable", "Layers": "layers"}
+    of_state = {"State-dict tensors": "tensors", "State-dict floats": "float_elements"}
+    lines = _lines(value, names) + _lines(_mapping(value.get("state")), of_state)
+    yield Block("Structure", lines, provenance=_provenance(fact))
+    stages = _mapping(value.get("by_stage"))
+    total = sum(count for count in stages.values() if isinstance(count, int)) or 1
+    rows = tuple(
+        (name, _number(count), f"{100 * count / total:.1f}%")
+        for name, count in list(stages.items())[:_STAGES]
+    )
+    rest = len(stages) - len(rows)
+    if rows:
+        more = (("Further stages", _number(rest)),) if rest else ()
+        head = ("Stage", "Parameters", "Share")
+        yield Block("Profile: parameters by stage", more, head, rows, share=2)
+
+
+def _flops(fact: Measurement) -> Iterator[Block]:
+    counts = [entry for entry in _sequence(fact.value.get("counts")) if isinstance(entry, Mapping)]
+    whole = next((c["value"] for c in counts if _plain(c) == "macs"), None)
+    size = f" at {fact.image_size[0]}x{fact.image_size[1]}" if fact.image_size else ""
+    yield Block(
+        f"Profile: operations by convention{size}",
+        _lines(fact.value, {"Activations": "activations"}),
+        ("Convention", "Count", "MACs covered"),
+        tuple(
+            (
+                " ".join(filter(None, (str(c.get("convention")), str(c.get("variation") or "")))),
+                _number(c.get("value")),
+                f"{100 * c['covered'] / whole:.1f}%" if whole and c.get("covered") else "-",
+            )
+            for c in counts
+        ),
+        share=2,
+        provenance=_provenance(fact),
+    )
+
+
+def _plain(count: Mapping[str, Any]) -> Any:
+    """The convention of a count that doesn't depart from it, else None."""
+    return None if count.get("variation") else count.get("convention")
+
+
+def _checkpoint(fact: Measurement) -> Iterator[Block]:
+    value = fact.value
+    fits = {"fits": None if value.get("fits") is None else "yes" if value["fits"] else "no"}
+    texts = {
+        "Refused": "refused",
+        "Misfit": "misfit",
+        "Notes": "notes",
+        "Why it is larger": "reasons",
+        "Also holds": "holds",
+    }
+    lines = (
+        *_lines(value, {"Result": "sentence"}, _text),
+        *_lines(value, {"Tensors": "tensors"}),
+        *_lines(fits, {"Fits the model": "fits"}, _text),
+        *_lines(value, texts, _text),
+    )
+    yield Block("Checkpoint", lines, provenance=_provenance(fact))
+
+
+def _file(fact: Measurement) -> Iterator[Block]:
+    # Its path is left out: it means something on the machine that measured alone.
+    texts = {"SHA-256": "sha256", "Hash in its name": "name_hash", "Redirected to": "final_url"}
+    lines = _lines(fact.value, {"Bytes": "size"}) + _lines(fact.value, texts, _text)
+    yield Block("File", lines, provenance=_provenance(fact))
+
+
+def _accuracy(way: str, shards: Sequence[Measurement]) -> Block:
+    images, top1, top5 = (
+        sum(s.value.get(k) or 0 for s in shards) for k in ("images", "top1", "top5")
+    )
+    lines = [("Images counted", _number(images))]
+    if images:
+        lines += [
+            ("Top-1", f"{_number(top1)} right, {100 * top1 / images:.3f}%"),
+            ("Top-5", f"{_number(top5)} right, {100 * top5 / images:.3f}%"),
+        ]
+    title = f"Accuracy, preprocessed otherwise: {way}" if way else "Accuracy"
+    last = max(shards, key=lambda shard: shard.made)
+    return Block(title, tuple(lines), provenance=_provenance(last))
+
+
+def _speed(fact: Measurement) -> Iterator[Block]:
+    head = ("Batch", "Precision", "Images/s", "Latency p50 / p90 / p99, ms", "Peak memory")
+    rows = tuple(map(_timing, _sequence(fact.value.get("timings"))))
+    yield Block("Speed", (), head, rows, provenance=_provenance(fact))
+
+
+def _timing(timing: Mapping[str, Any]) -> tuple[str, ...]:
+    precision, compiled = timing.get("precision"), timing.get("compiled")
+    setting = f"{'float32' if precision == 'off' else precision}{', compiled' if compiled else ''}"
+    first = (_number(timing.get("batch")), setting)
+    if timing.get("failed"):
+        return (*first, str(timing["failed"]), "-", "-")
+    latency, memory = _mapping(timing.get("latency_ms")), timing.get("peak_memory")
+    return (
+        *first,
+        _number(timing.get("images_per_second"), 1),
+        " / ".join(_number(latency.get(p), 2) for p in ("p50", "p90", "p99")),
+        "-" if memory is None else f"{memory / 1e6:,.0f} MB",
+    )
+
+
+def _other(fact: Measurement) -> Iterator[Block]:
+    """A kind that a later version may add: its plain values, by their own names."""
+    lines = _lines(fact.value, {str(name): name for name in fact.value}, _text)
+    yield Block(_title(fact.kind), lines, provenance=_provenance(fact))
+
+
+_KINDS = {
+    "structure": _structure,
+    "flops": _flops,
+    "checkpoint": _checkpoint,
+    "file": _file,
+    "speed": _speed,
+}
+
+
+def _title(kind: str) -> str:
+    return {"flops": "operations"}.get(kind, kind)
+
+
+def _provenance(fact: Measurement) -> str:
+    return " · ".join(filter(None, (fact.method, _where(fact), fact.made)))
+
+
+def _where(fact: Measurement) -> str:
+    versions = ", ".join(f"{name} {version}" for name, version in fact.versions.items())
+    return " · ".join(filter(None, (versions, fact.device)))
+
+
+def _number(value: Any, digits: int = 0) -> str:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return "-"
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.{digits}f}"
+
+
+def _lines(
+    value: Mapping[str, Any], keys: Mapping[str, str], show: Callable[[Any], str] = _number
+) -> tuple[tuple[str, str], ...]:
+    """Titles with the values of these keys; missing ones are left out."""
+    shown = ((title, show(value.get(key))) for title, key in keys.items())
+    return tuple(line for line in shown if line[1] != "-")
+
+
+def _text(value: Any) -> str:
+    if value is None or value in ("", [], ()):
+        return "-"
+    if isinstance(value, (list, tuple)):
+        return "; ".join(map(str, value))
+    return str(value)
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _sequence(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, (list, tuple)) else ()
