@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 from zoo._version import __version__
 
 if TYPE_CHECKING:
-    from zoo.classnames import categories
+    from zoo.labels import categories
     from zoo.preprocessing import preprocess
     from zoo.registry import create_model, list_models
 
 __all__ = ["__version__", "categories", "create_model", "list_models", "preprocess"]
 
 _HOMES = {
-    "categories": "zoo.classnames",
+    "categories": "zoo.labels",
     "create_model": "zoo.registry",
     "list_models": "zoo.registry",
     "preprocess": "zoo.preprocessing",

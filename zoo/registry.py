@@ -193,7 +193,7 @@ def create_model(
     if not features_only:
         return model
 
-    from zoo.models._features import FeatureExtractor
+    from zoo.models._base import FeatureExtractor
 
     return FeatureExtractor(model, out_indices)
 

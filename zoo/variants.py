@@ -53,7 +53,7 @@ def class_names(variant: Variant) -> tuple[str, ...]:
             )
         return tuple(map(str, claim.value))
     if count == IMAGENET_CLASSES:
-        from zoo.classnames import imagenet_categories
+        from zoo.labels import imagenet_categories
 
         return imagenet_categories()
     return tuple(f"class {index}" for index in range(count))

@@ -143,7 +143,7 @@ class InferenceRun:
         """A function from inputs to vectors: the pooled features, or a stage's map, averaged."""
         if stage is None:
             return self.load(num_classes=0)
-        from zoo.models._features import FeatureExtractor
+        from zoo.models._base import FeatureExtractor
 
         model = self.load()
         count = len(model.feature_info)

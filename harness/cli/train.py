@@ -11,7 +11,7 @@ from harness.cli.options import FETCHING, command, one_variant, variant
 from harness.cli.output import Failure, can_redraw, emit, say
 from harness.cli.progress import fetch_shown, open_bars, write_line
 from harness.config import RunConfig, UsageError
-from zoo.training.callbacks import Callbacks, EpochReport, StepReport
+from zoo.training.logs import Callbacks, EpochReport, StepReport
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars

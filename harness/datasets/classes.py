@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from functools import cache
 
 from harness.datasets.types import IMAGENET_CLASSES
-from zoo.classnames import imagenet_categories, imagenet_synsets
+from zoo.labels import imagenet_categories, imagenet_synsets
 
 _SYNSET = re.compile(r"n[0-9]{8}")
 _NUMBER = re.compile(r"[0-9]{1,9}")

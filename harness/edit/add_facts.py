@@ -15,11 +15,11 @@ from harness.measure.profile import USUAL_SIZE, Profiler
 from harness.types import Measurement, Recipe, Size
 from zoo._util.files import FileStat, file_stat, hash_file
 from zoo._util.text import plural
-from zoo.classnames import are_of_imagenet
 from zoo.index.entries import read_documents
 from zoo.index.nodes import UnreadableIndex
 from zoo.index.readers import YamlReader
 from zoo.index.types import Collection, SourceText, Variant
+from zoo.labels import are_of_imagenet
 from zoo.variants import IMAGENET_CLASSES, class_count, class_names
 from zoo.weights.checkpoint import CheckpointInfo, read_checkpoint
 from zoo.weights.match import Match, match, specs_of

@@ -10,8 +10,8 @@ from harness.config import UsageError
 from harness.measure.profile import USUAL_SIZE
 from harness.types import Recipe, Size
 from zoo._util.text import nearest
-from zoo.classnames import are_of_imagenet
 from zoo.index.types import Claim, Index, Variant
+from zoo.labels import are_of_imagenet
 from zoo.variants import class_count
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from zoo.classnames import are_of_imagenet, categories, imagenet_categories, imagenet_synsets
 from zoo.errors import UnknownModelError
+from zoo.labels import are_of_imagenet, categories, imagenet_categories, imagenet_synsets
 
 
 def test_the_synsets_are_those_of_the_classes() -> None:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo.models._base import FeatureInfo, ImageClassifier
-from zoo.models._same import SamePad2d
+from zoo.models._layers import SamePad2d
 from zoo.registry import register_model
 
 _STEM, _HEAD = 32, 1280

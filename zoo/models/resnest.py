@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo.models._base import ImageClassifier
-from zoo.models._drop import DropBlock2d
+from zoo.models._layers import DropBlock2d
 from zoo.registry import register_model
 
 _PLANES = (64, 128, 256, 512)

@@ -10,11 +10,10 @@
 
 from __future__ import annotations
 
-from zoo.training.callbacks import Callbacks
-from zoo.training.errors import BadInput, TrainingError
-from zoo.training.recipe import TrainingRecipe, recipe_of
+from zoo.errors import BadInput, TrainingError
+from zoo.training.config import Settings, TrainingRecipe, recipe_of
+from zoo.training.logs import Callbacks
 from zoo.training.run import Outcome, train
-from zoo.training.settings import Settings
 
 __all__ = [
     "BadInput",

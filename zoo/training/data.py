@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from torch.utils.data import DataLoader
 
     from zoo.preprocessing import Preprocessing
-    from zoo.training.recipe import Augmentation
+    from zoo.training.config import Augmentation
 
     Pixels = NDArray[np.uint8]
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from zoo.training.errors import BadInput, TrainingError
+from zoo.errors import BadInput, TrainingError
 
 if TYPE_CHECKING:
     import torch

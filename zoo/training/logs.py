@@ -1,19 +1,148 @@
-"""The log of a training: one row per epoch as CSV, and TensorBoard's files where asked for."""
+"""What a training reports and writes down: callbacks, throughput, skipped images and the log.
+
+The log has one row per epoch as CSV, and TensorBoard's files where they are asked for.
+"""
 
 from __future__ import annotations
 
 import csv
 import io
-from dataclasses import asdict, fields
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from zoo.training.callbacks import EpochReport, StepReport
-from zoo.training.checkpoints import write_text
-from zoo.training.errors import BadInput, TrainingError
+from zoo.errors import BadInput, TrainingError
+from zoo.training.state import write_text
+
+if TYPE_CHECKING:
+    from zoo.training.data import TrainBatch
 
 CSV = "log.csv"
+_MOST_NAMED = 20
+
+
+@dataclass(frozen=True, slots=True)
+class StepReport:
+    """How far a training is.
+
+    Attributes:
+        epoch: the epoch that runs, from 1.
+        epochs: how many there are to be.
+        step: optimisation steps taken, of all epochs.
+        steps: how many there are to be.
+        loss: mean over the images of this epoch up to now, of all processes.
+        lr: the learning rate of the step just taken.
+        images_per_second: of this run, over all processes, validation left out.
+        seconds_left: until the last step, at that speed, validation left out.
+    """
+
+    epoch: int
+    epochs: int
+    step: int
+    steps: int
+    loss: float
+    lr: float
+    images_per_second: float
+    seconds_left: float
+
+
+@dataclass(frozen=True, slots=True)
+class EpochReport:
+    """One epoch, as the log keeps it. Accuracies are percentages.
+
+    Attributes:
+        epoch: from 1.
+        step: optimisation steps taken, of all epochs.
+        lr: the learning rate of its last step.
+        train_loss: mean over its images, augmented as they were.
+        val_loss, top1, top5: of the validation images; None where there are none.
+        images_per_second: over all processes, validation left out; what was done before the
+            process was last started does not count, and None is left where that was all.
+        seconds: of the same part of the epoch, and of the validation.
+    """
+
+    epoch: int
+    step: int
+    lr: float
+    train_loss: float
+    val_loss: float | None
+    top1: float | None
+    top5: float | None
+    images_per_second: float | None
+    seconds: float
+
+
+class Callbacks:
+    """Callbacks that do nothing; override those that you need.
+
+    Every process of a training has one. What all processes share is reported by the first alone.
+    """
+
+    def info(self, sentence: str) -> None:
+        """What is about to be done, or was decided; in the first process."""
+
+    def warn(self, sentence: str) -> None:
+        """What is not as it should be, and does not stop the training; in the process it is of."""
+
+    def step(self, report: StepReport) -> None:
+        """Some steps more were taken; in the first process."""
+
+    def epoch(self, report: EpochReport) -> None:
+        """An epoch is over, its validation too; in the first process."""
+
+
 _COLUMNS = [field.name for field in fields(EpochReport)]
+
+
+class Throughput:
+    """Images of all processes, and seconds; of this run, without validation."""
+
+    def __init__(self) -> None:
+        self.images, self.seconds = 0.0, 0.0
+        self._counted, self._since = 0.0, 0.0
+
+    def start(self, count: float) -> None:
+        """An epoch begins, or goes on, in which so many images are done."""
+        self._counted, self._since = count, time.perf_counter()
+
+    def add(self, count: float) -> None:
+        """So many of the epoch's images are done by now."""
+        now = time.perf_counter()
+        self.images += count - self._counted
+        self.seconds += now - self._since
+        self._counted, self._since = count, now
+
+    def since(self, images: float, seconds: float) -> float | None:
+        """Images per second after a moment that had these; None where nothing was done."""
+        if self.seconds == seconds:
+            return None
+        return (self.images - images) / (self.seconds - seconds)
+
+
+class SkippedImages:
+    """Report each unreadable image once, and count how often one was skipped."""
+
+    def __init__(self, callbacks: Callbacks) -> None:
+        self._callbacks = callbacks
+        self._named: set[str] = set()
+        self.count = 0
+
+    def noted(self, batches: Iterable[TrainBatch]) -> Iterator[TrainBatch]:
+        """The batches as they are."""
+        for batch in batches:
+            self.count += len(batch.unreadable)
+            for line in batch.unreadable:
+                self._note(line)
+            yield batch
+
+    def _note(self, line: str) -> None:
+        if line in self._named or len(self._named) > _MOST_NAMED:
+            return
+        self._named.add(line)
+        named = len(self._named) <= _MOST_NAMED
+        self._callbacks.warn(f"left out: {line}" if named else "more are left out and counted")
 
 
 class Log:

@@ -12,8 +12,7 @@ from zoo.errors import BadInput
 from zoo.images.imagefolder import Tree, read_tree, split, unused
 from zoo.index.types import Variant
 from zoo.preprocessing import Preprocessing, package_variant, variant_preprocessing
-from zoo.training.recipe import TrainingRecipe
-from zoo.training.settings import Settings, check_batch, resolve_recipe
+from zoo.training.config import Settings, TrainingRecipe, check_batch, resolve_recipe
 
 if TYPE_CHECKING:
     from zoo.models._base import ImageClassifier

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from zoo.errors import BadInput, TrainingError
 from zoo.training import data, distributed
-from zoo.training.callbacks import Callbacks, EpochReport, StepReport
-from zoo.training.checkpoints import LAST
-from zoo.training.errors import BadInput, TrainingError, plain_errors
+from zoo.training.config import Settings
+from zoo.training.logs import Callbacks, EpochReport, SkippedImages, StepReport, Throughput
 from zoo.training.plan import Plan, build, make_plan
-from zoo.training.position import Position
-from zoo.training.progress import SkippedImages, Throughput
 from zoo.training.run_dir import RunDir
-from zoo.training.settings import Settings
+from zoo.training.state import LAST, Position
 from zoo.training.trainer import LOWER_LR, Scores, Trainer
 from zoo.weights import variant_weights
 
@@ -82,7 +81,7 @@ def train(
         TrainingError: it can't go on.
         zoo.errors.WeightsError: the published weights can't be had.
     """
-    with plain_errors(), distributed.joined(settings.device) as ranks:
+    with _plain_errors(), distributed.joined(settings.device) as ranks:
         plan = make_plan(settings, ranks)
         folder = RunDir(plan)
         try:
@@ -288,3 +287,28 @@ class _Run:
 def _check_finite(loss: float, step: int) -> None:
     if not math.isfinite(loss):
         raise TrainingError(f"the loss is no number any more at step {step}; {LOWER_LR}")
+
+
+@contextmanager
+def _plain_errors() -> Iterator[None]:
+    """Raise torch's errors about too little memory as a plain `TrainingError`.
+
+    Raises:
+        TrainingError: a process that decodes died, or memory is short.
+    """
+    try:
+        yield
+    except MemoryError as error:
+        raise TrainingError("memory is short; lower --workers or --batch-size") from error
+    except RuntimeError as error:
+        from torch.cuda import OutOfMemoryError
+
+        if isinstance(error, OutOfMemoryError):
+            raise TrainingError("the GPU's memory is short; lower --batch-size") from error
+        # The loader has no class for it, and raises it wherever this process happens to be.
+        if not str(error).startswith("DataLoader worker (pid"):
+            raise
+        raise TrainingError(
+            "a process that decodes images died, perhaps for lack of memory; lower --workers, "
+            "and go on with --resume auto"
+        ) from error

@@ -9,10 +9,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo.errors import BadInput
-from zoo.training import checkpoints
-from zoo.training.callbacks import EpochReport
-from zoo.training.logs import CSV, Log, is_log
-from zoo.training.position import Position
+from zoo.training.logs import CSV, EpochReport, Log, is_log
+from zoo.training.state import (
+    BEST,
+    LAST,
+    MODEL,
+    Position,
+    load_training,
+    portable,
+    remove_parts,
+    save,
+    save_training,
+    write_text,
+)
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -64,7 +73,7 @@ class RunDir:
             raise BadInput(f"{self.path}: can't be made: {error.strerror or error}") from error
         self._lock = lock
         try:
-            checkpoints.remove_parts(self.path)
+            remove_parts(self.path)
         except OSError as error:
             raise BadInput(
                 f"{self.path}: can't be cleared of what a killed training left: "
@@ -87,7 +96,7 @@ class RunDir:
         )
         if position.step:
             self._write_classes()
-        if position.best is not None and not (self.path / checkpoints.MODEL).exists():
+        if position.best is not None and not (self.path / MODEL).exists():
             self._restore_model()
         self._saved = time.monotonic()
 
@@ -102,7 +111,7 @@ class RunDir:
         self.log.epoch(report)
         best = None if position.best is None else position.best[0]
         if best == position.epoch and not position.in_epoch:
-            self._save(checkpoints.BEST, trainer, position)
+            self._save(BEST, trainer, position)
             self.model(trainer)
         self.save(trainer, position)
         # After the state: weights without a state belong to another program.
@@ -121,7 +130,7 @@ class RunDir:
 
     def save(self, trainer: Trainer, position: Position) -> None:
         """Save the checkpoint to resume from."""
-        self._save(checkpoints.LAST, trainer, position)
+        self._save(LAST, trainer, position)
         self._write_classes()
         self._saved = time.monotonic()
 
@@ -143,7 +152,7 @@ class RunDir:
         self._lock.release()
 
     def _state(self) -> dict[str, Any] | None:
-        path = self.path / checkpoints.LAST
+        path = self.path / LAST
         if not path.exists():
             self._check_foreign()
             return None
@@ -152,7 +161,7 @@ class RunDir:
                 f"{self.path}: holds a training already; go on with it (--resume auto), or "
                 "choose another --output"
             )
-        state = checkpoints.load_training(path)
+        state = load_training(path)
         then = state.get("identity")
         if not isinstance(then, dict):
             raise BadInput(f"{path}: is no state of a training that this version can read")
@@ -167,39 +176,39 @@ class RunDir:
 
     def _check_foreign(self) -> None:
         """Refuse to overwrite files that a training would have left together with its state."""
-        names = (checkpoints.MODEL, checkpoints.BEST, CLASSES)
+        names = (MODEL, BEST, CLASSES)
         found = [name for name in names if (self.path / name).exists()]
         if not is_log(self.path):
             found.append(CSV)
         if found:
             raise BadInput(
-                f"{self.path}: holds {' and '.join(found)}, and no {checkpoints.LAST} to go on "
+                f"{self.path}: holds {' and '.join(found)}, and no {LAST} to go on "
                 "from; move it away, or choose another --output"
             )
 
     def _restore_model(self) -> None:
         """Write the best weights again, where their file was removed."""
-        state = checkpoints.load_training(self.path / checkpoints.BEST)
+        state = load_training(self.path / BEST)
         average = state.get("ema")
         weights = state.get("model") if average is None else average
         if not isinstance(weights, Mapping):
-            raise BadInput(f"{self.path / checkpoints.BEST}: has no weights in it")
+            raise BadInput(f"{self.path / BEST}: has no weights in it")
         prefix = "" if average is None else "module."
         self._write_model(
             {name[len(prefix) :]: v for name, v in weights.items() if name.startswith(prefix)}
         )
 
     def _write_model(self, weights: Mapping[str, Any]) -> None:
-        checkpoints.save(checkpoints.portable(weights), self.path / checkpoints.MODEL)
+        save(portable(weights), self.path / MODEL)
 
     def _write_classes(self) -> None:
         names = "".join(f"{name}\n" for name in self._plan.train.classes)
-        checkpoints.write_text(self.path / CLASSES, names)
+        write_text(self.path / CLASSES, names)
 
     def _save(self, name: str, trainer: Trainer, position: Position) -> None:
         trainer.check_finite()
         state = {"identity": self._plan.identity(), **position.state(), **trainer.state()}
-        checkpoints.save_training(state, self.path / name)
+        save_training(state, self.path / name)
 
 
 def _renamed(identity: Mapping[Any, Any]) -> dict[str, Any]:

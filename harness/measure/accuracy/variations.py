@@ -249,7 +249,7 @@ def _sorted_classes(order: str) -> NDArray[np.int64]:
     """The class indices in the order that another sorting gives them."""
     import numpy as np
 
-    from zoo.classnames import imagenet_categories
+    from zoo.labels import imagenet_categories
 
     names = imagenet_categories()
     keys = {

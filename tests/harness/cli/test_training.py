@@ -12,7 +12,7 @@ from cli import run_zoo
 from PIL import Image
 
 from harness.cli.train import TrainingProgress
-from zoo.training.callbacks import EpochReport
+from zoo.training.logs import EpochReport
 
 ROOT = Path(__file__).parents[3]
 INDEX = """\

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from zoo.classnames import imagenet_categories, imagenet_synsets
+from zoo.labels import imagenet_categories, imagenet_synsets
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import pytest
 from harness.datasets import ImageSetError, identify, open_image_set
 from harness.datasets.folders import ImageFile
 from harness.datasets.types import Entry, image_set
-from zoo.classnames import imagenet_categories, imagenet_synsets
+from zoo.labels import imagenet_categories, imagenet_synsets
 
 
 def a_set(names, labels, where="/data/val"):

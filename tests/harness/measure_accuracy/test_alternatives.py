@@ -23,7 +23,7 @@ from harness.measure.accuracy.validator import (
 )
 from harness.measure.accuracy.variations import translated
 from harness.types import Recipe
-from zoo.classnames import imagenet_categories
+from zoo.labels import imagenet_categories
 from zoo.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
 
 PICTURES = 140

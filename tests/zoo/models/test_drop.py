@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from zoo.models._drop import DropBlock2d
+from zoo.models._layers import DropBlock2d
 
 
 def expected_kept(height: int, width: int, block: int, rate: float) -> float:

@@ -13,16 +13,15 @@ import pytest
 import torch
 
 from zoo.training import BadInput
-from zoo.training.callbacks import EpochReport, StepReport
-from zoo.training.checkpoints import load_training, portable, save, save_training
-from zoo.training.logs import Log
+from zoo.training.logs import EpochReport, Log, StepReport
+from zoo.training.state import load_training, portable, save, save_training
 
 FULL = """
 import resource, signal, sys
 from pathlib import Path
 import torch
-from zoo.training.checkpoints import save
-from zoo.training.errors import TrainingError
+from zoo.training.state import save
+from zoo.errors import TrainingError
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 try:

@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from zoo import create_model
-from zoo.training.optim import make_average, make_optimizer, make_scheduler, parameter_groups
-from zoo.training.recipe import TrainingRecipe
+from zoo.training.config import TrainingRecipe
+from zoo.training.trainer import make_average, make_optimizer, make_scheduler, parameter_groups
 
 
 @pytest.mark.parametrize(("steps", "warmup"), [(100, 10), (40, 1), (30, 0), (5, 4), (1, 0)])

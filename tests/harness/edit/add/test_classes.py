@@ -9,7 +9,7 @@ import torch
 import yaml
 from loops import each
 
-from zoo.classnames import imagenet_categories, imagenet_synsets
+from zoo.labels import imagenet_categories, imagenet_synsets
 
 LITE = ("--from", "efficientnet_lite0")
 OWN = [f"flower {number:04}" for number in range(1000)]

