@@ -120,3 +120,15 @@ def pictures(real_pictures, tmp_path_factory) -> Path:
     (root / "val" / "class 0" / "zz.jpg").write_text("no picture")
     (root / "train").mkdir()
     return root
+
+
+@pytest.fixture(scope="session")
+def few(tmp_path_factory) -> Path:
+    """One small image for each of the seven classes."""
+    from PIL import Image
+
+    root = tmp_path_factory.mktemp("few")
+    for number in range(CLASSES):
+        (root / f"class {number}").mkdir()
+        Image.new("RGB", (32, 32), (30 * number, 90, 60)).save(root / f"class {number}" / "a.png")
+    return root

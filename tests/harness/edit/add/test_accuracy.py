@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
-import sys
 
 import pytest
 import torch
 import yaml
 
+from harness.edit import add_accuracy
 from harness.edit.add_accuracy import measure_accuracy, open_labelled
 from harness.edit.add_facts import NotAdded, measure
 from harness.types import Recipe
@@ -48,60 +47,49 @@ def test_nothing_right_is_no_claim(run, folder, pictures, biased):
     assert not (folder / "model-index.yml").exists()
 
 
-def test_what_is_no_number_is_told_and_no_answer(run, folder, pictures, biased):
+def test_what_is_no_number_is_told_and_no_answer(run, folder, few, biased):
     biased(0, float("nan"))
-    done = run("add", "seven.pth", *LITE, "--data", pictures)
+    done = run("add", "seven.pth", *LITE, "--data", few)
     assert done.status == 2
-    assert "none of 21 images is answered right (21 have no answer: " in done.err
+    assert "none of 7 images is answered right (7 have no answer: " in done.err
     assert "not finite" in done.err
 
 
-@pytest.mark.parametrize("part", ["train", "val", "Validation", "test"])
-def test_a_part_of_a_data_set_is_called_by_the_whole(run, folder, pictures, biased, part):
+def test_a_part_of_a_data_set_is_called_by_the_whole(run, folder, few, biased):
+    """The folder itself is called by its own name, and measured on ``val``."""
     biased(0)
-    shutil.copytree(pictures / "val", folder / "roses" / part)
-    done = run("add", "seven.pth", *LITE, "--data", f"roses/{part}")
-    assert done.status == 0, done.err
-    assert dataset(folder) == "roses"
-    assert ("kept apart" in done.err) == (part == "train")
+    for whole, part in (
+        ("roses", "/train"), ("tulips", "/val"), ("lilies", "/Validation"), ("poppies", "/test"),
+        ("petals", ""),
+    ):  # fmt: skip
+        shutil.copytree(few, folder / whole / (part or "/val")[1:])
+        (folder / whole / "train").mkdir(exist_ok=True)
+        done = run("add", "seven.pth", *LITE, "--name", whole, "--data", whole + part)
+        assert done.status == 0, done.err
+        assert dataset(folder) == whole
+        assert ("kept apart" in done.err) == (part == "/train")
 
 
-def test_a_whole_is_called_by_its_own_name_and_measured_on_val(run, folder, pictures, biased):
-    biased(0)
-    done = run("add", "seven.pth", *LITE, "--data", pictures)
-    assert done.status == 0, done.err
-    assert dataset(folder) == "petals"
-    assert "kept apart" not in done.err
-
-
-def test_a_file_that_is_replaced_while_pictures_are_run(folder, pictures):
+def test_a_file_that_is_replaced_while_pictures_are_run(run, folder, few, monkeypatch):
     """Both files fit; the entry would have the hash of one and the accuracy of the other."""
-    many = folder / "many"
-    for label in range(7):
-        (many / f"class {label}").mkdir(parents=True)
-        for number in range(40):
-            (many / f"class {label}" / f"{number}.jpg").symlink_to(pictures / "val/class 1/01.jpg")
     shutil.copy(folder / "seven.pth", folder / "new.pth")
-    command = subprocess.Popen(
-        [sys.executable, "-m", "zoo", "add", "seven.pth", *LITE, "--data", "many"],
-        cwd=folder,
-        env=os.environ | {"XDG_CACHE_HOME": str(folder / "cache")},
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    with command:
-        assert "280 images, called" in command.stderr.readline()
+    real = add_accuracy.answers
+
+    def replaced(*given, **options):
         os.replace(folder / "new.pth", folder / "seven.pth")
-        said = command.stderr.read()
-    assert command.returncode == 2
-    assert "seven.pth: it changed while it was measured" in said
+        return real(*given, **options)
+
+    monkeypatch.setattr(add_accuracy, "answers", replaced)
+    done = run("add", "seven.pth", *LITE, "--data", few)
+    assert (done.status, "7 images, called" in done.err) == (2, True), done.err
+    assert "seven.pth: it changed while it was measured" in done.err
     assert not (folder / "model-index.yml").exists()
 
 
-def test_a_file_that_is_gone_or_broken_when_pictures_are_run(folder, pictures):
+def test_a_file_that_is_gone_or_broken_when_pictures_are_run(folder, few):
     path = folder / "seven.pth"
     facts = measure(path, Recipe("efficientnet_lite0", image_size=(224, 224)), "mine")
-    labelled = open_labelled(str(pictures), facts, ())
+    labelled = open_labelled(str(few), facts, ())
     status = path.stat()
     # As long and as old as before: only reading it shows that it is another.
     path.write_bytes(bytes(status.st_size))

@@ -42,7 +42,7 @@ def entries(folder):
 
 def test_a_thousand_own_classes_are_not_imagenet_s(run, big, real_pictures):
     write(big, OWN)
-    for number, file in enumerate(real_pictures):
+    for number, file in enumerate(real_pictures[:8]):
         inside = big / "garden" / OWN[3 if number % 4 else 900]
         inside.mkdir(parents=True, exist_ok=True)
         shutil.copy(file, inside)
@@ -52,7 +52,7 @@ def test_a_thousand_own_classes_are_not_imagenet_s(run, big, real_pictures):
     assert entry["Metadata"]["Classes"] == 1000
     assert entry["Metadata"]["Class Names"] == OWN
     assert entry["Results"][0]["Dataset"] == "garden"
-    assert entry["Results"][0]["Metrics"]["Top 1 Accuracy"] == "75.00%"  # 15 of 20
+    assert entry["Results"][0]["Metrics"]["Top 1 Accuracy"] == "75.00%"  # 6 of 8
     assert "check it: zoo verify big --index model-index.yml --data garden" in done.err
     status, findings = run.verified("big", "--data", "garden")
     assert status == 0
@@ -104,13 +104,12 @@ def test_the_classes_of_a_collection_hold_for_what_joins_it(run, big):
     assert "Petals" in done.err
 
 
-@pytest.mark.parametrize("called", ["ImageNet", "imagenet-1k", "ILSVRC2012"])
-def test_own_pictures_are_not_called_imagenet(run, folder, pictures, called):
-    done = run("add", "seven.pth", *LITE, "--data", pictures, "--dataset", called)
+@each("called", ["ImageNet", "imagenet-1k", "ILSVRC2012"])
+def test_own_pictures_are_not_called_imagenet(run, folder, few, called):
+    done = run("add", "seven.pth", *LITE, "--data", few, "--dataset", called)
     assert done.status == 2
     assert done.err.startswith("zoo add: --dataset: ")
-    (folder / called).symlink_to(pictures)
-    shutil.copytree(pictures, folder / "other" / called)
+    shutil.copytree(few, folder / "other" / called / "val")
     for data in (f"other/{called}", f"other/{called}/val"):
         done = run("add", "seven.pth", *LITE, "--data", data)
         assert done.status == 2

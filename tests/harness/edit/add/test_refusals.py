@@ -111,8 +111,8 @@ def test_an_index_that_can_not_be_written_is_told_before_the_measuring(run, fold
     assert (done.status, "rename it" in done.err) == (2, True), done.err
 
 
-def test_the_pictures_are_not_run_for_an_entry_that_can_not_be_written(run, folder, pictures):
-    done = run("add", "seven.pth", *LITE, "--data", pictures, "--dataset", "a\x07b")
+def test_the_pictures_are_not_run_for_an_entry_that_can_not_be_written(run, folder, few):
+    done = run("add", "seven.pth", *LITE, "--data", few, "--dataset", "a\x07b")
     assert (done.status, "Dataset" in done.err) == (2, True), done.err
     assert "called" not in done.err
     assert not (folder / "model-index.yml").exists()

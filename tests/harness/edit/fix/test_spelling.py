@@ -123,7 +123,7 @@ def written(draw, value):
     return draw(st.sampled_from(["{}", "'{}'", '"{}"'])).format(text)
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data(), value=st.integers(10**3, 10**12), right=st.integers(10**3, 10**12))
 def test_whatever_is_written_is_what_was_measured(data, folder, wishing, value, right):
     """The round trip: read, mend, write, read: equal at the page's precision, and nothing else."""

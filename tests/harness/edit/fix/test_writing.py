@@ -102,7 +102,7 @@ def test_a_kill_leaves_the_old_text_or_the_new_one(folder, repository):
     path = folder / "index.yml"
     path.write_text("a" * 3_000_000)
     seen = set()
-    for delay in (0.001, 0.005, 0.009, 0.02, 0.03):
+    for delay in (0.001, 0.009, 0.03):
         process = subprocess.Popen(
             [sys.executable, "-c", SCRIPT, str(path), "a", "b"],
             env=os.environ | {"PYTHONPATH": str(repository)},
