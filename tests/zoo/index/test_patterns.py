@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from loops import each
 
-from zoo.index import files, load_index
+from zoo._util import files
+from zoo.index import load_index
 
 INDEX = "Models:\n- Name: {}\n"
 FILES = [
