@@ -13,9 +13,8 @@ from harness.cli.output import Failure, emit, say
 from harness.config import RunConfig, UsageError
 
 if TYPE_CHECKING:
-    from harness.edit.add_accuracy import Accuracy, LabelledImages
-    from harness.edit.add_facts import Facts
     from harness.edit.add_insert import AddTarget
+    from harness.edit.add_measure import Accuracy, Facts, LabelledImages
     from harness.types import Recipe
 
 _DEFAULT_INDEX = "model-index.yml"
@@ -49,10 +48,9 @@ def add(
     """
     from functools import partial
 
-    from harness.edit.add_accuracy import Accuracy, open_labelled
-    from harness.edit.add_entry import NewEntry, entry_of
-    from harness.edit.add_facts import NotAdded, check_unchanged, measure, settle_classes
+    from harness.edit.add_entry import NewEntry, entry_of, settle_classes
     from harness.edit.add_insert import NotWritable, find_target, insert, rehearse
+    from harness.edit.add_measure import Accuracy, NotAdded, check_unchanged, measure, open_labelled
     from harness.edit.yaml_edit import EditRefused
 
     file = index or checkpoint.parent / _DEFAULT_INDEX
@@ -102,7 +100,8 @@ def add(
 
 
 def _check_name(name: str, checkpoint: Path, *, given: bool) -> None:
-    from harness.edit.add_facts import NotAdded, name_objection
+    from harness.edit.add_entry import name_objection
+    from harness.edit.add_measure import NotAdded
 
     why = name_objection(name)
     if why and given:
@@ -118,7 +117,7 @@ def _recipe(target: AddTarget) -> Recipe:
         NotAdded: what the index says of that can't be read.
     """
     from harness.check.unreadable import missing_for
-    from harness.edit.add_facts import NotAdded
+    from harness.edit.add_measure import NotAdded
     from harness.run.plan import recipe_of
 
     if why := missing_for(target.origin, "recipe"):
@@ -134,7 +133,7 @@ def _convention(target: AddTarget) -> str | None:
 
 def _names(given: Path | None, checkpoint: Path, facts: Facts) -> tuple[str, ...]:
     """The names of the classes, if a file has them."""
-    from harness.edit.add_facts import read_class_names
+    from harness.edit.add_entry import read_class_names
 
     beside = checkpoint.parent / _CLASSES
     if given is None and not beside.is_file():
@@ -150,7 +149,7 @@ def _accuracy(
 ) -> Accuracy:
     import warnings
 
-    from harness.edit.add_accuracy import measure_accuracy
+    from harness.edit.add_measure import measure_accuracy
     from harness.measure.devices import DeviceError, choose_device
     from zoo._util.text import plural
 
@@ -174,7 +173,7 @@ def _accuracy(
 
 def _check(name: str, file: Path, data: str | None) -> str:
     """The command that holds the entry to its claims."""
-    from harness.edit.add_accuracy import SAMPLE
+    from harness.edit.add_measure import SAMPLE
 
     command = ["zoo", "verify", name, "--index", str(file)]
     if data is not None and data != SAMPLE:  # A handful of images decides nothing.
@@ -183,7 +182,7 @@ def _check(name: str, file: Path, data: str | None) -> str:
 
 
 def _summary(facts: Facts, accuracy: Accuracy | None) -> str:
-    from harness.edit.add_facts import classes_of
+    from harness.edit.add_measure import classes_of
 
     height, width = facts.image_size
     parts = [

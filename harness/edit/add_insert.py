@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from harness.edit.add_entry import NewEntry
-from harness.edit.add_facts import NotAdded
+from harness.edit.add_measure import NotAdded
 from harness.edit.draft import Expected, objection
 from harness.edit.yaml_edit import (
     EditRefused,

@@ -9,9 +9,8 @@ import pytest
 import torch
 import yaml
 
-from harness.edit import add_accuracy
-from harness.edit.add_accuracy import measure_accuracy, open_labelled
-from harness.edit.add_facts import NotAdded, measure
+from harness.edit import add_measure
+from harness.edit.add_measure import NotAdded, measure, measure_accuracy, open_labelled
 from harness.types import Recipe
 
 LITE = ("--from", "efficientnet_lite0")
@@ -73,13 +72,13 @@ def test_a_part_of_a_data_set_is_called_by_the_whole(run, folder, few, biased):
 def test_a_file_that_is_replaced_while_pictures_are_run(run, folder, few, monkeypatch):
     """Both files fit; the entry would have the hash of one and the accuracy of the other."""
     shutil.copy(folder / "seven.pth", folder / "new.pth")
-    real = add_accuracy.answers
+    real = add_measure.answers
 
     def replaced(*given, **options):
         os.replace(folder / "new.pth", folder / "seven.pth")
         return real(*given, **options)
 
-    monkeypatch.setattr(add_accuracy, "answers", replaced)
+    monkeypatch.setattr(add_measure, "answers", replaced)
     done = run("add", "seven.pth", *LITE, "--data", few)
     assert (done.status, "7 images, called" in done.err) == (2, True), done.err
     assert "seven.pth: it changed while it was measured" in done.err

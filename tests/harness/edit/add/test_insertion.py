@@ -14,8 +14,8 @@ import yaml
 from loops import each
 
 from harness.edit.add_entry import NewEntry
-from harness.edit.add_facts import NotAdded
 from harness.edit.add_insert import NotWritable, insert, rehearse
+from harness.edit.add_measure import NotAdded
 from harness.edit.yaml_edit import EditRefused
 from zoo.index import load_index
 
