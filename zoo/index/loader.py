@@ -8,7 +8,6 @@ from __future__ import annotations
 import gc
 import glob
 import os
-import re
 import stat
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,26 +15,18 @@ from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
-from zoo._util.files import (
-    NotRegularFileError,
-    TooMany,
-    is_pattern,
-    matches,
-    open_regular,
-)
+from zoo._util.files import TooMany, is_pattern, matches
 from zoo._util.text import shown, truncate_middle
 from zoo.index.entries import IndexContents, read_documents
-from zoo.index.nodes import UnreadableIndex
+from zoo.index.nodes import UnreadableIndex, check_utf8, read_text, reason_of
 from zoo.index.readers import PACKAGES, Reader, built_in_for, reader_for
 from zoo.index.schema import nearest
 from zoo.index.types import Collection, Index, Location, Problem, SourceText, Variant
 
-MAX_BYTES = 32 * 2**20  # 10,000 variants as documented as ResNeSt's take 12 MB
 MAX_FILES = 10_000
 MAX_IMPORT_DEPTH = 20
 PACKAGE = "package:"
 UNREADABLE = "schema.unreadable"
-_NOT_UTF8 = re.compile("[\udc80-\udcff]")
 _NAMED = 12
 
 
@@ -116,7 +107,7 @@ class FileReader:
             remedy = "name an existing file or folder"
             if path in PACKAGES:
                 remedy += f", or {PACKAGE}{path} for the installed package"
-            self._refuse(path, f"can't be read: {_reason(error)}", remedy)
+            self._refuse(path, f"can't be read: {reason_of(error)}", remedy)
             return
         if stat.S_ISDIR(mode):
             self._add_folder(path)
@@ -203,7 +194,7 @@ class FileReader:
 
         def failed(error: OSError) -> None:
             where = os.fspath(error.filename or folder)
-            self._refuse(where, f"can't be read: {_reason(error)}", "make it readable")
+            self._refuse(where, f"can't be read: {reason_of(error)}", "make it readable")
 
         for here, folders, names in os.walk(folder, onerror=failed):
             folders[:] = sorted(name for name in folders if not name.startswith("."))
@@ -228,8 +219,8 @@ class FileReader:
         known = len(self.problems)
         source = SourceText(path, "")
         try:
-            source = SourceText(path, _text_of(path))
-            _check_utf8(source.text)
+            source = SourceText(path, read_text(path))
+            check_utf8(source.text)
             contents = read_documents(source, reader.read(source.text))
         except UnreadableIndex as error:
             where = source.locate(min(error.index, len(source.text)))
@@ -315,32 +306,6 @@ def _expanded(importer: str, target: str) -> list[str]:
     except TooMany:
         return [target]
     return [os.path.relpath(path, folder or ".") for path in found] or [target]
-
-
-def _text_of(path: str) -> str:
-    """The text of a regular file of bounded size."""
-    try:
-        with open_regular(path) as file:
-            data = file.read(MAX_BYTES + 1)
-    except NotRegularFileError:
-        raise UnreadableIndex("is not a regular file", "name a regular file") from None
-    except (OSError, ValueError) as error:
-        raise UnreadableIndex(f"can't be read: {_reason(error)}", "make it readable") from None
-    if len(data) > MAX_BYTES:
-        raise UnreadableIndex(f"is larger than {MAX_BYTES:,} bytes", "split the file")
-    # Bytes that are not UTF-8 are kept as surrogates here, to be reported where they stand.
-    return data.decode("utf-8-sig", errors="surrogateescape")
-
-
-def _check_utf8(text: str) -> None:
-    bad = _NOT_UTF8.search(text)
-    if bad:
-        what = f"is not UTF-8 (the byte 0x{ord(bad[0]) - 0xDC00:02X})"
-        raise UnreadableIndex(what, "save the file as UTF-8", bad.start())
-
-
-def _reason(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error)
 
 
 def assemble(

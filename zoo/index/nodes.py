@@ -1,4 +1,4 @@
-"""YAML text to nodes that know where they stand, within bounds.
+"""The text of a file, and YAML text to nodes that know where they stand, within bounds.
 
 The nodes are composed here from the parser's events, one after the other: PyYAML's own ``compose``
 recurses and overflows the interpreter's stack on deeply nested text, and builds whatever an alias
@@ -14,6 +14,9 @@ from typing import Any
 
 import yaml
 
+from zoo._util.files import NotRegularFileError, open_regular
+
+MAX_BYTES = 32 * 2**20  # 10,000 variants as documented as ResNeSt's take 12 MB
 MAX_DEPTH = 40  # a real index nests 6 deep
 MAX_NODES = 2_000_000  # about 25,000 variants as documented as ResNeSt's are
 MAX_ALIAS_NODES = 100_000  # what aliases may add to the text by being expanded
@@ -38,6 +41,7 @@ _NUMBER = re.compile(
     r"(?:[eE][+-]?[0-9]+)?|\.[0-9][0-9_]*(?:[eE][+-]?[0-9]+)?|\.(?:inf|Inf|INF))|\.(?:nan|NaN|NAN)"
 )
 _MAX_EXCERPT = 1_000
+_NOT_UTF8 = re.compile("[\udc80-\udcff]")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:[Tt ].*)?")
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -53,6 +57,42 @@ class UnreadableIndex(Exception):
     def __init__(self, message: str, remedy: str, index: int = 0) -> None:
         super().__init__(message)
         self.message, self.remedy, self.index = message, remedy, index
+
+
+def read_text(path: str) -> str:
+    """The text of a regular file of bounded size, other bytes than UTF-8 as lone surrogates.
+
+    Raises:
+        UnreadableIndex: it can't be read, or is too large.
+    """
+    try:
+        with open_regular(path) as file:
+            data = file.read(MAX_BYTES + 1)
+    except NotRegularFileError:
+        raise UnreadableIndex("is not a regular file", "name a regular file") from None
+    except (OSError, ValueError) as error:
+        raise UnreadableIndex(f"can't be read: {reason_of(error)}", "make it readable") from None
+    if len(data) > MAX_BYTES:
+        raise UnreadableIndex(f"is larger than {MAX_BYTES:,} bytes", "split the file")
+    # Bytes that are not UTF-8 are kept as surrogates here, to be reported where they stand.
+    return data.decode("utf-8-sig", errors="surrogateescape")
+
+
+def check_utf8(text: str) -> None:
+    """Refuse a text with a byte that was no UTF-8.
+
+    Raises:
+        UnreadableIndex: it has one.
+    """
+    bad = _NOT_UTF8.search(text)
+    if bad:
+        what = f"is not UTF-8 (the byte 0x{ord(bad[0]) - 0xDC00:02X})"
+        raise UnreadableIndex(what, "save the file as UTF-8", bad.start())
+
+
+def reason_of(error: Exception) -> str:
+    """Why a file can't be opened, as the system says it."""
+    return getattr(error, "strerror", None) or str(error)
 
 
 @dataclass(slots=True)
