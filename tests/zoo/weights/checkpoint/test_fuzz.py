@@ -1,4 +1,4 @@
-"""Ten thousand damaged files: one answer each, never an exception, little time and memory.
+"""Thousands of damaged files: one answer each, never an exception, little time and memory.
 
 What is accepted although it was changed is held against torch and safetensors: they must read the
 same names, shapes and types, or refuse the file.
@@ -25,7 +25,7 @@ from zoo.weights.checkpoint import (
     read_checkpoint,
 )
 
-FILES = 10_000
+FILES = 3_000
 ROOT = Path(__file__).parents[4]
 
 
@@ -86,7 +86,8 @@ def as_the_library_reads(path, name):
     }
 
 
-def test_ten_thousand_damaged_files(tmp_path):
+@pytest.mark.slow
+def test_thousands_of_damaged_files(tmp_path):
     random_ = random.Random(20240607)
     originals = seeds(tmp_path)
     path = tmp_path / "model.bin"
@@ -112,10 +113,10 @@ def test_ten_thousand_damaged_files(tmp_path):
             assert str(answer).isprintable()
     assert sum(answers.values()) == FILES
     assert all(
-        answers[kind] > 200
+        answers[kind] > 60
         for kind in ("CheckpointInfo", "UnsafeCheckpoint", "UnreadableCheckpoint")
     ), answers
-    assert compared > 300
+    assert compared > 90
     assert slowest < 2
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted([*before, "model.bin"])
 
@@ -132,14 +133,15 @@ def test_random_bytes_behind_each_opening(tmp_path):
         b"c",
         b"(",
     ):
-        for _ in range(150):
+        for _ in range(50):
             path.write_bytes(opening + random_.randbytes(random_.randrange(400)))
             assert isinstance(read_checkpoint(path), UnsafeCheckpoint | UnreadableCheckpoint)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's /proc")
 def test_memory_stays_bounded(tmp_path):
-    """2,000 of these files, read in one process without torch, in less than 80 MB."""
+    """1,000 of these files, read in one process without torch, in less than 80 MB."""
     for name, data in seeds(tmp_path).items():
         (tmp_path / f"seed-{name}").write_bytes(data)
     script = (
@@ -147,7 +149,7 @@ def test_memory_stays_bounded(tmp_path):
         "from zoo.weights.checkpoint import read_checkpoint\n"
         "folder = Path(sys.argv[1]); seeds = [p.read_bytes() for p in folder.glob('seed-*')]\n"
         "rng = random.Random(1); path = folder / 'model.bin'\n"
-        "for i in range(2000):\n"
+        "for i in range(1000):\n"
         "    data = bytearray(seeds[i % len(seeds)])\n"
         "    for _ in range(3): data[rng.randrange(len(data))] = rng.randrange(256)\n"
         "    path.write_bytes(data); read_checkpoint(path)\n"

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
-import subprocess
 import sys
 from typing import Any
 
@@ -31,32 +29,24 @@ def put(hub):
 
 
 def test_hub_dir_is_torchs(monkeypatch):
-    environments: list[dict[str, str]] = [
+    import torch.hub
+
+    monkeypatch.setattr(torch.hub, "_hub_dir", None)
+    for environment in (
         {"TORCH_HOME": "~/t"},
         {"XDG_CACHE_HOME": "/x/cache"},
         {},
         {"TORCH_HOME": "", "HOME": "/h"},
         {"TORCH_HOME": "/t/", "XDG_CACHE_HOME": "/x/cache"},
-    ]
-    code = """
-import json, os, sys, torch.hub
-for environment in json.loads(sys.argv[1]):
-    for name in ("TORCH_HOME", "XDG_CACHE_HOME"):
-        os.environ.pop(name, None)
-    os.environ.update(environment)
-    print(torch.hub.get_dir())
-"""
-    command = [sys.executable, "-c", code, json.dumps(environments)]
-    torchs = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    monkeypatch.delitem(sys.modules, "torch.hub", raising=False)
-    ours = []
-    for environment in environments:
+    ):
         for name in ("TORCH_HOME", "XDG_CACHE_HOME"):
             monkeypatch.delenv(name, raising=False)
         for name, value in environment.items():
             monkeypatch.setenv(name, value)
-        ours.append(str(hub_dir()))
-    assert ours == [os.path.normpath(line) for line in torchs.splitlines()]
+        theirs = os.path.normpath(torch.hub.get_dir())
+        with monkeypatch.context() as hidden:
+            hidden.delitem(sys.modules, "torch.hub")
+            assert str(hub_dir()) == theirs
 
 
 def test_found_file_with_right_hash_is_used(server, fetch, put, data, named):

@@ -7,8 +7,6 @@ import signal
 import time
 from pathlib import Path
 
-import pytest
-
 from zoo.weights.cache import Cache
 from zoo.weights.fetch import Fetcher
 from zoo.weights.sources import locate
@@ -16,7 +14,7 @@ from zoo.weights.types import Fetched
 
 
 def test_kill_at_random_moments(server, start, fetch, left, parts, hub):
-    """20 times: kill -9 at some moment of a fetch, then fetch again and look.
+    """8 times: kill -9 at some moment of a fetch, then fetch again and look.
 
     The name holds no hash, so that nothing but the fetching itself stands between a wrong byte
     and the file. 8 MB at 25 MB/s last 0.35 s; the moments cover start, download and end.
@@ -27,12 +25,12 @@ def test_kill_at_random_moments(server, start, fetch, left, parts, hub):
     old = hub / "checkpoints" / "old.pth"
     old.parent.mkdir(parents=True)
     old.write_bytes(b"good")
-    for k in range(20):
+    for k in range(8):
         name = f"net{k}.pth"
         url = server.on(name, lambda h, n: h.good(content, rate=25e6 if n == 1 else None))
         process = start(url, mark_bytes=64 << 10)
         assert process.stdout.readline() == "ready\n"
-        time.sleep(chance.uniform(0.0, 0.7))
+        time.sleep((k + chance.random()) * 0.6 / 8)
         process.send_signal(signal.SIGKILL)
         process.wait()
         held = left()
@@ -46,7 +44,7 @@ def test_kill_at_random_moments(server, start, fetch, left, parts, hub):
         assert len(asked) <= 1
         assert parts() == []
         outcome.path.unlink()
-    assert killed_midway >= 3  # else the moments are badly chosen
+    assert killed_midway >= 2  # else the moments are badly chosen
 
 
 def test_killed_part_is_resumed(server, start, fetch, left, data):
@@ -109,16 +107,12 @@ def test_consumer_that_leaves_stops_the_workers(server, hub, data, impatient):
     assert len(server.requests) == asked
 
 
-@pytest.mark.parametrize("count", [2, 8])
-def test_processes_at_once_download_once(server, start, outcome_of, left, parts, data, count):
+def test_processes_at_once_download_once(server, start, outcome_of, left, parts, data):
     content = data * 20
     url = server.on("net.pth", lambda h, n: h.good(content, rate=4e6))
-    outcomes = [outcome_of(process) for process in [start(url) for _ in range(count)]]
+    outcomes = [outcome_of(process) for process in [start(url) for _ in range(4)]]
     assert (server.bodies, server.full_bodies) == (1, 1)
-    assert sorted(outcome["origin"] for outcome in outcomes) == [
-        *["cache"] * (count - 1),
-        "fetched",
-    ]
+    assert sorted(outcome["origin"] for outcome in outcomes) == [*["cache"] * 3, "fetched"]
     assert len({outcome["sha256"] for outcome in outcomes}) == 1
     assert left() == {"net.pth": content}
     assert parts() == []
@@ -132,7 +126,7 @@ def test_waiting_process_takes_over_from_a_killed_one(server, start, outcome_of,
         time.sleep(0.01)
     second = start(url)
     assert second.stdout.readline() == "ready\n"
-    time.sleep(1)
+    time.sleep(0.6)
     first.kill()
     assert outcome_of(second)["origin"] == "fetched"
     assert server.ranges()[1] is not None  # it goes on where the other one was killed
