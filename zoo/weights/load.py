@@ -29,7 +29,7 @@ from zoo.weights.checkpoint import (
     UnsafeCheckpoint,
     read_checkpoint,
 )
-from zoo.weights.checkpoint.archive import inflate
+from zoo.weights.checkpoint.torchfile import inflate
 from zoo.weights.checkpoint.types import ITEM_SIZES, Rejection, printable, unreadable
 from zoo.weights.match import Match, TensorSpec, match, specs_of
 

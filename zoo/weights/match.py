@@ -17,31 +17,13 @@ from zoo.weights.summary import list_groups, summarise
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = [
-    "Match",
-    "Reshaped",
-    "Retyped",
-    "TensorSpec",
-    "explain_size",
-    "match",
-    "recognise",
-    "specs_of",
-    "summarise",
-]
-
 Misfit = Literal["classes", "classifier", "extra", "names", "types", "other"]
 
 _HALF = frozenset({"float16", "bfloat16"})
 # Types that torch converts into each other when it loads a state dict, number for number. Quantized
 # ones need their scales, and float4 holds two numbers in an element.
-_FLOATS = _HALF | {
-    "float32",
-    "float64",
-    "float8_e4m3fn",
-    "float8_e4m3fnuz",
-    "float8_e5m2",
-    "float8_e5m2fnuz",
-}
+_FLOATS = _HALF | {"float32", "float64"}
+_FLOATS |= {"float8_e4m3fn", "float8_e4m3fnuz", "float8_e5m2", "float8_e5m2fnuz"}
 _INTEGERS = frozenset({"int64", "int32", "int16", "int8", "uint64", "uint32", "uint16", "uint8"})
 _AUXILIARY = ("aux", "auxlogits", "aux1", "aux2", "aux_logits", "aux_classifier", "aux_head")
 _COUNTER = "num_batches_tracked"
@@ -56,21 +38,15 @@ class TensorSpec:
 
 
 @dataclass(frozen=True, slots=True)
-class Reshaped:
-    """A tensor of another shape than the model's."""
-
-    name: str
-    expected: tuple[int, ...]
-    found: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Retyped:
-    """A tensor of another element type than the model's."""
+class TensorDifference:
+    """A tensor of another shape or element type than the model's, both in words."""
 
     name: str
     expected: str
     found: str
+
+    def __str__(self) -> str:
+        return f"{self.found} instead of {self.expected}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +78,11 @@ class Match:
     missing: tuple[str, ...] = ()
     extra: tuple[str, ...] = ()
     auxiliary: tuple[str, ...] = ()
-    reshaped: tuple[Reshaped, ...] = ()
-    retyped: tuple[Retyped, ...] = ()
+    reshaped: tuple[TensorDifference, ...] = ()
+    retyped: tuple[TensorDifference, ...] = ()
     uncounted: tuple[str, ...] = ()
     prefix: str = ""
-    recast: tuple[Retyped, ...] = ()
+    recast: tuple[TensorDifference, ...] = ()
     half: str | None = None
     renamed: bool = False
     headless: bool = False
@@ -143,15 +119,17 @@ class Match:
         if self.other_classes is not None:
             mine, theirs = self.other_classes
             return [f"the file's classifier has {theirs} classes, the model's {mine}"]
-        shapes = {r.name: f"{_size(r.found)} instead of {_size(r.expected)}" for r in self.reshaped}
-        types = {r.name: f"{r.found} instead of {r.expected}" for r in self.retyped}
-        kinds = (
-            ("missing", len(self.missing), summarise(self.missing, limit)),
-            ("extra", len(self.extra), summarise(self.extra, limit)),
-            ("of another shape", len(shapes), list_groups(shapes, limit)),
-            ("of another type", len(types), list_groups(types, limit)),
-        )
-        return [f"{count} {kind}: {', '.join(groups)}" for kind, count, groups in kinds if count]
+        kinds = {
+            "missing": dict.fromkeys(self.missing, ""),
+            "extra": dict.fromkeys(self.extra, ""),
+            "of another shape": {each.name: str(each) for each in self.reshaped},
+            "of another type": {each.name: str(each) for each in self.retyped},
+        }
+        return [
+            f"{len(names)} {kind}: {', '.join(list_groups(names, limit))}"
+            for kind, names in kinds.items()
+            if names
+        ]
 
     def notes(self) -> list[str]:
         """What is unusual about a file without being wrong with it."""
@@ -179,7 +157,7 @@ class Match:
         fitting = "1 tensor fits" if self.matched == 1 else f"{self.matched} tensors fit"
         return "; ".join((fitting, *self.lines(3)))
 
-    def _uneven(self) -> list[Retyped]:
+    def _uneven(self) -> list[TensorDifference]:
         """The tensors of another type but for what ``half`` says of all of them."""
         return [r for r in self.recast if r.found != self.half]
 
@@ -205,13 +183,13 @@ def match(tensors: Iterable[TensorInfo], expected: Mapping[str, TensorSpec]) -> 
     absent = [name for name in expected if name not in found]
     surplus = [name for name in found if name not in expected]
     half = _half(found.values(), expected.values())
+    bent = [name for name in common if expected[name].shape != found[name].shape]
     reshaped = tuple(
-        Reshaped(name, expected[name].shape, found[name].shape)
-        for name in common
-        if expected[name].shape != found[name].shape
+        TensorDifference(name, _size(expected[name].shape), _size(found[name].shape))
+        for name in bent
     )
     typed = [
-        Retyped(name, expected[name].dtype, found[name].dtype)
+        TensorDifference(name, expected[name].dtype, found[name].dtype)
         for name in common
         if expected[name].dtype != found[name].dtype
     ]
@@ -219,8 +197,10 @@ def match(tensors: Iterable[TensorInfo], expected: Mapping[str, TensorSpec]) -> 
     missing = tuple(n for n in absent if not _is_counter(n))
     extra = tuple(n for n in surplus if not _is_auxiliary(n) and not _is_counter(n))
     other_classes = None
-    if not (missing or extra or retyped):
-        other_classes = _other_classes(reshaped, list(expected))
+    if bent and not (missing or extra or retyped):
+        other_classes = _other_classes(
+            {n: (expected[n].shape, found[n].shape) for n in bent}, list(expected)
+        )
     in_place = not (reshaped or retyped)
     return Match(
         matched=len(common) - len(reshaped),
@@ -359,18 +339,17 @@ def _is_classifier(missing: Sequence[str], names: Sequence[str]) -> bool:
     return bool(layer) and set(missing) == {n for n in names if n.rpartition(".")[0] == layer}
 
 
-def _other_classes(reshaped: Sequence[Reshaped], names: Sequence[str]) -> tuple[int, int] | None:
+def _other_classes(
+    shapes: Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]], names: Sequence[str]
+) -> tuple[int, int] | None:
     """(expected, found) where just the last layer's tensors differ, in their first dimension."""
-    if not reshaped or len({r.name.rpartition(".")[0] for r in reshaped}) != 1:
+    if {name.rpartition(".")[0] for name in shapes} != {names[-1].rpartition(".")[0]}:
         return None
-    layer = reshaped[0].name.rpartition(".")[0]
-    if layer != names[-1].rpartition(".")[0]:
+    counts = {(mine[:1], theirs[:1]) for mine, theirs in shapes.values()}
+    if len(counts) != 1 or any(mine[1:] != theirs[1:] for mine, theirs in shapes.values()):
         return None
-    counts = {(r.expected[:1], r.found[:1]) for r in reshaped}
-    if len(counts) != 1 or any(r.expected[1:] != r.found[1:] for r in reshaped):
-        return None
-    expected, found = next(iter(counts))
-    return (expected[0], found[0]) if expected and found else None
+    ((mine, theirs),) = counts
+    return (mine[0], theirs[0]) if mine and theirs else None
 
 
 def _size(shape: tuple[int, ...]) -> str:

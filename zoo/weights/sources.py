@@ -7,12 +7,14 @@ of a local file than its directory entry.
 from __future__ import annotations
 
 import contextlib
+import functools
 import ipaddress
 import os
 import re
 import stat
+import sys
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit, urlunsplit
@@ -98,32 +100,44 @@ class PackageSource(WeightsSource):
         from importlib import metadata
 
         wanted = f"{self.module.replace('.', '/')}/{self.inner}"
-        for owner in _owners(self.module.partition(".")[0]):
-            for file in metadata.files(owner) or []:
-                if file.as_posix() == wanted:
-                    path = Path(str(file.locate()))
-                    if path.is_file():
-                        return path
-                    why = f"{owner} lists {wanted}, but {path} is not a file; install it again"
-                    return NotFetched(MISSING, why, self.url)
-        owners = metadata.packages_distributions().get(self.module.partition(".")[0], [])
+        top = self.module.partition(".")[0]
+        owners: Sequence[str] = ()
+        # Most distributions are called as their module: all are searched only where that fails,
+        # which takes longer than all else about a local file.
+        for find in (_namesake, _owners):
+            owners = find(top)
+            for owner in owners:
+                for file in metadata.files(owner) or []:
+                    if file.as_posix() == wanted:
+                        path = Path(str(file.locate()))
+                        if path.is_file():
+                            return path
+                        why = f"{owner} lists {wanted}, but {path} is not a file; install it again"
+                        return NotFetched(MISSING, why, self.url)
         if not owners:
             why = f"no installed distribution provides the module {self.module}"
             return NotFetched(NOT_INSTALLED, why, self.url)
         return NotFetched(MISSING, f"{', '.join(owners)} ships no {wanted}", self.url)
 
 
-def _owners(module: str) -> Iterator[str]:
-    """The distributions that may ship a module: the one of its name first, as most are called.
-
-    Only where that one does not have the file are all installed packages searched, which takes
-    longer than all else about a local file.
-    """
+def _namesake(module: str) -> Sequence[str]:
     from importlib import metadata
 
     with contextlib.suppress(metadata.PackageNotFoundError):
-        yield metadata.distribution(module).metadata["Name"]
-    yield from dict.fromkeys(metadata.packages_distributions().get(module, []))
+        return [metadata.distribution(module).metadata["Name"]]
+    return []
+
+
+def _owners(module: str) -> Sequence[str]:
+    return _distributions(tuple(sys.path)).get(module, [])
+
+
+@functools.cache
+def _distributions(_path: tuple[str, ...]) -> Mapping[str, Sequence[str]]:
+    """The distributions of each module that can be imported from the current path."""
+    from importlib import metadata
+
+    return metadata.packages_distributions()
 
 
 AnySource = HttpSource | LocalSource | PackageSource

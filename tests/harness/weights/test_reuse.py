@@ -9,6 +9,7 @@ import sys
 from types import SimpleNamespace
 
 import pytest
+from cli import run_zoo
 from fault_server import running
 
 NAME = "efficientnet_lite0"
@@ -131,12 +132,6 @@ def test_the_same_url_is_fetched_once_for_all_its_variants(place, server, lite0)
 
 def _kept(place):
     """How many measurements of each kind the store holds, as ``zoo cache info`` says."""
-    done = subprocess.run(
-        [sys.executable, "-m", "zoo", "cache", "info"],
-        env=place.environment,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    done = run_zoo(["cache", "info"], cwd=place.folder, environment=place.environment)
     rows = [line.split() for line in done.stdout.splitlines() if line.startswith("  ")]
     return {kind.rstrip(":"): int(count) for kind, count in rows}

@@ -12,7 +12,8 @@ import torchvision
 from torch import nn
 
 from zoo.weights.checkpoint import CheckpointInfo, TensorInfo, read_checkpoint
-from zoo.weights.match import TensorSpec, explain_size, match, recognise, specs_of, summarise
+from zoo.weights.match import TensorSpec, explain_size, match, recognise, specs_of
+from zoo.weights.summary import summarise
 
 
 def on_meta(build):
