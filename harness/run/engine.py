@@ -16,8 +16,7 @@ from typing import Protocol
 
 from harness.config import USUAL_TIMEOUT
 from harness.run.jobs import Job, dump_job, load_facts
-from harness.run.memory import usual_limit
-from harness.run.process import Limits, WorkerEndedError, WorkerProcess
+from harness.run.process import Limits, WorkerEndedError, WorkerProcess, usual_limit
 from harness.types import Fact, unmeasured
 
 

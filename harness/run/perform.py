@@ -1,9 +1,15 @@
-"""Perform a job in a worker process, or in a task of a cluster."""
+"""Perform a job in a worker process, or in a task of a cluster: without the network where the run
+is offline, and whatever fails as a cause and one line.
+"""
 
 from __future__ import annotations
 
+import os
+import sys
 import time
-from contextlib import nullcontext
+from collections.abc import Iterator
+from concurrent.futures import BrokenExecutor
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from datetime import datetime, timezone
 from functools import lru_cache
@@ -11,9 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from harness.check.shards import Span, entry_of, span_of
-from harness.run.failures import explain
 from harness.run.jobs import AccuracyJob, BenchmarkJob, Job
-from harness.run.offline import network_refused
 from harness.types import Fact, Measurement, Recipe, unmeasured
 
 if TYPE_CHECKING:
@@ -171,3 +175,91 @@ def _order(images: int) -> Any:
     from harness.datasets import order
 
     return order(images)
+
+
+def explain(error: Exception) -> tuple[str, str]:
+    """The cause of a count that failed, and a line that says whose fault it is.
+
+    What a person can act on speaks for itself; only what the model's own code raises is shown with
+    the name of its class.
+    """
+    from harness.datasets import ImageSetError
+    from harness.measure.accuracy.classifier import ValidationError
+    from harness.measure.devices import DeviceError, is_out_of_memory
+    from harness.measure.meta import describe_error
+    from zoo.errors import CheckpointError, MismatchedCheckpointError, UnsafeCheckpointError
+
+    words = describe_error(error)
+    text = words.partition(": ")[2]
+    cause = next(
+        (
+            cause
+            for kind, cause in (
+                (MismatchedCheckpointError, "weights.tensors-differ"),
+                (UnsafeCheckpointError, "weights.unsafe"),
+                (CheckpointError, "weights.unreadable"),
+                (ImageSetError, "accuracy.no-data"),
+                (ValidationError | DeviceError, "accuracy.undecided"),
+            )
+            if isinstance(error, kind)
+        ),
+        None,
+    )
+    if cause is not None:
+        return cause, text
+    for is_so, message in (
+        (is_out_of_memory(error), f"this machine has not the memory for it: {text or 'none left'}"),
+        (
+            isinstance(error, BrokenExecutor),
+            "a process that decodes images was ended, by the system if memory ran out",
+        ),
+        (isinstance(error, OSError), f"a file could not be read or written: {text}"),
+    ):
+        if is_so:
+            return "accuracy.undecided", message
+    return "build.failed", f"the model's own code failed: {words}"
+
+
+_NETWORK = ("socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto")
+
+
+class OfflineError(ConnectionError):
+    """Model code asked for the network in an offline run."""
+
+
+class _State:
+    hooked = False
+    offline = False
+
+
+@contextmanager
+def network_refused() -> Iterator[None]:
+    """Raise OfflineError where Python code of this process connects to, or looks up, a host.
+
+    Sockets of this machine that have a path for an address are let through. It is process-wide:
+    only a worker should do this.
+    """
+    if not _State.hooked:
+        sys.addaudithook(_refuse)  # It can't be taken away again, so a flag rules it.
+        _State.hooked = True
+    # With it the library reads its cache at once, and not after some attempts.
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    before, _State.offline = _State.offline, True
+    try:
+        yield
+    finally:
+        _State.offline = before
+
+
+def _refuse(event: str, arguments: tuple[Any, ...]) -> None:
+    if not _State.offline or event not in _NETWORK:
+        return
+    host = arguments[0]
+    if event in ("socket.connect", "socket.sendto"):
+        address = arguments[1]
+        if not isinstance(address, tuple):
+            return
+        host = address[0]
+    if isinstance(host, bytes):
+        host = host.decode("ascii", "replace")
+    raise OfflineError(f"building needs {host}, and this run is offline")

@@ -1,18 +1,56 @@
-"""Plan of a run: what has to be measured for an index and a request."""
+"""Which index a run reads, which variants it chooses, and how each is rebuilt."""
 
 from __future__ import annotations
 
+import os
+import shlex
 from collections.abc import Sequence
 from decimal import Decimal
 from fnmatch import fnmatchcase
+from pathlib import Path
 
 from harness.config import UsageError
 from harness.measure.profile import USUAL_SIZE
 from harness.types import Recipe, Size
 from zoo._util.text import nearest
+from zoo.index import local_index
+from zoo.index.readers import FOLDER
 from zoo.index.types import Claim, Index, Variant
 from zoo.labels import are_of_imagenet
 from zoo.variants import class_count
+
+# So many of many indexes are named.
+_MOST_NAMED = 3
+
+
+def index_here() -> Path:
+    """The index of the working folder or of its project.
+
+    Raises:
+        UsageError: there is none. The index of this package would be another one than the user's.
+    """
+    found = local_index()
+    if found is None:
+        raise UsageError(
+            f"no index here: {os.getcwd()} holds neither {FOLDER}/ nor {FOLDER}.yml, .yaml or .md; "
+            "name one with --index PATH, or write --index package:zoo for the one that ships with "
+            "zoo"
+        )
+    return found
+
+
+def named(index: Sequence[Path]) -> str:
+    """The index in a sentence, as it was named."""
+    shown = ", ".join(map(str, index[:_MOST_NAMED]))
+    left = len(index) - _MOST_NAMED
+    return f"{shown} and {left} more" if left > 0 else shown
+
+
+def index_options(index: Sequence[Path]) -> str:
+    """The options that name this index again; none where it is the one that is found anyway."""
+    if len(index) == 1 and index[0] == local_index():
+        return ""
+    return "".join(f" --index {shlex.quote(str(path))}" for path in index)
 
 
 def select(index: Index, wanted: Sequence[str], lister: str = "zoo list") -> tuple[Variant, ...]:

@@ -13,11 +13,11 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Literal
-
-from harness.run.memory import descendants, memory_of
 
 # Not `python -m`: that would put the working folder first on the path, and a page's own folder
 # may hold files that are called like a module.
@@ -207,3 +207,70 @@ def _signal_name(number: int) -> str:
 
 def _gigabytes(size: int) -> str:
     return f"{size / 2**30:.3g} GiB"
+
+
+_OWN = ("RssAnon:", "RssShmem:", "VmSwap:")
+_MOST = 8 * 2**30
+
+
+def descendants(pid: int) -> list[int]:
+    """The children of a process, and theirs; none where the system doesn't report them."""
+    found: list[int] = []
+    waiting = [pid]
+    while waiting:
+        for child in _children(waiting.pop()):
+            found.append(child)
+            waiting.append(child)
+    return found
+
+
+def memory_of(pid: int) -> int:
+    """Bytes that a process and its descendants hold, swap included; 0 where unknown.
+
+    What a file backs can be dropped and read again, and doesn't count: a large checkpoint that is
+    mapped is no reason to end a process.
+    """
+    return sum(_own_bytes(one) for one in (pid, *descendants(pid)))
+
+
+@cache
+def usual_limit() -> int:
+    """Bytes that one worker may hold by default: 8 GiB, or half of what a smaller machine has."""
+    return min(_MOST, _machine_bytes() // 2)
+
+
+def _children(pid: int) -> Iterator[int]:
+    try:
+        threads = os.listdir(f"/proc/{pid}/task")
+    except OSError:
+        return
+    for thread in threads:
+        try:
+            text = Path(f"/proc/{pid}/task/{thread}/children").read_text()
+        except OSError:
+            continue  # The thread has ended since.
+        yield from map(int, text.split())
+
+
+def _own_bytes(pid: int) -> int:
+    try:
+        text = Path(f"/proc/{pid}/status").read_text(errors="replace")
+    except OSError:
+        return 0
+    lines = (line.split() for line in text.splitlines() if line.startswith(_OWN))
+    return sum(int(words[1]) * 1024 for words in lines)
+
+
+def _machine_bytes() -> int:
+    """The machine's memory, or what a container leaves of it."""
+    limits = [_MOST * 2]
+    with contextlib.suppress(
+        OSError, ValueError, AttributeError
+    ):  # One that doesn't say it is a large one.
+        limits.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        try:
+            limits.append(int(Path(path).read_text()))
+        except (OSError, ValueError):
+            continue  # No such control group, or the word "max".
+    return min(limits)

@@ -26,7 +26,7 @@ from typing import Any, BinaryIO, ClassVar
 ROOT = Path(__file__).resolve().parents[2]
 # Caches of these modules depend on the environment, or on files that a test writes.
 _FORGETFUL = ("harness.run.", "harness.datasets.")
-_KEPT = ("harness.run.keys", "harness.run.closure")
+_KEPT = ("harness.run.keys",)
 # What shapes alone decide.
 _BY_JOB = {"structure", "flops", "profile", "preprocess"}
 

@@ -13,9 +13,8 @@ from PIL import Image
 
 from harness.measure.accuracy import validator as accuracy
 from harness.run.engine_ray import _cores_per_task
-from harness.run.failures import explain
 from harness.run.jobs import AccuracyJob, Job, dump_job, load_job
-from harness.run.perform import Performer
+from harness.run.perform import Performer, explain
 from harness.types import Measurement, Recipe, Unmeasured
 from zoo.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 

@@ -88,11 +88,11 @@ def test_what_the_families_share_changes_all_keys(house, keys):
 EACH_MODULE = """
 import json, sys
 from pathlib import Path
-from harness.run import closure, keys
+from harness.run import keys
 from harness.types import Recipe
 from zoo import registry
 
-root = Path(closure.__file__).resolve().parents[2]
+root = Path(keys.__file__).resolve().parents[2]
 adapted = Recipe("mine", base="resnest50d", classes=7)
 asked = {
     "structure": (adapted, None), "flops": (adapted, (224, 224)), "profile": (adapted, (224, 224)),
@@ -101,7 +101,7 @@ asked = {
 }
 
 def made():
-    for cached in (closure._source, closure._imports, keys.measuring_code, keys.identity_of):
+    for cached in (keys._source, keys._imports, keys.measuring_code, keys.identity_of):
         cached.cache_clear()
     for cached in ("families", "_sources"):
         registry._REGISTRY.__dict__.pop(cached, None)
@@ -182,7 +182,7 @@ def test_imports_are_read_as_python_reads_them():
     """Every way to write one, against the interpreter's own parser, over all of both packages."""
     import ast
 
-    from harness.run import closure
+    from harness.run import keys
 
     def imported(name, node):
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
@@ -195,12 +195,12 @@ def test_imports_are_read_as_python_reads_them():
         for child in ast.iter_child_nodes(node):
             yield from imported(name, child)
 
-    root = closure._ROOT
+    root = keys._ROOT
     for path in (*root.glob("harness/**/*.py"), *root.glob("zoo/**/*.py")):
         name = ".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__")
         known = {m for m in imported(name, ast.parse(path.read_text())) if m is not None}
         ours = {m for m in known if m.partition(".")[0] in ("harness", "zoo")}
-        assert ours <= set(closure._imports(name)), name
+        assert ours <= set(keys._imports(name)), name
     lines = {
         "from .a import b as c, d": {"x.y.a", "x.y.a.b", "x.y.a.d"},
         "from . import (\n    a,  # why\n    b,\n)": {"x.y", "x.y.a", "x.y.b"},
@@ -210,8 +210,8 @@ def test_imports_are_read_as_python_reads_them():
         "if TYPE_CHECKING:\n    from zoo.a import b\n\n    import zoo.c\nimport zoo.d": {"zoo.d"},
     }
     for text, names in lines.items():
-        running = closure._TYPES_ONLY.sub("", text)
-        assert set(closure._named("x.y.here", running)) == names, text
+        running = keys._TYPES_ONLY.sub("", text)
+        assert set(keys._named("x.y.here", running)) == names, text
 
 
 def test_the_rest_of_the_house_changes_nothing(house, keys):

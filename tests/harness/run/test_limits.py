@@ -12,7 +12,7 @@ import pytest
 
 from harness.run.engine import LocalEngine
 from harness.run.jobs import Job
-from harness.run.memory import memory_of, usual_limit
+from harness.run.process import memory_of, usual_limit
 from harness.types import Measurement, Recipe, Unmeasured
 
 MEMORY = 2**30  # A worker with torch takes 250 MB.
