@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 Status = Literal["match", "mismatch", "unverified"]
 Size = tuple[int, int]
+# Where neither an index nor the builder says otherwise.
+USUAL_SIZE: Size = (224, 224)
 # Which fact of a variant: its kind, with the input size or the part where one matters.
 Slot = tuple[str, Size | str | None]
 

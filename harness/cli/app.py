@@ -57,7 +57,28 @@ def _loaded(name: str) -> Any:
         made.command(name, cls=kind)(getattr(module, function))
     found: Any = typer.main.get_command(made)
     found.name = name
+    for parameter in found.params:
+        _take_as_written(parameter)
     return found
+
+
+class _AsWritten:
+    """Hands on a value, or the several of one option, as the command line has it."""
+
+    def coerce(self, value: Any, param: Any, ctx: Any) -> Any:
+        """The value; an empty tuple where there may be several and is none."""
+        return () if value is None and (param.multiple or param.nargs == -1) else value
+
+
+def _take_as_written(parameter: Any) -> None:
+    """Keep Typer from making a pydantic validator of text that is read by rules of our own.
+
+    Newer versions make one for each option, given or not, which takes as long as the rest of a
+    warm run. Others have no such attribute, and don't look at it.
+    """
+    descriptor = getattr(parameter, "type_descriptor", None)
+    if descriptor is not None and descriptor.annotation in (str, bool, list[str]):
+        parameter._runtime_param = _AsWritten()
 
 
 def plain_app(**settings: Any) -> typer.Typer:

@@ -16,8 +16,8 @@ from harness.measure.accuracy.scoring import answers as judged
 from harness.measure.accuracy.validator import preprocessing_of
 from harness.measure.builders import BuilderError, builder_of, get_builder
 from harness.measure.meta import build_on_meta
-from harness.measure.profile import USUAL_SIZE, Profiler
-from harness.types import Measurement, Recipe, Size
+from harness.measure.profile import Profiler
+from harness.types import USUAL_SIZE, Measurement, Recipe, Size
 from zoo._util.files import FileStat, file_stat, hash_file
 from zoo._util.text import plural
 from zoo.errors import BadInput, CheckpointError

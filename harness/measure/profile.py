@@ -25,9 +25,6 @@ if TYPE_CHECKING:
 
     from harness.measure.trace import Tracer
 
-# Where neither an index nor the builder says otherwise.
-USUAL_SIZE: Size = (224, 224)
-
 _COLOURS = 3
 
 

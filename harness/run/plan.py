@@ -10,8 +10,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from harness.config import UsageError
-from harness.measure.profile import USUAL_SIZE
-from harness.types import Recipe, Size
+from harness.types import USUAL_SIZE, Recipe, Size
 from zoo._util.text import nearest
 from zoo.index import local_index
 from zoo.index.readers import FOLDER

@@ -1,8 +1,13 @@
-"""Progress of a run."""
+"""Progress of a run, and the time that it takes."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import platform
+import time
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from zoo import __version__
 
 if TYPE_CHECKING:
     from zoo.weights.types import DownloadProgress as Downloads
@@ -32,3 +37,28 @@ class Progress:
 
     def close(self) -> None:
         """The end."""
+
+
+class Clock:
+    """Runs from its making on.
+
+    Attributes:
+        started: the moment of that.
+    """
+
+    def __init__(self) -> None:
+        self.started = datetime.now(timezone.utc)
+        self._zero = time.monotonic()
+
+    def environment(self, device: str) -> dict[str, Any]:
+        from importlib.metadata import version
+
+        return {
+            "zoo": __version__,
+            "torch": version("torch"),
+            "python": platform.python_version(),
+            "platform": platform.platform(),
+            "device": device,
+            "started": self.started.isoformat(timespec="seconds"),
+            "seconds": round(time.monotonic() - self._zero, 3),
+        }

@@ -15,15 +15,13 @@ from harness.config import GROUPS, RunConfig, UsageError
 from harness.explain import preferred_rules
 from harness.explain.claim_trace import ClaimTrace, trace_claim
 from harness.measure.builders import BuilderError
-from harness.run import speeds
-from harness.run.builder_proxy import BuilderProxy, open_builder
-from harness.run.clock import Clock
+from harness.run.builder_proxy import open_builder
 from harness.run.engine import Engine, EngineError, LocalEngine
 from harness.run.eval_dataset import EvalDatasets
+from harness.run.facts import SPEED, VariantFacts
 from harness.run.jobs import Job
-from harness.run.plan import select
-from harness.run.progress import Progress
-from harness.run.sources import index_here, index_options, named
+from harness.run.plan import index_here, index_options, named, select
+from harness.run.progress import Clock, Progress
 from harness.run.store import Store, StoreError
 from harness.run.variant_run import VariantRun, facts_of
 from harness.types import Fact, Finding, Measurement, Recipe, Report, Slot, Unmeasured
@@ -86,6 +84,7 @@ class Session:
         self.variants = variants
         self._warnings: list[str] = []
         self._runs_seen: list[VariantRun] = []
+        self._planned: list[Job] | None = None
 
     def audit(self) -> Report:
         """What the index says of itself, without building anything."""
@@ -108,8 +107,10 @@ class Session:
     def plan(self) -> str:
         """What the run will do, in one line: variants, measurements, files, images."""
         with self._opened_store() as store:
-            runs = self._runs(store)
-            building = sum(bool(s.advance()) for s in runs)
+            runs = self._runs_seen = self._runs(store)
+            wanted = [s.advance() for s in runs]
+        self._planned = [job for jobs in wanted for job in jobs]
+        building = sum(map(bool, wanted))
         kept = sum(isinstance(fact, Measurement) for s in runs for fact in s.facts.values())
         # What a file or images ask for is known when the file is there.
         later = " yet" if self._files is not None else ""
@@ -133,16 +134,16 @@ class Session:
         clock = Clock()
         cut_short = None
         with self._opened_store() as store:
-            runs = self._runs_seen = self._runs(store)
+            runs, jobs = self._begun(store)
             for warning in self._warnings:
                 progress.warn(warning)
             try:
                 for line in self._eval_datasets.survey() if self._eval_datasets is not None else ():
                     progress.tell(line)
                 self._fetch(runs, progress)
-                jobs = [job for s in runs for job in s.advance()]
+                jobs += [job for s in runs for job in s.advance()]
                 self._measure(runs, jobs, progress)
-                self._time(runs, store, progress)
+                self._time(runs, progress)
             except KeyboardInterrupt:
                 cut_short = "interrupted"
             except EngineError as error:
@@ -169,39 +170,18 @@ class Session:
     def profile(self, variant: Variant) -> Fact:
         """What each module of a variant costs at the input that its FLOPs speak of."""
         with self._opened_store() as store:
-            run = VariantRun(
-                variant,
-                self.request.builder,
-                self._builder(),
-                (),
-                store,
-                offline=self.request.offline,
-            )
-            slot = ("profile", run.size)
-
-            def react(job: Job, facts: list[Fact]) -> list[Job]:
-                run.learn(facts)
-                return []
-
-            self._local(1).run(run.jobs_for({slot}), react)
-        return run.facts[slot]
+            run = VariantFacts(variant, self.request, store)
+            return run.make(("profile", run.size), self._local(1))
 
     def bench(
         self, batch_sizes: Sequence[int], seconds: float
     ) -> Iterator[tuple[str, list[dict[str, Any]] | str]]:
         """Time every variant, one after the other; a line instead where one can't be timed."""
-        timing = replace(
-            speeds.usual(self.request), batch_sizes=tuple(batch_sizes), seconds=seconds
-        )
         with self._opened_store() as store:
-            for run in self._runs(None):
-                fact: Fact = (
-                    run.facts[_SPEED]
-                    if run.waits(_SPEED)
-                    else speeds.measure(
-                        run.recipe, timing, store, self._local(1), self.request.offline
-                    )
-                )
+            for run in self._runs(store):
+                run.timing = replace(run.timing, batch_sizes=tuple(batch_sizes), seconds=seconds)
+                waits = run.waits(SPEED)
+                fact = run.facts[SPEED] if waits else run.make(SPEED, self._local(1), anew=True)
                 name = run.variant.name
                 yield name, fact.why if isinstance(fact, Unmeasured) else fact.value["timings"]
 
@@ -267,23 +247,19 @@ class Session:
         progress.start(len({job.recipe for job in unique}))
         self._engine().run(unique, react)
 
-    def _time(self, runs: list[VariantRun], store: Store | None, progress: Progress) -> None:
+    def _time(self, runs: list[VariantRun], progress: Progress) -> None:
         """Speeds: those that are known, and, where they are asked for, those that are not."""
-        timing = speeds.usual(self.request)
         missing: dict[Recipe, list[VariantRun]] = {}
-        for run in (s for s in runs if not s.waits(_SPEED)):
-            known = speeds.recall(run.recipe, timing, store)
-            if known is not None and not self.request.refresh:
-                run.facts[known.slot] = known
-            else:
+        for run in runs:
+            if not run.recall(SPEED):
                 missing.setdefault(run.recipe, []).append(run)
         if "speed" not in self.request.checks:
             return
         progress.start(len(missing))
-        for recipe, same in missing.items():
-            fact = speeds.measure(recipe, timing, store, self._local(1), self.request.offline)
-            for run in same:
-                run.facts[fact.slot] = fact
+        for recipe, (first, *others) in missing.items():
+            fact = first.make(SPEED, self._local(1), anew=True)
+            for run in others:
+                run.facts[SPEED] = fact
             progress.advance(recipe.name)
 
     def _engine(self) -> Engine:
@@ -327,20 +303,26 @@ class Session:
         return [
             VariantRun(
                 variant,
-                self.request.builder,
-                self._builder(),
+                self.request,
                 checks,
                 store,
                 siblings,
                 None if self._eval_datasets is None else self._eval_datasets.of(variant),
-                self.request.refresh,
-                self.request.offline,
             )
             for variant in self.variants
         ]
 
-    def _builder(self) -> BuilderProxy:
-        return open_builder(self.request.builder)
+    def _begun(self, store: Store | None) -> tuple[list[VariantRun], list[Job]]:
+        """The runs of the variants, and the jobs that they have asked for so far.
+
+        What was found for the plan isn't looked for again.
+        """
+        jobs, self._planned = self._planned, None
+        if jobs is None:
+            self._runs_seen, jobs = self._runs(store), []
+        for run in self._runs_seen:
+            run.store = store
+        return self._runs_seen, jobs
 
     @contextmanager
     def _opened_store(self) -> Iterator[Store | None]:
@@ -359,7 +341,6 @@ class Session:
                 store.close()
 
 
-_SPEED: Slot = ("speed", None)
 # A file that holds another model is compared with as many variants of the index at most.
 _MOST_SIBLINGS = 200
 

@@ -2,69 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from harness.check import build, unreadable
+from harness.check import build
 from harness.check.accuracy import FIELDS, counted_so_far
 from harness.check.base import Evidence, Need, VariantCheck
 from harness.check.build import ALIAS
 from harness.check.flops import figure
 from harness.check.shards import span_of
-from harness.check.unreadable import missing_for
-from harness.measure.builders import BuilderError
-from harness.run.builder_proxy import BuilderProxy
+from harness.config import RunConfig
 from harness.run.eval_dataset import EvalDataset
+from harness.run.facts import VariantFacts
 from harness.run.jobs import Job
-from harness.run.keys import identity_of, key_of, version_of
-from harness.run.plan import flops_size, recipe_of
 from harness.run.store import Store
-from harness.types import Fact, Finding, Measurement, Size, Slot, VariantReport, unmeasured
-from zoo._util.text import nearest
+from harness.types import Fact, Finding, Measurement, Slot, VariantReport
 from zoo.index.types import Claim, Variant
 
 
-class VariantRun:
+class VariantRun(VariantFacts):
     """A variant with its facts; `advance` says what is to be measured next, until nothing is.
 
     Args:
-        variant: what is documented.
-        builder_name, builder: who rebuilds it.
+        variant, config, store, siblings, dataset: see `VariantFacts`.
         checks: the rules to apply.
-        store: where facts of earlier runs are, or None.
-        siblings: the names of the index, which a checkpoint may turn out to hold.
-        dataset: the images to measure accuracies on, and how; or why those that were given are
-            none for this variant; None where none were given.
-        refresh: make every fact anew, whatever the store holds.
-        offline: keep model code from the network.
+
+    Attributes:
+        findings: what the checks found, None while facts are missing.
     """
 
     def __init__(
         self,
         variant: Variant,
-        builder_name: str,
-        builder: BuilderProxy,
+        config: RunConfig,
         checks: Sequence[VariantCheck],
         store: Store | None,
         siblings: tuple[str, ...] = (),
         dataset: EvalDataset | str | None = None,
-        refresh: bool = False,
-        offline: bool = False,
     ) -> None:
-        self.variant = variant
-        self.recipe = recipe_of(variant, builder_name)
-        self.size = flops_size(variant, self.recipe)
-        self.facts: dict[Slot, Fact] = {}
+        super().__init__(variant, config, store, siblings, dataset)
         self.findings: tuple[Finding, ...] | None = None
-        self._builder = builder
         self._checks = checks
-        self._store = store
-        self._siblings = siblings
-        self._dataset = dataset if isinstance(dataset, EvalDataset) else None
-        self._no_images = dataset if isinstance(dataset, str) else ""
-        self._refresh = refresh
-        self._offline = offline
-        self._asked: set[Slot] = set()
+        self._applied: dict[str, _Applied] = {}
         self._preferred: Mapping[str, str] = {}
 
     @property
@@ -91,7 +70,7 @@ class VariantRun:
             evidence = self.evidence()
             findings: list[Finding] = list(_findings(build.find(_of_the_build(evidence))))
             for check in self._checks:
-                for item in check.find(evidence):
+                for item in self._apply(check, evidence):
                     if isinstance(item, Need):
                         missing |= set(item.slots) - self.facts.keys()
                     else:
@@ -99,6 +78,15 @@ class VariantRun:
             if not missing:
                 self.findings = tuple(findings)
                 return []
+
+    def _apply(self, check: VariantCheck, evidence: Evidence) -> tuple[Finding | Need, ...]:
+        """What a check finds; it isn't asked again while all that it looked at is the same."""
+        applied = self._applied.get(check.id)
+        if applied is None or not applied.holds(evidence):
+            facts = _ReadFacts(self.facts)
+            items = tuple(check.find(replace(evidence, facts=facts)))
+            applied = self._applied[check.id] = _Applied(evidence, facts, items)
+        return applied.items
 
     def prefer(self, rules: Mapping[str, str]) -> None:
         """Check again where the rule that explains most of the collection fits here, too.
@@ -124,36 +112,6 @@ class VariantRun:
             self._preferred,
             self._no_images,
         )
-
-    def takes(self, job: Job) -> bool:
-        """Whether the facts of a job are this variant's, whose recipe the job has.
-
-        Counts are not, where another entry of the same recipe names its classes otherwise.
-        """
-        if job.counting is None:
-            return True
-        return self._dataset is not None and self._dataset.classes == job.counting.classes
-
-    def waits(self, slot: Slot) -> bool:
-        """Whether a fact can't be made until a claim can be read; that is then known of it."""
-        why = missing_for(self.variant, slot[0])
-        if why:
-            self.facts[slot] = unmeasured(self.recipe, slot, unreadable.CAUSE, why)
-        return bool(why)
-
-    def jobs_for(self, slots: set[Slot]) -> list[Job]:
-        """The jobs that make these facts; none where they are known without building."""
-        return self._jobs(self._recall(slots))
-
-    def learn(self, facts: Iterable[Fact]) -> None:
-        """Take in new facts, and keep the measured ones in the store.
-
-        What is known of a file is not kept: the checkpoint cache has its own records of that.
-        """
-        for fact in facts:
-            self.facts[fact.slot] = fact
-            if self._store is not None and isinstance(fact, Measurement) and fact.kind != "file":
-                self._store.put(self._key(fact.slot), fact)
 
     def report(self) -> VariantReport:
         """The measurements as the JSON document names them."""
@@ -210,110 +168,49 @@ class VariantRun:
                 found[FIELDS[claim.field]] = decision.interval.percent
         return found
 
-    def _measured(self, kind: str, which: Size | str | None) -> Measurement | None:
-        fact = self.facts.get((kind, which))
-        return fact if isinstance(fact, Measurement) else None
 
-    def _recall(self, missing: set[Slot]) -> set[Slot]:
-        """Answer what can be answered without building: unknown names, and stored facts."""
-        missing = {slot for slot in missing if not self.waits(slot)}
-        if not missing:
-            return missing
-        try:
-            return self._looked_up(missing)
-        except BuilderError as error:
-            for slot in missing:
-                self.facts[slot] = unmeasured(self.recipe, slot, "build.failed", str(error))
-            return set()
+class _ReadFacts(Mapping[Slot, Fact]):
+    """Facts that note which of them are looked at.
 
-    def _looked_up(self, missing: set[Slot]) -> set[Slot]:
-        name = self.recipe.architecture
-        if not self._builder.knows(name):
-            near = nearest(name, self._builder.names())
-            advice = f"; the nearest it has: {', '.join(near)}" if near else ""
-            why = f"the builder {self.recipe.builder} has no variant called {name}{advice}"
-            for slot in missing:
-                self.facts[slot] = unmeasured(self.recipe, slot, "build.unknown", why)
-            return set()
-        if self._store is None or self._refresh:
-            return missing
-        left = set()
-        for slot in missing:
-            fact = self._store.get(self._key(slot))
-            if fact is None:
-                left.add(slot)
-            else:
-                self.facts[slot] = fact
-        return left
+    Attributes:
+        read: what was asked for, and what was there.
+        whole: all of them were gone through.
+    """
 
-    def _jobs(self, missing: set[Slot]) -> list[Job]:
-        """One job for what a build tells, and one for each part of the images."""
-        fresh = missing - self._asked
-        built = {slot for slot in fresh if slot[0] not in ("accuracy", "fvcore")}
-        # Its arithmetic may take too long or too much memory, which shall cost nothing else.
-        run = {slot for slot in fresh if slot[0] == "fvcore"}
-        counted = [which for kind, which in fresh if kind == "accuracy" and isinstance(which, str)]
-        waiting = sum(kind == "accuracy" for kind, _ in self._asked - self.facts.keys())
-        parts = sorted(counted, key=_place)[: max(0, _MOST_WAITING - waiting)]
-        self._asked |= built | run | {("accuracy", part) for part in parts}
-        jobs: list[Job] = []
-        if built:
-            kinds = tuple(sorted({kind for kind, _ in built}))
-            sizes = tuple(sorted({which for _, which in built if isinstance(which, tuple)}))
-            if "checkpoint" in kinds:
-                jobs.append(Job(self.recipe, kinds, sizes, self._path(), self._siblings))
-            else:
-                jobs.append(Job(self.recipe, kinds, sizes))
-        sizes = tuple(which for _, which in run if isinstance(which, tuple))
-        jobs += [Job(self.recipe, ("fvcore",), sizes)] if run else []
-        for part in parts:
-            assert self._dataset is not None
-            counting = self._dataset.counting((part,))
-            jobs.append(Job(self.recipe, ("accuracy",), (), self._path(), counting=counting))
-        return [replace(job, offline=self._offline) for job in jobs]
+    def __init__(self, facts: Mapping[Slot, Fact]) -> None:
+        self._facts = facts
+        self.read: dict[Slot, Fact | None] = {}
+        self.whole = False
 
-    def _key(self, slot: Slot) -> str:
-        kind, which = slot
-        depends = [self._path(), *self._stat()] if kind in ("checkpoint", "accuracy") else []
-        if kind == "fvcore":
-            depends = [version_of("fvcore")]
-        if kind == "preprocess":
-            depends = [self.recipe.weights or ""]  # Its URL says which weights are meant.
-        if kind == "checkpoint":
-            # Which variants the file was compared with is part of what is said of it.
-            depends += [f"{name} {self._identity(name)}" for name in self._siblings]
-        if kind == "accuracy" and self._dataset is not None:
-            depends += self._dataset.identity(self.recipe)
-        return key_of(kind, self.recipe, which, depends)
+    def __getitem__(self, slot: Slot) -> Fact:
+        self.read[slot] = self._facts.get(slot)
+        return self._facts[slot]
 
-    def _identity(self, name: str) -> str:
-        """What the builder would build under a sibling's name; empty where it has none."""
-        try:
-            return identity_of(self.recipe.builder, name) if self._builder.knows(name) else ""
-        except BuilderError as error:
-            return str(error)
+    def __iter__(self) -> Iterator[Slot]:
+        self.whole = True
+        return iter(self._facts)
 
-    def _path(self) -> str:
-        """Where the fetched file is."""
-        fact = self._measured("file", None)
-        assert fact is not None
-        return str(fact.value["path"])
-
-    def _stat(self) -> list[str | int]:
-        """Size, modification time and inode of the fetched file."""
-        fact = self._measured("file", None)
-        assert fact is not None
-        return list(fact.value["stat"])
+    def __len__(self) -> int:
+        self.whole = True
+        return len(self._facts)
 
 
-# Parts of the images that are asked for ahead: enough to keep several workers busy, and few
-# enough that a budget which is over leaves little to be finished in vain.
-_MOST_WAITING = 8
+@dataclass(frozen=True, slots=True)
+class _Applied:
+    """What a check found, and the evidence that it looked at."""
 
+    evidence: Evidence
+    facts: _ReadFacts
+    items: tuple[Finding | Need, ...]
 
-def _place(part: str) -> tuple[str, int]:
-    span = span_of(part)
-    return span.alternative, span.begin
+    def holds(self, now: Evidence) -> bool:
+        """Whether the check would see the same again."""
+        return (
+            not self.facts.whole
+            and self.evidence.images == now.images
+            and self.evidence.preferred == now.preferred
+            and all(now.facts.get(slot) is fact for slot, fact in self.facts.read.items())
+        )
 
 
 def _in_effect(variant: Variant) -> tuple[Claim, ...]:

@@ -149,7 +149,7 @@ def real_index(tmp_path, store_home):
 @pytest.mark.slow
 def test_a_run_cross_checks_each_variant_at_its_input(real_index, monkeypatch, fvcore_run):
     import zoo
-    from harness.run import variant_run
+    from harness.run import facts
     from harness.run.engine import LocalEngine
 
     report = harness.verify(real_index, checks=["metadata"], cross_check="fvcore")
@@ -171,7 +171,7 @@ def test_a_run_cross_checks_each_variant_at_its_input(real_index, monkeypatch, f
     monkeypatch.setattr(LocalEngine, "run", noted)
     harness.verify(real_index, checks=["metadata"], cross_check="fvcore")
     assert made == []
-    monkeypatch.setattr(variant_run, "version_of", lambda name: f"another {name}")
+    monkeypatch.setattr(facts, "version_of", lambda name: f"another {name}")
     harness.verify(real_index, checks=["metadata"], cross_check="fvcore")
     assert made == ["fvcore"]
 

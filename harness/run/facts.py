@@ -1,0 +1,232 @@
+"""The facts of one variant in a run: stored, unknowable, or to be made by jobs."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Iterable
+from dataclasses import replace
+
+from harness.check import unreadable
+from harness.check.shards import span_of
+from harness.check.unreadable import missing_for
+from harness.config import USUAL_BATCHES, USUAL_SECONDS, RunConfig
+from harness.measure.builders import BuilderError
+from harness.run.builder_proxy import open_builder
+from harness.run.engine import Engine
+from harness.run.eval_dataset import EvalDataset
+from harness.run.jobs import BenchmarkJob, Job
+from harness.run.keys import identity_of, key_of, version_of
+from harness.run.plan import flops_size, recipe_of
+from harness.run.store import Store
+from harness.types import Fact, Measurement, Size, Slot, unmeasured
+from zoo._util.text import nearest
+from zoo.index.types import Variant
+
+SPEED: Slot = ("speed", None)
+
+
+class VariantFacts:
+    """What is known of a variant, and the jobs that make what is missing.
+
+    Args:
+        variant: what is documented; none of its claims reaches a job.
+        config: who rebuilds it, and how; whether stored facts count.
+        store: where facts of earlier runs are, or None.
+        siblings: the names of the index, which a checkpoint may turn out to hold.
+        dataset: the images to measure accuracies on, and how; or why those that were given are
+            none for this variant; None where none were given.
+
+    Attributes:
+        facts: those that are known, or known to be impossible to make.
+        timing: how its speed is measured.
+    """
+
+    def __init__(
+        self,
+        variant: Variant,
+        config: RunConfig,
+        store: Store | None,
+        siblings: tuple[str, ...] = (),
+        dataset: EvalDataset | str | None = None,
+    ) -> None:
+        self.variant = variant
+        self.recipe = recipe_of(variant, config.builder)
+        self.size = flops_size(variant, self.recipe)
+        self.facts: dict[Slot, Fact] = {}
+        self.store = store
+        self.timing = BenchmarkJob(
+            USUAL_BATCHES, USUAL_SECONDS, config.device, config.amp, config.compile
+        )
+        self._config = config
+        self._builder = open_builder(config.builder)
+        self._siblings = siblings
+        self._dataset = dataset if isinstance(dataset, EvalDataset) else None
+        self._no_images = dataset if isinstance(dataset, str) else ""
+        self._asked: set[Slot] = set()
+
+    def takes(self, job: Job) -> bool:
+        """Whether the facts of a job are this variant's, whose recipe the job has.
+
+        Counts are not, where another entry of the same recipe names its classes otherwise.
+        """
+        if job.counting is None:
+            return True
+        return self._dataset is not None and self._dataset.classes == job.counting.classes
+
+    def waits(self, slot: Slot) -> bool:
+        """Whether a fact can't be made until a claim can be read; that is then known of it."""
+        why = missing_for(self.variant, slot[0])
+        if why:
+            self.facts[slot] = unmeasured(self.recipe, slot, unreadable.CAUSE, why)
+        return bool(why)
+
+    def recall(self, slot: Slot) -> bool:
+        """Take one fact that no check asks for from the store; whether it is known then."""
+        try:
+            if self.waits(slot):
+                return True
+            return self._builder.knows(self.recipe.architecture) and not self._unstored({slot})
+        except BuilderError:  # Reported with the other facts of the variant.
+            return False
+
+    def make(self, slot: Slot, engine: Engine, *, anew: bool = False) -> Fact:
+        """One fact that no check asks for: from the store unless ``anew``, or by that engine."""
+
+        def react(_: Job, facts: list[Fact]) -> list[Job]:
+            self.learn(facts)
+            return []
+
+        engine.run(self._jobs({slot} if anew else self._recall({slot})), react)
+        return self.facts[slot]
+
+    def learn(self, facts: Iterable[Fact]) -> None:
+        """Take in new facts, and keep the measured ones in the store.
+
+        What is known of a file is not kept: the checkpoint cache has its own records of that.
+        """
+        for fact in facts:
+            self.facts[fact.slot] = fact
+            if self.store is not None and isinstance(fact, Measurement) and fact.kind != "file":
+                self.store.put(self._key(fact.slot), fact)
+
+    def _measured(self, kind: str, which: Size | str | None) -> Measurement | None:
+        fact = self.facts.get((kind, which))
+        return fact if isinstance(fact, Measurement) else None
+
+    def _recall(self, missing: set[Slot]) -> set[Slot]:
+        """Answer what can be answered without building: unknown names, and stored facts."""
+        missing = {slot for slot in missing if not self.waits(slot)}
+        if not missing:
+            return missing
+        try:
+            return self._looked_up(missing)
+        except BuilderError as error:
+            for slot in missing:
+                self.facts[slot] = unmeasured(self.recipe, slot, "build.failed", str(error))
+            return set()
+
+    def _looked_up(self, missing: set[Slot]) -> set[Slot]:
+        name = self.recipe.architecture
+        if not self._builder.knows(name):
+            near = nearest(name, self._builder.names())
+            advice = f"; the nearest it has: {', '.join(near)}" if near else ""
+            why = f"the builder {self.recipe.builder} has no variant called {name}{advice}"
+            for slot in missing:
+                self.facts[slot] = unmeasured(self.recipe, slot, "build.unknown", why)
+            return set()
+        return self._unstored(missing)
+
+    def _unstored(self, missing: set[Slot]) -> set[Slot]:
+        """Take what the store has; what it hasn't."""
+        if self.store is None or self._config.refresh:
+            return missing
+        left = set()
+        for slot in missing:
+            fact = self.store.get(self._key(slot))
+            if fact is None:
+                left.add(slot)
+            else:
+                self.facts[slot] = fact
+        return left
+
+    def _jobs(self, missing: set[Slot]) -> list[Job]:
+        """One job for what a build tells, and one for each part of the images."""
+        fresh = missing - self._asked
+        built = {slot for slot in fresh if slot[0] not in ("accuracy", "fvcore", "speed")}
+        # Its arithmetic may take too long or too much memory, which shall cost nothing else.
+        run = {slot for slot in fresh if slot[0] == "fvcore"}
+        counted = [which for kind, which in fresh if kind == "accuracy" and isinstance(which, str)]
+        waiting = sum(kind == "accuracy" for kind, _ in self._asked - self.facts.keys())
+        parts = sorted(counted, key=_place)[: max(0, _MOST_WAITING - waiting)]
+        timed = fresh & {SPEED}
+        self._asked |= built | run | timed | {("accuracy", part) for part in parts}
+        jobs: list[Job] = []
+        if built:
+            kinds = tuple(sorted({kind for kind, _ in built}))
+            sizes = tuple(sorted({which for _, which in built if isinstance(which, tuple)}))
+            if "checkpoint" in kinds:
+                jobs.append(Job(self.recipe, kinds, sizes, self._path(), self._siblings))
+            else:
+                jobs.append(Job(self.recipe, kinds, sizes))
+        sizes = tuple(which for _, which in run if isinstance(which, tuple))
+        jobs += [Job(self.recipe, ("fvcore",), sizes)] if run else []
+        jobs += [Job(self.recipe, ("speed",), (), timing=self.timing)] if timed else []
+        for part in parts:
+            assert self._dataset is not None
+            counting = self._dataset.counting((part,))
+            jobs.append(Job(self.recipe, ("accuracy",), (), self._path(), counting=counting))
+        return [replace(job, offline=self._config.offline) for job in jobs]
+
+    def _key(self, slot: Slot) -> str:
+        kind, which = slot
+        depends = [self._path(), *self._stat()] if kind in ("checkpoint", "accuracy") else []
+        if kind == "fvcore":
+            depends = [version_of("fvcore")]
+        if kind == "speed":
+            depends = self._machine()
+        if kind == "preprocess":
+            depends = [self.recipe.weights or ""]  # Its URL says which weights are meant.
+        if kind == "checkpoint":
+            # Which variants the file was compared with is part of what is said of it.
+            depends += [f"{name} {self._identity(name)}" for name in self._siblings]
+        if kind == "accuracy" and self._dataset is not None:
+            depends += self._dataset.identity(self.recipe)
+        return key_of(kind, self.recipe, which, depends)
+
+    def _machine(self) -> list[str | int]:
+        """What a speed depends on: it is a fact of a machine, and a cache folder may be shared."""
+        timing = self.timing
+        batches = ",".join(map(str, timing.batch_sizes))
+        how = [timing.device, timing.amp, str(timing.compile), str(timing.seconds)]
+        where: list[str | int] = [platform.node(), platform.machine(), os.cpu_count() or 0]
+        return [*(self.recipe.image_size or (0, 0)), batches, *how, *where]
+
+    def _identity(self, name: str) -> str:
+        """What the builder would build under a sibling's name; empty where it has none."""
+        try:
+            return identity_of(self.recipe.builder, name) if self._builder.knows(name) else ""
+        except BuilderError as error:
+            return str(error)
+
+    def _path(self) -> str:
+        """Where the fetched file is."""
+        fact = self._measured("file", None)
+        assert fact is not None
+        return str(fact.value["path"])
+
+    def _stat(self) -> list[str | int]:
+        """Size, modification time and inode of the fetched file."""
+        fact = self._measured("file", None)
+        assert fact is not None
+        return list(fact.value["stat"])
+
+
+# Parts of the images that are asked for ahead: enough to keep several workers busy, and few
+# enough that a budget which is over leaves little to be finished in vain.
+_MOST_WAITING = 8
+
+
+def _place(part: str) -> tuple[str, int]:
+    span = span_of(part)
+    return span.alternative, span.begin
