@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from harness.cli.output import Failure, emit, say
 from harness.config import UsageError
@@ -53,16 +53,15 @@ def _loaded(name: str) -> Any:
     made = getattr(module, "app", None)
     if made is None:
         made = plain_app()
-        kind = getattr(module, "COMMAND_CLASSES", {}).get(name)
-        made.command(name, cls=kind)(getattr(module, function))
+        base = getattr(module, "COMMAND_CLASSES", {}).get(name, TyperCommand)
+        cls = type(base.__name__, (_TakesAsWritten, base), {})
+        made.command(name, cls=cls)(getattr(module, function))
     found: Any = typer.main.get_command(made)
     found.name = name
-    for parameter in found.params:
-        _take_as_written(parameter)
     return found
 
 
-class _AsWritten:
+class _Written:
     """Hands on a value, or the several of one option, as the command line has it."""
 
     def coerce(self, value: Any, param: Any, ctx: Any) -> Any:
@@ -70,15 +69,21 @@ class _AsWritten:
         return () if value is None and (param.multiple or param.nargs == -1) else value
 
 
-def _take_as_written(parameter: Any) -> None:
-    """Keep Typer from making a pydantic validator of text that is read by rules of our own.
+class _TakesAsWritten:
+    """A command whose text is read by rules of our own, and by no validators of pydantic's.
 
-    Newer versions make one for each option, given or not, which takes as long as the rest of a
-    warm run. Others have no such attribute, and don't look at it.
+    Newer versions of Typer make one for each option, given or not, which takes as long as the rest
+    of a warm run. Others have no such attribute, and don't look at it.
     """
-    descriptor = getattr(parameter, "type_descriptor", None)
-    if descriptor is not None and descriptor.annotation in (str, bool, list[str]):
-        parameter._runtime_param = _AsWritten()
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """The command's parameters, and its help."""
+        parameters: list[Any] = super().get_params(ctx)  # type: ignore[misc]
+        for each in parameters:
+            descriptor = getattr(each, "type_descriptor", None)
+            if descriptor is not None and descriptor.annotation in (str, bool, list[str]):
+                each._runtime_param = _Written()
+        return parameters
 
 
 def plain_app(**settings: Any) -> typer.Typer:
@@ -88,7 +93,7 @@ def plain_app(**settings: Any) -> typer.Typer:
     )
 
 
-class LazyGroup(TyperGroup):
+class LazyGroup(_TakesAsWritten, TyperGroup):
     """A command of commands that imports none to list them, and cuts no description off."""
 
     def __init__(self, **settings: Any) -> None:

@@ -26,13 +26,14 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
-
-from filelock import FileLock
+from typing import TYPE_CHECKING, Any, Literal
 
 from zoo._util.files import FileStat, file_stat, hash_file, sync_folder
 from zoo.weights.sources import WeightsSource, name_hash
 from zoo.weights.types import UNREACHABLE, UNSAFE, Fetched, Interrupted
+
+if TYPE_CHECKING:
+    from filelock import FileLock
 
 _NAME_LOCK_S = 60.0
 _SMALL_BYTES = 64 << 10
@@ -122,6 +123,8 @@ class Cache:
 
     def lock(self, name: str) -> FileLock:
         """A lock between threads and processes; its file stays, since removing it would race."""
+        from filelock import FileLock
+
         return FileLock(self.own / "locks" / f"{name}.lock", thread_local=False)
 
     def holds(self, source: WeightsSource) -> bool:

@@ -15,13 +15,15 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-
-from filelock import FileLock, Timeout
+from typing import TYPE_CHECKING
 
 from zoo.weights.cache import Cache, read_json, remove_json, url_digest, write_json
 from zoo.weights.retry import RetryPolicy
 from zoo.weights.sources import WeightsSource, name_hash
 from zoo.weights.types import Interrupted
+
+if TYPE_CHECKING:
+    from filelock import FileLock
 
 _BLOCK = 1 << 20
 _INLINE = 128 << 10
@@ -254,6 +256,8 @@ def wait_for(lock: FileLock, seconds: float, stop: threading.Event) -> bool:
     Raises:
         Interrupted: the run is being stopped.
     """
+    from filelock import Timeout
+
     deadline = time.monotonic() + seconds
     while True:
         try:
