@@ -134,55 +134,40 @@ def mine(tmp_path, monkeypatch):
     return site
 
 
-def run(names, kinds=("structure",), sizes=(), offline=False):
-    """Name -> its facts, made by one worker, one variant after the other."""
+HOSTS = {"url": "weights.example.org", "hub": "hub.example.org", "address": "192.0.2.1"}
+# They are built on the CPU; the last two raise what no missing value raises by itself.
+VALUES = ("item", "numpy", "asserted", "looked_up")
+
+
+@pytest.mark.slow
+def test_what_a_builder_can_not_do_is_one_line_and_the_others_go_on(mine, capfd):
+    """One worker and an offline run for all of them."""
     answers = {}
-    jobs = [Job(Recipe(name, "mine"), kinds, sizes, offline=offline) for name in names]
+    names = [*BROKEN, *VALUES, *HOSTS, "good", "local"]
+    jobs = [Job(Recipe(name, "mine"), ("structure",), (), offline=True) for name in names]
+    jobs.append(Job(Recipe("plain", "mine"), ("flops", "structure"), ((8, 8),)))
 
     def react(done, facts):
         answers[done.recipe.name] = facts
         return []
 
     LocalEngine(1, 60).run(jobs, react)
-    return answers
-
-
-def test_a_library_that_can_not_import_is_one_line_and_the_others_go_on(mine, capfd):
-    answers = run([*BROKEN, "good"])
-    for name, (_, words) in BROKEN.items():
-        (fact,) = answers[name]
+    words = {name: words for name, (_, words) in BROKEN.items()}
+    words |= {
+        name: f"building needs {host}, and this run is offline" for name, host in HOSTS.items()
+    }
+    for name, said in words.items():
+        (fact,) = answers.pop(name)
         assert isinstance(fact, Unmeasured), name
         assert fact.cause == "build.failed"
-        assert words in fact.why
+        assert said in fact.why
         assert name in fact.why
         assert "\n" not in fact.why
-    assert isinstance(answers["good"][0], Measurement)
-    assert "Traceback" not in capfd.readouterr().err
-
-
-def test_a_model_that_needs_values_is_built_on_the_cpu(mine):
-    """``asserted`` and ``looked_up`` raise what no missing value raises by itself."""
-    names = ("item", "numpy", "asserted", "looked_up")
-    for name, (fact,) in run(names).items():
-        assert isinstance(fact, Measurement), (name, fact)
-        assert fact.value["parameters"] == 20
-    facts = run(["plain"], ("flops", "structure"), ((8, 8),))["plain"]
-    assert all(isinstance(fact, Measurement) for fact in facts), facts
-    (macs,) = {c["value"] for c in facts[0].value["counts"] if c["convention"] == "macs"}
+    for name, facts in answers.items():
+        assert all(isinstance(fact, Measurement) for fact in facts), (name, facts)
+        assert name not in VALUES or facts[0].value["parameters"] == 20
+    (macs,) = {c["value"] for c in answers["plain"][0].value["counts"] if c["convention"] == "macs"}
     assert macs == 6 * 6 * 4 * 27
-
-
-def test_a_builder_that_downloads_fails_offline_by_the_host_s_name(mine, capfd):
-    hosts = {"url": "weights.example.org", "hub": "hub.example.org", "address": "192.0.2.1"}
-    answers = run([*hosts, "good", "local"], offline=True)
-    for name, host in hosts.items():
-        (fact,) = answers[name]
-        assert isinstance(fact, Unmeasured), name
-        assert fact.cause == "build.failed"
-        assert f"building needs {host}, and this run is offline" in fact.why
-        assert "\n" not in fact.why
-    assert isinstance(answers["good"][0], Measurement)
-    assert isinstance(answers["local"][0], Measurement)
     assert "Traceback" not in capfd.readouterr().err
 
 
@@ -204,6 +189,7 @@ def test_a_connection_is_refused_while_the_run_is_offline_and_not_after(monkeypa
     assert load_job(dump_job(job)) == job
 
 
+@pytest.mark.slow
 def test_the_command_says_each_in_a_line(mine, zoo, index_of):
     names = ["no_operator", "item", "url", "good"]
     index = str(index_of(names, "Parameters: 112"))

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import os
 import re
-import textwrap
+import sys
 import time
 
 import pytest
 
+import harness
+from harness.config import UsageError
+from harness.measure.builders import BuilderError
 from harness.run import builder_proxy
 
 GOOD = """
@@ -37,7 +40,7 @@ def installed(tmp_path, monkeypatch):
     def install(source, name="mine", module="my_builder", kind="Kind"):
         site = tmp_path / "site"
         info = site / "my_builder-1.0.dist-info"
-        info.mkdir(parents=True)
+        info.mkdir(parents=True, exist_ok=True)
         (site / f"{module}.py").write_text(source)
         (info / "METADATA").write_text("Metadata-Version: 2.1\nName: my-builder\nVersion: 1.0\n")
         entry = f"[zoo.builders]\n{name} = {module}:{kind}\n"
@@ -60,89 +63,70 @@ def verify(zoo, index_of, repository):
     return run
 
 
-def test_a_small_class_is_a_builder(installed, verify):
-    installed(GOOD)
-    done = verify()
-    assert done.returncode == 0, done.stderr
-    done = verify("tony")
-    assert "the nearest it has: tiny" in " ".join(done.stdout.split())
+def opened():
+    return builder_proxy.open_builder.__wrapped__("mine")
 
 
-@pytest.mark.parametrize(
-    ("broken", "words"),
-    [
-        ("raise ImportError('no such library')", "can't be used: ImportError: no such library"),
-        ("import os; os._exit(4)", "ended its process (status 4) as it was loaded"),
-        ("Kind = None", "can't be used: TypeError"),
-        ("class Kind: pass", "has no method knows or names or identity or build"),
-        ("class Kind:\n    def __init__(self):\n        1 / 0", "ZeroDivisionError"),
-        ("def broken(", "SyntaxError"),
-    ],
-)
-def test_a_builder_that_can_not_be_loaded_is_one_line(installed, verify, broken, words):
-    installed(broken)
+def test_a_builder_that_can_not_be_loaded_is_one_line(installed, verify):
+    lines = {
+        "raise ImportError('no such library')": "can't be used: ImportError: no such library",
+        "Kind = None": "can't be used: TypeError",
+        "class Kind: pass": "has no method knows or names or identity or build",
+        "class Kind:\n    def __init__(self):\n        1 / 0": "ZeroDivisionError",
+        "def broken(": "SyntaxError",
+        "import os; os._exit(4)": "ended its process (status 4) as it was loaded",
+    }
+    for source, words in lines.items():
+        installed(source)
+        with pytest.raises((BuilderError, UsageError)) as caught:
+            opened()
+        assert words in str(caught.value), source
+        assert "\n" not in str(caught.value)
     done = verify()
     assert done.returncode == 2, done.stdout
-    assert words in done.stderr
+    assert f"zoo: --builder: the builder mine {words}" in f"zoo: {done.stderr}"
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("method", ["knows", "names", "identity"])
-def test_an_error_about_one_name_is_a_finding(installed, verify, method):
-    installed(
-        GOOD + f"\n    def {method}(self, *names):\n        raise ValueError('odd\\n name')\n"
-    )
-    done = verify("tony" if method == "names" else "tiny")
-    assert done.returncode == 1, done.stderr
-    assert "ValueError: odd name" in done.stdout + done.stderr
-    assert "build.failed" in done.stdout
-    assert "Traceback" not in done.stderr
+def test_an_error_about_one_name_is_a_finding(installed, index_of, store_home):
+    for method, name in (("knows", "tiny"), ("names", "tony"), ("identity", "tiny")):
+        source = f"\n    def {method}(self, *names):\n        raise ValueError('odd\\n name')\n"
+        installed(GOOD + source)
+        builder_proxy.open_builder.cache_clear()
+        report = harness.verify(index_of([name]), builder="mine", checks=["parameters"])
+        (failed,) = [f for f in report.findings if f.field == "Name"]
+        assert failed.cause == "build.failed"
+        assert "ValueError: odd name" in failed.message
+    builder_proxy.open_builder.cache_clear()
 
 
-def test_an_end_of_the_process_is_one_line(installed, verify):
+def test_an_end_of_the_process_is_one_line(installed):
     installed("import os\n" + GOOD + "\n    def knows(self, name):\n        os._exit(7)\n")
-    done = verify()
-    assert done.returncode == 2
-    assert "ended its process (status 7) when asked knows('tiny')" in done.stderr
+    with pytest.raises(UsageError, match=r"ended its process \(status 7\) when asked knows\('ti"):
+        opened().knows("tiny")
 
 
 def test_a_hang_is_one_line(installed, monkeypatch):
     installed("import time\n" + GOOD + "\n    def knows(self, name):\n        time.sleep(600)\n")
-    monkeypatch.setattr(builder_proxy, "_ANSWER_SECONDS", 3.0)
-    asked = builder_proxy.open_builder.__wrapped__("mine")
+    monkeypatch.setattr(builder_proxy, "_ANSWER_SECONDS", 1.0)
+    asked = opened()
     started = time.monotonic()
-    with pytest.raises(builder_proxy.UsageError, match="did not answer within 3 seconds"):
+    with pytest.raises(UsageError, match="did not answer within 1 seconds"):
         asked.knows("tiny")
     assert time.monotonic() - started < 10
 
 
-def test_what_a_builder_imports_and_prints_stays_outside(installed, repository, environment):
-    import subprocess
-    import sys
-
-    installed("import torch\nprint('hello')\n" + GOOD)
-    ask = textwrap.dedent(
-        """
-        import sys
-        from harness.run.builder_proxy import open_builder
-        mine = open_builder("mine")
-        assert mine.knows("tiny") and not mine.knows("huge")
-        assert mine.names() == ["tiny"] and mine.identity("tiny") == "mine 1.0"
-        assert "torch" not in sys.modules and "my_builder" not in sys.modules
-        """
-    )
-    path = os.environ["PYTHONPATH"] + os.pathsep + str(repository)
-    done = subprocess.run(
-        [sys.executable, "-c", ask],
-        env=environment | {"PYTHONPATH": path},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout == ""
+def test_what_a_builder_imports_and_prints_stays_outside(installed, capfd):
+    installed("import wave\nprint('hello')\n" + GOOD)
+    mine = opened()
+    assert mine.knows("tiny")
+    assert not mine.knows("huge")
+    assert (mine.names(), mine.identity("tiny")) == (["tiny"], "mine 1.0")
+    assert not {"wave", "my_builder"} & sys.modules.keys()
+    assert capfd.readouterr().out == ""
 
 
+@pytest.mark.slow
 def test_the_builder_of_the_readme_works_as_it_is_shown(repository, installed, zoo, index_of):
     """Its class and its entry point, installed as a distribution of two files."""
     text = (repository / "README.md").read_text("utf-8")

@@ -14,6 +14,11 @@ import pytest
 
 from harness.run.store import Store
 
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="needs /proc to look for processes"),
+]
+
 
 @pytest.fixture
 def begun(hostile, environment, index_of, tmp_path):
@@ -62,7 +67,6 @@ def stored_names(home) -> set[str]:
         return {name for (name,) in db.execute("SELECT name FROM measurements")}
 
 
-@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="needs /proc to look for processes")
 @pytest.mark.parametrize("group", [True, False], ids=["terminal", "process"])
 def test_an_interrupt(begun, store_home, group):
     """A terminal's Ctrl-C reaches the workers as well; a supervisor's SIGINT does not."""
@@ -81,13 +85,12 @@ def test_an_interrupt(begun, store_home, group):
     assert stored_names(store_home) == {"good"}
 
 
-@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="needs /proc to look for processes")
 def test_a_kill(begun, store_home, zoo, index_of):
     process, worker = begun
     process.kill()
     process.wait(timeout=30)
     assert stored_names(store_home) == {"good"}
-    os.kill(worker, signal.SIGKILL)  # it sleeps, and would not see that its input has ended
+    assert is_gone(worker)  # although it sleeps, and does not see that its input has ended
     index = index_of(["good"])
     done = zoo(
         "verify", "good", "--index", str(index), "--builder", "hostile", "--checks", "parameters"
@@ -97,7 +100,6 @@ def test_a_kill(begun, store_home, zoo, index_of):
     assert Store.open(store_home / "zoo" / "measurements-1.sqlite").info()["measurements"] == 1
 
 
-@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="needs /proc to look for processes")
 def test_a_worker_whose_run_was_killed_ends_by_itself(hostile, environment, tmp_path):
     """It waits for a job, and its input ends."""
     script = (

@@ -9,80 +9,21 @@ import sys
 
 import pytest
 
-from harness.config import RunConfig
+from harness.run import keys
 from harness.run.keys import key_of
 from harness.run.plan import recipe_of
-from harness.run.progress import Progress
-from harness.run.session import prepare
 from harness.types import Measurement, Recipe
 from zoo.index import load_index
 
-SCRIPT = """
-import json
-from harness.run.keys import key_of
-from harness.types import Recipe
 
-print(json.dumps({
-    f"{kind} {name}": key_of(kind, Recipe(name), size)
-    for name in ("resnest50d", "efficientnet_lite0")
-    for kind, size in (("structure", None), ("flops", (224, 224)), ("accuracy", "0-500"))
-}))
-"""
-
-
-@pytest.fixture
-def house(repository, tmp_path):
+@pytest.fixture(scope="module")
+def house(repository, tmp_path_factory):
     """A copy of both packages that a test may change."""
-    folder = tmp_path / "house"
+    folder = tmp_path_factory.mktemp("house")
     for package in ("zoo", "harness"):
         skip = shutil.ignore_patterns("__pycache__")
         shutil.copytree(repository / package, folder / package, ignore=skip)
     return folder
-
-
-@pytest.fixture
-def keys(environment):
-    """The keys as a copy of the packages makes them, with other folders before it."""
-
-    def ask(*folders):
-        path = ":".join(map(str, folders))
-        done = subprocess.run(
-            [sys.executable, "-c", SCRIPT],
-            env=environment | {"PYTHONPATH": path},
-            cwd=folders[-1],
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        return json.loads(done.stdout)
-
-    return ask
-
-
-def changed(before, after) -> set[str]:
-    assert before.keys() == after.keys()
-    return {name for name in before if before[name] != after[name]}
-
-
-def append(path, text="\n# a change\n"):
-    path.write_text(path.read_text() + text)
-
-
-def test_keys_are_the_same_in_every_process(house, keys):
-    assert keys(house) == keys(house)
-
-
-def test_a_family_s_source_changes_its_own_keys(house, keys):
-    before = keys(house)
-    append(house / "zoo" / "models" / "resnest.py")
-    names = changed(before, keys(house))
-    assert names == {"structure resnest50d", "flops resnest50d", "accuracy resnest50d"}
-
-
-def test_what_the_families_share_changes_all_keys(house, keys):
-    before = keys(house)
-    append(house / "zoo" / "models" / "_base.py")
-    assert changed(before, keys(house)) == set(before)
 
 
 EACH_MODULE = """
@@ -97,28 +38,34 @@ adapted = Recipe("mine", base="resnest50d", classes=7)
 asked = {
     "structure": (adapted, None), "flops": (adapted, (224, 224)), "profile": (adapted, (224, 224)),
     "preprocess": (adapted, None), "checkpoint": (adapted, None), "speed": (adapted, None),
-    "accuracy": (adapted, "0-500"), "timm": (Recipe("resnet18", "timm"), None),
+    "accuracy": (adapted, "0-500"), "structure timm": (Recipe("resnet18", "timm"), None),
+    "structure other": (Recipe("efficientnet_lite0"), None),
 }
 
 def made():
-    for cached in (keys._source, keys._imports, keys.measuring_code, keys.identity_of):
+    for cached in (
+        keys._source, keys._imports, keys.measuring_code, keys.identity_of, keys.version_of
+    ):
         cached.cache_clear()
     for cached in ("families", "_sources"):
         registry._REGISTRY.__dict__.pop(cached, None)
     return {
-        name: keys.key_of("structure" if name == "timm" else name, recipe, which)
+        name: keys.key_of(name.partition(" ")[0], recipe, which)
         for name, (recipe, which) in asked.items()
     }
 
 before, changed = made(), {}
-for name in json.loads(sys.argv[1]):
-    path = root / name
-    text = path.read_bytes()
-    path.write_bytes(text + b"\\n# a change\\n")
-    changed[name] = sorted(kind for kind, key in made().items() if key != before[kind])
-    path.write_bytes(text)
+for names in json.loads(sys.argv[1]):
+    texts = {root / name: (root / name).read_bytes() for name in names.split()}
+    for path, text in texts.items():
+        path.write_bytes(text + b"\\n# a change\\n")
+    changed[names] = sorted(kind for kind, key in made().items() if key != before[kind])
+    for path, text in texts.items():
+        path.write_bytes(text)
 assert made() == before
-print(json.dumps(changed))
+sys.path.insert(0, sys.argv[2])
+changed["torch"] = sorted(kind for kind, key in made().items() if key != before[kind])
+print(json.dumps([before, changed]))
 """
 
 
@@ -148,41 +95,58 @@ def ran(repository, tmp_path):
     return sorted(f.removeprefix(f"{repository}/") for f in files if f.startswith(folders))
 
 
-def test_each_module_that_makes_a_fact_changes_its_key(house, environment, ran):
+@pytest.mark.slow
+def test_each_module_that_makes_a_fact_changes_its_key(
+    repository, house, environment, ran, tmp_path
+):
     """What runs in truth while facts are made, and not what a text says of imports."""
-    others = ["harness/report/sarif.py", "harness/check/flops.py", "zoo/index/values.py"]
+    folders = ("check", "explain", "report", "cli")
+    paths = [p for folder in folders for p in (house / "harness" / folder).rglob("*.py")]
+    paths += [house / "zoo" / name for name in ("index/values.py", "weights/fetch.py")]
+    rest = " ".join(str(path.relative_to(house)) for path in paths)
     builders = [f"harness/measure/builders/{name}.py" for name in ("timm", "native")]
-    named = [*ran, *others, *builders, "harness/measure/speed.py", "harness/measure/devices.py"]
+    others = ["harness/measure/speed.py", "harness/measure/devices.py", "zoo/models/_base.py"]
+    named = [*ran, rest, *builders, *others]
+    info = tmp_path / "newer" / "torch-99.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: torch\nVersion: 99.0\n")
     done = subprocess.run(
-        [sys.executable, "-c", EACH_MODULE, json.dumps(named)],
+        [sys.executable, "-c", EACH_MODULE, json.dumps(named), str(tmp_path / "newer")],
         env=environment | {"PYTHONPATH": str(house)},
         cwd=house,
         capture_output=True,
         text=True,
         check=True,
     )
-    changes = {name: set(kinds) for name, kinds in json.loads(done.stdout).items()}
+    before, made = json.loads(done.stdout)
+    # Another process, another folder, the same sources.
+    assert before["structure"] == key_of(
+        "structure", Recipe("mine", base="resnest50d", classes=7), None
+    )
+    assert set(made.pop("torch")) == set(before)
+    changes = {name: set(kinds) for name, kinds in made.items()}
     shapes = {"structure", "flops", "profile", "preprocess", "checkpoint"}
     silent = {name for name, kinds in changes.items() if not kinds}
     # That of the weights finds what it is asked for by name, and makes nothing.
-    assert silent - {"zoo/weights/__init__.py"} == set(others)
+    assert silent - {"zoo/weights/__init__.py"} == {rest}
     assert len(ran) > 20
     for module in ("functional_hooks", "builders/__init__", "trace", "fastpath", "flops/thop"):
-        assert changes[f"harness/measure/{module}.py"] >= {*shapes, "timm"}, module
+        assert changes[f"harness/measure/{module}.py"] >= {*shapes, "structure timm"}, module
     for module in ("zoo/weights/match.py", "harness/measure/checkpoint.py"):
         assert changes[module] == {"checkpoint"}, module
     assert changes["harness/measure/speed.py"] == {"speed"}
-    assert changes["harness/measure/builders/timm.py"] == {"timm"}
-    assert changes["harness/measure/builders/native.py"] == {*shapes, "speed"}
-    assert changes["zoo/registry.py"] >= {*shapes, "speed"}
-    assert changes["zoo/models/_base.py"] == {*shapes, "speed", "accuracy"}
+    assert changes["harness/measure/builders/timm.py"] == {"structure timm"}
+    native = {*shapes, "structure other", "speed"}
+    assert changes["harness/measure/builders/native.py"] == native
+    assert changes["zoo/registry.py"] >= native
+    assert changes["zoo/models/_base.py"] == {*native, "accuracy"}
+    assert changes["zoo/models/resnest.py"] == {*shapes, "speed", "accuracy"}
 
 
+@pytest.mark.slow
 def test_imports_are_read_as_python_reads_them():
     """Every way to write one, against the interpreter's own parser, over all of both packages."""
     import ast
-
-    from harness.run import keys
 
     def imported(name, node):
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
@@ -214,24 +178,6 @@ def test_imports_are_read_as_python_reads_them():
         assert set(keys._named("x.y.here", running)) == names, text
 
 
-def test_the_rest_of_the_house_changes_nothing(house, keys):
-    before = keys(house)
-    for path in (house / "harness").rglob("*.py"):
-        if path.parent.name in ("check", "explain", "report", "cli"):
-            append(path)
-    append(house / "zoo" / "index" / "values.py")
-    append(house / "zoo" / "weights" / "fetch.py")
-    assert changed(before, keys(house)) == set()
-
-
-def test_another_torch_is_another_fact(house, keys, tmp_path):
-    before = keys(house)
-    info = tmp_path / "newer" / "torch-99.0.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: torch\nVersion: 99.0\n")
-    assert changed(before, keys(tmp_path / "newer", house)) == set(before)
-
-
 def test_kind_variant_builder_geometry_and_dependencies(hostile):
     made = [
         key_of("structure", Recipe("resnest50d"), None),
@@ -250,7 +196,7 @@ INDEX = """\
 Models:
 - Name: resnest14d
   Metadata:
-    FLOPs: {flops}
+    FLOPs: 2764157888
     Parameters: {parameters}
     Layers: {layers}
     File Size: {size}
@@ -260,36 +206,20 @@ Models:
 """
 
 
-def test_no_claim_is_part_of_a_key(tmp_path, store_home, monkeypatch):
+@pytest.mark.slow
+def test_no_claim_is_part_of_a_key(zoo, tmp_path):
     """A second index makes other claims of the same variant, and nothing is measured again."""
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     claims = [
-        {
-            "flops": 2764157888,
-            "parameters": 10611688,
-            "layers": 14,
-            "size": 42562639,
-            "crop": 0.875,
-            "file": "a.pth",
-        },
-        {
-            "flops": 2764157889 - 1,
-            "parameters": 5,
-            "layers": 3,
-            "size": 7,
-            "crop": 0.5,
-            "file": "b.pth",
-        },
+        {"parameters": 10611688, "layers": 14, "size": 42562639, "crop": 0.875, "file": "a.pth"},
+        {"parameters": 5, "layers": 3, "size": 7, "crop": 0.5, "file": "b.pth"},
     ]
     path = tmp_path / "index.yml"
     recipes = []
     for number, claim in enumerate(claims):
         path.write_text(INDEX.format(**claim))
-        index = load_index([path])
-        recipes.append(recipe_of(index.variants[0], "zoo"))
-        checks = ("parameters", "layers", "flops")
-        session = prepare(RunConfig(index=(path,), offline=True, checks=checks))
-        assert ("nothing to build" in session.plan) == (number == 1)
-        session.verify(Progress())
+        recipes.append(recipe_of(load_index([path]).variants[0], "zoo"))
+        arguments = ("--all", "--offline", "--checks", "parameters,layers,flops")
+        done = zoo("verify", "--index", str(path), *arguments)
+        assert ("nothing to build" in done.stderr) == (number == 1)
     assert recipes[0] != recipes[1]
     assert key_of("structure", recipes[0], None) == key_of("structure", recipes[1], None)
