@@ -16,9 +16,9 @@ import typer
 from harness.cli.options import MEASURING, command, look_up, prepared, variant
 from harness.cli.output import Failure, aligned, columns, emit, is_terminal, terminal_width
 from harness.config import RunConfig, UsageError
+from harness.run.plan import index_options
 from harness.run.progress import Progress
 from harness.run.session import Session
-from harness.run.plan import index_options
 from zoo._util.text import for_terminal, truncate
 from zoo.index.schema import canonical
 from zoo.index.types import Claim, Variant
