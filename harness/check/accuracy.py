@@ -8,7 +8,6 @@ from decimal import Decimal
 from typing import Any
 
 from harness.causes import severity_of
-from harness.check import unreadable
 from harness.check.base import (
     Evidence,
     Need,
@@ -23,9 +22,9 @@ from harness.check.compare import number
 from harness.check.decide import IMAGENET, Decision, Observation, decide, looks
 from harness.check.diagnosis import AT_CHANCE, Diagnosis, chance_of, diagnose
 from harness.check.intervals import plausible
+from harness.check.schema import UNREADABLE, missing_for
 from harness.check.shards import shard_names
 from harness.check.slips import exchanged, find_slip, named_entry, try_others
-from harness.check.unreadable import missing_for
 from harness.check.weights import UNDECIDED
 from harness.types import Edit, EvalImages, Finding, Size, Unmeasured
 from zoo.index.types import Claim, Variant
@@ -72,7 +71,7 @@ def _missing(evidence: Evidence, claim: Claim) -> Finding | None:
     variant = evidence.variant
     why = missing_for(variant, "accuracy", claim)
     if why:
-        return unverified(claim, variant, _ID, unreadable.CAUSE, f"not measured: {why}")
+        return unverified(claim, variant, _ID, UNREADABLE, f"not measured: {why}")
     message = _without_images(evidence, claim)
     if message:
         return unverified(claim, variant, _ID, "accuracy.no-data", message)

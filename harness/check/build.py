@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from harness.check import unreadable
 from harness.check.base import Evidence, Need, mismatched
 from harness.check.compare import agrees, digits, grouped, number, senses
+from harness.check.schema import UNREADABLE
 from harness.types import Fact, Finding, Measurement, Unmeasured
 from zoo.index.types import Claim, Location, Variant
 
@@ -36,7 +36,7 @@ def find(evidence: Evidence) -> Iterable[Finding | Need]:
         return
     made = [fact for (kind, _), fact in evidence.facts.items() if not _beside(kind, fact)]
     failures = [f for f in made if isinstance(f, Unmeasured)]
-    if any(f.cause == unreadable.CAUSE for f in failures):
+    if any(f.cause == UNREADABLE for f in failures):
         return  # Nothing was built, for a reason that is not the builder's.
     if failures and len(failures) == len(made):
         first = failures[0]

@@ -19,7 +19,7 @@ from harness.check.base import (
     unverified,
 )
 from harness.check.compare import agrees, grouped, number
-from harness.check.exchange import exchanged
+from harness.check.numbers import exchanged
 from harness.explain.flops import (
     PLAIN,
     Candidate,
@@ -31,10 +31,10 @@ from harness.explain.flops import (
     usual_geometries,
 )
 from harness.explain.flops_messages import MOST_LEFT_OUT, FlopsMessages, leaves_out
-from harness.types import WITH_PRODUCTS, WITH_UNKNOWN, Edit, Finding, Size
+from harness.types import WITH_PRODUCTS, WITH_UNKNOWN, Edit, Finding, Size, Status
 from zoo.index.types import Claim, Severity, Variant
 
-_ID = "flops"
+_ID, CROSS_CHECK_ID = "flops", "flops-cross-check"
 
 # What a page means that names no convention: the field's reference counter, or plain products.
 _DEFAULTS = ("fvcore", "macs")
@@ -307,4 +307,61 @@ def _x(size: Size) -> str:
     return f"{size[0]}x{size[1]}"
 
 
+def _cross_needs(size: Size) -> tuple[Need, ...]:
+    return (Need("flops", (size,)), Need("fvcore", (size,)))
+
+
+def cross_check(evidence: Evidence) -> Iterable[Finding | Need]:
+    """Hold our count of fvcore's operators against fvcore itself: `--cross-check fvcore`.
+
+    One finding: all operators agree, or which differ, or why fvcore could not be run.
+    """
+    size = evidence.size
+    ours, theirs = evidence.measurement("flops", size), evidence.measurement("fvcore", size)
+    if ours is None or theirs is None:
+        lacking = evidence.unmeasured("flops", size) or evidence.unmeasured("fvcore", size)
+        if lacking is not None:
+            message = f"not cross-checked with fvcore: {lacking.why}"
+            yield _cross_checked(evidence, "unverified", lacking.cause, None, message)
+        return
+    who = f"fvcore {theirs.versions['fvcore']}"
+    mine, real = ours.value["by_operator"], theirs.value["by_operator"]
+    differing = [name for name in sorted({*mine, *real}) if mine.get(name, 0) != real.get(name, 0)]
+    total = sum(real.values())
+    if not differing:
+        operators = "operator" if len(real) == 1 else "operators"
+        message = f"{who}, run at {_x(size)}, counts the same for each of {len(real)} {operators}"
+        yield _cross_checked(evidence, "match", None, total, message)
+        return
+    message = (
+        f"{who}, run at {_x(size)}, counts {_figures(real, differing)}, and zoo's fvcore "
+        f"convention {_figures(mine, differing)}; go by fvcore, and report it as a bug of zoo"
+    )
+    yield _cross_checked(evidence, "mismatch", "flops.cross-check", total, message)
+
+
+def _figures(counts: Mapping[str, float], names: Iterable[str]) -> str:
+    return ", ".join(f"{name} {grouped(counts.get(name, 0))}" for name in names)
+
+
+def _cross_checked(
+    evidence: Evidence, status: Status, cause: str | None, measured: float | None, message: str
+) -> Finding:
+    """About the variant's FLOPs, and about no claim: nothing documented is held against it."""
+    claim = evidence.variant.claim("FLOPs")
+    return Finding(
+        variant=evidence.variant.name,
+        field="FLOPs",
+        check=CROSS_CHECK_ID,
+        status=status,
+        severity="error" if status == "mismatch" else None,
+        cause=cause,
+        documented=None,
+        measured=measured,
+        message=message,
+        location=evidence.variant.location if claim is None else claim.location,
+    )
+
+
 CHECK = VariantCheck(_ID, "flops", _needs, find)
+CROSS_CHECK = VariantCheck(CROSS_CHECK_ID, "flops", _cross_needs, cross_check)

@@ -1,9 +1,9 @@
-"""Parameters and Layers: whole numbers that the built model either has or has not."""
+"""Parameters and Layers against the built model; Parameters and FLOPs that were exchanged."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from harness.check.base import (
@@ -18,42 +18,85 @@ from harness.check.base import (
     unverified,
 )
 from harness.check.compare import agrees, digits, grouped, number, precision, written
-from harness.check.exchange import RULE, exchanged
-from harness.explain.parameters import explain_parameters, same_digits
-from harness.types import Edit, Finding, Size
+from harness.explain.parameters import explain_parameters, near_up_to_its_unit, same_digits
+from harness.types import WITH_PRODUCTS, WITH_UNKNOWN, Finding, Size
 from zoo.index.types import Claim, Severity
 
 STRUCTURE = Need("structure")
 
 # A stem is counted as one layer or as each of its convolutions.
 _NEAR_LAYERS = 3
+# The digits that two numbers need, together, to be each other's.
+_ENOUGH_DIGITS = 5
+# What a page prints as FLOPs: a counter as it is, and with the attention that it does not know.
+_PRINTED = ("", WITH_PRODUCTS, WITH_UNKNOWN)
+
+RULE = "FLOPs and Parameters exchanged"
 
 
 def _needs(size: Size) -> tuple[Need, ...]:
     return (STRUCTURE,)
 
 
-def find_parameters(evidence: Evidence) -> Iterable[Finding | Need]:
-    """Parameters at the precision they were written with."""
-    variant, check = evidence.variant, "parameters"
-    for claim in variant.claims_of("Parameters"):
+def _judged(
+    evidence: Evidence,
+    field: str,
+    judge: Callable[[Evidence, Claim, Mapping[str, Any]], Finding | Need],
+) -> Iterator[Finding | Need]:
+    """One finding per claim of a field; what can't be read or was not measured is not judged."""
+    variant, check = evidence.variant, field.lower()
+    for claim in variant.claims_of(field):
+        fact = evidence.measurement("structure")
         if number(claim) is None:
             yield not_read(claim, variant, check)
-            continue
-        fact = evidence.measurement("structure")
-        if fact is None:
+        elif fact is None:
             yield not_measured(evidence, claim, check, "structure")
-            continue
-        measured = int(fact.value["parameters"])
-        if agrees(claim, measured):
-            message = (
-                f"the built model has {grouped(measured)} parameters, as documented "
-                f"{precision(claim)}"
-            )
-            yield matched(claim, variant, check, measured, message)
         else:
-            swapped = _exchanged(evidence, claim, fact.value)
-            yield swapped or _other_parameters(evidence, claim, fact.value)
+            yield judge(evidence, claim, fact.value)
+
+
+def find_parameters(evidence: Evidence) -> Iterable[Finding | Need]:
+    """Parameters at the precision they were written with."""
+    return _judged(evidence, "Parameters", _parameters)
+
+
+def _parameters(evidence: Evidence, claim: Claim, structure: Mapping[str, Any]) -> Finding | Need:
+    measured = int(structure["parameters"])
+    if agrees(claim, measured):
+        message = (
+            f"the built model has {grouped(measured)} parameters, as documented {precision(claim)}"
+        )
+        return matched(claim, evidence.variant, "parameters", measured, message)
+    other = next((c for c in evidence.variant.claims_of("FLOPs") if same_digits(c, measured)), None)
+    swapped = None if other is None else exchanged(evidence, claim, other)
+    if isinstance(swapped, Need):
+        return swapped
+    if swapped is not None:
+        message = f"{swapped}; write {written(claim, measured)}"
+        return _differs(evidence, claim, measured, message, rules=(RULE,))
+    return _other_parameters(evidence, claim, structure)
+
+
+def _differs(
+    evidence: Evidence,
+    claim: Claim,
+    measured: int,
+    message: str,
+    severity: Severity | None = None,
+    rules: tuple[str, ...] = (),
+    mend: bool = True,
+) -> Finding:
+    return mismatched(
+        claim,
+        evidence.variant,
+        "parameters",
+        "parameters.differs",
+        measured,
+        message,
+        severity,
+        edits=(replaced(claim, measured),) if mend else (),
+        rules=rules,
+    )
 
 
 def _other_parameters(evidence: Evidence, claim: Claim, structure: Mapping[str, Any]) -> Finding:
@@ -61,9 +104,6 @@ def _other_parameters(evidence: Evidence, claim: Claim, structure: Mapping[str, 
     measured = int(structure["parameters"])
     has, mend = f"the built model has {grouped(measured)} parameters", written(claim, measured)
     fit = explain_parameters(claim, structure)
-    severity: Severity | None = None
-    edits: tuple[Edit, ...] = (replaced(claim, measured),)
-    rules: tuple[str, ...] = ()
     if fit is None or not fit.certain:
         count = digits(claim)
         chance = f"{count} digit{'s are' if count > 1 else ' is'} too few to tell that from chance"
@@ -74,88 +114,47 @@ def _other_parameters(evidence: Evidence, claim: Claim, structure: Mapping[str, 
             f"{has}, not {claim.raw}{doubt}; write {mend}, or correct the builder if "
             f"{claim.raw} is what was meant"
         )
-    else:
-        reading = fit.reading
-        rules = (reading.words,)
-        # Another way of counting misleads; a number that counts nothing is wrong.
-        severity = None if reading.wrong else "warning"
-        message = f"{has}; {claim.raw} is {reading.words}; write {mend}"
-        if reading.form:
-            # The number is right there: a note beside it mends it as well.
-            message += ", or say beside the number what it is of"
-            edits = ()
-    return mismatched(
-        claim,
-        evidence.variant,
-        "parameters",
-        "parameters.differs",
-        measured,
-        message,
-        severity,
-        edits=edits,
-        rules=rules,
-    )
-
-
-def _exchanged(
-    evidence: Evidence, claim: Claim, structure: Mapping[str, Any]
-) -> Finding | Need | None:
-    """The finding that FLOPs and Parameters stand in each other's place, None where they don't."""
-    measured = int(structure["parameters"])
-    other = next((c for c in evidence.variant.claims_of("FLOPs") if same_digits(c, measured)), None)
-    why = None if other is None else exchanged(evidence, claim, other)
-    if why is None or isinstance(why, Need):
-        return why
-    message = f"{why}; write {written(claim, measured)}"
-    return mismatched(
-        claim,
-        evidence.variant,
-        "parameters",
-        "parameters.differs",
-        measured,
-        message,
-        edits=(replaced(claim, measured),),
-        rules=(RULE,),
-    )
+        return _differs(evidence, claim, measured, message)
+    reading = fit.reading
+    message = f"{has}; {claim.raw} is {reading.words}; write {mend}"
+    if reading.form:
+        # The number is right there: a note beside it mends it as well.
+        message += ", or say beside the number what it is of"
+    # Another way of counting misleads; a number that counts nothing is wrong.
+    severity: Severity | None = None if reading.wrong else "warning"
+    rules = (reading.words,)
+    return _differs(evidence, claim, measured, message, severity, rules, mend=not reading.form)
 
 
 def find_layers(evidence: Evidence) -> Iterable[Finding | Need]:
     """Layers against the depth of the built network, for families that define one."""
-    variant, check = evidence.variant, "layers"
-    for claim in variant.claims_of("Layers"):
-        if number(claim) is None:
-            yield not_read(claim, variant, check)
-            continue
-        fact = evidence.measurement("structure")
-        if fact is None:
-            yield not_measured(evidence, claim, check, "structure")
-            continue
-        measured = fact.value["layers"]
-        if measured is None:
-            message = (
-                "this network is not built of residual stages alone, and no other rule is known "
-                "that says what its depth counts"
-            )
-            yield unverified(claim, variant, check, "layers.not-defined", message)
-        elif not agrees(claim, measured) and _named_by(evidence, claim, measured):
-            message = (
-                f"the name gives the network {claim.raw} layers and the usual rule {measured} "
-                "(stem, the convolutions of its blocks and classifier); how its authors count is "
-                "not known"
-            )
-            yield unverified(claim, variant, check, "layers.not-defined", message, measured)
-        elif agrees(claim, measured):
-            message = f"the built network is {measured} weighted layers deep, as documented"
-            yield matched(claim, variant, check, measured, message)
-        else:
-            message = (
-                f"the built network is {measured} weighted layers deep (stem, the convolutions "
-                f"of its blocks and classifier), not {claim.raw}; write {measured}"
-            )
-            edits = (replaced(claim, measured),)
-            yield mismatched(
-                claim, variant, check, "layers.differs", measured, message, edits=edits
-            )
+    return _judged(evidence, "Layers", _layers)
+
+
+def _layers(evidence: Evidence, claim: Claim, structure: Mapping[str, Any]) -> Finding:
+    variant, check, measured = evidence.variant, "layers", structure["layers"]
+    if measured is None:
+        message = (
+            "this network is not built of residual stages alone, and no other rule is known "
+            "that says what its depth counts"
+        )
+        return unverified(claim, variant, check, "layers.not-defined", message)
+    if agrees(claim, measured):
+        message = f"the built network is {measured} weighted layers deep, as documented"
+        return matched(claim, variant, check, measured, message)
+    rule = "stem, the convolutions of its blocks and classifier"
+    if _named_by(evidence, claim, measured):
+        message = (
+            f"the name gives the network {claim.raw} layers and the usual rule {measured} "
+            f"({rule}); how its authors count is not known"
+        )
+        return unverified(claim, variant, check, "layers.not-defined", message, measured)
+    message = (
+        f"the built network is {measured} weighted layers deep ({rule}), not {claim.raw}; write "
+        f"{measured}"
+    )
+    edits = (replaced(claim, measured),)
+    return mismatched(claim, variant, check, "layers.differs", measured, message, edits=edits)
 
 
 def _named_by(evidence: Evidence, claim: Claim, measured: int) -> bool:
@@ -166,6 +165,50 @@ def _named_by(evidence: Evidence, claim: Claim, measured: int) -> bool:
     value, near = number(claim), max(_NEAR_LAYERS, measured // 100)
     named = {int(n) for n in re.findall(r"[0-9]+", evidence.recipe.architecture)}
     return value is not None and value in named and abs(value - measured) <= near
+
+
+def exchanged(evidence: Evidence, parameters: Claim, flops: Claim) -> str | Need | None:
+    """Why these two were exchanged, None where they were not, or what has to be measured first.
+
+    Args:
+        evidence: the variant's.
+        parameters: the claim under Parameters.
+        flops: the claim under FLOPs.
+    """
+    if digits(parameters) + digits(flops) < _ENOUGH_DIGITS:
+        return None
+    if ("flops", evidence.size) not in evidence.facts:
+        return Need("flops", (evidence.size,))
+    count = evidence.measurement("flops", evidence.size)
+    takes = None if count is None else _taken(parameters, count.value["counts"])
+    if takes is None:
+        return None
+    if ("structure", None) not in evidence.facts:
+        return Need("structure")
+    structure = evidence.measurement("structure")
+    built = 0 if structure is None else int(structure.value["parameters"])
+    if not same_digits(flops, built):
+        return None
+    return (
+        f"the built model has {grouped(built)} parameters and takes {takes}; {parameters.raw} has "
+        f"the digits of these, and {flops.raw} under FLOPs those of the parameters: the two were "
+        "exchanged"
+    )
+
+
+def _taken(parameters: Claim, counts: Sequence[Mapping[str, Any]]) -> str | None:
+    """The FLOPs whose digits stand under Parameters, None where none do.
+
+    Counters differ from the multiply-accumulates by a little; what one prints has the very digits.
+    """
+    macs = next(int(c["value"]) for c in counts if c["convention"] == "macs")
+    if any(near_up_to_its_unit(parameters, figure) for figure in (macs, 2 * macs)):
+        return f"{grouped(macs)} multiply-accumulates"
+    for count in counts:
+        value = int(count["value"])
+        if count["variation"] in _PRINTED and same_digits(parameters, value):
+            return f"{grouped(value)} FLOPs as {count['convention']} counts"
+    return None
 
 
 PARAMETERS = VariantCheck("parameters", "parameters", _needs, find_parameters)

@@ -1,4 +1,8 @@
-"""What the reader found wrong in the index itself, as findings."""
+"""What the reader found wrong in the index, and what can't be measured because of it.
+
+A default in the place of a documented value would judge other claims by what is documented nowhere.
+So whatever depends on such a claim is not measured, and its findings name it.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,12 @@ from collections.abc import Iterable, Sequence
 
 from harness.check.base import IndexCheck
 from harness.types import Finding
-from zoo.index.types import Index, Problem, Variant
+from zoo._util.text import quoted
+from zoo.index.schema import FIELDS
+from zoo.index.types import Claim, Index, Problem, Variant
+from zoo.index.values import UNITS
+
+UNREADABLE = "schema.unreadable-dependency"
 
 
 def find(index: Index, variants: Sequence[Variant]) -> Iterable[Finding]:
@@ -72,6 +81,77 @@ def finding_of(problem: Problem) -> Finding:
         message=f"{problem.message}; {problem.remedy}",
         location=problem.location,
     )
+
+
+_BUILD = ("Base", "Classes")
+_INPUT = ("Image Size", "Crop Pct", "Interpolation", "Mean", "Std")
+# Kind of fact -> the claims that say how it is made, or what it is held against.
+_NEEDED: dict[str, tuple[str, ...]] = {
+    "structure": _BUILD,
+    "flops": (*_BUILD, "FLOPs Convention"),
+    "checkpoint": _BUILD,
+    "preprocess": (*_BUILD, "Weights"),
+    "accuracy": (*_BUILD, "Class Names", *_INPUT, "Weights"),
+    "fvcore": _BUILD,
+    "profile": _BUILD,
+    "recipe": ("Base", "FLOPs Convention", *_INPUT),
+    "speed": (*_BUILD, "Image Size"),
+    "hash": ("Weights",),
+}
+# What collections say of all their variants; a variant that names none may have it there.
+_COLLECTION = "In Collection"
+_INHERITED = frozenset({*_INPUT, "FLOPs Input"})
+# What a result says of all its metrics.
+_OF_A_RESULT = ("Images", "Dataset")
+
+
+def is_unreadable(claim: Claim) -> bool:
+    """Whether the value is none that the field can have, whatever the format does about that."""
+    if claim.value is None:
+        return True
+    field = FIELDS.get(claim.field)
+    return field is not None and claim.unit != UNITS[field.kind]
+
+
+def missing_for(variant: Variant, kind: str, claim: Claim | None = None) -> str:
+    """Why a kind of fact can't be made for lack of a claim that can be read; empty where it can.
+
+    Args:
+        variant: what is documented.
+        kind: of the fact; ``hash`` for what is said of the file behind Weights, ``recipe`` for how
+            a variant made after this one is built and fed.
+        claim: of an accuracy, the metric that it is made for.
+    """
+    for needed in _claims(variant, kind, claim):
+        if needed.field == _COLLECTION or is_unreadable(needed):
+            why = "names none" if needed.field == _COLLECTION and needed.value else "can't be read"
+            return (
+                f"{needed.field} is {quoted(needed.raw)} ({needed.location}), which {why}, and no "
+                f"default stands in for it; correct {needed.field} first"
+            )
+    return ""
+
+
+def _claims(variant: Variant, kind: str, claim: Claim | None) -> Iterable[Claim]:
+    """The claims that a fact depends on, the variant's own or its collection's."""
+    names = _NEEDED.get(kind, ())
+    if kind in ("flops", "fvcore", "profile", "recipe"):
+        # The input that is counted: its own key, else the one of the model.
+        has_input = variant.effective("FLOPs Input") is not None
+        names = (*names, "FLOPs Input" if has_input else "Image Size")
+    lost = variant.claim(_COLLECTION) if variant.collection is None else None
+    for name in names:
+        # A model's architecture is never its collection's.
+        found = variant.claim(name) if name == "Base" else variant.effective(name)
+        if found is not None:
+            yield found
+        elif lost is not None and name in _INHERITED:
+            yield lost
+    if claim is not None:
+        about = (claim.task, claim.dataset, claim.images)
+        for other in variant.claims_of(*_OF_A_RESULT):
+            if (other.task, other.dataset, other.images) == about:
+                yield other
 
 
 CHECK = IndexCheck("schema", "metadata", find)

@@ -8,7 +8,6 @@ from posixpath import splitext
 from typing import Any
 
 from harness.causes import severity_of
-from harness.check import unreadable
 from harness.check.base import (
     Evidence,
     IndexCheck,
@@ -22,7 +21,7 @@ from harness.check.base import (
     unverified,
 )
 from harness.check.owners import file_name
-from harness.check.unreadable import missing_for
+from harness.check.schema import UNREADABLE, missing_for
 from harness.types import Finding, Measurement, Size
 from zoo.index.types import Claim, Index, Variant
 from zoo.weights.sources import name_hash
@@ -86,7 +85,7 @@ def _of_one_file(evidence: Evidence, claim: Claim) -> Iterator[Finding | Need]:
     if not isinstance(claim.value, str):
         yield not_read(claim, variant, _FILE)
         why = missing_for(variant, "hash")
-        yield from _unhashed(evidence, unreadable.CAUSE, f"not compared: {why}")
+        yield from _unhashed(evidence, UNREADABLE, f"not compared: {why}")
         return
     file = evidence.measurement("file")
     if file is None:

@@ -116,7 +116,7 @@ def _recipe(target: AddTarget) -> Recipe:
     Raises:
         NotAdded: what the index says of that can't be read.
     """
-    from harness.check.unreadable import missing_for
+    from harness.check.schema import missing_for
     from harness.edit.add_measure import NotAdded
     from harness.run.plan import recipe_of
 

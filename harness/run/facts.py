@@ -7,9 +7,8 @@ import platform
 from collections.abc import Iterable
 from dataclasses import replace
 
-from harness.check import unreadable
+from harness.check.schema import UNREADABLE, missing_for
 from harness.check.shards import span_of
-from harness.check.unreadable import missing_for
 from harness.config import USUAL_BATCHES, USUAL_SECONDS, RunConfig
 from harness.measure.builders import BuilderError
 from harness.run.builder_proxy import open_builder
@@ -78,7 +77,7 @@ class VariantFacts:
         """Whether a fact can't be made until a claim can be read; that is then known of it."""
         why = missing_for(self.variant, slot[0])
         if why:
-            self.facts[slot] = unmeasured(self.recipe, slot, unreadable.CAUSE, why)
+            self.facts[slot] = unmeasured(self.recipe, slot, UNREADABLE, why)
         return bool(why)
 
     def recall(self, slot: Slot) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from harness.check import cross_check, schema
+from harness.check import flops, schema
 from harness.check.build import apply_alias_findings
 from harness.check.registry import index_checks, variant_checks
 from harness.config import GROUPS, RunConfig, UsageError
@@ -298,7 +298,7 @@ class Session:
 
     def _runs(self, store: Store | None) -> list[VariantRun]:
         checks = variant_checks(self.request.checks)
-        checks += [cross_check.CHECK] if self.request.cross_check else []
+        checks += [flops.CROSS_CHECK] if self.request.cross_check else []
         siblings = tuple(dict.fromkeys(v.name for v in self.index.variants))[:_MOST_SIBLINGS]
         return [
             VariantRun(

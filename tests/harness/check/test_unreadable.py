@@ -6,7 +6,7 @@ import pytest
 
 from harness.check.base import Evidence
 from harness.check.registry import variant_checks
-from harness.check.unreadable import missing_for
+from harness.check.schema import missing_for
 from harness.config import RunConfig
 from harness.edit.fix import propose
 from harness.run.plan import flops_size, recipe_of
