@@ -9,8 +9,10 @@ import pytest
 
 from harness.check.base import Evidence, Need
 from harness.run.plan import flops_size, recipe_of
-from harness.types import Fact, Measurement, Unmeasured
+from harness.types import Fact, Measurement, Recipe, Unmeasured
 from zoo.index import Index, load_index
+
+Found = Callable[..., list]
 
 KINDS = (
     *("auxiliary", "classes", "convolutions", "distillation", "distillation_token", "folded"),
@@ -99,7 +101,49 @@ def flops(measured) -> Callable[..., Measurement]:
     return make
 
 
-Found = Callable[..., list]
+@pytest.fixture(scope="session")
+def built() -> Callable[..., list[Fact]]:
+    """Facts of a library's model, each made once: ``built("timm", "resnet18", "flops", 224)``."""
+    from harness.measure.profile import Profiler
+
+    profiler, known = Profiler(), {}
+
+    def facts(builder, name, *asked):
+        """``asked``: kinds, with their side or size behind them where one matters."""
+        slots = []
+        for word in asked:
+            if isinstance(word, str):
+                slots.append((word, None))
+            else:
+                slots[-1] = (slots[-1][0], (word, word) if isinstance(word, int) else word)
+        made = []
+        for kind, size in slots:
+            key = (builder, name, kind, size)
+            if key not in known:
+                sizes = [size] if size else []
+                (known[key],) = profiler.measure(Recipe(name, builder), (kind,), sizes)
+            made.append(known[key])
+        return made
+
+    return facts
+
+
+@pytest.fixture
+def answered(judge, built) -> Found:
+    """What a check finds about a library's model, all facts made that it asks for."""
+
+    def findings(check, index, builder, name, *begin):
+        facts = built(builder, name, *begin)
+        while True:
+            found = judge(check, index, facts)
+            slots = {slot for need in found if isinstance(need, Need) for slot in need.slots}
+            new = slots - {fact.slot for fact in facts}
+            if not new:
+                return found
+            for kind, size in sorted(new, key=str):
+                facts += built(builder, name, kind, *([size] if size else []))
+
+    return findings
 
 
 @pytest.fixture

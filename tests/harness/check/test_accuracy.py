@@ -314,6 +314,7 @@ class Both(World):
         return replace(fact, value={**fact.value, "top5": five})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("count", "sample"), [(20, True), (5000, False)])
 def test_slips_are_named_before_any_preprocessing(tmp_path, count, sample):
     """With what certainty the images leave that were looked at until the claim was excluded."""
@@ -351,6 +352,7 @@ def test_two_error_rates_are_certain_where_top_1_is_above_top_5(tmp_path):
         assert [edit.value for edit in finding.edits] == [f"{value}%"]
 
 
+@pytest.mark.slow
 def test_a_point_one_place_too_far_left_is_named_and_no_edit(tmp_path):
     for count, sample in ((20, True), (5000, False)):
         for percent, top1, restored, rate in (
@@ -378,6 +380,7 @@ def test_a_point_one_place_too_far_left_is_named_and_no_edit(tmp_path):
         )
 
 
+@pytest.mark.slow
 def test_a_fraction_of_wrong_answers_is_no_percentage_of_them(tmp_path):
     """Written as 0.1517, and never mended to 99.8483, which a handful of images leave possible."""
     for count, sample in ((20, True), (5000, False)):

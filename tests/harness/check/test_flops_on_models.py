@@ -5,11 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from harness.check.base import Need
 from harness.check.flops import CHECK
 from harness.measure.meta import without_initialisation
-from harness.measure.profile import Profiler
-from harness.types import Recipe
 
 timm = pytest.importorskip("timm", reason="timm, an extra, is not installed")
 
@@ -21,13 +18,8 @@ WITH_ATTENTION = {
 }
 
 
-@pytest.fixture(scope="module")
-def profiler():
-    return Profiler()
-
-
 @pytest.fixture
-def told(load, judge, profiler):
+def told(load, answered):
     """The finding about a timm model's FLOPs, all facts measured that the check asks for."""
 
     def find(name, size, claim, convention=None):
@@ -35,13 +27,7 @@ def told(load, judge, profiler):
         lines += [f"    FLOPs: {claim}", f"    Image Size: {size}"]
         lines += [f"    FLOPs Convention: {convention}"] if convention else []
         index = load("\n".join(lines) + "\n")
-        sizes, facts = {(size, size)}, []
-        while sizes:
-            facts += profiler.measure(Recipe(name, "timm"), ("flops",), sorted(sizes))
-            found = judge(CHECK, index, facts)
-            needed = {s for n in found if isinstance(n, Need) for s in n.sizes}
-            sizes = needed - {f.image_size for f in facts}
-        (finding,) = found
+        (finding,) = answered(CHECK, index, "timm", name, "flops", size)
         return finding
 
     return find
@@ -71,6 +57,7 @@ def zeroed(model):
     return model
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", WITH_ATTENTION)
 def test_attention_counted_by_fvcore_is_right(name, told, unfused, torch_macs, on_meta):
     size = WITH_ATTENTION[name]
@@ -109,13 +96,14 @@ def test_fused_attention_is_no_reference_but_what_it_prints_holds(told):
     assert [(e.field, e.value) for e in finding.annotate_edits] == [("FLOPs Convention", "fvcore")]
 
 
-def test_padding_by_word_is_seen_by_others(told, on_meta, torch_macs, profiler):
+@pytest.mark.slow
+def test_padding_by_word_is_seen_by_others(told, on_meta, torch_macs, built):
     """fvcore has no rule for convolutions padded ``same``; who counts them counts them all."""
     name = "convmixer_768_32"
     macs = torch_macs(on_meta(timm.create_model, name), (1, 3, 224, 224))
     finding = told(name, 224, macs + 5)
     assert finding.measured == macs
-    (fact,) = profiler.measure(Recipe(name, "timm"), ("flops",), [(224, 224)])
+    (fact,) = built("timm", name, "flops", 224)
     plain, full = (
         next(
             c["value"]
@@ -177,6 +165,7 @@ def test_four_digits_assert_nothing(told):
     assert (finding.cause, finding.severity) == ("flops.convention", "warning")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["repvgg_a0", "mobileone_s0", "levit_128s", "ghostnetv3_100"])
 def test_the_deployed_form_is_told(name, told, torch_macs, fvcore_run):
     from timm.utils import reparameterize_model
@@ -194,6 +183,7 @@ def test_the_deployed_form_is_told(name, told, torch_macs, fvcore_run):
     assert finding.severity != "error", finding.message
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "claim", "parameters", "told_so"),
     [
@@ -205,19 +195,13 @@ def test_the_deployed_form_is_told(name, told, torch_macs, fvcore_run):
     ],
 )
 def test_flops_that_stand_under_parameters_are_told(
-    name, claim, parameters, told_so, load, judge, profiler
+    name, claim, parameters, told_so, load, answered
 ):
     index = load(
         f"Models:\n- Name: net\n  Metadata:\n    FLOPs: {claim}\n    Parameters: {parameters}\n"
         "    Image Size: 224\n"
     )
-    needed, facts, found = [("flops", (224, 224))], [], []
-    while needed:
-        for kind, size in needed:
-            facts += profiler.measure(Recipe(name, "timm"), (kind,), [size] if size else ())
-        found = judge(CHECK, index, facts)
-        needed = [(n.kind, s) for n in found if isinstance(n, Need) for s in (n.sizes or (None,))]
-    (finding,) = found
+    (finding,) = answered(CHECK, index, "timm", name, "flops", 224)
     assert (finding.cause, finding.severity) == ("flops.differs", "error")
     assert ("the two were exchanged" in finding.message) == told_so
     assert "FLOPs" in {edit.field for edit in finding.edits}

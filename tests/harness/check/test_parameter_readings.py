@@ -6,33 +6,16 @@ import pytest
 
 from harness.check.build import apply_alias_findings
 from harness.check.numbers import PARAMETERS
-from harness.measure.profile import Profiler
-from harness.types import Recipe
-
-
-@pytest.fixture(scope="module")
-def built():
-    """The facts of a model as a library builds it; each is made once."""
-    profiler, known = Profiler(), {}
-
-    def facts(builder, name, *kinds):
-        key = (builder, name, kinds)
-        if key not in known:
-            kinds = ("structure", *kinds)
-            known[key] = profiler.measure(Recipe(name, builder), kinds, [(224, 224)])
-        return known[key]
-
-    return facts
 
 
 @pytest.fixture
-def found(load, judge, built):
+def found(load, answered):
     """The only finding about documented lines of a model, as a run tells it."""
 
-    def find(builder, name, *lines, kinds=()):
+    def find(builder, name, *lines):
         text = "".join(f"    {line}\n" for line in lines)
         index = load(f"Models:\n- Name: net\n  Metadata:\n{text}")
-        findings = judge(PARAMETERS, index, built(builder, name, *kinds))
+        findings = answered(PARAMETERS, index, builder, name, "structure")
         (finding,) = apply_alias_findings(findings, index.variants, {})
         return finding
 
@@ -51,6 +34,7 @@ def assert_read(finding, words, severity="warning"):
     assert finding.rules
 
 
+@pytest.mark.slow
 def test_the_deployed_form(found, on_meta):
     """As timm's benchmarks run these models: counted after timm has put their branches together."""
     timm = pytest.importorskip("timm", reason="timm, an extra, is not installed")
@@ -87,6 +71,7 @@ def test_batch_norms_folded_into_convolutions(found, on_meta):
         assert_read(found("torchvision", name, f"Parameters: {folded}"), "batch norms folded")
 
 
+@pytest.mark.slow
 def test_without_norms_and_layer_scales(found, on_meta):
     timm = pytest.importorskip("timm", reason="timm, an extra, is not installed")
     from torch import nn
@@ -134,6 +119,7 @@ def test_less_the_classifier_and_the_backbone_alone(found, on_meta):
     assert_read(found("timm", "vit_tiny_patch16_224", f"Parameters: {left}"), "norm and head")
 
 
+@pytest.mark.slow
 def test_auxiliary_heads(found, on_meta):
     """Inception-v3 has 27161264 parameters with its auxiliary head and 23834568 without."""
     from torchvision.models import GoogLeNet
@@ -227,7 +213,7 @@ def test_flops_and_parameters_exchanged(found):
         if builder == "timm":
             pytest.importorskip("timm", reason="timm, an extra, is not installed")
         lines = (f"Parameters: {written}", f"FLOPs: {flops}")
-        finding = found(builder, name, *lines, kinds=("flops",))
+        finding = found(builder, name, *lines)
         assert_read(finding, "the two were exchanged", "error")
         assert finding.edits
 
@@ -236,7 +222,7 @@ def test_the_flops_are_measured_only_where_they_may_have_been_exchanged(load, ne
     def asked(*lines):
         text = "".join(f"    {line}\n" for line in lines)
         index = load(f"Models:\n- Name: net\n  Metadata:\n{text}")
-        return needs(PARAMETERS, index, built("torchvision", "resnet18"))
+        return needs(PARAMETERS, index, built("torchvision", "resnet18", "structure"))
 
     assert [n.kind for n in asked("Parameters: 1.81M", "FLOPs: 11.69G")] == ["flops"]
     for lines in (

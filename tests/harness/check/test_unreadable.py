@@ -75,6 +75,7 @@ def reports(tmp_path_factory):
     return made
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("by", ["variant", "collection"])
 def test_what_depends_on_it_is_unverified(reports, by):
     lines, report, _ = reports[by]
@@ -97,6 +98,7 @@ def test_what_depends_on_it_is_unverified(reports, by):
             assert measured["flops"] == {}
 
 
+@pytest.mark.slow
 def test_no_edit_follows(reports):
     _, report, index = reports["variant"]
     mended = {(f.variant, f.field) for r in propose(report.findings, index).rewrites
