@@ -123,9 +123,16 @@ def decide(
         ValueError: no observation, counts that can't be or don't grow from look to look, or more
             looks than the plan for this population has.
     """
-    seen = [Observation(*each) for each in observations]
-    _check(seen, population)
+    seen = tuple(Observation(*each) for each in observations)
     rule = rule_for(claimed, population, step=step, tolerance=tolerance, errors=errors)
+    return _decide(seen, rule)
+
+
+# A check is asked again whenever facts came in, and goes through the same looks each time.
+@lru_cache(maxsize=1024)
+def _decide(seen: tuple[Observation, ...], rule: Rule) -> Decision:
+    population = rule.population
+    _check(seen, population)
     look = next((each for each in seen if rule.verdict(each) != "undecided"), seen[-1])
     verdict = rule.verdict(look)
     alpha = rule.contradiction if verdict == "contradicted" else rule.confirmation

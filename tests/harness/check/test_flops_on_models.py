@@ -57,7 +57,6 @@ def zeroed(model):
     return model
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", WITH_ATTENTION)
 def test_attention_counted_by_fvcore_is_right(name, told, unfused, torch_macs, on_meta):
     size = WITH_ATTENTION[name]
@@ -96,7 +95,6 @@ def test_fused_attention_is_no_reference_but_what_it_prints_holds(told):
     assert [(e.field, e.value) for e in finding.annotate_edits] == [("FLOPs Convention", "fvcore")]
 
 
-@pytest.mark.slow
 def test_padding_by_word_is_seen_by_others(told, on_meta, torch_macs, built):
     """fvcore has no rule for convolutions padded ``same``; who counts them counts them all."""
     name = "convmixer_768_32"
@@ -165,7 +163,6 @@ def test_four_digits_assert_nothing(told):
     assert (finding.cause, finding.severity) == ("flops.convention", "warning")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", ["repvgg_a0", "mobileone_s0", "levit_128s", "ghostnetv3_100"])
 def test_the_deployed_form_is_told(name, told, torch_macs, fvcore_run):
     from timm.utils import reparameterize_model
@@ -183,7 +180,6 @@ def test_the_deployed_form_is_told(name, told, torch_macs, fvcore_run):
     assert finding.severity != "error", finding.message
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "claim", "parameters", "told_so"),
     [

@@ -34,7 +34,6 @@ def assert_read(finding, words, severity="warning"):
     assert finding.rules
 
 
-@pytest.mark.slow
 def test_the_deployed_form(found, on_meta):
     """As timm's benchmarks run these models: counted after timm has put their branches together."""
     timm = pytest.importorskip("timm", reason="timm, an extra, is not installed")
@@ -71,7 +70,6 @@ def test_batch_norms_folded_into_convolutions(found, on_meta):
         assert_read(found("torchvision", name, f"Parameters: {folded}"), "batch norms folded")
 
 
-@pytest.mark.slow
 def test_without_norms_and_layer_scales(found, on_meta):
     timm = pytest.importorskip("timm", reason="timm, an extra, is not installed")
     from torch import nn
@@ -119,7 +117,6 @@ def test_less_the_classifier_and_the_backbone_alone(found, on_meta):
     assert_read(found("timm", "vit_tiny_patch16_224", f"Parameters: {left}"), "norm and head")
 
 
-@pytest.mark.slow
 def test_auxiliary_heads(found, on_meta):
     """Inception-v3 has 27161264 parameters with its auxiliary head and 23834568 without."""
     from torchvision.models import GoogLeNet

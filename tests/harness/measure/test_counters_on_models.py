@@ -37,36 +37,45 @@ TIMM = {
 }
 
 
-def same(tool, make, size, on_meta, record_of, figure):
-    shape = (1, 3, size, size)
-    theirs = tool.count(on_meta(make), shape)
-    assert theirs > 0
-    assert figure(record_of(on_meta(make), shape), tool.name) == theirs
+@pytest.fixture(scope="module")
+def same(record_of, figure):
+    """Holds a tool's count of a model against ours; each model's record is made once."""
+    records = {}
+
+    def hold(tool, name, make, size):
+        shape = (1, 3, size, size)
+        theirs = tool.count(make(), shape)
+        assert theirs > 0
+        if name not in records:
+            records[name] = record_of(make(), shape)
+        assert figure(records[name], tool.name) == theirs
+
+    return hold
 
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", NATIVE)
-def test_native(name, tool, on_meta, record_of, figure):
-    same(tool, lambda: zoo.create_model(name), NATIVE[name], on_meta, record_of, figure)
+def test_native(name, tool, on_meta, same):
+    same(tool, name, lambda: on_meta(zoo.create_model, name), NATIVE[name])
 
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", [*TORCHVISION, "googlenet"])
-def test_torchvision(name, tool, record_of, figure):
+def test_torchvision(name, tool, same):
     from torchvision.models import get_model
 
     from harness.measure.meta import build_on_meta
 
     options = {"aux_logits": False, "init_weights": False} if name == "googlenet" else {}
     builder = SimpleNamespace(build=lambda name: get_model(name, **options))
-    same(tool, lambda: build_on_meta(builder, name), 224, lambda make: make(), record_of, figure)
+    same(tool, f"torchvision {name}", lambda: build_on_meta(builder, name), 224)
 
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", TIMM)
-def test_timm(name, tool, on_meta, record_of, figure):
+def test_timm(name, tool, on_meta, same):
     timm = pytest.importorskip("timm", reason="timm, an extra, is not installed")
-    same(tool, lambda: timm.create_model(name), TIMM[name], on_meta, record_of, figure)
+    same(tool, f"timm {name}", lambda: on_meta(timm.create_model, name), TIMM[name])
 
 
 @pytest.mark.filterwarnings("ignore")
