@@ -176,7 +176,7 @@ def test_there_are_no_import_cycles():
 
 def test_modules_are_short():
     lengths = {name: len(path.read_text().splitlines()) for name, path in MODULES.items()}
-    assert {name: n for name, n in lengths.items() if n > 400} == {}
+    assert {name: n for name, n in lengths.items() if n > 450} == {}
 
 
 def committed() -> list[Path]:
