@@ -1,24 +1,31 @@
-"""From a path, or the word ``sample``, to the image set that lies there."""
+"""From a path, or the word ``sample``, to the image set that lies there.
+
+Images that are files are read here: class folders, labelled images, folders of a variant's own
+classes, the sample. Archives and shards are in `harness.datasets.archives`.
+"""
 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
-from harness.datasets.classes import is_synset
-from harness.datasets.folders import (
-    class_folders,
-    labelled_images,
-    listing,
-    own_class_set,
-    sample_set,
+from harness.datasets.archives import parquet_set, tar_set
+from harness.datasets.labels import (
+    UnknownClassError,
+    class_index,
+    find_labels,
+    folder_classes,
+    is_synset,
+    label,
 )
-from harness.datasets.labels import find_labels
-from harness.datasets.parquet import parquet_set
-from harness.datasets.tar import tar_set
-from harness.datasets.types import ImageSet, ImageSetError
-from zoo.images.io import is_image
+from harness.datasets.types import CHANGED, Entry, ImageSet, ImageSetError, image_set
+from zoo.errors import BadInput
+from zoo.images.imagefolder import class_files, listing, read_val_split
+from zoo.images.io import is_image, read_regular, reason
 
 SAMPLE = "sample"
 _SPLITS = ("val", "validation")
@@ -31,7 +38,7 @@ def open_image_set(place: str | Path, classes: Sequence[str] | None = None) -> I
     """The image set at a path, in whichever form it is.
 
     Of classes that are not ImageNet's, named in ``classes`` in the order of a classifier's outputs,
-    see `harness.datasets.folders`. Else it is one of these:
+    see `zoo.images.imagefolder.read_val_split`. Else it is one of these:
 
     - ``sample``: the 20 real images of the extra ``sample``.
     - A folder of class folders, named by synsets, class indices, or names of classes.
@@ -45,13 +52,18 @@ def open_image_set(place: str | Path, classes: Sequence[str] | None = None) -> I
     Raises:
         ImageSetError: there is none; one line says what was found and what would be right.
     """
-    if place == SAMPLE and classes is not None:
-        raise ImageSetError(f"the images called {SAMPLE} are of ImageNet's classes")
+    try:
+        if place != SAMPLE:
+            path = Path(place).expanduser()
+            return _at(path) if classes is None else own_class_set(path, classes)
+    except BadInput as error:
+        raise ImageSetError(str(error)) from error
     if classes is not None:
-        return own_class_set(Path(place).expanduser(), classes)
-    if place == SAMPLE:
-        return sample_set()
-    path = Path(place).expanduser()
+        raise ImageSetError(f"the images called {SAMPLE} are of ImageNet's classes")
+    return sample_set()
+
+
+def _at(path: Path) -> ImageSet:
     if not path.exists():
         raise ImageSetError(f"{path}: there is no such file or folder; expected {_FORMS}")
     if path.is_dir():
@@ -64,9 +76,9 @@ def open_image_set(place: str | Path, classes: Sequence[str] | None = None) -> I
     if name.endswith(".tar"):
         return tar_set(path, find_labels(path.parent, stem=path.stem))
     if name.endswith((".txt", ".csv")):
-        found = labelled_images(path.parent, listing(path.parent), path)
-        if found is not None:
-            return found
+        images = labelled_images(path.parent, listing(path.parent), path)
+        if images is not None:
+            return images
         raise ImageSetError(f"{path}: there are no images beside this labels file")
     if name.endswith((".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".zip")):
         raise ImageSetError(f"{path}: a compressed archive can't be read in place; unpack it")
@@ -127,3 +139,156 @@ def _archive(folder: Path, names: set[str]) -> Path | None:
             "give the path of one"
         )
     return folder / candidates[0] if candidates else None
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFile:
+    """A file on disk, as it was when the set was opened: its size and modification time."""
+
+    path: str
+    size: int = -1
+    modified: int = -1
+
+    @property
+    def place(self) -> tuple[str, int]:
+        """Files have no better order than that of their names."""
+        return self.path, 0
+
+    def read(self) -> bytes:
+        """As `ImageSource.read`; what is no regular file is not waited for."""
+        return self._read(None)
+
+    def head(self, count: int) -> bytes:
+        """As `ImageSource.head`."""
+        return self._read(count)
+
+    def _read(self, count: int | None) -> bytes:
+        data, status = read_regular(self.path, count)
+        if (status.st_size, status.st_mtime_ns) != (self.size, self.modified):
+            raise OSError(f"it {CHANGED}")
+        return data
+
+
+def file_entry(name: str, path: Path) -> Entry:
+    """One file as an image of that name; what can't be looked at stays in the set, unreadable.
+
+    A link to a file counts as that file. A link to nothing, or a pipe, with an image's name stays
+    in the set as one that can't be read.
+    """
+    try:
+        status = path.stat()
+        stamp: tuple[int, ...] = (status.st_size, status.st_mtime_ns)
+    except OSError:
+        stamp = ()
+    return Entry(name, stamp, ImageFile(os.path.abspath(path), *stamp))
+
+
+def class_folders(folder: Path, found: list[os.DirEntry[str]]) -> ImageSet | None:
+    """A tree of class folders, None where the folders in it are no classes.
+
+    Images lie right in their class's folder; what lies deeper, or beside the class folders, is
+    listed as ignored.
+
+    Args:
+        folder: the root.
+        found: its listing.
+
+    Raises:
+        ImageSetError: most folders are classes, and one is not.
+    """
+    names = [item.name for item in found if item.is_dir()]
+    try:
+        classes = folder_classes(names)
+    except UnknownClassError as error:
+        raise ImageSetError(
+            f"{folder}: {error}; name the folders by synsets (n01440764), by class indices (0 to "
+            "999), or by the names of the classes"
+        ) from None
+    if classes is None:
+        return None
+    beside = [item.name for item in found if not item.is_dir()]
+    paths, labels, ignored = class_files(folder, classes, deep=False)
+    entries = [file_entry(name, folder / name) for name in paths]
+    return image_set("class folders", str(folder), entries, labels, ignored=[*beside, *ignored])
+
+
+def labelled_images(
+    folder: Path, found: list[os.DirEntry[str]], labels: Path | None
+) -> ImageSet | None:
+    """The images right in a folder, with their labels; None where it holds none.
+
+    Raises:
+        ImageSetError: an image has no label, or the labels file is wrong.
+    """
+    inside = [item.name for item in found if is_image(item.name) and not item.is_dir()]
+    if not inside:
+        return None
+    taken = {*inside, *(() if labels is None else (labels.name,))}
+    ignored = [item.name for item in found if item.name not in taken]
+    entries = [file_entry(name, folder / name) for name in inside]
+    known = label(inside, labels, str(folder))
+    return image_set(
+        "labelled images",
+        str(folder),
+        entries,
+        known.labels,
+        ignored=ignored,
+        missing=known.missing,
+    )
+
+
+def own_class_set(place: Path, classes: Sequence[str]) -> ImageSet:
+    """The images in folders named by a variant's own classes, or in those of its ``val`` folder.
+
+    They are found, and labelled, as `zoo train` and `zoo add` do.
+
+    Args:
+        place: the folder.
+        classes: the names of the classes, in the order of the classifier's outputs.
+
+    Raises:
+        BadInput: there are no such folders, one is empty, or one is of another class.
+    """
+    tree = read_val_split(place, classes)
+    entries = [file_entry(name, tree.root / name) for name in tree.paths]
+    return image_set("folders of its own classes", str(tree.root), entries, tree.labels)
+
+
+_PACKAGE = "foolbox"
+_NAME = re.compile(r"foolbox/data/(imagenet_[0-9]+_([0-9]+)\.jpg)")
+
+
+def sample_set() -> ImageSet:
+    """The images, found in the metadata of the package that ships them: it is not imported.
+
+    Raises:
+        ImageSetError: the package is not installed, or not whole.
+    """
+    try:
+        package = distribution(_PACKAGE)
+    except PackageNotFoundError:
+        raise ImageSetError(
+            f"sample: its images come with the package {_PACKAGE}, which is not installed; "
+            "pip install 'model-zoo-verify[sample]'"
+        ) from None
+    entries, labels = [], []
+    for file in sorted(package.files or (), key=str):
+        match = _NAME.fullmatch(file.as_posix())
+        if match is None:
+            continue
+        try:
+            labels.append(class_index(match.group(2)))
+        except UnknownClassError as error:
+            raise ImageSetError(f"sample: {file}: {error}") from None
+        path = Path(str(package.locate_file(file))).resolve()
+        try:
+            status = path.stat()
+        except OSError as error:
+            raise ImageSetError(
+                f"sample: {path}: {reason(error)}; pip install --force-reinstall {_PACKAGE}"
+            ) from None
+        # Not the time: the package installed again is the same images.
+        version = (int(number) for number in re.findall(r"[0-9]+", package.version))
+        source = ImageFile(str(path), status.st_size, status.st_mtime_ns)
+        entries.append(Entry(match.group(1), (*version, status.st_size), source))
+    return image_set("sample", "sample", entries, labels, can_be_census=False)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 IMAGENET_VALIDATION = 50_000
 IMAGENET_CLASSES = 1_000
+CHANGED = "changed since the image set was opened"
 
 
 class ImageSetError(Exception):

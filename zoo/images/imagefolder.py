@@ -1,22 +1,25 @@
-"""Labelled images as folders: one folder per class."""
+"""Labelled images as folders, one per class: the one reader of class folders.
+
+`read_tree` reads them for training, by the folders' own names, at any depth. An evaluation dataset
+(`harness.datasets.find`) knows its classes and looks right in their folders. Both list folders
+with `listing` and the images of classes with `class_files`.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from hashlib import blake2b
 from pathlib import Path
 
 from zoo.errors import BadInput
-from zoo.images.io import SUFFIXES
+from zoo.images.io import is_image, reason
 
-# What Pillow reads, by the ends of names and, when a file is opened, by what is in it. PostScript
-# is not among them: Pillow would start an interpreter on it.
-ENDINGS = frozenset(SUFFIXES)
+# What Pillow reads, by what is in a file. PostScript is not among them: Pillow would start an
+# interpreter on it.
 _FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
-_FOLDER, _FILE, _OTHER = "folder", "file", "other"
 _Number = tuple[int, int]  # what a folder has alone, by whatever name it is reached
 
 
@@ -64,9 +67,9 @@ def split(data: Path) -> tuple[Path, Path | None]:
     may be classes. The others are not looked at; `unused` names them.
     """
     train, val = data / "train", data / "val"
-    inside = {name for name, kind in _listing(data) if kind == _FOLDER}
+    inside = set(_folders(data))
     both = inside >= {"train", "val"}
-    if both and (len(inside) == 2 or (_has_folders(train) and _has_folders(val))):
+    if both and (len(inside) == 2 or (_folders(train) and _folders(val))):
         return train, val
     return data, None
 
@@ -75,9 +78,8 @@ def unused(data: Path, *used: Path) -> list[str]:
     """The folders beside those that are used, where ``data`` itself is none of them."""
     if data in used:
         return []
-    folders = (name for name, kind in _listing(data) if kind == _FOLDER)
     known = {os.path.realpath(each) for each in used}
-    return [name for name in folders if os.path.realpath(data / name) not in known]
+    return [name for name in _folders(data) if os.path.realpath(data / name) not in known]
 
 
 def read_tree(root: Path, classes: Sequence[str] | None = None) -> Tree:
@@ -90,7 +92,7 @@ def read_tree(root: Path, classes: Sequence[str] | None = None) -> Tree:
     Raises:
         BadInput: there are no two classes, one is empty, or one is not among ``classes``.
     """
-    found = [name for name, kind in _listing(root) if kind == _FOLDER]
+    found = _folders(root)
     if not found:
         raise BadInput(f"{root}: there are no class folders in it; put the images in one each")
     odd = next((name for name in found if not name.isprintable()), None)
@@ -106,25 +108,13 @@ def read_tree(root: Path, classes: Sequence[str] | None = None) -> Tree:
         raise BadInput(
             f"{root}: the class {unknown[0]} is not among the {len(classes)} of the classifier"
         )
-    paths: list[str] = []
-    labels: list[int] = []
-    empty = []
-    ignored = 0
-    for name in found:
-        inside = list(_files(root / name, name, (_number(root),)))
-        # Anything else than a file may be a pipe, which would be waited for.
-        images = [
-            path for path, kind in inside if kind == _FILE and Path(path).suffix.lower() in ENDINGS
-        ]
-        if not images:
-            empty.append(name)
-        ignored += len(inside) - len(images)
-        paths += images
-        labels += [numbers[name]] * len(images)
+    paths, labels, ignored = class_files(root, {name: numbers[name] for name in found}, deep=True)
+    full = set(labels)
+    empty = [name for name in found if numbers[name] not in full]
     if empty:
         more = f" and {len(empty) - 1} more classes have" if len(empty) > 1 else " has"
         raise BadInput(f"{root}: the class {empty[0]}{more} no images; fill or remove the folder")
-    return Tree(root, tuple(classes), tuple(paths), tuple(labels), ignored)
+    return Tree(root, tuple(classes), tuple(paths), tuple(labels), len(ignored))
 
 
 def read_val_split(data: Path, classes: Sequence[str] | None = None) -> Tree:
@@ -140,41 +130,79 @@ def read_val_split(data: Path, classes: Sequence[str] | None = None) -> Tree:
     return read_tree(split(data)[1] or data, classes)
 
 
-def _listing(folder: Path) -> list[tuple[str, str]]:
-    """The names in a folder, sorted, and what each is; hidden ones are left out."""
+def class_files(
+    root: Path, classes: Mapping[str, int], *, deep: bool
+) -> tuple[list[str], list[int], list[str]]:
+    """The images of class folders, in the order of the folders and of the names in them.
+
+    Args:
+        root: the folder of the class folders.
+        classes: the class of each folder, by its name.
+        deep: look into the folders of a class as well, and take regular files alone: training
+            would wait for a pipe. Else a pipe or a dead link with an image's name is an image, one
+            that can't be read, and a folder is ignored.
+
+    Returns:
+        The images' paths from ``root``, the class of each, and the paths of what is no image.
+
+    Raises:
+        BadInput: a folder can't be listed, or is a link to one that it lies in.
+    """
+    paths: list[str] = []
+    labels: list[int] = []
+    ignored: list[str] = []
+    for name, number in classes.items():
+        for path, item in _inside(root / name, name, (_number(root),) if deep else None):
+            wanted = item.is_file() if deep else not item.is_dir()
+            if wanted and is_image(item.name):
+                paths.append(path)
+                labels.append(number)
+            else:
+                ignored.append(path)
+    return paths, labels, ignored
+
+
+def listing(folder: Path) -> list[os.DirEntry[str]]:
+    """What lies in a folder, sorted by name, hidden things left out.
+
+    Raises:
+        BadInput: it can't be listed.
+    """
     try:
-        with os.scandir(folder) as items:
-            found = [(item.name, _kind(item)) for item in items if not item.name.startswith(".")]
+        with os.scandir(folder) as found:
+            return sorted((e for e in found if not e.name.startswith(".")), key=lambda e: e.name)
     except OSError as error:
-        raise BadInput(f"{folder}: can't be listed: {error.strerror or error}") from error
-    return sorted(found)
+        raise _unlisted(folder, error) from error
 
 
-def _kind(item: os.DirEntry[str]) -> str:
-    if item.is_dir():
-        return _FOLDER
-    return _FILE if item.is_file() else _OTHER
+def _folders(folder: Path) -> list[str]:
+    return [item.name for item in listing(folder) if item.is_dir()]
 
 
-def _has_folders(folder: Path) -> bool:
-    return any(kind == _FOLDER for _, kind in _listing(folder))
-
-
-def _files(folder: Path, prefix: str, above: tuple[_Number, ...]) -> Iterator[tuple[str, str]]:
-    """What lies in a folder at any depth, and what it is; ``above`` are the folders it lies in."""
-    number = _number(folder)
-    if number in above:
-        raise BadInput(f"{folder}: is a link to a folder that it lies in; remove it")
-    for name, kind in _listing(folder):
-        if kind == _FOLDER:
-            yield from _files(folder / name, f"{prefix}/{name}", (*above, number))
+def _inside(
+    folder: Path, prefix: str, above: tuple[_Number, ...] | None
+) -> Iterator[tuple[str, os.DirEntry[str]]]:
+    """What lies in a folder, at any depth where ``above`` names the folders that it lies in."""
+    if above is not None:
+        number = _number(folder)
+        if number in above:
+            raise BadInput(f"{folder}: is a link to a folder that it lies in; remove it")
+        above = (*above, number)
+    for item in listing(folder):
+        path = f"{prefix}/{item.name}"
+        if above is not None and item.is_dir():
+            yield from _inside(folder / item.name, path, above)
         else:
-            yield f"{prefix}/{name}", kind
+            yield path, item
 
 
 def _number(folder: Path) -> _Number:
     try:
         found = folder.stat()
     except OSError as error:
-        raise BadInput(f"{folder}: can't be listed: {error.strerror or error}") from error
+        raise _unlisted(folder, error) from error
     return found.st_dev, found.st_ino
+
+
+def _unlisted(folder: Path, error: OSError) -> BadInput:
+    return BadInput(f"{folder}: it can't be listed: {reason(error)}")

@@ -115,7 +115,7 @@ def test_an_epoch_that_was_cut_short_is_the_one_that_was_kept(train, folder):
 
 
 WRONG = [
-    ("--data missing", "missing: can't be listed: No such file"),
+    ("--data missing", "missing: it can't be listed: No such file"),
     ("--data pets/train/cat", "no class folders in it"),
     ("--data pets --batch-size 13", "12 images fill no batch of 13"),
     ("--data pets --freeze", "--finetune --freeze"),

@@ -103,10 +103,10 @@ def test_a_set_survives_fork_and_spawn(
 def test_a_fork_while_another_thread_reads_parquet_does_not_hang(
     forms: dict[str, Any], given: list[Any], tmp_path: Path
 ) -> None:
-    from harness.datasets import parquet
+    from harness.datasets import archives
 
     images = open_image_set(forms["parquet"](tmp_path / "set", given))
-    with parquet._GROUPS._lock:
+    with archives._GROUPS._lock:
         child = multiprocessing.get_context("fork").Process(target=images.read, args=(0,))
         child.start()
         child.join(20)
@@ -173,7 +173,7 @@ def test_the_sample_is_found_without_importing_what_ships_it() -> None:
 
 
 def test_the_full_validation_set_is_known_by_its_classes(tmp_path: Path) -> None:
-    from harness.datasets.folders import ImageFile
+    from harness.datasets.find import ImageFile
     from harness.datasets.types import Entry, image_set
 
     labels = [index // 50 for index in range(50_000)]

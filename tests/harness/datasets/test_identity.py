@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.datasets import ImageSetError, identify, open_image_set
-from harness.datasets.folders import ImageFile
+from harness.datasets.find import ImageFile
 from harness.datasets.types import Entry, image_set
 from zoo.labels import imagenet_categories, imagenet_synsets
 

@@ -1,22 +1,155 @@
-"""Images in Parquet shards: a column ``image`` with ``bytes``, and a column ``label``.
+"""Images in tar archives and Parquet shards, read where they lie: nothing is unpacked.
 
-Labels and names are read at once, a shard's images only when they are wanted, one row group at a
-time. Reading in the order of `ImageSource.place` reads each group once.
+A tar archive's headers are walked once; after that an image is one read at its offset. Links and
+other members that are no plain files are not followed.
+
+A Parquet shard has a column ``image`` with ``bytes``, and a column ``label``. Labels and names are
+read at once, images only when they are wanted, one row group at a time: reading in the order of
+`ImageSource.place` reads each group once.
 """
 
 from __future__ import annotations
 
 import os
+import tarfile
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from functools import cache
+from pathlib import Path, PurePosixPath
 from typing import Any
 
-from harness.datasets.classes import UnknownClassError, class_index
-from harness.datasets.types import Entry, ImageSet, ImageSetError, image_set
-from zoo.images.io import check_size, reason
+from harness.datasets.labels import UnknownClassError, class_index, label
+from harness.datasets.types import CHANGED, Entry, ImageSet, ImageSetError, image_set
+from zoo.images.io import check_size, is_image, reason
+
+_BLOCK = tarfile.BLOCKSIZE
+
+
+@dataclass(frozen=True, slots=True)
+class TarSource:
+    """A member's bytes: where they begin in the archive, and how many they are."""
+
+    archive: str
+    modified: int
+    offset: int
+    size: int
+
+    @property
+    def place(self) -> tuple[str, int]:
+        """The order of the archive."""
+        return self.archive, self.offset
+
+    def read(self) -> bytes:
+        """As `ImageSource.read`."""
+        check_size(self.size)
+        return self._read(self.size)
+
+    def head(self, count: int) -> bytes:
+        """As `ImageSource.head`."""
+        check_size(self.size)
+        return self._read(min(count, self.size))
+
+    def _read(self, count: int) -> bytes:
+        # pread leaves no position behind, so that a forked process may share the descriptor.
+        data = os.pread(_descriptor(self.archive, self.modified), count, self.offset)
+        if len(data) < count:
+            raise OSError("the archive ends before the image does")
+        return data
+
+
+@dataclass(frozen=True, slots=True)
+class LinkSource:
+    """A member of an image's name that is no file: an image that can't be read."""
+
+    archive: str
+    offset: int
+
+    @property
+    def place(self) -> tuple[str, int]:
+        """The order of the archive."""
+        return self.archive, self.offset
+
+    def read(self) -> bytes:
+        """Raises OSError."""
+        raise OSError("it is a link or a special file in the archive, which is never followed")
+
+    def head(self, count: int) -> bytes:
+        """Raises OSError."""
+        return self.read()
+
+
+def tar_set(path: Path, labels: Path | None) -> ImageSet:
+    """The images of an uncompressed tar archive, such as ``ILSVRC2012_val.tar``.
+
+    Args:
+        path: the archive.
+        labels: the labels file beside it; None where the members' names tell their classes.
+
+    Raises:
+        ImageSetError: it is no such archive, or an image has no label.
+    """
+    entries: dict[str, Entry] = {}
+    ignored: list[str] = []
+    where = os.path.abspath(path)
+    try:
+        status = os.stat(path)
+        with tarfile.open(path, "r:") as archive:
+            for member in archive:
+                if member.isdir():
+                    continue
+                name = _safe_name(member.name, path)
+                if not is_image(name):
+                    ignored.append(name)
+                    continue
+                if name in entries:
+                    raise ImageSetError(f"{path}: it holds {name} twice; make the archive anew")
+                entries[name] = _entry(name, member, where, status.st_mtime_ns)
+            # tarfile takes a damaged header, or half a one, for the end: only zeros are the end.
+            with open(path, "rb") as file:
+                file.seek(archive.offset)
+                if file.read(_BLOCK) != bytes(_BLOCK):
+                    raise tarfile.ReadError(f"it breaks off or is damaged at {archive.offset}")
+    except tarfile.ReadError as error:
+        raise ImageSetError(
+            f"{path}: it is no whole, uncompressed tar archive ({reason(error)}); get it anew, or "
+            "uncompress it"
+        ) from None
+    except (OSError, tarfile.TarError) as error:
+        raise ImageSetError(f"{path}: it can't be read: {reason(error)}") from None
+    ordered = [entries[name] for name in sorted(entries)]
+    known = label([entry.name for entry in ordered], labels, str(path))
+    return image_set(
+        "tar", str(path), ordered, known.labels, ignored=ignored, missing=known.missing
+    )
+
+
+def _entry(name: str, member: tarfile.TarInfo, where: str, modified: int) -> Entry:
+    # A sparse member's bytes do not lie in one piece.
+    if not member.isreg() or member.issparse():
+        return Entry(name, (modified,), LinkSource(where, member.offset))
+    source = TarSource(where, modified, member.offset_data, member.size)
+    return Entry(name, (member.size, int(member.mtime), member.offset_data, modified), source)
+
+
+def _safe_name(name: str, path: Path) -> str:
+    parts = PurePosixPath(name).parts
+    if not parts or parts[0] == "/" or ".." in parts or "\0" in name:
+        raise ImageSetError(
+            f"{path}: its member {name[:80]!r} leads out of the archive; make the archive anew"
+        )
+    return "/".join(parts)
+
+
+@cache
+def _descriptor(archive: str, modified: int) -> int:
+    descriptor = os.open(archive, os.O_RDONLY | os.O_CLOEXEC)
+    if os.fstat(descriptor).st_mtime_ns != modified:
+        os.close(descriptor)
+        raise OSError(f"the archive {CHANGED}")
+    return descriptor
+
 
 _GROUPS_KEPT = 2
 # What pyarrow raises of a file that is damaged, gone, or made of what it can't read.
@@ -80,7 +213,7 @@ class _Groups:
         key = (source.shard, source.modified)
         if key not in self._files:
             if os.stat(source.shard).st_mtime_ns != source.modified:
-                raise OSError("the shard changed since the image set was opened")
+                raise OSError(f"the shard {CHANGED}")
             self._files[key] = _open(Path(source.shard))
         return self._files[key]
 
@@ -145,12 +278,12 @@ def _rows(shard: Path) -> Iterator[tuple[Entry, int]]:
             name = path if isinstance(path, str) and path else f"{shard.name}:{number}"
             source = RowSource(where, status.st_mtime_ns, group, row)
             stamp = (status.st_size, status.st_mtime_ns, number)
-            yield Entry(name, stamp, source), _class(word, shard, number)
+            yield Entry(name, stamp, source), _class_of_row(word, shard, number)
             number += 1
     file.close()
 
 
-def _class(word: Any, shard: Path, number: int) -> int:
+def _class_of_row(word: Any, shard: Path, number: int) -> int:
     try:
         return class_index(str(word))
     except UnknownClassError as error:
