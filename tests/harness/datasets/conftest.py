@@ -251,7 +251,13 @@ def make_given() -> Callable[..., Given]:
     return Given
 
 
+@pytest.fixture(scope="session")
+def plain_writer(given: list[Given]) -> Callable[[Path], Path]:
+    """Writes the images into one folder with their labels."""
+    return lambda folder: FORMS["labels"](folder, given)
+
+
 @pytest.fixture
-def plain_set(tmp_path: Path, given: list[Given]) -> Path:
+def plain_set(tmp_path: Path, plain_writer: Callable[[Path], Path]) -> Path:
     """The images in one folder with their labels."""
-    return FORMS["labels"](tmp_path / "plain", given)
+    return plain_writer(tmp_path / "plain")

@@ -11,7 +11,7 @@ from zoo.images import Web
 from zoo.weights.retry import RetryPolicy
 
 DATA = bytes(range(256)) * 400
-QUICK = RetryPolicy(connect_s=2, stall_s=1, attempts=3, backoff_s=0.01, total_s=4)
+QUICK = RetryPolicy(connect_s=2, stall_s=0.4, attempts=3, backoff_s=0.01, total_s=1.6)
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def endless(handler, count):
 def silent(handler, count):
     handler.head(200, len(DATA))
     handler.send(DATA[:10])
-    time.sleep(3)
+    time.sleep(1)
 
 
 def trickle(handler, count):
@@ -75,7 +75,7 @@ def in_a_circle(handler, count):
         (lambda handler, count: handler.head(200, 2 << 20), "the limit is 1048576"),
         (endless, "the limit is 1048576"),
         (silent, "no answer within"),
-        (trickle, "not whole within 4 s"),
+        (trickle, "not whole within 1.6 s"),
         (elsewhere, "not followed"),
         (in_a_circle, "redirects"),
     ],
@@ -112,7 +112,7 @@ def test_a_server_that_is_always_silent_is_not_waited_for_again(server, web):
     asked, begun = len(server.requests), time.monotonic()
     with pytest.raises(OSError, match=r"^127\.0\.0\.1:\d+ did not answer before$"):
         web.read(second)
-    assert time.monotonic() - begun < 0.5
+    assert time.monotonic() - begun < 0.4
     assert len(server.requests) == asked == 3
 
 
