@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Sequence
 from typing import cast
 
 from harness.cli import interrupts
-from harness.cli.output import FAILED, INTERRUPTED, Failure, prepare_streams, say
+from harness.cli.output import FAILED, Failure, Interrupted, prepare_streams, say
 from harness.config import UsageError
 
 _WRONG_USE = 2
@@ -18,21 +19,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Returns:
         The exit status: 0 nothing at or above ``--fail-on``; 1 findings; 2 the command line is
-        wrong, or an index yields no variant; 3 the run failed or was cut short; 130 an interrupt.
+        wrong, or an index yields no variant; 3 the run failed or was cut short; 128 and
+        the signal's number for an interrupt, which is 130 for Ctrl-C.
     """
     prepare_streams()
     try:
         with interrupts.deferred():
             return _run(arguments)
-    except KeyboardInterrupt:
-        return INTERRUPTED
+    except (KeyboardInterrupt, Interrupted):
+        return interrupts.status()
     except UsageError as error:
         for line in error.lines:
             say(line)
         return _WRONG_USE
     except Failure as error:
         say(f"zoo: {error}")
-        return FAILED
+        return interrupts.status() if interrupts.hung_up() else FAILED
     except Exception as error:  # noqa: BLE001 - a user gets a line and no traceback
         if os.environ.get("ZOO_DEBUG"):
             import traceback
@@ -56,10 +58,12 @@ def _run(arguments: Sequence[str] | None) -> int:
         # `list` is a module of this package, once it is imported.
         status = run(None if arguments is None else [*arguments])
     except typer.Abort:
-        return INTERRUPTED
+        return interrupts.status()
     except wrong_line as error:
         say(_one_line(error))
         return _WRONG_USE
+    if status == 128 + signal.SIGINT:  # As Typer has it for every interrupt.
+        return interrupts.status()
     return status if isinstance(status, int) else 0
 
 

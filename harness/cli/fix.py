@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from harness.cli import interrupts
 from harness.cli.options import FETCHING, STORE, command, prepared, variants
-from harness.cli.output import FAILED, INTERRUPTED, color, emit, is_terminal, say
+from harness.cli.output import FAILED, color, emit, is_terminal, say
 from harness.config import RunConfig, UsageError
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def fix(
         for line in _remaining(report, proposal):
             say(line)
     if report.cut_short == "interrupted":
-        raise typer.Exit(INTERRUPTED)
+        raise typer.Exit(interrupts.status())
     if failed or broken is not None:
         raise typer.Exit(FAILED)
 

@@ -1,4 +1,4 @@
-"""Defer SIGINT while libraries are imported and in finalizers.
+"""Take SIGINT, SIGTERM and SIGHUP as interrupts, and defer them during imports and in finalizers.
 
 Python raises KeyboardInterrupt wherever the program happens to be. Libraries that are being
 imported catch what they don't expect, and what is raised in a finalizer is printed and dropped: the
@@ -7,35 +7,60 @@ command would go on for hours.
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
+# Those that a terminal, a supervisor or a system that shuts down sends; Windows has two of them.
+_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 _LATER = 0.05  # seconds
+# A terminal that is closed, and its shell, both send SIGHUP: one end is enough.
+_SAME = 2.0
+_LAUNCHER = "TORCHELASTIC_RUN_ID"
 _IMPORTING = "<frozen importlib"
 _OURS = {"", "__main__", "harness", "zoo"}
+_received: list[int] = []
+
+
+def status() -> int:
+    """The exit status of a command that was interrupted, by its first signal: 130, 143 or 129."""
+    return 128 + (_received[0] if _received else signal.SIGINT)
+
+
+def hung_up() -> bool:
+    """Whether the terminal is gone, so that nothing can be reported there."""
+    return signal.Signals["SIGHUP"] in _received if hasattr(signal, "SIGHUP") else False
 
 
 @contextmanager
 def deferred() -> Iterator[None]:
     """Hold an interrupt until no library is being imported, and never drop it.
 
-    Nothing changes where something else than Python takes interrupts, or none are wanted, or the
+    Nothing changes where something else than Python takes a signal, or it is ignored, or the
     system has no timers.
     """
-    if (
-        threading.current_thread() is not threading.main_thread()
-        or signal.getsignal(signal.SIGINT) is not signal.default_int_handler
-        or not hasattr(signal, "setitimer")
-    ):
+    _received.clear()
+    usual = (signal.default_int_handler, signal.SIG_DFL)
+    taken = {
+        number: signal.getsignal(number)
+        for number in (getattr(signal, name) for name in _SIGNALS if hasattr(signal, name))
+        if signal.getsignal(number) in usual
+    }
+    if _LAUNCHER in os.environ:  # It ends its processes by SIGTERM, in calls that hear nothing.
+        taken.pop(signal.SIGTERM, None)
+    is_main = threading.current_thread() is threading.main_thread()
+    if not is_main or not taken or not hasattr(signal, "setitimer"):
         yield
         return
-    hook = sys.unraisablehook
+    hook, owner = sys.unraisablehook, os.getpid()
     waiting = False
+    last: dict[int, float] = {}
 
     def later() -> None:
         nonlocal waiting
@@ -44,6 +69,15 @@ def deferred() -> Iterator[None]:
 
     def interrupt(signum: int, frame: FrameType | None) -> None:
         nonlocal waiting
+        if os.getpid() != owner:  # A copy of this process ends as it would have.
+            signal.signal(signum, signal.SIG_DFL)
+            os.kill(os.getpid(), signum)
+            return
+        if signum in taken:
+            before, last[signum] = last.get(signum, -_SAME), time.monotonic()
+            if signum != signal.SIGINT and last[signum] - before < _SAME:
+                return
+            _received.append(signum)
         # A second interrupt ends the wait.
         if _in_a_library(frame) and not (waiting and signum == signal.SIGINT):
             later()
@@ -58,7 +92,8 @@ def deferred() -> Iterator[None]:
             hook(about)
 
     alarm = signal.signal(signal.SIGALRM, interrupt)
-    signal.signal(signal.SIGINT, interrupt)
+    for number in taken:
+        signal.signal(number, interrupt)
     sys.unraisablehook = dropped
     try:
         yield
@@ -68,7 +103,8 @@ def deferred() -> Iterator[None]:
         if waiting:
             signal.setitimer(signal.ITIMER_REAL, 0)
         sys.unraisablehook = hook
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        for number, handler in taken.items():
+            signal.signal(number, handler)
         signal.signal(signal.SIGALRM, alarm)
 
 

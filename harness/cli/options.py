@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from harness.cli.output import say
+from harness.cli.output import Interrupted, say
 from harness.config import RunConfig, UsageError, resolve
 from harness.config.commands import COMMANDS, OWN
 from harness.config.options import SHARED, Option
@@ -184,7 +184,14 @@ def one_variant(config: RunConfig, name: str, prefix: str = "") -> Variant:
 
 
 def prepared(config: RunConfig) -> Session:
-    """The session of a run that measures, see `harness.run.session.prepare`."""
+    """The session of a run that measures, see `harness.run.session.prepare`.
+
+    Raises:
+        Interrupted: a builder may take its time to say what it has.
+    """
     from harness.run.session import prepare
 
-    return prepare(config)
+    try:
+        return prepare(config)
+    except KeyboardInterrupt as error:
+        raise Interrupted("interrupted") from error

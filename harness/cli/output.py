@@ -17,7 +17,6 @@ _DUMB = ("dumb", "unknown")
 
 FINDINGS = 1
 FAILED = 3
-INTERRUPTED = 130
 
 
 class Failure(Exception):
@@ -29,6 +28,10 @@ class Failure(Exception):
 
 class NotBegun(Failure):
     """A failure that showed itself before anything was measured or printed."""
+
+
+class Interrupted(NotBegun):
+    """An interrupt before anything was measured or printed; the exit status is its own."""
 
 
 def prepare_streams() -> None:

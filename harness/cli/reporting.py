@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any
 import typer
 from typer.core import TyperCommand
 
+from harness.cli import interrupts
 from harness.cli.output import (
     FAILED,
     FINDINGS,
-    INTERRUPTED,
+    Interrupted,
     NotBegun,
     color,
     emit,
@@ -59,7 +60,8 @@ def documented(command: Callable[..., None]) -> Callable[..., None]:
             config = _readable_config(given["index"], given["format"])
             if config.format in _READ_BY_PROGRAMS:
                 why = "; ".join(error.lines) if isinstance(error, UsageError) else str(error)
-                show_report(unusable(config.index, why), config)
+                read = not isinstance(error, Interrupted)  # It may be the reading that takes long.
+                show_report(unusable(config.index, why, read=read), config)
             raise
 
     return run
@@ -180,19 +182,20 @@ def _bounded(text: bytes) -> bytes:
 
 
 def exit_status(report: Report, fail_on: str) -> int:
-    """0, or 1 for a finding at or above ``fail_on``; 3 or 130 for a run that was cut short.
+    """0, or 1 for a finding at or above ``fail_on``; 3, or that of an interrupt, for a run that was
+    cut short.
 
     What a baseline accepts is no reason to fail.
     """
     if report.cut_short is not None:
-        return INTERRUPTED if report.cut_short == "interrupted" else FAILED
+        return interrupts.status() if report.cut_short == "interrupted" else FAILED
     failing = {"error": ("error",), "warning": ("error", "warning"), "never": ()}[fail_on]
     new = (finding for finding in report.findings if finding.accepted is None)
     return FINDINGS if any(finding.severity in failing for finding in new) else 0
 
 
-def unusable(paths: Sequence[Path], why: str) -> Report:
-    """The report of a run that can't begin: no variant, and what is wrong in the index, if so."""
+def unusable(paths: Sequence[Path], why: str, *, read: bool = True) -> Report:
+    """The report of a run that can't begin: no variant, and what is wrong in the index, if read."""
     from importlib.metadata import PackageNotFoundError, version
 
     from harness.check.schema import finding_of
@@ -201,8 +204,10 @@ def unusable(paths: Sequence[Path], why: str) -> Report:
     from zoo.index import load_index, local_index
 
     started = datetime.now(timezone.utc)
-    here = local_index()
-    index = load_index(paths or ([] if here is None else [here]))
+    index = None
+    if read:
+        here = local_index()
+        index = load_index(paths or ([] if here is None else [here]))
     try:
         torch = version("torch")
     except PackageNotFoundError:
@@ -218,7 +223,7 @@ def unusable(paths: Sequence[Path], why: str) -> Report:
             "seconds": (datetime.now(timezone.utc) - started).total_seconds(),
         },
         variants=(),
-        findings=tuple(map(finding_of, index.problems if index.unusable else ())),
+        findings=tuple(map(finding_of, index.problems if index and index.unusable else ())),
         cut_short=why,
     )
 

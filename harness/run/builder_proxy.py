@@ -14,20 +14,15 @@ import signal
 import subprocess
 import sys
 import threading
-from contextlib import suppress
 from functools import cache
-from pathlib import Path
 from typing import Any, Protocol
 
 from harness.config import UsageError
 from harness.measure.builders import BuilderError, built_in, get_builder
 from harness.measure.meta import describe_error
+from harness.run import guard
 
 _ANSWER_SECONDS = 30.0
-_START = (
-    "import sys; sys.path[0] = sys.argv.pop(); from harness.run.builder_proxy import serve; serve()"
-)
-_ROOT = str(Path(__file__).resolve().parents[2])
 
 
 class BuilderProxy(Protocol):
@@ -60,7 +55,7 @@ class _RemoteBuilder:
     def __init__(self, builder: str) -> None:
         self._builder = builder
         self._process = subprocess.Popen(
-            [sys.executable, "-c", _START, builder, _ROOT],
+            guard.guarded("harness.run.builder_proxy:serve", builder),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -71,8 +66,7 @@ class _RemoteBuilder:
         self._ask("ready")
 
     def _end(self) -> None:
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+        guard.end(self._process)
 
     def knows(self, name: str) -> bool:
         return bool(self._ask("knows", name))
@@ -107,6 +101,9 @@ class _RemoteBuilder:
             line = process.stdout.readline()
         except BrokenPipeError:
             line = ""
+        except BaseException:  # An interrupt: the answer would be taken for that of another.
+            self._end()
+            raise
         finally:
             timer.cancel()
         asked = "as it was loaded" if method == "ready" else f"when asked {method}{arguments!r}"

@@ -11,18 +11,14 @@ import os
 import selectors
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Literal
 
-# Not `python -m`: that would put the working folder first on the path, and a page's own folder
-# may hold files that are called like a module.
-_START = "import sys; sys.path[0] = sys.argv.pop(); from harness.run.worker import main; main()"
-_ROOT = str(Path(__file__).resolve().parents[2])
+from harness.run import guard
+from harness.run.guard import descendants
 
 # How often memory is looked at: a process that fills it gets some hundred MB further until then.
 _LOOK_SECONDS = 0.05
@@ -54,7 +50,7 @@ class WorkerEndedError(Exception):
 
 
 class WorkerProcess:
-    """One worker, started at once; `end` it.
+    """One worker, started at once; `kill` it.
 
     Attributes:
         served: how many jobs it has answered.
@@ -63,12 +59,12 @@ class WorkerProcess:
     def __init__(self) -> None:
         self.served = 0
         self._process = subprocess.Popen(
-            [sys.executable, "-c", _START, _ROOT],
+            guard.guarded("harness.run.worker:main"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             bufsize=0,
-            start_new_session=True,  # A group of its own, to be ended as a whole.
+            start_new_session=True,  # A terminal's Ctrl-C is for the run alone.
         )
         self._answers = bytearray()
         self._printed = 0
@@ -113,14 +109,7 @@ class WorkerProcess:
 
     def kill(self) -> None:
         """End it at once, and what it started; may be called from any thread."""
-        # In this order: a process that is ended can't start another, nor give its own away.
-        children = descendants(self._process.pid)
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        for child in children:  # Those that have made a group of their own.
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(child, signal.SIGKILL)
-        self._process.wait()
+        guard.end(self._process)
 
     def close(self) -> None:
         """Close its pipes, once it has ended and no thread waits for an answer."""
@@ -213,17 +202,6 @@ _OWN = ("RssAnon:", "RssShmem:", "VmSwap:")
 _MOST = 8 * 2**30
 
 
-def descendants(pid: int) -> list[int]:
-    """The children of a process, and theirs; none where the system doesn't report them."""
-    found: list[int] = []
-    waiting = [pid]
-    while waiting:
-        for child in _children(waiting.pop()):
-            found.append(child)
-            waiting.append(child)
-    return found
-
-
 def memory_of(pid: int) -> int:
     """Bytes that a process and its descendants hold, swap included; 0 where unknown.
 
@@ -237,19 +215,6 @@ def memory_of(pid: int) -> int:
 def usual_limit() -> int:
     """Bytes that one worker may hold by default: 8 GiB, or half of what a smaller machine has."""
     return min(_MOST, _machine_bytes() // 2)
-
-
-def _children(pid: int) -> Iterator[int]:
-    try:
-        threads = os.listdir(f"/proc/{pid}/task")
-    except OSError:
-        return
-    for thread in threads:
-        try:
-            text = Path(f"/proc/{pid}/task/{thread}/children").read_text()
-        except OSError:
-            continue  # The thread has ended since.
-        yield from map(int, text.split())
 
 
 def _own_bytes(pid: int) -> int:

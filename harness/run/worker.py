@@ -6,18 +6,15 @@ about a variant, not the end of the run.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import sys
-from pathlib import Path
 
 
 def main() -> None:
     """Serve jobs until standard input ends."""
     # The run decides when to stop; a terminal's Ctrl-C reaches every process of the group.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _belong_to_the_run()
     # Model code may print: that goes to standard error, and the answers keep the pipe alone.
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
@@ -50,27 +47,6 @@ def main() -> None:
     except BrokenPipeError:
         # The run has ended and waits for nothing: leave without a word, not even a flush at exit.
         os._exit(0)
-
-
-def _belong_to_the_run() -> None:
-    """Tie this process, and what it starts, to the run: they end with it (on Linux)."""
-    if not sys.platform.startswith("linux"):
-        return
-    import ctypes
-
-    libc = ctypes.CDLL(None, use_errno=True)
-    libc.prctl(_DIE_WITH_PARENT, signal.SIGKILL, 0, 0, 0)
-    # What was started here and left by its parent stays a child of this process, where it can be
-    # found when all are ended.
-    libc.prctl(_ADOPT_ORPHANS, 1, 0, 0, 0)
-    # Where the machine runs out of memory, the one to be ended is this process, not the run.
-    with contextlib.suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text("1000")
-
-
-# Numbers of Linux's prctl, see its manual page.
-_DIE_WITH_PARENT = 1
-_ADOPT_ORPHANS = 36
 
 
 if __name__ == "__main__":

@@ -1,0 +1,219 @@
+"""What a run starts ends with it: workers, builders that hang, and whatever children these have."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from harness.run.guard import descendants, guarded
+
+pytestmark = pytest.mark.skipif(
+    not sys.platform.startswith("linux"), reason="a guard takes Linux's prctl"
+)
+
+# Starts every kind of child that gets away from a group, a session or a parent, and notes them.
+CHILDREN = '''
+import os, signal, subprocess, sys, time
+
+def note(pid):
+    with open(os.environ["MARK"], "a") as mark:
+        print(pid, file=mark)
+
+def sleep():
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGCHLD):
+        signal.signal(number, signal.SIG_IGN)
+    note(os.getpid())
+    time.sleep(600)
+    os._exit(0)
+
+def start():
+    """In this group, in a session of its own, left by its parent, and one of a whole family."""
+    note(os.getpid())
+    if os.fork() == 0:
+        sleep()
+    if os.fork() == 0:
+        os.setsid()
+        sleep()
+    if os.fork() == 0:  # As daemons do it.
+        os.setsid()
+        if os.fork() == 0:
+            sleep()
+        os._exit(0)
+    if os.fork() == 0:
+        os.setpgid(0, 0)
+        if os.fork() == 0:
+            os.setsid()
+            if os.fork() == 0:
+                subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"],
+                                 start_new_session=True, close_fds=False)
+                sleep()
+            sleep()
+        sleep()
+    while len(open(os.environ["MARK"]).readlines()) < 7:
+        time.sleep(0.01)
+    note("all")
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+    time.sleep(600)
+
+class Kind:
+    def knows(self, name):
+        return "knows" in os.environ["WHERE"] and start() or name != "unknown"
+
+    def names(self):
+        return "names" in os.environ["WHERE"] and start() or []
+
+    def identity(self, name):
+        return "identity" in os.environ["WHERE"] and start() or "1"
+
+    def build(self, name):
+        if name.startswith("hangs"):
+            start()
+        from torch import nn
+        return nn.Linear(10, 12)
+
+if "import" in os.environ["WHERE"]:
+    start()
+'''
+STATUS = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129, signal.SIGKILL: -9}
+
+
+@pytest.fixture
+def builder(tmp_path, monkeypatch):
+    """The builder ``kind``, installed where every child process looks."""
+    site = tmp_path / "site"
+    info = site / "kind_builder-1.0.dist-info"
+    info.mkdir(parents=True)
+    (site / "kind_builder.py").write_text(CHILDREN)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: kind-builder\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[zoo.builders]\nkind = kind_builder:Kind\n")
+    path = os.pathsep.join(filter(None, [str(site), os.environ.get("PYTHONPATH")]))
+    monkeypatch.setenv("PYTHONPATH", path)
+
+
+@pytest.fixture
+def begin(builder, environment, index_of, tmp_path):
+    """Starts a run, and returns it and the processes below it when all of these are there."""
+    path = os.pathsep.join([os.environ["PYTHONPATH"], environment["PYTHONPATH"]])
+    runs: list[subprocess.Popen[str]] = []
+
+    def start(where: str, *words: str, names: tuple[str, ...] = ("good", "hangs")):
+        mark = tmp_path / f"mark{len(runs)}"
+        index = index_of(names, "Parameters: 132")
+        given = {"MARK": str(mark), "WHERE": where, "PYTHONPATH": path, "ZOO_BUILDER": "kind"}
+        process = subprocess.Popen(
+            [sys.executable, "-m", "zoo", *words, "--index", str(index)],
+            cwd=tmp_path,
+            env=environment | given,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        runs.append(process)
+        deadline = time.monotonic() + 120
+        while not (mark.exists() and "all" in mark.read_text()):
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        return process, [*descendants(process.pid), *map(int, mark.read_text().split()[:-1])]
+
+    yield start
+    for process in runs:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def left_of(pids, within: float = 15) -> list[int]:
+    """Those of the processes that do not end in time."""
+    deadline = time.monotonic() + within
+    while (left := [pid for pid in pids if lives(pid)]) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return left
+
+
+def lives(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+@pytest.mark.slow
+@pytest.mark.process
+@pytest.mark.parametrize("number", STATUS, ids=lambda number: number.name)
+def test_children_of_a_build_end_with_the_run(begin, number):
+    words = ("verify", "--all", "--checks", "parameters", "--format", "json", "--no-store")
+    process, pids = begin("build", *words)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == STATUS[number], err
+    assert left_of(pids) == []
+    assert len(pids) >= 8
+    assert "Traceback" not in err
+    if number != signal.SIGKILL:  # What was measured is reported.
+        found = {f["variant"]: f["status"] for f in json.loads(out)["findings"]}
+        assert found["good"] == "match"
+
+
+@pytest.mark.slow
+@pytest.mark.process
+def test_a_builder_that_hangs_ends_with_every_command(begin):
+    """As it is imported, and when it is asked for anything."""
+    tried = (
+        ("import", signal.SIGTERM, "verify --all --format json"),
+        ("import", signal.SIGKILL, "explain good Parameters"),
+        ("names", signal.SIGHUP, "verify --all"),
+        ("knows", signal.SIGKILL, "report"),
+        ("knows", signal.SIGTERM, "fix"),
+        ("import", signal.SIGINT, "validate good --data ."),
+        ("import", signal.SIGHUP, "bench good"),
+        ("import", signal.SIGKILL, "show good --profile"),
+        ("identity", signal.SIGTERM, "verify --all --checks parameters"),
+    )
+    for where, number, words in tried:
+        names = ("good", "unknown") if where == "names" else ("good",)
+        process, pids = begin(where, *words.split(), names=names)
+        process.send_signal(number)
+        out, err = process.communicate(timeout=60)
+        assert process.returncode == STATUS[number], (words, err)
+        assert left_of(pids) == [], words
+        assert "Traceback" not in err
+        if "json" in words:
+            assert json.loads(out)["findings"] == []
+
+
+def test_a_guard_ends_as_what_it_guards_ended(tmp_path):
+    (tmp_path / "ends.py").write_text(
+        "import os, signal, sys\n"
+        "def leave():\n    sys.exit(7)\n"
+        "def stay():\n    print(sys.stdin.readline(), flush=True)\n"
+        "def die():\n    os.kill(os.getpid(), signal.SIGSEGV)\n"
+        "def kill():\n    os.kill(os.getpid(), signal.SIGKILL)\n"
+        "def copy():\n    os.fork() or sys.stdin.read()\n"
+        "def signals():\n    print([int(signal.getsignal(n)) for n in (15, 17)], flush=True)\n"
+    )
+    expected = {"leave": 7, "stay": 0, "die": -11, "kill": -9, "copy": 0, "signals": 0}
+    shown = {}
+    for name, status in expected.items():
+        with subprocess.Popen(
+            guarded(f"ends:{name}"),
+            env=os.environ | {"PYTHONPATH": str(tmp_path)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        ) as process:
+            process.stdin.write("words\n")
+            process.stdin.flush()
+            shown[name] = process.stdout.read() + process.stderr.read()
+            assert process.wait(timeout=60) == status, name
+    assert shown == dict.fromkeys(expected, "") | {"stay": "words\n\n", "signals": "[0, 0]\n"}
