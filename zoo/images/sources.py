@@ -17,8 +17,9 @@ from urllib.parse import urlsplit
 
 from zoo.images.io import MAX_IMAGE, UnreadableImage, is_image, read_regular, reason
 from zoo.weights.http import HttpClient, content_length
+from zoo.weights.network import RequestClock
 from zoo.weights.retry import PermanentError, Retries, RetryPolicy, TransientError
-from zoo.weights.sources import HttpSource, locate
+from zoo.weights.sources import HttpSource, locate, shown_url
 from zoo.weights.types import Interrupted, NotFetched
 
 # Somebody waits for the answer: an image is no gigabyte that one leaves to itself.
@@ -39,6 +40,7 @@ class Web:
     Args:
         allow_http: plain http from any host, not only from this machine.
         offline: make no requests.
+        public_hosts_only: reach no host of this machine, or of a private network.
         max_bytes: an image is cut off there.
         policy: how patient to be.
     """
@@ -48,6 +50,7 @@ class Web:
         *,
         allow_http: bool = False,
         offline: bool = False,
+        public_hosts_only: bool = False,
         max_bytes: int = MAX_IMAGE,
         policy: RetryPolicy = PATIENCE,
     ) -> None:
@@ -56,7 +59,7 @@ class Web:
         self._max_bytes = max_bytes
         self._policy = policy
         self._stop = threading.Event()
-        self._client = HttpClient(policy, self._stop)
+        self._client = HttpClient(policy, self._stop, public_only=public_hosts_only)
 
     def __enter__(self) -> Web:
         return self
@@ -101,14 +104,16 @@ class Web:
 
     def _attempt(self, source: HttpSource, patience: Retries) -> bytes:
         # Compressed on the way, neither the limit nor the length would be the image's.
-        with self._client.ask("GET", source, {"Accept-Encoding": "identity"}) as (response, url):
+        plain = {"Accept-Encoding": "identity"}
+        clock = RequestClock(self._policy.stall_s, patience.left())
+        with self._client.ask("GET", source, plain, clock) as (response, url):
             encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
             if response.status_code != 200 or encoding not in {"", "identity"}:
-                raise OSError(f"{url} gives an answer that was not asked for")
+                raise OSError(f"{shown_url(url)} gives an answer that was not asked for")
             length = content_length(response)
             self._check(length or 0)
             data = bytearray()
-            for part in response.iter_raw():
+            for part in self._client.body(response):
                 data += part
                 self._check(len(data))
                 if self._stop.is_set():

@@ -37,6 +37,7 @@ def variant_weights(
     offline: bool = False,
     allow_http: bool = False,
     allow_local: bool = False,
+    public_hosts_only: bool = False,
     max_bytes: int | None = None,
     progress: DownloadProgress | None = None,
 ) -> Path:
@@ -50,6 +51,7 @@ def variant_weights(
         offline: make no request; use the cache alone.
         allow_http: plain http from any host, not only from this machine.
         allow_local: a file outside the index's own folder.
+        public_hosts_only: reach no host of this machine, or of a private network.
         max_bytes: a download is cut off there.
         progress: reports the download.
 
@@ -77,7 +79,13 @@ def variant_weights(
     )
     limit = max_bytes or DEFAULT_MAX_BYTES
     watch = progress or NoProgress()
-    outcome = fetch_all([source], offline=offline, max_bytes=limit, progress=watch)[source]
+    outcome = fetch_all(
+        [source],
+        offline=offline,
+        public_hosts_only=public_hosts_only,
+        max_bytes=limit,
+        progress=watch,
+    )[source]
     if isinstance(outcome, NotFetched):
         raise WeightsError(f"no weights for {name}: {outcome.why}", outcome.cause)
     assert isinstance(outcome, Fetched)

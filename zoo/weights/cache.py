@@ -74,6 +74,10 @@ class _Record:
     def stat(self) -> FileStat:
         return self.size, self.mtime_ns, self.inode
 
+    def is_of(self, source: WeightsSource) -> bool:
+        """Whether it is this source's; the records of old hold its URL as it is."""
+        return self.url in {source.record_key, source.key}
+
 
 def hub_dir() -> Path:
     """torch.hub's folder, without importing torch.
@@ -132,7 +136,7 @@ class Cache:
         own, shared = self._places(source)
         status = self._status(shared)
         record = self._record(shared.name, status) if isinstance(status, tuple) else None
-        taken = record is not None and record.url != source.key
+        taken = record is not None and not record.is_of(source)
         return own.is_file() or (isinstance(status, tuple) and not taken)
 
     def look_up(
@@ -172,7 +176,13 @@ class Cache:
         with self._name_lock(source.name):
             target = self._target(source, replaces)
             record = _Record(
-                target.name, source.key, sha256, *status, "cache", final_url=final_url, etag=etag
+                target.name,
+                source.record_key,
+                sha256,
+                *status,
+                "cache",
+                final_url=final_url,
+                etag=etag,
             )
             write_json(self._record_path(target.name), asdict(record), durable=True)
             os.replace(part, target)
@@ -203,8 +213,8 @@ class Cache:
         if not isinstance(status, tuple):
             return status
         record = self._record(path.name, status)
-        if record is not None and (record.url != source.key or not rehash):
-            return _fetched(path, source, record) if record.url == source.key else None
+        if record is not None and not (rehash and record.is_of(source)):
+            return _fetched(path, source, record) if record.is_of(source) else None
         try:
             sha256, status = hash_file(path, partial(raise_if, stop))
         except OSError as error:
@@ -215,7 +225,9 @@ class Cache:
         # A name that only we give, and neither a record nor a hash that says the file is whole.
         nameless = expected is None and path.name != source.name
         if record is None and not nameless:
-            record = self._adopt(_Record(path.name, source.key, sha256, *status, "found"))
+            record = self._adopt(
+                source, _Record(path.name, source.record_key, sha256, *status, "found")
+            )
         return None if record is None else _fetched(path, source, record)
 
     def _status(self, path: Path) -> FileStat | UnusableFile | None:
@@ -236,14 +248,14 @@ class Cache:
             return UnusableFile(path, "it is not a regular file", UNSAFE)
         return file_stat(status)
 
-    def _adopt(self, found: _Record) -> _Record | None:
+    def _adopt(self, source: WeightsSource, found: _Record) -> _Record | None:
         """Note for which URL a found file is used; None if another URL was faster."""
         try:
             self.prepare()
             with self._name_lock(found.name):
                 known = self._record(found.name, found.stat)
                 if known is not None:
-                    return known if known.url == found.url else None
+                    return known if known.is_of(source) else None
                 write_json(self._record_path(found.name), asdict(found), durable=False)
         except OSError:
             return found  # a cache that can't be written still serves the files it has
@@ -257,7 +269,7 @@ class Cache:
         except FileNotFoundError:
             return shared
         record = self._record(shared.name, status)
-        ours = record is not None and record.url == source.key
+        ours = record is not None and record.is_of(source)
         known_bad = replaces is not None and replaces.path == shared and replaces.stat == status
         return shared if ours or known_bad else own
 
@@ -312,7 +324,8 @@ def write_json(path: Path, data: dict[str, Any], *, durable: bool) -> None:
     The caller holds the lock that guards it: its scratch file has one name.
     """
     scratch = _scratch(path)
-    with open(scratch, "w", encoding="utf-8") as file:
+    # Where a user's files come from is the user's own.
+    with open(scratch, "w", encoding="utf-8", opener=partial(os.open, mode=0o600)) as file:
         json.dump(data, file)
         if durable:
             file.flush()

@@ -9,15 +9,16 @@ from __future__ import annotations
 import contextlib
 import errno
 import threading
-import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from zoo._util.text import truncate
 from zoo.weights.cache import Cache, CorruptFile, UnusableFile, url_digest
 from zoo.weights.http import HttpClient, content_length, content_range, validator
+from zoo.weights.network import RequestClock
 from zoo.weights.partial import PartialFile, ServedVersion, wait_for
 from zoo.weights.retry import PermanentError, Retries, RetryPolicy, TransientError
-from zoo.weights.sources import HttpSource, name_hash
+from zoo.weights.sources import HttpSource, name_hash, shown_url
 from zoo.weights.types import (
     DEFAULT_MAX_BYTES,
     HASH_MISMATCH,
@@ -48,6 +49,7 @@ class FetchContext:
         cache: where checkpoints are kept; torch.hub's cache by default.
         offline: make no request; use the cache alone.
         no_download: ask servers for sizes only.
+        public_hosts_only: reach no host of this machine, or of a private network.
         rehash: read cached files again even where a record vouches for them.
         max_bytes: a download is cut off there.
         workers: how many files at a time.
@@ -58,6 +60,7 @@ class FetchContext:
     cache: Cache = field(default_factory=Cache)
     offline: bool = False
     no_download: bool = False
+    public_hosts_only: bool = False
     rehash: bool = False
     max_bytes: int = DEFAULT_MAX_BYTES
     workers: int = 4
@@ -66,7 +69,7 @@ class FetchContext:
 
     def __post_init__(self) -> None:
         self.stop = threading.Event()
-        self.client = HttpClient(self.policy, self.stop)
+        self.client = HttpClient(self.policy, self.stop, public_only=self.public_hosts_only)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +77,7 @@ class DownloadedFile:
     """A complete partial file, before it is judged."""
 
     sha256: str
-    final_url: str
+    final_url: str  # as it may be shown
     is_page: bool
     ends: bool  # the server said where the file ends
 
@@ -119,7 +122,8 @@ class Download:
             headers |= {"Range": f"bytes={kept}-", "If-Range": part.version.validator}
         if again:
             headers["Cache-Control"] = "no-cache"
-        with self._context.client.ask("GET", self._source, headers) as (response, url):
+        clock = RequestClock(self._context.policy.stall_s, self._retries.left())
+        with self._context.client.ask("GET", self._source, headers, clock) as (response, url):
             if response.status_code != 200 and not (
                 kept and _goes_on(response, part.version, kept)
             ):
@@ -129,9 +133,8 @@ class Download:
                 )
             encoding = response.headers.get("Content-Encoding", "identity")
             if encoding.strip().lower() not in {"", "identity"}:
-                raise PermanentError(
-                    UNREADABLE, f"{url} is sent as {encoding!r}, which was not asked for"
-                )
+                what = f"{shown_url(url)} is sent as {truncate(encoding, 200)!r}"
+                raise PermanentError(UNREADABLE, f"{what}, which was not asked for")
             length, ends = _length(response, part.version)
             if response.status_code == 200:
                 kept = 0
@@ -147,40 +150,25 @@ class Download:
                 raise
             sha256 = part.finish()
             is_page = _is_page(part.head(), response.headers.get("Content-Type", ""))
-            return DownloadedFile(sha256, url, is_page, ends)
+            return DownloadedFile(sha256, shown_url(url), is_page, ends)
 
     def _receive(self, response: httpx.Response, length: int | None) -> None:
-        """Take the body until its end, watching its pace."""
+        """Take the body until its end."""
         import httpx
 
-        part, policy = self._part, self._context.policy
-        since, count = time.monotonic(), 0
+        part = self._part
         try:
-            for data in response.iter_raw():
+            for data in self._context.client.body(response):
                 part.write(data)
                 self._progress.advance(self._source.url, len(data))
                 self._check_limit(part.size)
                 if self._context.stop.is_set():
                     raise Interrupted
-                count += len(data)
-                elapsed = time.monotonic() - since
-                if elapsed >= policy.stall_s:
-                    if count < policy.low_rate * elapsed:
-                        raise TransientError(
-                            f"the server sends next to nothing: {count} B in {elapsed:.0f} s"
-                        )
-                    since, count = time.monotonic(), 0
                 if self._retries.left() <= 0:
-                    why = f"not whole within {policy.total_s:g} s"
+                    why = f"not whole within {self._context.policy.total_s:g} s"
                     raise PermanentError(UNREACHABLE, why, permanent=False)
         except httpx.RemoteProtocolError as error:
             raise _cut_off(part.size, length) from error
-        except httpx.TimeoutException as error:
-            why = f"the server stalled for {policy.stall_s:g} s after {part.size} bytes"
-            raise TransientError(why) from error
-        except httpx.TransportError as error:
-            why = f"the connection broke after {part.size} bytes: {error or type(error).__name__}"
-            raise TransientError(why) from error
         if length is not None and part.size != length:
             if part.size > length:
                 part.reset()
@@ -278,10 +266,13 @@ def planned_size(source: HttpSource, context: FetchContext) -> SizeOnly | NotFet
     try:
         if context.offline:
             raise _absent()
-        return SizeOnly(source.url, context.client.size(source, context.policy.plan_s))
+        clock = RequestClock(context.policy.plan_s, brief=True)
+        return SizeOnly(source.url, context.client.size(source, clock))
     except PermanentError as refusal:
         return NotFetched(refusal.cause, refusal.why, source.url, refusal.permanent)
-    except TransientError:
+    except TransientError as failure:
+        if failure.silent is not None:
+            context.client.slow(failure.silent)
         return SizeOnly(source.url, None)
 
 

@@ -1,4 +1,4 @@
-"""Asking servers: redirects that never leave https, hosts that are down asked once, and why not.
+"""Asking servers: deadlines, redirects that never leave https, hosts that are down asked once.
 
 httpx is imported when the first server is asked.
 """
@@ -8,18 +8,18 @@ from __future__ import annotations
 import contextlib
 import email.utils
 import re
-import socket
 import threading
 import time
 import urllib.request
-import weakref
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
+from zoo._util.text import truncate
 from zoo._version import __version__
+from zoo.weights.network import Network, PrivateAddressError, RequestClock, rule
 from zoo.weights.retry import PermanentError, RetryPolicy, TransientError
-from zoo.weights.sources import HttpSource, is_loopback
+from zoo.weights.sources import HttpSource, is_loopback, shown_url
 from zoo.weights.types import MISSING, UNREACHABLE, UNSAFE, Interrupted
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _REDIRECTS = {301, 302, 303, 307, 308}
 _PORTS = {"https": 443, "http": 80}
+_MOST = 200  # characters of a server's words that a message repeats
 _NUMBER = re.compile(r"[0-9]{1,18}")
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-[0-9]{1,18}/([0-9]{1,18}|\*)")
 
@@ -37,6 +38,7 @@ class _Host:
     def __init__(self) -> None:
         self.first = threading.Lock()  # held by the thread that makes the first contact
         self.up = False
+        self.slow = False  # it took longer to answer than a plan waits
         self.down: str | None = None
 
 
@@ -44,15 +46,22 @@ class HttpClient:
     """The servers, for one run: connections, and which hosts can't be reached.
 
     Thread-safe. `stop` may be called from any thread, and ends what the others are waiting for.
+
+    Args:
+        policy: time limits.
+        stop: set when the run is being stopped.
+        public_only: reach no host of this machine, or of a private network.
     """
 
-    def __init__(self, policy: RetryPolicy, stop: threading.Event) -> None:
+    def __init__(
+        self, policy: RetryPolicy, stop: threading.Event, *, public_only: bool = False
+    ) -> None:
         self._policy = policy
         self._stop = stop
+        self._network = Network(policy.connect_s, public_only=public_only)
         self._guard = threading.Lock()
         self._hosts: dict[str, _Host] = {}
         self._client: httpx.Client | None = None
-        self._sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
 
     @contextlib.contextmanager
     def ask(
@@ -60,45 +69,81 @@ class HttpClient:
         method: str,
         source: HttpSource,
         headers: Mapping[str, str] | None = None,
-        within: float | None = None,
+        clock: RequestClock | None = None,
     ) -> Iterator[tuple[httpx.Response, str]]:
         """The answer to one request, redirects followed, body unread, and the URL it came from.
 
-        Only 200, 206 and 416 are handed over. ``within`` is how many seconds the server may be
-        silent, if not as many as the policy says.
+        Only 200, 206 and 416 are handed over. All redirects and the head of the answer together
+        have the time of ``clock``, or ``stall_s`` of the policy.
 
         Raises:
             PermanentError: 404, 410, an unsafe redirect, a host that is down, any other answer.
             TransientError: connection errors, stalls, 408, 429, 5xx.
         """
         url = source.key
-        for _ in range(self._policy.redirects + 1):
-            with (
-                _translated(url),
-                contextlib.closing(self._send(method, url, headers, within)) as response,
-            ):
-                target = response.headers.get("Location")
-                if response.status_code in _REDIRECTS and target:
-                    url = _redirected(url, target, source.allow_http)
-                    continue
-                _check_status(response, url)
-                yield response, url
-                return
+        clock = clock or RequestClock(self._policy.stall_s)
+        with self._network.timed(clock):
+            for hop in range(self._policy.redirects + 1):
+                with (
+                    _translated(url, redirected=hop > 0),
+                    contextlib.closing(self._send(method, url, headers, clock)) as response,
+                ):
+                    target = response.headers.get("Location")
+                    if response.status_code in _REDIRECTS and target:
+                        url = _redirected(url, target, source.allow_http)
+                        continue
+                    _check_status(response, url)
+                    yield response, url
+                    return
+        most = self._policy.redirects
         raise PermanentError(
-            UNREACHABLE, f"more than {self._policy.redirects} redirects, the last to {url}"
+            UNREACHABLE, f"more than {most} redirects, the last to {shown_url(url)}"
         )
 
-    def size(self, source: HttpSource, within: float | None = None) -> int | None:
+    def body(self, response: httpx.Response) -> Iterator[bytes]:
+        """The body of an answer, as it comes; it has to come at the rate of the policy.
+
+        Raises:
+            TransientError: it stalled or came too slowly, or the connection broke.
+            httpx.RemoteProtocolError: it was cut off.
+        """
+        import httpx
+
+        clock, size = self._network.clock, 0
+        clock.pace(self._policy.low_rate)
+        try:
+            for data in response.iter_raw():
+                size += len(data)
+                clock.took(len(data))
+                yield data
+                if clock.left() <= 0:
+                    raise httpx.ReadTimeout("")
+        except httpx.RemoteProtocolError:
+            raise
+        except httpx.TimeoutException as error:
+            why = f"the server stalled for {clock.passed():.1f} s after {size} bytes"
+            if clock.over:
+                why = f"{size} bytes had come when its time was up"
+            elif clock.count:
+                what = f"{clock.count} B in {clock.passed():.0f} s"
+                why = f"the server sends next to nothing: {what}"
+            raise TransientError(why, silent=str(response.url)) from error
+        except httpx.TransportError as error:
+            why = f"the connection broke after {size} bytes: {_line(error)}"
+            raise TransientError(why) from error
+
+    def size(self, source: HttpSource, clock: RequestClock | None = None) -> int | None:
         """The size of the file in bytes as the server says it, None where it doesn't.
 
-        HEAD is asked first; servers that refuse it are asked for one byte. ``within`` as in `ask`.
+        HEAD is asked first; servers that refuse it are asked for one byte. Both have the time of
+        ``clock``, or each ``stall_s`` of the policy.
 
         Raises:
             PermanentError, TransientError: as `ask`.
         """
         plain = {"Accept-Encoding": "identity"}
         try:
-            with self.ask("HEAD", source, plain, within) as (response, _):
+            with self.ask("HEAD", source, plain, clock) as (response, _):
                 length = content_length(response)
                 if length is not None:
                     return length
@@ -107,7 +152,7 @@ class HttpClient:
             if refusal.cause != UNREACHABLE or not refusal.permanent:
                 raise
         first = {**plain, "Range": "bytes=0-0"}
-        with self.ask("GET", source, first, within) as (response, _):
+        with self.ask("GET", source, first, clock) as (response, _):
             if response.status_code == 206:
                 span = content_range(response)
                 return span[1] if span else None
@@ -118,12 +163,13 @@ class HttpClient:
         host = self._host(url)
         host.down = host.down or why
 
+    def slow(self, url: str) -> None:
+        """The host of a URL let a plan wait: the plan asks it for nothing more."""
+        self._host(url).slow = True
+
     def stop(self) -> None:
         """Cut all connections, so that no thread waits for a server."""
-        for connection in list(self._sockets):
-            with contextlib.suppress(OSError):  # closed by now
-                # The base method: SSLSocket's own would pull the session from under its reader.
-                socket.socket.shutdown(connection, socket.SHUT_RDWR)
+        self._network.stop()
 
     def close(self) -> None:
         """Close idle connections."""
@@ -138,37 +184,65 @@ class HttpClient:
             return self._hosts.setdefault(f"{parts.scheme}://{parts.netloc}", _Host())
 
     def _send(
-        self, method: str, url: str, headers: Mapping[str, str] | None, within: float | None
+        self, method: str, url: str, headers: Mapping[str, str] | None, clock: RequestClock
     ) -> httpx.Response:
         """Send a request; the first one to a host goes alone, the others wait how it fares."""
         host = self._host(url)
         with contextlib.ExitStack() as turn:
             if not host.up:
-                turn.enter_context(host.first)
+                # The first one has a clock of its own; those that wait for it begin theirs after.
+                if not host.first.acquire(timeout=max(0.0, clock.left()) if clock.brief else -1):
+                    raise TransientError("another request still waits for this host", silent=url)
+                turn.callback(host.first.release)
+                if not clock.brief:
+                    clock.restart()
             if self._stop.is_set():
                 raise Interrupted
             if host.down is not None:
                 raise PermanentError(UNREACHABLE, host.down, permanent=False)
+            if host.slow and clock.brief:
+                raise TransientError("this host did not answer in time before")
             if not host.up:
                 # Before the client is imported: a run whose hosts have no address needs none.
                 try:
-                    _resolve(url, self._policy.connect_s)
+                    self._resolve(url)
                 except OSError as error:
-                    host.down = f"{urlsplit(url).netloc} can't be reached: {_line(error)}"
-                    raise PermanentError(UNREACHABLE, host.down, permanent=False) from error
+                    raise self._unreached(url, host, clock, error) from error
             import httpx
 
             try:
                 connected = None if host.up else turn.close
-                response = self._open(method, url, headers, host, connected, within)
+                response = self._open(method, url, headers, host, connected)
             except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError, OSError) as error:
-                why = f"{urlsplit(url).netloc} can't be reached: {_line(error)}"
-                if host.up:
-                    raise TransientError(why, host=True) from error
-                host.down = why
-                raise PermanentError(UNREACHABLE, why, permanent=False) from error
+                raise self._unreached(url, host, clock, error) from error
             host.up = True
             return response
+
+    def _unreached(
+        self, url: str, host: _Host, clock: RequestClock, error: Exception
+    ) -> TransientError | PermanentError:
+        """What it means that a host could not be connected to."""
+        why = f"{_place(url)} can't be reached: {_line(error)}"
+        if clock.brief and clock.left() <= 0:
+            return TransientError(why, silent=url)
+        if host.up:
+            return TransientError(why, host=True)
+        host.down = why
+        return PermanentError(UNREACHABLE, why, permanent=False)
+
+    def _resolve(self, url: str) -> None:
+        """Look the host's name up.
+
+        Raises:
+            OSError: the name can't be resolved, or not in time.
+            PrivateAddressError: it has no address that may be connected to.
+        """
+        parts = urlsplit(url)
+        proxied = bool(urllib.request.getproxies())
+        if proxied and not self._network.public_only:
+            return  # then the proxy looks it up
+        with contextlib.suppress(*(OSError,) * proxied):
+            self._network.addresses(parts.hostname or "", parts.port or _PORTS[parts.scheme])
 
     def _open(
         self,
@@ -177,35 +251,22 @@ class HttpClient:
         headers: Mapping[str, str] | None,
         host: _Host,
         connected: Callable[[], None] | None,
-        within: float | None,
     ) -> httpx.Response:
         client = self._http()
         last_step = "start_tls" if url.startswith("https") else "connect_tcp"
 
-        def trace(event: str, info: Mapping[str, Any]) -> None:
-            stream = info.get("return_value")
-            if not event.endswith((".connect_tcp.complete", ".start_tls.complete")):
-                return
-            if stream is not None:
-                self._sockets.add(stream.get_extra_info("socket"))
+        def trace(event: str, _: Mapping[str, Any]) -> None:
             if event.endswith(f".{last_step}.complete"):
                 host.up = True
                 if connected is not None:
                     connected()
 
         request = client.build_request(method, url, headers=headers, extensions={"trace": trace})
-        request.extensions["timeout"] = self._timeout(within).as_dict()
         response = client.send(request, stream=True, follow_redirects=False)
         if self._stop.is_set():
             response.close()
             raise Interrupted
         return response
-
-    def _timeout(self, within: float | None = None) -> httpx.Timeout:
-        import httpx
-
-        silence = self._policy.stall_s if within is None else within
-        return httpx.Timeout(silence, connect=self._policy.connect_s)
 
     def _http(self) -> httpx.Client:
         import httpx
@@ -215,9 +276,11 @@ class HttpClient:
                 agent = f"model-zoo-verify/{__version__}"
                 # No limit of its own: a thread must never wait for another thread's connection.
                 limits = httpx.Limits(max_connections=None, max_keepalive_connections=8)
+                # Nor a time limit: the clock of each request is kept by the network.
                 self._client = httpx.Client(
-                    headers={"User-Agent": agent}, limits=limits, timeout=self._timeout()
+                    headers={"User-Agent": agent}, limits=limits, timeout=None
                 )
+                rule(self._client, self._network)
             return self._client
 
 
@@ -226,16 +289,19 @@ def _redirected(url: str, target: str, allow_http: bool) -> str:
     try:
         new = urljoin(url, target)
         old_parts, parts = urlsplit(url), urlsplit(new)
-        host = parts.hostname
+        host, named = parts.hostname, parts.username is not None or parts.password is not None
     except ValueError as error:
         raise PermanentError(
-            UNSAFE, f"redirected to {target!r}, which is not a URL: {error}"
+            UNSAFE, f"redirected to {shown_url(target)}, which is not a URL"
         ) from error
+    if named:
+        why = f"redirected to {shown_url(new)} with a user name or password, which is not followed"
+        raise PermanentError(UNSAFE, why)
     plain = parts.scheme == "http" and old_parts.scheme == "http"
     if host and (parts.scheme == "https" or (plain and (allow_http or is_loopback(host)))):
         return new
     raise PermanentError(
-        UNSAFE, f"redirected from {old_parts.scheme} to {new[:200]}, which is not followed"
+        UNSAFE, f"redirected from {old_parts.scheme} to {shown_url(new)}, which is not followed"
     )
 
 
@@ -243,22 +309,30 @@ def _check_status(response: httpx.Response, url: str) -> None:
     status = response.status_code
     if status in {200, 206, 416}:
         return
-    said = f"{urlsplit(url).netloc} answers {status} {response.reason_phrase}".rstrip()
+    reason = truncate(response.reason_phrase, _MOST)
+    said = f"{_place(url)} answers {status} {reason}".rstrip()
     if status in {404, 410}:
-        raise PermanentError(MISSING, f"{said} for {url}")
+        raise PermanentError(MISSING, f"{said} for {shown_url(url)}")
     # 501 says that the server never answers such a request.
     if status in {408, 429} or (status >= 500 and status != 501):
         raise TransientError(said, wait=retry_after(response))
-    raise PermanentError(UNREACHABLE, f"{said} for {url}")
+    raise PermanentError(UNREACHABLE, f"{said} for {shown_url(url)}")
 
 
 @contextlib.contextmanager
-def _translated(url: str) -> Iterator[None]:
+def _translated(url: str, *, redirected: bool) -> Iterator[None]:
     """What httpx raises of a URL, as `TransientError` or `PermanentError`."""
     try:
         yield
     except (PermanentError, TransientError, Interrupted):
         raise  # not httpx's: it need not be imported to see that
+    except PrivateAddressError as error:
+        # An index may well name a server of its own network; one that sends others there may not.
+        if redirected:
+            raise PermanentError(
+                UNSAFE, f"redirected to a place that is refused: {error}"
+            ) from error
+        raise PermanentError(UNREACHABLE, str(error), permanent=False) from error
     except Exception as error:
         import httpx
 
@@ -266,44 +340,19 @@ def _translated(url: str) -> Iterator[None]:
             why = f"no answer within the time allowed ({_line(error)})"
             raise TransientError(why, silent=url) from error
         if isinstance(error, httpx.UnsupportedProtocol | httpx.InvalidURL):
-            raise PermanentError(
-                UNSAFE, f"it is not a URL that can be asked: {_line(error)}"
-            ) from error
+            raise PermanentError(UNSAFE, f"{shown_url(url)} can't be asked") from error
         if isinstance(error, httpx.TransportError):
             raise TransientError(f"the connection broke: {_line(error)}") from error
         raise
 
 
+def _place(url: str) -> str:
+    """The host and port of a URL."""
+    return urlsplit(url).netloc.rpartition("@")[2]
+
+
 def _line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
-
-
-def _resolve(url: str, seconds: float) -> None:
-    """Look the host's name up within so many seconds; connecting has a time limit, this has none.
-
-    Raises:
-        OSError: the name can't be resolved, or not in time.
-    """
-    parts = urlsplit(url)
-    if urllib.request.getproxies():
-        return  # then the proxy looks it up
-    answer: list[Exception | None] = []
-
-    def look_up() -> None:
-        try:
-            socket.getaddrinfo(parts.hostname, parts.port or _PORTS[parts.scheme])
-            answer.append(None)
-        except (OSError, ValueError) as error:
-            answer.append(error)
-
-    # A daemon: a resolver without a route may keep it for a minute, without delaying the run.
-    thread = threading.Thread(target=look_up, daemon=True)
-    thread.start()
-    thread.join(seconds)
-    if not answer:
-        raise TimeoutError(f"no answer from the name server in {seconds:g} s")
-    if answer[0] is not None:
-        raise OSError(_line(answer[0])) from answer[0]
+    return truncate(" ".join(str(error).split()), _MOST) or type(error).__name__
 
 
 def content_length(response: httpx.Response) -> int | None:

@@ -212,7 +212,7 @@ class PartialFile:
         if version is None:
             return
         sidecar = _Sidecar(
-            self._source.key,
+            self._source.record_key,
             name_hash(self._source.name),
             version.validator,
             version.etag,
@@ -231,7 +231,7 @@ class PartialFile:
             return None
         if sidecar is None or not isinstance(sidecar.kept, int):
             return None
-        ours = (self._source.key, name_hash(self._source.name))
+        ours = (self._source.record_key, name_hash(self._source.name))
         return sidecar if (sidecar.url, sidecar.name_hash) == ours else None
 
     def _rehash(self, marked: int, kept: int, expected: str) -> hashlib._Hash | None:

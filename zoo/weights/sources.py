@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import hashlib
 import ipaddress
 import os
 import re
@@ -19,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit, urlunsplit
 
+from zoo._util.text import truncate
 from zoo.weights.types import (
     INSECURE,
     MISSING,
@@ -32,6 +34,7 @@ from zoo.weights.types import (
 # File systems allow 255 bytes; the rest is for the digest that tells equal names apart.
 MAX_NAME_BYTES = 200
 MAX_URL_CHARS = 4096
+_SHOWN = 200
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 _NAME_HASH = re.compile(r"-([0-9a-f]{8,64})\.")
@@ -56,6 +59,13 @@ class WeightsSource:
     url: str
     key: str
     name: str
+
+    @property
+    def record_key(self) -> str:
+        """Stands for ``key`` in files: a query, which may be a secret, by its digest alone."""
+        head, mark, query = self.key.partition("?")
+        digest = hashlib.sha256(query.encode()).hexdigest()[:16]
+        return f"{head}?{digest}" if mark else self.key
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +198,14 @@ def name_hash(filename: str) -> str | None:
     return match[1] if match and not _DATE.fullmatch(match[1]) else None
 
 
+def shown_url(url: str) -> str:
+    """A URL as a message or a record may hold it: no user, password, query or fragment."""
+    head = re.split(r"[?#]", url, maxsplit=1)[0]
+    scheme, slashes, rest = head.partition("//")
+    host, slash, path = rest.partition("/")
+    return truncate(f"{scheme}{slashes}{host.rpartition('@')[2]}{slash}{path}", _SHOWN)
+
+
 def is_loopback(host: str | None) -> bool:
     """The host is this machine: ``localhost`` or a loopback address."""
     if host is None:
@@ -227,7 +245,7 @@ def _parse(url: str, index_dir: Path | None, allow_http: bool, allow_local: bool
     if not url or len(url) > MAX_URL_CHARS:
         raise ValueError(f"a URL has 1 to {MAX_URL_CHARS} characters, not {len(url)}")
     if any(character.isspace() or _is_control(character) for character in url):
-        raise ValueError(f"a URL has no blanks or control characters: {url!r}")
+        raise ValueError(f"a URL has no blanks or control characters: {shown_url(url)!r}")
     scheme = _SCHEME.match(url)
     if scheme is None:
         return _parse_path(url, unquote(url, errors="strict"), index_dir, allow_local)
@@ -237,7 +255,7 @@ def _parse(url: str, index_dir: Path | None, allow_http: bool, allow_local: bool
         case "file":
             parts = urlsplit(url)
             if parts.netloc not in {"", "localhost"}:
-                raise ValueError(f"file: names another host, {parts.netloc}")
+                raise ValueError(f"file: names another host, {parts.netloc.rpartition('@')[2]}")
             return _parse_path(url, unquote(parts.path, errors="strict"), index_dir, allow_local)
         case "package":
             return _parse_package(url)
