@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import random
-import textwrap
 from dataclasses import replace
 
 import pytest
+import yaml
 
 from harness.check.accuracy import CHECK
 from harness.check.base import Evidence, Need
@@ -27,7 +27,8 @@ def accuracy(value, part):
 class World:
     """Images of which it is known whether they are answered right, in each way.
 
-    ``right`` has one list of bool per way, the documented one under ``""``.
+    ``right`` has one list of bool per way, the documented one under ``""``, and under ``five``
+    what is right by top-5 where that is not the same.
     """
 
     def __init__(self, right, images, unreadable=(), **value):
@@ -41,8 +42,10 @@ class World:
         seen = range(span.begin, span.end)
         right = self.right[span.alternative]
         found = sum(right[n] and n not in self.unreadable for n in seen)
+        five = self.right.get("five", right)
+        fives = sum(five[n] and n not in self.unreadable for n in seen)
         unread = [[f"{n}.jpg", "no image"] for n in seen if n in self.unreadable]
-        counts = {"images": len(seen), "top1": found, "top5": found, "unreadable": unread}
+        counts = {"images": len(seen), "top1": found, "top5": fives, "unreadable": unread}
         return accuracy({**counts, "not_finite": 0, **self.value}, part)
 
     def judge(self, index):
@@ -82,27 +85,31 @@ def share(percent, count, seed=0):
     return right
 
 
+def shares(count, *percents):
+    """Those shares of the documented way, of the others, and of top-5, as many as are given."""
+    ways = ("", *WAYS, "five")[: len(percents)]
+    pairs = (each if isinstance(each, tuple) else (each, 0) for each in percents)
+    return {
+        way: share(percent, count, seed) for way, (percent, seed) in zip(ways, pairs, strict=True)
+    }
+
+
 def given(count, limit=None, **more):
     return EvalImages("images", "1", count, count if limit is None else limit, **more)
 
 
 @pytest.fixture
-def claims(load):
-    def write(top1="80.00%", images=None):
-        images = "" if images is None else f"Images: {images}"
-        return load(
-            f"""\
-            Models:
-            - Name: net
-              Weights: https://example.org/w.pth
-              Results:
-              - Task: Image Classification
-                Dataset: ImageNet
-                {images}
-                Metrics:
-                  Top 1 Accuracy: {top1}
-            """
-        )
+def claims(tmp_path):
+    """An index of an accuracy, or of both, whatever an audit says of them."""
+
+    def write(top1="80.00%", images=None, top5=None):
+        metrics = {"Top 1 Accuracy": top1} | ({} if top5 is None else {"Top 5 Accuracy": top5})
+        result = {"Task": "Image Classification", "Dataset": "ImageNet", "Metrics": metrics}
+        result |= {} if images is None else {"Images": images}
+        entry = {"Name": "net", "Weights": "https://example.org/w.pth", "Results": [result]}
+        path = tmp_path / "index.yml"
+        path.write_text(yaml.safe_dump({"Models": [entry]}), encoding="utf-8")
+        return load_index([path])
 
     return write
 
@@ -141,8 +148,7 @@ def test_all_the_images_of_a_claim_confirm_it(claims):
 
 @pytest.mark.parametrize("part", [7, 50, 500, 5000])
 def test_the_size_of_the_parts_changes_nothing(claims, part):
-    right = {"": share(60, 2000), "crop": share(80, 2000), "mean": share(50, 2000)}
-    right["order"] = share(1, 2000)
+    right = shares(2000, 60, 80, 50, 1)
     index = claims("80.00%", images=2000)
     finding = World(right, given(2000, shard_size=part)).the(index)
     assert finding == World(right, given(2000)).the(index)
@@ -151,8 +157,7 @@ def test_the_size_of_the_parts_changes_nothing(claims, part):
 
 
 def test_ways_that_do_not_fit_are_left_out_early(claims):
-    right = {"": share(60, 2000), "crop": share(80, 2000), "mean": share(5, 2000)}
-    right["order"] = share(0, 2000)
+    right = shares(2000, 60, 80, 5, 0)
     world = World(right, given(2000))
     world.the(claims("80.00%", images=2000))
     counted = {way: max(span_of(p).end for p in world.asked if p.startswith(way)) for way in WAYS}
@@ -160,8 +165,7 @@ def test_ways_that_do_not_fit_are_left_out_early(claims):
 
 
 def test_two_ways_that_fit_are_both_said(claims):
-    right = {"": share(40, 2000), "crop": share(80, 2000), "mean": share(79, 2000, 1)}
-    right["order"] = share(0, 2000)
+    right = shares(2000, 40, 80, (79, 1), 0)
     message = World(right, given(2000)).the(claims("80.00%", images=2000)).message
     assert "another crop" in message
     assert "another mean" in message
@@ -171,8 +175,7 @@ def test_two_ways_that_fit_are_both_said(claims):
 def test_a_difference_that_few_images_can_not_show_is_not_explained(claims):
     """0.8 points: contradicted after ten thousands, while 2,600 agree with anything near."""
     count = 50_000
-    right = {"": share(79.2, count), "crop": share(80, count, 1), "mean": share(79.9, count, 2)}
-    right["order"] = share(80.1, count, 3)
+    right = shares(count, 79.2, (80, 1), (79.9, 2), (80.1, 3))
     world = World(right, given(count))
     finding = world.the(claims("80.00%"))
     assert finding.cause == "accuracy.contradicted"
@@ -182,8 +185,7 @@ def test_a_difference_that_few_images_can_not_show_is_not_explained(claims):
 
 def test_a_smaller_difference_is_explained_on_more_images(claims):
     count = 50_000
-    right = {"": share(76, count), "crop": share(80, count, 1), "mean": share(74, count, 2)}
-    right["order"] = share(0, count)
+    right = shares(count, 76, (80, 1), (74, 2), 0)
     finding = World(right, given(count)).the(claims("80.00%"))
     assert finding.cause == "accuracy.preprocessing", finding.message
     assert "prepared with another crop" in finding.message
@@ -191,16 +193,14 @@ def test_a_smaller_difference_is_explained_on_more_images(claims):
 
 def test_one_of_two_wrong_settings_is_not_named(claims):
     """Mending either gives more right answers, and not as many as claimed."""
-    right = {"": share(40, 2000), "crop": share(65, 2000), "mean": share(68, 2000)}
-    right["order"] = share(0, 2000)
+    right = shares(2000, 40, 65, 68, 0)
     finding = World(right, given(2000)).the(claims("80.00%", images=2000))
     assert finding.cause == "accuracy.contradicted"
     assert "none of the 3 other ways to prepare an image restores it by itself" in finding.message
 
 
 def test_time_that_ends_within_the_diagnosis_leaves_it_open(claims):
-    right = {"": share(40, 2000), "crop": share(80, 2000), "mean": share(5, 2000)}
-    right["order"] = share(0, 2000)
+    right = shares(2000, 40, 80, 5, 0)
     world = World(right, given(2000))
     world.the(claims("80.00%", images=2000))
     documented = len([part for part in world.asked if "@" not in part])
@@ -268,8 +268,7 @@ NOT_KNOWN = {"dataset": "", "identity": "are not known to be of ImageNet's valid
 
 
 def test_images_of_an_unknown_set_contradict_nothing(claims):
-    right = {"": share(60, 10_000), "crop": share(80, 10_000), "mean": share(1, 10_000)}
-    right["order"] = share(0, 10_000)
+    right = shares(10_000, 60, 80, 1, 0)
     known, unknown = given(10_000), given(10_000, **NOT_KNOWN)
     for claim in ("80.00%", "95.00%", "20.00%", "0.6"):
         assert World(right, known).the(claims(claim)).status == "mismatch"
@@ -285,41 +284,10 @@ def test_images_of_an_unknown_set_contradict_nothing(claims):
     assert "say --dataset imagenet-1k" in message
 
 
-def two(folder, top1, top5):
-    """An index of both accuracies, whatever an audit says of them."""
-    path = folder / "two.yml"
-    path.write_text(
-        textwrap.dedent(f"""\
-        Models:
-        - Name: net
-          Weights: https://example.org/w.pth
-          Results:
-          - Task: Image Classification
-            Dataset: ImageNet
-            Metrics:
-              Top 1 Accuracy: {top1}
-              Top 5 Accuracy: {top5}
-        """)
-    )
-    return load_index([path])
-
-
-class Both(World):
-    """A world in which top-5 is right wherever top-1 is, and in one of two other cases."""
-
-    def count(self, part):
-        fact = super().count(part)
-        span = span_of(part)
-        five = sum(self.right["five"][n] for n in range(span.begin, span.end))
-        return replace(fact, value={**fact.value, "top5": five})
-
-
-@pytest.mark.slow
 @pytest.mark.parametrize(("count", "sample"), [(20, True), (5000, False)])
-def test_slips_are_named_before_any_preprocessing(tmp_path, count, sample):
+def test_slips_are_named_before_any_preprocessing(claims, count, sample):
     """With what certainty the images leave that were looked at until the claim was excluded."""
-    right = {"": share(85, count), "crop": share(3, count), "mean": share(15, count)}
-    right |= {"order": share(1, count), "five": share(100, count)}
+    right = shares(count, 85, 3, 15, 1, 100)
     for top1, restored in (
         ("0.8483", "84.83"),
         ("0.85", "85"),
@@ -328,8 +296,8 @@ def test_slips_are_named_before_any_preprocessing(tmp_path, count, sample):
         ("14.9", "85.1"),
         ("15.0 %", "85.0%"),
     ):
-        world = Both(right, given(count, sample=sample))
-        finding, _ = world.judge(two(tmp_path, top1, "99.9"))
+        world = World(right, given(count, sample=sample))
+        finding, _ = world.judge(claims(top1, top5="99.9"))
         assert finding.cause == "accuracy.contradicted", finding.message
         assert f"write {restored}" in finding.message
         assert not [part for part in world.asked if "@" in part]
@@ -340,11 +308,10 @@ def test_slips_are_named_before_any_preprocessing(tmp_path, count, sample):
         assert written == ([restored] if sure else [])
 
 
-def test_two_error_rates_are_certain_where_top_1_is_above_top_5(tmp_path):
-    right = {"": share(85, 20), "crop": share(3, 20), "mean": share(15, 20)}
-    right |= {"order": share(1, 20), "five": share(100, 20)}
-    world = Both(right, given(20, sample=True))
-    found = world.judge(two(tmp_path, "15.17%", "4.2%"))
+def test_two_error_rates_are_certain_where_top_1_is_above_top_5(claims):
+    right = shares(20, 85, 3, 15, 1, 100)
+    world = World(right, given(20, sample=True))
+    found = world.judge(claims("15.17%", top5="4.2%"))
     for finding, value in zip(found, ("84.83", "95.8"), strict=True):
         assert f"an error rate was written in place of an accuracy; write {value}%" in (
             finding.message
@@ -352,18 +319,16 @@ def test_two_error_rates_are_certain_where_top_1_is_above_top_5(tmp_path):
         assert [edit.value for edit in finding.edits] == [f"{value}%"]
 
 
-@pytest.mark.slow
-def test_a_point_one_place_too_far_left_is_named_and_no_edit(tmp_path):
+def test_a_point_one_place_too_far_left_is_named_and_no_edit(claims):
     for count, sample in ((20, True), (5000, False)):
         for percent, top1, restored, rate in (
             (75, "7.483%", "74.83%", "92.517%"),
             (70, "7.03", "70.3", "92.97"),
             (65, "6.5 %", "65%", "93.5%"),
         ):
-            right = {"": share(percent, count), "crop": share(3, count), "mean": share(2, count)}
-            right |= {"order": share(1, count), "five": share(95, count)}
-            world = Both(right, given(count, sample=sample))
-            (finding, *_) = world.judge(two(tmp_path, top1, "95.2"))
+            right = shares(count, percent, 3, 2, 1, 95)
+            world = World(right, given(count, sample=sample))
+            (finding, *_) = world.judge(claims(top1, top5="95.2"))
             assert finding.cause == "accuracy.contradicted"
             assert f"may be {restored} with its point" in finding.message, finding.message
             assert not finding.edits
@@ -371,28 +336,25 @@ def test_a_point_one_place_too_far_left_is_named_and_no_edit(tmp_path):
             also = f", or {rate} if {top1} is an error rate; both agree with it"
             assert also in finding.message or not sample
     # Two error rates stay what they are, whatever else a handful of images leave possible.
-    right = {"": share(80, 20), "crop": share(3, 20), "mean": share(15, 20)}
-    right |= {"order": share(1, 20), "five": share(90, 20)}
-    found = Both(right, given(20, sample=True)).judge(two(tmp_path, "21.17%", "7.83%"))
+    right = shares(20, 80, 3, 15, 1, 90)
+    found = World(right, given(20, sample=True)).judge(claims("21.17%", top5="7.83%"))
     for finding, value in zip(found, ("78.83%", "92.17%"), strict=True):
         assert f"an error rate was written in place of an accuracy; write {value}" in (
             finding.message
         )
 
 
-@pytest.mark.slow
-def test_a_fraction_of_wrong_answers_is_no_percentage_of_them(tmp_path):
+def test_a_fraction_of_wrong_answers_is_no_percentage_of_them(claims):
     """Written as 0.1517, and never mended to 99.8483, which a handful of images leave possible."""
     for count, sample in ((20, True), (5000, False)):
-        right = {"": share(85, count), "crop": share(3, count), "mean": share(15, count)}
-        right |= {"order": share(1, count), "five": share(95, count)}
+        right = shares(count, 85, 3, 15, 1, 95)
         for top1, restored, other in (
             ("0.1517", "84.83", "99.8483"),
             ("0.15", "85", "99.85"),
             ("0.148", "85.2", "99.852"),
         ):
-            (finding, *_) = Both(right, given(count, sample=sample)).judge(
-                two(tmp_path, top1, "95.2")
+            (finding, *_) = World(right, given(count, sample=sample)).judge(
+                claims(top1, top5="95.2")
             )
             assert finding.cause == "accuracy.contradicted"
             assert f"write {restored}" in finding.message, finding.message
@@ -400,21 +362,20 @@ def test_a_fraction_of_wrong_answers_is_no_percentage_of_them(tmp_path):
             assert [edit.value for edit in finding.edits] == ([] if sample else [restored])
 
 
-def test_top_1_and_top_5_that_are_exchanged_are_named(tmp_path):
-    right = {"": share(75, 5000), "crop": share(95, 5000), "mean": share(25, 5000)}
-    right |= {"order": share(1, 5000), "five": share(95, 5000)}
-    found = Both(right, given(5000)).judge(two(tmp_path, "95.0%", "75.0%"))
+def test_top_1_and_top_5_that_are_exchanged_are_named(claims):
+    right = shares(5000, 75, 95, 25, 1, 95)
+    found = World(right, given(5000)).judge(claims("95.0%", top5="75.0%"))
     for finding, value in zip(found, ("75.0", "95.0"), strict=True):
         assert finding.cause == "accuracy.contradicted"
         assert f"the two are exchanged; write {value}%" in finding.message
         assert [edit.value for edit in finding.edits] == [f"{value}%"]
     # On a handful of images, which exclude neither, they may be.
-    found = Both(right, given(20, sample=True)).judge(two(tmp_path, "95.0%", "75.0%"))
+    found = World(right, given(20, sample=True)).judge(claims("95.0%", top5="75.0%"))
     for finding, value in zip(found, ("75.0", "95.0"), strict=True):
         assert finding.cause == "accuracy.undecided"
         assert f"may be exchanged: if so, write {value}% here" in finding.message
     # Where one of them is right they are not.
-    found = Both(right, given(5000)).judge(two(tmp_path, "95.0%", "95.0%"))
+    found = World(right, given(5000)).judge(claims("95.0%", top5="95.0%"))
     assert "exchanged" not in found[0].message
 
 
@@ -427,8 +388,7 @@ def test_a_right_accuracy_is_no_error_rate_of_images_with_wrong_labels(claims):
 
 
 def test_the_sample_names_no_preprocessing(claims):
-    right = {"": share(25, 20), "crop": share(100, 20), "mean": share(0, 20)}
-    right["order"] = share(0, 20)
+    right = shares(20, 25, 100, 0, 0)
     world = World(right, given(20, sample=True))
     finding = world.the(claims("95.00%"))
     assert finding.cause == "accuracy.contradicted"
@@ -438,8 +398,7 @@ def test_the_sample_names_no_preprocessing(claims):
 
 def test_no_preprocessing_worse_than_the_documented_one_is_named(claims):
     """A claim that is too low is restored by many a worse way, and none is right for it."""
-    right = {"": share(80, 2000), "crop": share(60, 2000), "mean": share(61, 2000)}
-    right["order"] = share(0, 2000)
+    right = shares(2000, 80, 60, 61, 0)
     world = World(right, given(2000))
     finding = world.the(claims("60.00%"))
     assert finding.cause == "accuracy.contradicted"
@@ -449,7 +408,7 @@ def test_no_preprocessing_worse_than_the_documented_one_is_named(claims):
 
 def test_a_way_that_may_be_better_by_chance_is_not_named(claims):
     """On so few images as there are, 49 of 60 against 41 tells nothing."""
-    right = {"": share(68, 60), "crop": share(81, 60), "mean": share(5, 60), "order": share(0, 60)}
+    right = shares(60, 68, 81, 5, 0)
     finding = World(right, given(60)).the(claims("92.00%", images=60))
     assert finding.cause == "accuracy.contradicted"
     assert "document that" not in finding.message
@@ -460,13 +419,13 @@ LABELS = {"crop": "another crop", "labels=one earlier": "each label one class ea
 
 def test_labels_that_restore_the_claim_leave_it_open(claims, monkeypatch):
     monkeypatch.setitem(globals(), "WAYS", LABELS)
-    right = {"": share(0, 2000), "crop": share(0, 2000), "labels=one earlier": share(80, 2000)}
+    right = shares(2000, 0, 0, 80)
     finding = World(right, given(2000)).the(claims("80.00%"))
     assert (finding.status, finding.cause) == ("unverified", "accuracy.undecided")
     assert "each label one class earlier" in finding.message
     assert "labels.txt" in finding.message
     # A preprocessing that restores it is named, as ever.
-    right = {"": share(40, 2000), "crop": share(80, 2000), "labels=one earlier": share(0, 2000)}
+    right = shares(2000, 40, 80, 0)
     assert World(right, given(2000)).the(claims("80.00%")).cause == "accuracy.preprocessing"
 
 
