@@ -103,7 +103,7 @@ def test_native_variants(
     assert figure(record, "macs") == macs
     assert figure(record, "flops") == 2 * macs
     if name in LARGE:
-        size = size // 4
+        size = size // 8
         record = record_of(model, (1, 3, size, size))
     theirs = fvcore_run(on_cpu(lambda: zoo.create_model(name)), (1, 3, size, size))
     assert by_operator(record) == theirs
