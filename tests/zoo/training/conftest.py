@@ -5,19 +5,23 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from cli import run_zoo
+from narrow import narrow
 from PIL import Image
 
 from zoo.index import load_index
 from zoo.index.types import Variant
+from zoo.models import efficientnet_lite
 from zoo.training import Callbacks, Outcome, Settings, train
 
 ROOT = Path(__file__).parents[3]
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
 INDEX = """\
 Collections:
 - Name: Tiny
@@ -43,6 +47,13 @@ Models:
     Dropout: 0.2
     Training Techniques: [AutoAugment, DropBlock, Label Smoothing, Mixup, Weight Decay]
 """
+
+
+@pytest.fixture(scope="module", autouse=True)
+def narrow_families() -> Iterator[None]:
+    """Small models: how a training goes does not depend on their size."""
+    with narrow():
+        yield
 
 
 @pytest.fixture
@@ -122,38 +133,20 @@ def module_fit(ready) -> Callable[..., Outcome]:
 @pytest.fixture
 def zoo(tmp_path) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run the command in the test's own folder."""
-
-    def run(*arguments: str | Path, timeout: float = 300, **changes: str):
-        return subprocess.run(
-            command(*arguments),
-            cwd=tmp_path,
-            env=environment(changes),
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
-        )
-
-    return run
-
-
-def command(*arguments: str | Path) -> list[str]:
-    return [sys.executable, "-m", "zoo", *map(str, arguments)]
-
-
-def environment(changes: dict[str, str] | None = None) -> dict[str, str]:
-    return os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"} | (changes or {})
+    return lambda *arguments: run_zoo(arguments, cwd=tmp_path, environment=ENVIRONMENT)
 
 
 @pytest.fixture
 def start(tmp_path) -> Callable[..., subprocess.Popen[str]]:
-    """The command as a process that a test can kill."""
+    """The command as a process that a test can kill; its families narrow if those here are."""
 
     def begin(*arguments: str | Path) -> subprocess.Popen[str]:
+        small = efficientnet_lite.efficientnet_lite0.__module__ == "narrow"
+        program = [ROOT / "tests" / "plugins" / "narrow.py"] if small else ["-m", "zoo"]
         return subprocess.Popen(
-            command(*arguments),
+            [*map(str, (sys.executable, *program, *arguments))],
             cwd=tmp_path,
-            env=environment(),
+            env=ENVIRONMENT,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from narrow import narrow
 
 from zoo.index import load_index
 from zoo.training import Settings, TrainingError, TrainingRecipe, train
@@ -103,4 +104,5 @@ def main(data: str, damaged: str, index: str, results: str, *ports: str) -> None
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    with narrow():
+        main(*sys.argv[1:])

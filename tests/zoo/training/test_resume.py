@@ -50,20 +50,12 @@ def kill_after(process, seen) -> None:
     process.communicate()
 
 
-@pytest.mark.parametrize(
-    ("extra", "settings"),
-    [
-        (("--ema",), {"ema": True}),
-        (("--augment", "crop", "--workers", "2"), {"augment": "crop"}),
-    ],
-)
-def test_a_killed_training_ends_in_the_same_bits(
-    images, tiny_index, zoo, start, fit, tmp_path, extra, settings
-):
+def test_a_killed_training_ends_in_the_same_bits(images, tiny_index, zoo, start, fit, tmp_path):
     given = ("train", "efficientnet_lite0", "--data", images, "--index", tiny_index)
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    fit("whole", **SETTINGS | settings)
-    again = (*given, *RECIPE, *extra, "--output", killed, "--save-steps", "3", "--resume", "auto")
+    fit("whole", **SETTINGS | {"ema": True, "augment": "crop"})
+    extra = ("--ema", "--augment", "crop", "--workers", "2", "--output", killed)
+    again = (*given, *RECIPE, *extra, "--save-steps", "3", "--resume", "auto")
     # Once in the middle of an epoch, once later.
     kill_after(start(*again), (killed / "last.pth").exists)
     middle = state(killed)["position"]
