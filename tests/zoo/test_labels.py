@@ -1,10 +1,20 @@
-"""Which data sets are ImageNet, for every part of the tool alike."""
+"""Which data sets are ImageNet, for every part of the tool alike; its classes in both namings."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from zoo.labels import is_imagenet, same_data
+import pytest
+
+from zoo.errors import UnknownModelError
+from zoo.labels import (
+    are_of_imagenet,
+    categories,
+    imagenet_categories,
+    imagenet_synsets,
+    is_imagenet,
+    same_data,
+)
 
 ARE = """ImageNet|imagenet|ImageNet_1K|ImageNet (1k)|imagenet/1k|ILSVRC2012|ILSVRC-2012|ILSVRC 2012
 imagenet-1k|ImageNet-1K|ImageNet 1000|timm/imagenet-1k-wds|ILSVRC/imagenet-1k|ImageNet-1k (val)
@@ -41,3 +51,23 @@ def test_there_is_one_rule(repository: Path):
         if '"imagenet1k"' in path.read_text() or '"ilsvrc2012"' in path.read_text()
     ]
     assert others == []
+
+
+def test_the_synsets_are_those_of_the_classes():
+    timm_data = pytest.importorskip("timm.data")
+    ours, theirs = imagenet_synsets(), timm_data.ImageNetInfo("imagenet-1k").label_names()
+    assert len(set(ours)) == 1000
+    assert list(ours) == sorted(ours) == list(theirs)
+    assert categories("resnest50d") == imagenet_categories()
+    assert imagenet_categories()[ours.index("n02123045")] == "tabby"
+    with pytest.raises(UnknownModelError):
+        categories("resnest")
+
+
+def test_other_names_and_another_order_are_not_imagenet_s():
+    for names in (imagenet_synsets(), imagenet_categories()):
+        assert are_of_imagenet(names)
+        assert are_of_imagenet(list(names))
+        assert not are_of_imagenet(names[::-1])
+        assert not are_of_imagenet(names[:-1])
+        assert not are_of_imagenet((*names[:-1], "another"))

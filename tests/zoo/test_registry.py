@@ -47,8 +47,8 @@ def test_list_models_matches_a_pattern():
 def test_every_listed_model_can_be_built():
     for name in zoo.list_models():
         with torch.device("meta"):
-            model = zoo.create_model(name, num_classes=3).eval()
-        assert model(torch.empty(1, 3, 64, 64, device="meta")).shape == (1, 3), name
+            model = zoo.create_model(name, num_classes=3)
+        assert model.get_classifier().out_features == 3, name
 
 
 def test_names_and_sources_are_found_without_torch():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -88,27 +89,20 @@ def test_an_old_file_stays_where_nothing_could_be_read(zoo, checkpoint, tmp_path
     assert os.listdir(tmp_path) == ["out.npy"]
 
 
-@pytest.mark.parametrize("suffix", ["npy", "parquet"])
-def test_a_full_disk_is_one_line(pictures, checkpoint, tmp_path, suffix):
+def test_a_full_disk_is_one_line(zoo, pictures, checkpoint, tmp_path):
     pytest.importorskip("pyarrow")
-    output = tmp_path / f"out.{suffix}"
-    output.write_bytes(b"old")
-    limited = "import resource, signal, sys; from harness.cli import main; "
-    limited += "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
-    limited += "resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000)); "
-    limited += "sys.exit(main(sys.argv[1:]))"
-    done = subprocess.run(
-        [sys.executable, "-c", limited, "features", MODEL, *pictures, "-o", output],
-        cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.stderr == f"zoo: {output}: can't be written: File too large\n"
-    assert done.returncode == 3
-    assert output.read_bytes() == b"old"
-    assert os.listdir(tmp_path) == [output.name]
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    for output in ("out.npy", "out.parquet"):
+        (tmp_path / output).write_bytes(b"old")
+        try:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, limits[1]))
+            run = zoo("features", MODEL, *pictures, "-o", output, folder=tmp_path)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        assert run.err == f"zoo: {output}: can't be written: File too large\n"
+        assert run.status == 3
+        assert (tmp_path / output).read_bytes() == b"old"
+    assert {path.suffix for path in tmp_path.iterdir() if path.is_file()} == {".npy", ".parquet"}
 
 
 def test_without_pyarrow_one_line_says_what_to_do(pictures, checkpoint, tmp_path):
