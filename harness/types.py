@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
 
+from zoo._util.text import without_users
 from zoo.index.types import Claim, Location, Severity
 
 if TYPE_CHECKING:
@@ -214,6 +215,13 @@ class Finding:
     annotate_edits: tuple[Edit, ...] = ()
     accepted: str | None = None
     rules: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        # A report is shown to more people than an index, and kept for longer.
+        for name in ("documented", "message"):
+            text = getattr(self, name)
+            if text is not None and "@" in text:
+                object.__setattr__(self, name, without_users(text))
 
 
 @dataclass(frozen=True, slots=True)

@@ -169,7 +169,11 @@ class InferenceRun:
         config = self._config
         progress = StderrProgress(quiet=not drawn)
         with (
-            Web(allow_http=config.allow_http, offline=config.offline) as web,
+            Web(
+                allow_http=config.allow_http,
+                offline=config.offline,
+                public_hosts_only=config.public_hosts_only,
+            ) as web,
             closing(progress),
         ):
             progress.start(None)

@@ -24,7 +24,7 @@ IMAGES = ("data", "dataset", "samples", "budget", "amp", "compile", "decode", "d
 ENGINE = ("engine", "address")
 BUILDING = ("workers", "timeout", "max-memory")
 STORE = ("no-store", "refresh", "no-download")
-FETCHING = ("offline", "max-bytes", "allow-http", "allow-local")
+FETCHING = ("offline", "max-bytes", "allow-http", "public-hosts-only", "allow-local")
 MEASURING = ("index", "builder", "device", *IMAGES, *BUILDING, *ENGINE, *STORE, *FETCHING)
 
 # Commands that read the index of the package where there is no other.

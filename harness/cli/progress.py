@@ -188,6 +188,7 @@ def fetch_shown(variant: Variant, config: RunConfig, *, draw: bool = True) -> Pa
             offline=config.offline,
             allow_http=config.allow_http,
             allow_local=config.allow_local,
+            public_hosts_only=config.public_hosts_only,
             max_bytes=config.max_bytes,
             progress=downloads,
         )

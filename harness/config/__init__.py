@@ -22,6 +22,7 @@ from harness.config.options import SHARED, Option
 from harness.config.rules import (
     DEFAULT_GROUPS,
     GROUPS,
+    SWITCH_WORDS,
     USUAL_BATCHES,
     USUAL_SECONDS,
     USUAL_TIMEOUT,
@@ -101,6 +102,7 @@ class RunConfig:
     no_download: bool = _DEFAULTS["no-download"]
     max_bytes: int | None = _DEFAULTS["max-bytes"]
     allow_http: bool = _DEFAULTS["allow-http"]
+    public_hosts_only: bool = _DEFAULTS["public-hosts-only"]
     allow_local: bool = _DEFAULTS["allow-local"]
     format: str = _DEFAULTS["format"]
     fail_on: str = _DEFAULTS["fail-on"]
@@ -153,7 +155,8 @@ def configure(select: Iterable[str] = (), **values: object) -> RunConfig:
         for name, value in values.items()
         if value is not None
     ]
-    config = _run_config(_checked(entries), select=tuple(select))
+    chosen = _where_it_runs(os.environ) | _checked(entries)
+    config = _run_config(chosen, select=tuple(select))
     _refuse_idle(config, {e.option.name for e in entries if e.option}, config.data is not None)
     return config
 
@@ -183,8 +186,9 @@ def resolve(
     folder = folder or Path.cwd()
     known = {**SHARED, **OWN[command]}
     given = {name: value for name, value in options.items() if value is not None}
-    values = _from_file(folder)
-    values |= _checked(_from_environment(os.environ if environment is None else environment))
+    environment = os.environ if environment is None else environment
+    values = _where_it_runs(environment) | _from_file(folder)
+    values |= _checked(_from_environment(environment))
     values |= _checked(
         _Entry(f"--{name}", known[name], _parsed(known[name], value))
         for name, value in given.items()
@@ -247,6 +251,15 @@ def _by_name(options: Iterable[Option]) -> dict[str, Option]:
     options = [each for each in options if each.configurable]
     named = {each.name: each for each in options}
     return {alias: each for each in options for alias in each.aliases} | named
+
+
+def _where_it_runs(environment: Mapping[str, str]) -> dict[Option, Any]:
+    """The defaults of continuous integration: what it reads may be anybody's proposal."""
+    off = environment.get("CI", "").lower() in (
+        "",
+        *(w for w, on in SWITCH_WORDS.items() if not on),
+    )
+    return {} if off else {SHARED["public-hosts-only"]: True}
 
 
 def _from_environment(environment: Mapping[str, str]) -> Iterator[_Entry]:

@@ -188,6 +188,15 @@ _SHARED = (
         opposite="https-only",
     ),
     Option(
+        "public-hosts-only",
+        SWITCH,
+        "Reach no host of this machine or of a private network: no address that is loopback, "
+        "private or link-local, by a URL of the index, an image or a redirect. Default: on where "
+        "CI is set.",
+        False,
+        opposite="any-host",
+    ),
+    Option(
         "allow-local",
         SWITCH,
         "Read weights from files outside the index's own folder.",

@@ -40,7 +40,7 @@ _UNITS = {"": 1} | {
 }
 _MIN_MEMORY = 2**28  # Python with torch takes as much before any model is built.
 _DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
-_SWITCH_WORDS = dict.fromkeys(("1", "true", "yes", "on"), True) | dict.fromkeys(
+SWITCH_WORDS = dict.fromkeys(("1", "true", "yes", "on"), True) | dict.fromkeys(
     ("0", "false", "no", "off"), False
 )
 
@@ -240,7 +240,7 @@ def _index_paths(text: str) -> object:
 
 
 TEXT = OptionRule(_text)
-SWITCH = OptionRule(_switch, lambda text: _SWITCH_WORDS.get(text.lower(), text), is_switch=True)
+SWITCH = OptionRule(_switch, lambda text: SWITCH_WORDS.get(text.lower(), text), is_switch=True)
 PATH = OptionRule(_path, metavar="FILE", is_path=True)
 INDEX = OptionRule(_paths, _index_paths, "PATH", is_path=True, repeated=True)
 DURATION = OptionRule(_duration, metavar="TIME")

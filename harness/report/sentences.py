@@ -25,7 +25,7 @@ _IMAGES = {
     "--data sample 20 of ImageNet's)",
     "accuracy.undecided": "undecided on so few images (--data DIR with the whole validation set)",
 }
-_OPTIONS = ("--offline", "--no-download", "--max-bytes", "--allow-http")
+_OPTIONS = ("--offline", "--no-download", "--max-bytes", "--allow-http", "--public-hosts-only")
 _PREFIXES = ("", "k", "M", "G", "T", "P", "E")
 
 

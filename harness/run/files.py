@@ -127,6 +127,7 @@ class Files:
             self._fetcher = Fetcher(
                 offline=self._request.offline,
                 no_download=self._request.no_download,
+                public_hosts_only=self._request.public_hosts_only,
                 max_bytes=self._request.max_bytes or DEFAULT_MAX_BYTES,
                 progress=self._progress,
             )

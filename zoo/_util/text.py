@@ -25,6 +25,9 @@ _ADDRESS = re.compile(r":(?=/)|(?<=www)\.", re.IGNORECASE)
 # Stand-ins that cannot come from the text, because its control characters are written out before.
 _MARKS = {"\0": _ZERO_WIDTH_SPACE, "\1": "&#58;", "\2": "&#46;"}
 
+# What stands between the slashes and the last "@" of a URL's host part.
+_USER = re.compile(r"(?<=://)[^/?#\s'\"]{1,512}@")
+
 _SHOWN = 80  # characters of a value that a message quotes
 _COMPARED = 80  # characters of a word that are compared
 
@@ -71,6 +74,11 @@ def shown(text: str) -> str:
 def quoted(text: str) -> str:
     """A value in quotes, ``empty`` where there is none."""
     return repr(shown(text)) if text.strip() else "empty"
+
+
+def without_users(text: str) -> str:
+    """Text whose URLs have three asterisks in place of a user name and password."""
+    return _USER.sub("***@", text)
 
 
 def truncate(text: str, limit: int = 300) -> str:

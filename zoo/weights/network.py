@@ -138,9 +138,8 @@ class Network:
         allowed = [address for address in found if is_public(address)]
         if not allowed:
             where = "" if found == [host] else f" ({found[0]})"
-            raise PrivateAddressError(
-                f"{host}{where} is not a public address, and --public-hosts-only allows no other"
-            )
+            why = "is not a public address, which --public-hosts-only refuses; see --any-host"
+            raise PrivateAddressError(f"{host}{where} {why}")
         return allowed
 
     def left(self) -> float:

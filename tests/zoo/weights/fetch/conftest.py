@@ -72,9 +72,9 @@ def impatient():
 def fetch(hub, impatient):
     """Fetch one URL into the test's cache."""
 
-    def run(url, *, policy=impatient, **options):
-        source = locate(url, index_dir=None)
-        return fetch_all([source], cache=Cache(hub), policy=policy, **options)[source]
+    def run(url, *, policy=impatient, source=None, **options):
+        place = locate(url, index_dir=None, **(source or {}))
+        return fetch_all([place], cache=Cache(hub), policy=policy, **options)[place]
 
     return run
 
