@@ -8,7 +8,14 @@ from collections.abc import Sequence
 from typing import cast
 
 from harness.cli import interrupts
-from harness.cli.output import FAILED, Failure, Interrupted, prepare_streams, say
+from harness.cli.output import (
+    FAILED,
+    Failure,
+    Interrupted,
+    guarded_streams,
+    prepare_streams,
+    say,
+)
 from harness.config import UsageError
 
 _WRONG_USE = 2
@@ -23,6 +30,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         the signal's number for an interrupt, which is 130 for Ctrl-C.
     """
     prepare_streams()
+    with guarded_streams():
+        return _guarded(arguments)
+
+
+def _guarded(arguments: Sequence[str] | None) -> int:
     try:
         with interrupts.deferred():
             return _run(arguments)

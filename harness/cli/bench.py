@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from typing import Annotated, Any
 
 import typer
 
 from harness.cli.options import command, prepared, variants
-from harness.cli.output import FAILED, columns, emit, say
+from harness.cli.output import FAILED, columns, emit, emit_json, say
 from harness.config import RunConfig
 
 _HEADINGS = ("variant", "batch", "precision", "images/s", "p50 ms", "p90 ms", "p99 ms", "memory")
@@ -37,7 +36,7 @@ def bench(
             timings += [(name, timing) for timing in outcome]
     if format == "json":
         document = [{"variant": name, **timing} for name, timing in timings]
-        emit(json.dumps(document, indent=2, allow_nan=False) + "\n")
+        emit_json(document)
     else:
         rows = [_HEADINGS, *(_row(name, timing) for name, timing in timings)]
         text = "".join(f"{line}\n" for line in columns(rows))

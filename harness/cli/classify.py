@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import warnings
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -13,9 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from harness.cli.options import FETCHING, command, one_variant, variant
-from harness.cli.output import FAILED, Failure, emit, is_terminal, say
+from harness.cli.output import FAILED, Failure, emit, emit_json, is_terminal, say
 from harness.config import RunConfig, UsageError
-from zoo._util.text import for_terminal
+from zoo._util.text import foreign
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -81,13 +80,13 @@ def classify(
             rows.append({"picture": as_text(answer.name), "top": shown})
     if as_json:
         document = {"variant": run.variant.name, "pictures": rows, "unreadable": run.unreadable}
-        emit(json.dumps(document, indent=2, allow_nan=False) + "\n")
+        emit_json(document)
     run.end()
 
 
 def _shown(name: str, guesses: Sequence[Guess], names: Sequence[str]) -> str:
     lines = [name, *(f"{g.probability:8.2%}  {names[g.index]}" for g in guesses)]
-    return "".join(f"{for_terminal(line)}\n" for line in lines)
+    return "".join(f"{foreign(line)}\n" for line in lines)
 
 
 class InferenceRun:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, TextIO
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
-from zoo._util.text import for_terminal
+from zoo._util.text import CommandBreaker, bounded, foreign, in_workflow, json_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -40,6 +41,41 @@ def prepare_streams() -> None:
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(errors="backslashreplace")
+
+
+class WorkflowStream:
+    """A standard stream whose lines command nothing, whoever writes them in this process."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.unguarded = stream
+        self._broken = CommandBreaker()
+
+    def write(self, text: str) -> int:
+        """Write the text with its commands broken."""
+        self.unguarded.write(self._broken(text))
+        return len(text)
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        """Write each of them."""
+        for line in lines:
+            self.write(line)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.unguarded, name)
+
+
+@contextmanager
+def guarded_streams() -> Iterator[None]:
+    """Keep foreign text from commanding the runner of a workflow, where one reads the streams."""
+    if not in_workflow():
+        yield
+        return
+    kept = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = (cast(TextIO, each and WorkflowStream(each)) for each in kept)
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = kept
 
 
 def is_terminal(stream: TextIO | None) -> bool:
@@ -78,17 +114,24 @@ def stderr_console() -> Console:
 
 
 def say(line: str) -> None:
-    """Write one line to standard error."""
+    """Write one line to standard error, what is foreign in it cut and visible."""
     if sys.stderr is None:
         return
     try:
-        print(for_terminal(line), file=sys.stderr, flush=True)
+        print(bounded(line), file=sys.stderr, flush=True)
     except OSError:
         _abandon(sys.stderr)
 
 
-def emit(text: str) -> bool:
+def emit_json(data: Any) -> None:
+    """Write one JSON document to standard output."""
+    emit(json_text(data) + "\n")
+
+
+def emit(text: str, *, commands: bool = False) -> bool:
     """Write ``text`` to standard output, now.
+
+    Where a runner reads it, it is obeyed if ``commands`` says that these are our own.
 
     A reader that went away (``zoo list | head -1``) has read what it wanted: that is not an error,
     and the exit status stays what it would have been.
@@ -102,8 +145,9 @@ def emit(text: str) -> bool:
     if sys.stdout is None:
         return False
     try:
-        sys.stdout.write(text)
-        sys.stdout.flush()
+        stream: TextIO = getattr(sys.stdout, "unguarded", sys.stdout) if commands else sys.stdout
+        stream.write(text)
+        stream.flush()
     except BrokenPipeError:
         _abandon(sys.stdout)
         return False
@@ -127,7 +171,7 @@ def terminal_width() -> int | None:
 
 def columns(rows: Sequence[Sequence[str]], left: int = 1) -> list[str]:
     """Rows with their cells in columns: the first ones flush left, numbers flush right."""
-    safe = [[for_terminal(cell) for cell in row] for row in rows]
+    safe = [[foreign(cell) for cell in row] for row in rows]
     if not safe:
         return []
     widths = [max(map(len, column)) for column in zip(*safe, strict=True)]
@@ -140,7 +184,7 @@ def columns(rows: Sequence[Sequence[str]], left: int = 1) -> list[str]:
 
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     """Rows with all cells flush left; a cell of many characters pushes its own line alone."""
-    safe = [[for_terminal(cell) for cell in row] for row in rows]
+    safe = [[foreign(cell) for cell in row] for row in rows]
     if not safe:
         return []
     widths = [min(max(map(len, column)), 40) for column in zip(*safe, strict=True)]

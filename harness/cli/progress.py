@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from harness.cli.output import can_redraw, say, stderr_console
 from harness.config import RunConfig
 from harness.run.progress import Progress
-from zoo._util.text import for_terminal, human_bytes
+from zoo._util.text import bounded, foreign, human_bytes
 from zoo.weights.types import Fetched, Outcome
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def write_line(bars: Bars | None, sentence: str) -> None:
     if bars is None:
         say(sentence)
     else:
-        bars.console.print(for_terminal(sentence))
+        bars.console.print(bounded(sentence))
 
 
 class StderrProgress(Progress):
@@ -103,7 +103,7 @@ class StderrProgress(Progress):
             now = time.monotonic()
             seen = self._counted or now - self._drawn >= _REDRAW_S
             self._drawn = now if seen else self._drawn
-            bar.update(task, advance=1, description=for_terminal(name), refresh=seen)
+            bar.update(task, advance=1, description=foreign(name), refresh=seen)
 
     def close(self) -> None:
         """Take the bars away."""
@@ -136,7 +136,7 @@ class Downloads:
             if url in self._tasks:
                 self._bars.reset(self._tasks[url], total=total)
             else:
-                self._tasks[url] = self._bars.add_task(for_terminal(_name(url)), total=total)
+                self._tasks[url] = self._bars.add_task(foreign(_name(url)), total=total)
 
     def advance(self, url: str, count: int) -> None:
         """Count more bytes of it."""

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from harness.types import Report
 
 _WRITE = "--write-baseline"
-_READ_BY_PROGRAMS = ("json", "junit", "sarif")
+_READ_BY_PROGRAMS = ("json", "junit", "sarif", "github")
 # The top of the checkout: GitHub's variable, and GitLab's.
 _TOPS = ("GITHUB_WORKSPACE", "CI_PROJECT_DIR")
 _SUMMARY = "GITHUB_STEP_SUMMARY"
@@ -48,8 +48,9 @@ _CUT = "\n\nThe rest is left out: a summary may have no more. The log of the ste
 def documented(command: Callable[..., None]) -> Callable[..., None]:
     """Let a command that ends in a report print a document for wrong use as well.
 
-    A program that asked for JSON, JUnit or SARIF then has one to read, whatever the exit status;
-    where the format can say so, it says that the run failed. So it is where a run can't begin.
+    A program that asked for JSON, JUnit, SARIF or annotations then has them to read, whatever the
+    exit status; where the format can say so, it says that the run failed. So it is where a run
+    can't begin.
     """
 
     @wraps(command)
@@ -84,7 +85,10 @@ def finish(report: Report, config: RunConfig) -> None:
 def show_report(report: Report, config: RunConfig) -> None:
     """Print the report, and add it to the summary of a job of continuous integration."""
     from harness.report import Options, get_format
+    from harness.report.view import presentable
 
+    # The formats of other packages rely on it.
+    report = presentable(report, names=False)
     options = Options(
         width=terminal_width(),
         color=color(sys.stdout),
@@ -104,7 +108,8 @@ def show_report(report: Report, config: RunConfig) -> None:
         left_out = kept(report, options)[1]
         if left_out is not None:
             say(left_out)
-    emit(out.getvalue())
+    # The commands of this format are our own; those of others are broken in it.
+    emit(out.getvalue(), commands=config.format == "github")
 
 
 def prepare_folder(folder: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import json
 import sys
 import textwrap
 from collections.abc import Iterable
@@ -14,12 +13,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from harness.cli.options import MEASURING, command, look_up, prepared, variant
-from harness.cli.output import Failure, aligned, columns, emit, is_terminal, terminal_width
+from harness.cli.output import (
+    Failure,
+    aligned,
+    columns,
+    emit,
+    emit_json,
+    is_terminal,
+    terminal_width,
+)
 from harness.config import RunConfig, UsageError
 from harness.run.plan import index_options
 from harness.run.progress import Progress
 from harness.run.session import Session
-from zoo._util.text import for_terminal, truncate
+from zoo._util.text import bounded, truncate
 from zoo.index.schema import canonical
 from zoo.index.types import Claim, Variant
 
@@ -48,7 +55,7 @@ def list_variants(
     """
     chosen = look_up(config, *([pattern] if pattern else ()), announce=True).variants
     if format == "json":
-        emit(json.dumps([_entry(each) for each in chosen], indent=2, allow_nan=False) + "\n")
+        emit_json([_entry(each) for each in chosen])
         return
     rows = [_COLUMNS] if is_terminal(sys.stdout) else []
     emit("".join(f"{line}\n" for line in aligned([*rows, *map(_row, chosen)])))
@@ -106,20 +113,20 @@ def _profile(session: Session, variant: Variant, depth: int | None) -> str:
         raise Failure(fact.why)
     assert fact.image_size is not None
     height, width = fact.image_size
-    heading = f"{for_terminal(variant.name)} at {height}x{width}: {fact.method}\n"
+    heading = f"{bounded(variant.name)} at {height}x{width}: {fact.method}\n"
     rows = [_HEADINGS, *module_tree(fact.value, depth)]
     return heading + "".join(f"{line}\n" for line in columns(rows, left=2))
 
 
 def _claims(variant: Variant) -> str:
     """Everything that the index claims of a variant, and where each claim stands."""
-    text = f"{for_terminal(variant.name)}  {for_terminal(str(variant.location))}\n"
+    text = f"{bounded(variant.name)}  {bounded(str(variant.location))}\n"
     text += _located(variant.claims)
     collection = variant.collection
     if collection is not None:
         taken = {claim.field for claim in variant.claims}
-        text += f"\nof the collection {for_terminal(collection.name)}  "
-        text += for_terminal(str(collection.location)) + "\n"
+        text += f"\nof the collection {bounded(collection.name)}  "
+        text += bounded(str(collection.location)) + "\n"
         text += _located(claim for claim in collection.claims if claim.field not in taken)
     return text
 
@@ -160,12 +167,12 @@ def explain(
 
 
 def _wrapped(trace: ClaimTrace, width: int) -> str:
-    lines = [for_terminal(trace.title)]
+    lines = [bounded(trace.title)]
     for section in trace.sections:
-        lines += ["", for_terminal(section.heading)]
+        lines += ["", bounded(section.heading)]
         for line in section.lines:
             lines += textwrap.wrap(
-                for_terminal(line),
+                bounded(line),
                 width,
                 initial_indent="  ",
                 subsequent_indent="    ",

@@ -29,6 +29,8 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
+from zoo._util.files import make_private
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -277,6 +279,8 @@ def _make(folder: Path, about: dict[str, Any], fill: Callable[[Path], None]) -> 
         fill(made)
         (made / "about.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
         (made / "use.lock").touch()
+        for file in made.iterdir():
+            make_private(file)
         os.rename(made, folder)
     except OSError:
         shutil.rmtree(made, ignore_errors=True)

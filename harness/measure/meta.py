@@ -12,13 +12,14 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from harness.measure.builders import BuilderError, forms_of
+from zoo._util.text import FOREIGN, foreign
 
 if TYPE_CHECKING:
     from torch import nn
 
     from harness.measure.builders import Builder
 
-_LONGEST = 300
+_LONGEST_NAME = 60
 
 
 def build_on_meta(builder: Builder, name: str) -> nn.Module:
@@ -52,7 +53,8 @@ def describe_error(error: BaseException) -> str:
         text = " ".join(str(error).split())
     except Exception:  # noqa: BLE001 - other people's error classes may fail to print
         text = ""
-    return f"{type(error).__name__}: {text[:_LONGEST]}" if text else type(error).__name__
+    kind = foreign(type(error).__name__, _LONGEST_NAME)
+    return f"{kind}: {foreign(text, FOREIGN - len(kind) - 2)}" if text else kind
 
 
 def _may_build_on_cpu(error: Exception) -> bool:

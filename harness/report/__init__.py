@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 ENTRY_POINTS = "zoo.formats"
 
-# Named and not imported: a run loads the one format that it prints.
+# Named and not imported: a run loads the one format that it prints, and these need `Options`.
+_VIEW = "harness.report.view"
 _OWN = {
     "table": "harness.report.table",
     "json": "harness.report.document",
@@ -77,7 +78,8 @@ def get_format(name: str) -> Format:
         UnknownFormatError: there is no such format.
     """
     if name in _OWN:
-        return cast(Format, import_module(_OWN[name]).render)
+        # A document for programs keeps names as they are.
+        return _presenting(import_module(_OWN[name]).render, names=name != "json")
     from importlib.metadata import entry_points
 
     offered = entry_points(group=ENTRY_POINTS)
@@ -88,3 +90,13 @@ def get_format(name: str) -> Format:
     near = nearest(name, names, n=1)
     hint = f"did you mean {near[0]}? " if near else ""
     raise UnknownFormatError(f"there is no format {name!r}; {hint}there are {', '.join(names)}")
+
+
+def _presenting(render: Format, *, names: bool) -> Format:
+    """The same format for a report in which what is foreign is cut, and visible in messages."""
+
+    def present(report: Report, *, out: TextIO, options: Options) -> None:
+        presentable = import_module(_VIEW).presentable
+        render(presentable(report, names=names), out=out, options=options)
+
+    return present

@@ -10,6 +10,7 @@ from typing import Any, TextIO
 
 from harness.report import Options
 from harness.types import Finding, Report, VariantReport
+from zoo._util.text import json_text
 
 SCHEMA = 1
 
@@ -31,8 +32,7 @@ _CONVENTIONS = ("macs", "flops", "fvcore", "thop-2020", "torchvision")
 
 def render(report: Report, *, out: TextIO, options: Options) -> None:
     """Write the document, and nothing else; it holds ASCII alone, so any encoding carries it."""
-    json.dump(document(report), out, indent=2, allow_nan=False)
-    out.write("\n")
+    out.write(f"{json_text(document(report))}\n")
 
 
 def document(report: Report) -> dict[str, Any]:

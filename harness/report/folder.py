@@ -13,6 +13,7 @@ from typing import Any
 
 from harness.types import Fact, Report, Unmeasured
 from zoo._util.files import replace_file
+from zoo._util.text import json_text
 
 DOCUMENT = "report.json"
 PAGE = "index.html"
@@ -93,12 +94,12 @@ def _files(
 ) -> Iterator[tuple[str, bytes]]:
     from harness.report import comparison, html, plots
     from harness.report.document import document
-    from harness.report.view import rows
+    from harness.report.view import presentable, rows
 
     yield from comparison.files(report, say)
     yield from plots.files(rows(report), say)
     yield PAGE, html.render(report, before).encode("utf-8")
-    text = json.dumps(document(report), indent=1, allow_nan=False)
+    text = json_text(document(presentable(report, names=False)), indent=1)
     yield DOCUMENT, f"{text}\n".encode("ascii")
 
 

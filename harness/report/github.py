@@ -12,13 +12,11 @@ from typing import TextIO
 from harness.report import Options, sentences
 from harness.report.view import arrange
 from harness.types import Finding, Report
-from zoo._util.text import for_terminal
+from zoo._util.text import for_workflow_log
 
 _COMMANDS = {"error": "error", "warning": "warning", "note": "notice"}
 _DATA = {"%": "%25", "\r": "%0D", "\n": "%0A"}
 _PROPERTY = _DATA | {":": "%3A", ",": "%2C"}
-# An older form of commands is obeyed anywhere in a line.
-_OLD_COMMAND = "##["
 
 
 def render(report: Report, *, out: TextIO, options: Options) -> None:
@@ -31,7 +29,7 @@ def render(report: Report, *, out: TextIO, options: Options) -> None:
         lines.append(_command("error", cut_short, title="zoo"))
     unchecked = sentences.unchecked(report)
     if unchecked is not None and not options.quiet:
-        lines.append(_plain(f"zoo: {unchecked}"))
+        lines.append(for_workflow_log(f"zoo: {unchecked}"))
     lines.append(f"zoo: {sentences.summary(report)}")
     out.writelines(f"{line}\n" for line in lines)
 
@@ -42,7 +40,7 @@ def _line(finding: Finding, options: Options) -> str:
     if label not in _COMMANDS:
         cause = f" [{finding.cause}]" if finding.cause else ""
         text = f"{about}: {sentences.message(finding)} {values}{cause}"
-        return _plain(f"{label}: {sentences.place(finding)}: {text}")
+        return for_workflow_log(f"{label}: {sentences.place(finding)}: {text}")
     at, place = finding.location, {}
     if at is not None:
         file = sentences.in_repository(at.file, options)
@@ -53,8 +51,9 @@ def _line(finding: Finding, options: Options) -> str:
 
 def _alike(findings: Sequence[Finding]) -> str:
     first = findings[0]
+    head = f"{sentences.label(first)}: {sentences.alike(findings)}"
     text = "; ".join(sentences.messages(findings))
-    return _plain(f"{sentences.label(first)}: {sentences.alike(findings)}: {text} [{first.cause}]")
+    return for_workflow_log(f"{head}: {text} [{first.cause}]")
 
 
 def _command(name: str, message: str, **properties: str) -> str:
@@ -63,9 +62,4 @@ def _command(name: str, message: str, **properties: str) -> str:
 
 
 def _escaped(text: str, escapes: dict[str, str]) -> str:
-    return "".join(escapes.get(char, char) for char in _plain(text))
-
-
-def _plain(text: str) -> str:
-    """One line without a command in it."""
-    return for_terminal(text).replace(_OLD_COMMAND, "# #[")
+    return "".join(escapes.get(char, char) for char in for_workflow_log(text))

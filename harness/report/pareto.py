@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from harness.report.style import OTHERS, SERIES, Series
 from harness.report.view import Row
-from zoo._util.text import for_terminal, plural
+from zoo._util.text import for_terminal, foreign, plural
 from zoo.labels import same_data
 
 # A measured accuracy takes the place of the documented one when so few points are left open: the
@@ -278,7 +278,7 @@ def plain_data(rows: Sequence[Row]) -> dict[str, Any]:
         "metrics": [_plain(pareto_data(rows, metric), places) for metric in METRICS],
         "series": [
             {
-                "name": "no collection" if name is None else for_terminal(name),
+                "name": "no collection" if name is None else foreign(name),
                 "colour": style.colour,
                 "edge": style.edge,
                 "symbol": style.symbol,
@@ -294,8 +294,8 @@ def _plain(data: ParetoData, places: dict[int, int]) -> dict[str, Any]:
     return {
         **{name: getattr(data.metric, name) for name in names},
         "logarithmic": data.logarithmic,
-        "dataset": data.dataset and for_terminal(data.dataset),
-        "device": data.device and for_terminal(data.device),
+        "dataset": data.dataset and foreign(data.dataset),
+        "device": data.device and foreign(data.device),
         "notes": [for_terminal(note) for note in data.notes],
         "points": [
             [places[id(p.row)], p.x.number, int(p.x.measured), p.y.number, int(p.y.measured)]

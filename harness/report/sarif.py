@@ -19,7 +19,7 @@ from harness.report import Options, sentences
 from harness.report.document import plain
 from harness.report.view import rank
 from harness.types import Finding, Report
-from zoo._util.text import for_terminal
+from zoo._util.text import for_terminal, json_text
 from zoo.index.types import Location
 
 VERSION = "2.1.0"
@@ -37,8 +37,7 @@ _PLACEHOLDER = re.compile(r"\{(\d+)\}")
 
 def render(report: Report, *, out: TextIO, options: Options) -> None:
     """Write the log; it holds ASCII alone, so any encoding carries it."""
-    json.dump(log(report, options), out, indent=2, allow_nan=False)
-    out.write("\n")
+    out.write(f"{json_text(log(report, options))}\n")
 
 
 def log(report: Report, options: Options) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from harness.causes import CAUSES
 from harness.report import Options
 from harness.types import Finding, Report
-from zoo._util.text import plural, truncate
+from zoo._util.text import FOREIGN, plural, truncate
 from zoo.index.types import Location
 
 # Fewer FLOPs claims than this are not summed up.
@@ -132,7 +132,8 @@ def message(finding: Finding) -> str:
 
 def place(finding: Finding) -> str:
     """The claim's place as ``file:line:column``; a dash where it has none."""
-    return value(finding.location)
+    at = finding.location
+    return "-" if at is None else f"{truncate(at.file, FOREIGN)}:{at.line}:{at.column}"
 
 
 def value(something: object) -> str:
@@ -141,8 +142,9 @@ def value(something: object) -> str:
 
 
 def values(finding: Finding) -> tuple[str, str]:
-    """The documented value, truncated, and the measured one."""
-    return truncate(value(finding.documented)), value(finding.measured)
+    """The documented value and the measured one, truncated."""
+    documented, measured = value(finding.documented), value(finding.measured)
+    return truncate(documented, FOREIGN), truncate(measured, FOREIGN)
 
 
 def both(finding: Finding) -> str:

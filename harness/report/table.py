@@ -86,7 +86,7 @@ def _colored_lines(console: Console, report: Report, layout: Layout, options: Op
 
 
 def _line(finding: Finding) -> str:
-    head = [str(finding.location)] if finding.location else []
+    head = [sentences.place(finding)] if finding.location else []
     head += [sentences.label(finding)]
     head += [finding.variant] if finding.variant else []
     tail = f" [{finding.cause}]" if finding.cause else ""
@@ -98,7 +98,7 @@ def _alike_line(findings: Sequence[Finding]) -> str:
     if len(findings) == 1:
         return _line(findings[0])
     first = findings[0]
-    where = f"{first.location}: " if first.location else ""
+    where = f"{sentences.place(first)}: " if first.location else ""
     text = "; ".join(sentences.messages(findings))
     head = f"{sentences.label(first)}: {sentences.alike(findings)}"
     return for_terminal(f"{where}{head}: {text} [{first.cause}]")
@@ -130,7 +130,7 @@ def _page(console: Console, report: Report, layout: Layout, options: Options) ->
 
 def _details(finding: Finding, width: int) -> list[str]:
     """The lines under a finding's head; a match needs no words but its values."""
-    where = [str(finding.location)] if finding.location else []
+    where = [sentences.place(finding)] if finding.location else []
     values = [sentences.both(finding)]
     if len(values[0]) > min(width, _WIDEST) - _INDENT - _LABEL:
         documented, measured = sentences.values(finding)

@@ -1,20 +1,22 @@
-"""The view of a report that the formats share: rows of variants, groups of findings."""
+"""The view of a report that the formats share: what is presented, rows, groups of findings."""
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Any, Literal, cast
+from typing import Any, Literal, TypeVar, cast
 
 from harness.report import Options
 from harness.report.sentences import label
 from harness.types import Finding, Measurement, Report, VariantReport
+from zoo._util.text import FOREIGN, bounded, foreign, truncate
 from zoo.index.types import Claim
 from zoo.labels import is_imagenet
 
+T = TypeVar("T", VariantReport, Finding)
 RowStatus = Literal["error", "warning", "note", "accepted", "unverified", "match"]
 
 # From the worst to the best.
@@ -30,6 +32,89 @@ _MEASURABLE = {"Parameters", "FLOPs", "File Size", "Top 1 Accuracy", "Top 5 Accu
 # Fewer findings than this are shown one by one.
 _WORTH_JOINING = 3
 _RANK = {"error": 0, "warning": 1, "note": 2, None: 3}
+
+
+# -- what is presented: foreign texts are cut, messages are visible -------------------------
+
+_IDENTITY = ("variant", "field", "check", "cause", "documented", "accepted")
+
+
+def presentable(report: Report, *, names: bool) -> Report:
+    """Cut the texts of servers, builders and files at `FOREIGN` characters, and show what hides.
+
+    Args:
+        report: whole.
+        names: cut what identifies a variant or a finding as well. A document that programs read
+            keeps that: its own escapes make it visible.
+    """
+    short = _ShortNames() if names else str
+    quoted: dict[str | None, list[str]] = {}
+    for variant in report.variants:
+        long = [text for text in foreign_texts(variant) if len(text) > FOREIGN]
+        if long:
+            quoted[variant.name] = long
+    return replace(
+        report,
+        environment={
+            key: foreign(value) if isinstance(value, str) else value
+            for key, value in report.environment.items()
+        },
+        variants=tuple(_presentable_variant(v, short) for v in report.variants),
+        findings=tuple(
+            _presentable_finding(f, short, quoted.get(f.variant, ())) for f in report.findings
+        ),
+        cut_short=None if report.cut_short is None else bounded(report.cut_short),
+    )
+
+
+class _ShortNames:
+    """Cuts long names, two of them never to the same."""
+
+    def __init__(self) -> None:
+        self._short: dict[str, str] = {}
+        self._taken: dict[str, int] = {}
+
+    def __call__(self, name: str) -> str:
+        if len(name) <= FOREIGN:
+            return name
+        if name not in self._short:
+            cut = truncate(name, FOREIGN - 8)
+            number = self._taken[cut] = self._taken.get(cut, 0) + 1
+            self._short[name] = cut if number == 1 else f"{cut} #{number}"
+        return self._short[name]
+
+
+def foreign_texts(variant: VariantReport) -> Iterator[str]:
+    """What messages on a variant may quote, each as the index writes it."""
+    yield variant.name
+    yield from filter(None, (variant.collection, variant.builder))
+    for claim in variant.claims:
+        yield from filter(None, (claim.raw, claim.dataset, claim.task))
+
+
+def _presentable_variant(variant: VariantReport, short: Callable[[str], str]) -> VariantReport:
+    texts = {"name": variant.name, "collection": variant.collection, "builder": variant.builder}
+    return _changed(variant, {k: None if v is None else short(v) for k, v in texts.items()})
+
+
+def _presentable_finding(
+    finding: Finding, short: Callable[[str], str], texts: Sequence[str]
+) -> Finding:
+    long = (getattr(finding, name) for name in _IDENTITY)
+    own = [text for text in long if text is not None and len(text) > FOREIGN]
+    changes: dict[str, Any] = {
+        name: short(text) for name in _IDENTITY if (text := getattr(finding, name)) is not None
+    }
+    changes["message"] = bounded(finding.message, (*own, *texts))
+    if isinstance(finding.measured, str):
+        changes["measured"] = foreign(finding.measured)
+    return _changed(finding, changes)
+
+
+def _changed(made: T, values: Mapping[str, Any]) -> T:
+    """The same, where nothing in it is new: a report has many findings, and few long texts."""
+    new = {name: value for name, value in values.items() if value != getattr(made, name)}
+    return replace(made, **new) if new else made
 
 
 # -- rows: one per variant ------------------------------------------------------------------

@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from functools import cache
 from typing import Any, Protocol
 
@@ -21,8 +22,12 @@ from harness.config import UsageError
 from harness.measure.builders import BuilderError, built_in, get_builder
 from harness.measure.meta import describe_error
 from harness.run import guard
+from zoo._util.text import ForeignOutput, foreign, pass_on
 
 _ANSWER_SECONDS = 30.0
+_LEAVE_SECONDS = 1.0
+_CHUNK = 2**16
+_MOST_PRINTED = 2**16
 
 
 class BuilderProxy(Protocol):
@@ -58,15 +63,33 @@ class _RemoteBuilder:
             guard.guarded("harness.run.builder_proxy:serve", builder),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
             encoding="utf-8",
             start_new_session=True,
         )
-        atexit.register(self._end)
+        self._printing = threading.Thread(target=self._pass_on, daemon=True)
+        self._printing.start()
+        atexit.register(self._leave)
         self._ask("ready")
 
     def _end(self) -> None:
         guard.end(self._process)
+
+    def _leave(self) -> None:
+        """End it, and let what it printed be seen."""
+        self._end()
+        self._printing.join(_LEAVE_SECONDS)
+
+    def _pass_on(self) -> None:
+        """Show what the builder prints, up to a limit; read all of it, or it would wait."""
+        printed, shown = 0, ForeignOutput()
+        assert self._process.stderr is not None
+        pipe = self._process.stderr.fileno()
+        with suppress(ValueError, OSError):  # Closed by now.
+            while chunk := os.read(pipe, _CHUNK):
+                pass_on(shown(chunk[: max(0, _MOST_PRINTED - printed)]))
+                printed += len(chunk)
 
     def knows(self, name: str) -> bool:
         return bool(self._ask("knows", name))
@@ -114,6 +137,7 @@ class _RemoteBuilder:
                 if late.is_set()
                 else f"ended its process (status {process.wait()})"
             )
+            self._printing.join(_LEAVE_SECONDS)
             # No other question would be answered either.
             raise UsageError(f"--builder: the builder {self._builder} {how} {asked}")
         answer = json.loads(line)
@@ -158,4 +182,4 @@ def _plain(method: str, answer: Any) -> Any:
 
 
 def _one_line(error: BaseException) -> str:
-    return str(error) if isinstance(error, BuilderError) else describe_error(error)
+    return foreign(error) if isinstance(error, BuilderError) else describe_error(error)

@@ -187,10 +187,11 @@ def explain(error: Exception) -> tuple[str, str]:
     from harness.measure.accuracy.classifier import ValidationError
     from harness.measure.devices import DeviceError, is_out_of_memory
     from harness.measure.meta import describe_error
+    from zoo._util.text import bounded, foreign
     from zoo.errors import CheckpointError, MismatchedCheckpointError, UnsafeCheckpointError
 
     words = describe_error(error)
-    text = words.partition(": ")[2]
+    text = bounded(" ".join(str(error).split()))
     cause = next(
         (
             cause
@@ -207,6 +208,7 @@ def explain(error: Exception) -> tuple[str, str]:
     )
     if cause is not None:
         return cause, text
+    text = foreign(text)
     for is_so, message in (
         (is_out_of_memory(error), f"this machine has not the memory for it: {text or 'none left'}"),
         (

@@ -19,6 +19,7 @@ from typing import Literal
 
 from harness.run import guard
 from harness.run.guard import descendants
+from zoo._util.text import ForeignOutput, pass_on
 
 # How often memory is looked at: a process that fills it gets some hundred MB further until then.
 _LOOK_SECONDS = 0.05
@@ -68,6 +69,7 @@ class WorkerProcess:
         )
         self._answers = bytearray()
         self._printed = 0
+        self._foreign = ForeignOutput()
         self._pipes = selectors.DefaultSelector()
         for pipe, take in (
             (self._process.stdout, self._take_answer),
@@ -160,9 +162,9 @@ class WorkerProcess:
         room = _MOST_PRINTED - self._printed
         self._printed += len(chunk)
         if room > 0 and chunk:
-            _say(chunk[:room])
+            pass_on(self._foreign(chunk[:room]))
             if len(chunk) >= room:
-                _say(b"\n[zoo: what more the model prints is left out]\n")
+                pass_on("\n[zoo: what more the model prints is left out]\n")
         return True
 
     def _how_it_ended(self) -> str:
@@ -180,11 +182,6 @@ class WorkerProcess:
         if status < 0:
             return f"ended the process that built it ({_signal_name(-status)})"
         return f"ended the process that built it (exit status {status})"
-
-
-def _say(text: bytes) -> None:
-    with contextlib.suppress(OSError):  # The reader may be gone.
-        os.write(2, text)
 
 
 def _signal_name(number: int) -> str:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.types import Measurement
+from zoo._util.files import make_private
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS measurements (
@@ -63,6 +64,8 @@ class Store:
         path = path or default_path()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            # SQLite gives the files beside it the mode that this one has.
+            make_private(path)
             # Each statement is its own transaction; a writer waits for another one's commit.
             db = sqlite3.connect(path, timeout=_WAIT_SECONDS, isolation_level=None)
             with _plain_errors(path):

@@ -21,6 +21,9 @@ from typing import BinaryIO
 SCRATCH_PREFIX = ".zoo-"
 """How the names of unfinished files begin; a kill may leave one behind."""
 
+PRIVATE = 0o600
+"""The mode of records: what was measured, fetched and logged is its user's alone."""
+
 FileStat = tuple[int, int, int]
 """(size in bytes, modification time in nanoseconds, inode): the identity of a file on disk."""
 
@@ -120,12 +123,14 @@ class AtomicFile:
         file: what to write to.
     """
 
-    def __init__(self, path: StrPath) -> None:
+    def __init__(self, path: StrPath, *, private: bool = False) -> None:
         self.path = Path(os.path.realpath(path))
         self._before = _status(self.path)
+        self._private = private
         self._scratch = self.path.with_name(f"{SCRATCH_PREFIX}{secrets.token_hex(8)}")
+        open_to_all = self._before is None and not private
         # What others may not read, they may not read while it is written either.
-        handle = os.open(self._scratch, _NEW, 0o666 if self._before is None else 0o600)
+        handle = os.open(self._scratch, _NEW, 0o666 if open_to_all else PRIVATE)
         self.file = os.fdopen(handle, "wb")
 
     def __enter__(self) -> AtomicFile:
@@ -144,7 +149,8 @@ class AtomicFile:
                 # Only an administrator may give a file away; anybody else owns both.
                 with suppress(PermissionError):
                     os.chown(self._scratch, self._before.st_uid, self._before.st_gid)
-            os.chmod(self._scratch, stat.S_IMODE(self._before.st_mode))
+            mode = PRIVATE if self._private else stat.S_IMODE(self._before.st_mode)
+            os.chmod(self._scratch, mode)
 
     def publish(self) -> None:
         """Give the file its name; `settle` comes before."""
@@ -159,7 +165,13 @@ class AtomicFile:
             os.unlink(self._scratch)
 
 
-def replace_file(path: StrPath, data: bytes, check: Callable[[], None] = lambda: None) -> None:
+def replace_file(
+    path: StrPath,
+    data: bytes,
+    check: Callable[[], None] = lambda: None,
+    *,
+    private: bool = False,
+) -> None:
     """Replace a file's content, whole or not at all, as `AtomicFile` does.
 
     Args:
@@ -167,15 +179,42 @@ def replace_file(path: StrPath, data: bytes, check: Callable[[], None] = lambda:
         data: all that it is to hold.
         check: called when the content is on the disk and nothing is replaced yet; what it raises
             leaves the file as it was.
+        private: no other user may read it.
 
     Raises:
         OSError: the file can't be written; it is as it was.
     """
-    with AtomicFile(path) as new:
+    with AtomicFile(path, private=private) as new:
         new.file.write(data)
         new.settle()
         check()
         new.publish()
+
+
+def make_private(path: StrPath) -> None:
+    """Let no other user read a record: a file that is there, or one that is made, empty.
+
+    Raises:
+        OSError: it can't be made.
+    """
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), PRIVATE)
+    try:
+        # One of another user's is for that one to guard.
+        with suppress(OSError):
+            if stat.S_IMODE(os.fstat(handle).st_mode) & 0o077:
+                os.chmod(path, PRIVATE)
+    finally:
+        os.close(handle)
+
+
+def usual_mode(beside: StrPath) -> int:
+    """The mode that a new file has there: asked of one, as other threads may set no umask.
+
+    Raises:
+        OSError: none can be made.
+    """
+    with AtomicFile(Path(beside).with_name(f"{secrets.token_hex(8)}")) as new:
+        return stat.S_IMODE(os.fstat(new.file.fileno()).st_mode)
 
 
 def sync_folder(folder: StrPath) -> None:
@@ -204,7 +243,7 @@ def file_lock(path: StrPath, seconds: float) -> Iterator[None]:
     digest = hashlib.sha256(os.fsencode(os.path.realpath(path))).hexdigest()[:16]
     folder = user_cache_path("zoo") / "locks"
     # Its file stays: a process that waits for it would else lock a file of its own.
-    lock = FileLock(folder / f"{digest}.lock")
+    lock = FileLock(folder / f"{digest}.lock", mode=PRIVATE)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock.acquire(timeout=seconds)

@@ -6,10 +6,18 @@ a line, reverse the reading order, or put a link and an image into a comment.
 
 from __future__ import annotations
 
+import codecs
 import difflib
+import io
+import json
+import os
 import re
+import sys
+import threading
 import unicodedata
 from collections.abc import Iterable
+from contextlib import suppress
+from typing import Any
 
 # Controls (C0, C1, DEL), formatting (bidirectional overrides, zero width, tags), lone surrogates,
 # line and paragraph separators, and private use characters, which have no agreed look.
@@ -27,6 +35,8 @@ _MARKS = {"\0": _ZERO_WIDTH_SPACE, "\1": "&#58;", "\2": "&#46;"}
 
 # What stands between the slashes and the last "@" of a URL's host part.
 _USER = re.compile(r"(?<=://)[^/?#\s'\"]{1,512}@")
+FOREIGN = 200
+"""So many characters are shown of a text that a server, a builder or a file has a say in."""
 
 _SHOWN = 80  # characters of a value that a message quotes
 _COMPARED = 80  # characters of a word that are compared
@@ -69,6 +79,38 @@ def for_markdown(text: str) -> str:
 def shown(text: str) -> str:
     """Quote a value in a message: one short printable line, its middle left out where long."""
     return printable(truncate_middle(text))
+
+
+def foreign(text: object, limit: int = FOREIGN) -> str:
+    """Show a text of a server, a builder or a file: one visible line of at most ``limit``."""
+    return truncate(for_terminal(truncate(str(text), limit)), limit)
+
+
+_LONG_WORD = re.compile(rf"\S{{{FOREIGN + 1},}}")
+_LONGEST_MESSAGE = 10 * FOREIGN
+
+
+def bounded(message: str, texts: Iterable[str] = ()) -> str:
+    """Cut what is foreign and long in a message that is ours, and make all of it visible.
+
+    Args:
+        message: one that may quote such texts.
+        texts: those that it may quote; a word that is too long is foreign whatever it is.
+    """
+    if len(message) <= FOREIGN and message.isprintable():
+        return message
+    for text in texts:
+        for form in {text, text.strip(), " ".join(text.split()), for_terminal(text)}:
+            if len(form) > FOREIGN:
+                message = message.replace(form, truncate(form, FOREIGN))
+    message = _LONG_WORD.sub(lambda found: truncate(found[0], FOREIGN), for_terminal(message))
+    return truncate(message, _LONGEST_MESSAGE)
+
+
+def json_text(data: Any, indent: int = 2) -> str:
+    """JSON of ASCII alone, in which no log reads a command: it is the same data however spelt."""
+    text = json.dumps(data, indent=indent, allow_nan=False)
+    return re.sub(r"#(?=#)", r"\\u0023", text)
 
 
 def quoted(text: str) -> str:
@@ -145,3 +187,90 @@ def _distance(a: str, b: str) -> int:
             row.append(cost)
         before, last = last, row
     return last[-1]
+
+
+# -- logs of continuous integration ---------------------------------------------------------
+
+# What may stand before a command in its line: spaces, and more that is not seen.
+_LEAD = re.compile(r"[\s\x00-\x1f\x7f-\xa0\u00ad\u200b-\u200f\u2028-\u202f\u2060-\u206f\ufeff]*")
+# Obeyed wherever it stands: ``##[error]``, ``##vso[task.x]`` and their like.
+_ANYWHERE = re.compile(r"(##\w{0,16})\[")
+_REMEMBERED = 20
+
+
+class CommandBreaker:
+    """Puts a space into what a workflow's runner would obey in a log, and changes nothing else.
+
+    A line whose first characters are ``::`` is a command, and so is ``##[`` anywhere in one. What
+    is written in several parts is read as the one line that it becomes. Threads may share it.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        # The end of the line so far, for a command may begin in it.
+        self._before = ""
+
+    def __call__(self, text: str) -> str:
+        with self._lock:
+            whole, kept = self._before + text, len(self._before)
+            lines = whole.splitlines(keepends=True) or [""]
+            if "::" in whole or "##" in whole:
+                lines = [*map(_broken, lines)]
+            ended = lines[-1].splitlines() != [lines[-1]]
+            self._before = "" if ended else _end(lines[-1])
+            return "".join(lines)[kept:]
+
+
+def _broken(line: str) -> str:
+    lead = _LEAD.match(line)
+    at = 0 if lead is None else lead.end()
+    if line.startswith("::", at):
+        line = f"{line[:at]}: {line[at + 1 :]}"
+    return _ANYWHERE.sub(r"\1 [", line)
+
+
+def _end(line: str) -> str:
+    """As much of an unfinished line as says whether a command is about to begin in it."""
+    lead = _LEAD.match(line)
+    rest = line if lead is None else line[lead.end() :]
+    # Anything visible at all stands for a line that has begun.
+    return rest if rest in ("", ":") else "x" + rest[-_REMEMBERED:]
+
+
+def for_workflow_log(text: str) -> str:
+    """One printable line in which a workflow's runner reads no command."""
+    return CommandBreaker()(for_terminal(text))
+
+
+def in_workflow() -> bool:
+    """Whether a runner reads for commands what this process prints: GitHub's or Azure's."""
+    return any(map(os.environ.get, ("GITHUB_ACTIONS", "TF_BUILD")))
+
+
+class ForeignOutput:
+    """What another program prints, as text for our own standard error.
+
+    Its bytes may be cut anywhere. Colours, cursor movements and other controls are written out, and
+    a carriage return, with which a line could be written over, is a line break.
+    """
+
+    def __init__(self) -> None:
+        decoder = codecs.getincrementaldecoder("utf-8")(errors="backslashreplace")
+        self._decoder = io.IncrementalNewlineDecoder(decoder, translate=True)
+
+    def __call__(self, data: bytes, *, last: bool = False) -> str:
+        lines = self._decoder.decode(data, last).split("\n")
+        return "\n".join("\t".join(map(for_terminal, line.split("\t"))) for line in lines)
+
+
+_PRINTED = CommandBreaker()
+
+
+def pass_on(text: str) -> None:
+    """Write what another program printed to standard error, where it commands no workflow."""
+    if in_workflow():
+        text = _PRINTED(text)
+    # The reader may be gone.
+    with suppress(OSError, AttributeError, ValueError):
+        sys.stderr.write(text)
+        sys.stderr.flush()

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from zoo._util.files import make_private
 from zoo.errors import BadInput, TrainingError
 from zoo.training.state import write_text
 
@@ -184,18 +185,25 @@ class Log:
                 if value is not None and name not in ("epoch", "step"):
                     self._board.add_scalar(f"epoch/{name}", value, report.step)
             self._board.flush()
+            self._guard_events()
 
     def close(self) -> None:
         """TensorBoard writes in the background: wait for it."""
         if self._board is not None:
             self._board.close()
+            self._guard_events()
+
+    def _guard_events(self) -> None:
+        """TensorBoard opens its files when it likes, for everybody to read."""
+        for events in self._path.parent.glob("events.out.tfevents.*"):
+            make_private(events)
 
     def _write(self) -> None:
         text = io.StringIO()
         writer = csv.DictWriter(text, _COLUMNS, lineterminator="\n")
         writer.writeheader()
         writer.writerows(self._rows)
-        write_text(self._path, text.getvalue())
+        write_text(self._path, text.getvalue(), private=True)
 
 
 def is_log(folder: Path) -> bool:

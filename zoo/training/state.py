@@ -233,9 +233,9 @@ def remove_parts(folder: Path) -> None:
         part.unlink(missing_ok=True)
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a small file whole or not at all."""
+def write_text(path: Path, text: str, *, private: bool = False) -> None:
+    """Write a small file whole or not at all; where ``private``, no other user may read it."""
     try:
-        replace_file(path, text.encode("utf-8"))
+        replace_file(path, text.encode("utf-8"), private=private)
     except OSError as error:
         raise TrainingError(f"{path}: can't be written: {error.strerror or error}") from error

@@ -28,7 +28,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from zoo._util.files import FileStat, file_stat, hash_file, sync_folder
+from zoo._util.files import (
+    PRIVATE,
+    FileStat,
+    file_stat,
+    hash_file,
+    sync_folder,
+    usual_mode,
+)
 from zoo.weights.sources import WeightsSource, name_hash
 from zoo.weights.types import UNREACHABLE, UNSAFE, Fetched, Interrupted
 
@@ -129,7 +136,7 @@ class Cache:
         """A lock between threads and processes; its file stays, since removing it would race."""
         from filelock import FileLock
 
-        return FileLock(self.own / "locks" / f"{name}.lock", thread_local=False)
+        return FileLock(self.own / "locks" / f"{name}.lock", mode=PRIVATE, thread_local=False)
 
     def holds(self, source: WeightsSource) -> bool:
         """There seems to be a file for this source; a cheap look that reads no file."""
@@ -185,6 +192,8 @@ class Cache:
                 etag=etag,
             )
             write_json(self._record_path(target.name), asdict(record), durable=True)
+            # A checkpoint is for all that the user lets read new files, its record is not.
+            os.chmod(part, usual_mode(part))
             os.replace(part, target)
             sync_folder(target.parent)
         fetched = _fetched(target, source, record)

@@ -323,10 +323,12 @@ def _fetch_part(
         if whole.is_page:
             part.remove()
             raise PermanentError(
-                UNREADABLE, f"{whole.final_url} answers with an HTML page, not a file"
+                UNREADABLE, f"{shown_url(whole.final_url)} answers with an HTML page, not a file"
             )
         if part.size == 0:
-            raise PermanentError(UNREADABLE, f"{whole.final_url} answers with an empty file")
+            raise PermanentError(
+                UNREADABLE, f"{shown_url(whole.final_url)} answers with an empty file"
+            )
         if expected is None and not whole.ends:
             part.remove()
             why = "the server doesn't say how long the file is, and its name holds no hash"

@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from zoo._util.files import PRIVATE
 from zoo.weights.cache import Cache, read_json, remove_json, url_digest, write_json
 from zoo.weights.retry import RetryPolicy
 from zoo.weights.sources import WeightsSource, name_hash
@@ -81,9 +82,9 @@ class PartialFile:
         self._waiting: list[bytes] = []
         self._waiting_bytes = 0
         self._hasher = ThreadPoolExecutor(1, thread_name_prefix="hash")
-        # Mode 0666 less the umask, as the user wants files to be. Never through a symlink.
+        # Private until it is whole. Never through a symlink.
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0)
-        self._file = os.open(self.path, flags, 0o666)
+        self._file = os.open(self.path, flags, PRIVATE)
 
     def __enter__(self) -> PartialFile:
         return self

@@ -24,9 +24,9 @@ from harness.report.html.changes import Changes, compare, key
 from harness.report.html.data import page_data
 from harness.report.sentences import cut_short, place, summary, value
 from harness.report.style import DARK, LIGHT, Theme
-from harness.report.view import STATUSES, arrange, standing
+from harness.report.view import STATUSES, arrange, presentable, standing
 from harness.types import Finding, Report
-from zoo._util.text import for_terminal, truncate
+from zoo._util.text import for_terminal, foreign, truncate
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -65,6 +65,7 @@ def render(report: Report, previous: Mapping[str, Any] | str | None) -> str:
         HTML text to be written as UTF-8. It holds plotly's script once, some 5 MB.
     """
     changes = compare(report, previous)
+    report = presentable(report, names=False)
     data = page_data(report, changes)
     return _template().render(page=overview(report, changes), data=data)
 
@@ -198,7 +199,7 @@ def _by_cause(report: Report, statuses: Sequence[str]) -> list[dict[str, Any]]:
     for cause, found in groups.items():
         about = CAUSES[cause].meaning.replace("`", "") if cause in CAUSES else ""
         variants = len({finding.variant for finding in found} - {None})
-        shown = for_terminal(cause)
+        shown = foreign(cause)
         lines.append(_line(shown, about, variants, _counts(found, statuses), cause=shown))
     return sorted(lines, key=_gravity)
 
@@ -218,7 +219,7 @@ def _by_collection(report: Report, statuses: Sequence[str]) -> list[dict[str, An
             groups[collections[finding.variant]].append(finding)
     lines = []
     for name, found in groups.items():
-        shown = "no collection" if name is None else for_terminal(name)
+        shown = "no collection" if name is None else foreign(name)
         chosen = "-" if name is None else shown
         counts = _counts(found, statuses)
         lines.append(_line(shown, "", variants[name], counts, collection=chosen))
@@ -237,10 +238,10 @@ def _finding(finding: Finding) -> dict[str, str]:
         "field": finding.field,
         "documented": value(finding.documented),
         "measured": value(finding.measured),
-        "message": finding.message,
         "cause": finding.cause or "",
         "place": place(finding),
         "reason": finding.accepted or "",
     }
-    shown = {name: for_terminal(truncate(text)) for name, text in texts.items()}
-    return {"label": standing(finding), **shown}
+    shown = {name: foreign(text) for name, text in texts.items()}
+    message = truncate(for_terminal(finding.message))
+    return {"label": standing(finding), "message": message, **shown}

@@ -15,9 +15,9 @@ from harness.causes import CAUSES
 from harness.report.html.changes import Changes, key
 from harness.report.pareto import plain_data
 from harness.report.sentences import place, value
-from harness.report.view import STATUSES, Row, rows, standing
+from harness.report.view import STATUSES, Row, foreign_texts, rows, standing
 from harness.types import Fact, Finding, Measurement, Report, Unmeasured, VariantReport
-from zoo._util.text import for_terminal, truncate
+from zoo._util.text import bounded, for_terminal, foreign, truncate
 from zoo.index.types import Claim
 
 # A model of many top-level modules (a thousand, in some) would bury what is read.
@@ -37,15 +37,23 @@ class PageTexts:
         self.all: list[str] = []
         self._numbers: dict[str, int] = {}
 
-    def __call__(self, text: str | None) -> int:
-        """The number of a text that is shown; -1 for none.
+    def __call__(self, text: str | None, *, ours: bool = False) -> int:
+        """The number of a text that is shown, cut where it is not ``ours``; -1 for none.
 
         Characters that would not be seen, or that turn others around, are written out.
         """
         if text is None:
             return -1
-        # A patch keeps its lines.
-        shown = "\n".join(for_terminal(line) for line in truncate(text, _LONGEST).split("\n"))
+        shown = for_terminal(truncate(text, _LONGEST)) if ours else foreign(text)
+        return self._number(shown)
+
+    def patch(self, text: str | None) -> int:
+        """The number of a patch, which keeps its lines; -1 for none."""
+        if text is None:
+            return -1
+        return self._number("\n".join(map(foreign, truncate(text, _LONGEST).split("\n"))))
+
+    def _number(self, shown: str) -> int:
         if shown not in self._numbers:
             self._numbers[shown] = len(self.all)
             self.all.append(shown)
@@ -73,7 +81,9 @@ def page_data(report: Report, changes: Changes) -> str:
             "variants": variants,
             "findings": findings,
             "causes": {
-                texts(cause.id): [texts(_prose(cause.meaning)), texts(_prose(cause.remedy))]
+                texts(cause.id): [
+                    texts(_prose(each), ours=True) for each in (cause.meaning, cause.remedy)
+                ]
                 for cause in map(CAUSES.__getitem__, sorted(filter(None, causes)))
             },
             "compared": changes.compared,
@@ -97,9 +107,9 @@ def unique_names(table: Iterable[Row]) -> list[str]:
     seen: dict[str, int] = {}
     names = []
     for row in table:
-        seen[row.name] = seen.get(row.name, 0) + 1
-        name = for_terminal(row.name)
-        names.append(name if seen[row.name] == 1 else f"{name} #{seen[row.name]}")
+        name = foreign(row.name)
+        seen[name] = seen.get(name, 0) + 1
+        names.append(name if seen[name] == 1 else f"{name} #{seen[name]}")
     return names
 
 
@@ -117,9 +127,9 @@ def _finding(
         texts(finding.cause),
         texts(finding.documented),
         texts(None if finding.measured is None else value(finding.measured)),
-        texts(finding.message),
+        texts(finding.message, ours=True),
         texts(None if finding.location is None else place(finding)),
-        texts(finding.fix),
+        texts.patch(finding.fix),
         change,
         texts(finding.accepted),
     ]
@@ -133,7 +143,9 @@ def _variant(texts: PageTexts, name: str, row: Row, variant: VariantReport) -> d
         **{name: texts(getattr(row, name)) for name in _TEXTS},
         "place": texts(None if variant.location is None else str(variant.location)),
         "claims": [_claim(texts, claim, variant) for claim in variant.claims],
-        "facts": [_block(texts, block) for block in blocks(variant.facts)],
+        "facts": [
+            _block(texts, block, [*foreign_texts(variant)]) for block in blocks(variant.facts)
+        ],
     }
 
 
@@ -142,10 +154,10 @@ def _claim(texts: PageTexts, claim: Claim, variant: VariantReport) -> list[int]:
     return [texts(claim.field), texts(claim.raw), texts(str(claim.location)), texts(about or None)]
 
 
-def _block(texts: PageTexts, block: Block) -> list[Any]:
+def _block(texts: PageTexts, block: Block, quoted: Iterable[str]) -> list[Any]:
     return [
         texts(block.title),
-        [[texts(name), texts(value)] for name, value in block.lines],
+        [[texts(name), texts(bounded(value, quoted), ours=True)] for name, value in block.lines],
         [texts(name) for name in block.head],
         [[texts(cell) for cell in cells] for cells in block.rows],
         -1 if block.share is None else block.share,

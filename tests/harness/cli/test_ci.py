@@ -133,6 +133,33 @@ def test_the_action_runs(sarif, read, with_zoo, folder):
         assert place["uri"] == "work/models/net.yml"
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "status"), [(2, 2, 2), (3, 3, 3), (3, 0, 3), (0, 1, 1)]
+)
+def test_the_action_writes_annotations_whatever_the_first_command_ends_with(
+    first, second, status, read, with_zoo, folder
+):
+    step = read("action.yml")["runs"]["steps"][-1]
+    stub = f"""#!/bin/sh
+case "$*" in
+  *sarif*) echo '{{}}'; exit {first};;
+  *) echo '::error::annotated'; exit {second};;
+esac
+"""
+    (folder.parent / "bin" / "zoo").write_text(stub)
+    variables = {"ZOO_RUN": "audit", "ZOO_SARIF": "zoo.sarif", "RUNNER_TEMP": str(folder)}
+    done = subprocess.run(
+        ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]],
+        cwd=folder,
+        env=with_zoo | variables,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (status, "::error::annotated\n")
+    assert (folder / "zoo.sarif").read_text() == "{}\n"
+
+
 def test_an_input_can_not_run_a_command(read, with_zoo, folder):
     step = read("action.yml")["runs"]["steps"][-1]
     hostile = "audit; touch sprung $(touch sprung) `touch sprung` *"
@@ -326,13 +353,16 @@ def test_an_absolute_path_inside_the_checkout_comes_out_relative(
             assert f"file={expected}," in printed
 
 
-@pytest.mark.parametrize("name", ["json", "junit", "sarif"])
+@pytest.mark.parametrize("name", ["json", "junit", "sarif", "github"])
 def test_wrong_use_leaves_a_document_that_programs_can_read(name, zoo, folder):
     (folder / "model-index" / "net.yml").write_text("Models: 3\n")
     done = zoo("audit", "--format", name)
     assert done.returncode == 2
     if name == "junit":
         assert int(ET.fromstring(done.stdout).get("errors")) == 1
+        return
+    if name == "github":
+        assert done.stdout.startswith("::error file=model-index/net.yml,line=1,")
         return
     document = json.loads(done.stdout)
     if name == "sarif":

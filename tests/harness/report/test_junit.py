@@ -99,7 +99,7 @@ def test_hostile_text_is_text(parsed):
         for case in cases:
             assert case.classname.isprintable()
             if text.isprintable() and text and "\uffff" not in text:
-                assert case.classname == text
+                assert case.classname in (text, f"{text[:191]}…")
     names = {case.classname for suite in parsed(report_of("\ufffe\x00")) for case in suite}
     assert names == {"zoo", r"\ufffe\x00"}
 
