@@ -34,6 +34,9 @@ _MOST_FILES = 16
 # A name of a letter or two is called by many files.
 _SHORTEST = 3
 
+# No file is called by a longer name; what is behind that is not compared.
+_LONGEST = 255
+
 # A hash at the end of a file's name, torch.hub's convention.
 _HASH = re.compile(r"[-_][0-9a-f]{8,64}$")
 _PIECE = re.compile(r"[a-z]+[0-9]*|[0-9]+")
@@ -203,12 +206,12 @@ def file_name(url: str) -> str:
 @lru_cache(maxsize=4096)
 def stem(file: str) -> str:
     """A file's name without its ending and without the hash that it carries."""
-    return _HASH.sub("", splitext(file)[0].lower())
+    return _HASH.sub("", splitext(file)[0].lower()[-_LONGEST:])
 
 
 def squeezed(name: str) -> str:
     """Letters and digits; two numbers stay two, so ``resnet18_8xb16`` is no ``resnet188``."""
-    joined = re.sub(r"[^a-z0-9]+", "_", name.lower())
+    joined = re.sub(r"[^a-z0-9]+", "_", name[:_LONGEST].lower())
     return re.sub(r"(?<!\d)_|_(?!\d)", "", joined)
 
 
@@ -233,7 +236,7 @@ def fit(name: str, file: str) -> NameFit:
 @lru_cache(maxsize=65536)
 def _pieces(name: str) -> tuple[str, ...]:
     """A word with the number behind it is one piece: ``vit_base_p16`` -> vit, base, p16."""
-    return tuple(_PIECE.findall(name.lower()))
+    return tuple(_PIECE.findall(name[:_LONGEST].lower()))
 
 
 @dataclass(frozen=True, slots=True)

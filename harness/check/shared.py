@@ -258,16 +258,13 @@ def _hashes(index: Index, facts: Facts) -> dict[int, str]:
     for variant in index.variants:
         if (digits := _hash_of(variant, facts)) is not None:
             known[id(variant)] = digits
-    longest: dict[str, set[str]] = {}
-    for digits in sorted(set(known.values()), key=len, reverse=True):
-        # All known digits have to agree: the first eight alone might by chance.
-        heads = longest.setdefault(digits[:8], set())
-        if not any(each.startswith(digits) for each in heads):
-            heads.add(digits)
-    whole = {
-        digits: next(each for each in sorted(longest[digits[:8]]) if each.startswith(digits))
-        for digits in set(known.values())
-    }
+    # All known digits have to agree: the first eight alone might by chance. In their order, a head
+    # stands right before what begins with it.
+    whole: dict[str, str] = {}
+    after = ""
+    for digits in sorted(set(known.values()), reverse=True):
+        whole[digits] = whole[after] if after.startswith(digits) else digits
+        after = digits
     return {key: whole[digits] for key, digits in known.items()}
 
 

@@ -15,7 +15,8 @@ from harness.types import Finding
 from zoo.index.types import Index, Variant
 from zoo.weights.sources import is_loopback
 
-_NUMBER = re.compile(r"([a-z]*)(\d+)")
+# A word begins where no letter is before it: tried at each of its letters, a long one takes long.
+_NUMBER = re.compile(r"(?<![a-z])([a-z]*)(\d+)")
 # Of many siblings of one beginning, those are compared that stand next to the file's name in the
 # order of the alphabet.
 _MOST_COMPARED = 12

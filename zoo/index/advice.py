@@ -50,6 +50,8 @@ _GROUPED = re.compile(r"[1-9][0-9]{0,2}(?:(?: [0-9]{3})+|(?:\.[0-9]{3}){2,})")
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 # Caffe's means, over 255, are ImageNet's to two thousandths; its three deviations are closer yet.
 _SLACK = {"Mean": 0.003, "Std": 0.0005}
+# A longer text is no number with something around it, and no word; a URL may be longer.
+_MAX_TEXT, _MAX_URL = 200, 4096
 # How many hexadecimal digits a hash has, by its name.
 _HASHES = {32: "an MD5", 40: "a SHA-1", 56: "a SHA-224", 96: "a SHA-384", 128: "a SHA-512"}
 SHA256_DIGITS = 64
@@ -58,6 +60,8 @@ SHA256_DIGITS = 64
 def instead_of(text: str, field: Field) -> str | None:
     """What the text would be as that field writes it; None where that is not clear."""
     text = text.strip()
+    if len(text) > (_MAX_URL if field.kind in ("link", "weights") else _MAX_TEXT):
+        return None
     if field.kind == "word":
         word = text.lower()
         found = _PILLOW.get(word) or _OTHER_WORDS.get(word)

@@ -22,6 +22,7 @@ _LINKS = frozenset({"weights", "link", "hash"})
 _TOP_KEYS = frozenset({"Collections", "Models", "Import"})
 _FILES = (".yml", ".yaml", ".md", ".mdx")  # a model may stand in a file of its own
 _OF_A_MODEL = frozenset({"In Collection", "Metadata", "Results", "Weights"})
+_MAX_TASK = 200  # characters of a task that decide what its metrics mean
 # The keys that can stand in an entry, in a result, and beside the lists of an index.
 _ENTRY: Table[str, Field | None] = {
     **FIELDS,
@@ -147,7 +148,7 @@ class _EntryReader(ClaimReader):
         claims: list[Claim] = []
         pairs = self.pairs(mapping)
         tasks = (p.value.text for p in pairs if p.key == "Task" and isinstance(p.value, Scalar))
-        task_of = next(tasks, "")
+        task_of = next(tasks, "")[:_MAX_TASK]
         level, self.level = self.level, Level.of(_RESULT, pairs)
         for pair in pairs:
             if pair.key != "Metrics":

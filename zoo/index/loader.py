@@ -240,7 +240,12 @@ class FileReader:
         self.problems += contents.problems
         found = bool(contents.variants)
         self._open.append(real)
+        expanded: set[str] = set()
         for target, where in contents.imports:
+            if target in expanded:
+                continue
+            if is_pattern(target):
+                expanded.add(target)
             for each in _expanded(path, target):
                 found |= self._import(path, each, where, root)
         self._open.pop()
@@ -328,25 +333,29 @@ def assemble(
             first = here.setdefault(collection.name, collection)
             if first is not collection:
                 problems.append(_duplicate("collection", collection, first.location, None))
-        known = {**everywhere, **here}
-        variants += [_resolved(variant, known, problems) for variant in file.variants]
+        variants += [_resolved(v, here, everywhere, problems) for v in file.variants]
     problems += _duplicate_variants(variants)
     problems += _miscounted_classes(variants)
     collections = tuple(c for file in contents for c in file.collections)
     return tuple(variants), collections, tuple(problems)
 
 
-def _resolved(variant: Variant, known: dict[str, Collection], problems: list[Problem]) -> Variant:
+def _resolved(
+    variant: Variant,
+    here: dict[str, Collection],
+    everywhere: dict[str, Collection],
+    problems: list[Problem],
+) -> Variant:
     claim = variant.claim("In Collection")
     if claim is None or claim.value is None:
         return variant
-    collection = known.get(claim.raw)
+    collection = here.get(claim.raw) or everywhere.get(claim.raw)
     if collection is not None:
         return replace(variant, collection=collection)
-    some = tuple(islice(known, _NAMED))  # a look-up among thousands takes long
+    some = tuple(islice(everywhere, _NAMED))  # a look-up among thousands takes long
     close = nearest(claim.raw, of=some)
     remedy = f"did you mean {shown(close)}?" if close else "add it to Collections"
-    if known and not close:
+    if some and not close:
         remedy += f", or name one of {', '.join(map(shown, some))}"
     what, key = f"is {shown(claim.raw)!r}, which names none", "In Collection"
     where = claim.location, variant.name, key, claim.raw

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import yaml
@@ -21,6 +22,7 @@ MAX_DEPTH = 40  # a real index nests 6 deep
 MAX_NODES = 2_000_000  # about 25,000 variants as documented as ResNeSt's are
 MAX_ALIAS_NODES = 100_000  # what aliases may add to the text by being expanded
 MAX_DOCUMENTS = 1_000
+MAX_DIRECTIVES = 1_000  # libyaml compares each with all before it
 
 _PREFIX = "tag:yaml.org,2002:"
 # A tag may say that something is text, a list or a mapping, and nothing else.
@@ -41,6 +43,7 @@ _NUMBER = re.compile(
     r"(?:[eE][+-]?[0-9]+)?|\.[0-9][0-9_]*(?:[eE][+-]?[0-9]+)?|\.(?:inf|Inf|INF))|\.(?:nan|NaN|NAN)"
 )
 _MAX_EXCERPT = 1_000
+_DIRECTIVE = re.compile(r"^%", re.M)
 _NOT_UTF8 = re.compile("[\udc80-\udcff]")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:[Tt ].*)?")
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -161,6 +164,13 @@ def compose(text: str, offset: int = 0, length: int | None = None) -> list[Node]
             f"the character U+{ord(bad[0]):04X} is not allowed in YAML",
             "save the file as plain UTF-8 text",
             offset + bad.start(),
+        )
+    directives = [*islice(_DIRECTIVE.finditer(body), MAX_DIRECTIVES + 1)]
+    if len(directives) > MAX_DIRECTIVES:
+        raise UnreadableIndex(
+            f"more than {MAX_DIRECTIVES:,} lines begin with %",
+            "remove them: an index needs no directives",
+            offset + directives[-1].start(),
         )
     return _Composer(offset).documents(_events(body, offset))
 

@@ -78,11 +78,11 @@ class MarkdownReader:
     model cards have it.
     """
 
-    # A fence, or a comment that starts as a model-index does. What a fence shows is an example. The
-    # space after the comment's opening is no indentation of a key on the same line.
-    _NEXT = re.compile(
-        r"^ {0,3}(`{3,}|~{3,})[^\n]*$|<!--[ \t]*(?=\s*Type:[ \t]*model-index\b)", re.M
-    )
+    # A fence, or a comment. What a fence shows is an example.
+    _NEXT = re.compile(r"^ {0,3}(`{3,}|~{3,})[^\n]*$|<!--", re.M)
+    # The space after the comment's opening is no indentation of a key on the same line.
+    _SPACE = re.compile(r"[ \t]*")
+    _TYPE = re.compile(r"\s*Type:[ \t]*model-index\b")
 
     def takes(self, path: str) -> bool:
         """Whether the file's name ends as Markdown pages' do."""
@@ -99,12 +99,16 @@ class MarkdownReader:
             if found[1]:
                 position = self._after_fence(text, found[1], found.end())
                 continue
-            end = text.find("-->", found.end())
+            # Space is passed over once: after many openings it would be searched anew for each.
+            position = start = self._SPACE.match(text, found.end()).end()  # type: ignore[union-attr]
+            if not self._TYPE.match(text, start):
+                continue
+            end = text.find("-->", start)
             if end < 0:
                 raise UnreadableIndex(
                     "the model-index comment has no end", "close it with -->", found.start()
                 )
-            documents += compose(text, found.end(), end - found.end())
+            documents += compose(text, start, end - start)
             position = end + 3
         return documents
 

@@ -160,6 +160,7 @@ PIXEL_UNITS = {unit: Decimal(1) for unit in ("px", "pixel", "pixels")}
 
 _CHANNELS = ("1", "2", "3", "4")
 _LAST = "3"  # Other numbers behind two sides are hardly ever channels.
+_MAX_SIZE = 200  # characters of a size in pixels
 _BRACKETS = {"(": ")", "[": "]"}
 _SEPARATOR = re.compile(r"\s*[xX×*;]\s*|\s*,\s+")
 # ``256,256`` is a pair; ``1,024`` is a number with its thousands set apart.
@@ -174,6 +175,8 @@ def sides(text: str) -> list[str] | None:
     printed: ``1x3x224x224``.
     """
     text = text.strip()
+    if len(text) > _MAX_SIZE:
+        return None
     if text.casefold().endswith(tuple(PIXEL_UNITS)):
         # A unit behind the last side is that of all.
         text = _UNIT.sub("", text)
