@@ -229,7 +229,7 @@ _TABLE: tuple[tuple[str, Severity | None, str, str, str], ...] = (
         "flops.input-geometry",
         "warning",
         "The documented FLOPs are exact for another input than the documented Image Size.",
-        "FLOPs counted on a photograph of 224x285 under `Image Size: 224`",
+        "FLOPs counted on a photograph of 285x224 pixels under `Image Size: 224`",
         "Write the FLOPs at the Image Size, or add `FLOPs Input` with the input that was counted.",
     ),
     (

@@ -273,7 +273,7 @@ class Preprocessing:
         limit = Image.MAX_IMAGE_PIXELS
         if limit is not None and size[0] * size[1] > 2 * limit:
             raise ValueError(
-                f"an image of {height}x{width} pixels would be resized to {size[0]}x{size[1]}, "
+                f"an image of {width}x{height} pixels would be resized to {size[1]}x{size[0]}, "
                 f"more than the limit of {2 * limit} pixels"
             )
         return size

@@ -10,8 +10,10 @@ from typing import cast
 from harness.cli import interrupts
 from harness.cli.output import (
     FAILED,
+    GONE,
     Failure,
     Interrupted,
+    folder_is_gone,
     guarded_streams,
     prepare_streams,
     say,
@@ -48,6 +50,9 @@ def _guarded(arguments: Sequence[str] | None) -> int:
         say(f"zoo: {error}")
         return interrupts.status() if interrupts.hung_up() else FAILED
     except Exception as error:  # noqa: BLE001 - a user gets a line and no traceback
+        if isinstance(error, OSError) and folder_is_gone():
+            say(f"zoo: {GONE}")
+            return FAILED
         if os.environ.get("ZOO_DEBUG"):
             import traceback
 

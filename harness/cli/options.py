@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from harness.cli.output import Interrupted, say
+from harness.cli.output import GONE, Interrupted, NotBegun, folder_is_gone, say
 from harness.config import RunConfig, UsageError, resolve
 from harness.config.commands import COMMANDS, OWN
 from harness.config.options import SHARED, Option
@@ -51,6 +51,8 @@ def command(*shared: str, name: str = "") -> Callable[[Command], Command]:
 
         @wraps(function)
         def run(**given: Any) -> None:
+            if folder_is_gone():
+                raise NotBegun(GONE)
             written = {each.name: _given(each, given.pop(each.field)) for each in options}
             config, own = resolve(called, written)
             if "data" not in shared:  # It evaluates no images, whatever a file may name.

@@ -18,6 +18,7 @@ _DUMB = ("dumb", "unknown")
 
 FINDINGS = 1
 FAILED = 3
+GONE = "the working folder is gone; change to one that is there"
 
 
 class Failure(Exception):
@@ -33,6 +34,15 @@ class NotBegun(Failure):
 
 class Interrupted(NotBegun):
     """An interrupt before anything was measured or printed; the exit status is its own."""
+
+
+def folder_is_gone() -> bool:
+    """Whether the working folder was removed, or can't be reached any more."""
+    try:
+        os.getcwd()
+    except OSError:
+        return True
+    return False
 
 
 def prepare_streams() -> None:

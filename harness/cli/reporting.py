@@ -25,6 +25,7 @@ from harness.cli.output import (
     NotBegun,
     color,
     emit,
+    folder_is_gone,
     say,
     terminal_width,
 )
@@ -71,7 +72,7 @@ def documented(command: Callable[..., None]) -> Callable[..., None]:
 def _readable_config(index: Any, format: Any) -> RunConfig:
     """The configuration that a document needs; the defaults where the mistake is in it."""
     for options in ({"index": index or None, "format": format}, {"format": format}):
-        with suppress(UsageError):
+        with suppress(UsageError, OSError):
             return resolve("audit", options)[0]
     return RunConfig(format=format or os.environ.get("ZOO_FORMAT") or "table")
 
@@ -149,18 +150,23 @@ def folder_in_repository(environment: Mapping[str, str]) -> str:
 
     Formats that are read from the top of a repository name files from there.
     """
-    path = Path(os.path.realpath(os.getcwd())).relative_to(repository_top(environment)).as_posix()
+    path = Path(_here()).relative_to(repository_top(environment)).as_posix()
     return "" if path == "." else path
 
 
 def repository_top(environment: Mapping[str, str]) -> str:
     """The top of the checkout that a job works on; the working folder where no job says."""
-    here = os.path.realpath(os.getcwd())
+    here = _here()
     for name in _TOPS:
         folder = environment.get(name)
         if folder and Path(here).is_relative_to(os.path.realpath(folder)):
             return os.path.realpath(folder)
     return here
+
+
+def _here() -> str:
+    """The working folder, whose name is of no use where it is gone."""
+    return os.sep if folder_is_gone() else os.path.realpath(os.getcwd())
 
 
 def add_summary(report: Report, options: Options, environment: Mapping[str, str]) -> None:
@@ -210,9 +216,9 @@ def unusable(paths: Sequence[Path], why: str, *, read: bool = True) -> Report:
 
     started = datetime.now(timezone.utc)
     index = None
-    if read:
-        here = local_index()
-        index = load_index(paths or ([] if here is None else [here]))
+    with suppress(OSError):  # There may be no working folder.
+        here = local_index() if read else None
+        index = load_index(paths or ([] if here is None else [here])) if read else None
     try:
         torch = version("torch")
     except PackageNotFoundError:

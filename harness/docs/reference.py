@@ -40,7 +40,8 @@ empty variable is not set. Options without a variable say what one call does, an
 `zoo --install-completion` completes commands, options, variants and formats in bash, zsh and fish.
 
 All commands exit with 2 for a wrong command line, with 3 where they could not do what was asked,
-and with 130 after an interrupt."""
+and after an interrupt with 130, or with 143 for SIGTERM and 129 for SIGHUP. What a run starts ends
+with it, however it ends: workers, builders that hang, and the processes that these start."""
 
 
 _CAUSES_INTRODUCTION = """\

@@ -6,13 +6,14 @@ import json
 import os
 import platform
 import shlex
-import signal
 import subprocess
 import sys
 
 import jsonschema
 import pytest
 
+from harness.cli import main
+from harness.config.commands import COMMANDS
 from harness.report.document import json_schema
 
 HEAVY = ("torch", "pandas", "httpx", "matplotlib", "torchvision")
@@ -134,27 +135,29 @@ def test_help_imports_nothing_that_is_slow(environment):
     assert done.stderr == ""
 
 
-@pytest.mark.parametrize("module", ["harness.cli", "typer", "harness.cli.show"])
-def test_an_interrupt_while_it_is_imported_is_130(environment, module):
-    code = (
-        "import os, signal, sys\n"
-        "class Interrupts:\n"
-        "    def find_spec(self, name, path=None, target=None):\n"
-        f"        if name == {module!r}: os.kill(os.getpid(), signal.SIGINT)\n"
-        "sys.meta_path.insert(0, Interrupts())\n"
-        "sys.argv = ['zoo', 'list']\n"
-        "from zoo.__main__ import main\n"
-        "main()"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-    )
-    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+OWN_ARGUMENTS = {
+    "add": "a.pth --from resnest14d", "classify": "resnest14d a.jpg",
+    "features": "resnest14d a.jpg -o a.npy", "train": "resnest14d --data a",
+    "validate": "a --data sample", "explain": "a FLOPs", "verify": "--all", "fetch": "--all",
+    **dict.fromkeys(("show", "bench", "cite"), "resnest14d"),
+}  # fmt: skip
+
+
+def test_a_working_folder_that_is_gone_is_one_line(tmp_path, monkeypatch, capsys, repository):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    line = "zoo: the working folder is gone; change to one that is there\n"
+    for name in COMMANDS.keys() - {"cache"}:
+        for more in ([], ["--index", str(repository / "model-index")]):
+            assert main([name, *OWN_ARGUMENTS.get(name, "").split(), *more]) == 3
+            assert capsys.readouterr() == ("", line), name
+    for command in (["verify", "--all"], ["audit"], ["validate", "a", "--data", "sample"]):
+        assert main([*command, "--format", "json"]) == 3
+        out, err = capsys.readouterr()
+        assert (json.loads(out)["findings"], err) == ([], line)
+    for arguments in (["--version"], ["--help"], ["verify", "--help"], ["cache", "info"]):
+        assert main(arguments) == 0, arguments
 
 
 # An accident inside, made by a format of a third party that fails as it is told.

@@ -1,4 +1,4 @@
-"""Ctrl-C where Python alone would lose it."""
+"""Ctrl-C, SIGTERM and SIGHUP where Python alone would lose them, or end without a word."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import os
 import signal
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).parents[3]
+SIGNALS = {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 129}
 # Catches everything while it is imported, as torch's modules do.
 GREEDY = """
 import os, signal, time
 try:
-    os.kill(os.getpid(), signal.SIGINT)
+    os.kill(os.getpid(), signal.{0})
     time.sleep(0.3)
 except BaseException:
     pass
@@ -24,47 +24,93 @@ FINALIZER = """
 import os, signal
 class Closing:
     def __del__(self):
-        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.{0})
         for _ in range(1000):
             pass
 """
+TWICE = """
+import os
+from harness.cli import interrupts
+with interrupts.deferred():
+    try:
+        os.kill(os.getpid(), 1)
+    except KeyboardInterrupt:
+        os.kill(os.getpid(), 1)
+        print("all")
+"""
+USES = {GREEDY: "import module", FINALIZER: "import module; module.Closing()"}
 
 
-@pytest.mark.parametrize(
-    ("module", "use"),
-    [(GREEDY, "import module"), (FINALIZER, "import module; module.Closing()")],
-    ids=["import", "finalizer"],
-)
-@pytest.mark.parametrize("rest", ["time.sleep(1)", "pass"])
-@pytest.mark.parametrize(("wrapped", "status"), [(True, 130), (False, 0)])
-def test_an_interrupt_is_raised_once_it_can_be_heard(tmp_path, module, use, wrapped, status, rest):
-    (tmp_path / "module.py").write_text(module)
-    begin = "with interrupts.deferred():" if wrapped else "if True:"
-    (tmp_path / "program.py").write_text(
-        f"import sys, time\nfrom harness.cli import interrupts\ntry:\n    {begin}\n"
-        f"        {use}\n        {rest}\nexcept KeyboardInterrupt:\n    sys.exit(130)\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "program.py"],
-        cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
+def python(code: str, folder: Path = ROOT, **changes: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(ROOT)} | changes,
         capture_output=True,
         text=True,
         check=False,
         timeout=60,
     )
-    assert done.returncode == status, done.stderr
-    assert not (wrapped and done.stderr)
 
 
-def test_afterwards_interrupts_are_python_s_own_again():
-    code = (
-        "import signal; from harness.cli import main; main(['--help']); "
-        "print(signal.getsignal(signal.SIGINT) is signal.default_int_handler, "
-        "signal.getsignal(signal.SIGALRM) is signal.SIG_DFL)"
+def held(use: str, before: str = "") -> str:
+    """A program that does something while interrupts are held, and ends with their status."""
+    lines = "\n        ".join(use.split("; "))
+    return (
+        f"import os, signal, sys, time\n{before}\nfrom harness.cli import interrupts\n"
+        f"try:\n    with interrupts.deferred():\n        {lines}\n"
+        "except KeyboardInterrupt:\n    sys.exit(interrupts.status())\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+
+
+def test_an_interrupt_is_raised_once_it_can_be_heard(tmp_path):
+    for (module, use), name, rest in product(USES.items(), SIGNALS, ("time.sleep(1)", "pass")):
+        if rest == "pass" and name == "SIGHUP":
+            continue
+        (tmp_path / "module.py").write_text(module.format(name))
+        done = python(held(f"{use}; {rest}"), tmp_path)
+        assert (done.returncode, done.stderr) == (SIGNALS[name], ""), (name, use, rest)
+    # Python alone loses it.
+    (tmp_path / "module.py").write_text(GREEDY.format("SIGINT"))
+    assert python("import module", tmp_path).returncode == 0
+
+
+def test_each_signal_has_its_status_and_what_is_ignored_stays_so():
+    kill = "os.kill(os.getpid(), signal.{0}); time.sleep(1)"
+    for name, status in SIGNALS.items():
+        done = python(held(kill.format(name)))
+        assert (done.returncode, done.stderr) == (status, ""), name
+    # nohup ignores SIGHUP, a shell that runs a command in the background SIGINT.
+    for name in ("SIGHUP", "SIGINT"):
+        ignored = f"signal.signal(signal.{name}, signal.SIG_IGN)"
+        assert python(held(kill.format(name), ignored)).returncode == 0
+    # A closed terminal sends SIGHUP twice: the report of the first is not cut off by the second.
+    assert python(TWICE).stdout == "all\n"
+    # A copy of the process ends as if nothing were held.
+    copy = "child = os.fork() or time.sleep(9); os.kill(child, signal.SIGTERM); "
+    copy += "print(os.waitpid(child, 0)[1])"
+    assert python(held(copy)).stdout == "15\n"
+    # A launcher of several processes ends them in calls that hear nothing.
+    done = python(held(kill.format("SIGTERM")), TORCHELASTIC_RUN_ID="1")
+    assert done.returncode == -signal.SIGTERM
+
+
+def test_a_signal_while_the_command_is_imported_is_its_status():
+    begin = "import os, signal, sys\nclass Sends:\n    def find_spec(self, name, *rest):\n"
+    for module, (name, status) in product(("harness.cli", "typer", "zoo.index"), SIGNALS.items()):
+        done = python(
+            f"{begin}        if name == {module!r}: os.kill(os.getpid(), signal.{name})\n"
+            "sys.meta_path.insert(0, Sends())\nsys.argv = ['zoo', 'list']\n"
+            "from zoo.__main__ import main\nmain()"
+        )
+        assert (done.returncode, done.stdout, done.stderr) == (status, "", ""), (module, name)
+
+
+def test_afterwards_signals_are_python_s_own_again():
+    done = python(
+        "import signal; from harness.cli import main; main(['--version']); "
+        "print([int(signal.getsignal(n)) for n in (1, 14, 15)], "
+        "signal.getsignal(signal.SIGINT) is signal.default_int_handler)"
     )
-    assert done.stdout.splitlines()[-1] == "True True"
+    assert done.stdout.splitlines()[-1] == "[0, 0, 0] True"
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
