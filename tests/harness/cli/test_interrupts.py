@@ -87,7 +87,7 @@ def test_each_signal_has_its_status_and_what_is_ignored_stays_so():
     # A closed terminal sends SIGHUP twice: the report of the first is not cut off by the second.
     assert python(TWICE).stdout == "all\n"
     # A copy of the process ends as if nothing were held.
-    copy = "child = os.fork() or time.sleep(9); os.kill(child, signal.SIGTERM); "
+    copy = "child = os.fork() or time.sleep(9); time.sleep(0.5); os.kill(child, signal.SIGTERM); "
     copy += "print(os.waitpid(child, 0)[1])"
     assert python(held(copy)).stdout == "15\n"
     # A launcher of several processes ends them in calls that hear nothing.
