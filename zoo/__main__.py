@@ -6,25 +6,22 @@ import signal
 import sys
 from typing import Any
 
-# They are interrupts, as SIGINT is; Windows has one of them.
-_ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+# What ends a command early; Windows has two of them.
+_ENDING = [getattr(signal, n) for n in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, n)]
 
 
 def main() -> None:
     """Run the command and exit with its status."""
-    ours = [number for number in _ENDING if signal.getsignal(number) is signal.SIG_DFL]
+    usual = {number: signal.getsignal(number) for number in _ENDING}
+    ours = [n for n in _ENDING if usual[n] in (signal.SIG_DFL, signal.default_int_handler)]
     for number in ours:
         signal.signal(number, _leave)
-    try:
-        # The one place where the library knows of the auditor, and only once it is asked for.
-        from harness.cli import main as run
+    # The one place where the library knows of the auditor, and only once it is asked for.
+    from harness.cli import main as run
 
-        for number in ours:  # The command takes them from here on.
-            signal.signal(number, signal.SIG_DFL)
-        status = run()
-    except KeyboardInterrupt:  # while it was still being imported
-        status = 128 + signal.SIGINT
-    sys.exit(status)
+    for number in ours:  # The command takes them from here on.
+        signal.signal(number, usual[number])
+    sys.exit(run())
 
 
 def _leave(number: int, frame: Any) -> None:

@@ -28,6 +28,14 @@ _OURS = {"", "__main__", "harness", "zoo"}
 _received: list[int] = []
 
 
+class Interrupt(KeyboardInterrupt):
+    """An interrupt of the command.
+
+    Python ends itself by SIGINT at its exit where a KeyboardInterrupt itself has passed an exec(),
+    such as dataclasses are made by, although it was caught: the status would be lost.
+    """
+
+
 def status() -> int:
     """The exit status of a command that was interrupted, by its first signal: 130, 143 or 129."""
     return 128 + (_received[0] if _received else signal.SIGINT)
@@ -83,7 +91,7 @@ def deferred() -> Iterator[None]:
             later()
             return
         waiting = False
-        raise KeyboardInterrupt
+        raise Interrupt
 
     def dropped(about: Any) -> None:
         if issubclass(about.exc_type, KeyboardInterrupt):
@@ -98,7 +106,7 @@ def deferred() -> Iterator[None]:
     try:
         yield
         if waiting:  # What it would have ended is over.
-            raise KeyboardInterrupt
+            raise Interrupt
     finally:
         if waiting:
             signal.setitimer(signal.ITIMER_REAL, 0)

@@ -160,6 +160,8 @@ def explain(
     if not asked:
         raise UsageError(_no_such_field(session, field))
     report = session.verify(Progress())
+    if report.cut_short == "interrupted":
+        raise KeyboardInterrupt
     if report.cut_short is not None:
         raise Failure(report.cut_short)
     width = terminal_width() or _UNLIMITED

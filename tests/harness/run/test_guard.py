@@ -177,9 +177,10 @@ def test_a_builder_that_hangs_ends_with_every_command(begin):
         ("import", signal.SIGHUP, "bench good"),
         ("import", signal.SIGKILL, "show good --profile"),
         ("identity", signal.SIGTERM, "verify --all --checks parameters"),
+        ("build", signal.SIGTERM, "explain hangs Parameters --no-store"),
     )
     for where, number, words in tried:
-        names = ("good", "unknown") if where == "names" else ("good",)
+        names = ("good", {"names": "unknown", "build": "hangs"}.get(where, "fine"))
         process, pids = begin(where, *words.split(), names=names)
         process.send_signal(number)
         out, err = process.communicate(timeout=60)
