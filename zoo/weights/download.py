@@ -108,8 +108,8 @@ class Download:
                 return self._attempt(again)
             except TransientError as failure:
                 if self._part.size > most:
+                    self._retries.progressed(self._part.size - most)
                     most = self._part.size
-                    self._retries.progressed()
                 self._retries.retry(self._context.client, self._source, failure)
 
     def _attempt(self, again: bool) -> DownloadedFile:

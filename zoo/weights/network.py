@@ -75,8 +75,8 @@ class RequestClock:
         return time.monotonic() >= self._total
 
     def passed(self) -> float:
-        """Seconds since the answer, or this stretch of its body, began."""
-        return time.monotonic() - self._begun
+        """Seconds since this stretch of the body began, or since the last byte before it."""
+        return time.monotonic() - (self._begun if self.count else self._last)
 
     def left(self) -> float:
         """Seconds until the connection is given up; a stretch that was fast enough is followed

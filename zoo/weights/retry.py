@@ -25,7 +25,7 @@ class RetryPolicy:
         stall_s: without one byte, or with fewer than ``low_rate`` bytes per second, until an
             attempt counts as failed.
         low_rate: bytes per second.
-        attempts: how many in a row may fail without bringing the file further.
+        attempts: how many in a row may fail without bringing the file further, at ``low_rate``.
         backoff_s, backoff_max_s: wait before the second attempt, doubled each time up to the
             maximum; a random part of up to a half is taken off, so that clients spread out.
         retry_after_max_s: a server that asks for a longer wait is not retried.
@@ -101,15 +101,22 @@ class Retries:
         self._policy = policy
         self._stop = stop
         self._failed = 0
+        self._gained, self._since = 0, time.monotonic()
         self._deadline = time.monotonic() + policy.total_s
 
     def left(self) -> float:
         """Seconds that this file may still take."""
         return self._deadline - time.monotonic()
 
-    def progressed(self) -> None:
-        """The last attempt brought the file further."""
-        self._failed = 0
+    def progressed(self, count: int) -> None:
+        """The last attempt brought the file further by so many bytes.
+
+        That it came further counts where it did so at the least rate: a byte an answer is none.
+        """
+        self._gained += count
+        now = time.monotonic()
+        if self._gained >= self._policy.low_rate * (now - self._since):
+            self._failed, self._gained, self._since = 0, 0, now
 
     def retry(self, client: HttpClient, source: HttpSource, failure: TransientError) -> None:
         """Wait before the next attempt.
