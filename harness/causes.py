@@ -359,9 +359,9 @@ _TABLE: tuple[tuple[str, Severity | None, str, str, str], ...] = (
         None,
         "The file could not be had here: no answer from the server, no download wanted, a limit or "
         "the disk of this machine.",
-        "A timeout, `--offline`, a file above `--max-bytes`, or a full disk",
-        "Try again later, or allow what the message names: a download, more bytes, room on the "
-        "disk.",
+        "A timeout, `--offline`, a file above `--max-bytes`, a private host in CI, a full disk",
+        "Try again later, or allow what the message names: a download, more bytes, any host, room "
+        "on the disk.",
     ),
     (
         "weights.not-installed",
