@@ -208,11 +208,13 @@ class HttpClient:
                     self._resolve(url)
                 except OSError as error:
                     raise self._unreached(url, host, clock, error) from error
+            with clock.halted():  # the first one imports it
+                client = self._http()
             import httpx
 
             try:
                 connected = None if host.up else turn.close
-                response = self._open(method, url, headers, host, connected)
+                response = self._open(client, method, url, headers, host, connected)
             except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError, OSError) as error:
                 raise self._unreached(url, host, clock, error) from error
             host.up = True
@@ -246,13 +248,13 @@ class HttpClient:
 
     def _open(
         self,
+        client: httpx.Client,
         method: str,
         url: str,
         headers: Mapping[str, str] | None,
         host: _Host,
         connected: Callable[[], None] | None,
     ) -> httpx.Response:
-        client = self._http()
         last_step = "start_tls" if url.startswith("https") else "connect_tcp"
 
         def trace(event: str, _: Mapping[str, Any]) -> None:

@@ -57,6 +57,14 @@ class RequestClock:
         self._begun = self._last = time.monotonic()
         self.count = 0
 
+    @contextlib.contextmanager
+    def halted(self) -> Iterator[None]:
+        """What is done meanwhile is no server's fault, and takes none of its time."""
+        before = time.monotonic()
+        yield
+        lost = time.monotonic() - before
+        self._begun, self._last = self._begun + lost, self._last + lost
+
     def pace(self, rate: float) -> None:
         """The body begins: in each stretch of ``seconds`` it has to bring so many bytes a second,
         and never none for as long.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import json
@@ -12,9 +13,11 @@ import re
 import resource
 import select
 import signal
+import socket
 import struct
 import subprocess
 import termios
+import threading
 import time
 
 import pytest
@@ -94,6 +97,26 @@ def test_a_dry_run_downloads_nothing(place, server, data):
     offline = place.zoo("fetch", "--all", "--dry-run", "--offline")
     assert (offline.status, offline.err) == (0, "no files to fetch\n")
     assert len(server.requests) == 4
+
+
+def test_a_plan_waits_three_seconds(place):
+    """For one host that sends a header byte by byte, however many files it has."""
+
+    def drip(listener):
+        connection, _ = listener.accept()
+        with contextlib.suppress(OSError):
+            connection.sendall(b"HTTP/1.1 200 OK\r\nX-Long: ")
+            while True:
+                connection.sendall(b"x")
+                time.sleep(0.5)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=drip, args=[listener], daemon=True).start()
+        for case, name in enumerate(NAMES):
+            place.add(name, name, f"http://127.0.0.1:{listener.getsockname()[1]}/{case}.pth")
+        run = place.zoo("fetch", "--all", "--dry-run")
+    assert run.err.splitlines() == ["4 files to fetch, of unknown size"]
+    assert 2.5 < run.seconds < 8
 
 
 def test_without_downloads_sizes_alone_are_asked_for(place, server, data):

@@ -179,6 +179,23 @@ def test_a_plan_asks_a_slow_host_once(tmp_path):
     assert (planned.files, planned.unknown, planned.refused) == (30, 30, {})
 
 
+def test_a_byte_an_answer_is_no_progress(server, fails):
+    """Each request brings the file further, by next to nothing: that is a failed attempt."""
+
+    def answer(handler, count):
+        handler.head(
+            200 if count == 1 else 206,
+            100_000 if count == 1 else 1,
+            ETag='"v1"',
+            Content_Range=f"bytes {count - 1}-{count - 1}/100000",
+        )
+        handler.send(b"x")
+        handler.hang_up()
+
+    fails(server.on("net.pth", answer), "weights.unreadable", "3 attempts")
+    assert len(server.requests) == 3
+
+
 def test_a_body_at_a_fair_pace_is_taken_however_long_it_lasts(server, works, data):
     """Many stretches, the bytes of each in its first half: the pace counts, not one pause."""
 
