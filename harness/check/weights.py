@@ -36,14 +36,14 @@ _NOT_DOWNLOADED = "not compared: the file is on the server, and was not download
 CHECKPOINT = Need("checkpoint")
 
 # What to do about a file that was not loaded, by the cause.
-_REFUSED = {
+REFUSED = {
     "weights.unsafe": "save the state dict alone, with torch.save or as safetensors, and upload "
     "that",
     "weights.unreadable": "upload the whole file again, as torch.save or safetensors wrote it",
 }
 # What to do about a file that holds other tensors, by what differs. Every way out has its words,
 # for the maintainer may have meant the file or the entry.
-_MISFIT = {
+MISFIT = {
     "classes": "write the URL of a checkpoint that was trained on this model's classes",
     "classifier": "the file lacks the model's classifier: upload the checkpoint with it, or write "
     "the URL of one that has it",
@@ -208,16 +208,16 @@ def _contents(evidence: Evidence, claim: Claim) -> Finding:
         return not_measured(evidence, claim, check, "checkpoint", verb="compared")
     value = fact.value
     if value["refused"] is not None:
-        message = f"the file is not loaded: {value['why']}; {_REFUSED[value['refused']]}"
+        message = f"the file is not loaded: {value['why']}; {REFUSED[value['refused']]}"
         return mismatched(claim, variant, check, value["refused"], None, message)
     if value["fits"]:
         message = "; ".join((f"{value['sentence']} the model", *value["notes"]))
         return matched(claim, variant, check, value["tensors"], message)
     holds = [name for name in value["holds"] if name != variant.name]
     if holds:
-        what, remedy = f"this file holds {' or '.join(holds)}", _MISFIT["other"]
+        what, remedy = f"this file holds {' or '.join(holds)}", MISFIT["other"]
     else:
-        what, remedy = "the file's tensors are not this model's", _MISFIT[value["misfit"]]
+        what, remedy = "the file's tensors are not this model's", MISFIT[value["misfit"]]
     message = f"{what}{_entry(value)}: {value['sentence']}; {remedy}"
     return mismatched(claim, variant, check, "weights.tensors-differ", value["tensors"], message)
 

@@ -34,6 +34,8 @@ def bench(
             failed = True
         else:
             timings += [(name, timing) for timing in outcome]
+    for line in session.warnings():
+        say(line)
     if format == "json":
         document = [{"variant": name, **timing} for name, timing in timings]
         emit_json(document)

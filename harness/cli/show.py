@@ -20,6 +20,7 @@ from harness.cli.output import (
     emit,
     emit_json,
     is_terminal,
+    say,
     terminal_width,
 )
 from harness.config import RunConfig, UsageError
@@ -109,6 +110,8 @@ def _profile(session: Session, variant: Variant, depth: int | None) -> str:
     from harness.types import Unmeasured
 
     fact = session.profile(variant)
+    for line in session.warnings():
+        say(line)
     if isinstance(fact, Unmeasured):
         raise Failure(fact.why)
     assert fact.image_size is not None

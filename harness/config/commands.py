@@ -28,7 +28,7 @@ COMMANDS: Mapping[str, str] = {
     "list": "List the variants of an index, with their claims in short.",
     "show": "Show everything that an index claims of a variant, and where each claim stands.",
     "explain": "Trace one claim: documented, measured, tried, and what it should say.",
-    "cache": "Show or empty the store of measurements.",
+    "cache": "Show, check or empty the store of measurements.",
 }
 
 

@@ -6,6 +6,7 @@ import os
 import platform
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import partial
 
 from harness.check.schema import UNREADABLE, missing_for
 from harness.check.shards import span_of
@@ -17,6 +18,7 @@ from harness.run.eval_dataset import EvalDataset
 from harness.run.jobs import BenchmarkJob, Job
 from harness.run.keys import identity_of, key_of, version_of
 from harness.run.plan import flops_size, recipe_of
+from harness.run.rows import why_unfit
 from harness.run.store import Store
 from harness.types import Fact, Measurement, Size, Slot, unmeasured
 from zoo._util.text import nearest
@@ -106,7 +108,10 @@ class VariantFacts:
         """
         for fact in facts:
             self.facts[fact.slot] = fact
-            if self.store is not None and isinstance(fact, Measurement) and fact.kind != "file":
+            if self.store is None or not isinstance(fact, Measurement) or fact.kind == "file":
+                continue
+            # One that would not be believed again would be removed and made anew in each run.
+            if not why_unfit(fact, self.recipe):
                 self.store.put(self._key(fact.slot), fact)
 
     def _measured(self, kind: str, which: Size | str | None) -> Measurement | None:
@@ -142,7 +147,8 @@ class VariantFacts:
             return missing
         left = set()
         for slot in missing:
-            fact = self.store.get(self._key(slot))
+            unfit = partial(why_unfit, recipe=self.recipe, slot=slot)
+            fact = self.store.get(self._key(slot), unfit)
             if fact is None:
                 left.add(slot)
             else:

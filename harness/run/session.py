@@ -135,8 +135,7 @@ class Session:
         cut_short = None
         with self._opened_store() as store:
             runs, jobs = self._begun(store)
-            for warning in self._warnings:
-                progress.warn(warning)
+            self._warn(progress)
             try:
                 for line in self._eval_datasets.survey() if self._eval_datasets is not None else ():
                     progress.tell(line)
@@ -148,8 +147,7 @@ class Session:
                 cut_short = "interrupted"
             except EngineError as error:
                 cut_short = str(error)
-            if store is not None and store.failure is not None:
-                progress.warn(store.failure)
+        self._warn(progress)
         _agree(runs)
         found = [f for s in runs if s.findings is not None for f in s.findings]
         found = apply_alias_findings(found, self.index.variants, _built_names(runs))
@@ -166,6 +164,15 @@ class Session:
         run = next(s for s in self._runs_seen if s.variant is variant)
         findings = [f for f in report.findings if f.variant == variant.name]
         return trace_claim(run.evidence(), findings, claim)
+
+    def warnings(self) -> list[str]:
+        """What runs had to do without since this was last asked, a line each."""
+        lines, self._warnings = list(dict.fromkeys(self._warnings)), []
+        return lines
+
+    def _warn(self, progress: Progress) -> None:
+        for line in self.warnings():
+            progress.warn(line)
 
     def profile(self, variant: Variant) -> Fact:
         """What each module of a variant costs at the input that its FLOPs speak of."""
@@ -338,6 +345,8 @@ class Session:
             yield store
         finally:
             if store is not None:
+                if store.failure is not None:
+                    self._warnings.append(store.failure)
                 store.close()
 
 

@@ -2,36 +2,51 @@
 
 Every measurement is committed as it comes, so a run that is killed loses at most the one it was
 making, and two runs at once see each other's. A store that can't be opened or is damaged costs
-the reuse and nothing else: the run says so and measures anew.
+the reuse and nothing else: the run says so and measures anew. What a row has to be is said in
+`harness.run.rows`.
 """
 
 from __future__ import annotations
 
-import json
 import sqlite3
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from harness.run.rows import COLUMNS, DamagedRow, pack, unpack, why_unfit
 from harness.types import Measurement
 from zoo._util.files import make_private
+from zoo._util.text import plural
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS measurements (
-  key TEXT PRIMARY KEY, kind TEXT NOT NULL, builder TEXT NOT NULL, name TEXT NOT NULL,
-  made TEXT NOT NULL, body TEXT NOT NULL
-) WITHOUT ROWID
-"""
+# As SQLite keeps it: a table of another text is not ours.
+_TABLE = (
+    "CREATE TABLE measurements (key TEXT PRIMARY KEY, kind TEXT NOT NULL, builder TEXT NOT NULL, "
+    "name TEXT NOT NULL, made TEXT NOT NULL, body TEXT NOT NULL, digest TEXT NOT NULL) "
+    "WITHOUT ROWID"
+)
+_FIELDS = ", ".join((*COLUMNS, "digest"))
+# A longer body is none of ours, and is not read into memory.
+_MOST_BYTES = 64 << 20
+_SELECT = f"SELECT {_FIELDS} FROM measurements WHERE length(CAST(body AS BLOB)) <= {_MOST_BYTES}"
 
 
 # For another run's commit.
 _WAIT_SECONDS = 30.0
+# What SQLite says where the file itself may be whole.
+_OUTSIDE = ("locked", "readonly", "unable to open", "disk is full", "interrupted")
 
 
 class StoreError(Exception):
-    """The store can't be used; the message says which file, why, and what to do."""
+    """The store can't be used; the message says which file, why, and what to do.
+
+    Attributes:
+        damaged: the file is no store any more, and one made anew would do.
+    """
+
+    def __init__(self, message: str, damaged: bool = False) -> None:
+        super().__init__(message)
+        self.damaged = damaged
 
 
 def default_path() -> Path:
@@ -46,13 +61,23 @@ class Store:
 
     Attributes:
         path: the store's file.
-        failure: why a measurement could not be read or kept, None while all goes well.
     """
 
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         self._db = connection
         self.path = path
-        self.failure: str | None = None
+        self._broken: str | None = None
+        self._dropped: list[str] = []
+
+    @property
+    def failure(self) -> str | None:
+        """Why measurements could not be read or kept, in one line; None while all goes well."""
+        if self._broken is not None or not self._dropped:
+            return self._broken
+        return (
+            f"{self.path}: {plural(len(self._dropped), 'stored measurement')} removed, to be made "
+            f"anew: {self._dropped[0]}"
+        )
 
     @classmethod
     def open(cls, path: Path | None = None) -> Store:
@@ -64,56 +89,105 @@ class Store:
         path = path or default_path()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            if path.exists() and not path.is_file():
+                raise OSError("it is not a regular file")
             # SQLite gives the files beside it the mode that this one has.
             make_private(path)
             # Each statement is its own transaction; a writer waits for another one's commit.
             db = sqlite3.connect(path, timeout=_WAIT_SECONDS, isolation_level=None)
+            db.text_factory = bytes  # What is no UTF-8 is damaged, and is found out row by row.
+            store = cls(db, path)
             with _plain_errors(path):
                 db.execute("PRAGMA journal_mode=WAL")
                 db.execute("PRAGMA synchronous=NORMAL")
-                db.execute(_SCHEMA)
+                db.execute("PRAGMA trusted_schema=OFF")
+                db.execute("PRAGMA cell_size_check=ON")
+                store._make_table()
         except (OSError, sqlite3.OperationalError) as error:
             raise StoreError(
                 f"{path}: the measurement store can't be used ({error}); set XDG_CACHE_HOME to a "
                 "folder that can be written, or run with --no-store"
             ) from error
-        return cls(db, path)
+        return store
 
-    def get(self, key: str) -> Measurement | None:
-        """The measurement of that key, None where there is none that can be read."""
+    def get(
+        self, key: str, unfit: Callable[[Measurement], str] = lambda fact: ""
+    ) -> Measurement | None:
+        """The measurement of that key, None where there is none that can be believed.
+
+        Args:
+            key: the key.
+            unfit: why a measurement is not the one that was asked for, empty where it is. Such a
+                one is removed, and so is a row that was damaged.
+        """
         try:
             with _plain_errors(self.path):
-                found = self._db.execute("SELECT body FROM measurements WHERE key=?", (key,))
-                row = found.fetchone()
-            return None if row is None else _from_json(row[0])
+                row = self._db.execute(f"{_SELECT} AND key=?", (key,)).fetchone()
+            if row is None:
+                return None
+            why = "another row has its key" if row[0] != key.encode() else ""
+            fact = unpack(row)
+            why = why or unfit(fact)
         except StoreError as error:
-            self.failure = str(error)
-        except (ValueError, TypeError, KeyError):
-            self.failure = f"{self.path}: a stored measurement is damaged; zoo cache clear mends it"
+            self._broken = str(error)
+            return None
+        except DamagedRow as error:
+            why = str(error)
+        if not why:
+            return fact
+        self._drop(key.encode(), why)
         return None
 
     def put(self, key: str, measurement: Measurement) -> None:
         """Keep a measurement, where that is possible; one of the same key gives way."""
-        body = json.dumps(asdict(measurement))
-        row = (key, measurement.kind, measurement.builder, measurement.name, measurement.made, body)
         try:
+            row = pack(key, measurement)
             with _plain_errors(self.path):
-                self._db.execute("INSERT OR REPLACE INTO measurements VALUES (?,?,?,?,?,?)", row)
+                self._db.execute("INSERT OR REPLACE INTO measurements VALUES (?,?,?,?,?,?,?)", row)
         except StoreError as error:
-            self.failure = str(error)
+            self._broken = str(error)
+        except (ValueError, TypeError, RecursionError) as error:
+            self._broken = f"{self.path}: a measurement can't be kept ({error})"
 
     def drop(self, keys: Iterable[str]) -> None:
         """Forget the measurements of these keys."""
         with _plain_errors(self.path):
             self._db.executemany("DELETE FROM measurements WHERE key=?", [(k,) for k in keys])
 
+    def check(self) -> list[str]:
+        """Remove every row that is no measurement of its kind; which these were, and why.
+
+        Raises:
+            StoreError: the file is damaged.
+        """
+        with _plain_errors(self.path):
+            (sound,) = self._db.execute("PRAGMA integrity_check(1)").fetchone()
+            if sound != b"ok":
+                text = sound.decode("utf-8", "replace").replace("\n", " ")
+                raise sqlite3.DatabaseError(text)
+            keys = self._db.execute("SELECT CAST(key AS BLOB) FROM measurements").fetchall()
+        for (key,) in keys:
+            with _plain_errors(self.path):
+                where = f"{_SELECT} AND CAST(key AS BLOB)=?"
+                row = self._db.execute(where, (key,)).fetchone()
+            if row is None:
+                self._drop(key, "it is too long")
+                continue
+            try:
+                why = why_unfit(unpack(row))
+            except DamagedRow as error:
+                why = str(error)
+            if why:
+                self._drop(key, why, row)
+        return list(self._dropped)
+
     def info(self) -> dict[str, Any]:
         """Where the store is, how many measurements of which kinds it holds, and its bytes."""
         with _plain_errors(self.path):
             rows = self._db.execute(
-                "SELECT kind, COUNT(*) FROM measurements GROUP BY kind ORDER BY kind"
+                "SELECT CAST(kind AS BLOB), COUNT(*) FROM measurements GROUP BY 1 ORDER BY 1"
             ).fetchall()
-        kinds = dict(rows)
+        kinds = {kind.decode("utf-8", "replace"): count for kind, count in rows}
         files = (self.path, Path(f"{self.path}-wal"), Path(f"{self.path}-shm"))
         return {
             "path": str(self.path),
@@ -133,22 +207,58 @@ class Store:
         """Close the store's file."""
         self._db.close()
 
+    def _make_table(self) -> None:
+        """Make the table; what another program, or another version, left in its place is removed.
+
+        A table without digests can't be checked, and triggers would change what is written.
+        """
+        listed = "SELECT type, name, sql FROM sqlite_master WHERE lower(tbl_name)='measurements'"
+        found = self._db.execute(listed).fetchall()
+        if found == [(b"table", b"measurements", _TABLE.encode())]:
+            return
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            # Another run may have made it meanwhile.
+            found = self._db.execute(listed).fetchall()
+            if found != [(b"table", b"measurements", _TABLE.encode())]:
+                for kind, name, _ in found:
+                    if kind in (b"table", b"view", b"trigger"):
+                        quoted = name.decode().replace('"', '""')
+                        self._db.execute(f'DROP {kind.decode()} IF EXISTS "{quoted}"')
+                self._db.execute(_TABLE)
+                if found:
+                    self._dropped.append("they are of another version of zoo")
+            self._db.execute("COMMIT")
+        except BaseException:
+            with suppress(sqlite3.Error):
+                self._db.execute("ROLLBACK")
+            raise
+
+    def _drop(self, key: bytes, why: str, row: tuple[Any, ...] = ()) -> None:
+        """Remove a row that is not to be believed, where that is possible."""
+        whose = ""
+        with suppress(ValueError, AttributeError, IndexError):
+            whose = f"{row[1].decode()} of {row[3].decode()}: "
+        self._dropped.append(f"{whose}{why}")
+        with suppress(StoreError), _plain_errors(self.path):
+            self._db.execute("DELETE FROM measurements WHERE CAST(key AS BLOB)=?", (key,))
+
 
 @contextmanager
 def _plain_errors(path: Path) -> Iterator[None]:
     """Raise SQLite's errors as one line that says what to do."""
     try:
         yield
-    except sqlite3.DatabaseError as error:
-        if isinstance(error, sqlite3.OperationalError) and "locked" in str(error):
+    # SQLite names what it stumbled over, in bytes that need not be text.
+    except (sqlite3.Error, UnicodeDecodeError) as error:
+        text = "its schema can't be read" if isinstance(error, ValueError) else str(error)
+        text = " ".join(text.split())
+        damaged = not any(words in text for words in _OUTSIDE)
+        if "locked" in text:
             advice = "another run holds it; try again"
+        elif damaged:
+            advice = "zoo cache check mends it; or run with --no-store"
         else:
-            advice = "remove that file, or run with --no-store"
-        raise StoreError(f"{path}: the measurement store failed ({error}); {advice}") from error
-
-
-def _from_json(text: str) -> Measurement:
-    body = json.loads(text)
-    if body["image_size"] is not None:
-        body["image_size"] = tuple(body["image_size"])
-    return Measurement(**body)
+            advice = "set XDG_CACHE_HOME to a folder that can be written, or run with --no-store"
+        message = f"{path}: the measurement store failed ({text}); {advice}"
+        raise StoreError(message, damaged) from error
