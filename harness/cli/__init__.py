@@ -19,6 +19,7 @@ from harness.cli.output import (
     say,
 )
 from harness.config import UsageError
+from zoo._util.text import foreign
 
 _WRONG_USE = 2
 
@@ -58,7 +59,7 @@ def _guarded(arguments: Sequence[str] | None) -> int:
 
             traceback.print_exc()
         say(
-            f"zoo: internal error: {type(error).__name__}: {error}; "
+            f"zoo: internal error: {type(error).__name__}: {foreign(error)}; "
             "please report it, with what ZOO_DEBUG=1 shows"
         )
         return FAILED

@@ -39,6 +39,10 @@ _RANK = {"error": 0, "warning": 1, "note": 2, None: 3}
 _IDENTITY = ("variant", "field", "check", "cause", "documented", "accepted")
 
 
+# So many long texts are looked for in each message.
+_FEW = 100
+
+
 def presentable(report: Report, *, names: bool) -> Report:
     """Cut the texts of servers, builders and files at `FOREIGN` characters, and show what hides.
 
@@ -53,6 +57,10 @@ def presentable(report: Report, *, names: bool) -> Report:
         long = [text for text in foreign_texts(variant) if len(text) > FOREIGN]
         if long:
             quoted[variant.name] = long
+    # A message may name other variants too; where nearly all have long texts, the words of a
+    # message are cut alone.
+    all_quoted = dict.fromkeys(text for texts in quoted.values() for text in texts)
+    anywhere = tuple(all_quoted) if len(all_quoted) <= _FEW else ()
     return replace(
         report,
         environment={
@@ -61,7 +69,8 @@ def presentable(report: Report, *, names: bool) -> Report:
         },
         variants=tuple(_presentable_variant(v, short) for v in report.variants),
         findings=tuple(
-            _presentable_finding(f, short, quoted.get(f.variant, ())) for f in report.findings
+            _presentable_finding(f, short, anywhere or quoted.get(f.variant, ()))
+            for f in report.findings
         ),
         cut_short=None if report.cut_short is None else bounded(report.cut_short),
     )

@@ -26,6 +26,7 @@ def main() -> None:
     from harness.run.engine import none_made
     from harness.run.jobs import dump_facts, load_job
     from harness.run.perform import Performer
+    from zoo._util.text import foreign
 
     performer = Performer()
     own = os.getpid()
@@ -36,8 +37,9 @@ def main() -> None:
             try:
                 facts = performer.perform(job)
             except SystemExit as request:
-                why = f"{job.recipe.name} called for an end of Python (exit status {request.code})"
-                facts = none_made(job, " ".join(why.split()))
+                status = foreign(" ".join(str(request.code).split()))
+                why = f"{job.recipe.name} called for an end of Python (exit status {status})"
+                facts = none_made(job, why)
             except BaseException as error:  # noqa: BLE001 - KeyboardInterrupt and its like
                 why = f"{job.recipe.builder} can't build {job.recipe.name}: {describe_error(error)}"
                 facts = none_made(job, why)

@@ -181,3 +181,39 @@ def test_records_are_their_users_alone(workflow, tmp_path, environment):
         assert {stat.S_IMODE(path.stat().st_mode) for path in found} == {0o600}
     finally:
         os.umask(before)
+
+
+_EMPTY = b"\r\nContent-Length: 0\r\n\r\n"
+SERVED = {
+    "403": b"403 ##[error] " + b"long " * 300 + _EMPTY,
+    "404": b"404 \x1b[2J::error::" + b"long " * 300 + _EMPTY,
+    "302": b"302 x\r\nLocation: ftp://h/##[error]" + b"long+" * 300 + _EMPTY,
+    "coded": b"200 OK\r\nContent-Encoding: ##[a]" + b"long " * 300 + _EMPTY,
+    "pickle": b"200 OK\r\nContent-Length: 542\r\n\r\nc##[a]\n::error::" + b"long " * 105 + b"\n",
+}
+
+
+@pytest.mark.slow
+def test_what_a_server_and_its_files_say_is_cut_and_commands_nothing(zoo, folder, server):
+    models = ["Models:\n"]
+    for name, answer in SERVED.items():
+
+        def behave(handler, count, answer=answer):
+            handler.wfile.write(b"HTTP/1.1 " + answer)
+            handler.close_connection = True
+
+        url = server.on(f"{name}.pth", behave)
+        models.append(f"- Name: resnest14d\n  Weights: {url}\n")
+    (folder / "model-index" / "net.yml").write_text("".join(models))
+    for name in ("table", "json", "junit", "sarif", "markdown", "github"):
+        done = zoo(
+            *("verify", "--all", "--checks", "weights", "--allow-http", "--no-store"),
+            *("--format", name, "--verbose"),
+            GITHUB_ACTIONS="true",
+            CI="",
+        )
+        printed = OWN.sub("", done.stdout) if name == "github" else done.stdout
+        for text in (printed, done.stderr):
+            assert OBEYED.findall(text) == [], (name, text)
+            assert LONG.rstrip() not in text, (name, text)
+            assert "\x1b" not in text
