@@ -66,6 +66,7 @@ class VariantRun(VariantFacts):
         while True:
             missing = self._recall(missing)
             if missing:
+                self.findings = None  # A file that came after the plan asks for more.
                 return self._jobs(missing)
             evidence = self.evidence()
             findings: list[Finding] = list(_findings(build.find(_of_the_build(evidence))))
