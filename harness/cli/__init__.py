@@ -51,9 +51,15 @@ def _guarded(arguments: Sequence[str] | None) -> int:
         say(f"zoo: {error}")
         return interrupts.status() if interrupts.hung_up() else FAILED
     except Exception as error:  # noqa: BLE001 - a user gets a line and no traceback
-        if isinstance(error, OSError) and folder_is_gone():
-            say(f"zoo: {GONE}")
-            return FAILED
+        return _unexpected(error)
+
+
+def _unexpected(error: Exception) -> int:
+    if isinstance(error, OSError) and folder_is_gone():
+        say(f"zoo: {GONE}")
+    elif isinstance(error, OSError) and interrupts.hung_up():
+        return interrupts.status()
+    else:
         if os.environ.get("ZOO_DEBUG"):
             import traceback
 
@@ -62,7 +68,7 @@ def _guarded(arguments: Sequence[str] | None) -> int:
             f"zoo: internal error: {type(error).__name__}: {foreign(error)}; "
             "please report it, with what ZOO_DEBUG=1 shows"
         )
-        return FAILED
+    return FAILED
 
 
 def _run(arguments: Sequence[str] | None) -> int:

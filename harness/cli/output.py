@@ -110,12 +110,37 @@ def color(stream: TextIO | None) -> bool:
     return can_redraw(stream)
 
 
+class _Drawing:
+    """Standard error while bars are drawn on it; where it is gone, nothing is drawn any more."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write the text, if it can be."""
+        try:
+            return self._stream.write(text)
+        except OSError:
+            _abandon(self._stream)
+            return len(text)
+
+    def flush(self) -> None:
+        """Flush what was written, if it can be."""
+        try:
+            self._stream.flush()
+        except OSError:
+            _abandon(self._stream)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
 def stderr_console() -> Console:
     """Rich's console on standard error, for what is drawn live; no text of it is markup."""
     from rich.console import Console
 
     return Console(
-        file=sys.stderr,
+        file=cast(TextIO, _Drawing(sys.stderr)),
         no_color=not color(sys.stderr),
         highlight=False,
         markup=False,

@@ -62,7 +62,7 @@ def end(process: subprocess.Popen[Any]) -> None:
 def _end_by_force(pid: int) -> None:
     """End a process and what it started, as far as that can be found."""
     # In this order: a process that is ended can't start another, nor give its own away.
-    children = descendants(pid)
+    children = descendants(pid) if _LINUX else _listed(pid)
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, signal.SIGKILL)
     for child in children:  # Those that have made a group of their own.
@@ -92,6 +92,21 @@ def _children(pid: int) -> Iterator[int]:
         except OSError:
             continue  # The thread has ended since.
         yield from map(int, text.split())
+
+
+def _listed(pid: int) -> list[int]:
+    """The descendants of a process, by the one program that lists them on every Unix."""
+    from subprocess import SubprocessError, check_output
+
+    try:
+        text = check_output(["ps", "-A", "-o", "pid=,ppid="], text=True, timeout=_END_SECONDS)
+    except (OSError, SubprocessError):
+        return []
+    pairs = [tuple(map(int, line.split())) for line in text.splitlines()]
+    found = [pid]
+    for one in found:  # It grows meanwhile.
+        found += [child for child, parent in pairs if parent == one and child not in found]
+    return found[1:]
 
 
 def main() -> None:
@@ -203,6 +218,9 @@ def _leave_with(run: int) -> None:
     events.register(0, 0)
     while not events.poll(_LOOK_SECONDS * 1000) and os.getppid() == run:
         pass
+    for child in _listed(os.getpid()):
+        with suppress(ProcessLookupError, PermissionError):
+            os.kill(child, signal.SIGKILL)
     with suppress(OSError):
         os.killpg(0, signal.SIGKILL)
     os._exit(1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.run.guard import descendants, guarded
+from harness.run.guard import _end_by_force, descendants, guarded
 
 pytestmark = pytest.mark.skipif(
     not sys.platform.startswith("linux"), reason="a guard takes Linux's prctl"
@@ -103,7 +104,7 @@ def begin(builder, environment, index_of, tmp_path):
     path = os.pathsep.join([os.environ["PYTHONPATH"], environment["PYTHONPATH"]])
     runs: list[subprocess.Popen[str]] = []
 
-    def start(where: str, *words: str, names: tuple[str, ...] = ("good", "hangs")):
+    def start(where: str, *words: str, names: tuple[str, ...] = ("good", "hangs"), **streams: int):
         mark = tmp_path / f"mark{len(runs)}"
         index = index_of(names, "Parameters: 132")
         given = {"MARK": str(mark), "WHERE": where, "PYTHONPATH": path, "ZOO_BUILDER": "kind"}
@@ -111,10 +112,9 @@ def begin(builder, environment, index_of, tmp_path):
             [sys.executable, "-m", "zoo", *words, "--index", str(index)],
             cwd=tmp_path,
             env=environment | given,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
+            **({"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | streams),
         )
         runs.append(process)
         deadline = time.monotonic() + 120
@@ -161,6 +161,21 @@ def test_children_of_a_build_end_with_the_run(begin, number):
     if number != signal.SIGKILL:  # What was measured is reported.
         found = {f["variant"]: f["status"] for f in json.loads(out)["findings"]}
         assert found["good"] == "match"
+
+
+@pytest.mark.slow
+@pytest.mark.process
+def test_a_terminal_that_is_closed_takes_the_bars_and_not_the_report(begin):
+    screen, inside = pty.openpty()
+    words = ("verify", "--all", "--checks", "parameters", "--format", "json", "--no-store")
+    process, pids = begin("build", *words, stderr=inside)
+    os.close(inside)
+    os.close(screen)
+    process.send_signal(signal.SIGHUP)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 129
+    assert {f["variant"]: f["status"] for f in json.loads(out)["findings"]}["good"] == "match"
+    assert left_of(pids) == []
 
 
 @pytest.mark.slow
@@ -218,3 +233,33 @@ def test_a_guard_ends_as_what_it_guards_ended(tmp_path):
             shown[name] = process.stdout.read() + process.stderr.read()
             assert process.wait(timeout=60) == status, name
     assert shown == dict.fromkeys(expected, "") | {"stay": "words\n\n", "signals": "[0, 0]\n"}
+
+
+def test_where_there_is_no_guard_a_process_leaves_with_its_run(tmp_path):
+    """As on a system without Linux's prctl: its group, and its children in their own sessions."""
+    (tmp_path / "hangs.py").write_text(
+        "import subprocess, time\n"
+        "def stay():\n"
+        "    start = lambda own: subprocess.Popen(['sleep', '600'], start_new_session=own).pid\n"
+        "    print(start(0), start(1), flush=True)\n"
+        "    while True:\n        pass\n"
+    )
+    elsewhere = "from harness.run import guard; guard._LINUX = False; guard.main()"
+    code = f"import sys; sys.path[0] = {str(tmp_path)!r}; {elsewhere}"
+    for ending in ("close", "kill"):
+        process = subprocess.Popen(
+            [sys.executable, "-c", code, "hangs:stay"],
+            env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        pids = [process.pid, *map(int, process.stdout.readline().split())]
+        if ending == "close":
+            process.stdin.close()
+        else:
+            _end_by_force(process.pid)
+        process.wait(timeout=20)
+        assert left_of(pids) == []
+        process.stdout.close()
