@@ -108,6 +108,7 @@ def begin(builder, environment, index_of, tmp_path):
         mark = tmp_path / f"mark{len(runs)}"
         index = index_of(names, "Parameters: 132")
         given = {"MARK": str(mark), "WHERE": where, "PYTHONPATH": path, "ZOO_BUILDER": "kind"}
+        given["TERM"] = "xterm"  # Bars are drawn there.
         process = subprocess.Popen(
             [sys.executable, "-m", "zoo", *words, "--index", str(index)],
             cwd=tmp_path,
@@ -262,4 +263,5 @@ def test_where_there_is_no_guard_a_process_leaves_with_its_run(tmp_path):
             _end_by_force(process.pid)
         process.wait(timeout=20)
         assert left_of(pids) == []
-        process.stdout.close()
+        for pipe in (process.stdin, process.stdout):
+            pipe.close()
