@@ -25,6 +25,7 @@ _IMAGES = {
     "--data sample 20 of ImageNet's)",
     "accuracy.undecided": "undecided on so few images (--data DIR with the whole validation set)",
 }
+_PERCENT = ("Top 1 Accuracy", "Top 5 Accuracy")
 _OPTIONS = ("--offline", "--no-download", "--max-bytes", "--allow-http", "--public-hosts-only")
 _PREFIXES = ("", "k", "M", "G", "T", "P", "E")
 
@@ -143,8 +144,13 @@ def value(something: object) -> str:
 
 def values(finding: Finding) -> tuple[str, str]:
     """The documented value and the measured one, truncated."""
-    documented, measured = value(finding.documented), value(finding.measured)
-    return truncate(documented, FOREIGN), truncate(measured, FOREIGN)
+    return truncate(value(finding.documented), FOREIGN), measured(finding)
+
+
+def measured(finding: Finding) -> str:
+    """The measured value, truncated; of an accuracy with the unit that the documented one has."""
+    is_percent = isinstance(finding.measured, int | float) and finding.field in _PERCENT
+    return truncate(value(finding.measured), FOREIGN) + "%" * is_percent
 
 
 def both(finding: Finding) -> str:

@@ -94,6 +94,13 @@ def test_a_column_sorts_both_ways_and_back(show, usual):
     assert column(here, "Variant") == written
 
 
+def test_a_claim_that_an_error_speaks_against_is_marked(show, made):
+    """In each comparison, on the page and in the tables, and in no plot."""
+    here = show(made(2, findings=1), fragment="#comparison")
+    assert here.texts("#table-comparison .wrong") == ["wrong", "wrong"]
+    assert "wrong" in here.texts("#table-comparison tbody tr:first-child td:nth-child(5)")[0]
+
+
 def test_numbers_sort_as_numbers_and_names_as_people_count(show, usual):
     here = show(usual, fragment="#comparison?sort=-top1")
     accuracies = [f"{50 + i}.00%" for i in reversed(range(12))]

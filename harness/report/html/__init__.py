@@ -22,7 +22,7 @@ from harness.causes import CAUSES
 from harness.report import Options
 from harness.report.html.changes import Changes, compare, key
 from harness.report.html.data import page_data
-from harness.report.sentences import cut_short, place, summary, value
+from harness.report.sentences import cut_short, measured, place, summary, value
 from harness.report.style import DARK, LIGHT, Theme
 from harness.report.view import STATUSES, arrange, presentable, standing
 from harness.types import Finding, Report
@@ -237,7 +237,7 @@ def _finding(finding: Finding) -> dict[str, str]:
         "variant": finding.variant or "",
         "field": finding.field,
         "documented": value(finding.documented),
-        "measured": value(finding.measured),
+        "measured": measured(finding),
         "cause": finding.cause or "",
         "place": place(finding),
         "reason": finding.accepted or "",

@@ -14,7 +14,7 @@ from typing import Any
 from harness.causes import CAUSES
 from harness.report.html.changes import Changes, key
 from harness.report.pareto import plain_data
-from harness.report.sentences import place, value
+from harness.report.sentences import measured, place
 from harness.report.view import STATUSES, Row, foreign_texts, rows, standing
 from harness.types import Fact, Finding, Measurement, Report, Unmeasured, VariantReport
 from zoo._util.text import bounded, for_terminal, foreign, truncate
@@ -126,7 +126,7 @@ def _finding(
         finding.severity or "",
         texts(finding.cause),
         texts(finding.documented),
-        texts(None if finding.measured is None else value(finding.measured)),
+        texts(None if finding.measured is None else measured(finding)),
         texts(finding.message, ours=True),
         texts(None if finding.location is None else place(finding)),
         texts.patch(finding.fix),
