@@ -13,6 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from loops import each
 
 NAME = "efficientnet_lite0"
 
@@ -137,7 +138,7 @@ def _tensors(opened, case):
     return result
 
 
-@pytest.mark.parametrize("case", ["plain", "legacy", "safetensors"])
+@each("case", ["plain", "legacy", "safetensors"])
 def test_every_form_of_the_same_weights_matches(opened, case):
     finding = _tensors(opened, case)
     assert (finding["status"], finding["measured"]) == ("match", 296)
@@ -146,8 +147,8 @@ def test_every_form_of_the_same_weights_matches(opened, case):
     assert (size["status"], size["measured"]) == ("match", opened.sizes[case])
 
 
-@pytest.mark.parametrize(
-    ("case", "note"),
+@each(
+    "case, note",
     [
         ("module", "every name in the file begins with 'module.'"),
         ("wrapped", "the state dict is the entry 'state_dict' of the file"),
@@ -160,45 +161,27 @@ def test_a_wrapping_is_taken_off_and_said(opened, case, note):
     assert opened.run.verdicts(case, "File Size") == [("match", None)]
 
 
-def test_half_precision_explains_the_size(opened):
-    finding = _tensors(opened, "half")
-    assert finding["status"] == "match"
-    assert "float16" in finding["message"]
-    (size,) = opened.run.of("half", "File Size")
-    assert (size["severity"], size["cause"]) == ("note", "size.half-precision")
-    assert size["measured"] == opened.sizes["half"] < opened.sizes["plain"] * 0.52
-
-
-@pytest.mark.parametrize(
-    ("case", "cause", "said"),
+@each(
+    "case, cause, note, size",
     [
-        ("mixed", "size.half-precision", "half precision for part of the weights (float16: "),
-        ("double", "size.extra-tensors", "float64"),
+        ("half", "size.half-precision", "float16", "float16"),
+        ("mixed", "size.half-precision", "where the model has float32", "weights (float16: "),
+        ("double", "size.extra-tensors", "where the model has float32", "float64"),
+        ("ema", "size.extra-tensors", "", "moving average"),
+        ("ema", "size.extra-tensors", "", "18,776,488 bytes"),
+        ("optimizer", "size.extra-tensors", "", "optimizer's state"),
+        ("optimizer", "size.extra-tensors", "", "2,000,000 bytes"),
     ],
 )
-def test_other_floating_types_match_and_explain_the_size(opened, case, cause, said):
+def test_what_explains_a_size_is_a_note(opened, case, cause, note, size):
     finding = _tensors(opened, case)
     assert (finding["status"], finding["measured"]) == ("match", 296)
-    assert "where the model has float32" in finding["message"]
-    (size,) = opened.run.of(case, "File Size")
-    assert (size["severity"], size["cause"]) == ("note", cause)
-    assert said in size["message"]
-
-
-@pytest.mark.parametrize(
-    ("case", "said", "count"),
-    [
-        ("ema", "moving average", "18,776,488 bytes"),
-        ("optimizer", "optimizer's state", "2,000,000 bytes"),
-    ],
-)
-def test_what_a_model_does_not_need_explains_the_size(opened, case, said, count):
-    assert _tensors(opened, case)["status"] == "match"
-    (size,) = opened.run.of(case, "File Size")
-    assert (size["severity"], size["cause"]) == ("note", "size.extra-tensors")
-    assert said in size["message"]
-    assert count in size["message"]
-    assert size["measured"] == opened.sizes[case]
+    assert note in finding["message"]
+    (found,) = opened.run.of(case, "File Size")
+    assert (found["severity"], found["cause"]) == ("note", cause)
+    assert size in found["message"]
+    assert found["measured"] == opened.sizes[case]
+    assert opened.sizes["half"] < opened.sizes["plain"] * 0.52
 
 
 def test_a_wrong_size_is_told_the_right_one(opened):
@@ -232,8 +215,8 @@ def test_other_classes_are_told_from_another_model(opened):
     assert "the file's classifier has 10 classes, the model's 1000" in finding["message"]
 
 
-@pytest.mark.parametrize(
-    ("case", "differs", "remedy"),
+@each(
+    "case, differs, remedy",
     [
         ("fine-tuned", "has 10 classes, the model's 1000", "trained on this model's classes"),
         ("headless", "2 missing: _fc.weight, _fc.bias", "lacks the model's classifier"),
@@ -262,8 +245,8 @@ def test_differences_are_grouped_for_a_reader(opened):
     assert len(message) < 800
 
 
-@pytest.mark.parametrize(
-    ("case", "cause", "said"),
+@each(
+    "case, cause, said",
     [
         ("cut", "weights.unreadable", "cut"),
         ("noise", "weights.unreadable", "no known format"),

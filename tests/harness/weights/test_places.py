@@ -6,6 +6,7 @@ import importlib.metadata
 from pathlib import Path
 
 import pytest
+from loops import each
 
 ROOT = Path(__file__).parents[3]
 PUBLISHED = {
@@ -80,14 +81,12 @@ def let_out(scattered):
     return scattered.verify("--allow-local")
 
 
-@pytest.mark.parametrize("case", ["inside", "deeper", "url-inside", "link-inside"])
+@each("case", ["inside", "deeper", "url-inside", "link-inside"])
 def test_files_in_the_indexs_folder_are_opened(kept_in, case):
     assert kept_in.verdicts(case, "Weights") == [("mismatch", "weights.unreadable")]
 
 
-@pytest.mark.parametrize(
-    "case", ["outside", "url-outside", "link-outside", "link-to-folder", "up-and-down"]
-)
+@each("case", ["outside", "url-outside", "link-outside", "link-to-folder", "up-and-down"])
 def test_files_elsewhere_are_opened_only_where_that_is_allowed(kept_in, let_out, case):
     (finding,) = kept_in.of(case, "Weights")
     assert (finding["status"], finding["cause"]) == ("mismatch", "weights.unsafe")

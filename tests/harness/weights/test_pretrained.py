@@ -15,6 +15,7 @@ from types import SimpleNamespace
 
 import pytest
 from fault_server import running
+from loops import each
 
 ROOT = Path(__file__).parents[3]
 
@@ -141,8 +142,8 @@ def test_a_served_checkpoint_is_loaded_as_torch_loads_it(installed):
     assert all(torch.equal(loaded[k], tensor) for k, tensor in expected.items())
 
 
-@pytest.mark.parametrize(
-    ("name", "error", "cause", "said"),
+@each(
+    "name, error, cause, said",
     [
         ("efficientnet_lite0", "WeightsError", "weights.hash-mismatch", "the index states 0000"),
         ("efficientnet_lite2", "WeightsError", "weights.hash-mismatch", "its name says 00000000"),

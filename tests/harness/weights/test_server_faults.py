@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 from fault_server import running
+from loops import each
 
 NAME = "efficientnet_lite0"
 LIMIT = 25_000_000
@@ -164,7 +165,7 @@ def faulty(new_place, lite0, free_port):
         yield SimpleNamespace(run=run, place=place, site=site, urls=urls, data=data)
 
 
-@pytest.mark.parametrize("case", REFUSED)
+@each("case", REFUSED)
 def test_a_fault_is_a_finding_on_the_weights(faulty, case):
     status, cause, said = REFUSED[case]
     (finding,) = faulty.run.of(case, "Weights")
@@ -179,7 +180,7 @@ def test_a_fault_is_a_finding_on_the_weights(faulty, case):
     assert hashed["message"] == f"not compared: {finding['message'].removeprefix('not compared: ')}"
 
 
-@pytest.mark.parametrize("case", HEALED)
+@each("case", HEALED)
 def test_a_fault_that_passes_leaves_the_whole_file(faulty, case):
     verdicts = faulty.run.verdicts(case, "Weights")
     assert verdicts == [("match", None)] * len(verdicts)

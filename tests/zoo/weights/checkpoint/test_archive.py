@@ -9,6 +9,7 @@ import zipfile
 
 import pytest
 import torch
+from loops import each
 
 from zoo.weights.checkpoint import (
     CheckpointInfo,
@@ -64,7 +65,7 @@ def test_an_archive_packed_again_is_read(good, answer):
         assert {t.name: t.shape for t in contents.tensors} == {"w": (100,), "b": (3,)}
 
 
-@pytest.mark.parametrize(
+@each(
     "name",
     ["../evil", "good/../../evil", "/etc/evil", "C:/evil", "good\\evil", "good/a\nb",
      "good//evil", "good/\x1b[2Jevil", "good/./evil"],
@@ -92,15 +93,12 @@ def test_two_members_of_one_name(good, answer):
 
 
 def test_a_second_data_pkl_and_code(good, answer):
-    assert isinstance(
-        answer(repacked(good, adding("evil/data.pkl", b"\x80\x02N."))), UnsafeCheckpoint
-    )
-    assert isinstance(
-        answer(repacked(good, adding("good/code/a.py", b"import os"))), UnsafeCheckpoint
-    )
-    assert isinstance(
-        answer(repacked(good, adding("good/hook.py", b"import os"))), UnsafeCheckpoint
-    )
+    for name, content in {
+        "evil/data.pkl": b"\x80\x02N.",
+        "good/code/a.py": b"import os",
+        "good/hook.py": b"import os",
+    }.items():
+        assert isinstance(answer(repacked(good, adding(name, content))), UnsafeCheckpoint), name
 
 
 def test_bombs(good, answer):
@@ -182,8 +180,8 @@ def test_many_members(tmp_path, answer):
     )
 
 
-@pytest.mark.parametrize(
-    ("data", "said"),
+@each(
+    "data, said",
     [
         (b"", "empty"),
         (bytes(5000), "zero bytes"),

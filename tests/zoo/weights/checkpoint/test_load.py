@@ -22,25 +22,6 @@ from zoo.weights.load import load_into, load_tensors
 ROOT = Path(__file__).parents[4]
 
 
-def odd():
-    base = torch.arange(24, dtype=torch.float32)
-    tensors = {
-        "base": base,
-        "shared": base[5:11],
-        "transposed": base.view(4, 6).t(),
-        "expanded": torch.ones(1).expand(3, 2),
-        "empty": torch.zeros(0, 3),
-        "scalar": torch.tensor(2.5),
-        "conj": torch.randn(3, dtype=torch.complex64).conj(),
-        "imaginary": torch.randn(3, dtype=torch.complex64).conj().imag,
-        "one byte": torch.tensor([7], dtype=torch.uint8),
-        "after it": torch.randn(5, dtype=torch.float64),
-    }
-    for name in ("bfloat16", "float16", "int8", "int16", "int64", "bool", "complex128"):
-        tensors[name] = torch.tensor([0, 1, 5]).to(getattr(torch, name))
-    return tensors
-
-
 def assert_equal(found, expected):
     assert list(found) == list(expected)
     for name, tensor in expected.items():
@@ -49,17 +30,20 @@ def assert_equal(found, expected):
         assert torch.equal(found[name], tensor.detach()), name
 
 
-@pytest.mark.parametrize("zipped", [True, False], ids=["zip", "legacy"])
-def test_values_are_those_of_torch_load(zipped, tmp_path):
+def test_values_are_those_of_torch_load(tmp_path, odd_tensors):
     path = tmp_path / "odd.pth"
-    torch.save(odd(), path, _use_new_zipfile_serialization=zipped)
-    found = load_tensors(path)
-    assert_equal(found, torch.load(path, weights_only=True))
-    # Views of one storage stay so, and writing to them leaves the file alone.
-    content = path.read_bytes()
-    found["base"][5] = 99
-    assert found["shared"][0] == 99
-    assert path.read_bytes() == content
+    # torch 2.14 writes these into a legacy file, and fails to read them.
+    new = ("uint16", "uint32", "uint64", "float8")
+    old = {name: t for name, t in odd_tensors.items() if not name.startswith(new)}
+    for zipped in (True, False):
+        torch.save(old, path, _use_new_zipfile_serialization=zipped)
+        found = load_tensors(path)
+        assert_equal(found, torch.load(path, weights_only=True))
+        # Views of one storage stay so, and writing to them leaves the file alone.
+        content = path.read_bytes()
+        found["base"][5] = 99
+        assert found["shared"][1] == 99
+        assert path.read_bytes() == content
 
 
 def test_new_types_and_safetensors(tmp_path):
@@ -95,8 +79,8 @@ def test_a_big_endian_file(tmp_path):
     assert_equal(load_tensors(tmp_path / "big.pth"), state)
 
 
-def test_compressed_archives(tmp_path):
-    torch.save(odd(), tmp_path / "stored.pth")
+def test_compressed_archives(tmp_path, odd_tensors):
+    torch.save(odd_tensors, tmp_path / "stored.pth")
     with (
         zipfile.ZipFile(tmp_path / "stored.pth") as old,
         zipfile.ZipFile(tmp_path / "small.pth", "w", zipfile.ZIP_DEFLATED) as new,

@@ -29,33 +29,6 @@ ARCHITECTURES = {
 }
 
 
-def odd_tensors():
-    base = torch.arange(24, dtype=torch.float32)
-    tensors = {
-        "base": base,
-        "shared": base[4:10],
-        "transposed": base.view(4, 6).t(),
-        "strided": base[1::3],
-        "expanded": torch.ones(1).expand(5, 7),
-        "zero": torch.zeros(0, 3),
-        "zero_view": base[3:3],
-        "scalar": torch.tensor(2.5),
-        "parameter": nn.Parameter(torch.randn(2, 2)),
-        "frozen": nn.Parameter(torch.randn(2), requires_grad=False),
-        "conj": torch.randn(3, dtype=torch.complex64).conj(),
-        "imaginary": torch.randn(3, dtype=torch.complex64).conj().imag,
-        "bool": torch.tensor([True, False]),
-    }
-    for name in ("bfloat16", "float16", "float64", "int8", "int16", "int32", "int64", "uint8"):
-        tensors[name] = torch.arange(6).to(getattr(torch, name)).view(2, 3)
-    for name in ("uint16", "uint32", "uint64", "complex128", "float8_e4m3fn", "float8_e5m2"):
-        tensors[name] = torch.arange(6).to(getattr(torch, name)).view(3, 2)
-    attributed = torch.ones(3)
-    attributed.note = "an attribute"  # type: ignore[attr-defined]
-    tensors["attributed"] = attributed
-    return tensors
-
-
 def described(contents):
     assert isinstance(contents, CheckpointInfo), contents
     return {t.name: (t.shape, t.dtype) for t in contents.tensors}
@@ -96,9 +69,9 @@ def test_models_are_described_as_torch_loads_them(name, tmp_path):
 
 
 @pytest.mark.parametrize("zipped", [True, False], ids=["zip", "legacy"])
-def test_odd_tensors_are_described_as_torch_loads_them(zipped, tmp_path):
+def test_odd_tensors_are_described_as_torch_loads_them(zipped, tmp_path, odd_tensors):
     path = tmp_path / "odd.pth"
-    odd = odd_tensors()
+    odd = dict(odd_tensors)
     if not zipped:  # torch 2.14 writes these into a legacy file, and fails to read them
         odd = {k: v for k, v in odd.items() if not k.startswith(("uint16", "uint32", "uint64"))}
         odd = {k: v for k, v in odd.items() if not k.startswith("float8")}
@@ -117,9 +90,9 @@ def test_odd_tensors_are_described_as_torch_loads_them(zipped, tmp_path):
     assert contents.tensor_bytes < sum(t.nbytes for t in contents.tensors)
 
 
-def test_safetensors_are_described_as_safetensors_loads_them(tmp_path):
+def test_safetensors_are_described_as_safetensors_loads_them(tmp_path, odd_tensors):
     path = tmp_path / "model.safetensors"
-    state = {k: v.clone().contiguous() for k, v in odd_tensors().items() if not v.is_complex()}
+    state = {k: v.clone().contiguous() for k, v in odd_tensors.items() if not v.is_complex()}
     state.pop("imaginary")
     safetensors.torch.save_file(state, path, metadata={"format": "pt"})
     contents = read_checkpoint(path)

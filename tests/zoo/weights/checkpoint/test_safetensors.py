@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import struct
 
-import pytest
 import safetensors.torch
 import torch
+from loops import each
 
 from zoo.weights.checkpoint import (
     CheckpointInfo,
@@ -90,7 +90,7 @@ def test_the_good_one(tmp_path):
     ]
 
 
-@pytest.mark.parametrize("name", UNSAFE)
+@each("name", UNSAFE)
 def test_headers_that_deceive(name, tmp_path):
     path = tmp_path / "a.safetensors"
     path.write_bytes(UNSAFE[name])
@@ -100,7 +100,7 @@ def test_headers_that_deceive(name, tmp_path):
         assert not library_accepts(path)
 
 
-@pytest.mark.parametrize("name", UNREADABLE)
+@each("name", UNREADABLE)
 def test_damaged_headers(name, tmp_path):
     path = tmp_path / "a.safetensors"
     path.write_bytes(UNREADABLE[name])

