@@ -10,7 +10,10 @@ file that we fetch has a record of its URL, its SHA-256 and its identity on disk
   agrees; if the name holds no hash it is used and recorded as found, for this URL only;
 - a file that the hash in its name contradicts is corrupt: it stays until a good one is whole.
 
-A record counts only while size, modification time and inode are what they were.
+A record counts only while size, modification time and inode are what they were, and while its own
+digest is that of what it says. One without a digest, of an earlier version, still says whose a file
+is, and the file is hashed again. One that is damaged says nothing: a file that no hash in its name
+vouches for is not used then, since it may be another URL's.
 """
 
 from __future__ import annotations
@@ -44,6 +47,7 @@ if TYPE_CHECKING:
 
 _NAME_LOCK_S = 60.0
 _SMALL_BYTES = 64 << 10
+_DIGEST = "digest"
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,22 +226,25 @@ class Cache:
         if not isinstance(status, tuple):
             return status
         record = self._record(path.name, status)
-        if record is not None and not (rehash and record.is_of(source)):
-            return _fetched(path, source, record) if record.is_of(source) else None
+        if record is not None and not record.is_of(source):
+            return None
+        known = record if record is not None and self._is_sealed(path.name) else None
+        if known is not None and not rehash:
+            return _fetched(path, source, known)
         try:
             sha256, status = hash_file(path, partial(raise_if, stop))
         except OSError as error:
             return UnusableFile(path, f"it can't be read: {error}", UNREACHABLE)
-        expected = name_hash(source.name) if record is None else record.sha256
+        expected = name_hash(source.name) if known is None else known.sha256
         if expected is not None and not sha256.startswith(expected):
             return CorruptFile(path, expected, sha256, status)
-        # A name that only we give, and neither a record nor a hash that says the file is whole.
-        nameless = expected is None and path.name != source.name
-        if record is None and not nameless:
-            record = self._adopt(
+        # A name that only we give, or a damaged record, and no hash that says the file is whole.
+        ours = path.name != source.name or self._is_damaged(path.name)
+        if known is None and not (expected is None and record is None and ours):
+            known = self._adopt(
                 source, _Record(path.name, source.record_key, sha256, *status, "found")
             )
-        return None if record is None else _fetched(path, source, record)
+        return None if known is None else _fetched(path, source, known)
 
     def _status(self, path: Path) -> FileStat | UnusableFile | None:
         try:
@@ -263,8 +270,10 @@ class Cache:
             self.prepare()
             with self._name_lock(found.name):
                 known = self._record(found.name, found.stat)
-                if known is not None:
-                    return known if known.is_of(source) else None
+                if known is not None and not known.is_of(source):
+                    return None
+                if known is not None and self._is_sealed(found.name):
+                    return known
                 write_json(self._record_path(found.name), asdict(found), durable=False)
         except OSError:
             return found  # a cache that can't be written still serves the files it has
@@ -293,7 +302,7 @@ class Cache:
 
     def _record(self, name: str, status: FileStat) -> _Record | None:
         """The record of the file with that name and that identity on disk."""
-        data = read_json(self._record_path(name))
+        data = read_json(self._record_path(name), sealed=False)
         try:
             record = None if data is None else _Record(**data)
         except TypeError:
@@ -301,6 +310,15 @@ class Cache:
         if record is None or record.name != name or record.stat != status:
             return None
         return record if isinstance(record.sha256, str) else None
+
+    def _is_sealed(self, name: str) -> bool:
+        """Whether the record of that name is as it was written."""
+        return read_json(self._record_path(name)) is not None
+
+    def _is_damaged(self, name: str) -> bool:
+        """Whether there is a record of that name, and it can't be believed."""
+        path = self._record_path(name)
+        return path.exists() and read_json(path, sealed=False) is None
 
 
 def _fetched(path: Path, source: WeightsSource, record: _Record) -> Fetched:
@@ -330,12 +348,13 @@ def raise_if(stop: threading.Event | None) -> None:
 def write_json(path: Path, data: dict[str, Any], *, durable: bool) -> None:
     """Write a small JSON file so that it is there whole or as it was before.
 
-    The caller holds the lock that guards it: its scratch file has one name.
+    It is written with a digest of what it holds. The caller holds the lock that guards it: its
+    scratch file has one name.
     """
     scratch = _scratch(path)
     # Where a user's files come from is the user's own.
     with open(scratch, "w", encoding="utf-8", opener=partial(os.open, mode=0o600)) as file:
-        json.dump(data, file)
+        json.dump({**data, _DIGEST: _digest(data)}, file)
         if durable:
             file.flush()
             os.fsync(file.fileno())
@@ -348,14 +367,27 @@ def remove_json(path: Path) -> None:
     _scratch(path).unlink(missing_ok=True)
 
 
-def read_json(path: Path) -> dict[str, Any] | None:
-    """A small JSON object that `write_json` wrote, or None if there is none that can be read."""
+def read_json(path: Path, *, sealed: bool = True) -> dict[str, Any] | None:
+    """A small JSON object that `write_json` wrote, or None if there is none that can be believed.
+
+    Args:
+        path: of the file.
+        sealed: None as well for one without a digest, which an earlier version wrote.
+    """
     try:
         with open(path, "rb") as file:
             data = json.loads(file.read(_SMALL_BYTES))
+        if not isinstance(data, dict):
+            return None
+        digest = data.pop(_DIGEST, None)
+        whole = digest == _digest(data) if digest is not None else not sealed
     except (OSError, ValueError, RecursionError):
         return None
-    return data if isinstance(data, dict) else None
+    return data if whole else None
+
+
+def _digest(data: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
 
 
 def _scratch(path: Path) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import sys
 from typing import Any
@@ -247,3 +248,58 @@ def test_progress_is_told(server, fetch, data):
     assert told[0] == ("start", url, len(data))
     assert sum(count for what, _, count in told if what == "advance") == len(data)
     assert told[-1] == ("done", url, outcome)
+
+
+def test_a_changed_record_gives_no_other_hash_and_no_other_file(server, fetch, hub, data):
+    """With every value of a record changed in every way, and whole records in others' places."""
+    other = data[::-1]
+    contents = {"a": data, "b": other}
+    urls = {
+        key: server.on(f"{key}/net.pth", lambda h, n, body=body: h.good(body))
+        for key, body in contents.items()
+    }
+    right = {key: hashlib.sha256(body).hexdigest() for key, body in contents.items()}
+    assert fetch(urls["a"]).sha256 == right["a"]
+    assert fetch(urls["b"]).sha256 == right["b"]
+    folder = hub / "zoo-parts" / "records"
+    kept = {path: path.read_bytes() for path in folder.glob("*.json")}
+    assert len(kept) == 2
+    files = {path: path.read_bytes() for path in (hub / "checkpoints").iterdir()}
+    deep: object = []
+    for _ in range(900):
+        deep = [deep]
+    text = next(iter(kept.values()))
+    texts = [b"", b"null", b"[]", b"{}", b"\xff", text[:40], text + b"}", text.swapcase()]
+    texts += [bytes([*text[:n], text[n] ^ 1, *text[n + 1 :]]) for n in range(3, len(text), 61)]
+    for key in json.loads(text):
+        for value in (None, 5, 10**400, float("nan"), "0" * 64, [], {}, deep, True):
+            texts.append(json.dumps({**json.loads(text), key: value}).encode())
+    one, two = kept
+    for first, second in [(t, kept[two]) for t in texts] + [(kept[two], kept[one])]:
+        # Earlier changes may have sent a file to another place: each begins with the same.
+        for each in (hub / "checkpoints").iterdir():
+            if each not in files:
+                each.unlink()
+        one.write_bytes(first)
+        two.write_bytes(second)
+        for name, url in urls.items():
+            found = fetch(url)
+            assert isinstance(found, Fetched), (name, first[:80])
+            assert found.sha256 == right[name], (name, first[:80])
+            assert found.path.read_bytes() == contents[name]
+
+
+def test_a_record_without_a_digest_says_whose_the_file_is(server, fetch, hub, data):
+    url = server.on("a/net.pth", lambda h, n: h.good(data))
+    other = server.on("b/net.pth", lambda h, n: h.good(data[::-1]))
+    fetch(url)
+    (path,) = (hub / "zoo-parts" / "records").glob("*.json")
+    record = json.loads(path.read_bytes())
+    del record["digest"]
+    for sha256 in (record["sha256"], "0" * 64):
+        path.write_text(json.dumps({**record, "sha256": sha256}))
+        before = len(server.requests)
+        assert fetch(other).sha256 == hashlib.sha256(data[::-1]).hexdigest()
+        assert fetch(url).sha256 == hashlib.sha256(data).hexdigest()
+        assert len(server.requests) - before <= 1  # of the other one, the first time
+        assert "digest" in json.loads(path.read_bytes())
