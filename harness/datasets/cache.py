@@ -6,9 +6,10 @@ remove the folder.
 
 ``pixels`` holds equal slots, one per image, and is sparse: a slot takes up disk when it is written.
 ``records`` has 8 bytes per slot: the checksum of its pixels and a checksum of that, both of which
-take in the slot's number. A record is written after its pixels, so a killed process leaves a slot
-without a record, and what a power cut leaves does not match its checksum. Such a slot counts as
-empty. Several processes may write at once, the same slot too: they write the same bytes.
+take in the set's name and the slot's number. A record is written after its pixels, so a killed
+process leaves a slot without a record, and what a power cut leaves does not match its checksum.
+Such a slot counts as empty. Several processes may write at once, the same slot too: they write the
+same bytes.
 """
 
 from __future__ import annotations
@@ -89,9 +90,15 @@ class Slots:
         """
         data = pixels.tobytes()
         assert len(data) == self.slot_bytes
-        crc = zlib.crc32(data, slot)
+        crc = zlib.crc32(data, self.seed(slot))
         _write_at(self.pixels_file, data, slot * self.slot_bytes)
-        _write_at(self.records_file, _RECORD.pack(crc, _seal(slot, crc)), slot * _RECORD.size)
+        _write_at(
+            self.records_file, _RECORD.pack(crc, _seal(self.seed(slot), crc)), slot * _RECORD.size
+        )
+
+    def seed(self, slot: int) -> int:
+        """What the checksums of a slot begin with: those of another set are not this one's."""
+        return zlib.crc32(os.path.basename(self.folder).encode(), slot)
 
     def map(self) -> Mapped:
         """The slots for reading. Raises OSError or ValueError if the files are not whole."""
@@ -110,6 +117,7 @@ class Mapped:
     def __init__(self, slots: Slots) -> None:
         import numpy as np
 
+        self._seed = slots.seed
         shape = (slots.count, slots.height, slots.width, 3)
         self._pixels = np.memmap(slots.pixels_file, dtype=np.uint8, mode="r", shape=shape)
         self._records = np.memmap(slots.records_file, dtype="<u4", mode="r", shape=(slots.count, 2))
@@ -122,20 +130,21 @@ class Mapped:
             pixels: uint8, (height, width, 3), C-contiguous; of no use after False.
         """
         crc, seal = (int(word) for word in self._records[slot])
-        if seal != _seal(slot, crc):
+        seed = self._seed(slot)
+        if seal != _seal(seed, crc):
             return False
         # Checked in the copy: what is in the file can change between two looks.
         pixels[...] = self._pixels[slot]
-        return zlib.crc32(pixels.data, slot) == crc
+        return zlib.crc32(pixels.data, seed) == crc
 
     def filled(self) -> int:
         """How many slots have a record."""
         return int((self._records[:, 1] != 0).sum())
 
 
-def _seal(slot: int, crc: int) -> int:
+def _seal(seed: int, crc: int) -> int:
     # Never 0, so that an empty record is no record.
-    return zlib.crc32(struct.pack("<QI", slot, crc)) | 1
+    return zlib.crc32(struct.pack("<QI", seed, crc)) | 1
 
 
 def _write_at(path: Path, data: bytes, offset: int) -> None:
@@ -291,7 +300,7 @@ def _make(folder: Path, about: dict[str, Any], fill: Callable[[Path], None]) -> 
 def _about(folder: Path) -> dict[str, Any]:
     try:
         about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return about if isinstance(about, dict) else {}
 

@@ -160,6 +160,36 @@ def test_pixels_of_another_slot_are_never_shown(
         assert np.array_equal(decoded.get(range(24)).pixels, fresh)
 
 
+def test_pixels_of_another_set_are_never_shown(
+    images: ImageSet, fresh: np.ndarray, tmp_path: Path
+) -> None:
+    """Two sets of one size in each other's place, whole or by their files."""
+    other = replace(images, fingerprint="another", sources=images.sources[::-1])
+    for names in (("",), ("pixels", "records"), ("pixels", "records", "about.json")):
+        places = []
+        for some in (images, other):
+            with DecodedSet.open(some, SMALL, root=tmp_path) as decoded:
+                decoded.get(range(24))
+                places.append(Path(decoded._slots.folder))
+        one, two = places
+        for name in names:
+            (one / name).rename(tmp_path / ".aside")
+            (two / name).rename(one / name)
+            (tmp_path / ".aside").rename(two / name)
+        with DecodedSet.open(images, SMALL, root=tmp_path) as decoded:
+            assert np.array_equal(decoded.get(range(24)).pixels, fresh), names
+
+
+def test_what_a_set_says_of_itself_may_be_anything(images: ImageSet, tmp_path: Path) -> None:
+    with DecodedSet.open(images, SMALL, root=tmp_path) as decoded:
+        decoded.get(range(2))
+    for text in (b"", b"null", b"\xff", b"[" * 100_000, b"1" + b"0" * 5000, b'{"pixels": 5}'):
+        next(tmp_path.glob("*/about.json")).write_bytes(text)
+        with DecodedSet.open(images, SMALL, root=tmp_path) as decoded:
+            decoded.get(range(24))
+            assert decoded.kept_out is None
+
+
 def test_a_damaged_set_is_made_anew(images: ImageSet, fresh: np.ndarray, tmp_path: Path) -> None:
     for name in ("pixels", "records", "use.lock", "about.json"):
         for cut in (True, False):
