@@ -83,6 +83,9 @@ class Session:
         self.index = index
         self.variants = variants
         self._warnings: list[str] = []
+        # Of the store: rows removed by the plan and by the run are told in one line.
+        self._dropped: list[str] = []
+        self._failure: str | None = None
         self._runs_seen: list[VariantRun] = []
         self._planned: list[Job] | None = None
 
@@ -135,7 +138,8 @@ class Session:
         cut_short = None
         with self._opened_store() as store:
             runs, jobs = self._begun(store)
-            self._warn(progress)
+            while self._warnings:
+                progress.warn(self._warnings.pop(0))
             try:
                 for line in self._eval_datasets.survey() if self._eval_datasets is not None else ():
                     progress.tell(line)
@@ -147,7 +151,8 @@ class Session:
                 cut_short = "interrupted"
             except EngineError as error:
                 cut_short = str(error)
-        self._warn(progress)
+        for line in self.warnings():
+            progress.warn(line)
         _agree(runs)
         found = [f for s in runs if s.findings is not None for f in s.findings]
         found = apply_alias_findings(found, self.index.variants, _built_names(runs))
@@ -167,12 +172,10 @@ class Session:
 
     def warnings(self) -> list[str]:
         """What runs had to do without since this was last asked, a line each."""
-        lines, self._warnings = list(dict.fromkeys(self._warnings)), []
+        lines = [*self._warnings, *filter(None, [self._failure])]
+        self._warnings, self._failure = [], None
+        self._dropped.clear()
         return lines
-
-    def _warn(self, progress: Progress) -> None:
-        for line in self.warnings():
-            progress.warn(line)
 
     def profile(self, variant: Variant) -> Fact:
         """What each module of a variant costs at the input that its FLOPs speak of."""
@@ -338,6 +341,8 @@ class Session:
         if not self.request.no_store:
             try:
                 store = Store.open()
+                self._dropped += store.dropped
+                store.dropped = self._dropped
             except StoreError as error:
                 if str(error) not in self._warnings:
                     self._warnings.append(str(error))
@@ -345,8 +350,7 @@ class Session:
             yield store
         finally:
             if store is not None:
-                if store.failure is not None:
-                    self._warnings.append(store.failure)
+                self._failure = store.failure or self._failure
                 store.close()
 
 

@@ -17,7 +17,7 @@ from typing import Any
 from harness.run.rows import COLUMNS, DamagedRow, pack, unpack, why_unfit
 from harness.types import Measurement
 from zoo._util.files import make_private
-from zoo._util.text import plural
+from zoo._util.text import plural, shown
 
 # As SQLite keeps it: a table of another text is not ours.
 _TABLE = (
@@ -61,22 +61,23 @@ class Store:
 
     Attributes:
         path: the store's file.
+        dropped: which rows were removed since they were not to be believed, and why.
     """
 
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         self._db = connection
         self.path = path
         self._broken: str | None = None
-        self._dropped: list[str] = []
+        self.dropped: list[str] = []
 
     @property
     def failure(self) -> str | None:
         """Why measurements could not be read or kept, in one line; None while all goes well."""
-        if self._broken is not None or not self._dropped:
+        if self._broken is not None or not self.dropped:
             return self._broken
         return (
-            f"{self.path}: {plural(len(self._dropped), 'stored measurement')} removed, to be made "
-            f"anew: {self._dropped[0]}"
+            f"{self.path}: {plural(len(self.dropped), 'stored measurement')} removed, to be made "
+            f"anew: {self.dropped[0]}"
         )
 
     @classmethod
@@ -135,7 +136,7 @@ class Store:
             why = str(error)
         if not why:
             return fact
-        self._drop(key.encode(), why)
+        self._drop(key, why, row)
         return None
 
     def put(self, key: str, measurement: Measurement) -> None:
@@ -179,7 +180,7 @@ class Store:
                 why = str(error)
             if why:
                 self._drop(key, why, row)
-        return list(self._dropped)
+        return list(self.dropped)
 
     def info(self) -> dict[str, Any]:
         """Where the store is, how many measurements of which kinds it holds, and its bytes."""
@@ -227,21 +228,22 @@ class Store:
                         self._db.execute(f'DROP {kind.decode()} IF EXISTS "{quoted}"')
                 self._db.execute(_TABLE)
                 if found:
-                    self._dropped.append("they are of another version of zoo")
+                    self.dropped.append("they are of another version of zoo")
             self._db.execute("COMMIT")
         except BaseException:
             with suppress(sqlite3.Error):
                 self._db.execute("ROLLBACK")
             raise
 
-    def _drop(self, key: bytes, why: str, row: tuple[Any, ...] = ()) -> None:
+    def _drop(self, key: str | bytes, why: str, row: tuple[Any, ...] = ()) -> None:
         """Remove a row that is not to be believed, where that is possible."""
         whose = ""
         with suppress(ValueError, AttributeError, IndexError):
-            whose = f"{row[1].decode()} of {row[3].decode()}: "
-        self._dropped.append(f"{whose}{why}")
+            whose = f"{shown(row[1].decode())} of {shown(row[3].decode())}: "
+        self.dropped.append(f"{whose}{why}")
         with suppress(StoreError), _plain_errors(self.path):
-            self._db.execute("DELETE FROM measurements WHERE CAST(key AS BLOB)=?", (key,))
+            column = "key" if isinstance(key, str) else "CAST(key AS BLOB)"
+            self._db.execute(f"DELETE FROM measurements WHERE {column}=?", (key,))
 
 
 @contextmanager

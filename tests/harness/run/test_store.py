@@ -239,3 +239,97 @@ def test_a_store_that_can_not_be_made_costs_a_warning(place, zoo, index, tmp_pat
     assert is_right(done), done.stderr
     assert "measurement store can't be used" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+EXPECTED = ("findings", "variants", "summary")
+
+
+def spoil(path, how):
+    """Change the file of a store, as its name says."""
+    if callable(how):
+        return how(path)
+    with sqlite3.connect(path, isolation_level=None) as db:
+        db.executescript(how)
+    return None
+
+
+def cut(share):
+    return lambda path: os.truncate(path, int(path.stat().st_size * share))
+
+
+DROPPED = "removed, to be made anew"
+UNUSABLE = "zoo cache check mends it"
+# What is done to a store -> what the one line of the run says.
+SPOILT = {
+    "UPDATE measurements SET body=replace(body, '\"layers\": 14', '\"layers\": 15')": DROPPED,
+    "UPDATE measurements SET body='1' || printf('%.*c', 400, '0')": DROPPED,
+    "UPDATE measurements SET body=printf('%.*c', 300000, '[')": DROPPED,
+    "UPDATE measurements SET body=CAST(x'7bff7d' AS TEXT)": DROPPED,
+    "UPDATE measurements SET body=substr(body, 2)": DROPPED,
+    "UPDATE measurements SET kind='flops', name='resnest26d'": DROPPED,
+    "UPDATE measurements SET digest=substr(digest, 2) || 'f'": DROPPED,
+    "CREATE TABLE x AS SELECT key, kind, builder, name, made, body FROM measurements; "
+    "DROP TABLE measurements; ALTER TABLE x RENAME TO measurements": DROPPED,
+    "ALTER TABLE measurements RENAME TO old; "
+    "CREATE VIEW measurements AS SELECT * FROM old": DROPPED,
+    "ALTER TABLE measurements ADD COLUMN note TEXT": DROPPED,
+    "PRAGMA writable_schema=ON; UPDATE sqlite_master SET sql='CREATE ' || sql": UNUSABLE,
+    cut(0.3): UNUSABLE,
+    cut(0.9): UNUSABLE,
+    lambda path: path.write_bytes(b"SQLite format 3\0" + bytes(range(256)) * 40): UNUSABLE,
+}
+
+
+@pytest.mark.slow
+def test_a_run_on_a_spoilt_store_ends_as_on_an_empty_one(zoo, index_of, store_home):
+    index = index_of(["resnest14d"], "Parameters: 10610000\nLayers: 15\nFLOPs: 5\nFLOPs Input: 32")
+    run = ("verify", "--index", str(index), "--all", "--format", "json")
+    run += ("--checks", "metadata,parameters,layers,flops")
+
+    def verdicts(done):
+        assert "Traceback" not in done.stderr
+        document = json.loads(done.stdout)
+        return (done.returncode, *(document[key] for key in EXPECTED))
+
+    expected = verdicts(zoo(*run))
+    assert expected[0] == 1  # The layers are not right.
+    path = store_home / "zoo" / "measurements-1.sqlite"
+    with sqlite3.connect(path) as db:
+        db.execute("PRAGMA journal_mode=DELETE")
+    whole = path.read_bytes()
+    for how, words in SPOILT.items():
+        for command in (run, ("cache", "check")):
+            for beside in ("", "-wal", "-shm"):
+                path.with_name(path.name + beside).unlink(missing_ok=True)
+            path.write_bytes(whole)
+            spoil(path, how)
+            done = zoo(*command)
+            if command is run:
+                assert verdicts(done) == expected, how
+                (line,) = [line for line in done.stderr.splitlines() if str(path) in line]
+                assert words in line, how
+                continue
+            assert done.returncode == 0, (how, done.stderr)
+            assert "removed" in done.stdout, how
+            assert "0 removed" not in done.stdout
+            again = zoo("cache", "check").stdout
+            assert again.endswith("whole, 0 removed\n"), how
+            done = zoo(*run)
+            assert verdicts(done) == expected, how
+            assert str(path) not in done.stderr, how
+
+
+def test_a_whole_store_is_told_to_be_whole(kept, zoo):
+    done = zoo("cache", "check")
+    assert (done.returncode, done.stdout) == (0, "1 measurement whole, 0 removed\n")
+
+
+def test_a_reader_of_a_profile_is_told_as_well(zoo, index, store_home):
+    show = ("show", "resnest14d", "--index", str(index), "--profile", "--depth", "0")
+    first = zoo(*show)
+    path = store_home / "zoo" / "measurements-1.sqlite"
+    with sqlite3.connect(path) as db:
+        db.execute("UPDATE measurements SET body=replace(body, '1', '2')")
+    again = zoo(*show)
+    assert (again.returncode, again.stdout) == (0, first.stdout)
+    assert "1 stored measurement removed, to be made anew: profile of resnest14d" in again.stderr
