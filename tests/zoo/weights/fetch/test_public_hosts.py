@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 
@@ -142,9 +143,12 @@ def test_where_ci_is_set(server, tmp_path, data):
 
     def reached(*words, **environment):
         server.requests.clear()
-        kept = {"PATH": "/usr/bin", "XDG_CACHE_HOME": str(tmp_path / "cache"), "HOME": "/nowhere"}
-        kept |= {"TORCH_HOME": str(tmp_path / "torch")}
-        run_zoo([*words, "--index", "index.yml"], cwd=tmp_path, environment=kept | environment)
+        folders = {"XDG_CACHE_HOME": str(tmp_path), "TORCH_HOME": str(tmp_path / "torch")}
+        run_zoo(
+            [*words, "--index", "index.yml"],
+            cwd=tmp_path,
+            environment=os.environ | folders | environment,
+        )
         return bool(server.requests)
 
     plan = ("fetch", "--all", "--dry-run")
