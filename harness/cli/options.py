@@ -155,13 +155,14 @@ def _names(ctx: typer.Context) -> Iterator[str]:
     yield from dict.fromkeys(each.name for each in index.collections)
 
 
-def look_up(config: RunConfig, *select: str, announce: bool = False) -> Session:
-    """The selected variants of an index, to be looked at or used.
+def look_up(
+    config: RunConfig, *select: str, announce: bool = False, builds: bool = False
+) -> Session:
+    """The selected variants of an index, to be looked at or used; with ``builds``, to be built.
 
     Where there is no index here, that of the package stands in, since none is judged; a line says
-    so if ``announce``.
+    so if ``announce``. A builder that settings name is not asked for anything without need.
     """
-    from harness.run.session import prepare
     from zoo.index import local_index, package_index
 
     index = config.index
@@ -170,7 +171,8 @@ def look_up(config: RunConfig, *select: str, announce: bool = False) -> Session:
         index = (here or package_index(),)
         if here is None and announce:
             say("no index here; this is the one that ships with zoo (package:zoo)")
-    return prepare(replace(config, index=index, select=select))
+    builder = config.builder if builds else RunConfig().builder
+    return prepared(replace(config, index=index, select=select, builder=builder))
 
 
 def one_variant(config: RunConfig, name: str, prefix: str = "") -> Variant:

@@ -97,7 +97,7 @@ def show(
     """The options that say how to measure have a meaning with --profile."""
     if depth is not None and not profile:
         raise UsageError("zoo show: --depth goes with --profile")
-    session = look_up(config, variant, announce=True)
+    session = look_up(config, variant, announce=True, builds=profile)
     if profile:
         emit("\n".join(_profile(session, each, depth) for each in session.variants))
     else:

@@ -117,6 +117,17 @@ def test_the_index_of_the_package_stands_in_for_a_look_or_by_name(place, run):
     assert run("show", "resnest50d")[0] == 2
 
 
+def test_what_builds_nothing_asks_no_builder_that_settings_name(place, run):
+    (place / "model-index.yml").write_text(INDEX)
+    (place / "pyproject.toml").write_text('[tool.zoo]\nbuilder = "nosuch"\noffline = true\n')
+    for words in ("list", "show resnest14d", "fetch --all", "audit --fail-on never", "docs"):
+        status, _, err = run(*words.split())
+        assert (status, "nosuch" in " ".join(err)) == (0, False), (words, err)
+    for words in ("verify --all", "show resnest14d --profile", "explain resnest14d FLOPs"):
+        status, _, err = run(*words.split())
+        assert (status, "no builder is called 'nosuch'" in err[0]) == (2, True), words
+
+
 def test_a_hint_names_the_index_that_was_asked(place, run):
     (place / "other index.yml").write_text(INDEX)
     option = "--index 'other index.yml'"
