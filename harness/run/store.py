@@ -222,13 +222,15 @@ class Store:
             # Another run may have made it meanwhile.
             found = self._db.execute(listed).fetchall()
             if found != [(b"table", b"measurements", _TABLE.encode())]:
+                held = 0
+                with suppress(sqlite3.Error):
+                    (held,) = self._db.execute("SELECT COUNT(*) FROM measurements").fetchone()
+                self.dropped += ["it is of another version of zoo"] * held
                 for kind, name, _ in found:
                     if kind in (b"table", b"view", b"trigger"):
                         quoted = name.decode().replace('"', '""')
                         self._db.execute(f'DROP {kind.decode()} IF EXISTS "{quoted}"')
                 self._db.execute(_TABLE)
-                if found:
-                    self.dropped.append("they are of another version of zoo")
             self._db.execute("COMMIT")
         except BaseException:
             with suppress(sqlite3.Error):
