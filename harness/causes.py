@@ -150,7 +150,8 @@ _TABLE: tuple[tuple[str, Severity | None, str, str, str], ...] = (
         "weights.unsafe",
         "error",
         "The address leads where a run doesn't go unasked, or the file holds more than tensors and "
-        "plain values: reading it would run code, or deceive its reader.",
+        "plain values (numbers, texts, containers, dates, paths, numpy's arrays, states of random "
+        "generators, `argparse.Namespace`): reading it would run code, or deceive its reader.",
         "A password in a URL, a link out of the index's folder, or a whole pickled "
         "model in place of its state dict",
         "Where the message is about the address, correct it: a URL without a password, or a file "
@@ -164,6 +165,14 @@ _TABLE: tuple[tuple[str, Severity | None, str, str, str], ...] = (
         "The weights of a variant with another width, or without the classifier",
         "Name the checkpoint that was trained with this variant, or change the file as the message "
         "says.",
+    ),
+    (
+        "weights.not-finite",
+        "error",
+        "The checkpoint holds NaN or infinity, or a negative variance, where the model computes "
+        "with it.",
+        "The weights of a training that diverged, or float64 numbers too large for float32",
+        "Upload weights from before the training diverged.",
     ),
     (
         "size.shared",
@@ -310,6 +319,13 @@ _TABLE: tuple[tuple[str, Severity | None, str, str, str], ...] = (
         "Several variants name one weights file, and nothing that they document contradicts it.",
         "One checkpoint evaluated at two image sizes",
         "Nothing, if it is meant.",
+    ),
+    (
+        "weights.all-zero",
+        "note",
+        "Every weight of the checkpoint is 0: the model answers alike to all images.",
+        "A placeholder that was uploaded in place of the trained weights",
+        "Upload the trained weights.",
     ),
     (
         "baseline.stale",

@@ -47,19 +47,35 @@ class WeightsError(ZooError, RuntimeError):
 
 
 class CheckpointError(ZooError, ValueError):
-    """A checkpoint that wasn't loaded; the message says which and why."""
+    """A checkpoint that wasn't loaded; the message says which and why.
+
+    Attributes:
+        cause: the stable id of the reason.
+    """
+
+    cause = "weights.unreadable"
 
 
 class UnsafeCheckpointError(CheckpointError):
-    """The file holds more than tensors, such as code."""
+    """The file holds more than tensors and plain values, such as code."""
+
+    cause = "weights.unsafe"
 
 
 class UnreadableCheckpointError(CheckpointError):
-    """The file is damaged, or not a checkpoint."""
+    """The file is damaged, not a checkpoint, or of a layout that no model loads."""
+
+
+class NotFiniteCheckpointError(CheckpointError):
+    """The file holds NaN or infinity where the model computes with it."""
+
+    cause = "weights.not-finite"
 
 
 class MismatchedCheckpointError(CheckpointError):
     """The file's tensors are not those that the model expects; ``match`` says which differ."""
+
+    cause = "weights.tensors-differ"
 
     def __init__(self, message: str, result: Match) -> None:
         super().__init__(message)

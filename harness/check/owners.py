@@ -128,7 +128,7 @@ def _by_tensors(sharers: Sequence[Variant], facts: Facts) -> _Verdicts:
     found = {}
     for variant in sharers:
         fact = measured(facts, variant, "checkpoint")
-        if fact is not None and fact.value["refused"] is None:
+        if fact is not None and "fits" in fact.value:
             found[id(variant)] = bool(fact.value["fits"])
     return found
 

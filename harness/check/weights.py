@@ -40,7 +40,10 @@ REFUSED = {
     "weights.unsafe": "save the state dict alone, with torch.save or as safetensors, and upload "
     "that",
     "weights.unreadable": "upload the whole file again, as torch.save or safetensors wrote it",
+    "weights.not-finite": "upload weights from before the training diverged, or in a type that "
+    "holds them",
 }
+_DENSE = "save its tensors dense, with to_dense() or dequantize(), and upload that"
 # What to do about a file that holds other tensors, by what differs. Every way out has its words,
 # for the maintainer may have meant the file or the entry.
 MISFIT = {
@@ -208,8 +211,17 @@ def _contents(evidence: Evidence, claim: Claim) -> Finding:
         return not_measured(evidence, claim, check, "checkpoint", verb="compared")
     value = fact.value
     if value["refused"] is not None:
-        message = f"the file is not loaded: {value['why']}; {REFUSED[value['refused']]}"
+        odd = value["refused"] == "weights.unreadable" and value.get("odd_layout")
+        remedy = _DENSE if odd else REFUSED[value["refused"]]
+        message = f"the file is not loaded: {value['why']}; {remedy}"
         return mismatched(claim, variant, check, value["refused"], None, message)
+    if value["fits"] and value["all_zero"]:
+        message = (
+            "every weight of the file is 0, so that the model answers alike to all images; upload "
+            "the trained ones"
+        )
+        cause = "weights.all-zero"
+        return mismatched(claim, variant, check, cause, value["tensors"], message)
     if value["fits"]:
         message = "; ".join((f"{value['sentence']} the model", *value["notes"]))
         return matched(claim, variant, check, value["tensors"], message)

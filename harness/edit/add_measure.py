@@ -103,7 +103,9 @@ def measure(path: Path, base: Recipe, name: str, convention: str | None = None) 
         raise NotAdded(f"{path}: can't be read: {error.strerror or error}") from error
     # The link may lead to a file whose own name, which the entry has, says another hash.
     head = name_hash(os.path.basename(os.path.realpath(path)))
-    if before != after or found["checkpoint"]["refused"] or not found["checkpoint"]["fits"]:
+    if before == after and found["checkpoint"]["refused"]:
+        raise NotAdded(f"{path}: {found['checkpoint']['why']}")
+    if before != after or not found["checkpoint"].get("fits"):
         raise _changed(path)
     if head is not None and not sha256.startswith(head):
         raise NotAdded(

@@ -1,7 +1,7 @@
 """What a checkpoint file holds, held against the tensors of a built model.
 
-The file is read without running anything in it and without loading its tensors (see
-`zoo.weights.checkpoint`).
+The file is read without running anything in it (see `zoo.weights.checkpoint`). Whether the model
+can use it is decided where it is loaded (see `zoo.weights.load.examine`).
 """
 
 from __future__ import annotations
@@ -10,8 +10,10 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo.weights.checkpoint import CheckpointInfo, UnsafeCheckpoint, read_checkpoint
-from zoo.weights.match import explain_size, match, recognise, specs_of
+from zoo.errors import MismatchedCheckpointError
+from zoo.weights.checkpoint import CheckpointInfo
+from zoo.weights.load import examine
+from zoo.weights.match import explain_size, recognise, specs_of
 
 if TYPE_CHECKING:
     from torch import nn
@@ -29,23 +31,28 @@ def inspect(
             are built only where the file is not this variant's.
 
     Returns:
-        Either ``refused``, the cause (``weights.unsafe``, ``weights.unreadable``) and ``why``; or
-        ``tensors`` (count), ``fits``, ``misfit`` (the kind of difference, see
+        ``refused``, the cause why no model loads the file (``weights.unsafe``,
+        ``weights.unreadable``, ``weights.not-finite``) or None, and ``why``. Where the file can be
+        described also ``tensors`` (count), ``fits``, ``misfit`` (the kind of difference, see
         `zoo.weights.match.Match.misfit`), ``sentence`` (what differs, for a person), ``notes``
         (unusual and not wrong), ``half`` (the half-precision type of all weights or of some, or
         None), ``reasons`` (what makes the file larger or smaller than the model, with bytes),
         ``entry`` and ``others`` (which state dict of the file this is about, and those of the same
         network that it is not about) and ``holds`` (names of the siblings whose tensors these are
-        exactly).
+        exactly), ``all_zero`` (whether every weight of a layer is 0) and
+        ``odd_layout`` (whether any tensor is sparse, quantized or the like).
     """
-    contents = read_checkpoint(path)
-    if not isinstance(contents, CheckpointInfo):
-        cause = "weights.unsafe" if isinstance(contents, UnsafeCheckpoint) else "weights.unreadable"
-        return {"refused": cause, "why": str(contents)}
-    result = match(contents.tensors, specs_of(model))
+    found = examine(model, path)
+    contents, result, error = found.contents, found.match, found.error
+    refused, why = None, ""
+    if error is not None and not isinstance(error, MismatchedCheckpointError):
+        refused, why = error.cause, str(error).removeprefix(f"{path}: ")
+    if contents is None or result is None:
+        return {"refused": refused, "why": why}
     known = {} if result.fits else {name: specs_of(build()) for name, build in siblings}
     return {
-        "refused": None,
+        "refused": refused,
+        "why": why,
         "tensors": len(contents.tensors),
         "fits": result.fits,
         "misfit": result.misfit,
@@ -56,6 +63,8 @@ def inspect(
         "others": list(contents.others),
         "reasons": explain_size(contents, result),
         "holds": list(recognise(contents.tensors, known)),
+        "all_zero": found.all_zero,
+        "odd_layout": any(tensor.layout != "strided" for tensor in contents.tensors),
     }
 
 

@@ -188,7 +188,7 @@ def explain(error: Exception) -> tuple[str, str]:
     from harness.measure.devices import DeviceError, is_out_of_memory
     from harness.measure.meta import describe_error
     from zoo._util.text import bounded, foreign
-    from zoo.errors import CheckpointError, MismatchedCheckpointError, UnsafeCheckpointError
+    from zoo.errors import CheckpointError
 
     words = describe_error(error)
     text = bounded(" ".join(str(error).split()))
@@ -196,9 +196,7 @@ def explain(error: Exception) -> tuple[str, str]:
         (
             cause
             for kind, cause in (
-                (MismatchedCheckpointError, "weights.tensors-differ"),
-                (UnsafeCheckpointError, "weights.unsafe"),
-                (CheckpointError, "weights.unreadable"),
+                (CheckpointError, getattr(error, "cause", "")),
                 (ImageSetError, "accuracy.no-data"),
                 (ValidationError | DeviceError, "accuracy.undecided"),
             )

@@ -11,14 +11,17 @@ import mmap
 import os
 import sys
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from zoo._util.files import file_stat
 from zoo.errors import (
+    CheckpointError,
     MismatchedCheckpointError,
+    NotFiniteCheckpointError,
     UnreadableCheckpointError,
     UnsafeCheckpointError,
 )
@@ -32,6 +35,7 @@ from zoo.weights.checkpoint import (
 from zoo.weights.checkpoint.torchfile import inflate
 from zoo.weights.checkpoint.types import ITEM_SIZES, Rejection, printable, unreadable
 from zoo.weights.match import Match, TensorSpec, match, specs_of
+from zoo.weights.values import ValueCheck
 
 if TYPE_CHECKING:
     import torch
@@ -39,6 +43,44 @@ if TYPE_CHECKING:
 
 # Covers the largest element, two doubles.
 _ALIGNMENT = 16
+# torch compresses nothing; what inflates to much more than the model is no model's.
+_MOST_INFLATED = 1 << 26
+
+
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """Whether a model can use a file.
+
+    Attributes:
+        contents: what the file holds; None where it can't be described.
+        match: how its tensors fit; None where it can't be described.
+        error: what loading it would raise; None where it can be loaded.
+        all_zero: every weight of a layer is 0.
+    """
+
+    contents: CheckpointInfo | None
+    match: Match | None
+    error: CheckpointError | None
+    all_zero: bool = False
+
+
+def examine(
+    model: nn.Module, path: Path, *, within: Path | None = None, entry: str | None = None
+) -> Examination:
+    """Decide whether `load_into` would load a file, and whether the model could compute with it.
+
+    Arguments are those of `load_into`; the model may be on the meta device, and is left as it is.
+    Peak memory is the largest storage of the file.
+    """
+    contents = result = None
+    try:
+        with _reading(path, within, mapped=False, keep=False, entry=entry) as opened:
+            contents, storages = opened
+            result = match(contents.tensors, specs_of(model))
+            all_zero = _check_usable(model, path, result, storages)
+    except CheckpointError as error:
+        return Examination(contents, result, error)
+    return Examination(contents, result, None, all_zero)
 
 
 def load_tensors(
@@ -60,6 +102,7 @@ def load_tensors(
             quantized) that isn't a model's weights.
     """
     with _reading(path, within, mapped=True) as (contents, storages):
+        _check_layouts(path, contents.tensors)
         tensors = {t.name: storages.tensor(t).to(device) for t in contents.tensors}
     return _as_state_dict(contents, tensors)
 
@@ -81,6 +124,7 @@ def load_into(
 
     Raises:
         MismatchedCheckpointError: names or shapes differ.
+        NotFiniteCheckpointError: the model can't compute with its numbers.
         UnsafeCheckpointError, UnreadableCheckpointError: as `load_tensors`.
     """
     import torch
@@ -89,10 +133,9 @@ def load_into(
     on_meta = any(t.is_meta for t in model.state_dict().values() if isinstance(t, torch.Tensor))
     with _reading(path, within, mapped=not on_meta, entry=entry) as (contents, storages):
         result = match(contents.tensors, expected)
-        if not result.fits:
-            raise MismatchedCheckpointError(f"{path}: {result.sentence()}", result)
+        _check_usable(model, path, result, storages)
         cut = len(result.prefix)
-        infos = {t.name[cut:]: t for t in contents.tensors if t.name[cut:] in expected}
+        infos = _used(contents, result, expected)
         if on_meta:
             wanted = _own(infos, expected, storages)
         else:
@@ -102,6 +145,53 @@ def load_into(
         state = _as_state_dict(contents, wanted, cut)
         model.load_state_dict(state, strict=True, assign=on_meta)
     return result
+
+
+def _used(
+    contents: CheckpointInfo, result: Match, expected: Mapping[str, TensorSpec]
+) -> dict[str, TensorInfo]:
+    """The file's tensors that the model takes, by the model's names."""
+    cut = len(result.prefix)
+    return {t.name[cut:]: t for t in contents.tensors if t.name[cut:] in expected}
+
+
+def _check_usable(model: nn.Module, path: Path, result: Match, storages: _Bytes) -> bool:
+    """The one decision whether a model can use a file; whether all weights are 0.
+
+    Raises:
+        CheckpointError: it can't.
+    """
+    import torch
+
+    contents, expected = storages.contents, specs_of(model)
+    infos = _used(contents, result, expected)
+    _check_layouts(path, infos.values())
+    if not result.fits:
+        raise MismatchedCheckpointError(f"{path}: {result.sentence()}", result)
+    wanted = sum(info.nbytes for info in infos.values())
+    for key in {info.storage for info in infos.values()}:
+        storage = contents.storages[key]
+        if storage.deflated is not None and storage.nbytes > 2 * wanted + _MOST_INFLATED:
+            raise UnreadableCheckpointError(
+                f"{path}: storage {printable(key)} inflates to {storage.nbytes:,} bytes, and its "
+                f"tensors have {wanted:,}"
+            )
+    values = ValueCheck(model)
+    for name, info in sorted(infos.items(), key=lambda item: item[1].storage):
+        values.add(name, storages.tensor(info), getattr(torch, expected[name].dtype))
+    fault = values.fault()
+    if fault is not None:
+        raise NotFiniteCheckpointError(f"{path}: {fault}")
+    return values.all_zero
+
+
+def _check_layouts(path: Path, infos: Iterable[TensorInfo]) -> None:
+    odd = next((t for t in infos if t.layout != "strided"), None)
+    if odd is not None:
+        raise UnreadableCheckpointError(
+            f"{path}: {printable(odd.name)} is a {odd.layout} tensor, and only dense ones are "
+            "loaded"
+        )
 
 
 def _own(
@@ -126,7 +216,12 @@ def _own(
 
 @contextmanager
 def _reading(
-    path: Path, within: Path | None, *, mapped: bool, entry: str | None = None
+    path: Path,
+    within: Path | None,
+    *,
+    mapped: bool,
+    keep: bool = True,
+    entry: str | None = None,
 ) -> Iterator[tuple[CheckpointInfo, _Bytes]]:
     """A checkpoint's description and bytes, or the error that says why not."""
     try:
@@ -138,14 +233,11 @@ def _reading(
         raise UnsafeCheckpointError(f"{path}: {contents}")
     if not isinstance(contents, CheckpointInfo):
         raise UnreadableCheckpointError(f"{path}: {contents}")
-    odd = next((t for t in contents.tensors if t.layout != "strided"), None)
-    if odd is not None:
-        raise UnreadableCheckpointError(f"{path}: {printable(odd.name)} is a {odd.layout} tensor")
     try:
         with path.open("rb") as file:
             if file_stat(os.fstat(file.fileno())) != before:
                 raise unreadable("the file changed while it was read")
-            yield contents, _Bytes(file, contents, mapped=mapped)
+            yield contents, _Bytes(file, contents, mapped=mapped, keep=keep)
     except Rejection as e:
         kind = (
             UnsafeCheckpointError
@@ -153,22 +245,28 @@ def _reading(
             else UnreadableCheckpointError
         )
         raise kind(f"{path}: {e.result}") from e
+    except OSError as e:
+        why = f"the file can't be read: {e.strerror or type(e).__name__}"
+        raise UnreadableCheckpointError(f"{path}: {why}") from e
 
 
 class _Bytes:
     """A checkpoint's storages: views of the file where that is possible, else read into memory."""
 
-    def __init__(self, file: BinaryIO, contents: CheckpointInfo, *, mapped: bool) -> None:
+    def __init__(
+        self, file: BinaryIO, contents: CheckpointInfo, *, mapped: bool, keep: bool
+    ) -> None:
         import torch
 
         self._file = file
-        self._contents = contents
+        self.contents = contents
+        self._keep = keep
         self._whole: torch.Tensor | None = None
         if mapped:
             size = os.fstat(file.fileno()).st_size
             view = mmap.mmap(file.fileno(), size, access=mmap.ACCESS_COPY)
             self._whole = torch.frombuffer(view, dtype=torch.uint8)
-        # What was read; kept, so that tensors share their storages as the file says.
+        # What was read; all of it where kept, so that tensors share storages as the file says.
         self._read: dict[str, torch.Tensor] = {}
 
     def _storage(self, storage: StorageInfo) -> torch.Tensor:
@@ -177,6 +275,8 @@ class _Bytes:
         if self._whole is not None and aligned:
             return self._whole[storage.position : storage.position + storage.nbytes]
         if storage.key not in self._read:
+            if not self._keep:
+                self._read.clear()
             self._read[storage.key] = self._fetch(storage)
         return self._read[storage.key]
 
@@ -201,9 +301,9 @@ class _Bytes:
         if not info.nbytes:
             return torch.empty(info.shape, dtype=dtype)
         item = ITEM_SIZES[info.dtype]
-        data = self._storage(self._contents.storages[info.storage])
+        data = self._storage(self.contents.storages[info.storage])
         part = data[info.offset : info.offset + _reach(info) * item]
-        if self._contents.byteorder != sys.byteorder:
+        if self.contents.byteorder != sys.byteorder:
             # A complex number is two, each swapped by itself.
             number = item // 2 if info.dtype.startswith("complex") else item
             part = part.reshape(-1, number).flip(1).reshape(-1)

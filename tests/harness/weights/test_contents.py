@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import io
 import os
 import pickle
 import random
+import uuid
 import zipfile
+from decimal import Decimal
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from loops import each
+from PIL import Image
+
+from harness.causes import severity_of
 
 NAME = "efficientnet_lite0"
 
@@ -118,6 +124,19 @@ def _add_refused(shelf, lite0):
     shelf.write("noise", random.Random(3).randbytes(50_000))
 
 
+def _add_unusable(shelf, weights):
+    """Tensors that fit and that no model computes with, and harmless values beside fine ones."""
+    import torch
+
+    full = weights["_fc.weight"]
+    shelf.save("sparse", weights | {"_fc.weight": full.to_sparse_csr()})
+    shelf.save("not-a-number", weights | {"_fc.bias": torch.full((1000,), float("nan"))})
+    shelf.save("infinite", weights | {"_fc.weight": full / 0})
+    shelf.save("zeros", {k: torch.zeros_like(v) for k, v in weights.items()})
+    beside = {"args": argparse.Namespace(epochs=range(3), lr=Decimal("0.1")), "id": uuid.uuid4()}
+    shelf.save("beside", {"state_dict": weights, "rng": torch.Generator(), **beside})
+
+
 @pytest.fixture(scope="module")
 def opened(new_place, state, lite0):
     """One run over an index whose entries name files of every kind."""
@@ -127,8 +146,11 @@ def opened(new_place, state, lite0):
     _add_forms(shelf, weights)
     _add_others(shelf, state, weights)
     _add_refused(shelf, lite0)
+    _add_unusable(shelf, weights)
     run = shelf.place.verify()
-    return SimpleNamespace(run=run, sizes=shelf.sizes, sha256=sha256, marker=shelf.marker)
+    return SimpleNamespace(
+        run=run, sizes=shelf.sizes, sha256=sha256, marker=shelf.marker, place=shelf.place
+    )
 
 
 def _tensors(opened, case):
@@ -265,6 +287,35 @@ def test_a_refused_file_is_one_finding(opened, case, cause, said):
     assert (finding["severity"], finding["cause"]) == ("error", cause)
     assert said in finding["message"]
     assert not opened.marker.exists()
+
+
+@each(
+    "case, status, cause, word",
+    [
+        ("plain", "match", None, "all 296 tensors fit"),
+        ("beside", "match", None, "all 296 tensors fit"),
+        ("sparse", "mismatch", "weights.unreadable", "save its tensors dense"),
+        ("not-a-number", "mismatch", "weights.not-finite", "_fc.bias holds NaN"),
+        ("infinite", "mismatch", "weights.not-finite", "_fc.weight holds infinity"),
+        ("zeros", "mismatch", "weights.all-zero", "every weight of the file is 0"),
+    ],
+)
+def test_what_matches_is_classified_with(opened, case, status, cause, word, lite0):
+    finding = _tensors(opened, case)
+    assert (finding["status"], finding["cause"]) == (status, cause)
+    assert word in finding["message"]
+    severity = severity_of(cause) if cause else None
+    assert finding["severity"] == severity
+    image = opened.place.folder / "image.png"
+    Image.new("RGB", (60, 40), "red").save(image)
+    index = str(opened.place.index / f"{case}.yml")
+    done = opened.place.zoo("classify", NAME, str(image), "--index", index)
+    assert done.status == (3 if severity == "error" else 0), done.err
+    if severity == "error":
+        assert case in done.err
+        assert len(done.err.splitlines()) == 1
+    else:
+        assert "finite" not in done.err
 
 
 def test_nothing_is_copied_into_the_cache_and_the_status_is_of_findings(opened):

@@ -1,12 +1,15 @@
 """The closed list of names that a checkpoint's pickle may use, and the inert records they make.
 
 torch's ``weights_only`` allows tensors, their types and a few containers. To these come the plain
-records that training scripts leave in a checkpoint (arguments, numpy scalars, counters, paths):
-they are kept as what the pickle wrote of them and never become objects of their class.
+values that training scripts leave in a checkpoint (arguments, dates, paths, numpy's scalars and
+arrays, states of random generators): they are kept as what the pickle wrote of them and never
+become objects of their class.
 """
 
 from __future__ import annotations
 
+import builtins
+import re
 from collections.abc import Callable
 
 from zoo.weights.checkpoint.types import (
@@ -82,27 +85,88 @@ _STORAGES = {
     "QUInt4x2Storage": "quint4x2",
     "QUInt2x4Storage": "quint2x4",
 }
+# Classes of plain values: what a pickle makes of them is numbers, texts and containers of these.
 _RECORDS = frozenset(
     f"{module}.{name}"
     for module, names in {
         "argparse": "Namespace",
-        "builtins": "bytearray complex dict float frozenset int list set slice str tuple bool",
-        "collections": "Counter deque",
-        "datetime": "date datetime timedelta",
-        "numpy": "dtype ndarray float16 float32 float64 int32 int64 bool_",
+        "array": "array _array_reconstructor",
+        "builtins": "bytearray bytes complex dict float frozenset int list object range set slice"
+        " str tuple bool Ellipsis NotImplemented",
+        "collections": "ChainMap Counter UserDict UserList UserString deque",
+        "copyreg": "_reconstructor",
+        "datetime": "date datetime time timedelta timezone",
+        "decimal": "Decimal",
+        "fractions": "Fraction",
+        "ipaddress": "IPv4Address IPv4Network IPv6Address IPv6Network",
+        "numpy": "dtype ndarray matrix recarray record",
         "numpy.core.multiarray": "_reconstruct scalar",
-        "numpy._core.multiarray": "_reconstruct scalar",
-        "numpy.dtypes": "Float16DType Float32DType Float64DType Int32DType Int64DType BoolDType",
+        "numpy.core.numeric": "_frombuffer",
+        "numpy.ma": "MaskedArray",
+        "numpy.ma.core": "MaskedArray _mareconstruct",
+        "numpy.random._generator": "Generator",
+        "numpy.random._mt19937": "MT19937",
+        "numpy.random._pcg64": "PCG64 PCG64DXSM",
+        "numpy.random._philox": "Philox",
+        "numpy.random._pickle": "__bit_generator_ctor __generator_ctor __randomstate_ctor",
+        "numpy.random._sfc64": "SFC64",
+        "numpy.random.bit_generator": "SeedSequence __pyx_unpickle_SeedSequence",
+        "numpy.random.mtrand": "RandomState",
         "pathlib": "Path PurePath PosixPath PurePosixPath WindowsPath PureWindowsPath",
-        "pathlib._local": "Path PurePath PosixPath PurePosixPath WindowsPath PureWindowsPath",
-        "torch": "device Tensor per_tensor_affine per_tensor_symmetric per_channel_affine"
-        " per_channel_symmetric per_channel_affine_float_qparams",
+        "random": "Random",
+        "re": "RegexFlag _compile",
+        "time": "struct_time",
+        "torch": "device Generator Tensor per_tensor_affine per_tensor_symmetric"
+        " per_channel_affine per_channel_symmetric per_channel_affine_float_qparams",
+        "torch._C": "Generator",
+        "torch._utils": "torch.channels_last torch.channels_last_3d torch.contiguous_format"
+        " torch.preserve_format",
         "torch.serialization": "_get_layout",
+        "torch.torch_version": "TorchVersion",
+        "torchvision.transforms.functional": "InterpolationMode",
+        "types": "SimpleNamespace",
+        "uuid": "SafeUUID UUID",
+        "zoneinfo": "ZoneInfo ZoneInfo._unpickle",
         "_codecs": "encode",
     }.items()
     for name in names.split()
 )
-_RENAMED = {"__builtin__": "builtins"}  # Python 2
+_SIZED = "float16 float32 float64 int8 int16 int32 int64 uint8 uint16 uint32 uint64"
+_NUMPY_SCALARS = frozenset(
+    f"{_SIZED} float128 longdouble complex64 complex128 complex256 clongdouble longlong ulonglong"
+    " intc uintc bool bool_ str_ bytes_ void object_ datetime64 timedelta64".split()
+)
+_NUMPY_DTYPES = re.compile(
+    r"(Bool|Byte|Bytes|CLongDouble|Complex(64|128)|Date|DateTime64|Float(16|32|64)|U?Int(8|16|32|64)"
+    r"|LongDouble|Object|Str|TimeDelta64|U?LongLong|U?Int|U?Short|Void)DType"
+)
+# The names of Python 2, which pickles of protocol 2 and below are written with; and of modules
+# that were moved.
+_RENAMED = {
+    "__builtin__": "builtins",
+    "copy_reg": "copyreg",
+    "exceptions": "builtins",
+    "numpy._core.multiarray": "numpy.core.multiarray",
+    "numpy._core.numeric": "numpy.core.numeric",
+    "pathlib._local": "pathlib",
+    "numpy.rec": "numpy",
+    "numpy.core.records": "numpy",
+    "numpy.matrixlib.defmatrix": "numpy",
+}
+_FORMER = {
+    "builtins.xrange": "builtins.range",
+    "builtins.long": "builtins.int",
+    "builtins.unicode": "builtins.str",
+    "UserDict.UserDict": "collections.UserDict",
+    "UserDict.IterableUserDict": "collections.UserDict",
+    "UserList.UserList": "collections.UserList",
+    "UserString.UserString": "collections.UserString",
+}
+GETATTR = "builtins.getattr"
+_WITHOUT_VALUES = {
+    "torch._utils._rebuild_meta_tensor_no_storage": "without values, of the meta device",
+    "torch._utils._rebuild_nested_tensor": "of several shapes (nested)",
+}
 
 
 def resolve(module: str, name: str, where: str) -> object:
@@ -113,8 +177,11 @@ def resolve(module: str, name: str, where: str) -> object:
     """
     module = _RENAMED.get(module, module)
     full = f"{module}.{name}"
-    if full in _RECORDS or full in _BUILDERS:
+    full = _FORMER.get(full, full)
+    if full in _RECORDS or full in _BUILDERS or full == GETATTR or _is_plain(module, name):
         return Global(full)
+    if full in _WITHOUT_VALUES:
+        raise unreadable(f"{where}: a tensor {_WITHOUT_VALUES[full]}, which no model loads")
     if module in ("torch", "torch.cuda") and name in _STORAGES:
         return Dtype(_STORAGES[name])
     if full in ("torch.storage.UntypedStorage", "torch.UntypedStorage"):
@@ -122,6 +189,16 @@ def resolve(module: str, name: str, where: str) -> object:
     if module == "torch" and name in ITEM_SIZES:
         return Dtype(name)
     raise ForbiddenGlobal(full, where)
+
+
+def _is_plain(module: str, name: str) -> bool:
+    """Whether this is a type of numpy's elements, or one of Python's own exceptions."""
+    if module == "numpy":
+        return name in _NUMPY_SCALARS
+    if module == "numpy.dtypes":
+        return _NUMPY_DTYPES.fullmatch(name) is not None
+    kind = getattr(builtins, name, None) if module == "builtins" else None
+    return isinstance(kind, type) and issubclass(kind, Exception)
 
 
 def construct(
@@ -132,6 +209,8 @@ def construct(
     Raises:
         Rejection: a tensor reaches beyond its storage, or the arguments don't fit.
     """
+    if function.name == GETATTR:
+        return _attribute(arguments, where)
     builder = _BUILDERS.get(function.name)
     if builder is None:
         return Record(function.name, arguments)
@@ -139,6 +218,15 @@ def construct(
     if isinstance(made, Tensor) and function.name in _COUNTED:
         budget.count_tensor(where)
     return made
+
+
+def _attribute(arguments: tuple[object, ...], where: str) -> Global:
+    """Any attribute of anything would be a way to code; time zones alone are pickled by one."""
+    if len(arguments) == 2 and isinstance(arguments[0], Global):
+        full = f"{arguments[0].name}.{arguments[1]}"
+        if full in _RECORDS and arguments[1] == "_unpickle":
+            return Global(full)
+    raise ForbiddenGlobal(GETATTR, where)
 
 
 def _ordered(arguments: tuple[object, ...], budget: Budget, where: str) -> Ordered:

@@ -20,7 +20,7 @@ import pickletools
 from collections.abc import Callable
 from typing import IO, Any
 
-from zoo.weights.checkpoint.allowlist import Budget, construct, resolve
+from zoo.weights.checkpoint.allowlist import GETATTR, Budget, ForbiddenGlobal, construct, resolve
 from zoo.weights.checkpoint.types import (
     Global,
     Opaque,
@@ -121,6 +121,7 @@ class PickleMachine:
             if opcode.name in handlers
         }
         self.position = 0
+        self._uncalled: dict[int, tuple[Global, str]] = {}
 
     def place(self) -> str:
         """The opcode that is carried out: ``record, byte N``."""
@@ -157,6 +158,8 @@ class PickleMachine:
         except (IndexError, KeyError, ValueError, TypeError, OverflowError) as error:
             raise unreadable(f"{self.place()}: the pickle is damaged") from error
         self.position = position
+        for _, place in self._uncalled.values():
+            raise ForbiddenGlobal(GETATTR, place)
         if len(self._stack) != 1 or self._marks:
             raise unreadable(f"{self.place()}: the pickle ends with an unfinished object")
         return self._stack.pop()
@@ -221,7 +224,11 @@ class PickleMachine:
     def _global(self, module: object, name: object) -> None:
         if type(module) is not str or type(name) is not str:
             raise TypeError("a global's name is not a text")
-        self._stack.append(resolve(module, name, self.place()))
+        found = resolve(module, name, self.place())
+        # A time zone's own attribute is all that may be asked for, and only by a call.
+        if isinstance(found, Global) and found.name == GETATTR:
+            self._uncalled[id(found)] = found, self.place()
+        self._stack.append(found)
 
     def _stack_global(self) -> None:
         name, module = self._stack.pop(), self._stack.pop()
@@ -234,6 +241,7 @@ class PickleMachine:
         if not isinstance(arguments, tuple):
             raise TypeError("arguments")
         self._stack.append(construct(function, arguments, self.budget, self.place()))
+        self._uncalled.pop(id(function), None)
 
     def _reduce(self) -> None:
         arguments, function = self._stack.pop(), self._stack.pop()

@@ -64,7 +64,7 @@ LIVE: dict[str, tuple[bytes, str | None]] = {
         + b"\x86R"
         + text(SHELL)
         + b"\x85R.",
-        "builtins.getattr",
+        "builtins.__import__",
     ),
     "stack global": (
         b"\x80\x04" + short("os") + short("system") + b"\x93" + short(SHELL) + b"\x85R.",
