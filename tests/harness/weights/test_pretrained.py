@@ -147,9 +147,9 @@ def test_a_served_checkpoint_is_loaded_as_torch_loads_it(installed):
     [
         ("efficientnet_lite0", "WeightsError", "weights.hash-mismatch", "the index states 0000"),
         ("efficientnet_lite2", "WeightsError", "weights.hash-mismatch", "its name says 00000000"),
-        ("efficientnet_lite1", "MismatchedCheckpointError", None, "tensors fit"),
+        ("efficientnet_lite1", "MismatchedCheckpointError", "weights.tensors-differ", "fit"),
         ("resnest26d", "WeightsError", "weights.unreadable", "an HTML page"),
-        ("resnest50d", "UnsafeCheckpointError", None, "system"),
+        ("resnest50d", "UnsafeCheckpointError", "weights.unsafe", "system"),
         ("resnest50d_1s4x24d", "WeightsError", "weights.hash-mismatch", "left as it is"),
         ("resnest50d_4s2x40d", "WeightsError", "", "lists no weights"),
     ],
