@@ -215,7 +215,7 @@ def _contents(evidence: Evidence, claim: Claim) -> Finding:
         remedy = _DENSE if odd else REFUSED[value["refused"]]
         message = f"the file is not loaded: {value['why']}; {remedy}"
         return mismatched(claim, variant, check, value["refused"], None, message)
-    if value["fits"] and value["all_zero"]:
+    if value["fits"] and value.get("all_zero"):
         message = (
             "every weight of the file is 0, so that the model answers alike to all images; upload "
             "the trained ones"

@@ -245,6 +245,8 @@ _opened = _holds(
     entry=_maybe(_is_text),
     others=_each(_is_text),
     holds=_each(_is_text),
+    all_zero=_is_flag,
+    odd_layout=_is_flag,
 )
 _counted = _holds(
     images=_is_count,
@@ -308,7 +310,7 @@ def _is_preprocess(fact: Measurement) -> bool:
 def _is_checkpoint(fact: Measurement) -> bool:
     value = fact.value
     if value.get("refused") is not None:
-        return _refused(value)
+        return _refused(value) and ("fits" not in value or _opened(value))
     return (
         "refused" in value
         and _opened(value)

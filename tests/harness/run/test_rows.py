@@ -35,6 +35,7 @@ TIMING = {
 OPENED = {
     "refused": None, "tensors": 5, "fits": True, "misfit": None, "sentence": "the tensors are of",
     "notes": [], "half": None, "entry": None, "others": [], "reasons": [], "holds": [],
+    "all_zero": False, "odd_layout": False,
 }  # fmt: skip
 
 
@@ -71,6 +72,7 @@ def test_every_kind_of_fact_comes_back(facts, tmp_path):
         {**OPENED, "fits": False, "misfit": "names"},
         {**OPENED, "fits": False, "holds": ["resnet34"]},
         {"refused": "weights.unsafe", "why": "it runs os.system"},
+        {**OPENED, "refused": "weights.not-finite", "why": "w holds NaN"},
     ):
         assert why_unfit(by_hand("checkpoint", value)) == ""
     failed = {k: v for k, v in TIMING.items() if k in ("batch", "precision", "image_size")}
