@@ -46,8 +46,16 @@ def test_nothing_right_is_no_claim(run, folder, pictures, biased):
     assert not (folder / "model-index.yml").exists()
 
 
-def test_what_is_no_number_is_told_and_no_answer(run, folder, few, biased):
+def test_what_is_no_number_is_told_and_no_answer(run, folder, few, biased, states):
     biased(0, float("nan"))
+    done = run("add", "seven.pth", *LITE, "--data", few)
+    assert (done.status, "seven.pth: _fc.bias holds NaN" in done.err) == (2, True), done.err
+    # Numbers that are finite by themselves, and not in what is made of them.
+    state = states("efficientnet_lite0", 7)
+    state["_bn1.weight"] += 3e38
+    state["_bn1.bias"] += 3e38
+    state["_fc.weight"] += 3e38
+    torch.save(state, folder / "seven.pth")
     done = run("add", "seven.pth", *LITE, "--data", few)
     assert done.status == 2
     assert "none of 7 images is answered right (7 have no answer: " in done.err
