@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from decimal import Decimal
 
 from harness.check.base import Evidence, Need, mismatched
 from harness.check.compare import agrees, digits, grouped, number, senses
@@ -26,6 +28,8 @@ _OF_THE_MODEL = frozenset(
 # So many digits of a count are not equal by chance.
 _ENOUGH_DIGITS = 4
 _SAME_FILE = 0.005
+# Of the counts above and below a built one, so many are compared with it.
+_MOST_COMPARED = 100
 _WORD = re.compile(r"[a-z0-9]+")
 
 
@@ -72,8 +76,9 @@ def apply_alias_findings(
     right = [v for v in variants if not any(c.location in wrong for c in v.claims_of(_COUNT))]
     # Whose FLOPs are the built model's is that model, and its count is only wrong.
     same = {f.variant for f in findings if f.field == "FLOPs" and f.status == "match"}
+    counts, sizes = _Counts(right), _names_by_size(variants)
     applied = [
-        _with_alias(f, by_place, variants, right, names)
+        _with_alias(f, by_place, counts, sizes, names)
         if _is_unexplained(f) and f.variant not in same
         else f
         for f in findings
@@ -89,18 +94,17 @@ def _is_unexplained(finding: Finding) -> bool:
 def _with_alias(
     finding: Finding,
     by_place: Mapping[Location, Variant],
-    variants: Sequence[Variant],
-    right: Sequence[Variant],
+    counts: _Counts,
+    sizes: Mapping[Decimal, set[str]],
     names: Mapping[str, str],
 ) -> Finding:
     variant = None if finding.location is None else by_place.get(finding.location)
     if variant is None or not isinstance(finding.measured, int):
         return finding
     claim = next(c for c in variant.claims_of(_COUNT) if c.location == finding.location)
-    reason = _other_documented(variant, finding.measured, right)
+    reason = _other_documented(variant, finding.measured, counts)
     if reason is None:
-        others = [v for v in variants if v.name != variant.name]
-        reason = _size_agrees(variant, claim, finding.measured, others)
+        reason = _size_agrees(variant, claim, finding.measured, sizes)
     if reason is None:
         return finding
     today = names.get(variant.name, variant.name)
@@ -132,19 +136,48 @@ def _left_open(finding: Finding) -> Finding:
     )
 
 
-def _other_documented(variant: Variant, built: int, others: Iterable[Variant]) -> str | None:
+class _Counts:
+    """The counts that variants document, for those that agree with a built one.
+
+    Those next to it in their order are looked at: a model has few that are as near.
+    """
+
+    def __init__(self, variants: Iterable[Variant]) -> None:
+        found = ((v.claim(_COUNT), place, v) for place, v in enumerate(variants))
+        self._sorted = sorted(
+            (number(c) or Decimal(0), place, c, v)
+            for c, place, v in found
+            if c is not None and digits(c) >= _ENOUGH_DIGITS
+        )
+
+    def agreeing(self, built: int) -> list[Variant]:
+        """The variants with such a count, in the order of the index."""
+        at = bisect_left(self._sorted, (Decimal(built),))
+        near = self._sorted[max(0, at - _MOST_COMPARED) : at + _MOST_COMPARED]
+        return [v for _, v in sorted((place, v) for _, place, c, v in near if agrees(c, built))]
+
+
+def _names_by_size(variants: Iterable[Variant]) -> dict[Decimal, set[str]]:
+    """File Size -> the names of the variants that document it, two where there are more."""
+    found: dict[Decimal, set[str]] = {}
+    for variant in variants:
+        claim = variant.claim("File Size")
+        size = None if claim is None else number(claim)
+        if size is not None and len(names := found.setdefault(size, set())) < 2:
+            names.add(variant.name)
+    return found
+
+
+def _other_documented(variant: Variant, built: int, counts: _Counts) -> str | None:
     """The built count is documented for another variant, which is not documented as alike."""
-    for other in others:
-        count = other.claim(_COUNT)
-        if count is None or digits(count) < _ENOUGH_DIGITS or not agrees(count, built):
-            continue
+    for other in counts.agreeing(built):
         if not _alike(variant, other) and not _of_one_name(variant.name, other.name):
             return f"that is the count documented for {other.name}"
     return None
 
 
 def _size_agrees(
-    variant: Variant, claim: Claim, built: int, others: Iterable[Variant]
+    variant: Variant, claim: Claim, built: int, sizes: Mapping[Decimal, set[str]]
 ) -> str | None:
     """The documented File Size is that of the documented count, and not of the built one."""
     size, count = variant.claim("File Size"), number(claim)
@@ -156,10 +189,8 @@ def _size_agrees(
         return None
     if any(_holds(each, float(built)) for each in read):
         return None
-    for other in others:  # A size that stands twice may have been copied from there.
-        their_size = other.claim("File Size")
-        if their_size is not None and number(their_size) == bytes_:
-            return None
+    if sizes.get(bytes_, set()) - {variant.name}:
+        return None  # A size that stands twice may have been copied from there.
     return f"the documented File Size, {size.raw}, is that of {claim.raw} parameters as well"
 
 

@@ -148,10 +148,7 @@ def _claims(variant: Variant, kind: str, claim: Claim | None) -> Iterable[Claim]
         elif lost is not None and name in _INHERITED:
             yield lost
     if claim is not None:
-        about = (claim.task, claim.dataset, claim.images)
-        for other in variant.claims_of(*_OF_A_RESULT):
-            if (other.task, other.dataset, other.images) == about:
-                yield other
+        yield from (c for c in variant.in_result_of(claim) if c.field in _OF_A_RESULT)
 
 
 CHECK = IndexCheck("schema", "metadata", find)

@@ -14,7 +14,6 @@ from pathlib import Path
 
 from harness.causes import CAUSES
 from harness.config import UsageError
-from harness.types import Finding
 from zoo._util.files import open_regular
 from zoo._util.text import nearest, shown
 from zoo.index.nodes import Mapping, Node, Scalar, Sequence, UnreadableIndex, compose, kind_of
@@ -56,14 +55,6 @@ class AcceptedFinding:
     def key(self) -> tuple[str | None, str, str, str | None]:
         """What it has in common with its finding, besides the file."""
         return (self.variant, self.field, self.cause, self.documented)
-
-    def accepts(self, finding: Finding) -> bool:
-        """Whether the finding is the one that the entry is about, be it expired or not."""
-        if (finding.variant, finding.field, finding.cause, finding.documented) != self.key:
-            return False
-        if self.file is None:
-            return True
-        return finding.location is not None and os.path.abspath(finding.location.file) == self.file
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,10 +225,10 @@ class _Parser:
 
     def _values(self, item: Mapping) -> dict[str, Scalar]:
         values: dict[str, Scalar] = {}
+        present = {key.text for key, _ in item.pairs if isinstance(key, Scalar)}
         for key, value in item.pairs:
             name = key.text if isinstance(key, Scalar) else ""
             if name not in _KEYS:
-                present = {key.text for key, _ in item.pairs if isinstance(key, Scalar)}
                 near = nearest(name, (key for key in _KEYS if key not in present), n=1)
                 hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(_KEYS)}"
                 self._wrong(key.start, f"there is no key {shown(name)!r} in an entry; {hint}")

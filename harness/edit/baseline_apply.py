@@ -93,16 +93,17 @@ def apply_baseline(
 
 def occurring(report: Report, baseline: Baseline) -> list[tuple[Finding, AcceptedFinding]]:
     """The findings that entries are about, be they expired or not, with their entries."""
-    by_key: dict[object, list[AcceptedFinding]] = {}
+    by_key: dict[object, AcceptedFinding] = {}
     for entry in baseline.entries:
-        by_key.setdefault(entry.key, []).append(entry)
+        by_key.setdefault((entry.key, entry.file), entry)
     found: list[tuple[Finding, AcceptedFinding]] = []
     for finding in report.findings:
         key = (finding.variant, finding.field, finding.cause, finding.documented)
-        entries = [entry for entry in by_key.get(key, ()) if entry.accepts(finding)]
-        if entries:
-            # The one that names the file was written for it.
-            found.append((finding, max(entries, key=lambda entry: entry.file is not None)))
+        file = None if finding.location is None else os.path.abspath(finding.location.file)
+        # The one that names the file was written for it.
+        accepted = by_key.get((key, file)) or by_key.get((key, None))
+        if accepted is not None:
+            found.append((finding, accepted))
     return found
 
 

@@ -71,7 +71,9 @@ def _hunks(lines: Lines, changes: list[Replacement]) -> Iterator[str]:
     for change in sorted(changes, key=lambda r: (r.start, r.end)):
         first, last = lines.holding(change)
         if blocks and first <= blocks[-1][1]:
-            blocks[-1] = (blocks[-1][0], max(last, blocks[-1][1]), [*blocks[-1][2], change])
+            begin, end, together = blocks[-1]
+            together.append(change)
+            blocks[-1] = (begin, max(last, end), together)
         else:
             blocks.append((first, last, [change]))
     moved = 0

@@ -97,11 +97,11 @@ class Proposal:
     def diffs(self) -> dict[int, str]:
         """``id`` of a finding -> what mends it alone, as a unified diff."""
         lines: dict[int, Lines] = {}
-        return {
-            id(finding): unified_diff(lines.setdefault(id(file), Lines(file)), unit.replacements)
-            for file, unit in self.units
-            for finding in unit.findings
-        }
+        found: dict[int, str] = {}
+        for file, unit in self.units:
+            text = unified_diff(lines.setdefault(id(file), Lines(file)), unit.replacements)
+            found |= dict.fromkeys(map(id, unit.findings), text)
+        return found
 
 
 def propose(
@@ -126,8 +126,9 @@ def propose(
     for finding in findings:
         if finding.field == "Weights":
             of_weights.setdefault(finding.variant, []).append(finding)
+    doubtful = {name for name, found in of_weights.items() if _is_doubtful(found)}
     for finding in findings:
-        edits, why = _requested(finding, of_weights.get(finding.variant, ()), keep_values)
+        edits, why = _requested(finding, finding.variant in doubtful, keep_values)
         if why:
             proposal.skip([finding], why)
         elif edits:
@@ -143,9 +144,13 @@ def propose(
             groups = by_file.setdefault(edits[0].location.file, {})
             groups.setdefault(edits, []).append(finding)
     paths = {printable(path): path for path in index.files}
+    read: dict[str, list[Variant]] = {}
+    for variant in index.variants:
+        read.setdefault(variant.location.file, []).append(variant)
     for name, groups in by_file.items():
         try:
-            _propose_for(_file(paths[name], index, snapshot), groups, proposal)
+            file = _file(paths[name], read.get(name, ()), snapshot)
+            _propose_for(file, groups, proposal)
         except EditRefused as refused:
             for group in groups.values():
                 proposal.skip(group, str(refused))
@@ -174,9 +179,7 @@ def snapshot_of(index: Index) -> dict[str, bytes]:
     return found
 
 
-def _requested(
-    finding: Finding, of_weights: Sequence[Finding], keep_values: bool
-) -> tuple[Edits, str]:
+def _requested(finding: Finding, doubtful: bool, keep_values: bool) -> tuple[Edits, str]:
     """The edits that a finding asks for, or why they are not made."""
     if not finding.edits:
         return (), ""
@@ -184,7 +187,7 @@ def _requested(
         if not finding.annotate_edits:
             return (), "no convention and input is known that gives this number, so it stays"
         return finding.annotate_edits, ""
-    if finding.field in _OF_THE_FILE and _is_doubtful(of_weights):
+    if finding.field in _OF_THE_FILE and doubtful:
         return (), "the file behind Weights may not be this variant's own"
     return finding.edits, ""
 
@@ -197,13 +200,13 @@ def _is_doubtful(of_weights: Sequence[Finding]) -> bool:
     )
 
 
-def _file(path: str, index: Index, snapshot: Mapping[str, bytes] | None) -> YamlFile:
+def _file(path: str, variants: Iterable[Variant], snapshot: Mapping[str, bytes] | None) -> YamlFile:
     """The file as the run found it."""
     known = (snapshot or {}).get(path)
     file = YamlFile.read(path) if known is None else YamlFile(path, known)
-    name = printable(path)
-    read = [(v.name, v.claims) for v in index.variants if v.location.file == name]
-    if read != [(v.name, v.claims) for v in file.contents.variants]:
+    if [(v.name, v.claims) for v in variants] != [
+        (v.name, v.claims) for v in file.contents.variants
+    ]:
         raise EditRefused(f"{path} has changed since it was read")
     return file
 
@@ -242,6 +245,7 @@ class AliasMap:
             for claim in entry.claims:
                 self._at.setdefault(claim.location, []).append((entry.name, claim.field))
         self._alike: dict[tuple[Edits, str], Counter[str | None]] = {}
+        self._other: dict[tuple[Edits, str], tuple[str, str] | None] = {}
         for finding, edits in requests:
             self._alike.setdefault((edits, finding.field), Counter())[finding.variant] += 1
 
@@ -250,20 +254,29 @@ class AliasMap:
 
         A shared value may change where all who share it want the same of it.
         """
+        key = edits, finding.field
+        if key not in self._other:
+            self._other[key] = self._blocking(*key)
+        other = self._other[key]
+        if other is None:
+            return ""
+        if other[0] == finding.variant:
+            return f"its value is also that of {shown(other[1])}, through an alias"
+        return f"{shown(other[0])} shares it through an alias, and is not to change alike"
+
+    def _blocking(self, edits: Edits, field: str) -> tuple[str, str] | None:
+        """The entry and the key that share a value of these edits and do not ask for the same."""
         for edit in edits:
             sharers = self._at.get(edit.location, [])
             if len(sharers) == 1:
                 continue
-            field = finding.field if edit.added else edit.field
-            alike = self._alike[edits, finding.field].copy()
+            wanted = field if edit.added else edit.field
+            alike = self._alike[edits, field].copy()
             for name, what in sharers:
-                if what == field and alike[name]:
-                    alike[name] -= 1
-                elif name == finding.variant:
-                    return f"its value is also that of {shown(what)}, through an alias"
-                else:
-                    return f"{shown(name)} shares it through an alias, and is not to change alike"
-        return ""
+                if what != wanted or not alike[name]:
+                    return name, what
+                alike[name] -= 1
+        return None
 
 
 # FLOPs without a FLOPs Input are those at the Image Size. Where that is to be another one, they

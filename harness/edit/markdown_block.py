@@ -161,7 +161,7 @@ def _cut(text: str, entry: _Entry) -> str:
         return f"- {text[node.start : node.end].strip()}"  # in brackets, or a document of its own
     end = _end(node)
     if text[end - 1] != "\n":
-        end = text.find("\n", end) if "\n" in text[end:] else len(text)
+        end = found if (found := text.find("\n", end)) >= 0 else len(text)
     return text[with_comments(text, node.start, entry.floor) : end].rstrip("\r\n")
 
 

@@ -332,7 +332,9 @@ def _length(pattern: re.Pattern[str], text: str, start: int = 0) -> int:
 
 def line_start(text: str, position: int) -> int:
     """Where the line of a position begins."""
-    return max(text.rfind("\n", 0, position), text.rfind("\r", 0, position)) + 1
+    start = text.rfind("\n", 0, position) + 1
+    # After the last line feed alone: most texts have no carriage return at all.
+    return max(start, text.rfind("\r", start, position) + 1)
 
 
 def previous_line(text: str, position: int) -> int:
@@ -351,10 +353,10 @@ def line_end(text: str, position: int) -> int:
 def line_break(text: str, near: int = 0) -> str:
     """The line break in use there: the next one, else the last one before."""
     found = _BREAK.search(text, near)
-    if found is not None:
-        return found[0]
-    before = list(_BREAK.finditer(text, 0, near))
-    return before[-1][0] if before else "\n"
+    if found is None:
+        start = line_start(text, near)
+        found = _BREAK.search(text, max(0, start - 2), start)
+    return "\n" if found is None else found[0]
 
 
 def is_comment(line: str) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal
@@ -16,6 +16,8 @@ from zoo._util.text import printable, quoted, shown
 
 Unit = Literal["count", "bytes", "percent", "pixels", "ratio", "number", "url", "text", "list"]
 Severity = Literal["error", "warning", "note"]
+Result = tuple[str | None, str | None, int | None]
+"""Task, dataset and images: what tells the results of a variant apart."""
 _BREAK = re.compile(r"\r\n|\n|\r")
 
 # A normalised value. A size of pixels is (height, width); a list is a tuple of texts.
@@ -103,6 +105,14 @@ class Problem:
         return ": ".join([str(self.location), *about, f"{self.message}; {self.remedy}"])
 
 
+def _first_claims(entry: Collection | Variant) -> dict[str, Claim]:
+    """Field -> the entry's first claim of it, found once for all look-ups."""
+    if not entry._first and entry.claims:
+        for claim in entry.claims:
+            entry._first.setdefault(claim.field, claim)
+    return entry._first
+
+
 @dataclass(frozen=True, slots=True)
 class Collection:
     """A family of variants; its claims hold for every variant that makes none of its own."""
@@ -110,10 +120,11 @@ class Collection:
     name: str
     location: Location
     claims: tuple[Claim, ...] = ()
+    _first: dict[str, Claim] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def claim(self, name: str) -> Claim | None:
         """The claim of that field, or None."""
-        return next((c for c in self.claims if c.field == name), None)
+        return _first_claims(self).get(name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,14 +135,26 @@ class Variant:
     collection: Collection | None
     location: Location
     claims: tuple[Claim, ...] = ()
+    _first: dict[str, Claim] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _results: dict[Result, dict[tuple[str, str], Claim]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def claim(self, name: str) -> Claim | None:
         """The variant's first claim of that field, or None; its collection is not asked."""
-        return next((c for c in self.claims if c.field == name), None)
+        return _first_claims(self).get(name)
 
     def claims_of(self, *names: str) -> Iterator[Claim]:
         """All claims of these fields, in the order they are written."""
         return (c for c in self.claims if c.field in names)
+
+    def in_result_of(self, metric: Claim) -> Iterable[Claim]:
+        """The claims of the result that a metric stands in, each different one once."""
+        if not self._results:
+            for claim in self.claims:
+                about = (claim.task, claim.dataset, claim.images)
+                self._results.setdefault(about, {}).setdefault((claim.field, claim.raw), claim)
+        return self._results.get((metric.task, metric.dataset, metric.images), {}).values()
 
     def effective(self, name: str) -> Claim | None:
         """The variant's own claim of that field, else the one of its collection, else None."""
