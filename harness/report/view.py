@@ -187,7 +187,20 @@ def rows(report: Report) -> tuple[Row, ...]:
     found: dict[str | None, list[Finding]] = {}
     for finding in report.findings:
         found.setdefault(finding.variant, []).append(finding)
-    return tuple(_row(variant, found.get(variant.name, ())) for variant in report.variants)
+    # Once for a name: many entries may have the same.
+    standings = {name: _standing(of_it) for name, of_it in found.items()}
+    nothing: _Standing = ("unverified", ())
+    return tuple(_row(v, *standings.get(v.name, nothing)) for v in report.variants)
+
+
+_Standing = tuple[RowStatus, tuple[str, ...]]
+
+
+def _standing(findings: Sequence[Finding]) -> _Standing:
+    """The worst of a variant's findings, and the fields that are doubted."""
+    statuses = {standing(finding) for finding in findings}
+    worst: RowStatus = next((each for each in STATUSES if each in statuses), "unverified")
+    return worst, _doubted(findings)
 
 
 def standing(finding: Finding) -> RowStatus:
@@ -196,20 +209,19 @@ def standing(finding: Finding) -> RowStatus:
     return "error" if found == "mismatch" else cast(RowStatus, found)
 
 
-def _row(variant: VariantReport, findings: Sequence[Finding]) -> Row:
+def _row(variant: VariantReport, status: RowStatus, doubted: tuple[str, ...]) -> Row:
     measured = variant.measurements
     counts: Mapping[str, Any] = measured.get("flops") or {}
     size = measured.get("image_size")
     convention = _claim(variant, "FLOPs Convention")
     stated = convention.value if convention and isinstance(convention.value, str) else None
-    statuses = {standing(finding) for finding in findings}
     speed = _fastest(variant)
     return Row(
         name=variant.name,
         collection=variant.collection,
         builder=variant.builder,
-        status=next((status for status in STATUSES if status in statuses), "unverified"),
-        doubted=_doubted(findings),
+        status=status,
+        doubted=doubted,
         image_size=(int(size[0]), int(size[1])) if size else None,
         parameters_claimed=_whole(_claim(variant, "Parameters")),
         parameters=measured.get("parameters"),

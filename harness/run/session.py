@@ -27,7 +27,7 @@ from harness.run.variant_run import VariantRun, facts_of
 from harness.types import Fact, Finding, Measurement, Recipe, Report, Slot, Unmeasured
 from zoo._util.text import plural
 from zoo.index import load_index
-from zoo.index.types import Claim, Index, Variant
+from zoo.index.types import Claim, Index, Location, Variant
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -87,6 +87,10 @@ class Session:
         self._dropped: list[str] = []
         self._failure: str | None = None
         self._runs_seen: list[VariantRun] = []
+        # For `trace`: the report that was looked through, and what is where in it.
+        self._found_in: Report | None = None
+        self._found: dict[tuple[str | None, Location | None], list[Finding]] = {}
+        self._run_of: dict[int, VariantRun] = {}
         self._planned: list[Job] | None = None
 
     def audit(self) -> Report:
@@ -166,9 +170,13 @@ class Session:
 
     def trace(self, report: Report, variant: Variant, claim: Claim) -> ClaimTrace:
         """Trace one claim, after `verify` has made the report."""
-        run = next(s for s in self._runs_seen if s.variant is variant)
-        findings = [f for f in report.findings if f.variant == variant.name]
-        return trace_claim(run.evidence(), findings, claim)
+        if self._found_in is not report:
+            self._found_in, self._found = report, {}
+            for finding in report.findings:
+                self._found.setdefault((finding.variant, finding.location), []).append(finding)
+            self._run_of = {id(run.variant): run for run in self._runs_seen}
+        findings = self._found.get((variant.name, claim.location), ())
+        return trace_claim(self._run_of[id(variant)].evidence(), findings, claim)
 
     def warnings(self) -> list[str]:
         """What runs had to do without since this was last asked, a line each."""
