@@ -71,9 +71,9 @@ class LocalEngine:
         if not pending:
             return
         number = self.workers or min(os.cpu_count() or 1, 1 + pending // _JOBS_PER_WORKER)
-        workers = [_WorkerThread(waiting, self._limits) for _ in range(number)]
+        workers = [WorkerThread(waiting, self._limits) for _ in range(number)]
         try:
-            answers = _WorkerThread.answers_of(workers)
+            answers = WorkerThread.answers_of(workers)
             while pending:
                 worker, job, outcome = answers.get()
                 if isinstance(outcome, BaseException):
@@ -88,23 +88,28 @@ class LocalEngine:
                 worker.stop()
 
     def _limits(self, job: Job) -> Limits:
-        if job.counting is not None or job.timing is not None:
-            # They take as long as the model takes, which nothing can predict.
-            return Limits(_RUNNING_FACTOR * self.timeout, self.max_memory)
-        limits = Limits(self.timeout, self.max_memory or usual_limit())
-        if job.checkpoint is not None and self.max_memory is None:
-            # A file may have to be read whole, and turned into tensors.
-            return replace(limits, memory=usual_limit() + 2 * _size_of(job.checkpoint))
-        return limits
+        return limits_of(job, self.timeout, self.max_memory)
+
+
+def limits_of(job: Job, timeout: float, max_memory: int | None) -> Limits:
+    """What a job may take on this machine; see `LocalEngine`."""
+    if job.counting is not None or job.timing is not None:
+        # They take as long as the model takes, which nothing can predict.
+        return Limits(_RUNNING_FACTOR * timeout, max_memory)
+    limits = Limits(timeout, max_memory or usual_limit())
+    if job.checkpoint is not None and max_memory is None:
+        # A file may have to be read whole, and turned into tensors.
+        return replace(limits, memory=usual_limit() + 2 * _size_of(job.checkpoint))
+    return limits
 
 
 _JOBS_PER_WORKER = 100
 _RUNNING_FACTOR = 24
 
-_Answer = tuple["_WorkerThread", Job, "list[Fact] | BaseException"]
+_Answer = tuple["WorkerThread", Job, "list[Fact] | BaseException"]
 
 
-class _WorkerThread:
+class WorkerThread:
     """A thread that owns one worker process at a time and feeds it jobs."""
 
     def __init__(
@@ -119,7 +124,7 @@ class _WorkerThread:
         self.stopped = threading.Event()
 
     @staticmethod
-    def answers_of(workers: list[_WorkerThread]) -> queue.SimpleQueue[_Answer]:
+    def answers_of(workers: list[WorkerThread]) -> queue.SimpleQueue[_Answer]:
         """Start the threads with one queue of answers."""
         answers: queue.SimpleQueue[_Answer] = queue.SimpleQueue()
         for worker in workers:
@@ -133,7 +138,7 @@ class _WorkerThread:
             while job is not None:
                 outcome: list[Fact] | BaseException
                 try:
-                    outcome = self._do(job)
+                    outcome = self.do(job)
                 except Exception as error:  # noqa: BLE001 - raised again in the run's thread
                     outcome = error
                 if self.stopped.is_set():
@@ -141,7 +146,12 @@ class _WorkerThread:
                 self.answers.put((self, job, outcome))
                 job = self.replies.get()
 
-    def _do(self, job: Job) -> list[Fact]:
+    def do(self, job: Job) -> list[Fact]:
+        """The facts of a job, by a worker process that is replaced where it ends.
+
+        Raises:
+            EngineError: no worker process can be started.
+        """
         limits = self.limits(job)
         while True:
             process = self._worker()

@@ -263,7 +263,7 @@ class Session:
         # Entries that say the same of a variant are measured once.
         unique = list(dict.fromkeys(jobs))
         progress.start(len({job.recipe for job in unique}))
-        self._engine().run(unique, react)
+        self._engine(progress).run(unique, react)
 
     def _time(self, runs: list[VariantRun], progress: Progress) -> None:
         """Speeds: those that are known, and, where they are asked for, those that are not."""
@@ -280,13 +280,16 @@ class Session:
                 run.facts[SPEED] = fact
             progress.advance(recipe.name)
 
-    def _engine(self) -> Engine:
+    def _engine(self, progress: Progress) -> Engine:
         if self.request.engine == "local":
             # A model on images takes all cores: two at a time would only share them.
             return self._local(1 if self._eval_datasets is not None else self.request.workers)
         from harness.run.engine_ray import RayEngine
 
-        return RayEngine(self.request.address, self.request.device)
+        request = self.request
+        return RayEngine(
+            request.address, request.device, request.timeout, request.max_memory, progress.warn
+        )
 
     def _local(self, workers: int | None) -> LocalEngine:
         return LocalEngine(workers, self.request.timeout, self.request.max_memory)

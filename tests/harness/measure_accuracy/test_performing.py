@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from harness.measure.accuracy import validator as accuracy
-from harness.run.engine_ray import _cores_per_task
+from harness.run.engine_ray import cores_per_task
 from harness.run.jobs import AccuracyJob, Job, dump_job, load_job
 from harness.run.perform import Performer, explain
 from harness.types import Measurement, Recipe, Unmeasured
@@ -231,4 +231,4 @@ def node(cores, gpus=0, alive=True):
     ],
 )
 def test_a_task_asks_for_what_it_uses_and_every_node_has(nodes, gpus, cores):
-    assert _cores_per_task(nodes, gpus) == cores
+    assert cores_per_task(nodes, gpus) == cores

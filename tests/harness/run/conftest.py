@@ -93,6 +93,10 @@ class Hostile:
     def hangs(self):
         time.sleep(600)
 
+    def sleeps(self):
+        time.sleep(1.5)
+        return small()
+
     def waits(self):
         subprocess.run(["sleep", "600"])
 
