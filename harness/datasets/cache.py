@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
-from zoo._util.files import make_private
+from zoo._util.files import make_private, take_lock
 
 if TYPE_CHECKING:
     import numpy as np
@@ -161,7 +161,9 @@ def _write_at(path: Path, data: bytes, offset: int) -> None:
 
 GIB = 1 << 30
 RESERVE = 2 * GIB  # free disk that the cache never takes
-_LOCK_S = 60.0
+_LOCK_S = 2.0  # A lock is held for milliseconds; whoever keeps it longer may never let go.
+_HELD = f"another process has held the cache of decoded images for {_LOCK_S:g} s"
+_waited_for: set[Path] = set()  # in vain: not again, for the next images or the next variant
 _TRASH, _NEW = ".trash-", ".new-"
 _ABANDONED_S = 3600.0  # a set is made in milliseconds
 
@@ -273,12 +275,30 @@ def enter(folder: Path, about: dict[str, Any], fill: Callable[[Path], None]) -> 
             if folder.is_dir():
                 shutil.rmtree(folder)
             continue
-        fcntl.flock(descriptor, fcntl.LOCK_SH)
+        _share(descriptor)
         with contextlib.suppress(FileNotFoundError):
             if os.path.samestat(os.stat(folder / "use.lock"), os.fstat(descriptor)):
                 os.utime(folder / "use.lock")
                 return descriptor
         os.close(descriptor)
+
+
+def _share(descriptor: int) -> None:
+    """Take a shared lock, or close the descriptor and raise TimeoutError."""
+    end = time.monotonic() + _LOCK_S
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() < end:
+                time.sleep(0.02)
+                continue
+            os.close(descriptor)
+            raise TimeoutError(_HELD) from None
+        except OSError:
+            os.close(descriptor)
+            raise
+        return
 
 
 def _make(folder: Path, about: dict[str, Any], fill: Callable[[Path], None]) -> None:
@@ -322,5 +342,12 @@ def _empty_trash(root: Path) -> None:
 
 @contextlib.contextmanager
 def _root_lock(root: Path) -> Iterator[None]:
-    with FileLock(root / ".lock", timeout=_LOCK_S):
+    lock = FileLock(root / ".lock")
+    if not take_lock(lock, 0 if root in _waited_for else _LOCK_S, str(root)):
+        _waited_for.add(root)
+        raise TimeoutError(_HELD)
+    _waited_for.discard(root)
+    try:
         yield
+    finally:
+        lock.release()

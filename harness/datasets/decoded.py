@@ -16,8 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from filelock import Timeout
-
 from harness.datasets import cache
 from harness.datasets.cache import Mapped, Slots
 from harness.datasets.types import ImageSet, ImageSource, order
@@ -372,7 +370,7 @@ class DecodedSet:
             return False
         try:
             room = cache.make_room(self._root, images * self._slots.slot_bytes, self._max_bytes)
-        except (OSError, Timeout) as error:
+        except OSError as error:
             self.kept_out = f"{self._root}: {reason(error)}"
             return False
         if not room:

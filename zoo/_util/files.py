@@ -12,11 +12,15 @@ import os
 import re
 import secrets
 import stat
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from fnmatch import translate
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
 
 SCRATCH_PREFIX = ".zoo-"
 """How the names of unfinished files begin; a kill may leave one behind."""
@@ -227,6 +231,50 @@ def sync_folder(folder: StrPath) -> None:
             os.close(handle)
 
 
+# A wait that is longer is told of.
+SILENT_SECONDS = 2.0
+
+
+def take_lock(
+    lock: BaseFileLock, seconds: float, what: str, stopped: Callable[[], bool] = lambda: False
+) -> bool:
+    """Take a lock; False where another process keeps it for longer, or ``stopped`` says so.
+
+    A wait of more than two seconds is logged, once, as a warning: without a configuration of
+    logging, that is a line on standard error.
+
+    Args:
+        lock: what `filelock` makes.
+        seconds: how long to wait.
+        what: is locked, for that line.
+        stopped: asked a few times a second.
+
+    Raises:
+        OSError: the lock's file can't be made or locked.
+    """
+    from filelock import Timeout
+
+    begun, said = time.monotonic(), False
+    while True:
+        waited = time.monotonic() - begun
+        try:
+            lock.acquire(timeout=min(0.2, max(0.0, seconds - waited)))
+        except Timeout:
+            if waited >= seconds or stopped():
+                return False
+            if waited >= SILENT_SECONDS and not said:
+                said = True
+                import logging
+
+                from zoo._util.text import bounded
+
+                logging.getLogger("zoo").warning(
+                    "%s", bounded(f"{what}: another process holds it; waiting up to {seconds:g} s")
+                )
+        else:
+            return True
+
+
 @contextmanager
 def file_lock(path: StrPath, seconds: float) -> Iterator[None]:
     """Let one process at a time read, check and replace a file; no lock is left beside it.
@@ -236,7 +284,7 @@ def file_lock(path: StrPath, seconds: float) -> Iterator[None]:
     Raises:
         TimeoutError: another process holds the lock for longer than that.
     """
-    from filelock import FileLock, Timeout
+    from filelock import FileLock
     from platformdirs import user_cache_path
 
     # By any path that leads to it, a file is one.
@@ -246,12 +294,12 @@ def file_lock(path: StrPath, seconds: float) -> Iterator[None]:
     lock = FileLock(folder / f"{digest}.lock", mode=PRIVATE)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock.acquire(timeout=seconds)
-    except Timeout as error:
-        raise TimeoutError(f"{path} is locked") from error
+        taken = take_lock(lock, seconds, os.fspath(path))
     except (OSError, NotImplementedError):
         yield
         return
+    if not taken:
+        raise TimeoutError(f"{path} is locked")
     try:
         yield
     finally:

@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from zoo._util.files import take_lock
 from zoo.errors import BadInput
 from zoo.training.logs import CSV, EpochReport, Log, is_log
 from zoo.training.state import (
@@ -58,19 +59,19 @@ class RunDir:
             BadInput: the folder can't be made, another training writes to it, or it holds one that
                 was not asked for, or is another one.
         """
-        from filelock import FileLock, Timeout
+        from filelock import FileLock
 
         try:
             self._is_new = not self.path.exists()
             self.path.mkdir(parents=True, exist_ok=True)
             lock = FileLock(self.path / _LOCK)
-            lock.acquire(timeout=_LOCK_SECONDS)
-        except Timeout:
-            raise BadInput(
-                f"{self.path}: another training writes there just now; choose another --output"
-            ) from None
+            taken = take_lock(lock, _LOCK_SECONDS, str(self.path))
         except OSError as error:
             raise BadInput(f"{self.path}: can't be made: {error.strerror or error}") from error
+        if not taken:
+            raise BadInput(
+                f"{self.path}: another training writes there just now; choose another --output"
+            )
         self._lock = lock
         try:
             remove_parts(self.path)

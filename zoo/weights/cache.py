@@ -37,6 +37,7 @@ from zoo._util.files import (
     file_stat,
     hash_file,
     sync_folder,
+    take_lock,
     usual_mode,
 )
 from zoo.weights.sources import WeightsSource, name_hash
@@ -294,8 +295,13 @@ class Cache:
     @contextlib.contextmanager
     def _name_lock(self, name: str) -> Iterator[None]:
         # Case folded: some file systems don't tell "A.pth" from "a.pth".
-        with self.lock(f"name-{url_digest(name.casefold())}").acquire(timeout=_NAME_LOCK_S):
+        lock = self.lock(f"name-{url_digest(name.casefold())}")
+        if not take_lock(lock, _NAME_LOCK_S, name):
+            raise TimeoutError(f"another process has held {name} for {_NAME_LOCK_S:g} s")
+        try:
             yield
+        finally:
+            lock.release()
 
     def _record_path(self, name: str) -> Path:
         return self.own / "records" / f"{url_digest(name)}.json"

@@ -295,7 +295,7 @@ def _fetch_locked(source: HttpSource, context: FetchContext, old: CorruptFile | 
     cache, policy = context.cache, context.policy
     cache.prepare()
     lock = cache.lock(url_digest(source.key))
-    if not wait_for(lock, policy.total_s, context.stop):
+    if not wait_for(lock, policy.total_s, source.name, context.stop):
         why = f"another process has been fetching it for {policy.total_s:g} s"
         raise PermanentError(UNREACHABLE, why, permanent=False)
     with contextlib.ExitStack() as held:

@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zoo._util.files import PRIVATE
+from zoo._util.files import PRIVATE, take_lock
 from zoo.weights.cache import Cache, read_json, remove_json, url_digest, write_json
 from zoo.weights.retry import RetryPolicy
 from zoo.weights.sources import WeightsSource, name_hash
@@ -251,25 +251,16 @@ class PartialFile:
         return digest if whole.hexdigest() == expected else None
 
 
-def wait_for(lock: FileLock, seconds: float, stop: threading.Event) -> bool:
-    """Take a lock within so many seconds; False if its holder keeps it.
+def wait_for(lock: FileLock, seconds: float, what: str, stop: threading.Event) -> bool:
+    """Take a lock within so many seconds, see `take_lock`; False if its holder keeps it.
 
     Raises:
         Interrupted: the run is being stopped.
     """
-    from filelock import Timeout
-
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            lock.acquire(timeout=min(0.2, max(0.0, deadline - time.monotonic())))
-        except Timeout:
-            if stop.is_set():
-                raise Interrupted from None
-            if time.monotonic() >= deadline:
-                return False
-        else:
-            return True
+    taken = take_lock(lock, seconds, what, stop.is_set)
+    if not taken and stop.is_set():
+        raise Interrupted
+    return taken
 
 
 def sweep(cache: Cache, policy: RetryPolicy) -> list[Path]:

@@ -10,11 +10,12 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from harness.run.engine import EngineError, LocalEngine
-from harness.run.engine_ray import RayEngine
+from harness.run.engine_ray import RayEngine, _Tasks
 from harness.run.jobs import Job
 from harness.run.ray_address import check_address
 from harness.types import Measurement, Recipe, Unmeasured
@@ -127,75 +128,63 @@ def test_a_cluster_that_is_not_there_leaves_the_report(hostile, zoo, index_of, m
 
 
 @pytest.mark.slow
-def test_ray_here_has_the_same_facts_within_the_same_limits(
-    hostile, ray_folder, monkeypatch, capfd
+def test_what_a_cluster_does_is_no_fact_about_a_variant(
+    hostile, environment, ray_cluster, monkeypatch, capfd
 ):
-    names = ["good-1", "hangs", "eats", "exits", "raises", "prints", "writes", "good-2", "sleeps"]
+    """One cluster, from whole to headless: starting one takes the time of many tests."""
+    cluster = ray_cluster(environment)
+    engine = RayEngine(cluster.address, **LIMITS)
+    names = ["good-1", "hangs", "eats", "exits", "raises", "prints", "writes", "good-2"]
     expected, _ = run(LocalEngine(1, **LIMITS), names)
     capfd.readouterr()
-    monkeypatch.setenv("RAY_TMPDIR", ray_folder)
-    found, why = run(RayEngine(**LIMITS), names)
+    found, why = run(engine, names)
     assert why is None
     assert {name: said(fact) for name, fact in found.items()} == {
         name: said(fact) for name, fact in expected.items()
     }
     assert "more than 5 seconds and was ended" in found["hangs"].why
     assert "more than 1 GiB of memory and was ended" in found["eats"].why
+
+    def kill_driver():
+        children = Path(f"/proc/self/task/{os.getpid()}/children").read_text()
+        os.kill(int(children.split()[-1]), signal.SIGKILL)
+
+    sleepers = [f"sleeps-{n}" for n in range(8)]
+    for act, whole in (
+        (kill_driver, False),
+        (cluster.kill, True),  # A node: its jobs go to the other one.
+        (lambda: cluster.kill("head"), False),
+    ):
+
+        def after_two(answers, act=act):
+            if len(answers) == 2:
+                act()
+
+        found, why = run(engine, sleepers, after_two)
+        assert all_right(found)
+        assert (why is None) == whole == (set(found) == set(sleepers)), why
+        assert len(found) >= 2
+        if not whole:
+            assert "lost" in why
     assert capfd.readouterr() == ("", "")  # Neither Ray's words nor a model's.
 
 
-@pytest.mark.slow
-def test_nodes_that_die_cost_nothing_while_one_is_left(
-    hostile, environment, ray_cluster, monkeypatch, capfd
-):
-    cluster = ray_cluster(environment)
-    names = [f"sleeps-{n}" for n in range(8)]
-
-    def kill(answers):
-        if len(answers) == 2:
-            cluster.kill()
-
-    found, why = run(RayEngine(cluster.address), names, kill)
-    assert why is None
-    assert set(found) == set(names)
-    assert all_right(found)
-
-    # The last one: what was measured is kept, nothing is blamed on a variant.
-    def kill_last(answers):
-        if len(answers) == 1:
-            cluster.kill()
-
-    found, why = run(RayEngine(cluster.address), names, kill_last)
-    assert why is not None
-    assert "no node that could run a job is left" in why
-    assert 1 <= len(found) < len(names)
-    assert all_right(found)
-    assert capfd.readouterr() == ("", "")
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("program", ["gcs_server", "driver"])
-def test_a_ray_that_ends_cuts_the_run_short(hostile, ray_folder, monkeypatch, capfd, program):
-    from ray_cluster import of_ray
-
-    monkeypatch.setenv("RAY_TMPDIR", ray_folder)
-    names = [f"sleeps-{n}" for n in range(40)]
-    begun = []
-
-    def kill(answers):
-        if len(answers) == 2:
-            begun.append(time.monotonic())
-            if program == "driver":
-                children = Path(f"/proc/self/task/{os.getpid()}/children").read_text()
-                os.kill(int(children.split()[-1]), signal.SIGKILL)
-                return
-            for process in of_ray(ray_folder, f"/{program}"):
-                os.kill(process, signal.SIGKILL)
-
-    found, why = run(RayEngine(), names, kill)
-    assert why is not None
-    assert begun, why
-    assert time.monotonic() - begun[0] < 60
-    assert all_right(found)
-    assert not any(isinstance(fact, Unmeasured) for fact in found.values())
-    assert capfd.readouterr() == ("", "")
+def test_a_cluster_without_a_node_that_could_work_is_not_waited_for():
+    whole = [{"Alive": True, "Resources": {"CPU": 2.0}}]
+    ray = SimpleNamespace(
+        nodes=lambda: whole,
+        cluster_resources=dict,
+        remote=lambda **options: lambda function: function,
+    )
+    tasks = _Tasks(ray, "auto", 60.0, None)
+    start = time.monotonic()
+    tasks._look(start + 3)
+    gone = [{"Alive": False, "Resources": {"CPU": 2.0}}]
+    for nodes in ([], gone, [{"Alive": True, "Resources": {}}]):
+        ray.nodes = lambda nodes=nodes: nodes
+        tasks._node_seen = tasks._looked = start
+        tasks._look(start + 5)  # It may come back.
+        with pytest.raises(RuntimeError, match="no node that could run a job is left"):
+            tasks._look(start + 20)
+    with pytest.raises(RuntimeError, match="--device cuda: no node of the cluster has a GPU"):
+        _Tasks(ray, "cuda", 60.0, None)

@@ -1,0 +1,196 @@
+"""What another process keeps locked: no wait is without a bound, none over two seconds silent."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import logging
+import os
+import sqlite3
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from types import SimpleNamespace
+
+import pytest
+from filelock import FileLock
+
+from harness.datasets import cache as decoded
+from harness.edit.add_insert import file_lock
+from harness.run.store import Store
+from harness.types import Measurement
+from zoo.errors import BadInput
+from zoo.training.run_dir import RunDir
+from zoo.weights.cache import Cache, url_digest
+from zoo.weights.partial import wait_for
+
+pytestmark = pytest.mark.slow
+STORE = ("zoo", "measurements-1.sqlite")
+HOLD = {
+    "a writer": ["BEGIN IMMEDIATE", "DELETE FROM measurements WHERE key='x'"],
+    "an exclusive writer": ["BEGIN EXCLUSIVE"],
+    "a reader that lets no one in": [
+        "PRAGMA locking_mode=EXCLUSIVE",
+        "BEGIN IMMEDIATE",
+        "CREATE TABLE another (a)",
+        "COMMIT",
+    ],
+    "one that wants no WAL": ["PRAGMA journal_mode=DELETE", "BEGIN EXCLUSIVE"],
+}
+
+
+@contextmanager
+def held(path, statements):
+    db = sqlite3.connect(path, isolation_level=None)
+    try:
+        for statement in statements:
+            db.execute(statement)
+        yield
+    finally:
+        db.close()
+
+
+@pytest.mark.parametrize("how", HOLD)
+def test_a_store_that_is_locked_costs_two_seconds_and_one_line(how, zoo, index_of, store_home):
+    arguments = ["--index", str(index_of(["resnest14d", "resnest26d", "resnest50d"])), "--all"]
+    arguments += ["--checks", "parameters", "--format", "json"]
+    path = store_home.joinpath(*STORE)
+    free = zoo("verify", *arguments, "--no-store")
+    Store.open(path).close()
+    with held(path, HOLD[how]):
+        for command in (["cache", "info"], ["cache", "clear"]):
+            begun = time.monotonic()
+            zoo(*command)
+            assert time.monotonic() - begun < 4, command
+        begun = time.monotonic()
+        done = zoo("verify", *arguments)
+        seconds = time.monotonic() - begun
+    assert done.returncode == free.returncode == 1
+    lines = [line for line in done.stderr.splitlines() if "measurement store" in line]
+    assert len(lines) == 1, done.stderr
+    assert "another" in lines[0]
+    assert seconds < 5  # Two, on a machine that has other work.
+    again = zoo("verify", *arguments)
+    assert "measurement store" not in again.stderr
+    assert "0 measurements in the store" in again.stderr
+
+
+def test_statements_wait_once(tmp_path):
+    """However many measurements there are to keep or to look for, and whatever comes first."""
+    fact = Measurement("structure", "a", "zoo", {"parameters": 1}, None, "", {}, "meta", "2020")
+    for how in ("a writer", "an exclusive writer"):
+        statements = HOLD[how]
+        path = tmp_path / f"{len(how)}.sqlite"
+        store = Store.open(path)
+        said = []
+        store.warn = said.append
+        with held(path, statements):
+            begun = time.monotonic()
+            for number in range(50):
+                store.put(f"{number}", fact)
+                store.get(f"{number}")
+            assert time.monotonic() - begun < 5, how
+        assert len(said) == 1, how
+        assert "nothing more is kept in this run" in said[0]
+        store.put("late", fact)
+        store.close()
+        with Store.open(path)._db as db:
+            assert db.execute("SELECT count(*) FROM measurements").fetchone() == (0,)
+
+
+def test_every_other_lock_has_a_bound_and_a_word(tmp_path, monkeypatch, caplog):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    cache = Cache(tmp_path / "hub")
+    cache.prepare()
+    monkeypatch.setattr("zoo.weights.cache._NAME_LOCK_S", 3.0)
+    root, page, training = (tmp_path / name for name in ("decoded", "page.yml", "training"))
+    for folder in (root, training):
+        folder.mkdir()
+    made = root / "set"
+    os.close(decoded.enter(made, {}, lambda folder: None))
+    digest = url_digest("https://x.example/a.pth")
+
+    def names_lock():
+        with cache._name_lock("a.pth"):
+            raise AssertionError("it was locked")
+
+    def page_lock():
+        with file_lock(page, 3.0):
+            raise AssertionError("it was locked")
+
+    def downloads():
+        assert not wait_for(cache.lock(digest), 3.0, "a.pth", threading.Event())
+        raise TimeoutError
+
+    plan = SimpleNamespace(settings=SimpleNamespace(output=training))
+    waits = {
+        "names": (names_lock, TimeoutError),
+        "a page": (page_lock, TimeoutError),
+        "a download": (downloads, TimeoutError),
+        "a training": (RunDir(plan).enter, BadInput),
+        "room for images": (lambda: decoded.make_room(root, 1, 1), TimeoutError),
+        "clearing images": (lambda: decoded.clear(root), TimeoutError),
+        "decoded images": (lambda: decoded.enter(made, {}, lambda folder: None), TimeoutError),
+    }
+    locks = tmp_path / "cache" / "zoo" / "locks"
+    locks.mkdir(parents=True)
+    paths = [
+        cache.own / "locks" / f"name-{url_digest('a.pth')}.lock",
+        cache.own / "locks" / f"{digest}.lock",
+        locks / f"{hashlib.sha256(os.fsencode(os.path.realpath(page))).hexdigest()[:16]}.lock",
+        training / ".lock",
+        root / ".lock",
+    ]
+    held_locks = [FileLock(path) for path in paths]
+    for lock in held_locks:
+        lock.acquire(timeout=0)
+    alone = os.open(made / "use.lock", os.O_RDWR)
+    fcntl.flock(alone, fcntl.LOCK_EX)
+
+    def wait(name):
+        act, error = waits[name]
+        begun = time.monotonic()
+        with pytest.raises(error) as caught:
+            act()
+        assert "\n" not in str(caught.value)
+        return time.monotonic() - begun
+
+    with caplog.at_level(logging.WARNING, "zoo"), ThreadPoolExecutor(len(waits)) as pool:
+        seconds = dict(zip(waits, pool.map(wait, waits), strict=True))
+    os.close(alone)
+    for lock in held_locks:
+        lock.release()
+    assert max(seconds.values()) < 9, seconds
+    lines = [record.getMessage() for record in caplog.records]
+    long = [name for name, each in seconds.items() if each > 2.9]
+    assert len(lines) >= len(long) >= 4, (lines, seconds)
+    assert all("another process holds it; waiting up to" in line for line in lines)
+
+
+def test_images_are_decoded_where_their_cache_is_locked(tmp_path):
+    """Two seconds once, not for each batch of images, nor for each variant's preprocessing."""
+    from PIL import Image
+
+    from harness.datasets import DecodedSet, open_image_set
+    from zoo.preprocessing import Preprocessing
+
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for number in range(20):
+        Image.new("RGB", (40, 40), (number, 9, 9)).save(folder / f"{number:02}.png")
+    (folder / "labels.txt").write_text("".join(f"{n:02}.png {n}\n" for n in range(20)))
+    images, root = open_image_set(folder), tmp_path / "decoded"
+    root.mkdir()
+    with FileLock(root / ".lock"):
+        begun = time.monotonic()
+        for size in (16, 24, 32):
+            small = Preprocessing.from_settings(size, 1.0)
+            with DecodedSet.open(images, small, root=root) as opened:
+                for start in range(0, 20, 5):
+                    assert opened.get(range(start, start + 5)).pixels.any()
+                assert "another process has held the cache" in opened.kept_out
+        assert time.monotonic() - begun < 5
+    with DecodedSet.open(images, small, root=root) as opened:
+        opened.get(range(20))
+        assert opened.kept_out is None
