@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from harness.measure.accuracy.validator import Validator
 from harness.types import Recipe
 
-GENERATED = 140
+GENERATED = 100
 
 
 def shipped(package: str, suffix: str) -> list[Path]:
@@ -122,16 +122,9 @@ def generated(
     return folder
 
 
-@pytest.fixture
-def validator(tmp_path: Path) -> Iterator[Validator]:
-    """On the CPU, with a cache of its own that is cold."""
-    with Validator("cpu", cache_root=tmp_path / "decoded", threads=2) as made:
-        yield made
-
-
 @pytest.fixture(scope="module")
-def warm_validator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Validator]:
-    """As `validator`, shared by a module's tests."""
+def validator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Validator]:
+    """On the CPU, with a cache of its own, shared by a module's tests."""
     root = tmp_path_factory.mktemp("decoded")
     with Validator("cpu", cache_root=root, threads=2) as made:
         yield made

@@ -26,17 +26,17 @@ from harness.types import Recipe
 from zoo.labels import imagenet_categories
 from zoo.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
 
-PICTURES = 140
+PICTURES = 100
 # Nearly the normalisation of TensorFlow: few images, if any, can tell them apart.
 TWINS = {"normalisation=half", "normalisation=tensorflow"}
 
 
 @pytest.fixture(scope="module")
 def top1(
-    recipe: Recipe, checkpoint: Path, generated: Path, warm_validator: Validator
+    recipe: Recipe, checkpoint: Path, generated: Path, validator: Validator
 ) -> Callable[[Preprocessing | InputConfig], int]:
     def count(config: Preprocessing | InputConfig) -> int:
-        found = warm_validator.count(recipe, checkpoint, str(generated), config, range(PICTURES))
+        found = validator.count(recipe, checkpoint, str(generated), config, range(PICTURES))
         return found["top1"]
 
     return count
@@ -44,14 +44,14 @@ def top1(
 
 @pytest.fixture(scope="module")
 def all_right(
-    recipe: Recipe, checkpoint: Path, generated: Path, warm_validator: Validator
+    recipe: Recipe, checkpoint: Path, generated: Path, validator: Validator
 ) -> Callable[[InputConfig], bool]:
     """Whether every image is answered right; looks no further than the first that is not."""
 
     def ask(config: InputConfig) -> bool:
         for begin in range(0, PICTURES, 20):
             shard = range(begin, begin + 20)
-            found = warm_validator.count(recipe, checkpoint, str(generated), config, shard)
+            found = validator.count(recipe, checkpoint, str(generated), config, shard)
             if found["top1"] < 20:
                 return False
         return True
@@ -91,7 +91,7 @@ def test_the_channel_order_and_the_order_of_labels(
     recipe: Recipe,
     checkpoint: Path,
     generated: Path,
-    warm_validator: Validator,
+    validator: Validator,
     tmp_path: Path,
     top1: Callable[[Preprocessing | InputConfig], int],
 ) -> None:
@@ -124,7 +124,7 @@ def test_the_channel_order_and_the_order_of_labels(
             kept.append(f"{name}.png {label(int(word))}\n")
         (folder / "labels.txt").write_text("".join(kept))
         counts = {
-            a: warm_validator.count(recipe, checkpoint, str(folder), r, range(len(kept)))["top1"]
+            a: validator.count(recipe, checkpoint, str(folder), r, range(len(kept)))["top1"]
             for a, r in {"": right, **{k: readings[k] for k in sets}}.items()
         }
         assert counts.pop(remedy) == len(kept)

@@ -112,10 +112,10 @@ def test_a_wrong_normalisation_costs_images(
 
 @pytest.fixture(scope="module")
 def wide_counts(
-    recipe: Recipe, checkpoint: Path, generated: Path, warm_validator: Validator
+    recipe: Recipe, checkpoint: Path, generated: Path, validator: Validator
 ) -> dict[str, object]:
     """With a normalisation that makes some answers wrong: else every count would be 100 %."""
-    found = warm_validator.count(recipe, checkpoint, str(generated), strained(recipe), range(60))
+    found = validator.count(recipe, checkpoint, str(generated), strained(recipe), range(60))
     assert 5 < found["top1"] < found["top5"] < 60
     return counts(found)
 
@@ -124,7 +124,7 @@ def strained(recipe: Recipe) -> Preprocessing:
     return replace(preprocessing_of(recipe), mean=IMAGENET_MEAN, std=(0.1,) * 3)
 
 
-@pytest.mark.parametrize("batch", [1, 3, 8])
+@pytest.mark.parametrize("batch", [1, 3])
 def test_counts_do_not_depend_on_the_batch_size(
     batch: int,
     recipe: Recipe,
@@ -139,7 +139,7 @@ def test_counts_do_not_depend_on_the_batch_size(
     assert counts(found) == wide_counts
 
 
-@pytest.mark.parametrize(("workers", "threads"), [(0, 1), (0, 3), (1, 2), (2, 1)])
+@pytest.mark.parametrize(("workers", "threads"), [(0, 3), (2, 1)])
 def test_counts_do_not_depend_on_workers_threads_or_the_cache(
     workers: int,
     threads: int,
@@ -162,18 +162,18 @@ def test_counts_add_up_over_any_shards(
     recipe: Recipe,
     checkpoint: Path,
     generated: Path,
-    warm_validator: Validator,
+    validator: Validator,
     wide_counts: dict[str, object],
 ) -> None:
     permutation = order(60)
     for size in (7, 59):
         parts = [
-            warm_validator.count(recipe, checkpoint, str(generated), strained(recipe), shard)
+            validator.count(recipe, checkpoint, str(generated), strained(recipe), shard)
             for shard in shards(permutation, size)
         ]
         for key in ("images", "top1", "top5"):
             assert sum(part[key] for part in parts) == wide_counts[key]
-    none = warm_validator.count(recipe, checkpoint, str(generated), strained(recipe), [])
+    none = validator.count(recipe, checkpoint, str(generated), strained(recipe), [])
     assert (none["images"], none["top1"], none["top5"]) == (0, 0, 0)
 
 
