@@ -288,8 +288,11 @@ def _look_up(host: str, port: int, seconds: float) -> list[str]:
         raise TimeoutError(f"no answer from the name server in {max(0.0, seconds):.1f} s")
     if isinstance(answer[0], Exception):
         raise OSError(" ".join(str(answer[0]).split())) from answer[0]
-    scoped = (
-        f"{place[0]}%{place[3]}" if len(place) > 3 and place[3] else place[0]
-        for *_, place in answer[0]
-    )
-    return list(dict.fromkeys(map(str, scoped)))
+    found = [
+        f"{place[0]}%{place[3]}" if len(place) > 3 and place[3] else str(place[0])
+        for family, *_, place in answer[0]
+        if family in (socket.AF_INET, socket.AF_INET6)
+    ]
+    if not found:
+        raise OSError(f"{host} has no address")
+    return list(dict.fromkeys(found))
