@@ -190,8 +190,8 @@ _SHARED = (
     Option(
         "public-hosts-only",
         SWITCH,
-        "Reach no host of this machine or of a private network: no address that is loopback, "
-        "private or link-local, by a URL of the index, an image or a redirect. Default: on where "
+        "Reach no host of this machine or of a private network (loopback, private or link-local "
+        "addresses) by a URL of the index, a redirect, an image or model code. Default: on where "
         "CI is set.",
         False,
         opposite="any-host",

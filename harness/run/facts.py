@@ -181,7 +181,11 @@ class VariantFacts:
             assert self._dataset is not None
             counting = self._dataset.counting((part,))
             jobs.append(Job(self.recipe, ("accuracy",), (), self._path(), counting=counting))
-        return [replace(job, offline=self._config.offline) for job in jobs]
+        config = self._config
+        return [
+            replace(job, offline=config.offline, public_hosts_only=config.public_hosts_only)
+            for job in jobs
+        ]
 
     def _key(self, slot: Slot) -> str:
         kind, which = slot

@@ -65,6 +65,7 @@ class Job:
         counting: for the kind ``accuracy``: what to count, and how.
         timing: for the kind ``speed``: what to time, and how.
         offline: model code is kept from the network.
+        public_hosts_only: model code is kept from private hosts.
     """
 
     recipe: Recipe
@@ -75,6 +76,7 @@ class Job:
     counting: AccuracyJob | None = None
     timing: BenchmarkJob | None = None
     offline: bool = False
+    public_hosts_only: bool = False
 
     @property
     def slots(self) -> tuple[Slot, ...]:
@@ -105,6 +107,7 @@ def load_job(line: str) -> Job:
         _counting(body["counting"]),
         _timing(body["timing"]),
         body["offline"],
+        body["public_hosts_only"],
     )
 
 

@@ -39,7 +39,8 @@ class Performer:
 
     def perform(self, job: Job) -> list[Fact]:
         """The facts of a job, one for each of its slots."""
-        with network_refused() if job.offline else nullcontext():
+        limited = job.offline or job.public_hosts_only
+        with network_refused(but_public=not job.offline) if limited else nullcontext():
             return self._perform(job)
 
     def _perform(self, job: Job) -> list[Fact]:
@@ -224,35 +225,39 @@ _NETWORK = ("socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "soc
 
 
 class OfflineError(ConnectionError):
-    """Model code asked for the network in an offline run."""
+    """Model code asked for the network in an offline run, or for a host that is refused."""
 
 
 class _State:
     hooked = False
-    offline = False
+    refused = ""  # "all" hosts, or "private" ones
 
 
 @contextmanager
-def network_refused() -> Iterator[None]:
+def network_refused(*, but_public: bool = False) -> Iterator[None]:
     """Raise OfflineError where Python code of this process connects to, or looks up, a host.
 
     Sockets of this machine that have a path for an address are let through. It is process-wide:
     only a worker should do this.
+
+    Args:
+        but_public: let public hosts through, and the proxies that lead to them.
     """
     if not _State.hooked:
         sys.addaudithook(_refuse)  # It can't be taken away again, so a flag rules it.
         _State.hooked = True
-    # With it the library reads its cache at once, and not after some attempts.
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    before, _State.offline = _State.offline, True
+    if not but_public:
+        # With it the library reads its cache at once, and not after some attempts.
+        os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    before, _State.refused = _State.refused, "private" if but_public else "all"
     try:
         yield
     finally:
-        _State.offline = before
+        _State.refused = before
 
 
 def _refuse(event: str, arguments: tuple[Any, ...]) -> None:
-    if not _State.offline or event not in _NETWORK:
+    if not _State.refused or event not in _NETWORK:
         return
     host = arguments[0]
     if event in ("socket.connect", "socket.sendto"):
@@ -262,4 +267,29 @@ def _refuse(event: str, arguments: tuple[Any, ...]) -> None:
         host = address[0]
     if isinstance(host, bytes):
         host = host.decode("ascii", "replace")
-    raise OfflineError(f"building needs {host}, and this run is offline")
+    if _State.refused == "all":
+        raise OfflineError(f"building needs {host}, and this run is offline")
+    if event in ("socket.connect", "socket.sendto") and not _is_allowed(host):
+        why = "is not a public address; --public-hosts-only refuses it, see --any-host"
+        raise OfflineError(f"building needs {host}, which {why}")
+
+
+def _is_allowed(host: str) -> bool:
+    """Whether all addresses of a host are public, or those of a proxy of the user's."""
+    import socket
+    import urllib.request
+    from urllib.parse import urlsplit
+
+    from zoo.weights.network import is_public
+
+    def addresses(name: str) -> set[str]:
+        try:
+            return {str(place[0]) for *_, place in socket.getaddrinfo(name, None)}
+        except OSError:
+            return set()
+
+    private = {address for address in addresses(host) if not is_public(address)}
+    if not private:
+        return True
+    proxies = (urlsplit(url).hostname for url in urllib.request.getproxies().values())
+    return private <= set().union(*(addresses(name) for name in proxies if name))

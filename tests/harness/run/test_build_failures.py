@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -186,6 +187,26 @@ def test_a_connection_is_refused_while_the_run_is_offline_and_not_after(monkeypa
     with socket.create_connection(("127.0.0.1", port)):
         server.close()
     job = Job(Recipe("a"), ("structure",), (), offline=True)
+    assert load_job(dump_job(job)) == job
+
+
+def test_private_hosts_alone_are_refused_where_public_ones_are_let_through(monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        here = server.getsockname()
+        with network_refused(but_public=True):
+            for host in ("127.0.0.1", "localhost", "10.0.0.1", "169.254.169.254"):
+                refused = pytest.raises(OfflineError, match=f"needs {host}, which is not a public")
+                with socket.socket() as own, refused:
+                    own.connect((host, here[1]))
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagram:
+                with contextlib.suppress(OSError):  # of a machine without a route
+                    datagram.connect(("8.8.8.8", 53))
+                with pytest.raises(OfflineError):
+                    datagram.sendto(b"x", here)
+            # A proxy is the user's own choice.
+            monkeypatch.setenv("HTTP_PROXY", f"http://localhost:{here[1]}")
+            socket.create_connection(here).close()
+    job = Job(Recipe("a"), ("structure",), (), public_hosts_only=True)
     assert load_job(dump_job(job)) == job
 
 
