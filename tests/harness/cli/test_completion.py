@@ -22,7 +22,7 @@ LINES = {  # what is typed -> what is offered
     "zoo validate --time": {"--time-limit"},
     "zoo train --amp bf": {"bf16"},
     "zoo verify --index missing.yml ": set(),
-    "zoo cache ": {"info", "clear"},
+    "zoo cache ": {"info", "check", "clear"},
 }
 
 
