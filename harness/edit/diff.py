@@ -127,11 +127,13 @@ def _range(first: int, count: int) -> str:
 
 def _name(path: str) -> str:
     """The path from the working folder, or, of a file elsewhere, from the root of the disk."""
-    full = os.path.abspath(path)
     try:
-        inside = os.path.commonpath([full, os.getcwd()]) == os.getcwd()
+        full, here = os.path.abspath(path), os.getcwd()
+        inside = os.path.commonpath([full, here]) == here
     except ValueError:  # another drive
         inside = False
+    except OSError:  # The working folder is gone.
+        full, inside = path, False
     name = os.path.relpath(full) if inside else os.path.splitdrive(full)[1]
     return name.replace(os.sep, "/").lstrip("/")
 

@@ -113,6 +113,10 @@ def main() -> None:
     """Be the guard of the function that the command line names, or run it without one."""
     module, _, function = sys.argv.pop(1).partition(":")
     run = os.getppid()
+    try:
+        os.getcwd()
+    except OSError:  # It is gone, and libraries of torch end a process that has none.
+        os.chdir(os.sep)
     if _LINUX:
         _prctl(_ADOPT_ORPHANS, 1)
         _guard(run)

@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import shlex
+import shutil
 import subprocess
 import sys
 
@@ -15,6 +16,7 @@ import pytest
 from harness.cli import main
 from harness.config.commands import COMMANDS
 from harness.report.document import json_schema
+from harness.run.session import Session
 
 HEAVY = ("torch", "pandas", "httpx", "matplotlib", "torchvision")
 
@@ -158,6 +160,28 @@ def test_a_working_folder_that_is_gone_is_one_line(tmp_path, monkeypatch, capsys
         assert (json.loads(out)["findings"], err) == ([], line)
     for arguments in (["--version"], ["--help"], ["verify", "--help"], ["cache", "info"]):
         assert main(arguments) == 0, arguments
+
+
+def test_a_folder_that_goes_while_it_measures_costs_no_finding(zoo, folder, tmp_path, monkeypatch):
+    import torch
+
+    torch.ones(9, 9) @ torch.ones(9, 9)  # Intel's library ends a process that loads it without one.
+    index = tmp_path / "net.yml"
+    index.write_text("Models:\n- Name: resnest14d\n  Metadata:\n    Parameters: 10610001\n")
+    verify = Session.verify
+
+    def go(session, progress):
+        shutil.rmtree(folder)
+        return verify(session, progress)
+
+    monkeypatch.setattr(Session, "verify", go)
+    for name, status in {"json": 1, "github": 1, "sarif": 1, "table": 1}.items():
+        folder.mkdir(exist_ok=True)
+        done = zoo("verify", "--all", "--index", str(index), "--format", name)
+        assert done.returncode == status, done.stderr
+        assert "parameters.differs" in done.stdout
+    folder.mkdir()
+    assert "+    Parameters: 1061" in zoo("fix", "--index", str(index)).stdout
 
 
 # An accident inside, made by a format of a third party that fails as it is told.
