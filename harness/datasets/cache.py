@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
-from zoo._util.files import make_private, take_lock
+from zoo._util.files import PRIVATE, make_private, take_lock
 
 if TYPE_CHECKING:
     import numpy as np
@@ -342,7 +342,7 @@ def _empty_trash(root: Path) -> None:
 
 @contextlib.contextmanager
 def _root_lock(root: Path) -> Iterator[None]:
-    lock = FileLock(root / ".lock")
+    lock = FileLock(root / ".lock", mode=PRIVATE)
     if not take_lock(lock, 0 if root in _waited_for else _LOCK_S, str(root)):
         _waited_for.add(root)
         raise TimeoutError(_HELD)

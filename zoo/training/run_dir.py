@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo._util.files import take_lock
+from zoo._util.files import PRIVATE, take_lock
 from zoo.errors import BadInput
 from zoo.training.logs import CSV, EpochReport, Log, is_log
 from zoo.training.state import (
@@ -64,7 +64,7 @@ class RunDir:
         try:
             self._is_new = not self.path.exists()
             self.path.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(self.path / _LOCK)
+            lock = FileLock(self.path / _LOCK, mode=PRIVATE)
             taken = take_lock(lock, _LOCK_SECONDS, str(self.path))
         except OSError as error:
             raise BadInput(f"{self.path}: can't be made: {error.strerror or error}") from error
