@@ -43,6 +43,8 @@ SLOW = (
     "harness/measure/test_structure.py",
     "harness/measure_accuracy",
     "harness/measure/test_speed.py",
+    "harness/report/test_causes_examples.py",
+    "harness/report/test_plots.py",
     "harness/run/test_build_failures.py",
     "harness/run/test_engine.py",
     "harness/run/test_interrupt.py",

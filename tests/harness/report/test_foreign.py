@@ -6,7 +6,7 @@ import json
 import re
 from dataclasses import replace
 
-from hostile import COMMANDS, TEXTS, is_visible, report_of
+from hostile import COMMANDS, is_visible, report_of
 from loops import each
 
 from harness.report import formats
@@ -30,7 +30,7 @@ LONG = {
     "commands": "::error::x ##[warning] " * 20 + BEYOND,
     "a name of 50,000 letters": "x" * 50_000 + BEYOND,
 }
-OPTIONS = ({}, {"width": 80}, {"verbose": True}, {"quiet": True})
+OPTIONS = ({}, {"width": 80}, {"verbose": True})
 
 
 def quoting(text: str) -> Report:
@@ -137,7 +137,7 @@ def test_what_is_no_command_is_not_changed():
 
 @each("name", formats())
 def test_no_format_prints_a_foreign_command(name, shown):
-    for text in (*LINES, *TEXTS):
+    for text in LINES:
         for options in OPTIONS:
             written = shown(name, report_of(text), **options)
             if name in ("json", "sarif", "junit"):
