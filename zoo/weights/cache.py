@@ -196,7 +196,7 @@ class Cache:
                 final_url=final_url,
                 etag=etag,
             )
-            write_json(self._record_path(target.name), asdict(record), durable=True)
+            self._write_record(record, durable=True)
             # A checkpoint is for all that the user lets read new files, its record is not.
             os.chmod(part, usual_mode(part))
             os.replace(part, target)
@@ -275,7 +275,7 @@ class Cache:
                     return None
                 if known is not None and self._is_sealed(found.name):
                     return known
-                write_json(self._record_path(found.name), asdict(found), durable=False)
+                self._write_record(found, durable=False)
         except OSError:
             return found  # a cache that can't be written still serves the files it has
         return found
@@ -308,7 +308,7 @@ class Cache:
 
     def _record(self, name: str, status: FileStat) -> _Record | None:
         """The record of the file with that name and that identity on disk."""
-        data = read_json(self._record_path(name), sealed=False)
+        data = self._read_record(name, sealed=False)
         try:
             record = None if data is None else _Record(**data)
         except TypeError:
@@ -319,12 +319,29 @@ class Cache:
 
     def _is_sealed(self, name: str) -> bool:
         """Whether the record of that name is as it was written."""
-        return read_json(self._record_path(name)) is not None
+        return self._read_record(name, sealed=True) is not None
 
     def _is_damaged(self, name: str) -> bool:
         """Whether there is a record of that name, and it can't be believed."""
-        path = self._record_path(name)
-        return path.exists() and read_json(path, sealed=False) is None
+        there = self._record_path(name).exists()
+        return there and self._read_record(name, sealed=False) is None
+
+    def _write_record(self, record: _Record, *, durable: bool) -> None:
+        data = asdict(record)
+        sealed = {**data, _DIGEST: _digest(data)}
+        write_json(self._record_path(record.name), sealed, durable=durable)
+
+    def _read_record(self, name: str, *, sealed: bool) -> dict[str, Any] | None:
+        """What a record holds; None where its digest is wrong, or lacks and has to be there."""
+        data = read_json(self._record_path(name))
+        if data is None:
+            return None
+        digest = data.pop(_DIGEST, None)
+        try:
+            whole = digest == _digest(data) if digest is not None else not sealed
+        except RecursionError:
+            return None
+        return data if whole else None
 
 
 def _fetched(path: Path, source: WeightsSource, record: _Record) -> Fetched:
@@ -354,13 +371,12 @@ def raise_if(stop: threading.Event | None) -> None:
 def write_json(path: Path, data: dict[str, Any], *, durable: bool) -> None:
     """Write a small JSON file so that it is there whole or as it was before.
 
-    It is written with a digest of what it holds. The caller holds the lock that guards it: its
-    scratch file has one name.
+    The caller holds the lock that guards it: its scratch file has one name.
     """
     scratch = _scratch(path)
     # Where a user's files come from is the user's own.
     with open(scratch, "w", encoding="utf-8", opener=partial(os.open, mode=0o600)) as file:
-        json.dump({**data, _DIGEST: _digest(data)}, file)
+        json.dump(data, file)
         if durable:
             file.flush()
             os.fsync(file.fileno())
@@ -373,23 +389,14 @@ def remove_json(path: Path) -> None:
     _scratch(path).unlink(missing_ok=True)
 
 
-def read_json(path: Path, *, sealed: bool = True) -> dict[str, Any] | None:
-    """A small JSON object that `write_json` wrote, or None if there is none that can be believed.
-
-    Args:
-        path: of the file.
-        sealed: None as well for one without a digest, which an earlier version wrote.
-    """
+def read_json(path: Path) -> dict[str, Any] | None:
+    """A small JSON object that `write_json` wrote, or None if there is none that can be read."""
     try:
         with open(path, "rb") as file:
             data = json.loads(file.read(_SMALL_BYTES))
-        if not isinstance(data, dict):
-            return None
-        digest = data.pop(_DIGEST, None)
-        whole = digest == _digest(data) if digest is not None else not sealed
     except (OSError, ValueError, RecursionError):
         return None
-    return data if whole else None
+    return data if isinstance(data, dict) else None
 
 
 def _digest(data: dict[str, Any]) -> str:
