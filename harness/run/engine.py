@@ -9,15 +9,32 @@ from __future__ import annotations
 import os
 import queue
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
 from harness.config import USUAL_TIMEOUT
-from harness.run.jobs import Job, dump_job, load_facts
+from harness.run.jobs import (
+    CHANGED,
+    CHECK,
+    DO,
+    LEAVING,
+    LOAD,
+    NOTE,
+    OWN_BUILDER,
+    SAME,
+    UNCHECKED,
+    Job,
+    WorkerAnswer,
+    dump_job,
+    load_facts,
+    none_made,
+)
 from harness.run.process import Limits, WorkerEndedError, WorkerProcess, usual_limit
-from harness.types import Fact, unmeasured
+from harness.types import Fact, Recipe
 
 
 class EngineError(Exception):
@@ -75,10 +92,11 @@ class LocalEngine:
         try:
             answers = WorkerThread.answers_of(workers)
             while pending:
-                worker, job, outcome = answers.get()
+                worker, done, outcome = answers.get()
                 if isinstance(outcome, BaseException):
                     raise outcome
-                following = react(job, outcome)
+                assert done is not None
+                following = react(done, outcome)
                 pending += len(following) - 1
                 worker.replies.put(following[0] if following else None)
                 for other in following[1:]:
@@ -93,7 +111,7 @@ class LocalEngine:
 
 def limits_of(job: Job, timeout: float, max_memory: int | None) -> Limits:
     """What a job may take on this machine; see `LocalEngine`."""
-    if job.counting is not None or job.timing is not None:
+    if job.running:
         # They take as long as the model takes, which nothing can predict.
         return Limits(_RUNNING_FACTOR * timeout, max_memory)
     limits = Limits(timeout, max_memory or usual_limit())
@@ -105,12 +123,23 @@ def limits_of(job: Job, timeout: float, max_memory: int | None) -> Limits:
 
 _JOBS_PER_WORKER = 100
 _RUNNING_FACTOR = 24
+_NOTE_SECONDS = 120.0
 
-_Answer = tuple["WorkerThread", Job, "list[Fact] | BaseException"]
+_Answer = tuple["WorkerThread", "Job | None", "list[Fact] | BaseException"]
+
+
+# A job as it was done, and its facts.
+_Done = tuple[Job, "list[Fact]"]
 
 
 class WorkerThread:
-    """A thread that owns one worker process at a time and feeds it jobs."""
+    """A thread that owns one worker process at a time and feeds it jobs.
+
+    Facts that the worker made since it was last compared with what it was are held back. Where it
+    turns out to be changed, or ends, they are thrown away, and their jobs done again in a fresh
+    worker, which is compared after each; one that changes a fresh worker changes its own numbers
+    alone.
+    """
 
     def __init__(
         self, waiting: queue.SimpleQueue[Job | None], limits: Callable[[Job], Limits]
@@ -122,6 +151,13 @@ class WorkerThread:
         self.replies: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self.process: WorkerProcess | None = None
         self.stopped = threading.Event()
+        self._held: list[_Done] = []
+        self._following: list[Job] = []
+        self._again: deque[Job] = deque()
+        self._careful = False
+        self._ran: Recipe | None = None
+        self._used: WorkerProcess | None = None
+        self._noted: WorkerProcess | None = None
 
     @staticmethod
     def answers_of(workers: list[WorkerThread]) -> queue.SimpleQueue[_Answer]:
@@ -132,42 +168,125 @@ class WorkerThread:
             worker.thread.start()
         return answers
 
-    def _serve(self) -> None:
-        while not self.stopped.is_set():
-            job = self.waiting.get()
-            while job is not None:
-                outcome: list[Fact] | BaseException
-                try:
-                    outcome = self.do(job)
-                except Exception as error:  # noqa: BLE001 - raised again in the run's thread
-                    outcome = error
-                if self.stopped.is_set():
-                    return
-                self.answers.put((self, job, outcome))
-                job = self.replies.get()
-
-    def do(self, job: Job) -> list[Fact]:
-        """The facts of a job, by a worker process that is replaced where it ends.
+    def do(self, job: Job) -> tuple[Job, list[Fact]]:
+        """One job at once: the same, with what it changed in its process, and its facts.
 
         Raises:
             EngineError: no worker process can be started.
         """
-        limits = self.limits(job)
+        self._again.append(job)
+        self._careful = True
         while True:
-            process = self._worker()
-            served = process.served
-            try:
-                return _facts_of(job, process.ask(dump_job(job), limits))
-            except WorkerEndedError as error:
-                self._drop()
-                # What earlier jobs left behind may be to blame: a fresh worker tells. Not so for
-                # time, which would be spent twice.
-                if served and error.reason != "time" and not self.stopped.is_set():
-                    continue
-                return none_made(job, f"{job.recipe.name} {error}")
+            for done in self._try(self._again.popleft()):
+                return done
+
+    def _serve(self) -> None:
+        job: Job | None = None
+        try:
+            while not self.stopped.is_set():
+                job = self._next()
+                for done in self._settle() if job is None else self._try(job):
+                    self._deliver(*done)
+        except Exception as error:  # noqa: BLE001 - raised again in the run's thread
+            self.answers.put((self, job, error))
+
+    def _next(self) -> Job | None:
+        """The next job; None where there is none now, and what is held back is waited for."""
+        self._careful = bool(self._again)
+        if self._again:
+            return self._again.popleft()
+        if self._following:
+            return self._following.pop()
+        try:
+            return self.waiting.get(block=not self._held)
+        except queue.Empty:
+            return None
+
+    def _try(self, job: Job) -> list[_Done]:
+        """Do a job; return what can be believed now, which may be none or several jobs' facts."""
+        if self._held and (job.running or not self._has_process()):
+            self._again.append(job)
+            return self._settle()
+        if self._ran not in (None, job.recipe):
+            self._drop()  # What a model that ran has left there is not looked for.
+        process = self._worker()
+        alone = process is not self._used
+        self._used = process
+        line = f"{CHECK if self._careful else DO} {dump_job(job)}"
+        try:
+            if job.guarded and process is not self._noted:
+                process.ask(f"{LOAD} {dump_job(job)}", self.limits(job))
+                # The comparison is ours, and so is the time that it takes on a busy machine.
+                process.ask(NOTE, Limits(_NOTE_SECONDS))
+                self._noted = process
+            answer, facts = _answer_of(job, process.ask(line, self.limits(job)))
+        except WorkerEndedError as error:
+            # What earlier jobs left behind may be to blame: a fresh worker tells. Not so for
+            # time, which would be spent twice.
+            final = alone or error.reason == "time" or self.stopped.is_set()
+            return self._failed(job, none_made(job, f"{job.recipe.name} {error}"), final=final)
+        if job.running and job.recipe.builder != OWN_BUILDER:
+            self._ran = job.recipe
+        if answer.state == CHANGED:
+            job = replace(job, changed=f"{job.recipe.name} changed {answer.changed}")
+            why = f"{job.changed} in the process that measures it, where no number holds then"
+            facts = none_made(job, why) if facts is None else facts
+            return self._failed(job, facts, final=alone)
+        assert facts is not None
+        self._held.append((job, facts))
+        if answer.state == UNCHECKED:
+            return []
+        if answer.state == LEAVING:
+            self._drop()
+        return self._released()
+
+    def _failed(self, job: Job, facts: list[Fact], *, final: bool) -> list[_Done]:
+        """Leave the worker to which a job happened; its facts count if it had no other job."""
+        self._drop()
+        if final:
+            self._repeat()
+            return [(job, facts)]
+        self._repeat(replace(job, changed=""))
+        return []
+
+    def _settle(self) -> list[_Done]:
+        """Have the worker compared now, for nothing else is to be done by it."""
+        state = CHANGED
+        if self._held and self.process is not None and self._has_process():
+            with suppress(WorkerEndedError):
+                line = self.process.ask(CHECK, Limits(_NOTE_SECONDS))
+                state = WorkerAnswer.load(line).state
+        done = self._released() if state in (SAME, LEAVING) else []
+        if state != SAME and (self._held or done):
+            self._drop()
+            self._repeat()
+        return done
+
+    def _repeat(self, *jobs: Job) -> None:
+        """Do again, one by one, what was held back, and these jobs."""
+        self._again.extendleft(reversed([*(job for job, _ in self._held), *jobs]))
+        self._held.clear()
+
+    def _released(self) -> list[_Done]:
+        held, self._held = self._held, []
+        return held
+
+    def _deliver(self, job: Job, facts: list[Fact]) -> None:
+        """Hand the facts to the run; the last job's model is the one that the worker still has."""
+        if self.stopped.is_set():
+            return
+        self.answers.put((self, job, facts))
+        following = self.replies.get()
+        if following is not None and job.changed:
+            self._again.appendleft(following)  # It will change its worker, too.
+        elif following is not None:
+            self._following.append(following)
+
+    def _has_process(self) -> bool:
+        return self.process is not None and self.process.alive
 
     def _worker(self) -> WorkerProcess:
-        if self.process is not None and not self.process.alive:
+        if not self._has_process():
             self._drop()
         if self.process is None:
             self.process = WorkerProcess()
@@ -184,6 +303,7 @@ class WorkerThread:
 
     def _drop(self) -> None:
         process, self.process = self.process, None
+        self._ran = None
         if process is not None:
             process.kill()
             process.close()
@@ -201,6 +321,21 @@ class WorkerThread:
         if self.thread.ident is not None:
             self.thread.join(timeout=5)
         self._drop()
+
+
+def _answer_of(job: Job, line: str) -> tuple[WorkerAnswer, list[Fact] | None]:
+    """What a worker says of itself, and the facts; None where they are not to be believed.
+
+    Raises:
+        WorkerEndedError: see `_facts_of`.
+    """
+    answer = WorkerAnswer.load(line)
+    if answer.state == CHANGED:
+        try:
+            return answer, _facts_of(job, answer.facts)
+        except WorkerEndedError:
+            return answer, None
+    return answer, _facts_of(job, answer.facts)
 
 
 def _facts_of(job: Job, line: str) -> list[Fact]:
@@ -226,9 +361,3 @@ def _size_of(path: str) -> int:
         return Path(path).stat().st_size
     except OSError:
         return 0  # It is missed where it is read, with a word on why.
-
-
-def none_made(job: Job, why: str) -> list[Fact]:
-    """The facts of a job of which nothing came."""
-    recipe = job.recipe
-    return [unmeasured(recipe, slot, "build.failed", why) for slot in job.slots]

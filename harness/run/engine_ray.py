@@ -123,7 +123,8 @@ class RayEngine:
             if "lost" in answer:
                 lost.setdefault(job.recipe.name, answer["lost"])
                 continue
-            for following in react(job, load_facts(answer["facts"])):
+            done = replace(job, changed=answer["changed"])
+            for following in react(done, load_facts(answer["facts"])):
                 running[given] = following
                 driver.submit(given, following)
                 given += 1
@@ -322,7 +323,7 @@ class _Tasks:
         """The answer to a task that has ended; None where it was lost and is tried again."""
         number, job, tries = self._running.pop(reference)
         try:
-            return {"id": number, "facts": self._ray.get(reference)}
+            return {"id": number, **json.loads(self._ray.get(reference))}
         except self._ray.exceptions.RayTaskError as error:
             # No model's: the task itself could not be run on that node.
             return {"id": number, "lost": _line(error.cause or error)}
@@ -392,4 +393,5 @@ def _perform(line: str, timeout: float, max_memory: int | None) -> str:
             _workers.popitem()[1].stop()
         limits = partial(limits_of, timeout=timeout, max_memory=max_memory)
         _workers[gpus] = WorkerThread(queue.SimpleQueue(), limits)
-    return dump_facts(_workers[gpus].do(load_job(line)))
+    job, facts = _workers[gpus].do(load_job(line))
+    return json.dumps({"facts": dump_facts(facts), "changed": job.changed})

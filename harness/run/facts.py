@@ -94,14 +94,14 @@ class VariantFacts:
     def make(self, slot: Slot, engine: Engine, *, anew: bool = False) -> Fact:
         """One fact that no check asks for: from the store unless ``anew``, or by that engine."""
 
-        def react(_: Job, facts: list[Fact]) -> list[Job]:
-            self.learn(facts)
+        def react(job: Job, facts: list[Fact]) -> list[Job]:
+            self.learn(facts, keep=not job.changed)
             return []
 
         engine.run(self._jobs({slot} if anew else self._recall({slot})), react)
         return self.facts[slot]
 
-    def learn(self, facts: Iterable[Fact]) -> None:
+    def learn(self, facts: Iterable[Fact], *, keep: bool = True) -> None:
         """Take in new facts, and keep the measured ones in the store.
 
         What is known of a file is not kept: the checkpoint cache has its own records of that.
@@ -111,7 +111,7 @@ class VariantFacts:
             if self.store is None or not isinstance(fact, Measurement) or fact.kind == "file":
                 continue
             # One that would not be believed again would be removed and made anew in each run.
-            if not why_unfit(fact, self.recipe):
+            if keep and not why_unfit(fact, self.recipe):
                 self.store.put(self._key(fact.slot), fact)
 
     def _measured(self, kind: str, which: Size | str | None) -> Measurement | None:

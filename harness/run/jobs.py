@@ -9,7 +9,9 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from harness.types import Fact, Measurement, Recipe, Size, Slot, Unmeasured, slots_of
+from harness.types import Fact, Measurement, Recipe, Size, Slot, Unmeasured, slots_of, unmeasured
+
+OWN_BUILDER = "zoo"  # It builds what this package has written.
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,8 @@ class Job:
         timing: for the kind ``speed``: what to time, and how.
         offline: model code is kept from the network.
         public_hosts_only: model code is kept from private hosts.
+        changed: set when it is done: what it changed of the process that did it, for whatever is
+            built there next; empty if nothing.
     """
 
     recipe: Recipe
@@ -77,6 +81,17 @@ class Job:
     timing: BenchmarkJob | None = None
     offline: bool = False
     public_hosts_only: bool = False
+    changed: str = ""
+
+    @property
+    def guarded(self) -> bool:
+        """Whether its process is compared with what it was, see `harness.run.process_state`."""
+        return self.recipe.builder != OWN_BUILDER and not self.running
+
+    @property
+    def running(self) -> bool:
+        """Whether it runs a model on data, which takes as long as the model takes."""
+        return self.counting is not None or self.timing is not None
 
     @property
     def slots(self) -> tuple[Slot, ...]:
@@ -143,3 +158,42 @@ def load_facts(line: str) -> list[Fact]:
 
 def _tupled(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
+
+
+# What a worker says of itself with the facts of a job: it was not compared with what it was; it is
+# still the same; it is, and should be left all the same; it was changed.
+UNCHECKED, SAME, LEAVING, CHANGED = "?=~!"
+# What a worker is asked, with or without a job: to load the job's builder, to note what it is like,
+# to do the job, and to compare itself with what it was, after the job or now.
+LOAD, NOTE, DO, CHECK = "load", "note", "do", "check"
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerAnswer:
+    """What comes back for a job.
+
+    Attributes:
+        state: one of the marks above.
+        facts: as a line; empty where they are not to be believed.
+        changed: what was changed, in words.
+    """
+
+    state: str
+    facts: str = ""
+    changed: str = ""
+
+    def dump(self) -> str:
+        """The answer as one line."""
+        return f"{self.state}{self.changed}\t{self.facts}"
+
+    @classmethod
+    def load(cls, line: str) -> WorkerAnswer:
+        """The answer of a line, whatever it holds."""
+        changed, _, facts = line[1:].partition("\t")
+        return cls(line[:1], facts, changed)
+
+
+def none_made(job: Job, why: str) -> list[Fact]:
+    """The facts of a job of which nothing came."""
+    recipe = job.recipe
+    return [unmeasured(recipe, slot, "build.failed", why) for slot in job.slots]

@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import BrokenExecutor
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from datetime import datetime, timezone
 from functools import lru_cache
@@ -17,8 +17,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from harness.check.shards import Span, entry_of, span_of
-from harness.run.jobs import AccuracyJob, BenchmarkJob, Job
+from harness.measure.builders import get_builder
+from harness.run.jobs import (
+    CHANGED,
+    LEAVING,
+    SAME,
+    UNCHECKED,
+    AccuracyJob,
+    BenchmarkJob,
+    Job,
+    WorkerAnswer,
+    dump_facts,
+    none_made,
+)
+from harness.run.process_state import ProcessState
 from harness.types import Fact, Measurement, Recipe, unmeasured
+from zoo._util.text import foreign
 
 if TYPE_CHECKING:
     from harness.measure.accuracy.validator import InputConfig, Validator
@@ -39,8 +53,7 @@ class Performer:
 
     def perform(self, job: Job) -> list[Fact]:
         """The facts of a job, one for each of its slots."""
-        limited = job.offline or job.public_hosts_only
-        with network_refused(but_public=not job.offline) if limited else nullcontext():
+        with _network_of(job):
             return self._perform(job)
 
     def _perform(self, job: Job) -> list[Fact]:
@@ -157,6 +170,74 @@ class Performer:
         return self._validator[1]
 
 
+class CheckedPerformer:
+    """Performs jobs, and says with their facts whether this process is still what it was.
+
+    A comparison takes as long as some small models do, so it is made when it has been paid for by
+    the time since the last one; facts that come before it wait for it, see `LocalEngine`.
+    """
+
+    def __init__(self) -> None:
+        self._performer = Performer()
+        self._state: ProcessState | None = None
+        self._due = 0.0
+
+    def perform(self, job: Job, *, check: bool = False) -> WorkerAnswer:
+        """The facts of a job; with ``check``, never unchecked ones."""
+        facts = self._facts(job)
+        if self._state is None or job.running:
+            return WorkerAnswer(SAME, dump_facts(facts))
+        if not check and time.monotonic() < self._due:
+            return WorkerAnswer(UNCHECKED, dump_facts(facts))
+        state = self.check()
+        if state.state == CHANGED and not self._state.measures_alike():
+            return state
+        return replace(state, facts=dump_facts(facts))
+
+    def load(self, job: Job) -> None:
+        """Load the builder of a job; what is wrong with it is told where it builds."""
+        with suppress(BaseException), _network_of(job):
+            get_builder(job.recipe.builder)
+
+    def note(self) -> None:
+        """Note what this process is like before it builds.
+
+        What the builder's library has changed as it was loaded is how its models are meant.
+        """
+        self._state = ProcessState()
+
+    def check(self) -> WorkerAnswer:
+        """Whether this process is what it was; no facts."""
+        if self._state is None:
+            return WorkerAnswer(SAME)
+        began = time.monotonic()
+        changed = self._state.difference()
+        now = time.monotonic()
+        self._due = now + min(_MOST_HELD, _CHECK_SHARE * (now - began))
+        if changed:
+            return WorkerAnswer(CHANGED, changed=changed.translate(_ONE_LINE))
+        return WorkerAnswer(LEAVING if self._state.has_more_threads() else SAME)
+
+    def _facts(self, job: Job) -> list[Fact]:
+        from harness.measure.meta import describe_error
+
+        try:
+            return self._performer.perform(job)
+        except SystemExit as request:
+            status = foreign(" ".join(str(request.code).split()))
+            why = f"{job.recipe.name} called for an end of Python (exit status {status})"
+            return none_made(job, why)
+        except BaseException as error:  # noqa: BLE001 - KeyboardInterrupt and its like
+            why = f"{job.recipe.builder} can't build {job.recipe.name}: {describe_error(error)}"
+            return none_made(job, why)
+
+
+# A comparison is made once so many times its own duration has passed.
+_CHECK_SHARE = 20
+_MOST_HELD = 2.0  # seconds
+_ONE_LINE = dict.fromkeys(map(ord, "\t\r\n"), " ")
+
+
 def _config(recipe: Recipe, span: Span) -> InputConfig:
     """How the part's images are read: as the recipe says, or in one other way."""
     from harness.measure.accuracy.validator import InputConfig, alternatives, preprocessing_of
@@ -188,7 +269,7 @@ def explain(error: Exception) -> tuple[str, str]:
     from harness.measure.accuracy.classifier import ValidationError
     from harness.measure.devices import DeviceError, is_out_of_memory
     from harness.measure.meta import describe_error
-    from zoo._util.text import bounded, foreign
+    from zoo._util.text import bounded
     from zoo.errors import CheckpointError
 
     words = describe_error(error)
@@ -219,6 +300,11 @@ def explain(error: Exception) -> tuple[str, str]:
         if is_so:
             return "accuracy.undecided", message
     return "build.failed", f"the model's own code failed: {words}"
+
+
+def _network_of(job: Job) -> AbstractContextManager[None]:
+    limited = job.offline or job.public_hosts_only
+    return network_refused(but_public=not job.offline) if limited else nullcontext()
 
 
 _NETWORK = ("socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto")

@@ -51,14 +51,9 @@ class WorkerEndedError(Exception):
 
 
 class WorkerProcess:
-    """One worker, started at once; `kill` it.
-
-    Attributes:
-        served: how many jobs it has answered.
-    """
+    """One worker, started at once; `kill` it."""
 
     def __init__(self) -> None:
-        self.served = 0
         self._process = subprocess.Popen(
             guard.guarded("harness.run.worker:main"),
             stdin=subprocess.PIPE,
@@ -101,9 +96,7 @@ class WorkerProcess:
         self._printed = 0
         with contextlib.suppress(BrokenPipeError):  # Its end is reported below, with the reason.
             self._process.stdin.write(line.encode() + b"\n")
-        answer = self._line(limits)
-        self.served += 1
-        return answer
+        return self._line(limits)
 
     def memory(self) -> int:
         """Bytes that it and what it started hold."""

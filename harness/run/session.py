@@ -251,11 +251,15 @@ class Session:
         for run in runs:
             by_recipe.setdefault(run.recipe, []).append(run)
 
+        changed: dict[str, str] = {}
+
         def react(job: Job, facts: list[Fact]) -> list[Job]:
+            if job.changed:
+                changed.setdefault(job.recipe.name, job.changed)
             following: dict[Job, None] = {}
             for run in by_recipe[job.recipe]:
                 if run.findings is None and run.takes(job):
-                    run.learn(facts)
+                    run.learn(facts, keep=not job.changed)
                     following.update(dict.fromkeys(run.advance()))
             if job.counting is not None and self._eval_datasets is not None:
                 for line in self._eval_datasets.remarks(facts):
@@ -267,7 +271,11 @@ class Session:
         # Entries that say the same of a variant are measured once.
         unique = list(dict.fromkeys(jobs))
         progress.start(len({job.recipe for job in unique}))
-        self._engine(progress).run(unique, react)
+        try:
+            self._engine(progress).run(unique, react)
+        finally:
+            if changed:
+                progress.warn(_told_of(changed))
 
     def _time(self, runs: list[VariantRun], progress: Progress) -> None:
         """Speeds: those that are known, and, where they are asked for, those that are not."""
@@ -374,6 +382,13 @@ class Session:
 
 # A file that holds another model is compared with as many variants of the index at most.
 _MOST_SIBLINGS = 200
+
+
+def _told_of(changed: Mapping[str, str]) -> str:
+    """Which variants changed the process that built them, in one line."""
+    first, *others = changed.values()
+    more = f", and {plural(len(others), 'variant')} the like" if others else ""
+    return f"{first}{more}: built in a process of its own, what it measured is not kept"
 
 
 def _device_of(runs: Iterable[VariantRun]) -> str:

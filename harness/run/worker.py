@@ -22,30 +22,31 @@ def main() -> None:
     # Before "ready": this distinguishes a broken torch from a job that fails.
     import torch  # noqa: F401
 
-    from harness.measure.meta import describe_error
-    from harness.run.engine import none_made
-    from harness.run.jobs import dump_facts, load_job
-    from harness.run.perform import Performer
-    from zoo._util.text import foreign
+    from harness.run.jobs import CHANGED, CHECK, LOAD, NOTE, SAME, WorkerAnswer, load_job
+    from harness.run.perform import CheckedPerformer
 
-    performer = Performer()
+    performer = CheckedPerformer()
     own = os.getpid()
     try:
         print("ready", file=answers, flush=True)
         for line in sys.stdin:
-            job = load_job(line)
+            wanted, _, text = line.rstrip("\n").partition(" ")
+            answer = WorkerAnswer(SAME)
             try:
-                facts = performer.perform(job)
-            except SystemExit as request:
-                status = foreign(" ".join(str(request.code).split()))
-                why = f"{job.recipe.name} called for an end of Python (exit status {status})"
-                facts = none_made(job, why)
-            except BaseException as error:  # noqa: BLE001 - KeyboardInterrupt and its like
-                why = f"{job.recipe.builder} can't build {job.recipe.name}: {describe_error(error)}"
-                facts = none_made(job, why)
+                if wanted == LOAD:
+                    performer.load(load_job(text))
+                elif wanted == NOTE:
+                    performer.note()
+                elif text:
+                    answer = performer.perform(load_job(text), check=wanted == CHECK)
+                else:
+                    answer = performer.check()
+            except Exception as error:  # noqa: BLE001 - an earlier job may have replaced anything
+                answer = WorkerAnswer(CHANGED, changed=f"Python itself ({type(error).__name__})")
             if os.getpid() != own:
                 os._exit(0)  # A copy that model code made of this process: it has no say here.
-            print(dump_facts(facts), file=answers, flush=True)
+            answers.write(answer.dump() + "\n")  # `print` may be another function by now.
+            answers.flush()
     except BrokenPipeError:
         # The run has ended and waits for nothing: leave without a word, not even a flush at exit.
         os._exit(0)

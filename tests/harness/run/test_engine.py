@@ -126,6 +126,6 @@ def test_an_interrupt_before_the_workers_have_begun(monkeypatch):
     def interrupted(workers):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(engine._WorkerThread, "answers_of", staticmethod(interrupted))
+    monkeypatch.setattr(engine.WorkerThread, "answers_of", staticmethod(interrupted))
     with pytest.raises(KeyboardInterrupt):
         engine.LocalEngine(1).run([Job(Recipe("resnest14d"), ("structure",), ())], lambda j, f: [])

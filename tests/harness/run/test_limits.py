@@ -87,7 +87,7 @@ def test_what_a_build_does_costs_its_own_variant_alone(hostile, capfd):
         assert fact.name == name
     out, err = capfd.readouterr()
     assert out == ""
-    assert 2**15 < len(err) < 2**17
+    assert 2**15 < len(err) < 2**18  # It may have been built again.
     assert "what more the model prints is left out" in err
 
 

@@ -1,0 +1,298 @@
+"""A job can't change another job's numbers, whatever its build leaves behind in the worker."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+import harness
+from harness.run import builder_proxy
+
+BUILDER = """
+import builtins, contextlib, copy, decimal, functools, gc, json, math, os, signal, sys, threading
+import time, warnings
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.nn.modules import module as hooks
+
+_CHANGES = {{}}
+
+
+def _change(function):
+    _CHANGES[function.__name__] = function
+    return function
+
+
+def _model():
+    return nn.Sequential(
+        nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(), nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(), nn.Linear(4, 2),
+    )
+
+
+class Changing:
+    def knows(self, name):
+        return name.partition("-")[0] in {{"good", *_CHANGES}}
+
+    def names(self):
+        return ["good", *_CHANGES]
+
+    def identity(self, name):
+        return "changing 1.0"
+
+    def build(self, name):
+        kind, _, when = name.partition("-")
+        if kind == "good":
+            return _model()
+        if when.endswith("last"):
+            model = _model()
+            _CHANGES[kind]()
+            return model
+        _CHANGES[kind]()
+        return _model()
+
+
+{changes}
+"""
+
+# What each of them leaves behind, after which the same model measures otherwise or can't be built.
+CHANGES = {
+    "linear_init": """
+        old = nn.Linear.__init__
+        def wider(self, i, o, bias=True, **more):
+            old(self, i, 2 * o, bias, **more)
+        nn.Linear.__init__ = wider
+    """,
+    "code_of_a_function": "nn.Flatten.forward.__code__ = (lambda self, input: input).__code__",
+    "linear_defaults": "nn.Linear.__init__.__defaults__ = (False, None, None)",
+    "no_convolution": "nn.Conv2d = nn.Identity",
+    "no_activation": "nn.ReLU = nn.PReLU",
+    "forward_hook": "hooks.register_module_forward_hook(lambda m, i, o: o.sum())",
+    "forward_pre_hook": "hooks.register_module_forward_pre_hook(lambda m, i: (i[0][..., :1],))",
+    "registration_hook": (
+        "hooks.register_module_parameter_registration_hook("
+        "lambda m, n, p: nn.Parameter(torch.empty(1)) if n == 'bias' else None)"
+    ),
+    "numel": "torch.Tensor.numel = lambda self: 7",
+    "dtype": "torch.set_default_dtype(torch.float64)",
+    "device": "torch.set_default_device('cuda:7')",
+    "mode": "torch.device('cpu').__enter__()",
+    "no_grad": "torch.set_grad_enabled(False)",
+    "inference": "_change.kept = torch.inference_mode(); _change.kept.__enter__()",
+    "json_dumps": "json.dumps = lambda *a, **k: '[]'",
+    "json_encoder": "json.JSONEncoder.encode = lambda self, o: '[]'",
+    "json_loads": "json.loads = lambda *a, **k: {}",
+    "builtin_sum": "real = builtins.sum; builtins.sum = lambda *a: real(*a) + 1",
+    "builtin_print": "builtins.print = None",
+    "length": "real = builtins.len; builtins.len = lambda x: real(x) + 1",
+    "import_": "builtins.__import__ = lambda *a, **k: 1 / 0",
+    "prod": "math.prod = lambda *a, **k: 0",
+    "functional": "F.conv2d = lambda x, *a, **k: x",
+    "linear_function": "F.linear = lambda x, *a, **k: x[..., :1]",
+    "parameters": "nn.Module.parameters = lambda self, recurse=True: iter(())",
+    "named": "nn.Module.named_parameters = lambda self, *a, **k: iter(())",
+    "call": "nn.Module.__call__ = lambda self, *a, **k: a[0]",
+    "linear_forward": "nn.Linear.forward = lambda self, x: x",
+    "added_to_a_class": "nn.ReLU.named_modules = nn.ReLU.modules = lambda self, *a, **k: iter(())",
+    "empty": "torch.empty = torch.zeros",
+    "sequential": "nn.Sequential.forward = lambda self, x: x",
+    "helper": "sys.modules['torch.nn.modules.conv']._pair = lambda n: (1, 1)",
+    "types": "sys.modules['harness.types'].Measurement = dict",
+    "measuring": "sys.modules['harness.measure.structure'].structure = None",
+    "counter": "sys.modules['harness.measure.flops'].macs = lambda *a: 1",
+    "constant": "sys.modules['harness.measure.profile']._COLOURS = 5",
+    "shadow": "sys.modules['harness.measure.structure'].sum = lambda *a: 3",
+    "meta": "sys.modules['harness.measure.meta'].describe_error = lambda e: 'x'",
+    "module": "sys.modules['torch.nn.functional'] = sys.modules['json']",
+    "dataclass": "sys.modules['dataclasses'].asdict = lambda f: {}",
+    "deepcopy": "copy.deepcopy = lambda x, memo=None: x",
+    "recursion": "sys.setrecursionlimit(120)",
+    "trace": "sys.setprofile(lambda *a: None)",
+    "folder": "os.chdir('/')",
+    "environment": "os.environ['TORCH_HOME'] = '/nowhere'",
+    "warnings_": "warnings.simplefilter('error')",
+    "collector": "gc.disable()",
+    "decimals": "decimal.getcontext().prec = 2",
+    "alarm": "signal.signal(signal.SIGALRM, lambda *a: 1 / 0); signal.setitimer(0, 0.2)",
+    "open_files": (
+        "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (9, 9))"
+    ),
+    "kernel": """
+        lib = _change.kept = torch.library.Library("aten", "IMPL", "Meta")
+        lib.impl("pixel_shuffle", lambda x, factor: x.new_empty(9, 9), "Meta")
+    """,
+    "thread": """
+        def later():
+            time.sleep(0.05)
+            nn.Conv2d = nn.Identity
+        threading.Thread(target=later, daemon=True).start()
+    """,
+    "cell": "nn.Conv2d.__init__.__kwdefaults__ = {'bias': False}",
+    "metaclass": (
+        "type(nn.Parameter).__instancecheck__ = lambda cls, instance: False"
+    ),
+    "sized": "torch.Tensor.shape = property(lambda self: torch.Size((1,)))",
+    "partial_": "functools.partial = lambda f, *a, **k: f",
+}  # fmt: skip
+
+
+def source() -> str:
+    parts = []
+    for name, text in CHANGES.items():
+        body = textwrap.indent(textwrap.dedent(text).strip(), "    ")
+        parts.append(f"@_change\ndef {name}():\n{body}\n")
+    return BUILDER.format(changes="\n\n".join(parts))
+
+
+@pytest.fixture
+def changing(tmp_path, monkeypatch, store_home):
+    """The builder ``changing``, each of whose variants but ``good`` leaves something behind."""
+    site = tmp_path / "site"
+    info = site / "changing_builders-1.0.dist-info"
+    info.mkdir(parents=True)
+    (site / "changing_builders.py").write_text(source())
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: changing-builders\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(
+        "[zoo.builders]\nchanging = changing_builders:Changing\n"
+    )
+    path = os.pathsep.join(filter(None, [str(site), os.environ.get("PYTHONPATH")]))
+    monkeypatch.setenv("PYTHONPATH", path)
+    builder_proxy.open_builder.cache_clear()
+    yield site
+    builder_proxy.open_builder.cache_clear()
+
+
+# Of Sequential in BUILDER: convolution, norm, linear; 3x3x3x4 at 32x32, 4x2.
+METADATA = "Parameters: 130\n    FLOPs: 110600\n    FLOPs Convention: macs\n    Image Size: 32"
+
+
+def verified(tmp_path, names, **options):
+    path = tmp_path / "index.yml"
+    entries = [f"- Name: {name}\n  Metadata:\n    {METADATA}\n" for name in names]
+    path.write_text("Models:\n" + "".join(entries))
+    options = {"builder": "changing", "checks": ["parameters", "flops"], **options}
+    return harness.verify(path, **options)
+
+
+def wrong(report, names):
+    """The findings of these variants that don't hold."""
+    found = [f for f in report.findings if f.variant in names]
+    assert {f.variant for f in found} == set(names)
+    return [(f.variant, f.field, f.message) for f in found if f.status != "match"]
+
+
+def stored(home):
+    with sqlite3.connect(home / "zoo" / "measurements-1.sqlite") as db:
+        return {name for (name,) in db.execute("SELECT name FROM measurements")}
+
+
+PROBE = """
+import os, sys, time
+import changing_builders, torch
+from harness.measure.meta import build_on_meta
+from harness.run.process_state import ProcessState
+
+def child(name):
+    try:
+        build_on_meta(builder, name)
+    except BaseException:
+        pass
+    time.sleep(0.1 * name.startswith("thread"))
+    os.write(1, f"{name}: {state.difference()}\\n".encode())
+
+builder, state = changing_builders.Changing(), ProcessState()
+for name in sys.argv[1:]:
+    sys.stdout.flush()
+    pid = os.fork()
+    if not pid:
+        try:
+            child(name)
+        finally:
+            os._exit(0)
+    status = os.waitpid(pid, 0)[1]
+    if status:
+        print(name + ": it died", flush=True)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="each change is made in a copy of one process")
+def test_each_change_is_seen_and_a_build_is_none(changing, environment):
+    names = [f"{kind}-{('first', 'last')[i % 2]}" for i, kind in enumerate(CHANGES)]
+    done = subprocess.run(
+        [sys.executable, "-c", PROBE, "good", *names, "good-again"],
+        env=environment
+        | {"PYTHONPATH": os.environ["PYTHONPATH"] + ":" + environment["PYTHONPATH"]},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    seen = dict(line.split(": ", 1) for line in done.stdout.splitlines() if ": " in line)
+    assert seen.pop("good") == seen.pop("good-again") == ""
+    silent = [name for name in names if not seen.get(name)]
+    # A child whose imports are broken may not even end in order, which is seen, too.
+    assert [name for name in silent if not name.startswith("import_")] == []
+    assert len(seen) > 50
+
+
+LEGITIMATE = """
+import sys
+import torch
+from harness.measure.builders import get_builder
+from harness.measure.profile import Profiler
+from harness.run.process_state import ProcessState
+from harness.types import Recipe
+
+for builder, *names in (
+    ("timm", "resnet18", "convnext_atto", "swin_tiny_patch4_window7_224", "repvgg_a0", "levit_128"),
+    ("torchvision", "googlenet", "vit_b_16", "maxvit_t", "shufflenet_v2_x0_5"),
+):
+    get_builder(builder)
+    state = ProcessState()
+    for name in names:
+        facts = Profiler().measure(Recipe(name, builder), ("structure", "flops"), ((224, 224),))
+        print(name, [type(fact).__name__ for fact in facts], state.difference() or "same",
+              state.has_more_threads())
+"""
+
+
+@pytest.mark.slow
+def test_libraries_of_models_change_nothing(environment):
+    done = subprocess.run(
+        [sys.executable, "-c", LEGITIMATE],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    lines = done.stdout.splitlines()
+    assert len(lines) == 9
+    for line in lines:
+        assert line.endswith("['Measurement', 'Measurement'] same False"), line
+
+
+TEN = (
+    *("linear_init", "no_convolution", "forward_hook", "numel", "dtype", "device", "json_dumps"),
+    *("builtin_sum", "thread", "code_of_a_function"),
+)
+
+
+@pytest.mark.slow
+def test_what_a_build_leaves_behind_changes_no_other_number(changing, tmp_path, store_home):
+    """200 variants and two workers; ten of the variants change theirs, each in a way of its own."""
+    good = [f"good-{i}" for i in range(190)]
+    names = list(good)
+    for i, kind in enumerate(TEN):
+        names.insert(19 * i + 5, f"{kind}-{'last' if i % 2 else 'first'}")
+    with pytest.warns(RuntimeWarning, match="what it measured is not kept"):
+        report = verified(tmp_path, names, workers=2)
+    assert report.cut_short is None
+    assert wrong(report, good) == []
+    assert stored(store_home) == {*good}
