@@ -11,8 +11,8 @@ from harness.cli import interrupts
 from harness.cli.output import (
     FAILED,
     GONE,
+    EarlyInterrupt,
     Failure,
-    Interrupted,
     folder_is_gone,
     guarded_streams,
     prepare_streams,
@@ -41,7 +41,7 @@ def _guarded(arguments: Sequence[str] | None) -> int:
     try:
         with interrupts.deferred():
             return _run(arguments)
-    except (KeyboardInterrupt, Interrupted):
+    except (KeyboardInterrupt, EarlyInterrupt):
         return interrupts.status()
     except UsageError as error:
         for line in error.lines:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from harness.cli.output import GONE, Interrupted, NotBegun, folder_is_gone, say
+from harness.cli.output import GONE, EarlyInterrupt, NotBegun, folder_is_gone, say
 from harness.config import RunConfig, UsageError, resolve
 from harness.config.commands import COMMANDS, OWN
 from harness.config.options import SHARED, Option
@@ -191,11 +191,11 @@ def prepared(config: RunConfig) -> Session:
     """The session of a run that measures, see `harness.run.session.prepare`.
 
     Raises:
-        Interrupted: a builder may take its time to say what it has.
+        EarlyInterrupt: a builder may take its time to say what it has.
     """
     from harness.run.session import prepare
 
     try:
         return prepare(config)
     except KeyboardInterrupt as error:
-        raise Interrupted("interrupted") from error
+        raise EarlyInterrupt("interrupted") from error

@@ -32,7 +32,7 @@ class NotBegun(Failure):
     """A failure that showed itself before anything was measured or printed."""
 
 
-class Interrupted(NotBegun):
+class EarlyInterrupt(NotBegun):
     """An interrupt before anything was measured or printed; the exit status is its own."""
 
 
@@ -54,7 +54,7 @@ def prepare_streams() -> None:
 
 
 class WorkflowStream:
-    """A standard stream whose lines command nothing, whoever writes them in this process."""
+    """A standard stream whose lines command nothing, also those of foreign code."""
 
     def __init__(self, stream: TextIO) -> None:
         self.unguarded = stream

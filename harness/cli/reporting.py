@@ -21,7 +21,7 @@ from harness.cli import interrupts
 from harness.cli.output import (
     FAILED,
     FINDINGS,
-    Interrupted,
+    EarlyInterrupt,
     NotBegun,
     color,
     emit,
@@ -62,7 +62,8 @@ def documented(command: Callable[..., None]) -> Callable[..., None]:
             config = _readable_config(given["index"], given["format"])
             if config.format in _READ_BY_PROGRAMS:
                 why = "; ".join(error.lines) if isinstance(error, UsageError) else str(error)
-                read = not isinstance(error, Interrupted)  # It may be the reading that takes long.
+                # It may be the reading that takes long.
+                read = not isinstance(error, EarlyInterrupt)
                 show_report(unusable(config.index, why, read=read), config)
             raise
 

@@ -163,7 +163,7 @@ def _watch(child: int, run: int, woken: int) -> int | None:
     for number in (1, 2):  # The run sees their end when the child has closed its own.
         os.dup2(nowhere, number)
     events = select.poll()
-    events.register(0, 0)  # Its input is the child's to read; that nobody can write it any more
+    events.register(0, 0)  # Its input is the child's to read; that it has no writer any more
     events.register(woken, select.POLLIN)  # is reported all the same.
     while True:
         ready = dict(events.poll(_LOOK_SECONDS * 1000))
@@ -217,7 +217,7 @@ def _as(status: int) -> int:
 
 
 def _leave_with(run: int) -> None:
-    """End this process and its group when nobody can write its input, or the run is gone."""
+    """End this process and its group when its input has no writer, or the run is gone."""
     events = select.poll()
     events.register(0, 0)
     while not events.poll(_LOOK_SECONDS * 1000) and os.getppid() == run:
