@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from filelock import FileLock
 
 _BLOCK = 1 << 20
+_MOST_BYTES = 1 << 62
 _INLINE = 128 << 10
 _MAX_BLOCKS = 256  # one writev takes 1024
 _SNIFFED = 1024
@@ -57,6 +58,14 @@ class _Sidecar:
     length: int | None
     kept: int = 0
     kept_sha256: str = hashlib.sha256().hexdigest()
+
+    def is_whole(self) -> bool:
+        """Whether its texts can be sent in a header, and its numbers are some of bytes."""
+        texts = [text for text in (self.validator, self.etag) if text is not None]
+        numbers = [self.kept, *([] if self.length is None else [self.length])]
+        return all(isinstance(t, str) and t.isascii() and t.isprintable() for t in texts) and all(
+            type(n) is int and 0 <= n < _MOST_BYTES for n in numbers
+        )
 
 
 class PartialFile:
@@ -230,7 +239,7 @@ class PartialFile:
             sidecar = None if data is None else _Sidecar(**data)
         except TypeError:
             return None
-        if sidecar is None or not isinstance(sidecar.kept, int):
+        if sidecar is None or not sidecar.is_whole():
             return None
         ours = (self._source.record_key, name_hash(self._source.name))
         return sidecar if (sidecar.url, sidecar.name_hash) == ours else None

@@ -180,6 +180,25 @@ def test_unreadable_sidecar(server, works, hub, data, interrupted, text):
     works(url, data)
 
 
+def test_a_changed_sidecar_gives_no_other_file(server, works, hub, data, interrupted):
+    """Whatever it says: the rest is asked for, or all of it, and the whole file is right."""
+    deep: object = []
+    for _ in range(900):
+        deep = [deep]
+    url = interrupted()
+    folder = hub / "zoo-parts" / "parts"
+    (part,), (sidecar,) = folder.glob("*.part"), folder.glob("*.json")
+    begun, record = part.read_bytes(), json.loads(sidecar.read_text())
+    server.on("net.pth", lambda h, n: h.good(data))
+    for key in record:
+        for value in (None, 5, -1, True, 1.5, 10**400, float("nan"), "", "0" * 64, [], {}, deep):
+            for path in (hub / "checkpoints").iterdir():
+                path.unlink()
+            part.write_bytes(begun)
+            sidecar.write_text(json.dumps({**record, key: value}))
+            works(url, data)
+
+
 def test_complete_part_is_confirmed_by_the_server(server, works, hub, data, interrupted):
     """A kill between the last byte and the move: one byte is asked for, the version checked."""
     import hashlib
