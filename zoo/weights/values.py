@@ -57,11 +57,10 @@ class ValueCheck:
         least, most = (value.item() for value in torch.aminmax(tensor))
         self._count(name, tensor.ndim, zero=least == most == 0)
         fault = self._fault(name, least, most)
-        if fault is None and expected.is_floating_point and math.isfinite(most - least):
+        if fault is None and expected.is_floating_point:
             cast = torch.tensor([least, most], dtype=torch.float64).to(expected)
-            if not cast.float().isfinite().all():
-                shown = str(expected).removeprefix("torch.")
-                fault = f"numbers too large for {shown}"
+            if self._fault(name, *cast.tolist()) is not None:
+                fault = f"numbers too large for {str(expected).removeprefix('torch.')}"
         if fault is not None:
             self._faults[name] = fault
 

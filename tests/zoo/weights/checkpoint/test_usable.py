@@ -9,6 +9,7 @@ import datetime as dt
 import decimal
 import fractions
 import ipaddress
+import optparse
 import pathlib
 import random
 import re
@@ -19,10 +20,12 @@ import zipfile
 import zoneinfo
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from loops import each
 from narrow import narrow
+from PIL import Image
 from safetensors.torch import save_file
 from torchvision.transforms import InterpolationMode
 
@@ -216,6 +219,8 @@ def plain_values():
         "numpy array": np.arange(3), "texts": np.array(["a"]), "objects": np.array([1, None]),
         "masked": np.ma.array([1, 2]), "struct": np.dtype([("a", "i4")]), "numpy type": np.float32,
         "RandomState": np.random.RandomState(0), "its tuple": np.random.get_state(),
+        "resampling": Image.Resampling.BICUBIC, "timestamp": pd.Timestamp(0),
+        "pandas timedelta": pd.Timedelta(3), "NaT": pd.NaT, "values": optparse.Values({"a": 1}),
         "default_rng": np.random.default_rng(0), "philox": np.random.Philox(0),
     }  # fmt: skip
 
@@ -230,6 +235,8 @@ def test_plain_values_beside_a_state_dict_are_no_danger(name, tmp_path):
             found = read_checkpoint(path)
             assert isinstance(found, CheckpointInfo), (protocol, zipped, found)
             assert [t.name for t in found.tensors] == ["w"]
+    torch.save({"w": torch.ones(2), "v": value}, path)
+    assert isinstance(read_checkpoint(path), CheckpointInfo)
 
 
 def test_tensors_without_values_are_none_that_a_model_loads(tmp_path):
