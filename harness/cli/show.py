@@ -25,7 +25,6 @@ from harness.cli.output import (
 )
 from harness.config import RunConfig, UsageError
 from harness.run.plan import index_options
-from harness.run.progress import Progress
 from harness.run.session import Session
 from zoo._util.text import bounded, truncate
 from zoo.index.schema import canonical
@@ -156,13 +155,15 @@ def explain(
     field: Annotated[str, typer.Argument(metavar="FIELD", help="As the index writes it: FLOPs.")],
 ) -> None:
     """With the options that zoo verify was given it explains what that has found."""
+    from harness.cli.progress import StderrProgress
+
     if canonical(field).lower() in _WITHOUT_IMAGES:  # Images can't decide it, and may take hours.
         config = replace(config, data=None)
     session = prepared(replace(config, select=(variant,)))
     asked = [(v, c) for v in session.variants for c in _effective(v) if _is_meant(c.field, field)]
     if not asked:
         raise UsageError(_no_such_field(session, field))
-    report = session.verify(Progress())
+    report = session.verify(StderrProgress(quiet=True))
     if report.cut_short == "interrupted":
         raise KeyboardInterrupt
     if report.cut_short is not None:

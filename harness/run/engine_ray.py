@@ -42,7 +42,7 @@ _MOST_CORES = 8
 
 _START_SECONDS = 120.0  # for Ray to start here, or to let the driver in
 _SILENT_SECONDS = 60.0  # a driver that can be reached sends a line each second
-_LEAVE_SECONDS = 15.0
+_LEAVE_SECONDS = 8.0
 _NO_NODE_SECONDS = 15.0  # an autoscaler, or a node that is started again, may take some
 _WORD_SECONDS = 60.0
 _HEAD_SECONDS = 20  # how long the driver tries to reach a head that is gone
@@ -52,6 +52,7 @@ _ENVIRONMENT = {
     "RAY_gcs_rpc_server_reconnect_timeout_s": str(_HEAD_SECONDS),
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_task_oom_retries": str(_RETRIES),  # by default for ever
 }
 
 
