@@ -12,6 +12,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
@@ -115,7 +116,8 @@ class HttpClient:
             for data in response.iter_raw():
                 size += len(data)
                 clock.took(len(data))
-                yield data
+                with clock.halted():  # a slow disk is not the server's fault
+                    yield data
                 if clock.left() <= 0:
                     raise httpx.ReadTimeout("")
         except httpx.RemoteProtocolError:
@@ -190,12 +192,12 @@ class HttpClient:
         host = self._host(url)
         with contextlib.ExitStack() as turn:
             if not host.up:
-                # The first one has a clock of its own; those that wait for it begin theirs after.
-                if not host.first.acquire(timeout=max(0.0, clock.left()) if clock.brief else -1):
+                # The clock of a plan runs on meanwhile; those of downloads begin after the wait.
+                with nullcontext() if clock.brief else clock.halted():
+                    free = host.first.acquire(timeout=max(0.0, clock.left()) if clock.brief else -1)
+                if not free:
                     raise TransientError("another request still waits for this host", silent=url)
                 turn.callback(host.first.release)
-                if not clock.brief:
-                    clock.restart()
             if self._stop.is_set():
                 raise Interrupted
             if host.down is not None:

@@ -179,6 +179,38 @@ def test_a_plan_asks_a_slow_host_once(tmp_path):
     assert (planned.files, planned.unknown, planned.refused) == (30, 30, {})
 
 
+def test_redirects_over_many_hosts_have_one_clock(tmp_path):
+    """Each hop is another server, which has never been connected to before."""
+    with contextlib.ExitStack() as servers:
+        target = 9
+        for _ in range(5):
+            head = f"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:{target}/net.pth\r\n"
+
+            def answer(connection, head=head):
+                time.sleep(LIMIT * 0.8)
+                connection.sendall(head.encode() + b"Content-Length: 0\r\n\r\n")
+
+            target = servers.enter_context(served(answer))
+        for ask in (plan, fetch, image):
+            url = f"http://127.0.0.1:{target}/net.pth"
+            assert seconds_of(lambda a=ask, u=url: a(u, tmp_path / a.__name__)) < LIMIT + 1
+
+
+def test_a_slow_disk_is_not_the_servers_fault(server, works, data, monkeypatch):
+    from zoo.weights.partial import PartialFile
+
+    real = PartialFile.write
+
+    def slow(part, block):
+        time.sleep(LIMIT * 0.4)
+        real(part, block)
+
+    monkeypatch.setattr(PartialFile, "write", slow)
+    content = data[:200_000]
+    url = server.on("net.pth", lambda h, n: h.good(content))
+    works(url, content, policy=RetryPolicy(stall_s=LIMIT / 2, attempts=1, low_rate=1 << 20))
+
+
 def test_a_byte_an_answer_is_no_progress(server, fails):
     """Each request brings the file further, by next to nothing: that is a failed attempt."""
 
