@@ -249,8 +249,14 @@ def test_what_is_no_image_is_a_type_error() -> None:
 
 def test_a_image_of_extreme_shape_does_not_fill_the_memory() -> None:
     line = saved(Image.new("L", (60_000, 1)), "PNG")
-    with pytest.raises(ValueError, match=r"resized to 256x15360000"):
+    with pytest.raises(ValueError, match=r"resized to 15360000x256"):
         Preprocessing().decode(line)
+    # Sizes of images are width x height, as their programs show them.
+    for width, height, larger in ((60_000, 1, "15360000x256"), (1, 60_000, "256x15360000")):
+        image = Image.new("1", (width, height))
+        why = f"an image of {width}x{height} pixels would be resized to {larger}, "
+        with pytest.raises(ValueError, match=why):
+            Preprocessing().to_pixels(image)
 
 
 def test_settings_out_of_range_are_refused_in_one_line() -> None:
