@@ -315,7 +315,8 @@ class Cache:
             return None
         if record is None or record.name != name or record.stat != status:
             return None
-        return record if isinstance(record.sha256, str) else None
+        texts = (record.url, record.sha256)
+        return record if all(isinstance(text, str) for text in texts) else None
 
     def _is_sealed(self, name: str) -> bool:
         """Whether the record of that name is as it was written."""

@@ -303,3 +303,7 @@ def test_a_record_without_a_digest_says_whose_the_file_is(server, fetch, hub, da
         assert fetch(url).sha256 == hashlib.sha256(data).hexdigest()
         assert len(server.requests) - before <= 1  # of the other one, the first time
         assert "digest" in json.loads(path.read_bytes())
+    for key in record:
+        for value in ([], {}, None, 5, 10**400):
+            path.write_text(json.dumps({**record, key: value}))
+            assert fetch(url).sha256 == hashlib.sha256(data).hexdigest()
