@@ -21,16 +21,16 @@ class RetryPolicy:
     """Timeouts, retries and backoff of a download. Times are in seconds.
 
     Attributes:
-        connect_s: for resolving a name, and for connecting to one address.
-        stall_s: without one byte, or with fewer than ``low_rate`` bytes per second, until an
-            attempt counts as failed.
+        connect_s: for resolving a name, for connecting to one address, for a TLS handshake.
+        stall_s: for an answer to begin, redirects included; then for each stretch of its body,
+            which has to bring ``low_rate`` bytes per second. After it an attempt has failed.
         low_rate: bytes per second.
         attempts: how many in a row may fail without bringing the file further, at ``low_rate``.
         backoff_s, backoff_max_s: wait before the second attempt, doubled each time up to the
             maximum; a random part of up to a half is taken off, so that clients spread out.
         retry_after_max_s: a server that asks for a longer wait is not retried.
         total_s: for one file in all, waiting for another process included.
-        plan_s: how long a server may be silent that is asked for a size beforehand.
+        plan_s: for the size of a file that is asked for beforehand, with all that it takes.
         redirects: how many are followed.
         mark_bytes: how often the sidecar of a partial file notes the hash of what is there; at
             most this much is lost to a kill.
