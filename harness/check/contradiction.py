@@ -21,12 +21,12 @@ _SETTINGS = ("Image Size", "Crop Pct", "Interpolation")
 # Ways to evaluate one checkpoint that stand in a name: a number of examples for each of some
 # classes, and boxes to track that a benchmark gives to all or that the model finds itself.
 _PROTOCOLS = (
-    re.compile(r"\d+[-_ ]?way[-_ ]?\d+[-_ ]?shot", re.IGNORECASE),
+    re.compile(r"(?<!\d)\d+[-_ ]?way[-_ ]?\d+[-_ ]?shot", re.IGNORECASE),
     re.compile(r"(?<![a-z])(?:public|private)(?![a-z])", re.IGNORECASE),
 )
 # ``82.9 (+0.3)``, ``82.9 ± 0.1``: what stands behind a metric's number.
-_BEHIND = re.compile(r"\s*(?:[(±\[].*|\+/-.*)$", re.DOTALL)
-_PAIR = re.compile(r"([^\s,:{}][^,:{}\n]*?)['\"]?\s*:\s*([+-]?[0-9][^,{}\n]*)")
+_BEHIND = re.compile(r"[(±\[]|\+/-")
+_DIGIT = re.compile(r"[+-]?[0-9]")
 # Numbers that don't contradict each other are the same one but for their digits: there are few.
 _MOST_COMPARED = 50
 
@@ -175,15 +175,36 @@ def _numbers_of(claim: Claim) -> Iterator[tuple[str, _Said]]:
         yield "", said
     elif ":" in text:
         # Of a mapping in a mapping nothing is read: whose its keys are is not seen here.
-        pairs = () if text.count("{") > 1 else _PAIR.findall(text)
-        for name, each in pairs:
+        for name, each in () if text.count("{") > 1 else _pairs(text):
             if (said := _read(each.strip())) is not None:
                 yield name.strip("'\" "), said
     elif "," in text:
         parts = [_read(part.strip()) for part in text.strip("[]").split(",")]
-        for i, said in enumerate(parts, 1):
-            if said is not None and all(parts):
-                yield str(i), said
+        if all(parts):
+            yield from ((str(i), said) for i, said in enumerate(parts, 1) if said is not None)
+
+
+def _pairs(text: str) -> Iterator[tuple[str, str]]:
+    """The names of a mapping's text with the numbers behind them, each up to the end of its line.
+
+    What stands behind a colon and is no number may itself be a name.
+    """
+    for part in re.split("[,{}]", text):
+        pieces = part.split(":")
+        at = 0
+        while at + 1 < len(pieces):
+            name = pieces[at].rstrip().rpartition("\n")[2].strip()
+            at += 1
+            rest = pieces[at].lstrip()
+            if not name or not _DIGIT.match(rest):
+                continue
+            value = [rest.partition("\n")[0]]
+            while "\n" not in rest and at + 1 < len(pieces):
+                at += 1
+                rest = pieces[at]
+                value.append(rest.partition("\n")[0])
+            yield name, ":".join(value)
+            pieces[at] = rest.partition("\n")[2]
 
 
 def _counted(claim: Claim) -> _Said:
@@ -193,7 +214,7 @@ def _counted(claim: Claim) -> _Said:
 
 
 def _read(text: str) -> _Said | None:
-    text = _BEHIND.sub("", text.strip("'\"~≈ "))
+    text = _BEHIND.split(text.strip("'\"~≈ "), maxsplit=1)[0].rstrip()
     try:
         found = parse_number(text.removesuffix("%"))
     except (NotANumber, OutOfRange):

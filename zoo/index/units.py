@@ -246,7 +246,7 @@ class MeasuredKey:
 @lru_cache(maxsize=4096)
 def measured_key(key: str) -> MeasuredKey | None:
     """What a key with a unit says, or one with another usual noun; None for any other key."""
-    text = key[:200].strip().lower()
+    text = " ".join(key[:200].split()).lower()
     whole = _noun(text)
     if whole is not None:
         field, prefix, macs = whole
