@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from harness.report.folder import FolderError, NotOurs
 from zoo._util.files import replace_file
 
 _MOST_LINES = 12
+_MOST_COMPARED = 500
+_PLACE = re.compile(r"([-+])(\d+)")
 
 
 def write(pages: Sequence[CollectionPage], folder: Path) -> Iterator[Path]:
@@ -69,15 +72,29 @@ def differs(new: str, old: str | None) -> bool:
 
 
 def difference(old: str, new: str, name: str) -> Iterator[str]:
-    """The beginning of the unified diff of two texts."""
+    """The beginning of the unified diff of two texts.
+
+    Of long texts only some lines from the first that differs are compared: all of them would take
+    the square of their number.
+    """
+    before, after = old.splitlines(), new.splitlines()
+    pairs = enumerate(zip(before, after, strict=False))
+    start = next((n for n, (a, b) in pairs if a != b), min(len(before), len(after)))
+    start = max(0, start - 1)  # a line of context
+    end = start + _MOST_COMPARED
+    before, after, cut = before[start:end], after[start:end], max(len(before), len(after)) > end
     lines = list(
-        difflib.unified_diff(
-            old.splitlines(), new.splitlines(), name, f"{name} (as it should be)", "", "", 1, ""
-        )
+        difflib.unified_diff(before, after, name, f"{name} (as it should be)", "", "", 1, "")
     )
+    hunks = [n for n, line in enumerate(lines) if line.startswith("@@ ")]
+    if cut and len(hunks) > 1:  # The last one is where the texts were cut.
+        lines = lines[: hunks.pop()]
+    for n in hunks:
+        lines[n] = _PLACE.sub(lambda m: f"{m[1]}{int(m[2]) + start}", lines[n])
     yield from lines[:_MOST_LINES]
-    if len(lines) > _MOST_LINES:
-        yield f"... and {len(lines) - _MOST_LINES} more lines"
+    left = len(lines) - _MOST_LINES
+    if left > 0:
+        yield f"... and {left} more lines"
 
 
 def read(path: Path) -> str | None:

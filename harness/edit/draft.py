@@ -30,6 +30,8 @@ from zoo.index.types import Claim, Collection, Location, Value, Variant
 from zoo.index.values import Wrong, read_value, with_unit
 
 Edits = tuple[Edit, ...]
+_TWO_KEYS = "two figures ask for different values of one key"
+_TWO_VALUES = "two findings ask for different values of it"
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,10 @@ class Drafter:
         self._nodes = file.key_nodes(fields)
         entries: list[Variant | Collection] = [*file.contents.variants, *file.contents.collections]
         self._claims = {(c.location, c.field): c for entry in entries for c in entry.claims}
+        self._names: dict[Location, set[str]] = {}
+        for entry in entries:
+            for claim in entry.claims:
+                self._names.setdefault(claim.location, set()).add(entry.name)
         self._steps: dict[str, Counter[Decimal]] = {}
 
     def unit(self, edits: Edits, findings: Sequence[Finding]) -> EditUnit:
@@ -143,14 +149,64 @@ class Drafter:
 
     def draft(self, units: Sequence[EditUnit]) -> tuple[Draft, list[tuple[EditUnit, str]]]:
         """The file with all units in it that can be, and those that can't, each with why."""
+        tried = tuple(units)
+        draft, why, _ = self._tried(tried)
+        if not why:
+            return draft, []
         refused: list[tuple[EditUnit, str]] = []
-        return self._halved(tuple(units), refused), refused
+        kept = self._by_turns(tried, refused)
+        if kept is not None:
+            draft, why, _ = self._tried(kept)
+            if not why:
+                return draft, refused
+        refused = []
+        return self._halved(tried, refused), refused
+
+    def _by_turns(
+        self, units: tuple[EditUnit, ...], refused: list[tuple[EditUnit, str]]
+    ) -> tuple[EditUnit, ...] | None:
+        """The units that can be made, one of each entry tried at a time; None where that fails.
+
+        So the text is read as often as one entry has units, however many entries there are. It
+        fails where a fault of the text is no entry's.
+        """
+        kept: list[EditUnit] = []
+        waiting = self._by_entry(units)
+        while waiting:
+            turn = [group.pop() for group in waiting]
+            waiting = [group for group in waiting if group]
+            _, why, blamed = self._tried((*kept, *turn))
+            if why and not blamed:
+                return None
+            for unit in turn:
+                reason = next((blamed[n] for n in self._touched(unit) if n in blamed), None)
+                if reason is None:
+                    kept.append(unit)
+                else:
+                    refused.append((unit, reason))
+        place = {id(unit): number for number, unit in enumerate(units)}
+        return tuple(sorted(kept, key=lambda unit: place[id(unit)]))
+
+    def _touched(self, unit: EditUnit) -> set[str]:
+        """The names of the entries that a unit changes."""
+        places = (*unit.expected.replaced, *unit.expected.added)
+        return {name for place in places for name in self._names.get(place, ())}
+
+    def _by_entry(self, units: tuple[EditUnit, ...]) -> list[list[EditUnit]]:
+        """The units of each entry, the first at the end; those of entries that share one as one."""
+        groups: dict[str, tuple[set[str], list[EditUnit]]] = {}
+        for unit in reversed(units):
+            names, together = self._touched(unit), [unit]
+            for known, others in {id(g): g for n in names if (g := groups.get(n))}.values():
+                names, together = names | known, [*others, *together]
+            groups |= dict.fromkeys(names, (names, together))
+        return list({id(found): found for _, found in groups.values()}.values())
 
     def _halved(self, units: tuple[EditUnit, ...], refused: list[tuple[EditUnit, str]]) -> Draft:
         """Find the units that spoil the text by trying halves, as nearly always none does."""
         if not units:
             return Draft(self._file.text)
-        draft, why = self._tried(units)
+        draft, why, _ = self._tried(units)
         if not why:
             return draft
         if len(units) == 1:
@@ -161,18 +217,21 @@ class Drafter:
         right = self._halved(units[middle:], refused)
         if not left.units or not right.units:
             return left if left.units else right
-        draft, why = self._tried(left.units + right.units)
+        draft, why, _ = self._tried(left.units + right.units)
         if not why:
             return draft
         refused += [(unit, why) for unit in right.units]
         return left
 
-    def _tried(self, units: tuple[EditUnit, ...]) -> tuple[Draft, str]:
-        """The file with these units in it, and what is wrong with the text then."""
+    def _tried(self, units: tuple[EditUnit, ...]) -> tuple[Draft, str, dict[str, str]]:
+        """The file with these units in it, what is wrong with the text then, and in which entry.
+
+        Of units that clash the first in the text is right, and the others' entries are to blame.
+        """
         file = self._file
-        changes: dict[tuple[int, int, str], Replacement] = {}
+        changes: dict[tuple[int, int, str], tuple[Replacement, EditUnit]] = {}
         additions: dict[tuple[int, str], Replacement] = {}
-        expected = Expected()
+        expected, blamed = Expected(), dict[str, str]()
         for unit in units:
             expected.replaced.update(unit.expected.replaced)
             expected.added.update(unit.expected.added)
@@ -182,17 +241,21 @@ class Drafter:
                     # A figure that stands twice in one entry gets one key that explains it.
                     first = additions.setdefault(change.adds, change)
                     if first.text.strip() != change.text.strip():
-                        return Draft(file.text), "two figures ask for different values of one key"
-                changes[first.start, first.end, first.text] = first
-        ordered = tuple(sorted(changes.values(), key=lambda c: (c.start, c.end)))
-        if any(a.end > b.start for a, b in pairwise(ordered)):
-            return Draft(file.text), "two findings ask for different values of it"
+                        blamed |= dict.fromkeys(self._touched(unit), _TWO_KEYS)
+                changes.setdefault((first.start, first.end, first.text), (first, unit))
+        made = sorted(changes.values(), key=lambda c: (c[0].start, c[0].end))
+        for (one, _), (other, unit) in pairwise(made):
+            if one.end > other.start:
+                blamed |= dict.fromkeys(self._touched(unit), _TWO_VALUES)
+        if blamed:
+            return Draft(file.text), next(iter(blamed.values())), blamed
+        ordered = tuple(change for change, _ in made)
         text = apply_replacements(file.text, ordered)
         try:
-            why = objection(file.contents, file.with_text(text).contents, expected)
+            why, blamed = _objections(file.contents, file.with_text(text).contents, expected)
         except EditRefused as error:
             why = str(error)
-        return Draft(text, units, ordered), why
+        return Draft(text, units, ordered), why, blamed
 
 
 def _plain(edit: Edit) -> str:
@@ -210,26 +273,37 @@ def _holds(claim: Claim, edit: Edit) -> bool:
 
 def objection(old: IndexContents, new: IndexContents, expected: Expected) -> str:
     """What a changed text would say that it should not; empty where all else is as before."""
+    return _objections(old, new, expected)[0]
+
+
+def _objections(
+    old: IndexContents, new: IndexContents, expected: Expected
+) -> tuple[str, dict[str, str]]:
+    """The first objection, and, where each is one entry's, the first of each by its name."""
     if [c.name for c in old.collections] != [c.name for c in new.collections] or [
         v.name for v in old.variants
     ] != [v.name for v in new.variants]:
-        return "the page would no longer list the same entries"
+        return "the page would no longer list the same entries", {}
     if [target for target, _ in old.imports] != [target for target, _ in new.imports]:
-        return "the page would no longer import the same files"
+        return "the page would no longer import the same files", {}
     entries: Iterable[tuple[Variant | Collection, Variant | Collection]] = (
         *zip(old.collections, new.collections, strict=True),
         *zip(old.variants, new.variants, strict=True),
     )
+    found: dict[str, str] = {}
     for before, after in entries:
         why = _changed(before.claims, after.claims, expected)
         if why:
-            return f"{shown(before.name)} would {why}"
+            found.setdefault(before.name, f"{shown(before.name)} would {why}")
     problems = Counter((p.cause, p.variant, p.field) for p in new.problems)
     problems.subtract((p.cause, p.variant, p.field) for p in old.problems)
-    for (cause, _, name), count in problems.items():
+    for (cause, variant, name), count in problems.items():
         if count > 0:
-            return f"{shown(name or 'the page')} would be wrong ({cause})"
-    return ""
+            why = f"{shown(name or 'the page')} would be wrong ({cause})"
+            if variant is None:
+                return next(iter(found.values()), why), {}
+            found.setdefault(variant, why)
+    return next(iter(found.values()), ""), found
 
 
 def _changed(before: Sequence[Claim], after: Sequence[Claim], expected: Expected) -> str:

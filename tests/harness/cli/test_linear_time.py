@@ -86,6 +86,21 @@ def field(pattern):
     return text
 
 
+def metrics_of(pattern):
+    """A dimension: the length of a metric's text, and of a name with an accuracy."""
+
+    def text(n, folder):
+        long = pattern * (n // len(pattern))
+        entries = [f"- Name: '{long}'\n  Weights: {URL}one.pth\n{RESULT.format('D', 80)}"]
+        for k in range(2):
+            results = RESULT.format(f"'{long}'", 80)
+            results += f"      A: '{long}'\n      B: '1{long}'\n      C: '{long}: 1'\n"
+            entries.append(model(k, "one.pth", results=results))
+        return index(entries)
+
+    return text
+
+
 def page(make):
     """A dimension of a Markdown page, before its model-index."""
     return lambda n, folder: f"{make(n)}\n<!--\nType: model-index\n{index([model(0)], HEAD)}-->\n"
@@ -142,6 +157,10 @@ MANY = {
     ),
     "unknown collections": (
         150, several(lambda i: model(i, head=f"  In Collection: X{i}\n"), HEAD),
+    ),
+    "faults": (
+        150,
+        several(lambda i: model(i, meta=f"    K{i}y: 1\n    Interpolation: w{i}\n    Layers: x\n")),
     ),
     "members": (150, several(lambda i: model(i, head="  In Collection: C\n"), HEAD)),
     "files": (
@@ -207,6 +226,10 @@ READ = {
     "of commas": (20_000, field("1, ")),
     "of slashes": (20_000, field("a/")),
     "of underscores": (20_000, field("1_")),
+    **{
+        f"a metric of {pattern!r}": (10_000, metrics_of(pattern))
+        for pattern in ("a", "1", " ", "(", "a: 1, ", "1, ", "a:", "1 (", "+/-", "1way")
+    },
 }  # fmt: skip
 PAGE = {
     "an opening and blanks": (20_000, page(lambda n: "<!--" + " " * n)),
@@ -328,6 +351,7 @@ def copied_facts(monkeypatch):
 READING = ("audit", "--format", "json")
 
 
+@pytest.mark.slow
 def test_ten_thousand_aliases_of_one_checkpoint_are_audited_in_seconds(seconds):
     text = several(lambda i: model(i, "one.pth", 1_000_000, results=RESULT.format("D", 80)))
     taken, done = seconds(READING, 10_000, text)

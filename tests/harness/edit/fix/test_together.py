@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from loops import each
 
+from harness.edit.draft import Drafter
 from harness.edit.fix import propose
 from harness.types import Edit, Finding
 from zoo.index import load_index
@@ -194,3 +195,28 @@ def test_a_collections_size_stays_where_flops_are_counted_at_it(folder, wishing)
     proposal = propose([finding], index)
     assert not proposal.rewrites
     assert "FLOPs Input first" in proposal.skipped[0].why
+
+
+def test_of_many_edits_that_spoil_the_text_each_is_found_without_reading_it_for_each(
+    mend, monkeypatch
+):
+    """In every second entry the top-1 would be above the top-5; all else is written."""
+    tries = []
+    real = Drafter._tried
+    monkeypatch.setattr(
+        Drafter, "_tried", lambda self, units: tries.append(len(units)) or real(self, units)
+    )
+    entry = (
+        "- Name: n{}\n  Parameters: 5000\n  Results:\n  - Task: T\n    Dataset: D\n"
+        "    Metrics: {{Top 1 Accuracy: {}%, Top 5 Accuracy: 80%}}\n"
+    )
+    count = 40
+    page = "Models:\n" + "".join(entry.format(i, 70) for i in range(count))
+    wishes = [(f"n{i}", "Top 1 Accuracy", 90 if i % 2 else 75) for i in range(count)]
+    wishes += [(f"n{i}", "Parameters", 7000) for i in range(count)]
+    mended = mend(page, *wishes)
+    wanted = "".join(entry.format(i, 70 if i % 2 else 75) for i in range(count))
+    assert mended.data.decode() == "Models:\n" + wanted.replace("5000", "7000")
+    assert len(mended.refusals) == count // 2
+    assert all("would be wrong (schema.out-of-range)" in why for why in mended.refusals)
+    assert len(tries) <= 5
