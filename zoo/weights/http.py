@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import email.utils
+import functools
+import os
 import re
 import threading
 import time
@@ -24,6 +26,8 @@ from zoo.weights.sources import HttpSource, is_loopback, shown_url
 from zoo.weights.types import MISSING, UNREACHABLE, UNSAFE, Interrupted
 
 if TYPE_CHECKING:
+    import ssl
+
     import httpx
 
 _REDIRECTS = {301, 302, 303, 307, 308}
@@ -281,11 +285,20 @@ class HttpClient:
                 # No limit of its own: a thread must never wait for another thread's connection.
                 limits = httpx.Limits(max_connections=None, max_keepalive_connections=8)
                 # Nor a time limit: the clock of each request is kept by the network.
+                trusted = _trusted(os.getenv("SSL_CERT_FILE"), os.getenv("SSL_CERT_DIR"))
                 self._client = httpx.Client(
-                    headers={"User-Agent": agent}, limits=limits, timeout=None
+                    verify=trusted, headers={"User-Agent": agent}, limits=limits, timeout=None
                 )
                 rule(self._client, self._network)
             return self._client
+
+
+@functools.cache
+def _trusted(_file: str | None, _folder: str | None) -> ssl.SSLContext:
+    """The certificates that httpx trusts in this environment; reading them takes a while."""
+    import httpx
+
+    return httpx.create_ssl_context()
 
 
 def _redirected(url: str, target: str, allow_http: bool) -> str:
