@@ -195,7 +195,7 @@ class CheckedPerformer:
         return replace(state, facts=dump_facts(facts))
 
     def load(self, job: Job) -> None:
-        """Load the builder of a job; what is wrong with it is told where it builds."""
+        """Load the builder of a job; what is wrong with it is reported where it builds."""
         with suppress(BaseException), _network_of(job):
             get_builder(job.recipe.builder)
 

@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 
 from zoo._util.text import shown
 from zoo.errors import BadInput
-from zoo.index.types import Claim, Variant
+from zoo.index.types import Variant
 
 Amp = Literal["off", "bf16", "fp16"]
 Augmentation = Literal["none", "light", "crop", "auto"]
@@ -60,7 +60,7 @@ _WORDS = {
 }
 _WHOLE = ("augment", "nesterov")
 # What of a recipe fine-tuning keeps.
-KEPT = frozenset({"momentum", "weight_decay", "dropout"})
+_KEPT = frozenset({"momentum", "weight_decay", "dropout"})
 # Claims of recipes that this training does not follow.
 _NOT_FOLLOWED = (
     "LR Step Size", "LR Gamma", "RMSProp Decay", "Stochastic Depth Survival", "BatchNorm Momentum",
@@ -147,8 +147,8 @@ class TrainingRecipe:
             mixup=0.0,
             drop_block=0.0,
             augment="light",
-            stated=tuple(name for name in self.stated if name in KEPT),
-            named=tuple(name for name in self.named if name in KEPT),
+            stated=tuple(name for name in self.stated if name in _KEPT),
+            named=tuple(name for name in self.named if name in _KEPT),
             not_followed=(),
         )
 
@@ -184,7 +184,7 @@ class TrainingRecipe:
 def recipe_of(variant: Variant) -> TrainingRecipe:
     """The recipe that the claims of a variant, or of its collection, describe.
 
-    What can't be used of them is left out; `unusable` names it.
+    What can't be used of them is left out.
     """
     settings: dict[str, Any] = {}
     not_followed = []
@@ -208,16 +208,6 @@ def recipe_of(variant: Variant) -> TrainingRecipe:
         named=tuple(name for name in settings if name in named),
         not_followed=tuple(not_followed),
     )
-
-
-def unusable(variant: Variant) -> Mapping[str, Claim]:
-    """The claims that are no number and should be one, by the setting that is left at its usual."""
-    claims = {name: variant.effective(field) for name, field in _FIELDS.items()}
-    return {
-        name: claim
-        for name, claim in claims.items()
-        if claim is not None and _number(variant, claim.field) is None
-    }
 
 
 def _number(variant: Variant, field: str) -> int | float | Decimal | None:
@@ -387,12 +377,13 @@ def check_batch(batch_size: int, images: int, world: int) -> None:
 
 def _mistakes(settings: Settings, variant: Variant, recipe: TrainingRecipe) -> list[str]:
     """A line for each claim that would have counted here, and can't."""
-    overruled = {
-        name for name in ("epochs", "batch_size", "lr") if getattr(settings, name) is not None
-    }
+    claims = {name: variant.effective(field) for name, field in _FIELDS.items()}
     return [
         f"the index states {shown(claim.field)}: {shown(claim.raw)}, which can't be used; "
         f"{getattr(recipe, name):g} is taken instead"
-        for name, claim in unusable(variant).items()
-        if name not in overruled and (name in KEPT or not settings.finetune)
+        for name, claim in claims.items()
+        if claim is not None
+        and _number(variant, claim.field) is None
+        and getattr(settings, name, None) is None
+        and (name in _KEPT or not settings.finetune)
     ]
