@@ -122,6 +122,7 @@ FILES = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @each("name", [*FILES])
 @each("form", ["zip", "legacy", "safetensors"])
 def test_what_matches_is_loaded_and_gives_finite_answers(name, form, small, fine, tmp_path):
@@ -173,6 +174,7 @@ def test_masks_of_attention_are_no_fault(tmp_path):
     assert examine(Masked(), tmp_path / "model.pth").error is None
 
 
+@pytest.mark.slow
 def test_a_compressed_storage_is_not_inflated_beyond_its_tensors(small, fine, tmp_path):
     """A file of some MB that would take 100 MB to look at."""
     path, bomb = tmp_path / "model.pth", tmp_path / "bomb.pth"
@@ -225,6 +227,7 @@ def plain_values():
     }  # fmt: skip
 
 
+@pytest.mark.slow
 @each("name", [*plain_values()])
 def test_plain_values_beside_a_state_dict_are_no_danger(name, tmp_path):
     value, path = plain_values()[name], tmp_path / "model.pth"
