@@ -69,6 +69,7 @@ def test_verify_reports_what_the_command_reports(index, tmp_path, monkeypatch, c
     assert mine == document
 
 
+@pytest.mark.slow
 def test_variants_are_chosen_and_a_baseline_is_applied(index, tmp_path):
     known = tmp_path / "known.yml"
     known.write_text(

@@ -45,6 +45,7 @@ def imported(environment, tmp_path):
     return run
 
 
+@pytest.mark.slow
 def test_a_warm_run_imports_nothing_heavy(imported, seed_index):
     arguments = (*WARM, "--index", str(seed_index))
     status, _ = imported(*arguments)
@@ -76,6 +77,7 @@ def test_light_commands_import_nothing_heavy(imported, seed_index, command):
 MODULES = ("json", "torch", "numpy", "sqlite3", "typing", "harness", "zoo", "sitecustomize")
 
 
+@pytest.mark.slow
 def test_the_working_folder_is_no_place_for_modules(environment, tmp_path, seed_index):
     """Neither the command as installed nor its workers run what lies where it was called."""
     trap = tmp_path / "trap"
