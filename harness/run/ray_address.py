@@ -20,6 +20,8 @@ _ADDRESS = re.compile(r"(ray://)?(\[[0-9A-Fa-f:.%]+\]|[^\s:/\[\]]{1,253}):([0-9]
 _METHOD = b"/ray.rpc.NodeInfoGcsService/GetClusterId"
 _DATA, _HEADERS, _RESET, _SETTINGS, _LEAVING = 0, 1, 3, 4, 7
 _END_STREAM, _END_HEADERS = 1, 4
+_MOST_BYTES = 16_384  # of the first frame
+_OTHER = "another service listens there"
 
 
 def check_address(address: str | None) -> None:
@@ -67,25 +69,31 @@ def _ask(host: str, port: int, *, head: bool) -> str | None:
 
 
 def _judge(peer: socket.socket, *, head: bool) -> str | None:
-    other = "another service listens there"
-    with peer.makefile("rb") as answers:
-        greeted = False
-        with suppress(TimeoutError):
-            while len(start := answers.read(9)) == 9:
-                length, kind, flags = int.from_bytes(start[:3], "big"), start[3], start[4]
-                if not greeted and (kind != _SETTINGS or length > 16384):
-                    return other
-                greeted = True
-                if not head or os.environ.get("RAY_AUTH_MODE", "disabled") != "disabled":
-                    return None  # A client server, or a head that answers only whom it knows.
-                if kind == _DATA and length > 5:
-                    return None
-                if kind in (_RESET, _LEAVING) or (kind == _HEADERS and flags & _END_STREAM):
-                    return other
-                answers.read(length)
-            return "the connection was closed" if not greeted else other
-        # A head that is slow to answer may be a busy one.
-        return None if greeted else "no answer"
+    greeted, found = False, None
+    with peer.makefile("rb") as answers, suppress(TimeoutError):
+        while found is None and len(start := answers.read(9)) == 9:
+            length, kind, flags = int.from_bytes(start[:3], "big"), start[3], start[4]
+            if not greeted and (kind != _SETTINGS or length > _MOST_BYTES):
+                return _OTHER
+            greeted = True
+            # A client server is another one, which need not know the method.
+            found = _is_head(kind, flags, answers.read(length)) if head else True
+        if found is None:
+            return _OTHER if greeted else "the connection was closed"
+    if not greeted:
+        return "no answer"
+    # A head that is slow to answer may be a busy one.
+    return _OTHER if found is False else None
+
+
+def _is_head(kind: int, flags: int, body: bytes) -> bool | None:
+    """Whether a frame is the answer of a head; None for one that is no answer yet."""
+    if kind == _DATA:  # A message of gRPC: not compressed, its length, the identity.
+        return len(body) > 5 and body[:5] == bytes(1) + (len(body) - 5).to_bytes(4, "big")
+    if kind == _HEADERS and flags & _END_STREAM:
+        # A head may want to know who asks; only a service without that method is none.
+        return b"grpc-status" in body and b"grpc-status\x0212" not in body
+    return False if kind in (_RESET, _LEAVING) else None
 
 
 def _request(authority: bytes) -> bytes:
