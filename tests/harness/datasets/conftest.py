@@ -25,19 +25,19 @@ class Given:
     readable: bool = True
 
 
-def saved(image: Image.Image, form: str, **options: object) -> bytes:
+def saved(image, form, **options):
     buffer = io.BytesIO()
     image.save(buffer, form, **options)
     return buffer.getvalue()
 
 
-def smooth(seed: int, height: int, width: int, channels: int = 3) -> Image.Image:
+def smooth(seed, height, width, channels=3):
     """An image of soft blobs, another one for each seed."""
     small = np.random.default_rng(seed).integers(0, 256, (7, 9, channels), dtype=np.uint8)
     return Image.fromarray(small).resize((width, height), Image.Resampling.BICUBIC)
 
 
-def generate() -> list[Given]:
+def generate():
     exif = Image.Exif()
     exif[0x0112] = 6
     colour = smooth(1, 90, 130)
@@ -64,19 +64,19 @@ def generate() -> list[Given]:
 
 
 @pytest.fixture(scope="session")
-def given() -> list[Given]:
+def given():
     """24 images, three of them broken."""
     return generate()
 
 
-def write_flat(root: Path, given: list[Given]) -> Path:
+def write_flat(root, given):
     root.mkdir(parents=True)
     for image in given:
         (root / image.name).write_bytes(image.data)
     return root
 
 
-def write_classes(root: Path, given: list[Given], name: Callable[[int], str]) -> Path:
+def write_classes(root, given, name):
     for image in given:
         folder = root / name(image.label)
         folder.mkdir(parents=True, exist_ok=True)
@@ -84,9 +84,7 @@ def write_classes(root: Path, given: list[Given], name: Callable[[int], str]) ->
     return root
 
 
-def write_tar(
-    path: Path, given: list[Given], prefix: str = "", form: int = tarfile.GNU_FORMAT
-) -> Path:
+def write_tar(path, given, prefix="", form=tarfile.GNU_FORMAT):
     path.parent.mkdir(parents=True, exist_ok=True)
     with tarfile.open(path, "w", format=form) as archive:
         for image in given:
@@ -96,7 +94,7 @@ def write_tar(
     return path
 
 
-def write_meta(path: Path) -> list[int]:
+def write_meta(path):
     """A development kit's table of IDs in an order of its own; gives the class of each ID."""
     io_ = pytest.importorskip("scipy.io")
     order = [int(i) for i in np.random.default_rng(11).permutation(1000)]
@@ -110,14 +108,14 @@ def write_meta(path: Path) -> list[int]:
     return order
 
 
-def write_kit(root: Path, given: list[Given]) -> None:
+def write_kit(root, given):
     order = write_meta(root / "meta.mat")
     ids = {class_: id_ for id_, class_ in enumerate(order, start=1)}
     lines = "".join(f"{ids[image.label]}\n" for image in given)
     (root / "ILSVRC2012_validation_ground_truth.txt").write_text(lines)
 
 
-def write_parquet(root: Path, given: list[Given]) -> Path:
+def write_parquet(root, given):
     arrow = pytest.importorskip("pyarrow")
     parquet = pytest.importorskip("pyarrow.parquet")
     (root / "data").mkdir(parents=True)
@@ -131,11 +129,11 @@ def write_parquet(root: Path, given: list[Given]) -> Path:
     return root
 
 
-def pairs(given: list[Given], label: Callable[[int], object] = int, between: str = " ") -> str:
+def pairs(given, label=int, between=" "):
     return "".join(f"{image.name}{between}{label(image.label)}\n" for image in given)
 
 
-def _kit_archive(root: Path, given: list[Given]) -> Path:
+def _kit_archive(root, given):
     inner = root / "ILSVRC2012_devkit_t12" / "data"
     inner.mkdir(parents=True)
     write_kit(inner, given)
@@ -146,51 +144,51 @@ def _kit_archive(root: Path, given: list[Given]) -> Path:
     return write_tar(root / "ILSVRC2012_img_val.tar", given)
 
 
-def _flat(text: Callable[[list[Given]], bytes], name: str = "labels.txt") -> Callable[..., Path]:
-    def write(root: Path, given: list[Given]) -> Path:
+def _flat(text, name="labels.txt"):
+    def write(root, given):
         (write_flat(root, given) / name).write_bytes(text(given))
         return root
 
     return write
 
 
-def _named(root: Path, given: list[Given]) -> Path:
+def _named(root, given):
     return write_flat(root, [_with_synset(image) for image in given])
 
 
-def _with_synset(image: Given) -> Given:
+def _with_synset(image):
     name = f"{image.name.removesuffix('.JPEG')}_{imagenet_synsets()[image.label]}.JPEG"
     return Given(name, image.data, image.label, image.readable)
 
 
-def _synset(label: int) -> str:
+def _synset(label):
     return imagenet_synsets()[label]
 
 
-def _tar_beside(root: Path, given: list[Given]) -> Path:
+def _tar_beside(root, given):
     write_tar(root / "ILSVRC2012_val.tar", given, "./", tarfile.PAX_FORMAT)
     (root / "ILSVRC2012_val.txt").write_text(pairs(given))
     return root / "ILSVRC2012_val.tar"
 
 
-def _tar_of_folders(root: Path, given: list[Given]) -> Path:
+def _tar_of_folders(root, given):
     moved = [Given(f"val/{_synset(p.label)}/{p.name}", p.data, p.label, p.readable) for p in given]
     return write_tar(root / "mine.tar", moved)
 
 
-def _kit(root: Path, given: list[Given]) -> Path:
+def _kit(root, given):
     write_flat(root, given)
     write_kit(root, given)
     return root
 
 
-def _images_in_val(root: Path, given: list[Given]) -> Path:
+def _images_in_val(root, given):
     write_flat(root / "val", given)
     (root / "labels.csv").write_text("filename,label\n" + pairs(given, _synset, ","))
     return root
 
 
-def _linked(root: Path, given: list[Given]) -> Path:
+def _linked(root, given):
     """Class folders of links, as people sort images without a second copy of them."""
     store = write_flat(root / "store", given)
     for image in given:
@@ -228,36 +226,36 @@ FORMS: dict[str, Callable[[Path, list[Given]], Path]] = {
 
 
 @pytest.fixture
-def forms() -> dict[str, Callable[[Path, list[Given]], Path]]:
+def forms():
     """Name of a form -> a function that writes it below a folder and gives the path to open."""
     return FORMS
 
 
 @pytest.fixture
-def flat(tmp_path: Path, given: list[Given]) -> Path:
+def flat(tmp_path, given):
     """The images in one folder, no labels yet."""
     return write_flat(tmp_path / "images", given)
 
 
 @pytest.fixture
-def tar_writer() -> Callable[..., Path]:
+def tar_writer():
     """Writes given images into an archive."""
     return write_tar
 
 
 @pytest.fixture
-def make_given() -> Callable[..., Given]:
+def make_given():
     """Makes one more image by name, bytes, label."""
     return Given
 
 
 @pytest.fixture(scope="session")
-def plain_writer(given: list[Given]) -> Callable[[Path], Path]:
+def plain_writer(given):
     """Writes the images into one folder with their labels."""
     return lambda folder: FORMS["labels"](folder, given)
 
 
 @pytest.fixture
-def plain_set(tmp_path: Path, plain_writer: Callable[[Path], Path]) -> Path:
+def plain_set(tmp_path, plain_writer):
     """The images in one folder with their labels."""
     return plain_writer(tmp_path / "plain")

@@ -5,18 +5,14 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import Executor
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 from harness.datasets import (
     DecodedSet,
-    ImageSet,
     UnreadableImage,
     decoding_pool,
     open_image_set,
@@ -31,25 +27,25 @@ SLOT = SIZE * SIZE * 3
 
 
 @pytest.fixture(scope="module")
-def images(plain_writer: Callable[[Path], Path], tmp_path_factory) -> ImageSet:
+def images(plain_writer, tmp_path_factory):
     return open_image_set(plain_writer(tmp_path_factory.mktemp("plain") / "set"))
 
 
 @pytest.fixture(scope="module")
-def fresh(images: ImageSet) -> np.ndarray:
+def fresh(images):
     """Each image as Pillow and the transform give it, black where that fails."""
     return decode(images, SMALL)
 
 
 @pytest.fixture(scope="module", params=[0, 2])
-def pool(request: pytest.FixtureRequest) -> Iterator[Executor | None]:
+def pool(request):
     workers = decoding_pool(request.param)
     yield workers
     if workers is not None:
         workers.shutdown()
 
 
-def decode(images: ImageSet, preprocessing: Preprocessing) -> np.ndarray:
+def decode(images, preprocessing):
     height, width = preprocessing.image_size
     pixels = np.zeros((len(images), height, width, 3), np.uint8)
     for index in range(len(images)):
@@ -62,24 +58,22 @@ def decode(images: ImageSet, preprocessing: Preprocessing) -> np.ndarray:
     return pixels
 
 
-def forget_sources(images: ImageSet) -> ImageSet:
+def forget_sources(images):
     """The same set, whose images can't be read any more: what comes was kept."""
 
     class Gone:
         place = ("", 0)
 
-        def read(self) -> bytes:
+        def read(self):
             raise OSError("gone")
 
-        def head(self, count: int) -> bytes:
+        def head(self, count):
             raise OSError("gone")
 
     return replace(images, sources=(Gone(),) * len(images))
 
 
-def test_the_pixels_are_those_of_a_fresh_decode(
-    images: ImageSet, fresh: np.ndarray, given: list[Any], tmp_path: Path, pool: Executor | None
-) -> None:
+def test_the_pixels_are_those_of_a_fresh_decode(images, fresh, given, tmp_path, pool):
     wanted = [*order(24).tolist(), 3, 3]
     broken = [image.name for image in given if not image.readable]
     for turn in range(2):
@@ -95,9 +89,7 @@ def test_the_pixels_are_those_of_a_fresh_decode(
         assert all(item.why for item in batch.unreadable)
 
 
-def test_what_is_kept_is_not_decoded_again(
-    images: ImageSet, fresh: np.ndarray, given: list[Any], tmp_path: Path
-) -> None:
+def test_what_is_kept_is_not_decoded_again(images, fresh, given, tmp_path):
     readable = [i for i in range(24) if given[i].readable]
     with DecodedSet.open(images, SMALL, root=tmp_path) as decoded:
         decoded.get(readable[:10])
@@ -112,7 +104,7 @@ def test_what_is_kept_is_not_decoded_again(
     assert len(cached_sets(tmp_path)) == 1
 
 
-def test_what_pixels_depend_on_keeps_them_apart(images: ImageSet, tmp_path: Path) -> None:
+def test_what_pixels_depend_on_keeps_them_apart(images, tmp_path):
     settings = [
         SMALL,
         Preprocessing.from_settings(SIZE, 0.9, "bicubic"),
@@ -132,9 +124,7 @@ def test_what_pixels_depend_on_keeps_them_apart(images: ImageSet, tmp_path: Path
 
 
 @pytest.mark.parametrize("name", ["pixels", "records"])
-def test_a_flipped_bit_is_never_shown(
-    name: str, images: ImageSet, fresh: np.ndarray, tmp_path: Path
-) -> None:
+def test_a_flipped_bit_is_never_shown(name, images, fresh, tmp_path):
     with DecodedSet.open(images, SMALL, root=tmp_path) as decoded:
         decoded.get(range(24))
     path = next(tmp_path.glob(f"*/{name}"))
@@ -147,9 +137,7 @@ def test_a_flipped_bit_is_never_shown(
             assert np.array_equal(decoded.get(range(24)).pixels, fresh)
 
 
-def test_pixels_of_another_slot_are_never_shown(
-    images: ImageSet, fresh: np.ndarray, tmp_path: Path
-) -> None:
+def test_pixels_of_another_slot_are_never_shown(images, fresh, tmp_path):
     with DecodedSet.open(images, SMALL, root=tmp_path) as decoded:
         decoded.get(range(24))
     for name, size in (("pixels", SLOT), ("records", 8)):
@@ -160,9 +148,7 @@ def test_pixels_of_another_slot_are_never_shown(
         assert np.array_equal(decoded.get(range(24)).pixels, fresh)
 
 
-def test_pixels_of_another_set_are_never_shown(
-    images: ImageSet, fresh: np.ndarray, tmp_path: Path
-) -> None:
+def test_pixels_of_another_set_are_never_shown(images, fresh, tmp_path):
     """Two sets of one size in each other's place, whole or by their files."""
     other = replace(images, fingerprint="another", sources=images.sources[::-1])
     for names in (("",), ("pixels", "records"), ("pixels", "records", "about.json")):
@@ -180,7 +166,7 @@ def test_pixels_of_another_set_are_never_shown(
             assert np.array_equal(decoded.get(range(24)).pixels, fresh), names
 
 
-def test_what_a_set_says_of_itself_may_be_anything(images: ImageSet, tmp_path: Path) -> None:
+def test_what_a_set_says_of_itself_may_be_anything(images, tmp_path):
     with DecodedSet.open(images, SMALL, root=tmp_path) as decoded:
         decoded.get(range(2))
     for text in (b"", b"null", b"\xff", b"[" * 100_000, b"1" + b"0" * 5000, b'{"pixels": 5}'):
@@ -190,7 +176,7 @@ def test_what_a_set_says_of_itself_may_be_anything(images: ImageSet, tmp_path: P
             assert decoded.kept_out is None
 
 
-def test_a_damaged_set_is_made_anew(images: ImageSet, fresh: np.ndarray, tmp_path: Path) -> None:
+def test_a_damaged_set_is_made_anew(images, fresh, tmp_path):
     for name in ("pixels", "records", "use.lock", "about.json"):
         for cut in (True, False):
             with DecodedSet.open(images, SMALL, root=tmp_path) as decoded:
@@ -206,9 +192,7 @@ def test_a_damaged_set_is_made_anew(images: ImageSet, fresh: np.ndarray, tmp_pat
             assert decoded.kept_out is None
 
 
-def test_a_set_that_is_removed_while_in_use_costs_only_the_keeping(
-    images: ImageSet, fresh: np.ndarray, tmp_path: Path
-) -> None:
+def test_a_set_that_is_removed_while_in_use_costs_only_the_keeping(images, fresh, tmp_path):
     import shutil
 
     root = tmp_path / "cache"
@@ -219,9 +203,7 @@ def test_a_set_that_is_removed_while_in_use_costs_only_the_keeping(
         assert decoded.kept_out is not None
 
 
-def test_where_nothing_can_be_kept_images_are_decoded_all_the_same(
-    images: ImageSet, fresh: np.ndarray, tmp_path: Path
-) -> None:
+def test_where_nothing_can_be_kept_images_are_decoded_all_the_same(images, fresh, tmp_path):
     root = tmp_path / "cache"
     root.write_text("a file, where a folder should be")
     with DecodedSet.open(images, SMALL, root=root) as decoded:
@@ -230,7 +212,7 @@ def test_where_nothing_can_be_kept_images_are_decoded_all_the_same(
         assert np.array_equal(decoded.get(range(24)).pixels, fresh)
 
 
-def fill(images: ImageSet, root: Path, crop_pct: float, max_bytes: int) -> str:
+def fill(images, root, crop_pct, max_bytes):
     with DecodedSet.open(
         images, Preprocessing.from_settings(SIZE, crop_pct), root=root, max_bytes=max_bytes
     ) as decoded:
@@ -239,12 +221,12 @@ def fill(images: ImageSet, root: Path, crop_pct: float, max_bytes: int) -> str:
     return f"resize={int(SIZE / crop_pct)}x"
 
 
-def kept(root: Path) -> list[str]:
+def kept(root):
     """The resize of each set that is kept, the least recently used first."""
     return [item.about["pixels"].partition("=")[2].partition("x")[0] for item in cached_sets(root)]
 
 
-def test_sets_longest_unused_give_way(images: ImageSet, tmp_path: Path) -> None:
+def test_sets_longest_unused_give_way(images, tmp_path):
     fill(images, tmp_path, 1.0, 1 << 30)
     one = cached_sets(tmp_path)[0].bytes
     assert 21 * SLOT <= one < 30 * SLOT
@@ -259,7 +241,7 @@ def test_sets_longest_unused_give_way(images: ImageSet, tmp_path: Path) -> None:
         assert sum(item.bytes for item in cached_sets(tmp_path)) <= limit
 
 
-def test_a_set_in_use_is_never_evicted(images: ImageSet, fresh: np.ndarray, tmp_path: Path) -> None:
+def test_a_set_in_use_is_never_evicted(images, fresh, tmp_path):
     with DecodedSet.open(images, SMALL, root=tmp_path) as used:
         used.get(range(24))
         one = cached_sets(tmp_path)[0].bytes
@@ -277,7 +259,7 @@ def test_a_set_in_use_is_never_evicted(images: ImageSet, fresh: np.ndarray, tmp_
     assert cached_sets(tmp_path) == []
 
 
-def test_half_made_and_half_removed_sets_are_swept(images: ImageSet, tmp_path: Path) -> None:
+def test_half_made_and_half_removed_sets_are_swept(images, tmp_path):
     fill(images, tmp_path, 1.0, 1 << 30)
     for name in (".trash-a", ".new-old", ".new-now"):
         (tmp_path / name).mkdir()
@@ -289,7 +271,7 @@ def test_half_made_and_half_removed_sets_are_swept(images: ImageSet, tmp_path: P
     assert not {".trash-a", ".new-old"} & left
 
 
-def test_a_set_says_what_it_is(images: ImageSet, tmp_path: Path) -> None:
+def test_a_set_says_what_it_is(images, tmp_path):
     fill(images, tmp_path, 0.875, 1 << 30)
     about = json.loads(next(tmp_path.glob("*/about.json")).read_text())
     assert about["where"] == images.where
@@ -297,9 +279,7 @@ def test_a_set_says_what_it_is(images: ImageSet, tmp_path: Path) -> None:
     assert about["decoder"].startswith("pillow 2 pillow=")
 
 
-def test_a_full_disk_costs_only_the_keeping(
-    images: ImageSet, fresh: np.ndarray, tmp_path: Path
-) -> None:
+def test_a_full_disk_costs_only_the_keeping(images, fresh, tmp_path):
     """A limit of the process on file sizes refuses the write as a full disk does."""
     import resource
     import signal
@@ -321,7 +301,7 @@ def test_a_full_disk_costs_only_the_keeping(
         assert decoded.warm == 21 / 24
 
 
-def test_no_images_are_no_pixels(images: ImageSet, tmp_path: Path) -> None:
+def test_no_images_are_no_pixels(images, tmp_path):
     with DecodedSet.open(images, SMALL, root=tmp_path) as decoded:
         batch = decoded.get([])
     assert batch.pixels.shape == (0, SIZE, SIZE, 3)

@@ -67,7 +67,7 @@ os.pwrite = pwrite
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def place(tmp_path_factory):
     root = tmp_path_factory.mktemp("images")
     chance = np.random.default_rng(4)
     for number in range(PICTURES):
@@ -80,11 +80,11 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def fresh(place: Path) -> np.ndarray:
+def fresh(place):
     return np.stack([SMALL.decode(path.read_bytes()) for path in sorted(place.glob("*.jpg"))])
 
 
-def start(program: str, *arguments: object) -> subprocess.Popen[str]:
+def start(program, *arguments):
     repository = Path(__file__).resolve().parents[3]
     return subprocess.Popen(
         [sys.executable, "-c", program, *map(str, arguments)],
@@ -94,7 +94,7 @@ def start(program: str, *arguments: object) -> subprocess.Popen[str]:
     )
 
 
-def filled(root: Path, fresh: np.ndarray) -> int:
+def filled(root, fresh):
     """How many slots claim to hold an image; each of them has to hold the right one."""
     from harness.datasets import order
 
@@ -111,9 +111,7 @@ def filled(root: Path, fresh: np.ndarray) -> int:
     return right
 
 
-def test_a_kill_at_any_moment_leaves_right_pixels_only(
-    place: Path, fresh: np.ndarray, tmp_path: Path
-) -> None:
+def test_a_kill_at_any_moment_leaves_right_pixels_only(place, fresh, tmp_path):
     chance = random.Random(9)
     progress = []
     for _ in range(5):
@@ -135,9 +133,7 @@ def test_a_kill_at_any_moment_leaves_right_pixels_only(
 
 
 @pytest.mark.parametrize("write", [1, 2, 31])
-def test_a_kill_in_the_middle_of_a_write_leaves_right_pixels_only(
-    write: int, place: Path, fresh: np.ndarray, tmp_path: Path
-) -> None:
+def test_a_kill_in_the_middle_of_a_write_leaves_right_pixels_only(write, place, fresh, tmp_path):
     """Odd writes are pixels, even ones the records that follow them."""
     writer = start(DYING, place, tmp_path, 0, write)
     writer.communicate(timeout=60)
@@ -147,9 +143,7 @@ def test_a_kill_in_the_middle_of_a_write_leaves_right_pixels_only(
         assert np.array_equal(decoded.get(range(PICTURES)).pixels, fresh)
 
 
-def test_workers_end_with_the_run_that_is_killed(
-    place: Path, fresh: np.ndarray, tmp_path: Path
-) -> None:
+def test_workers_end_with_the_run_that_is_killed(place, fresh, tmp_path):
     writer = start(_as_file(WRITER, tmp_path), place, tmp_path / "cache", 2)
     assert writer.stdout is not None
     pids = [int(word) for word in writer.stdout.readline().split()[1:]]
@@ -169,9 +163,7 @@ def test_workers_end_with_the_run_that_is_killed(
     filled(tmp_path / "cache", fresh)
 
 
-def test_two_processes_at_once_share_one_set(
-    place: Path, fresh: np.ndarray, tmp_path: Path
-) -> None:
+def test_two_processes_at_once_share_one_set(place, fresh, tmp_path):
     writers = [start(WRITER, place, tmp_path, 0) for _ in range(2)]
     with DecodedSet.open(open_image_set(place), SMALL, root=tmp_path) as decoded:
         for start_at in range(0, PICTURES, 40):
@@ -184,7 +176,7 @@ def test_two_processes_at_once_share_one_set(
     assert len([f for f in tmp_path.iterdir() if f.is_dir()]) == 1
 
 
-def _alive(pid: int) -> bool:
+def _alive(pid):
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except FileNotFoundError:
@@ -192,7 +184,7 @@ def _alive(pid: int) -> bool:
     return state != "Z"
 
 
-def _as_file(program: str, folder: Path) -> str:
+def _as_file(program, folder):
     """A program that runs another one from a file: a fresh worker has to find its main module."""
     path = folder / "writer.py"
     path.write_text(program)

@@ -8,14 +8,12 @@ import os
 import pickle
 import subprocess
 import sys
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from harness.datasets import ImageSet, ImageSetError, UnreadableImage, check, open_image_set
+from harness.datasets import ImageSetError, UnreadableImage, check, open_image_set
 from harness.datasets.decoded import DecodeTask, decode_one
 from zoo.preprocessing import Preprocessing
 
@@ -28,19 +26,17 @@ FORMS = [
 ]  # fmt: skip
 
 
-def number_of(name: str) -> int:
+def number_of(name):
     """The image's own number, whatever a form puts before and after it."""
     return int(name.partition("_val_")[2][:8])
 
 
-def test_every_form_is_tested(forms: dict[str, Any]) -> None:
+def test_every_form_is_tested(forms):
     assert sorted(FORMS) == sorted(forms)
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_a_form_gives_images_labels_bytes_and_what_can_t_be_read(
-    form: str, forms: dict[str, Any], given: list[Any], tmp_path: Path
-) -> None:
+def test_a_form_gives_images_labels_bytes_and_what_can_t_be_read(form, forms, given, tmp_path):
     images = open_image_set(forms[form](tmp_path / "set", given))
     assert len(images) == len(given) == len(set(images.names))
     assert images.missing == ()
@@ -72,14 +68,12 @@ def test_a_form_gives_images_labels_bytes_and_what_can_t_be_read(
         assert problems.decoded is full
 
 
-def _read_all(images: ImageSet) -> list[Any]:
+def _read_all(images):
     return [images.read(index) for index in range(len(images))]
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])
-def test_a_set_survives_fork_and_spawn(
-    method: str, forms: dict[str, Any], given: list[Any], tmp_path: Path
-) -> None:
+def test_a_set_survives_fork_and_spawn(method, forms, given, tmp_path):
     """Two processes read while the first one does: no file position is shared."""
     sets = [
         open_image_set(forms[form](tmp_path / form, given)) for form in ("labels", "tar", "parquet")
@@ -92,9 +86,7 @@ def test_a_set_survives_fork_and_spawn(
         assert [result.get(60) for result in pending] == [each for each in expected for _ in "four"]
 
 
-def test_a_fork_while_another_thread_reads_parquet_does_not_hang(
-    forms: dict[str, Any], given: list[Any], tmp_path: Path
-) -> None:
+def test_a_fork_while_another_thread_reads_parquet_does_not_hang(forms, given, tmp_path):
     from harness.datasets import archives
 
     images = open_image_set(forms["parquet"](tmp_path / "set", given))
@@ -109,9 +101,7 @@ def test_a_fork_while_another_thread_reads_parquet_does_not_hang(
 
 
 @pytest.mark.parametrize("form", ["synset folders", "labels", "tar", "parquet"])
-def test_the_fingerprint_tells_what_changed(
-    form: str, forms: dict[str, Any], given: list[Any], tmp_path: Path
-) -> None:
+def test_the_fingerprint_tells_what_changed(form, forms, given, tmp_path):
     place = forms[form](tmp_path / "set", given)
     before = open_image_set(place)
     assert open_image_set(place).fingerprint == before.fingerprint
@@ -134,9 +124,7 @@ def test_the_fingerprint_tells_what_changed(
 
 
 @pytest.mark.parametrize("form", ["labels", "tar", "parquet"])
-def test_a_file_that_changes_later_is_not_read_as_what_it_was(
-    form: str, forms: dict[str, Any], given: list[Any], tmp_path: Path
-) -> None:
+def test_a_file_that_changes_later_is_not_read_as_what_it_was(form, forms, given, tmp_path):
     """Else the kept pixels of the old fingerprint would be those of the new file."""
     images = open_image_set(forms[form](tmp_path / "set", given))
     for file in (tmp_path / "set").rglob("*"):
@@ -148,7 +136,7 @@ def test_a_file_that_changes_later_is_not_read_as_what_it_was(
     assert "changed since the image set was opened" in found.why
 
 
-def test_the_sample_is_found_without_importing_what_ships_it() -> None:
+def test_the_sample_is_found_without_importing_what_ships_it():
     program = (
         "import sys; from harness.datasets import open_image_set as o; s = o('sample');"
         "print(len(s), s.labels[:3], s.names[0], s.population.covers(20),"
@@ -162,7 +150,7 @@ def test_the_sample_is_found_without_importing_what_ships_it() -> None:
     assert done.stdout == "20 (243, 559, 438) imagenet_00_243.jpg False set()\n", done.stderr
 
 
-def test_an_empty_folder_is_no_set(tmp_path: Path) -> None:
+def test_an_empty_folder_is_no_set(tmp_path):
     for place in (tmp_path, tmp_path / "nothing"):
         with pytest.raises(ImageSetError, match="expected class folders"):
             open_image_set(place)

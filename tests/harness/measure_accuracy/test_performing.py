@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import time
 from hashlib import sha256
-from pathlib import Path
 
 import pytest
 import torch
@@ -71,7 +70,7 @@ def builders(tmp_path_factory):
 
 
 @pytest.fixture
-def weights(tmp_path) -> Path:
+def weights(tmp_path):
     torch.manual_seed(0)
     torch.save({"fc.weight": torch.randn(1000, 3), "fc.bias": torch.randn(1000)}, tmp_path / "w.pt")
     return tmp_path / "w.pt"

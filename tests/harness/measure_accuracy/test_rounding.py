@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import torch
 from PIL import Image
-from torch import Tensor, nn
+from torch import nn
 
 from harness.measure.accuracy.scoring import Float64Rescorer, answers
 from harness.measure.accuracy.validator import Validator, preprocessing_of
@@ -16,12 +14,12 @@ from harness.types import Recipe
 CLASSES = 1000
 
 
-def ranked(row: list[float], label: int) -> int:
+def ranked(row, label):
     """The label's place when classes are sorted by logit, equal ones by index."""
     return sorted(range(len(row)), key=lambda c: (-row[c], c)).index(label)
 
 
-def test_answers_are_those_of_sorting() -> None:
+def test_answers_are_those_of_sorting():
     draw = torch.Generator().manual_seed(0)
     # Few values, so that most rows have ties at the borders.
     logits = torch.randint(0, 6, (500, 12), generator=draw).float()
@@ -34,7 +32,7 @@ def test_answers_are_those_of_sorting() -> None:
     assert not found.invalid.any()
 
 
-def test_what_is_no_number_is_never_right() -> None:
+def test_what_is_no_number_is_never_right():
     logits = torch.zeros(5, 10)
     logits[:, 3] = 5.0
     logits[0, 3] = torch.nan
@@ -48,7 +46,7 @@ def test_what_is_no_number_is_never_right() -> None:
     assert found.doubtful.tolist() == [False] * 5
 
 
-def test_a_label_that_is_no_class_is_wrong() -> None:
+def test_a_label_that_is_no_class_is_wrong():
     logits = torch.zeros(4, 10)
     logits[:, 0] = logits[:, 9] = 1.0
     found = answers(logits, torch.tensor([-1, 10, 0, 9]))
@@ -57,7 +55,7 @@ def test_a_label_that_is_no_class_is_wrong() -> None:
     assert found.doubtful.tolist() == [False, False, True, True]
 
 
-def test_doubt_is_what_rounding_could_turn() -> None:
+def test_doubt_is_what_rounding_could_turn():
     logits = torch.tensor([[10.0, 9.99995, 0, 0, 0, 0], [10.0, 9.9, 0, 0, 0, 0]])
     for label in (0, 1):
         found = answers(logits, torch.full((2,), label))
@@ -78,11 +76,11 @@ class Unsteady(nn.Module):
     The two largest logits of each image are a hair's breadth apart, and the noise turns them.
     """
 
-    def __init__(self) -> None:
+    def __init__(self):
         super().__init__()
         self.weight = nn.Parameter(torch.empty(1))
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x):
         mean = x.mean((1, 2, 3))
         logits = torch.zeros(len(x), CLASSES, dtype=x.dtype)
         first, second = 7.0 + 0 * mean, 7.0 + 1e-6 * torch.sin(1e4 * mean)
@@ -95,24 +93,24 @@ class Unsteady(nn.Module):
 class UnsteadyBuilder:
     """A third party's builder."""
 
-    def __init__(self, kind: type[nn.Module]) -> None:
+    def __init__(self, kind):
         self.kind = kind
 
-    def knows(self, name: str) -> bool:
+    def knows(self, name):
         return True
 
-    def names(self) -> list[str]:
+    def names(self):
         return ["unsteady"]
 
-    def identity(self, name: str) -> str:
+    def identity(self, name):
         return "1"
 
-    def build(self, name: str) -> nn.Module:
+    def build(self, name):
         return self.kind()
 
 
 @pytest.fixture
-def two_classes(tmp_path: Path) -> Path:
+def two_classes(tmp_path):
     """24 images of class 0."""
     folder = tmp_path / "two"
     folder.mkdir()
@@ -124,7 +122,7 @@ def two_classes(tmp_path: Path) -> Path:
     return folder
 
 
-def count_with(kind: type[nn.Module], folder: Path, tmp_path: Path, batch: int) -> dict:
+def count_with(kind, folder, tmp_path, batch):
     weights = tmp_path / "weights.pth"
     torch.save({"weight": torch.ones(1)}, weights)
     recipe = Recipe("unsteady", image_size=(32, 32), crop_pct=1.0)
@@ -139,9 +137,7 @@ def count_with(kind: type[nn.Module], folder: Path, tmp_path: Path, batch: int) 
         )
 
 
-def test_answers_that_hang_on_rounding_are_decided_in_float64(
-    two_classes: Path, tmp_path: Path
-) -> None:
+def test_answers_that_hang_on_rounding_are_decided_in_float64(two_classes, tmp_path):
     found = [count_with(Unsteady, two_classes, tmp_path, batch) for batch in (1, 2, 3, 8)]
     assert {each["top1"] for each in found} == {found[0]["top1"]}
     assert 0 < found[0]["top1"] < 24
@@ -152,13 +148,13 @@ def test_answers_that_hang_on_rounding_are_decided_in_float64(
 class FloatOnly(Unsteady):
     """A model that can't run in float64."""
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x):
         if x.dtype != torch.float32:
             raise RuntimeError("expected scalar type Float but found Double")
         return super().forward(x)
 
 
-def test_a_model_without_float64_keeps_its_answers(two_classes: Path, tmp_path: Path) -> None:
+def test_a_model_without_float64_keeps_its_answers(two_classes, tmp_path):
     found = [count_with(FloatOnly, two_classes, tmp_path, batch) for batch in (1, 2)]
     # What the noise does where nothing settles it: it shows that the test above can fail.
     assert [each["top1"] for each in found] == [24, 0]
@@ -166,7 +162,7 @@ def test_a_model_without_float64_keeps_its_answers(two_classes: Path, tmp_path: 
     assert all("Double" in each["not_decided"] for each in found)
 
 
-def test_the_referee_says_why_it_could_not_decide() -> None:
+def test_the_referee_says_why_it_could_not_decide():
     model = FloatOnly()
     nn.init.ones_(model.weight)
     rescorer = Float64Rescorer(model.eval())

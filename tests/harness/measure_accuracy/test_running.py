@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 import zoo
 from harness.measure.accuracy.classifier import BatchTuner, load_model
@@ -19,7 +19,7 @@ from harness.measure.devices import is_out_of_memory, keep_freed_memory
 from harness.types import Recipe
 
 
-def exhausted(kind: str) -> BaseException:
+def exhausted(kind):
     if kind == "MemoryError":
         return MemoryError()
     if kind == "torch":
@@ -32,25 +32,23 @@ def exhausted(kind: str) -> BaseException:
 class Cramped(NativeBuilder):
     """Builds models that find no memory for more than ``limit`` images at once."""
 
-    def __init__(self, limit: int, kind: str) -> None:
+    def __init__(self, limit, kind):
         self.limit, self.kind = limit, kind
         self.batches: list[int] = []
 
-    def build(self, name: str) -> nn.Module:
+    def build(self, name):
         model = zoo.create_model(name)
         model.register_forward_pre_hook(self._check)
         return model
 
-    def _check(self, module: nn.Module, inputs: tuple[Tensor]) -> None:
+    def _check(self, module, inputs):
         self.batches.append(len(inputs[0]))
         if len(inputs[0]) > self.limit:
             raise exhausted(self.kind)
 
 
 @pytest.mark.parametrize("kind", ["torch", "RuntimeError", "MemoryError"])
-def test_a_batch_that_does_not_fit_is_halved(
-    kind: str, recipe: Recipe, checkpoint: Path, tmp_path: Path
-) -> None:
+def test_a_batch_that_does_not_fit_is_halved(kind, recipe, checkpoint, tmp_path):
     transform = preprocessing_of(recipe)
     with Validator("cpu", cache_root=tmp_path, threads=1) as validator:
         plain = validator.count(recipe, checkpoint, "sample", transform, range(20))
@@ -68,9 +66,7 @@ def test_a_batch_that_does_not_fit_is_halved(
     assert len([size for size in builder.batches if size > 3]) == tried, "it forgot the limit"
 
 
-def test_no_memory_for_one_image_is_one_clear_error(
-    recipe: Recipe, checkpoint: Path, tmp_path: Path
-) -> None:
+def test_no_memory_for_one_image_is_one_clear_error(recipe, checkpoint, tmp_path):
     with (
         Validator("cpu", cache_root=tmp_path, threads=2) as validator,
         pytest.raises(MemoryError, match="single image"),
@@ -85,14 +81,12 @@ def test_no_memory_for_one_image_is_one_clear_error(
         )
 
 
-def test_what_a_model_raises_comes_out_of_its_lane(
-    recipe: Recipe, checkpoint: Path, tmp_path: Path
-) -> None:
+def test_what_a_model_raises_comes_out_of_its_lane(recipe, checkpoint, tmp_path):
     class Broken(NativeBuilder):
-        def build(self, name: str) -> nn.Module:
+        def build(self, name):
             model = zoo.create_model(name)
 
-            def fail(module: nn.Module, inputs: object) -> None:
+            def fail(module, inputs):
                 raise RuntimeError("shapes cannot be multiplied")
 
             model.register_forward_pre_hook(fail)
@@ -107,12 +101,12 @@ def test_what_a_model_raises_comes_out_of_its_lane(
         )
 
 
-def test_other_errors_are_no_lack_of_memory() -> None:
+def test_other_errors_are_no_lack_of_memory():
     assert not is_out_of_memory(RuntimeError("shapes cannot be multiplied"))
     assert not is_out_of_memory(ValueError("out of memory"))
 
 
-def settle(tuner: BatchTuner, speed: dict[int, float], limit: int | None = None) -> int:
+def settle(tuner, speed, limit=None):
     """Serves a tuner as a device would that does ``speed[size]`` images a second."""
     seen = []
     for _ in range(100):
@@ -130,7 +124,7 @@ def settle(tuner: BatchTuner, speed: dict[int, float], limit: int | None = None)
     return tuner.size
 
 
-def test_a_batch_grows_until_that_no_longer_pays() -> None:
+def test_a_batch_grows_until_that_no_longer_pays():
     sizes = (2, 4, 8, 16)
     assert settle(BatchTuner(sizes), {2: 50, 4: 80, 8: 100, 16: 101}) == 8
     assert settle(BatchTuner(sizes), {2: 100, 4: 80, 8: 300, 16: 300}) == 2
@@ -139,7 +133,7 @@ def test_a_batch_grows_until_that_no_longer_pays() -> None:
     assert not BatchTuner((5,)).trying
 
 
-def test_small_portions_do_not_disturb_the_choice() -> None:
+def test_small_portions_do_not_disturb_the_choice():
     tuner = BatchTuner((8, 16))
     tuner.report(3, 1e-9)
     assert settle(tuner, {8: 10, 16: 100}) == 16
@@ -148,7 +142,7 @@ def test_small_portions_do_not_disturb_the_choice() -> None:
 class Tiny(nn.Module):
     """A classifier that compiles quickly, with a table that no checkpoint holds."""
 
-    def __init__(self) -> None:
+    def __init__(self):
         super().__init__()
         self.conv = nn.Conv2d(3, 8, 7, stride=4)
         self.norm = nn.BatchNorm2d(8)
@@ -156,7 +150,7 @@ class Tiny(nn.Module):
         self.register_buffer("scale", torch.arange(1.0, 9.0), persistent=False)
         self.shift = torch.tensor(0.25)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x):
         x = self.norm(self.conv(x)).relu() * self.scale[:, None, None] + self.shift
         return self.fc(x.mean((2, 3)))
 
@@ -164,12 +158,12 @@ class Tiny(nn.Module):
 class TinyBuilder(NativeBuilder):
     """A third party's builder."""
 
-    def build(self, name: str) -> nn.Module:
+    def build(self, name):
         return Tiny()
 
 
 @pytest.fixture
-def tiny(tmp_path: Path) -> tuple[Tiny, Path]:
+def tiny(tmp_path):
     torch.manual_seed(0)
     model = Tiny().eval()
     nn.init.normal_(model.fc.weight)
@@ -178,7 +172,7 @@ def tiny(tmp_path: Path) -> tuple[Tiny, Path]:
     return model, path
 
 
-def test_what_no_checkpoint_holds_has_the_constructor_s_values(tiny: tuple[Tiny, Path]) -> None:
+def test_what_no_checkpoint_holds_has_the_constructor_s_values(tiny):
     model, path = tiny
     loaded = load_model(TinyBuilder(), "tiny", path)
     x = torch.randn(2, 3, 32, 32)
@@ -187,9 +181,7 @@ def test_what_no_checkpoint_holds_has_the_constructor_s_values(tiny: tuple[Tiny,
     assert not any(p.requires_grad for p in loaded.parameters())
 
 
-def test_a_model_with_values_of_its_own_counts_as_its_builder_made_it(
-    tiny: tuple[Tiny, Path], generated: Path, tmp_path: Path
-) -> None:
+def test_a_model_with_values_of_its_own_counts_as_its_builder_made_it(tiny, generated, tmp_path):
     """Eager and compiled, with a last batch that is not full."""
     _, path = tiny
     recipe = Recipe("tiny", image_size=(64, 64))
@@ -209,7 +201,7 @@ def test_a_model_with_values_of_its_own_counts_as_its_builder_made_it(
     assert found[0][0] == 90
 
 
-def test_freed_memory_is_kept_where_the_c_library_can() -> None:
+def test_freed_memory_is_kept_where_the_c_library_can():
     """Big blocks no longer cost a page fault per page; the effect is the test, not the call."""
     if not keep_freed_memory():
         pytest.skip("this C library has no mallopt")

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from pathlib import Path
-from types import ModuleType
 
 import pytest
 
 
 @pytest.fixture(scope="session")
-def simulation(repository: Path) -> ModuleType:
+def simulation(repository):
     """The module tests/benchmarks/accuracy_rule.py; benchmarks are scripts, not a package."""
     path = repository / "tests" / "benchmarks" / "accuracy_rule.py"
     spec = importlib.util.spec_from_file_location("accuracy_rule", path)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
-from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
@@ -21,12 +19,12 @@ from harness.check.decide import (
 
 
 @pytest.fixture(scope="module")
-def page(repository: Path) -> str:
+def page(repository):
     """The page, its line ends as spaces."""
     return " ".join((repository / "docs" / "accuracy.md").read_text("utf-8").split())
 
 
-def test_the_constants_are_those_of_the_code(page: str) -> None:
+def test_the_constants_are_those_of_the_code(page):
     assert f"plus or minus {TOLERANCE} points" in page
     assert f"1 in {round(1 / ERRORS.contradiction):,}" in page
     assert f"1 in {round(1 / ERRORS.confirmation):,}" in page
@@ -34,19 +32,19 @@ def test_the_constants_are_those_of_the_code(page: str) -> None:
     assert ", ".join(f"{n:,}" for n in looks(IMAGENET)) in page
 
 
-def test_the_example_of_the_sample_images_is_what_decide_shows(page: str) -> None:
+def test_the_example_of_the_sample_images_is_what_decide_shows(page):
     found = decide(Decimal("74.83"), [(20, 15)])
     assert f"15 right of 20 leave {found.interval} possible" in page
 
 
-def test_the_command_it_names_makes_the_table(page: str, simulation: ModuleType) -> None:
+def test_the_command_it_names_makes_the_table(page, simulation):
     assert (
         f"`python tests/benchmarks/accuracy_rule.py {simulation.PATHS} {simulation.SEED}`" in page
     )
     assert f"claims {simulation.CLAIM} %" in page
 
 
-def test_the_table_is_what_a_simulation_gives(repository: Path, simulation: ModuleType) -> None:
+def test_the_table_is_what_a_simulation_gives(repository, simulation):
     text = (repository / "docs" / "accuracy.md").read_text("utf-8")
     pattern = r"^\| ([\d.]+) points \| ([\d.]+) % \| ([\d.]+) % \| ([\d,]+) \| ([\d,]+) \|$"
     shown = re.findall(pattern, text, re.MULTILINE)

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from harness.check.decide import (
     IMAGENET,
-    Decision,
     Errors,
     Observation,
     decide,
@@ -25,7 +24,7 @@ from harness.check.intervals import interval
 CLAIM = Decimal("82.88")
 
 
-def test_the_plan_looks_early_often_and_at_everything() -> None:
+def test_the_plan_looks_early_often_and_at_everything():
     plan = looks(IMAGENET)
     assert plan[0] == 50
     assert plan[-1] == IMAGENET
@@ -37,9 +36,7 @@ def test_the_plan_looks_early_often_and_at_everything() -> None:
 
 @settings(deadline=None)
 @given(st.integers(1, 60_000), st.data())
-def test_a_smaller_budget_cuts_the_plan_and_looks_at_its_end(
-    population: int, data: st.DataObject
-) -> None:
+def test_a_smaller_budget_cuts_the_plan_and_looks_at_its_end(population, data):
     total = data.draw(st.integers(1, population))
     whole, part = looks(population, population), looks(total, population)
     assert part[-1] == total
@@ -50,7 +47,7 @@ def test_a_smaller_budget_cuts_the_plan_and_looks_at_its_end(
 
 
 @pytest.mark.parametrize(("total", "population"), [(0, 10), (11, 10), (-1, 10), (0, 0)])
-def test_no_plan_for_images_that_there_are_not(total: int, population: int) -> None:
+def test_no_plan_for_images_that_there_are_not(total, population):
     with pytest.raises(ValueError, match="population of"):
         looks(total, population)
 
@@ -65,14 +62,14 @@ def test_no_plan_for_images_that_there_are_not(total: int, population: int) -> N
         (41_491, "contradicted"),
     ],
 )
-def test_when_all_images_were_seen_the_verdict_is_exact(correct: int, verdict: str) -> None:
+def test_when_all_images_were_seen_the_verdict_is_exact(correct, verdict):
     found = decide(CLAIM, [(IMAGENET, correct)])
     assert found.verdict == verdict
     assert (found.interval.low, found.interval.high) == (correct, correct)
     assert found.needed == 0
 
 
-def test_a_declared_population_that_was_seen_whole_is_decided() -> None:
+def test_a_declared_population_that_was_seen_whole_is_decided():
     assert decide(Decimal(100), [(2000, 2000)], 2000).verdict == "confirmed"
     assert decide(Decimal(100), [(2000, 1998)], 2000).verdict == "confirmed"
     assert decide(Decimal(100), [(2000, 1997)], 2000).verdict == "contradicted"
@@ -82,7 +79,7 @@ def test_a_declared_population_that_was_seen_whole_is_decided() -> None:
 
 
 @pytest.mark.parametrize("correct", range(9, 21))
-def test_twenty_sample_images_are_no_census(correct: int) -> None:
+def test_twenty_sample_images_are_no_census(correct):
     found = decide(Decimal("74.83"), [(20, correct)])
     assert found.verdict == "undecided"
     assert found.interval.population == IMAGENET
@@ -91,7 +88,7 @@ def test_twenty_sample_images_are_no_census(correct: int) -> None:
     assert high - low > 30
 
 
-def test_a_model_that_guesses_is_contradicted_at_the_first_look() -> None:
+def test_a_model_that_guesses_is_contradicted_at_the_first_look():
     found = decide(CLAIM, [(50, 0), (100, 0)])
     assert found.verdict == "contradicted"
     assert (found.drawn, found.correct) == (50, 0)
@@ -107,9 +104,7 @@ def test_a_model_that_guesses_is_contradicted_at_the_first_look() -> None:
         ("83", None, "0.1"),
     ],
 )
-def test_a_coarsely_written_claim_agrees_with_what_rounds_to_it(
-    written: str, step: str | None, margin: str
-) -> None:
+def test_a_coarsely_written_claim_agrees_with_what_rounds_to_it(written, step, margin):
     claimed, unit = Decimal(written), None if step is None else Decimal(step)
     edge = int((claimed - Decimal(margin)) * 500)
     at_edge = decide(claimed, [(IMAGENET, edge)], step=unit)
@@ -118,7 +113,7 @@ def test_a_coarsely_written_claim_agrees_with_what_rounds_to_it(
     assert decide(claimed, [(IMAGENET, edge - 1)], step=unit).verdict == "contradicted"
 
 
-def test_unreadable_images_count_against_either_verdict() -> None:
+def test_unreadable_images_count_against_either_verdict():
     lost = decide(CLAIM, [Observation(IMAGENET, 41_440, 60)])
     assert lost.verdict == "undecided"
     assert (lost.interval.low, lost.interval.high) == (41_440, 41_500)
@@ -129,14 +124,14 @@ def test_unreadable_images_count_against_either_verdict() -> None:
     assert decide(CLAIM, [Observation(IMAGENET, 41_300, 90)]).verdict == "undecided"
 
 
-def test_nothing_readable_says_nothing() -> None:
+def test_nothing_readable_says_nothing():
     found = decide(CLAIM, [Observation(1000, 0, 1000)])
     assert found.verdict == "undecided"
     assert found.needed is None
     assert found.interval.high == IMAGENET
 
 
-def check_against_intervals(population: int, look: Observation, errors: Errors) -> None:
+def check_against_intervals(population, look, errors):
     """Hold the verdict of one look against the ends of both intervals, found on their own."""
     found = decide(CLAIM, [look], population, errors=errors)
     share = len(looks(population, population))
@@ -144,7 +139,7 @@ def check_against_intervals(population: int, look: Observation, errors: Errors) 
         (Fraction(CLAIM) + side * Fraction("0.1")) * population / 100 for side in (-1, 1)
     )
 
-    def ends(alpha: float) -> tuple[int, int]:
+    def ends(alpha):
         most = look.correct + look.unreadable
         return (
             interval(population, look.drawn, look.correct, alpha).low,
@@ -167,7 +162,7 @@ def check_against_intervals(population: int, look: Observation, errors: Errors) 
 
 @settings(deadline=None)
 @given(st.data())
-def test_the_verdict_is_what_the_intervals_say(data: st.DataObject) -> None:
+def test_the_verdict_is_what_the_intervals_say(data):
     population = data.draw(st.sampled_from([20, 500, 2000, IMAGENET]))
     drawn = data.draw(st.sampled_from(looks(population, population)))
     near = round(drawn * 0.8288)
@@ -180,7 +175,7 @@ def test_the_verdict_is_what_the_intervals_say(data: st.DataObject) -> None:
 
 
 @pytest.mark.parametrize("drawn", [50, 450, 1550, 1950])
-def test_the_verdict_is_what_the_intervals_say_at_every_count(drawn: int) -> None:
+def test_the_verdict_is_what_the_intervals_say_at_every_count(drawn):
     for correct in range(drawn // 3, drawn + 1):
         check_against_intervals(2000, Observation(drawn, correct), Errors())
 
@@ -188,7 +183,7 @@ def test_the_verdict_is_what_the_intervals_say_at_every_count(drawn: int) -> Non
 @settings(deadline=None, max_examples=60)
 @example(5250, 4234 / 5250)  # 5080.8 of 6300: rounding it down would decide there already
 @given(st.sampled_from(looks(IMAGENET)[:-1]), st.floats(0.78, 0.87))
-def test_what_is_needed_decides_and_the_look_before_does_not(drawn: int, rate: float) -> None:
+def test_what_is_needed_decides_and_the_look_before_does_not(drawn, rate):
     correct = round(drawn * rate)
     found = decide(CLAIM, [(drawn, correct)])
     if found.verdict != "undecided":
@@ -196,7 +191,7 @@ def test_what_is_needed_decides_and_the_look_before_does_not(drawn: int, rate: f
         return
     assert found.needed is not None
 
-    def going_on(to: int) -> Decision:
+    def going_on(to):
         # Rounded as a person would: halves up.
         more = int(Fraction(correct, drawn) * (to - drawn) + Fraction(1, 2))
         return decide(CLAIM, [(drawn, correct), (to, correct + more)])
@@ -210,14 +205,14 @@ def test_what_is_needed_decides_and_the_look_before_does_not(drawn: int, rate: f
         assert going_on(before[-1]).verdict == "undecided"
 
 
-def test_the_first_look_that_decides_stands() -> None:
+def test_the_first_look_that_decides_stands():
     fooled = decide(CLAIM, [(50, 10), (100, 55), (1000, 829)])
     assert (fooled.verdict, fooled.drawn, fooled.correct) == ("contradicted", 50, 10)
     last = decide(CLAIM, [(50, 41), (100, 82), (1000, 829)])
     assert (last.verdict, last.drawn, last.correct) == ("undecided", 1000, 829)
 
 
-def test_more_images_of_the_same_kind_narrow_what_is_shown() -> None:
+def test_more_images_of_the_same_kind_narrow_what_is_shown():
     found = [decide(CLAIM, [(n, round(n * 0.8288))]).interval for n in looks(IMAGENET)]
     widths = [each.high - each.low for each in found]
     assert widths == sorted(widths, reverse=True)
@@ -238,12 +233,12 @@ def test_more_images_of_the_same_kind_narrow_what_is_shown() -> None:
         [(50_001, 40_000)],
     ],
 )
-def test_counts_that_can_not_be_are_refused(observations: list[tuple[int, int]]) -> None:
+def test_counts_that_can_not_be_are_refused(observations):
     with pytest.raises(ValueError, match=r"can't be|shared by"):
         decide(CLAIM, observations)
 
 
-def test_more_looks_than_share_the_error_are_refused() -> None:
+def test_more_looks_than_share_the_error_are_refused():
     plan = looks(IMAGENET)
     seen = [(n, round(n * 0.8288)) for n in range(1, len(plan) + 1)]
     assert decide(CLAIM, seen).verdict == "undecided"
@@ -251,13 +246,13 @@ def test_more_looks_than_share_the_error_are_refused() -> None:
         decide(CLAIM, [*seen, (1000, 829)])
 
 
-def test_the_shares_add_up_to_the_error() -> None:
+def test_the_shares_add_up_to_the_error():
     rule = rule_for(CLAIM)
     assert rule.contradiction * len(looks(IMAGENET)) == pytest.approx(1e-4)
     assert rule.confirmation * len(looks(IMAGENET)) == pytest.approx(1e-2)
 
 
-def test_decisions_are_values() -> None:
+def test_decisions_are_values():
     found = decide(CLAIM, [(50, 41)])
     assert found == decide(CLAIM, [Observation(50, 41, 0)])
     with pytest.raises(dataclasses.FrozenInstanceError):

@@ -21,26 +21,26 @@ from harness.check.intervals import Interval, interval, plausible, too_many
 ALPHAS = (0.29, 0.0517, 0.0123, 1e-6)
 
 
-def probability(population: int, right: int, drawn: int, seen: int) -> Fraction:
+def probability(population, right, drawn, seen):
     """The exact probability to draw ``seen`` right ones."""
     return Fraction(comb(right, seen) * comb(population - right, drawn - seen)) / comb(
         population, drawn
     )
 
 
-def at_most(population: int, right: int, drawn: int, seen: int) -> Fraction:
+def at_most(population, right, drawn, seen):
     """The exact probability to draw ``seen`` right ones or fewer."""
     return sum((probability(population, right, drawn, x) for x in range(seen + 1)), Fraction(0))
 
 
-def at_least(population: int, right: int, drawn: int, seen: int) -> Fraction:
+def at_least(population, right, drawn, seen):
     """The exact probability to draw ``seen`` right ones or more."""
     terms = (probability(population, right, drawn, x) for x in range(seen, drawn + 1))
     return sum(terms, Fraction(0))
 
 
 @pytest.mark.parametrize("alpha", ALPHAS)
-def test_every_truth_of_small_populations_is_covered(alpha: float) -> None:
+def test_every_truth_of_small_populations_is_covered(alpha):
     for population in range(1, 23):
         for drawn in range(population + 1):
             found = [interval(population, drawn, seen, alpha) for seen in range(drawn + 1)]
@@ -54,7 +54,7 @@ def test_every_truth_of_small_populations_is_covered(alpha: float) -> None:
 
 
 @pytest.mark.parametrize("alpha", ALPHAS)
-def test_it_is_the_inversion_of_the_exact_tests(alpha: float) -> None:
+def test_it_is_the_inversion_of_the_exact_tests(alpha):
     level = Fraction(alpha) / 2
     for population in range(1, 16):
         for drawn in range(1, population + 1):
@@ -70,7 +70,7 @@ def test_it_is_the_inversion_of_the_exact_tests(alpha: float) -> None:
 
 
 @pytest.mark.parametrize("alpha", [0.0517, 1e-6])
-def test_the_ends_are_exact_in_a_population_of_two_thousand(alpha: float) -> None:
+def test_the_ends_are_exact_in_a_population_of_two_thousand(alpha):
     level = Fraction(alpha) / 2
     for drawn, seen in ((50, 3), (700, 512), (1000, 1000), (1990, 1600), (40, 0)):
         found = interval(2000, drawn, seen, alpha)
@@ -83,7 +83,7 @@ def test_the_ends_are_exact_in_a_population_of_two_thousand(alpha: float) -> Non
 
 
 @pytest.mark.parametrize("alpha", [0.05, 1e-2 / 44, 1e-6])
-def test_scipy_puts_the_ends_where_they_are_for_imagenet(alpha: float) -> None:
+def test_scipy_puts_the_ends_where_they_are_for_imagenet(alpha):
     hypergeom = pytest.importorskip("scipy.stats", reason="scipy comes with foolbox").hypergeom
     population, random_ = 50_000, random.Random(20)
     for _ in range(60):
@@ -91,10 +91,10 @@ def test_scipy_puts_the_ends_where_they_are_for_imagenet(alpha: float) -> None:
         seen = round(drawn * random_.choice((0, 0.001, 0.5, 0.761, 0.83, 0.99, 1)))
         found = interval(population, drawn, seen, alpha)
 
-        def low_tail(right: int, drawn: int = drawn, seen: int = seen) -> float:
+        def low_tail(right, drawn=drawn, seen=seen):
             return float(hypergeom.cdf(seen, population, right, drawn))
 
-        def high_tail(right: int, drawn: int = drawn, seen: int = seen) -> float:
+        def high_tail(right, drawn=drawn, seen=seen):
             return float(hypergeom.sf(seen - 1, population, right, drawn))
 
         # scipy's own rounding, and ours, are allowed for: one image more or less moves a tail
@@ -109,7 +109,7 @@ def test_scipy_puts_the_ends_where_they_are_for_imagenet(alpha: float) -> None:
 
 
 @st.composite
-def samples(draw: st.DrawFn) -> tuple[int, int, int]:
+def samples(draw):
     """A population, how many were drawn, and how many of those were right."""
     population = draw(st.integers(1, 60_000))
     drawn = draw(st.integers(0, population))
@@ -121,9 +121,7 @@ alphas = st.floats(1e-9, 0.5)
 
 @settings(deadline=None)
 @given(samples(), st.floats(1e-9, 0.99))
-def test_it_lies_within_what_can_be_and_around_what_was_seen(
-    sample: tuple[int, int, int], alpha: float
-) -> None:
+def test_it_lies_within_what_can_be_and_around_what_was_seen(sample, alpha):
     population, drawn, seen = sample
     found = interval(population, drawn, seen, alpha)
     assert seen <= found.low <= found.high <= population - (drawn - seen)
@@ -135,7 +133,7 @@ def test_it_lies_within_what_can_be_and_around_what_was_seen(
 
 @settings(deadline=None)
 @given(samples(), alphas)
-def test_one_more_right_moves_neither_end_down(sample: tuple[int, int, int], alpha: float) -> None:
+def test_one_more_right_moves_neither_end_down(sample, alpha):
     population, drawn, seen = sample
     if seen < drawn:
         fewer = interval(population, drawn, seen, alpha)
@@ -146,9 +144,7 @@ def test_one_more_right_moves_neither_end_down(sample: tuple[int, int, int], alp
 
 @settings(deadline=None)
 @given(samples(), alphas, alphas)
-def test_a_smaller_error_never_makes_it_smaller(
-    sample: tuple[int, int, int], one: float, other: float
-) -> None:
+def test_a_smaller_error_never_makes_it_smaller(sample, one, other):
     strict, loose = (interval(*sample, alpha) for alpha in sorted((one, other)))
     assert strict.low <= loose.low
     assert loose.high <= strict.high
@@ -156,7 +152,7 @@ def test_a_smaller_error_never_makes_it_smaller(
 
 @settings(deadline=None)
 @given(samples(), alphas)
-def test_right_and_wrong_are_mirror_images(sample: tuple[int, int, int], alpha: float) -> None:
+def test_right_and_wrong_are_mirror_images(sample, alpha):
     population, drawn, seen = sample
     right, wrong = (interval(population, drawn, k, alpha) for k in (seen, drawn - seen))
     assert (right.low, right.high) == (population - wrong.high, population - wrong.low)
@@ -164,9 +160,7 @@ def test_right_and_wrong_are_mirror_images(sample: tuple[int, int, int], alpha: 
 
 @settings(deadline=None)
 @given(samples(), alphas, st.data())
-def test_asking_about_a_count_agrees_with_the_ends(
-    sample: tuple[int, int, int], alpha: float, data: st.DataObject
-) -> None:
+def test_asking_about_a_count_agrees_with_the_ends(sample, alpha, data):
     population, drawn, seen = sample
     found = interval(population, drawn, seen, alpha)
     near = st.integers(found.high - 3, found.high + 3)
@@ -174,13 +168,13 @@ def test_asking_about_a_count_agrees_with_the_ends(
     assert too_many(population, drawn, seen, right, alpha / 2) == (right > found.high)
 
 
-def test_all_drawn_is_certain_and_none_drawn_says_nothing() -> None:
+def test_all_drawn_is_certain_and_none_drawn_says_nothing():
     assert interval(50_000, 50_000, 41_440, 1e-6) == Interval(41_440, 41_440, 50_000)
     assert interval(50_000, 0, 0, 0.5) == Interval(0, 50_000, 50_000)
     assert interval(50_000, 49_999, 41_440, 1e-6) == Interval(41_440, 41_441, 50_000)
 
 
-def test_it_is_shown_in_percent_and_never_narrower_than_it_is() -> None:
+def test_it_is_shown_in_percent_and_never_narrower_than_it_is():
     assert str(Interval(41_440, 41_440, 50_000)) == "82.88 to 82.88 %"
     assert str(Interval(1, 2, 3)) == "33.33 to 66.67 %"
     assert str(Interval(2, 3, 3)) == "66.66 to 100.00 %"
@@ -191,18 +185,18 @@ def test_it_is_shown_in_percent_and_never_narrower_than_it_is() -> None:
 @pytest.mark.parametrize(
     ("population", "drawn", "correct"), [(10, 11, 3), (10, 5, 6), (10, 5, -1), (0, 0, 0)]
 )
-def test_counts_that_can_not_be_are_refused(population: int, drawn: int, correct: int) -> None:
+def test_counts_that_can_not_be_are_refused(population, drawn, correct):
     with pytest.raises(ValueError, match=f"{correct} right of {drawn} drawn of {population}"):
         interval(population, drawn, correct, 0.05)
 
 
 @pytest.mark.parametrize("alpha", [0.0, 1.0, float("nan"), -1.0])
-def test_an_error_that_is_no_probability_is_refused(alpha: float) -> None:
+def test_an_error_that_is_no_probability_is_refused(alpha):
     with pytest.raises(ValueError, match="alpha"):
         interval(10, 5, 3, alpha)
 
 
-def test_it_takes_under_five_milliseconds_for_imagenet() -> None:
+def test_it_takes_under_five_milliseconds_for_imagenet():
     seconds = []
     for drawn in (20, 500, 5000, 10_000, 25_000, 40_000, 49_000):
         for correct in (drawn // 2, drawn * 4 // 5):
@@ -214,7 +208,7 @@ def test_it_takes_under_five_milliseconds_for_imagenet() -> None:
     assert statistics.median(seconds) < 0.005
 
 
-def test_deciding_loads_no_numerical_library() -> None:
+def test_deciding_loads_no_numerical_library():
     code = (
         "import sys, harness.check.decide; "
         "print([m for m in ('torch', 'numpy', 'scipy', 'harness.measure') if m in sys.modules])"
@@ -223,7 +217,7 @@ def test_deciding_loads_no_numerical_library() -> None:
     assert done.stdout.strip() == "[]"
 
 
-def test_too_few_classes_are_what_no_random_draw_has() -> None:
+def test_too_few_classes_are_what_no_random_draw_has():
     rng = np.random.default_rng(5)
     for drawn in (20, 60, 300, 2000, 10_000, 50_000):
         for _ in range(20):

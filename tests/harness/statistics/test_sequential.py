@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from types import ModuleType
 
 import numpy as np
 import pytest
@@ -15,7 +14,7 @@ PATHS = 20_000
 EDGE = 40_050  # the most right answers of 50,000 that agree with the claim
 
 
-def outcome(simulation: ModuleType, right: int, paths: int = PATHS, **how: object) -> object:
+def outcome(simulation, right, paths=PATHS, **how):
     """Simulated runs of a model that answers so many of the 50,000 right."""
     rule = rule_for(CLAIM, **how)
     rng = np.random.default_rng(7)
@@ -24,9 +23,7 @@ def outcome(simulation: ModuleType, right: int, paths: int = PATHS, **how: objec
 
 @pytest.mark.parametrize("population", [300, 2000])
 @pytest.mark.parametrize("claim", ["80.00", "100", "0.5"])
-def test_the_simulation_judges_as_the_rule_does(
-    simulation: ModuleType, population: int, claim: str
-) -> None:
+def test_the_simulation_judges_as_the_rule_does(simulation, population, claim):
     errors = Errors(0.05, 0.2)
     rule = rule_for(Decimal(claim), population, errors=errors)
     for look in simulation.table_of(rule)[::3]:
@@ -40,7 +37,7 @@ def test_the_simulation_judges_as_the_rule_does(
             assert rule.verdict(Observation(look.drawn, correct)) == expected
 
 
-def test_simulated_paths_stop_where_decide_does(simulation: ModuleType) -> None:
+def test_simulated_paths_stop_where_decide_does(simulation):
     errors = Errors(0.05, 0.2)
     claim, population, right = Decimal("80"), 2000, 1560
     rule = rule_for(claim, population, errors=errors)
@@ -59,20 +56,20 @@ def test_simulated_paths_stop_where_decide_does(simulation: ModuleType) -> None:
 
 
 @pytest.mark.parametrize("right", [40_000, 40_025, 39_975, EDGE, 39_950])
-def test_false_alarms_stay_under_their_error(simulation: ModuleType, right: int) -> None:
+def test_false_alarms_stay_under_their_error(simulation, right):
     found = outcome(simulation, right, errors=Errors(0.05, 1e-2))
     assert found.contradicted.mean() < 0.05
     # Not so rare that the simulation could not have shown too many.
     assert found.contradicted.any()
 
 
-def test_false_alarms_stay_under_their_error_where_no_margin_helps(simulation: ModuleType) -> None:
+def test_false_alarms_stay_under_their_error_where_no_margin_helps(simulation):
     found = outcome(simulation, 40_000, tolerance=Decimal(0), errors=Errors(0.05, 1e-2))
     assert 0.005 < found.contradicted.mean() < 0.05
 
 
 @pytest.mark.parametrize("right", [40_000, 40_025, 39_975, EDGE, 39_950])
-def test_a_right_claim_is_not_contradicted(simulation: ModuleType, right: int) -> None:
+def test_a_right_claim_is_not_contradicted(simulation, right):
     found = outcome(simulation, right)
     # At one in ten thousand, 2 are expected of 20,000, and more than 9 once in 20,000 times.
     assert found.contradicted.sum() <= (9 if right in (EDGE, 39_950) else 2)
@@ -80,7 +77,7 @@ def test_a_right_claim_is_not_contradicted(simulation: ModuleType, right: int) -
 
 
 @pytest.mark.parametrize("right", [EDGE + 1, 39_949])
-def test_false_confirmations_stay_under_their_error(simulation: ModuleType, right: int) -> None:
+def test_false_confirmations_stay_under_their_error(simulation, right):
     by_default = outcome(simulation, right)
     assert by_default.confirmed.mean() < 1e-2
     often = outcome(simulation, right, errors=Errors(1e-4, 0.2))
@@ -91,9 +88,7 @@ def test_false_confirmations_stay_under_their_error(simulation: ModuleType, righ
     ("points", "median", "nearly_all"),
     [(40, 50, 100), (20, 200, 300), (5, 2000, 3000), (1, 27_000, 37_000)],
 )
-def test_a_wrong_claim_is_refuted_early(
-    simulation: ModuleType, points: int, median: int, nearly_all: int
-) -> None:
+def test_a_wrong_claim_is_refuted_early(simulation, points, median, nearly_all):
     for right in (40_000 - 500 * points, 40_000 + 500 * min(points, 20)):
         found = outcome(simulation, right, 4000)
         assert found.contradicted.all()
@@ -103,7 +98,7 @@ def test_a_wrong_claim_is_refuted_early(
             assert most <= nearly_all
 
 
-def test_a_confirmation_needs_nearly_all_images(simulation: ModuleType) -> None:
+def test_a_confirmation_needs_nearly_all_images(simulation):
     exact = outcome(simulation, 40_000, 4000)
     assert exact.confirmed.all()
     assert 0.95 * IMAGENET < np.median(exact.stopped) < IMAGENET
