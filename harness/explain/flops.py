@@ -104,17 +104,8 @@ def _uncropped(short: int, rank: int, meaning: str) -> Geometry:
     return Geometry((short, int(short * width / height)), rank, words, rule)
 
 
-# How far a convention is from what most tables print.
-_CONVENTION_RANK = {
-    "macs": 0,
-    "fvcore": 0,
-    "flops": 1,
-    "thop-2020": 2,
-    "thop": 2,
-    "ptflops": 2,
-    "deepspeed": 2,
-    "torchinfo": 2,
-}
+# How far a convention is from what most tables print; any other counter is 2 away.
+_CONVENTION_RANK = {"macs": 0, "fvcore": 0, "flops": 1}
 # A counter as it is comes before a changed one.
 _VARIATION_RANK = 3
 # Neither is a change: what the usual counters print of attention, and of another usual form.
@@ -181,7 +172,7 @@ class Candidate(NamedTuple):
     @property
     def rank(self) -> tuple[int, int, int]:
         """Simpler candidates first; of equally simple ones, the nearer input."""
-        how = _CONVENTION_RANK.get(self.convention, 3) + self.scale.rank
+        how = _CONVENTION_RANK.get(self.convention, 2) + self.scale.rank
         if self.variation:
             how += _USUAL_RANK.get(self.variation, _VARIATION_RANK)
         return (how + self.geometry.rank, self.geometry.rank, how)
@@ -257,7 +248,7 @@ def candidates(
         macs = next(c["value"] for c in value["counts"] if c["convention"] == "macs")
         for c in value["counts"]:
             name, variation, plain = c["convention"], c["variation"], c["value"]
-            if name in _CONVENTION_RANK:
+            if name != "torchvision":  # The same count as macs, under another name.
                 found += [
                     Candidate(name, variation, geometry, plain * s.factor, c["covered"], macs, s)
                     for s in _scales(name, variation)

@@ -7,9 +7,10 @@ a count that left half of the model out is recognised.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 
 from harness.measure.flops.base import (
@@ -31,7 +32,9 @@ from harness.types import DEPLOYED, WITH_PRODUCTS, WITH_UNKNOWN
 
 __all__ = [
     "CONVENTIONS",
+    "COUNTERS",
     "Count",
+    "FlopCounter",
     "NotCountedError",
     "counts",
     "fvcore_by_operator",
@@ -40,11 +43,6 @@ __all__ = [
 ]
 
 Item = tuple[str, str, int]
-
-CONVENTIONS = (
-    *("macs", "flops", "fvcore", "torchvision"),
-    *("thop", "thop-2020", "ptflops", "deepspeed", "torchinfo"),
-)
 
 # The parts of a model that a figure may have left out or taken in, in words.
 _CLASSIFIER = "the classifier"
@@ -92,7 +90,9 @@ def counts(record: ModuleCall, deployed: ModuleCall | None = None) -> list[Count
         Count("flops", "", 2 * total, total),
         Count("torchvision", "", total, total),
     ]
-    found += [Count(name, words, t.value, t.covered) for name, words, t in _hooked(whole)]
+    for name, counter in COUNTERS.items():
+        with suppress(NotCountedError):
+            found += [Count(name, words, t.value, t.covered) for words, t in counter.figures(whole)]
     for words, tally in _less(Tally(total, total), Tally(head, head), Tally(products, products)):
         found += [
             Count("macs", words, tally.value, tally.covered),
@@ -156,31 +156,6 @@ def _of_deployed(record: ModuleCall, total: int) -> Iterator[Count]:
     yield Count("flops", DEPLOYED, 2 * folded, total)
 
 
-def _hooked(whole: Pass) -> Iterator[tuple[str, str, Tally]]:
-    """What the counters print that hook modules or replace functions."""
-    for words, tally in count_modules(THOP_2020, whole).variations():
-        yield "thop-2020", words, tally
-    with suppress(NotCountedError):
-        for words, tally in count_modules(THOP, whole).whole_variations():
-            yield "thop", words, tally
-    with suppress(NotCountedError):
-        total, head = (parts["total"] for parts in whole.add_up(torchinfo_parts))
-        yield "torchinfo", "", total
-        yield "torchinfo", f"without {_CLASSIFIER}", total - head
-    with suppress(NotCountedError):
-        total, head = ptflops(whole.calls, whole)
-        yield "ptflops", "", total
-        yield "ptflops", f"without {_CLASSIFIER}", total - head
-    with suppress(NotCountedError):
-        parts, of_head = whole.add_up(deepspeed_parts)
-        yield "deepspeed", "", parts["macs"]
-        for words, tally in _less(parts["macs"], of_head["macs"], parts["products"]):
-            yield "deepspeed", words, tally
-        yield "deepspeed", _WITH_WORK, _with_work(parts)
-        less = _with_work(parts) - _with_work(of_head)
-        yield "deepspeed", f"{_WITH_WORK} and without {_CLASSIFIER}", less
-
-
 def _with_work(parts: Parts) -> Tally:
     """DeepSpeed's FLOPs: two for each multiply-accumulate, and the work on single elements."""
     return Tally(2 * parts["macs"].value + parts["work"].value, parts["macs"].covered)
@@ -213,16 +188,7 @@ def itemised(record: ModuleCall, convention: str) -> list[Item]:
     if convention == "fvcore":
         ops = ((path, op) for path, call in whole.calls for op in call.calls if isinstance(op, Op))
         return [(path, *found) for path, op in ops if (found := fvcore_of(op)) is not None]
-    if convention == "ptflops":
-        return list(_of_ptflops(whole))
-    count: Callable[[ModuleCall], Tally] = {
-        "thop": lambda call: module_parts(THOP, call, whole)["exact"],
-        "thop-2020": lambda call: module_parts(THOP_2020, call, whole)["exact"],
-        "torchinfo": lambda call: torchinfo_parts(call, whole)["total"],
-        "deepspeed": lambda call: deepspeed_parts(call, whole)["macs"],
-    }[convention]
-    left_out = whole.classifier if convention == "thop-2020" else None
-    return [(p, _class(call), count(call).value) for p, call in whole.calls if p != left_out]
+    return list(COUNTERS[convention].items(whole))
 
 
 def _products(call: ModuleCall | Op) -> Iterator[tuple[str, int]]:
@@ -250,3 +216,65 @@ def _of_ptflops(whole: Pass) -> Iterator[Item]:
 
 def _class(call: ModuleCall) -> str:
     return call.type.rpartition(".")[2]
+
+
+def _per_call(count: Callable[[ModuleCall, Pass], Tally], whole: Pass) -> Iterator[Item]:
+    for path, call in whole.calls:
+        yield path, _class(call), count(call, whole).value
+
+
+def _of_thop_2020(whole: Pass) -> Iterator[Item]:
+    """It does not count the classifier."""
+    items = _per_call(lambda call, _: module_parts(THOP_2020, call, whole)["exact"], whole)
+    return (item for item in items if item[0] != whole.classifier)
+
+
+def _with_and_without_head(total: Tally, head: Tally) -> Iterator[tuple[str, Tally]]:
+    yield "", total
+    yield f"without {_CLASSIFIER}", total - head
+
+
+def _deepspeed(whole: Pass) -> Iterator[tuple[str, Tally]]:
+    parts, of_head = whole.add_up(deepspeed_parts)
+    yield "", parts["macs"]
+    yield from _less(parts["macs"], of_head["macs"], parts["products"])
+    yield _WITH_WORK, _with_work(parts)
+    yield f"{_WITH_WORK} and without {_CLASSIFIER}", _with_work(parts) - _with_work(of_head)
+
+
+@dataclass(frozen=True, slots=True)
+class FlopCounter:
+    """A counter that hooks modules or replaces functions, as functions of a pass.
+
+    Both raise NotCountedError where the counter itself gives up on the model.
+
+    Attributes:
+        figures: what it would print, as (variation, tally): as named first, without words.
+        items: what it adds up to that first figure, as (path, class, count).
+    """
+
+    figures: Callable[[Pass], Iterator[tuple[str, Tally]]]
+    items: Callable[[Pass], Iterator[Item]]
+
+
+# A counter is its module beside this one and its row here.
+COUNTERS: Mapping[str, FlopCounter] = {
+    "thop-2020": FlopCounter(
+        lambda whole: count_modules(THOP_2020, whole).variations(), _of_thop_2020
+    ),
+    "thop": FlopCounter(
+        lambda whole: count_modules(THOP, whole).whole_variations(),
+        partial(_per_call, lambda call, whole: module_parts(THOP, call, whole)["exact"]),
+    ),
+    "torchinfo": FlopCounter(
+        lambda whole: _with_and_without_head(*(p["total"] for p in whole.add_up(torchinfo_parts))),
+        partial(_per_call, lambda call, whole: torchinfo_parts(call, whole)["total"]),
+    ),
+    "ptflops": FlopCounter(
+        lambda whole: _with_and_without_head(*ptflops(whole.calls, whole)), _of_ptflops
+    ),
+    "deepspeed": FlopCounter(
+        _deepspeed, partial(_per_call, lambda call, whole: deepspeed_parts(call, whole)["macs"])
+    ),
+}
+CONVENTIONS = ("macs", "flops", "fvcore", "torchvision", *COUNTERS)

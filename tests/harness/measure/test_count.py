@@ -16,6 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import harness
 from harness.measure.flops import CONVENTIONS
+from zoo.index import schema
 
 
 class Tangled(nn.Module):
@@ -87,6 +88,10 @@ def test_modules_of_thop_are_thops_own():
     for path, (count, _, inner) in {**parts, "features.3": parts["features"][2]["3"]}.items():
         assert counted.by_module()[path] == count, path
         assert isinstance(inner, dict)
+
+
+def test_an_index_may_claim_every_convention_that_is_counted():
+    assert set(CONVENTIONS) == set(schema.CONVENTIONS)
 
 
 @pytest.mark.filterwarnings("ignore")
