@@ -1,4 +1,4 @@
-"""In what the documented numbers of variants contradict each other, if one file serves them all."""
+"""Compare the claims of variants that share a file: which contradict that it is one file."""
 
 from __future__ import annotations
 

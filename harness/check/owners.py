@@ -1,4 +1,4 @@
-"""Whose a file or a size is that several variants document, and that not all can have.
+"""Decide which of several variants that document one file, or one size, it belongs to.
 
 What was measured decides most: the tensors of the opened file, and the size that a checkpoint of
 the built model has. Without it, the file's name and the documented parameters decide.

@@ -1,4 +1,7 @@
-"""Weights files and file sizes that several variants document: which of them can't all be right."""
+"""The checks of shared Weights URLs, equal files and equal File Sizes: they make the findings.
+
+`contradiction` says whether the sharers' other claims allow one file; `owners` says whose it is.
+"""
 
 from __future__ import annotations
 

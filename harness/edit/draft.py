@@ -1,4 +1,4 @@
-"""One file with several edits made, each as far as the text that results reads as it should."""
+"""Apply several edits to one file; an edit whose result does not read back as meant is left out."""
 
 from __future__ import annotations
 

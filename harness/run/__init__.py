@@ -1,0 +1,1 @@
+"""Run checks: plan, jobs, worker processes, the store of measurements."""

@@ -1,0 +1,1 @@
+"""Tools for working on the repository, run by hand with `python -m`."""

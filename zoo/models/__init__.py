@@ -1,0 +1,1 @@
+"""The models of this zoo: one module per family, one entry function per variant."""

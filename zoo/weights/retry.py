@@ -1,4 +1,7 @@
-"""When a download is retried: the policy, what an attempt can end in, and the wait between two."""
+"""The retry policy: how many attempts, how an attempt can end, how long to wait between two.
+
+The loop over the attempts is `download.Download.run`.
+"""
 
 from __future__ import annotations
 

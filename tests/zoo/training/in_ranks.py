@@ -1,6 +1,6 @@
-"""What each process of a training does, run by torchrun for `test_distributed`: one line a story.
+"""What each process of a training does, run by torchrun for `test_distributed`, a line for each.
 
-Started once for all stories, as it takes longer to start than to train. Each process works in a
+Started once for all cases, as it takes longer to start than to train. Each process works in a
 folder of its own, as on hosts that share none.
 """
 
