@@ -28,6 +28,7 @@ COMMANDS: Mapping[str, str] = {
     "list": "List the variants of an index, with their claims in short.",
     "show": "Show everything that an index claims of a variant, and where each claim stands.",
     "explain": "Trace one claim: documented, measured, tried, and what it should say.",
+    "rule": "Say what the cause of a finding means, and what to do about it.",
     "cache": "Show, check or empty the store of measurements.",
 }
 
@@ -48,6 +49,7 @@ def _own(commands: str, *options: Option) -> list[Option]:
 
 _OWN = (
     *_own("verify fetch fix", _one_call("all", "Every variant of the index.", field="every")),
+    *_own("rule", _one_call("all", "List every cause, as without one.", field="every")),
     *_own("verify fetch", _one_call("dry-run", "Show the plan and stop.")),
     *_own(
         "verify",
@@ -60,7 +62,7 @@ _OWN = (
     ),
     *_own("report", _folder("Where to write the report.", Path("reports"))),
     *_own(
-        "bench list",
+        "bench list rule",
         Option("format", choice("a format here", "table", "json"), "table or json.", "table"),
     ),
     *_own(

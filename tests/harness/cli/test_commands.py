@@ -98,7 +98,7 @@ def test_an_unknown_variant_names_the_nearest(zoo):
 
 
 @pytest.mark.parametrize(
-    "command", [["list"], ["show", "resnest50d"], ["audit"], ["cache", "info"]]
+    "command", [["list"], ["show", "resnest50d"], ["audit"], ["cache", "info"], ["rule"]]
 )
 def test_light_commands_import_nothing_heavy(command, environment, folder):
     code = (

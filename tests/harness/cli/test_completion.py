@@ -22,6 +22,7 @@ LINES = {  # what is typed -> what is offered
     "zoo validate --time": {"--time-limit"},
     "zoo train --amp bf": {"bf16"},
     "zoo verify --index missing.yml ": set(),
+    "zoo rule flops.c": {"flops.convention", "flops.cross-check"},
     "zoo cache ": {"info", "check", "clear"},
 }
 

@@ -1,0 +1,95 @@
+"""`zoo rule`: what the cause of a finding means, and what to do about it."""
+
+from __future__ import annotations
+
+import textwrap
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from harness.cli.options import command
+from harness.cli.output import aligned, emit, emit_json, terminal_width
+from harness.config import RunConfig, UsageError
+
+if TYPE_CHECKING:
+    from harness.causes import Cause
+
+# What a finding that has no severity is called.
+_NO_SEVERITY = "unverified"
+
+
+def _complete(incomplete: str) -> list[str]:
+    from harness.causes import CAUSES
+
+    return [cause for cause in CAUSES if cause.startswith(incomplete)]
+
+
+@command()
+def rule(
+    config: RunConfig,
+    cause: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="CAUSE",
+            help="As a finding names it, such as flops.differs. Default: list them all.",
+            autocompletion=_complete,
+        ),
+    ] = None,
+    *,
+    every: bool,
+    format: str,
+) -> None:
+    """It says how bad the cause is as a rule (error, warning, note, or unverified for a claim that
+    could not be checked), what it means, an example, and the remedy. Without a cause it lists them.
+    """
+    from harness.causes import CAUSES
+
+    if cause is None:
+        _list(list(CAUSES.values()), format)
+        return
+    if every:
+        raise UsageError("zoo rule: both --all and a cause; leave out one of them")
+    found = CAUSES.get(cause.strip())
+    if found is None:
+        from zoo._util.text import nearest
+
+        near = nearest(cause, CAUSES, n=1)
+        what = f"did you mean {near[0]}?" if near else "zoo rule lists them"
+        raise UsageError(f"zoo rule: there is no cause {cause!r}; {what}")
+    if format == "json":
+        emit_json(asdict(found))
+        return
+    paragraphs = (
+        f"{found.id}: {_severity(found)}",
+        found.meaning,
+        f"Example: {found.example}",
+        f"Remedy: {found.remedy}",
+    )
+    emit("\n\n".join(map(_wrapped, paragraphs)) + "\n")
+
+
+def _list(causes: list[Cause], format: str) -> None:
+    if format == "json":
+        emit_json([asdict(each) for each in causes])
+        return
+    heads = aligned([(each.id, _severity(each)) for each in causes])
+    wide = max(map(len, heads)) + 2
+    for head, each in zip(heads, causes, strict=True):
+        emit(_wrapped(f"{head:<{wide}}{each.meaning}", indent=wide) + "\n")
+
+
+def _severity(cause: Cause) -> str:
+    return cause.severity or _NO_SEVERITY
+
+
+def _wrapped(text: str, indent: int = 0) -> str:
+    """The text, in lines as wide as the terminal, if it goes to one."""
+    width = terminal_width()
+    if width is None:
+        return text
+    # No indent leaves a narrow terminal without room for words.
+    indent = indent if width >= 2 * indent else 4 if indent else 0
+    return textwrap.fill(
+        text, width, subsequent_indent=" " * indent, break_on_hyphens=False, break_long_words=False
+    )
