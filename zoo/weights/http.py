@@ -307,6 +307,7 @@ def _redirected(url: str, target: str, allow_http: bool) -> str:
         new = urljoin(url, target)
         old_parts, parts = urlsplit(url), urlsplit(new)
         host, named = parts.hostname, parts.username is not None or parts.password is not None
+        _ = parts.port  # It is no number, or too large for one.
     except ValueError as error:
         raise PermanentError(
             UNSAFE, f"redirected to {shown_url(target)}, which is not a URL"
@@ -356,7 +357,8 @@ def _translated(url: str, *, redirected: bool) -> Iterator[None]:
         if isinstance(error, httpx.TimeoutException):
             why = f"no answer within the time allowed ({_line(error)})"
             raise TransientError(why, silent=url) from error
-        if isinstance(error, httpx.UnsupportedProtocol | httpx.InvalidURL):
+        # The last of them is about a host's name, in the URL or in the place of a redirect.
+        if isinstance(error, httpx.UnsupportedProtocol | httpx.InvalidURL | UnicodeError):
             raise PermanentError(UNSAFE, f"{shown_url(url)} can't be asked") from error
         if isinstance(error, httpx.TransportError):
             raise TransientError(f"the connection broke: {_line(error)}") from error

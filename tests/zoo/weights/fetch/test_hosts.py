@@ -142,9 +142,13 @@ def test_redirect_loop(server, fails):
 def test_redirect_to_a_place_that_is_refused(server, fails):
     targets = """file:///etc/passwd http://example.com/net.pth ftp://127.0.0.1/net.pth
     http://[broken/net.pth package://zoo/net.pth http://me@127.0.0.1/net.pth https://me:pw@h/x.pth
-    //:pw@127.0.0.1/net.pth https://@h/net.pth data:,x javascript:x"""
+    //:pw@127.0.0.1/net.pth https://@h/net.pth data:,x javascript:x http://127.0.0.1:99999/
+    http://127.0.0.1:-1/ https://h:+8/ http://127.0.0.1:\uff18/ https://xn--/ http://xn--/x"""
     for target in targets.split():
-        url = server.on("net.pth", lambda h, n, to=target: h.head(302, 0, Location=to))
+        url = server.on(
+            "net.pth",
+            lambda h, n, to=target: h.head(302, 0, Location=to.encode().decode("latin-1")),
+        )
         fails(url, "weights.unsafe")
         assert len(server.requests) == 1, target
         server.requests.clear()
