@@ -30,7 +30,7 @@ from harness.run.jobs import (
     dump_facts,
     none_made,
 )
-from harness.run.process_state import ProcessState
+from harness.run.process_state import REPLACED, ProcessState
 from harness.types import Fact, Measurement, Recipe, unmeasured
 from zoo._util.text import foreign
 
@@ -181,42 +181,73 @@ class CheckedPerformer:
         self._performer = Performer()
         self._state: ProcessState | None = None
         self._due = 0.0
+        self._builders: set[str] = set()
+        self._witness: tuple[Job, list[Any]] | None = None
+        self._last: tuple[Job, list[Any]] | None = None
 
     def perform(self, job: Job, *, check: bool = False) -> WorkerAnswer:
         """The facts of a job; with ``check``, never unchecked ones."""
         facts = self._facts(job)
         if self._state is None or job.running:
             return WorkerAnswer(SAME, dump_facts(facts))
+        self._last = _as_witness(job, facts) or self._last
         if not check and time.monotonic() < self._due:
             return WorkerAnswer(UNCHECKED, dump_facts(facts))
-        state = self.check()
+        state = self.check(careful=check)
         if state.state == CHANGED and not self._state.measures_alike():
             return state
         return replace(state, facts=dump_facts(facts))
 
     def load(self, job: Job) -> None:
         """Load the builder of a job; what is wrong with it is reported where it builds."""
+        before = set(sys.modules)
         with suppress(BaseException), _network_of(job):
-            get_builder(job.recipe.builder)
+            builder = get_builder(job.recipe.builder)
+            self._builders.add(type(builder).__module__.partition(".")[0])
+        loaded = {name.partition(".")[0] for name in set(sys.modules) - before}
+        self._builders |= loaded
+        self._builders -= {*sys.stdlib_module_names, *_NO_BUILDERS}
 
     def note(self) -> None:
         """Note what this process is like before it builds.
 
         What the builder's library has changed as it was loaded is how its models are meant.
         """
-        self._state = ProcessState()
+        self._state = ProcessState(self._builders)
+        self._witness = self._last = None
 
-    def check(self) -> WorkerAnswer:
-        """Whether this process is what it was; no facts."""
+    def check(self, *, careful: bool = False) -> WorkerAnswer:
+        """Whether this process is what it was; no facts.
+
+        Args:
+            careful: leave it where the builder's values differ, and nothing shows what that does.
+        """
         if self._state is None:
             return WorkerAnswer(SAME)
         began = time.monotonic()
         changed = self._state.difference()
+        own = self._state.own
+        leaving = own is not None and self._witness is None and (careful or own == REPLACED)
+        if not changed and own is not None and not self._witness_holds():
+            changed = "what a model of the same builder measures"
+        if self._witness is None:
+            self._witness = self._last
         now = time.monotonic()
         self._due = now + min(_MOST_HELD, _CHECK_SHARE * (now - began))
         if changed:
             return WorkerAnswer(CHANGED, changed=changed.translate(_ONE_LINE))
-        return WorkerAnswer(LEAVING if self._state.has_more_threads() else SAME)
+        return WorkerAnswer(LEAVING if leaving or self._state.has_more_threads() else SAME)
+
+    def _witness_holds(self) -> bool:
+        """Whether the first variant that was measured here still measures the same."""
+        if self._witness is None:
+            return True
+        job, values = self._witness
+        try:
+            with _network_of(job):
+                return _values(Performer().perform(job)) == values
+        except BaseException:  # noqa: BLE001 - it was built before
+            return False
 
     def _facts(self, job: Job) -> list[Fact]:
         from harness.measure.meta import describe_error
@@ -232,6 +263,24 @@ class CheckedPerformer:
             return none_made(job, why)
 
 
+def _as_witness(job: Job, facts: list[Fact]) -> tuple[Job, list[Any]] | None:
+    """The part of a job that depends on the model alone, with what it measured; None for none."""
+    kinds = tuple(kind for kind in job.kinds if kind in _WITNESSED)
+    made = [fact for fact in facts if fact.kind in kinds]
+    if not any(isinstance(fact, Measurement) for fact in made):
+        return None
+    return replace(job, kinds=kinds, checkpoint=None, siblings=()), _values(made)
+
+
+def _values(facts: list[Fact]) -> list[Any]:
+    """What of the facts is the same whenever they are made."""
+    return [
+        (fact.slot, fact.value if isinstance(fact, Measurement) else fact.why) for fact in facts
+    ]
+
+
+_WITNESSED = frozenset({"structure", "flops", "profile"})
+_NO_BUILDERS = ("torch", "harness", "zoo", "numpy")
 # A comparison is made once so many times its own duration has passed.
 _CHECK_SHARE = 20
 _MOST_HELD = 2.0  # seconds

@@ -4,6 +4,9 @@ A worker is used for many variants, and a build may leave it changed: a patched 
 modules, another default dtype. A `ProcessState` notes what code can see once the builder is loaded,
 and what a small model measures then; `ProcessState.difference` says what isn't so any more. It
 finds mishaps, and is no wall against code that means to hide.
+
+A builder may count and keep what it builds: where its own values have changed, `ProcessState.own`
+says so, and an earlier variant has to be measured once more.
 """
 
 from __future__ import annotations
@@ -12,12 +15,14 @@ import builtins
 import gc
 import json
 import os
+import re
 import signal
 import sys
-from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from argparse import Namespace
+from collections import OrderedDict, defaultdict
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
-from functools import partial
+from functools import cache, partial
 from importlib import import_module
 from itertools import chain
 from operator import attrgetter, is_, itemgetter, methodcaller
@@ -29,6 +34,7 @@ from types import (
     MethodDescriptorType,
     MethodType,
     ModuleType,
+    SimpleNamespace,
     WrapperDescriptorType,
 )
 from typing import Any
@@ -56,7 +62,10 @@ _CODE = (
     *(staticmethod, classmethod, GetSetDescriptorType, MemberDescriptorType),
     *(MethodDescriptorType, WrapperDescriptorType),
 )
+_PLAIN_TABLES = (dict, list, OrderedDict, defaultdict)
+_HOLDERS = (SimpleNamespace, Namespace)
 _PLAIN = (bool, int, float, str, bytes, tuple, frozenset)
+_PLACES = frozenset(sys.path)
 # Variables that decide what libraries load, and from where.
 _STEERING = ("TORCH", "PYTORCH", "HF_", "HUGGINGFACE", "XDG_", "HOME", "CUDA_VISIBLE")
 _SHOWN = 3
@@ -76,7 +85,10 @@ _MISSING = _Missing()
 class ProcessState:
     """What this process is like, to be compared later."""
 
-    def __init__(self) -> None:
+    def __init__(self, builders: Collection[str] = ()) -> None:
+        """Note it; ``builders`` are the packages that build models."""
+        self.own: str | None = None
+        self._builders = frozenset(builders)
         import_module("harness.measure.profile")  # It measures, and is to be compared as well.
         self._measured = _measure_canary()
         gc.freeze()  # What is there stays there: it need not be looked through for garbage.
@@ -96,7 +108,12 @@ class ProcessState:
         self._note()
 
     def difference(self) -> str:
-        """What has changed that may change another variant's numbers; empty if nothing has."""
+        """What has changed that may change another variant's numbers; empty if nothing has.
+
+        Afterwards ``own`` is None where the builder's own values are as they were, `GROWN` where
+        some came or went or were first used, and `REPLACED` where one took another's place.
+        """
+        self.own = None
         try:
             changes = [
                 *self._changed_values(),
@@ -148,7 +165,13 @@ class ProcessState:
                     continue
                 if issubclass(type(value), type):
                     seen.add(id(value))
-                    yield ("class", f"{value.__module__}.{value.__qualname__}"), vars(value)
+                    whole = f"{value.__module__}.{value.__qualname__}"
+                    yield ("class", whole), vars(value)
+                    if self._is_own(whole):
+                        for inner, each in list(vars(value).items()):
+                            yield from _tables(f"{whole}.{inner}", each, seen)
+                elif self._is_own(name) and not key.startswith("__"):
+                    yield from _tables(f"{name}.{key}", value, seen)
                 elif (
                     type(value) in (dict, list, OrderedDict)
                     and name.startswith(_TABLES)
@@ -178,13 +201,23 @@ class ProcessState:
             return modules
         found = []
         for path, key, old, new in self._changes():
-            if _matters(path, key, old, new):
+            own = self._is_own(path[1])
+            if (
+                isinstance(old, _CODE)
+                if own and path[0] == "table"
+                else _matters(path, key, old, new)
+            ):
                 found.append(f"{path[1]}.{key}")
+            elif own and not (str(key).startswith("__") or _is_equal(old, new)):
+                self.own = REPLACED if _is_setting(old) else self.own or GROWN
             elif old is not _MISSING and not _is_code(old):
                 self._noisy.setdefault(path, set()).add(key)
         if not found:
             self._note()
         return found
+
+    def _is_own(self, name: str) -> bool:
+        return name.partition(".")[0] in self._builders
 
     def _changes(self) -> Iterator[tuple[_Path, Any, Any, Any]]:
         """Each value that is another object, with its place: before and now."""
@@ -227,6 +260,7 @@ class ProcessState:
                 yield f"{name}{shown if type(value).__name__ in _SHORT else ''}"
 
 
+GROWN, REPLACED = "grown", "replaced"
 _SHORT = ("bool", "int", "dtype", "device")
 _CALL = methodcaller("__call__")
 _CODES = (attrgetter("__code__"), attrgetter("__defaults__"), attrgetter("__kwdefaults__"))
@@ -239,6 +273,33 @@ def _several(keys: list[Any]) -> Callable[[Any], tuple[Any, ...]]:
     if len(keys) > 1:
         return itemgetter(*keys)
     return lambda space: tuple(space[key] for key in keys)
+
+
+def _tables(name: str, value: Any, seen: set[int], depth: int = 3) -> Iterator[tuple[_Path, Any]]:
+    """The mappings and lists in a value of a builder's, and the attributes of its plain objects."""
+    kind = type(value)
+    if depth == 0 or id(value) in seen:
+        return
+    own = kind.__module__.partition(".")[0] == name.partition(".")[0]
+    if (own or kind in _HOLDERS) and type(getattr(value, "__dict__", None)) is dict:
+        value = vars(value)
+    elif kind not in _PLAIN_TABLES:
+        return
+    seen.add(id(value))
+    yield ("table", name), value
+    for key, inner in list(value.items() if isinstance(value, dict) else enumerate(value)):
+        yield from _tables(f"{name}.{key}", inner, seen, depth - 1)
+
+
+def _is_setting(value: Any) -> bool:
+    """Whether it is a plain value that says something, and no counter or flag that was not used."""
+    return isinstance(value, _PLAIN) and type(value) is not bool and bool(value)
+
+
+def _is_equal(old: Any, new: Any) -> bool:
+    with suppress(Exception):  # Of arrays.
+        return type(old) is type(new) and isinstance(old, _PLAIN) and bool(old == new)
+    return False
 
 
 def _matters(path: _Path, key: Any, old: Any, new: Any) -> bool:
@@ -282,10 +343,14 @@ def _settings() -> dict[str, Any]:
         "modes of torch": (
             torch._C._len_torch_function_stack(),
             torch._C._len_torch_dispatch_stack(),
+            repr(torch._C._dispatch_tls_local_include_set()),
+            repr(torch._C._dispatch_tls_local_exclude_set()),
+            torch._C._functorch.maybe_current_level(),
         ),
-        "kernels of torch": [*map(torch._C._dispatch_dump, _OPERATORS)],
+        "kernels of torch": hash(tuple(map(torch._C._dispatch_dump, _operators()))),
         "tracing": (sys.gettrace(), sys.getprofile()),
         "garbage collection": (gc.isenabled(), list(map(id, gc.callbacks))),
+        "the places of packages": [path for path in sys.path if path in _PLACES],
         "import hooks": (list(map(id, sys.meta_path)), list(map(id, sys.path_hooks))),
         "warnings that are errors": [f for f in warnings.filters if f[0] == "error"],
         "decimal arithmetic": (decimal.getcontext().prec, decimal.getcontext().rounding),
@@ -309,16 +374,21 @@ def _settings() -> dict[str, Any]:
     return found
 
 
-# Those of the usual layers, whose kernels another library may have replaced.
-_USUAL = """
-    adaptive_avg_pool2d _adaptive_avg_pool2d add.Tensor addmm avg_pool2d bmm cat chunk conv2d
-    convolution dropout einsum embedding expand flatten.using_ints gelu hardswish layer_norm
-    leaky_relu linear matmul max_pool2d max_pool2d_with_indices mean mean.dim mm mul.Tensor
-    native_batch_norm native_group_norm native_layer_norm pad permute pixel_shuffle relu
-    reshape scaled_dot_product_attention sigmoid silu softmax.int _softmax split.Tensor
-    sum.dim_IntList transpose.int unfold upsample_bilinear2d upsample_nearest2d view
-"""
-_OPERATORS = [f"aten::{name}" for name in _USUAL.split()]
+# Operators that no forward pass of a model has: in place, into a result, backward, on lists.
+_NO_LAYER = re.compile(
+    r"_(\.|$)|out$|backward|foreach|fused|sparse|fft|linalg|special|nested|_copy"
+)
+
+
+@cache
+def _operators() -> list[str]:
+    """Those of torch that layers are made of, whose kernels another library may replace."""
+    import torch
+
+    names = torch._C._dispatch_get_all_op_names()
+    return sorted(n for n in names if n.startswith("aten::") and not _NO_LAYER.search(n))
+
+
 _SIGNALS = [
     getattr(signal, name)
     for name in ("SIGALRM", "SIGINT", "SIGTERM", "SIGUSR1", "SIGCHLD", "SIGPIPE")

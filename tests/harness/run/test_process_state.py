@@ -128,6 +128,12 @@ CHANGES = {
         lib = _change.kept = torch.library.Library("aten", "IMPL", "Meta")
         lib.impl("pixel_shuffle", lambda x, factor: x.new_empty(9, 9), "Meta")
     """,
+    "rarer_kernel": """
+        lib = _change.kept = torch.library.Library("aten", "IMPL", "Meta")
+        lib.impl("_prelu_kernel", lambda x, weight: x.new_empty(1), "Meta")
+    """,
+    "vmapped": "torch._C._functorch._vmap_increment_nesting(3, 'error')",
+    "search_path": "sys.path.clear()",
     "thread": """
         def later():
             time.sleep(0.05)
@@ -276,6 +282,114 @@ def test_libraries_of_models_change_nothing(environment):
     assert len(lines) == 9
     for line in lines:
         assert line.endswith("['Measurement', 'Measurement'] same False"), line
+
+
+# What a builder's own package is left like: other variants are made of it, or it says nothing.
+OWN = """
+import os, sys, types
+from torch import nn
+
+WIDTH, TABLE, NESTED, MADE = 4, {"width": 4}, {"small": {"widths": [4]}}, []
+CONFIG = types.SimpleNamespace(width=4)
+COUNT, CACHE, READY, LAST = 0, {}, False, None
+
+class Block(nn.Module):
+    width = 4
+    widths = {"small": 4}
+
+class Settings:
+    def __init__(self):
+        self.width = 4
+
+SETTINGS = Settings()
+
+def change(name):
+    global WIDTH, COUNT, READY, LAST, TABLE
+    if name == "global": WIDTH = 8
+    if name == "table": TABLE["width"] = 8
+    if name == "new table": TABLE = {"width": 8}
+    if name == "nested": NESTED["small"]["widths"][0] = 8
+    if name == "shorter": NESTED["small"]["widths"].pop()
+    if name == "namespace": CONFIG.width = 8
+    if name == "class": Block.width = 8
+    if name == "class table": Block.widths.pop("small")
+    if name == "object": SETTINGS.width = 8
+    if name == "list": MADE.append(name)
+    if name == "counted": COUNT += 53
+    if name == "cached": CACHE[name + str(len(CACHE))] = object()
+    if name == "first use": READY, LAST = True, name
+
+class Own:
+    def knows(self, name): return True
+    def names(self): return []
+    def identity(self, name): return "1"
+    def build(self, name):
+        change(name)
+        width = WIDTH + TABLE["width"] + sum(NESTED["small"]["widths"]) + CONFIG.width
+        width += Block.width + Block.widths.get("small", 0) + SETTINGS.width + len(MADE)
+        return nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, width))
+"""
+PERFORM = """
+import os, sys
+import torch
+from harness.run.jobs import Job
+from harness.run.perform import CheckedPerformer
+from harness.types import Recipe
+
+def state(name):
+    job = Job(Recipe(name, "own"), ("structure", "flops"), ((32, 32),))
+    return performer.perform(job, check=True).state
+
+performer = CheckedPerformer()
+performer.load(Job(Recipe("good", "own"), (), ()))
+performer.note()
+for name in sys.argv[1:]:
+    for before in (["good"], []):
+        sys.stdout.flush()
+        if not os.fork():
+            try:
+                print(name, "".join(map(state, [*before, name, name])), sep=":", flush=True)
+            finally:
+                os._exit(0)
+        os.wait()
+"""
+LEAVE = [
+    "global",
+    "table",
+    "new table",
+    "nested",
+    "shorter",
+    "namespace",
+    "class",
+    "object",
+    "list",
+]
+LEAVE += ["class table"]
+STAY = ["good", "counted", "cached", "first use"]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="each change is made in a copy of one process")
+def test_what_a_builder_keeps_is_no_change_unless_models_are_made_of_it(tmp_path, environment):
+    info = tmp_path / "own_builders-1.0.dist-info"
+    info.mkdir()
+    (tmp_path / "own_builders.py").write_text(OWN)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: own-builders\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[zoo.builders]\nown = own_builders:Own\n")
+    done = subprocess.run(
+        [sys.executable, "-c", PERFORM, *LEAVE, *STAY],
+        env=environment | {"PYTHONPATH": f"{tmp_path}:{environment['PYTHONPATH']}"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    seen = [line.split(":") for line in done.stdout.splitlines()]
+    assert [name for name, _ in seen] == [name for name in LEAVE + STAY for _ in range(2)]
+    for name, states in seen:
+        if name in LEAVE:  # The first variant shows it; where it is the first, the worker is left.
+            assert states.startswith(("=!", "~")), (name, states)
+        else:
+            assert "!" not in states, (name, states)
 
 
 TEN = (
