@@ -16,12 +16,13 @@ import sys
 import threading
 from contextlib import suppress
 from functools import cache
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from harness.config import UsageError
-from harness.measure.builders import BuilderError, built_in, get_builder
+from harness.measure.builders import BuilderError, built_in, get_builder, origin_of
 from harness.measure.meta import describe_error
 from harness.run import guard
+from harness.run.sources import default_identity
 from zoo._util.text import ForeignOutput, foreign, pass_on
 
 _ANSWER_SECONDS = 30.0
@@ -51,7 +52,9 @@ def open_builder(builder: str) -> BuilderProxy:
         BuilderError: there is none, or it can't be used; the message says why.
         UsageError: it hangs or ends its process as it is loaded.
     """
-    return get_builder(builder) if built_in(builder) else _RemoteBuilder(builder)
+    if built_in(builder):
+        return cast("BuilderProxy", get_builder(builder))  # Those all say who they are.
+    return _RemoteBuilder(builder)
 
 
 class _RemoteBuilder:
@@ -154,6 +157,7 @@ def serve() -> None:
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # What a builder prints is no answer.
     builder: Any = None
+    identity = cache(lambda: default_identity(builder, origin_of(sys.argv[1])))
     for line in sys.stdin:
         method, *arguments = json.loads(line)
         answer: dict[str, Any]
@@ -162,6 +166,8 @@ def serve() -> None:
                 builder = get_builder(sys.argv[1])
                 _complain_of(builder)
                 answer = {"is": True}
+            elif method == "identity" and not hasattr(builder, "identity"):
+                answer = {"is": identity()}
             else:
                 answer = {"is": _plain(method, getattr(builder, method)(*arguments))}
         except BaseException as error:  # noqa: BLE001 - whatever a builder raises is reported
@@ -170,7 +176,7 @@ def serve() -> None:
 
 
 def _complain_of(builder: Any) -> None:
-    missing = [m for m in ("knows", "names", "identity", "build") if not hasattr(builder, m)]
+    missing = [m for m in ("knows", "names", "build") if not hasattr(builder, m)]
     if missing:
         raise BuilderError(f"{type(builder).__name__} has no method {' or '.join(missing)}")
 

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, cast
 
 if TYPE_CHECKING:
+    from importlib.metadata import Distribution, EntryPoint
+
     from torch import nn
 
     from harness.types import Recipe, Size
@@ -33,7 +35,11 @@ class BuilderError(ValueError):
 
 
 class Builder(Protocol):
-    """Builds variants by name. Only `build` may import torch."""
+    """Builds variants by name. Only `build` may import torch.
+
+    It may have a method ``identity(name)``: a short text that changes whenever `build` could build
+    something else. By default that is a digest of its code, see `harness.run.sources`.
+    """
 
     def knows(self, name: str) -> bool:
         """Whether there is a variant of that name."""
@@ -41,11 +47,16 @@ class Builder(Protocol):
     def names(self) -> list[str]:
         """All variants' names, for a message that names the nearest."""
 
-    def identity(self, name: str) -> str:
-        """A short text that changes whenever `build` could build something else."""
-
     def build(self, name: str) -> nn.Module:
         """The variant with its documented classifier and no weights."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a builder comes from: the module of its entry point, and its distribution."""
+
+    module: str
+    distribution: Distribution | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,9 +151,6 @@ class AdaptedBuilder:
     def names(self) -> list[str]:
         return self._builder.names()
 
-    def identity(self, name: str) -> str:
-        return self._builder.identity(self._original(name))
-
     def resolve(self, name: str) -> str:
         return resolved(self._builder, self._original(name))
 
@@ -211,13 +219,23 @@ def get_builder(name: str) -> Builder:
             module, _, attribute = kind.partition(":")
             kind = cast("Callable[[], Builder]", getattr(import_module(module), attribute))
         return kind()
-    from importlib.metadata import entry_points
-
-    found = {entry.name: entry for entry in entry_points(group="zoo.builders")}
+    found = _entries()
     if name in found:
         return cast("Builder", found[name].load()())
     known = ", ".join(sorted({*_BUILT_IN, *found}))
     raise BuilderError(f"no builder is called {name!r}; there are: {known}")
+
+
+def origin_of(name: str) -> Origin:
+    """Where the entry point of another distribution's builder leads."""
+    entry = _entries()[name]
+    return Origin(entry.module, entry.dist)
+
+
+def _entries() -> dict[str, EntryPoint]:
+    from importlib.metadata import entry_points
+
+    return {entry.name: entry for entry in entry_points(group="zoo.builders")}
 
 
 def version_of(distribution: str, advice: str) -> str:

@@ -13,7 +13,7 @@ import pytest
 import harness
 from harness.config import UsageError
 from harness.measure.builders import BuilderError
-from harness.run import builder_proxy
+from harness.run import builder_proxy, keys
 
 GOOD = """
 class Kind:
@@ -71,7 +71,7 @@ def test_a_builder_that_can_not_be_loaded_is_one_line(installed, verify):
     lines = {
         "raise ImportError('no such library')": "can't be used: ImportError: no such library",
         "Kind = None": "can't be used: TypeError",
-        "class Kind: pass": "has no method knows or names or identity or build",
+        "class Kind: pass": "has no method knows or names or build",
         "class Kind:\n    def __init__(self):\n        1 / 0": "ZeroDivisionError",
         "def broken(": "SyntaxError",
         "import os; os._exit(4)": "ended its process (status 4) as it was loaded",
@@ -124,6 +124,89 @@ def test_what_a_builder_imports_and_prints_stays_outside(installed, capfd):
     assert (mine.names(), mine.identity("tiny")) == (["tiny"], "mine 1.0")
     assert not {"wave", "my_builder"} & sys.modules.keys()
     assert capfd.readouterr().out == ""
+
+
+BUILDER = """
+class Kind:
+    def knows(self, name): return name == "tiny"
+    def names(self): return ["tiny"]
+    def build(self, name):
+        from my_models.nets import net
+        return net()
+"""
+NET = """
+def net():
+    from torch import nn
+    open(__file__ + ".log", "a").write("built")
+    return nn.Linear(10, {})
+"""
+
+
+@pytest.fixture
+def editable(tmp_path, monkeypatch):
+    """The folder of a project whose package is installed as ``pip install -e`` does it."""
+    project, site = tmp_path / "project", tmp_path / "site"
+    info = site / "my_zoo-1.0.dist-info"
+    for folder in (project / "my_zoo", project / "my_models", info):
+        folder.mkdir(parents=True)
+    (project / "my_zoo" / "__init__.py").write_text("")
+    (project / "my_zoo" / "builder.py").write_text(BUILDER)
+    (project / "my_models" / "__init__.py").write_text("")
+    (project / "my_models" / "nets.py").write_text(NET.format(12))
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: my-zoo\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[zoo.builders]\nmine = my_zoo.builder:Kind\n")
+    (info / "RECORD").write_text("_my_zoo.pth,,\nmy_zoo-1.0.dist-info/METADATA,,\n")
+    paths = [str(project), str(site), os.environ.get("PYTHONPATH")]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, paths)))
+    return project
+
+
+@pytest.mark.slow
+def test_a_changed_model_under_an_unchanged_builder_is_measured_anew(
+    editable, index_of, store_home
+):
+    index, seen = index_of(["tiny"], "Parameters: 132"), []
+    for width in (12, 12, 13):
+        (editable / "my_models" / "nets.py").write_text(NET.format(width))
+        builder_proxy.open_builder.cache_clear()
+        keys.identity_of.cache_clear()
+        report = harness.verify(index, builder="mine", checks=["parameters"])
+        (found,) = [f for f in report.findings if f.field == "Parameters"]
+        log = editable / "my_models" / "nets.py.log"
+        seen.append((found.status, found.measured, log.exists()))
+        log.unlink(missing_ok=True)
+    builder_proxy.open_builder.cache_clear()
+    keys.identity_of.cache_clear()
+    assert seen == [("match", 132, True), ("match", 132, False), ("mismatch", 143, True)]
+
+
+@pytest.mark.slow
+def test_who_a_builder_is_by_default(editable, tmp_path):
+    """Each change of what decides a model is another text, and no other change is."""
+    asked = opened().identity("tiny")
+    assert (asked.startswith("source:"), opened().identity("tiny")) == (True, asked)
+    same = ("my_models/README.md", "other.py", "my_zoo/.git/config.py", "my_zoo/x.pyc")
+    others = ("my_models/nets.py", "my_zoo/builder.py", "my_zoo/sizes.json", "my_models/new.py")
+    for name in (*same, *others):
+        path = editable / name
+        path.parent.mkdir(exist_ok=True)
+        before = path.read_text() if path.exists() else ""
+        path.write_text(before + "\n# changed\n")
+        assert (opened().identity("tiny") != asked) == (name in others), name
+        path.write_text(before) if before else path.unlink()
+    # Installed as it is: its record lists the package.
+    info = tmp_path / "site" / "my_zoo-1.0.dist-info"
+    listed = [f"../project/my_zoo/{name}" for name in ("__init__.py", "builder.py")]
+    records = [f"{listed[0]},,\n{listed[1]},sha256={digest},9\n" for digest in ("a", "b")]
+    identities = []
+    for record in (records[0], records[1], records[0]):
+        (info / "RECORD").write_text(record)
+        identities.append(opened().identity("tiny"))
+    assert identities[0] == identities[2] != identities[1]
+    (editable / "my_zoo" / "builder.py").write_text(BUILDER + "\n")  # Its record tells, not it.
+    assert opened().identity("tiny") == identities[0]
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: my-zoo\nVersion: 1.1\n")
+    assert opened().identity("tiny") not in identities
 
 
 @pytest.mark.slow
