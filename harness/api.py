@@ -19,7 +19,7 @@ __all__ = ["CountError", "Counts", "Report", "UsageError", "audit", "count_flops
 
 Index = str | Path | Sequence[str | Path]
 # What steers the command's output, and means nothing to a caller who is handed the report.
-_OF_THE_COMMAND = ("format", "fail_on", "quiet", "verbose")
+_OF_THE_COMMAND = ("format", "fail_on", "strict", "quiet", "verbose")
 
 
 def verify(

@@ -30,6 +30,7 @@ from harness.cli.output import (
     terminal_width,
 )
 from harness.config import RunConfig, UsageError, resolve
+from harness.config.rules import NEVER, SEVERITIES, UNVERIFIED
 
 if TYPE_CHECKING:
     from harness.edit.baseline import Baseline
@@ -81,7 +82,7 @@ def _readable_config(index: Any, format: Any) -> RunConfig:
 def finish(report: Report, config: RunConfig) -> None:
     """Print the report and exit with the status that it asks for."""
     show_report(report, config)
-    raise typer.Exit(exit_status(report, config.fail_on))
+    raise typer.Exit(exit_status(report, config))
 
 
 def show_report(report: Report, config: RunConfig) -> None:
@@ -193,17 +194,22 @@ def _bounded(text: bytes) -> bytes:
     return text[: text.rindex(b"\n", 0, _MAX_SUMMARY_BYTES)] + _CUT.encode()
 
 
-def exit_status(report: Report, fail_on: str) -> int:
-    """0, or 1 for a finding at or above ``fail_on``; 3, or that of an interrupt, for a run that was
-    cut short.
+def exit_status(report: Report, config: RunConfig) -> int:
+    """0, or 1 for what ``--fail-on`` or ``--strict`` fail for; 3, or that of an interrupt, for a
+    run that was cut short.
 
     What a baseline accepts is no reason to fail.
     """
     if report.cut_short is not None:
         return interrupts.status() if report.cut_short == "interrupted" else FAILED
-    failing = {"error": ("error",), "warning": ("error", "warning"), "never": ()}[fail_on]
+    if config.fail_on == NEVER:
+        return 0
+    failing = set(SEVERITIES[: SEVERITIES.index(config.fail_on) + 1])
+    if config.strict:
+        failing.add(UNVERIFIED)
     new = (finding for finding in report.findings if finding.accepted is None)
-    return FINDINGS if any(finding.severity in failing for finding in new) else 0
+    found = {word for finding in new for word in (finding.severity, finding.status)}
+    return FINDINGS if failing & found else 0
 
 
 def unusable(paths: Sequence[Path], why: str, *, read: bool = True) -> Report:

@@ -11,12 +11,10 @@ import typer
 from harness.cli.options import command
 from harness.cli.output import aligned, emit, emit_json, terminal_width
 from harness.config import RunConfig, UsageError
+from harness.config.rules import UNVERIFIED
 
 if TYPE_CHECKING:
     from harness.causes import Cause
-
-# What a finding that has no severity is called.
-_NO_SEVERITY = "unverified"
 
 
 def _complete(incomplete: str) -> list[str]:
@@ -80,7 +78,7 @@ def _list(causes: list[Cause], format: str) -> None:
 
 
 def _severity(cause: Cause) -> str:
-    return cause.severity or _NO_SEVERITY
+    return cause.severity or UNVERIFIED
 
 
 def _wrapped(text: str, indent: int = 0) -> str:

@@ -20,7 +20,9 @@ from harness.cli.reporting import (
     write_folder,
 )
 from harness.config import RunConfig, UsageError
+from harness.config.rules import NEVER
 
+REPORTING = ("format", "fail-on", "strict", "quiet")
 COMMAND_CLASSES = {"verify": WritesBaseline}
 # Formats that are read on the screen where the command runs, and that say what went wrong.
 _ON_SCREEN = ("table", "github")
@@ -28,7 +30,7 @@ _REPORTED = ("index", "builder", "checks", "baseline", "device", "data", "datase
 
 
 @documented
-@command(*MEASURING, "checks", "cross-check", "format", "fail-on", "baseline", "quiet", "verbose")
+@command(*MEASURING, "checks", "cross-check", *REPORTING, "baseline", "verbose")
 def verify(
     config: RunConfig,
     variants: Annotated[list[str] | None, variants("What to verify.")] = None,
@@ -95,12 +97,12 @@ def _run(
         # The other formats have no place for it, or are read from a file.
         progress.warn(broken)
     if not printed:
-        raise typer.Exit(exit_status(report, config.fail_on))
+        raise typer.Exit(exit_status(report, config))
     finish(report, config)
 
 
 @documented
-@command("index", "format", "fail-on", "baseline", "quiet", "verbose")
+@command("index", *REPORTING, "baseline", "verbose")
 def audit(config: RunConfig) -> None:
     checks = ("metadata",)
     baseline = BaselineOption.read(config.baseline, checks)
@@ -111,7 +113,7 @@ def audit(config: RunConfig) -> None:
 
 
 @documented
-@command("index", "device", *IMAGES, *ENGINE, "offline", "format", "fail-on", "quiet")
+@command("index", "device", *IMAGES, *ENGINE, "offline", *REPORTING)
 def validate(
     config: RunConfig, variants: Annotated[list[str], variants("What to validate.")]
 ) -> None:
@@ -136,5 +138,5 @@ def report(
     """As zoo verify --output, for those who want the files and not the verdict: findings don't
     change the exit status, which is 0, or 3 where the run failed or was cut short.
     """
-    config = replace(config, select=tuple(variants or ()), fail_on="never")
+    config = replace(config, select=tuple(variants or ()), fail_on=NEVER)
     _run(config, printed=False, folder=output)

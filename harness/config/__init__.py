@@ -22,6 +22,7 @@ from harness.config.options import SHARED, Option
 from harness.config.rules import (
     DEFAULT_GROUPS,
     GROUPS,
+    NEVER,
     SWITCH_WORDS,
     USUAL_BATCHES,
     USUAL_SECONDS,
@@ -45,7 +46,8 @@ __all__ = [
 FILE = "pyproject.toml"
 # What a run was asked of its report, and not of what is measured.
 _OF_ONE_RUN = frozenset(
-    {"checks", "refresh", "format", "fail-on", "baseline", "quiet", "verbose", "cross-check"}
+    {"checks", "refresh", "format", "fail-on", "strict", "baseline", "quiet", "verbose"}
+    | {"cross-check"}
 )
 # What has a meaning for images alone.
 _OF_IMAGES = ("dataset", "samples", "budget", "decode", "decode-workers")
@@ -106,6 +108,7 @@ class RunConfig:
     allow_local: bool = _DEFAULTS["allow-local"]
     format: str = _DEFAULTS["format"]
     fail_on: str = _DEFAULTS["fail-on"]
+    strict: bool = _DEFAULTS["strict"]
     baseline: Path | None = _DEFAULTS["baseline"]
     quiet: bool = _DEFAULTS["quiet"]
     verbose: bool = _DEFAULTS["verbose"]
@@ -221,6 +224,8 @@ def _refuse_idle(config: RunConfig, given: Collection[str], images: bool) -> Non
     ]
     if "address" in given and config.engine != "ray":
         idle.append("--address: is a Ray cluster's; write --engine ray, or leave it out")
+    if "strict" in given and config.strict and config.fail_on == NEVER:
+        idle.append("--strict: has nothing to add to --fail-on never; leave out one of them")
     if idle:
         raise UsageError(*idle)
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from harness.config import rules
-from harness.config.rules import GROUPS, SWITCH, TEXT, OptionRule, choice, whole
+from harness.config.rules import GROUPS, NEVER, SEVERITIES, SWITCH, TEXT, OptionRule, choice, whole
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -211,10 +211,18 @@ _SHARED = (
     ),
     Option(
         "fail-on",
-        choice("a severity", "error", "warning", "never"),
-        "Exit with 1 for a finding at or above it: error, warning or never.",
+        choice("a severity", *SEVERITIES, NEVER),
+        "Exit with 1 for a finding at or above it: error, warning, note, unverified (a claim that "
+        "could not be checked) or never.",
         "error",
         metavar="SEVERITY",
+    ),
+    Option(
+        "strict",
+        SWITCH,
+        "Exit with 1 for a claim that could not be checked, too, such as a weights file on a host "
+        "that doesn't answer, or an accuracy without images; --fail-on never stays 0.",
+        False,
     ),
     Option(
         "baseline",

@@ -25,6 +25,10 @@ GROUPS = (
     "speed",
 )
 DEFAULT_GROUPS = GROUPS[:-1]
+# What a run can fail for, the gravest first; each fails for those before it as well.
+UNVERIFIED = "unverified"
+SEVERITIES = ("error", "warning", "note", UNVERIFIED)
+NEVER = "never"
 # Speeds that are measured so can be shown beside one another.
 USUAL_BATCHES = (1, 8, 32)
 USUAL_SECONDS = 5.0

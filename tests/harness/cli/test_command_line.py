@@ -79,7 +79,10 @@ def test_wrong_use_is_one_line_and_2(zoo):
         assert done.stderr.count("\n") == 1
     done = zoo("audit", ZOO_FAIL_ON="x")
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "ZOO_FAIL_ON: 'x' is not a severity; write error, warning or never\n"
+    assert (
+        done.stderr
+        == "ZOO_FAIL_ON: 'x' is not a severity; write error, warning, note, unverified or never\n"
+    )
 
 
 def test_wrong_use_has_a_document_where_one_is_asked_for(zoo):

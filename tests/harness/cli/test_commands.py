@@ -136,6 +136,37 @@ def test_a_warning_fails_only_where_it_is_asked_for(zoo, edit):
     assert zoo("audit", "--fail-on", "warning").returncode == 1
 
 
+@pytest.mark.slow
+def test_each_severity_fails_for_the_graver_ones_too(zoo, folder):
+    """One variant for each severity; none, and an unverified claim under --strict, fail too."""
+    entry = "Models:\n- Name: resnest14d\n  Metadata:\n"
+    results = "  Results:\n  - Task: Image Classification\n    Dataset: ImageNet\n    Metrics:\n"
+    index = {
+        "error": f"{entry}    Image Size: 0\n",
+        "warning": f"{entry}    Parameters: 10610000\n  Weights: http://x.test/a-12345678.pth\n",
+        "note": f"{entry}    Parameters: '10610000'\n",
+        "unverified": f"{entry}    Parameters: 10610000\n{results}      Top 1 Accuracy: 75%\n",
+        "match": f"{entry}    Parameters: 10610000\n",
+    }
+    order = ["error", "warning", "note", "unverified"]
+    for found, text in index.items():
+        (folder / "one.yml").write_text(text)
+        run = ("audit", "--index", "one.yml", "--quiet")
+        if found == "unverified":
+            run = ("verify", "--all", *run[1:], "--checks", "accuracy")
+        for least in (*order, "never"):
+            fails = found in order and least in order[order.index(found) :]
+            assert zoo(*run, "--fail-on", least).returncode == fails, (found, least)
+        fails = found in ("error", "unverified")
+        assert zoo(*run, "--strict").returncode == fails, found
+        assert zoo(*run, ZOO_STRICT="1").returncode == fails, found
+        assert zoo(*run, "--fail-on", "never", ZOO_STRICT="1").returncode == 0, found
+    done = zoo(*run, "--strict", "--fail-on", "never")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("--strict: has nothing to add to --fail-on never; leave out one")
+    assert done.stderr.count("\n") == 1
+
+
 def test_verify_reports_what_differs(zoo, edit):
     done = zoo("verify", "--all", "--format", "json")
     assert done.returncode == 0

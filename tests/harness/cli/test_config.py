@@ -101,7 +101,7 @@ WRONG = {
     "workers": ("-1", "-1", "is not a whole number from 0; write one"),
     "max-bytes": ("0", "1.5", "is not a whole number from 1; write one"),
     "format": ('"jsno"', "jsno", "there is no format 'jsno'; did you mean json?"),
-    "fail-on": ('"note"', "note", "'note' is not a severity; write error, warning or never"),
+    "fail-on": ('"notes"', "notes", "'notes' is not a severity; did you mean note?"),
     "amp": ('"fp61"', "fp61", "'fp61' is not a precision; did you mean fp16?"),
     "no-store": ('"yes"', "ja", "is neither true nor false; write one of them"),
     "checks": ('["flop"]', "flop", "there are no checks 'flop'; did you mean flops?"),
