@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
+from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from harness.cli.output import Failure, aligned, emit
+from harness.cli.output import Failure, aligned, emit, is_terminal, say
+from harness.config import UsageError
 from harness.config.commands import COMMANDS
+from harness.config.rules import age, choice
 from zoo._util.text import for_terminal, plural
 
 if TYPE_CHECKING:
@@ -55,23 +59,106 @@ def check() -> None:
     emit(f"{plural(kept, 'measurement')} whole, {len(removed)} removed\n")
 
 
+def _complete_kind(incomplete: str) -> list[str]:
+    from harness.run.rows import KINDS
+
+    before, comma, word = incomplete.rpartition(",")
+    return [f"{before}{comma}{kind}" for kind in KINDS if kind.startswith(word)]
+
+
 @app.command()
-def clear() -> None:
-    """Delete all measurements; the next run makes them anew."""
-    count = _used(lambda store: store.clear())
+def clear(
+    kind: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="LIST",
+            help="Those of these kinds alone, with commas between them, as zoo cache info names "
+            "them: flops,accuracy.",
+            show_default=False,
+            autocompletion=_complete_kind,
+        ),
+    ] = None,
+    older_than: Annotated[
+        str | None,
+        typer.Option(
+            metavar="AGE",
+            help="Those alone that were made longer ago: 30d, 12h or 90m; 30 is 30 days.",
+            show_default=False,
+        ),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] = False,
+) -> None:
+    """Delete measurements, all by default; the next run makes them anew. On a terminal it asks
+    first, and elsewhere it wants --yes.
+    """
+    kinds, before = _kinds(kind), _before(older_than)
+    if not yes and not (is_terminal(sys.stdin) and is_terminal(sys.stderr)):
+        raise UsageError(
+            "zoo cache clear: deletes measurements, and there is no terminal to ask on; say --yes"
+        )
+    whole = not kinds and before is None
+    if not yes and not _confirmed(kinds, before, whole=whole):
+        return
+    count = _used(lambda store: store.clear(kinds, before), whole=whole)
     if count is not None:
         emit(f"{plural(count, 'measurement')} removed\n")
 
 
-def _used(use: Callable[[Store], _T]) -> _T | None:
-    """What is done with the store; None where its file was damaged, which is removed then."""
+def _kinds(given: list[str] | None) -> list[str]:
+    from harness.run.rows import KINDS
+
+    rule = choice("a kind of measurement", *KINDS)
+    words = [word.strip() for each in given or () for word in each.split(",")]
+    try:
+        return [rule.check(word) for word in words]
+    except ValueError as error:
+        raise UsageError(f"--kind: {error}") from error
+
+
+def _before(given: str | None) -> datetime | None:
+    if given is None:
+        return None
+    try:
+        return datetime.now(timezone.utc) - age(given)
+    except ValueError as error:
+        raise UsageError(f"--older-than: {error}") from error
+
+
+def _confirmed(kinds: list[str], before: datetime | None, *, whole: bool) -> bool:
+    """Whether the person at the terminal wants them deleted; not asked where there are none."""
+    from harness.run.store import StoreError, default_path
+
+    try:
+        with _store() as store:
+            count = store.count(kinds, before)
+        if not count:
+            emit("no measurement to remove\n")
+            return False
+        what = f"delete {plural(count, 'measurement')} of {default_path()}"
+    except StoreError as error:
+        if not error.damaged or not whole:
+            raise Failure(str(error)) from error
+        what = f"delete {default_path()}, which is damaged"
+    sys.stderr.write(f"{for_terminal(what)}? [y/N] ")
+    sys.stderr.flush()
+    if sys.stdin.readline().strip().lower() in ("y", "yes"):
+        return True
+    say("nothing was removed")
+    return False
+
+
+def _used(use: Callable[[Store], _T], *, whole: bool = True) -> _T | None:
+    """What is done with the store; None where its file was damaged, which is removed then.
+
+    A part can't be told from the rest in a damaged file, so that it stays unless ``whole``.
+    """
     from harness.run.store import StoreError, default_path
 
     try:
         with _store() as store:
             return use(store)
     except StoreError as error:
-        if not error.damaged:
+        if not error.damaged or not whole:
             raise Failure(str(error)) from error
     path = default_path()
     for name in (path, f"{path}-wal", f"{path}-shm"):

@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ USUAL_SECONDS = 5.0
 USUAL_TIMEOUT = 300.0
 _DATASET = "imagenet-1k"
 _DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)([smh]?)")
+_AGE = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)([smhdw]?)")
 _SIZE = re.compile(r"(\d{1,18}(?:\.\d{1,9})?) ?([KMGT]i?B|)", re.IGNORECASE)
 _UNITS = {"": 1} | {
     f"{letter}{suffix}": base**power
@@ -43,6 +45,7 @@ _UNITS = {"": 1} | {
     for suffix, base in (("B", 1000), ("IB", 1024))
 }
 _MIN_MEMORY = 2**28  # Python with torch takes as much before any model is built.
+_MOST_DAYS = 365_000  # A thousand years: the calendar has no more than two.
 _DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
 SWITCH_WORDS = dict.fromkeys(("1", "true", "yes", "on"), True) | dict.fromkeys(
     ("0", "false", "no", "off"), False
@@ -160,6 +163,20 @@ def _duration(value: object) -> float:
     if match is None or not float(match[1]):
         raise ValueError(f"{value!r} is not a time; write one such as 90s, 10m or 2h")
     return float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]]
+
+
+def age(text: str) -> timedelta:
+    """How long ago something may have been made, of which a plain number counts days.
+
+    Raises:
+        ValueError: it is none.
+    """
+    match = _AGE.fullmatch(text)
+    seconds = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "": 86_400, "w": 604_800}
+    days = float(match[1]) * seconds[match[2]] / 86_400 if match else 0.0
+    if not 0 < days <= _MOST_DAYS:
+        raise ValueError(f"{text!r} is not an age; write one such as 30d, 12h or 90m")
+    return timedelta(days=days)
 
 
 def _memory(value: object) -> int:

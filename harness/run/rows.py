@@ -345,3 +345,4 @@ _KINDS: Mapping[str, Callable[[Measurement], bool]] = {
     "accuracy": _is_accuracy,
     "speed": _is_speed,
 }
+KINDS = tuple(_KINDS)

@@ -9,8 +9,9 @@ the reuse and nothing else: the run says so and measures anew. What a row has to
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -210,10 +211,24 @@ class Store:
             "kinds": kinds,
         }
 
-    def clear(self) -> int:
-        """Empty the store; return how many measurements it held."""
+    def count(self, kinds: Sequence[str] = (), before: datetime | None = None) -> int:
+        """How many measurements `clear` would remove."""
+        where, values = _chosen(kinds, before)
         with _plain_errors(self.path):
-            count = self._db.execute("DELETE FROM measurements").rowcount
+            query = f"SELECT COUNT(*) FROM measurements{where}"
+            (count,) = self._db.execute(query, values).fetchone()
+        return int(count)
+
+    def clear(self, kinds: Sequence[str] = (), before: datetime | None = None) -> int:
+        """Remove measurements; return how many.
+
+        Args:
+            kinds: of these alone; of all where there are none.
+            before: made earlier than that alone.
+        """
+        where, values = _chosen(kinds, before)
+        with _plain_errors(self.path):
+            count = self._db.execute(f"DELETE FROM measurements{where}", values).rowcount
             self._db.execute("VACUUM")
         return int(count)
 
@@ -278,6 +293,17 @@ class Store:
             self._broken = line
         else:
             self.warn(line)
+
+
+def _chosen(kinds: Sequence[str], before: datetime | None) -> tuple[str, list[str]]:
+    """The condition of these rows, and its values."""
+    conditions, values = [], [*kinds]
+    if kinds:
+        conditions.append(f"kind IN ({', '.join('?' * len(kinds))})")
+    if before is not None:  # What is no time at all is not known to be older.
+        conditions.append("julianday(made) < julianday(?)")
+        values.append(before.isoformat())
+    return f" WHERE {' AND '.join(conditions)}" if conditions else "", values
 
 
 @contextmanager

@@ -75,15 +75,25 @@ def zoo(environment, folder) -> Callable[..., subprocess.CompletedProcess[str]]:
 
 @pytest.fixture
 def zoo_on_a_terminal(environment, folder) -> Callable[..., tuple[int, str, str]]:
-    """Run the command on two pseudo-terminals; its exit status and what each of them shows."""
+    """Run the command on two pseudo-terminals; its exit status and what each of them shows.
 
-    def run(*arguments: str, columns: int = 80, **changes: str) -> tuple[int, str, str]:
+    What is typed comes from a third one; else there is no keyboard.
+    """
+
+    def run(
+        *arguments: str, columns: int = 80, typed: str | None = None, **changes: str
+    ) -> tuple[int, str, str]:
         screens = [pty.openpty(), pty.openpty()]
         with ThreadPoolExecutor(2) as pool, ExitStack() as open_files:
             for _, inside in screens:
                 fcntl.ioctl(inside, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
             shown = [pool.submit(_read, outside) for outside, _ in screens]
-            files = [open_files.enter_context(open(os.devnull, "rb"))]
+            keyboard: str | int = os.devnull
+            if typed is not None:
+                outside, keyboard = pty.openpty()
+                open_files.callback(os.close, outside)
+                os.write(outside, typed.encode())
+            files = [open_files.enter_context(open(keyboard, "rb"))]
             files += [open_files.enter_context(open(inside, "wb", 0)) for _, inside in screens]
             environment_here = environment | changes
             status = run_here(arguments, files, cwd=folder, environment=environment_here)

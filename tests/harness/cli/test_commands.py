@@ -240,7 +240,7 @@ def test_the_store_is_shown_and_emptied(zoo, environment):
     assert before.returncode == 0
     assert environment["XDG_CACHE_HOME"] in before.stdout
     assert not re.search(r"^measurements: 0$", before.stdout, re.MULTILINE)
-    done = zoo("cache", "clear")
+    done = zoo("cache", "clear", "--yes")
     assert re.fullmatch(r"[1-9]\d* measurements? removed\n", done.stdout)
     assert re.search(r"^measurements: 0$", zoo("cache", "info").stdout, re.MULTILINE)
 
@@ -253,7 +253,7 @@ def test_a_damaged_store_is_emptied(damage, zoo, environment):
     start = 0 if damage == "all" else 4096  # what follows the page that says what the tables are
     store.write_bytes(content[:start] + b"\x5a" * (len(content) - start))
     assert zoo("cache", "info").returncode == 3
-    done = zoo("cache", "clear")
+    done = zoo("cache", "clear", "--yes")
     assert (done.returncode, done.stdout, done.stderr) == (
         0, f"{store} was damaged, and is removed\n", ""
     )  # fmt: skip
@@ -266,7 +266,7 @@ def test_a_store_that_another_run_holds_is_left_alone(zoo, environment, monkeypa
     store = next(Path(environment["XDG_CACHE_HOME"]).rglob("measurements-*.sqlite"))
     with closing(sqlite3.connect(store, isolation_level=None)) as held:
         held.execute("BEGIN EXCLUSIVE")
-        done = zoo("cache", "clear")
+        done = zoo("cache", "clear", "--yes")
     assert (done.returncode, done.stdout) == (3, "")
     assert "locked" in done.stderr
     assert not re.search(r"^measurements: 0$", zoo("cache", "info").stdout, re.MULTILINE)

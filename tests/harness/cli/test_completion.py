@@ -23,6 +23,7 @@ LINES = {  # what is typed -> what is offered
     "zoo train --amp bf": {"bf16"},
     "zoo verify --index missing.yml ": set(),
     "zoo rule flops.c": {"flops.convention", "flops.cross-check"},
+    "zoo cache clear --kind flops,st": {"flops,structure"},
     "zoo cache ": {"info", "check", "clear"},
 }
 

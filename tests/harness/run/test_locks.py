@@ -59,7 +59,7 @@ def test_a_store_that_is_locked_costs_two_seconds_and_one_line(how, zoo, index_o
     free = zoo("verify", *arguments, "--no-store")
     Store.open(path).close()
     with held(path, HOLD[how]):
-        for command in (["cache", "info"], ["cache", "clear"]):
+        for command in (["cache", "info"], ["cache", "clear", "--yes"]):
             begun = time.monotonic()
             zoo(*command)
             assert time.monotonic() - begun < 4, command
