@@ -360,7 +360,7 @@ _TABLE: tuple[tuple[str, Severity | None, str, str, str], ...] = (
         "error",
         "The builder does not have this variant.",
         "`Name: resnest51d`",
-        "Correct the name, or choose another builder.",
+        "Correct the name, or choose a builder that has it, as the message names them.",
     ),
     (
         "schema.unreadable-dependency",

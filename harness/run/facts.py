@@ -11,7 +11,7 @@ from functools import partial
 from harness.check.schema import UNREADABLE, missing_for
 from harness.check.shards import span_of
 from harness.config import USUAL_BATCHES, USUAL_SECONDS, RunConfig
-from harness.measure.builders import BuilderError
+from harness.measure.builders import BuilderError, others_with
 from harness.run.builder_proxy import open_builder
 from harness.run.engine import Engine
 from harness.run.eval_dataset import EvalDataset
@@ -133,9 +133,14 @@ class VariantFacts:
     def _looked_up(self, missing: set[Slot]) -> set[Slot]:
         name = self.recipe.architecture
         if not self._builder.knows(name):
+            builder = self.recipe.builder
+            why = f"the builder {builder} has no variant called {name}"
+            others = others_with(name, builder)
+            for other in others:
+                why += f"; {other} has it: --builder {other}"
             near = nearest(name, self._builder.names())
-            advice = f"; the nearest it has: {', '.join(near)}" if near else ""
-            why = f"the builder {self.recipe.builder} has no variant called {name}{advice}"
+            if near:
+                why += f"; the nearest {builder if others else 'it'} has: {', '.join(near)}"
             for slot in missing:
                 self.facts[slot] = unmeasured(self.recipe, slot, "build.unknown", why)
             return set()

@@ -7,6 +7,7 @@ the methods of `Builder`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
@@ -193,6 +194,19 @@ def module_of(name: str) -> str | None:
     """The module of a builder of this package, None for another distribution's."""
     kind = _BUILT_IN.get(name)
     return kind.partition(":")[0] if isinstance(kind, str) else None
+
+
+def others_with(name: str, builder: str) -> list[str]:
+    """The other builders of this package that can be used here and have a variant of that name.
+
+    They read that from files. Another distribution's would have to be loaded to be asked.
+    """
+    found = []
+    for other in _BUILT_IN:
+        if other != builder:
+            with suppress(BuilderError):  # What it builds is not installed.
+                found += [other] if get_builder(other).knows(name) else []
+    return found
 
 
 def builder_of(recipe: Recipe) -> Builder:

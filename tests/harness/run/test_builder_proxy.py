@@ -12,6 +12,7 @@ import pytest
 
 import harness
 from harness.config import UsageError
+from harness.measure import builders
 from harness.measure.builders import BuilderError
 from harness.run import builder_proxy, keys
 
@@ -207,6 +208,43 @@ def test_who_a_builder_is_by_default(editable, tmp_path):
     assert opened().identity("tiny") == identities[0]
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: my-zoo\nVersion: 1.1\n")
     assert opened().identity("tiny") not in identities
+
+
+@pytest.mark.slow
+def test_an_unknown_variant_names_the_builders_that_have_it(index_of, store_home, monkeypatch):
+    import timm
+    import torchvision
+
+    import zoo
+
+    names = ("resnet18", "resnest50d", "resnet50.a1_in1k", "vgg16.IMAGENET1K_V1", "efficientnet_b9")
+    has = {
+        "zoo": set(zoo.list_models()),
+        "timm": {*timm.list_models(), *timm.list_pretrained()},
+        "torchvision": {*torchvision.models.list_models(), "vgg16.IMAGENET1K_V1"},
+    }
+    unknown = {builder: [name for name in names if name not in has[builder]] for builder in has}
+
+    def told(builder):
+        index = index_of(unknown[builder])
+        report = harness.verify(index, builder=builder, checks=["parameters"], offline=True)
+        found = [f for f in report.findings if f.field == "Name" and f.cause == "build.unknown"]
+        return {f.variant: f.message for f in found}
+
+    for builder, left in unknown.items():
+        messages = told(builder)
+        assert list(messages) == left
+        for name, message in messages.items():
+            others = set(re.findall(r"; (\w+) has it: --builder \1\b", message))
+            assert others == {other for other in has if name in has[other]}, message
+    assert "; the nearest zoo has: resnest" in told("zoo")["resnet18"]
+    # One that is not installed has nothing.
+    monkeypatch.setattr(builders, "_BUILT_IN", builders._BUILT_IN | {"timm": absent})
+    assert "timm has it" not in told("zoo")["resnet18"]
+
+
+def absent():
+    raise BuilderError("timm is not installed")
 
 
 @pytest.mark.slow

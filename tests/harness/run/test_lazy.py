@@ -74,6 +74,13 @@ def test_light_commands_import_nothing_heavy(imported, seed_index, command):
     assert imported(*arguments) == [0, []]
 
 
+def test_who_has_an_unknown_variant_is_told_without_importing_a_library(imported, tmp_path):
+    index = tmp_path / "index.yml"
+    index.write_text("Models:\n- Name: resnet18\n  Metadata:\n    Parameters: 11689512\n")
+    arguments = (*WARM, "--checks", "parameters", "--index", str(index))
+    assert imported(*arguments) == [1, []]
+
+
 MODULES = ("json", "torch", "numpy", "sqlite3", "typing", "harness", "zoo", "sitecustomize")
 
 
