@@ -11,6 +11,7 @@ from harness.cli import interrupts
 from harness.cli.output import (
     FAILED,
     GONE,
+    WRONG_USE,
     EarlyInterrupt,
     Failure,
     folder_is_gone,
@@ -20,8 +21,6 @@ from harness.cli.output import (
 )
 from harness.config import UsageError
 from zoo._util.text import foreign
-
-_WRONG_USE = 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -46,7 +45,7 @@ def _guarded(arguments: Sequence[str] | None) -> int:
     except UsageError as error:
         for line in error.lines:
             say(line)
-        return _WRONG_USE
+        return WRONG_USE
     except Failure as error:
         say(f"zoo: {error}")
         return interrupts.status() if interrupts.hung_up() else FAILED
@@ -85,7 +84,7 @@ def _run(arguments: Sequence[str] | None) -> int:
         return interrupts.status()
     except wrong_line as error:
         say(_one_line(error))
-        return _WRONG_USE
+        return WRONG_USE
     if status == 128 + signal.SIGINT:  # As Typer has it for every interrupt.
         return interrupts.status()
     return status if isinstance(status, int) else 0

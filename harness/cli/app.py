@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from importlib import import_module
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from harness.cli.output import Failure, emit, say
+from harness.cli.output import WRONG_USE, Failure, emit, say
 from harness.config import UsageError
 from harness.config.commands import COMMANDS
 
@@ -113,6 +113,17 @@ class LazyGroup(_TakesAsWritten, TyperGroup):
             formatter.write_dl(list(COMMANDS.items()))
 
 
+def show_help(context: typer.Context) -> NoReturn:
+    """Show what there is to say after these words.
+
+    They are no whole command all the same: a script whose variable is empty should notice, and its
+    output should hold no help.
+    """
+    for line in context.get_help().splitlines():
+        say(line)
+    raise typer.Exit(WRONG_USE)
+
+
 app = plain_app(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 
 
@@ -144,7 +155,9 @@ def _completion(ctx: typer.Context, param: Any, value: bool | None) -> None:
 @app.callback(invoke_without_command=True)
 def _zoo(
     context: typer.Context,
-    version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", "-V", help="Show the version and exit.")
+    ] = False,
     install_completion: Annotated[
         bool,
         typer.Option(
@@ -171,7 +184,7 @@ def _zoo(
         emit(f"zoo {__version__}\n")
         raise typer.Exit()
     if context.invoked_subcommand is None:
-        raise UsageError(f"zoo: say what to do, one of {', '.join(COMMANDS)}; see zoo --help")
+        show_help(context)
 
 
 def run(arguments: list[str] | None) -> object:

@@ -7,10 +7,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
+from typer.core import TyperGroup
 
+from harness.cli.app import plain_app, show_help
 from harness.cli.output import Failure, aligned, emit, is_terminal, say
 from harness.config import UsageError
 from harness.config.commands import COMMANDS
@@ -24,7 +26,31 @@ _T = TypeVar("_T")
 # So many rows that were removed are named.
 _MOST_LINES = 20
 
-app = typer.Typer(add_completion=False, rich_markup_mode=None, help=COMMANDS["cache"])
+
+class _CacheGroup(TyperGroup):
+    """The commands, each listed with its whole first sentence."""
+
+    def format_commands(self, ctx: typer.Context, formatter: Any) -> None:  # type: ignore[override]
+        with formatter.section("Commands"):
+            formatter.write_dl(
+                [
+                    (
+                        name,
+                        " ".join((each.help or "").split()).partition(". ")[0].removesuffix(".")
+                        + ".",
+                    )
+                    for name, each in self.commands.items()
+                ]
+            )
+
+
+app = plain_app(cls=_CacheGroup, help=COMMANDS["cache"])
+
+
+@app.callback(invoke_without_command=True)
+def _cache(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        show_help(context)
 
 
 @app.command()
@@ -150,7 +176,7 @@ def _confirmed(kinds: list[str], before: datetime | None, *, whole: bool) -> boo
 def _used(use: Callable[[Store], _T], *, whole: bool = True) -> _T | None:
     """What is done with the store; None where its file was damaged, which is removed then.
 
-    A part can't be told from the rest in a damaged file, so that it stays unless ``whole``.
+    Of a damaged file no part can be made out, so that it stays unless ``whole``.
     """
     from harness.run.store import StoreError, default_path
 

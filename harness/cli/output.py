@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _DUMB = ("dumb", "unknown")
 
 FINDINGS = 1
+WRONG_USE = 2
 FAILED = 3
 GONE = "the working folder is gone; change to one that is there"
 

@@ -42,12 +42,25 @@ def test_help_cuts_no_sentence_off(zoo):
 def test_version(zoo):
     from zoo import __version__
 
-    done = zoo("--version")
-    assert (done.returncode, done.stdout) == (0, f"zoo {__version__}\n")
+    for option in ("--version", "-V"):
+        done = zoo(option)
+        assert (done.returncode, done.stdout, done.stderr) == (0, f"zoo {__version__}\n", "")
+
+
+def test_no_command_shows_the_help_and_is_no_success(zoo):
+    for words in ([], ["cache"]):
+        done = zoo(*words)
+        assert (done.returncode, done.stdout) == (2, ""), words
+        assert done.stderr == zoo(*words, "--help").stdout
+        assert "..." not in done.stderr.partition("Commands:")[2]
 
 
 WRONG = [
-    ("", "zoo: say what to do, one of "),
+    ("-v", "zoo: No such option: -v; see zoo --help"),
+    (
+        "cache cler",
+        "zoo cache: No such command 'cler'. Did you mean 'clear'?; see zoo cache --help",
+    ),
     ("verfy", "zoo: No such command 'verfy'. Did you mean 'verify'?; see zoo --help"),
     ("verify", "zoo verify: nothing to verify; name variants, globs or collections, or"),
     ("verify --all resnest50d", "zoo verify: both --all and names; leave out one"),
