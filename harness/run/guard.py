@@ -32,6 +32,11 @@ _ROOT = str(Path(__file__).resolve().parents[2])
 # Numbers of Linux's prctl, see its manual page.
 _DIE_WITH_PARENT = 1
 _ADOPT_ORPHANS = 36
+# What a guard answers to; the others say that it has a fault of its own.
+_HEARD = {
+    *(signal.SIGTERM, signal.SIGSEGV, signal.SIGFPE, signal.SIGILL),
+    *(getattr(signal, name) for name in ("SIGCHLD", "SIGBUS") if hasattr(signal, name)),
+}
 # How often it is seen that the run is gone where a copy of the run keeps its pipe open.
 _LOOK_SECONDS = 1.0
 # A process that the system holds, in a write to a disk that is gone, can't be waited for.
@@ -149,6 +154,10 @@ def _guard(run: int) -> None:
         for number in (signal.SIGTERM, signal.SIGCHLD):
             signal.signal(number, signal.SIG_DFL)
         return
+    for number in signal.valid_signals() - _HEARD:
+        # The child may send them to its parent, and would be rid of its guard.
+        with suppress(OSError, ValueError):
+            signal.signal(number, signal.SIG_IGN)
     try:
         status = _watch(child, run, woken)
         _end_all()

@@ -356,7 +356,11 @@ def _network_of(job: Job) -> AbstractContextManager[None]:
     return network_refused(but_public=not job.offline) if limited else nullcontext()
 
 
-_NETWORK = ("socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto")
+_SENDING = ("socket.connect", "socket.sendto", "socket.sendmsg")
+_ASKING = ("getaddrinfo", "gethostbyname", "gethostbyaddr", "getnameinfo")
+_NETWORK = (*_SENDING, *(f"socket.{name}" for name in _ASKING))
+# What sockets take for an address beside one.
+_ADDRESSES = {"": "0.0.0.0", "<broadcast>": "255.255.255.255"}
 
 
 class OfflineError(ConnectionError):
@@ -395,16 +399,17 @@ def _refuse(event: str, arguments: tuple[Any, ...]) -> None:
     if not _State.refused or event not in _NETWORK:
         return
     host = arguments[0]
-    if event in ("socket.connect", "socket.sendto"):
-        address = arguments[1]
-        if not isinstance(address, tuple):
+    if event in _SENDING:
+        host = arguments[1]
+        if not isinstance(host, tuple):
             return
-        host = address[0]
-    if isinstance(host, bytes):
+    if isinstance(host, tuple):
+        host = host[0]
+    if isinstance(host, bytes | bytearray):
         host = host.decode("ascii", "replace")
     if _State.refused == "all":
         raise OfflineError(f"building needs {host}, and this run is offline")
-    if event in ("socket.connect", "socket.sendto") and not _is_allowed(host):
+    if event in _SENDING and not _is_allowed(_ADDRESSES.get(host, host)):
         why = "is not a public address; --public-hosts-only refuses it, see --any-host"
         raise OfflineError(f"building needs {host}, which {why}")
 

@@ -347,7 +347,7 @@ def _settings() -> dict[str, Any]:
             repr(torch._C._dispatch_tls_local_exclude_set()),
             torch._C._functorch.maybe_current_level(),
         ),
-        "kernels of torch": hash(tuple(map(torch._C._dispatch_dump, _operators()))),
+        "kernels of torch": [hash(tuple(map(torch._C._dispatch_dump, _operators())))],
         "tracing": (sys.gettrace(), sys.getprofile()),
         "garbage collection": (gc.isenabled(), list(map(id, gc.callbacks))),
         "the places of packages": [path for path in sys.path if path in _PLACES],

@@ -182,8 +182,16 @@ def test_a_connection_is_refused_while_the_run_is_offline_and_not_after(monkeypa
         with pytest.raises(OSError, match=r"needs example\.org"):
             urllib.request.urlopen("http://example.org/")
         datagram = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        with datagram, pytest.raises(OfflineError):
-            datagram.sendto(b"x", ("127.0.0.1", port))
+        with datagram:
+            for ask in (
+                lambda: datagram.sendto(b"x", ("127.0.0.1", port)),
+                lambda: datagram.sendmsg([b"x"], [], 0, ("127.0.0.1", port)),
+                lambda: socket.gethostbyaddr("127.0.0.1"),
+                lambda: socket.gethostbyname_ex("localhost"),
+                lambda: socket.getnameinfo(("127.0.0.1", 80), 0),
+            ):
+                with pytest.raises(OfflineError):
+                    ask()
     with socket.create_connection(("127.0.0.1", port)):
         server.close()
     job = Job(Recipe("a"), ("structure",), (), offline=True)
@@ -201,8 +209,14 @@ def test_private_hosts_alone_are_refused_where_public_ones_are_let_through(monke
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagram:
                 with contextlib.suppress(OSError):  # of a machine without a route
                     datagram.connect(("8.8.8.8", 53))
-                with pytest.raises(OfflineError):
-                    datagram.sendto(b"x", here)
+                for host in ("127.0.0.1", "", "<broadcast>", bytearray(b"127.0.0.1")):
+                    for send in (
+                        lambda there: datagram.sendto(b"x", there),
+                        lambda there: datagram.sendmsg([b"x"], [], 0, there),
+                        datagram.connect,
+                    ):
+                        with pytest.raises(OfflineError):
+                            send((host, here[1]))
             # A proxy is the user's own choice.
             monkeypatch.setenv("HTTP_PROXY", f"http://localhost:{here[1]}")
             socket.create_connection(here).close()

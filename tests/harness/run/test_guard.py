@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.run.guard import _end_by_force, descendants, guarded
+from harness.run.guard import _end_by_force, descendants, end, guarded
 
 pytestmark = pytest.mark.skipif(
     not sys.platform.startswith("linux"), reason="a guard takes Linux's prctl"
@@ -234,6 +234,38 @@ def test_a_guard_ends_as_what_it_guards_ended(tmp_path):
             shown[name] = process.stdout.read() + process.stderr.read()
             assert process.wait(timeout=60) == status, name
     assert shown == dict.fromkeys(expected, "") | {"stay": "words\n\n", "signals": "[0, 0]\n"}
+
+
+def test_a_guard_is_not_ended_by_signals_of_what_it_guards(tmp_path):
+    """Those that mean an end, and some that nobody expects; none of them gets away."""
+    (tmp_path / "sends.py").write_text(
+        "import os, signal, time\n"
+        "def stay():\n"
+        "    pids = os.pipe()\n"
+        "    if os.fork() == 0:\n"
+        "        if os.fork() == 0:\n"
+        "            os.write(pids[1], b'%d\\n' % os.getpid())\n"
+        "            time.sleep(600)\n"
+        "        os._exit(0)\n"
+        "    pid = os.read(pids[0], 99)\n"
+        "    for name in 'HUP INT QUIT USR1 USR2 ALRM PIPE VTALRM PROF XCPU TSTP CONT'.split():\n"
+        "        os.kill(os.getppid(), getattr(signal, f'SIG{name}'))\n"
+        "    time.sleep(0.1)\n"
+        "    os.write(1, pid)\n"
+        "    time.sleep(600)\n"
+    )
+    path = os.pathsep.join([str(tmp_path), str(Path(__file__).parents[3])])
+    with subprocess.Popen(
+        guarded("sends:stay"),
+        env=os.environ | {"PYTHONPATH": path},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        pid = int(process.stdout.readline())
+        end(process)
+        assert left_of([process.pid, pid]) == []
 
 
 def test_where_there_is_no_guard_a_process_leaves_with_its_run(tmp_path):
