@@ -4,9 +4,7 @@ A worker is used for many variants, and a build may leave it changed: a patched 
 modules, another default dtype. A `ProcessState` notes what code can see once the builder is loaded,
 and what a small model measures then; `ProcessState.difference` says what isn't so any more. It
 finds mishaps, and is no wall against code that means to hide.
-
-A builder may count and keep what it builds: where its own values have changed, `ProcessState.own`
-says so, and an earlier variant has to be measured once more.
+A builder may count and keep: where its own values changed, `ProcessState.own` says so.
 """
 
 from __future__ import annotations
@@ -265,7 +263,10 @@ _SHORT = ("bool", "int", "dtype", "device")
 _CALL = methodcaller("__call__")
 _CODES = (attrgetter("__code__"), attrgetter("__defaults__"), attrgetter("__kwdefaults__"))
 # Of torch, the functions whose inner parts are compared as well.
-_BUILT_BY = ("torch.nn", "torch.functional", "torch._tensor", "torch.Tensor", "torch.utils")
+_BUILT_BY = (
+    *("torch.nn", "torch.functional", "torch._tensor", "torch.Tensor", "torch.utils"),
+    *("torch._meta_registrations", "torch._refs", "torch._prims", "torch._decomp"),
+)
 
 
 def _several(keys: list[Any]) -> Callable[[Any], tuple[Any, ...]]:
@@ -374,7 +375,7 @@ def _settings() -> dict[str, Any]:
     return found
 
 
-# Operators that no forward pass of a model has: in place, into a result, backward, on lists.
+# In place, into a result, backward, on lists: no forward pass has them.
 _NO_LAYER = re.compile(
     r"_(\.|$)|out$|backward|foreach|fused|sparse|fft|linalg|special|nested|_copy"
 )
@@ -385,8 +386,8 @@ def _operators() -> list[str]:
     """Those of torch that layers are made of, whose kernels another library may replace."""
     import torch
 
-    names = torch._C._dispatch_get_all_op_names()
-    return sorted(n for n in names if n.startswith("aten::") and not _NO_LAYER.search(n))
+    found = filter(re.compile("aten::").match, torch._C._dispatch_get_all_op_names())
+    return sorted(name for name in found if not _NO_LAYER.search(name))
 
 
 _SIGNALS = [

@@ -132,6 +132,13 @@ CHANGES = {
         lib = _change.kept = torch.library.Library("aten", "IMPL", "Meta")
         lib.impl("_prelu_kernel", lambda x, weight: x.new_empty(1), "Meta")
     """,
+    "shape_of_a_convolution": """
+        import torch._meta_registrations as shapes
+        def small(input_tensor, weight, stride, padding, dilation, is_transposed, groups,
+                  output_padding=None):
+            return [1, 8, 1, 1]
+        shapes.calc_conv_nd_return_shape.__code__ = small.__code__
+    """,
     "vmapped": "torch._C._functorch._vmap_increment_nesting(3, 'error')",
     "search_path": "sys.path.clear()",
     "thread": """
