@@ -95,7 +95,8 @@ def _named_exactly(
     """
     said, own = _tokens(stem(file)), _tokens(variant.name)
     sibling = whole.get(said)
-    if sibling is None or len(said) != len(own) or said[0] != own[0]:
+    # Of a name in another script no token is left.
+    if not said or sibling is None or len(said) != len(own) or said[0] != own[0]:
         return None
     differ = [pair for pair in zip(said, own, strict=True) if pair[0] != pair[1]]
     if len(differ) != 1:

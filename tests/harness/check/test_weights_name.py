@@ -190,3 +190,12 @@ def test_the_names_that_libraries_give_their_own_files(load):
     index = load("Models:\n" + "".join(lines))
     assert len(index.variants) > 500
     assert list(CHECK.find(index, index.variants)) == []
+
+
+def test_names_of_another_script_say_nothing(load):
+    """None of them has a Latin letter or a digit, nor have their files."""
+    for names in (("模型", "网络"), ("модель", "сеть"), ("---", "???"), ("⛄", "☃")):
+        lines = [f'- Name: "{name}"\n  Weights: "{URL}{name}.pth"' for name in names]
+        lines.append(f'- Name: "{names[0]}!"\n  Weights: "{URL}{names[1]}"')
+        index = load("Models:\n" + "\n".join(lines) + "\n")
+        assert list(CHECK.find(index, index.variants)) == []
