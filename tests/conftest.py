@@ -14,10 +14,12 @@ pytest_plugins = ["fault_server", "ray_cluster"]
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-# A runner in the background may ignore interrupts, and every process under it then does so too:
-# the tests that interrupt one would wait for nothing.
+# A runner in the background may ignore interrupts and hangups, and every process under it then does
+# so too: the tests that send one would wait for nothing.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # Where it is set, commands reach public hosts alone; the tests' servers are on this machine.
 os.environ.pop("CI", None)

@@ -126,132 +126,132 @@ def anchored(n, folder):
 
 # Name -> (size, the text of that size).
 MANY = {
-    "variants": (150, several(lambda i: model(i, parameters=25_000_000 + i))),
-    "one URL": (150, several(lambda i: model(i, "one.pth", 1_000_000 + i))),
-    "one URL, two counts": (150, several(lambda i: model(i, "one.pth", 1_000_000 + i % 2))),
+    "variants": (60, several(lambda i: model(i, parameters=25_000_000 + i))),
+    "one URL": (60, several(lambda i: model(i, "one.pth", 1_000_000 + i))),
+    "one URL, two counts": (60, several(lambda i: model(i, "one.pth", 1_000_000 + i % 2))),
     "one URL, own inputs": (
-        150,
+        60,
         several(
             lambda i: model(
                 i, "one.pth", 1_000_000, f"    Image Size: {i + 8}\n", RESULT.format("D", 60 + i)
             )
         ),
     ),
-    "seven URLs": (150, several(lambda i: model(i, f"{i % 7}.pth", 1_000_000 + i))),
-    "one owner": (150, several(lambda i: model(i, "net5.pth", 1_000_000 + i))),
-    "aliases": (150, several(lambda i: model(i, "one.pth", 1_000_000))),
-    "anchored": (300, anchored),
+    "seven URLs": (60, several(lambda i: model(i, f"{i % 7}.pth", 1_000_000 + i))),
+    "one owner": (60, several(lambda i: model(i, "net5.pth", 1_000_000 + i))),
+    "aliases": (60, several(lambda i: model(i, "one.pth", 1_000_000))),
+    "anchored": (120, anchored),
     "one size": (
-        150,
+        60,
         several(lambda i: model(i, parameters=1_000_000 + i, meta="    File Size: 4000123\n")),
     ),
-    "one hash": (150, several(lambda i: model(i, meta=f"    SHA256: {'ab' * 32}\n"))),
-    "one head of hashes": (150, several(lambda i: model(i, meta=f"    SHA256: {i:064x}\n"))),
-    "one name": (150, several(lambda i: model(1, parameters=1_000_000 + i))),
+    "one hash": (60, several(lambda i: model(i, meta=f"    SHA256: {'ab' * 32}\n"))),
+    "one head of hashes": (60, several(lambda i: model(i, meta=f"    SHA256: {i:064x}\n"))),
+    "one name": (60, several(lambda i: model(1, parameters=1_000_000 + i))),
     "collections": (
-        150,
+        60,
         lambda n, folder: index(
             (model(i, head=f"  In Collection: C{i}\n") for i in range(n)),
             "Collections:\n" + "".join(f"- Name: C{i}\n" for i in range(n)),
         ),
     ),
     "unknown collections": (
-        150, several(lambda i: model(i, head=f"  In Collection: X{i}\n"), HEAD),
+        60, several(lambda i: model(i, head=f"  In Collection: X{i}\n"), HEAD),
     ),
     "faults": (
-        150,
+        60,
         several(lambda i: model(i, meta=f"    K{i}y: 1\n    Interpolation: w{i}\n    Layers: x\n")),
     ),
-    "members": (150, several(lambda i: model(i, head="  In Collection: C\n"), HEAD)),
+    "members": (60, several(lambda i: model(i, head="  In Collection: C\n"), HEAD)),
     "files": (
-        60,
+        30,
         imported(
             lambda i: index(
                 [model(i, head=f"  In Collection: C{i}\n")], f"Collections:\n- Name: C{i}\n"
             )
         ),
     ),
-    "results": (150, listed(lambda i: result(f"D{i}", 80))),
-    "results of one data set": (150, listed(lambda i: result("D", f"{60 + i / 100}"))),
+    "results": (60, listed(lambda i: result(f"D{i}", 80))),
+    "results of one data set": (60, listed(lambda i: result("D", f"{60 + i / 100}"))),
     "metrics": (
-        300,
+        120,
         lambda n, folder: index(
             model(k, "one.pth", results=RESULT.format("D", 80 + k))
             + "".join(f"      M{i}: {80 + k}\n" for i in range(n))
             for k in range(2)
         ),
     ),
-    "keys": (300, inside(lambda i: f"    Key {i}: 1\n")),
-    "one key": (300, inside(lambda i: f"    Layers: {i + 1}\n")),
+    "keys": (120, inside(lambda i: f"    Key {i}: 1\n")),
+    "one key": (120, inside(lambda i: f"    Layers: {i + 1}\n")),
 }  # fmt: skip
 # What only reading meets.
 READ = {
     "imports by one pattern": (
-        60, imported(lambda i: index([model(i)]), lambda n: "- m*.yml\n" * n)
+        30, imported(lambda i: index([model(i)]), lambda n: "- m*.yml\n" * n)
     ),
     "imports that are missing": (
-        300, lambda n, folder: "Import:\n" + "".join(f"- x{i}.yml\n" for i in range(n))
+        120, lambda n, folder: "Import:\n" + "".join(f"- x{i}.yml\n" for i in range(n))
         + index([model(0)]),
     ),
     "class names": (
-        1000, inside(lambda i: f"    - class {i}\n", "    Classes: 3\n    Class Names:\n")
+        500, inside(lambda i: f"    - class {i}\n", "    Classes: 3\n    Class Names:\n")
     ),
-    "anchors": (500, inside(lambda i: f"    K{i}: &a{i} 1\n    L{i}: *a{i}\n")),
-    "merges": (500, inside(lambda i: "*x, ", "    X: &x {Layers: 5}\n    <<: [", "]\n")),
+    "anchors": (250, inside(lambda i: f"    K{i}: &a{i} 1\n    L{i}: *a{i}\n")),
+    "merges": (250, inside(lambda i: "*x, ", "    X: &x {Layers: 5}\n    <<: [", "]\n")),
     "directives": (
-        5000,
+        2000,
         lambda n, folder: "".join(f"%TAG !a{i}! x\n" for i in range(n)) + "---\nModels: []\n",
     ),
     "documents": (
-        200, lambda n, folder: "---\n".join(index([model(i)]) for i in range(n))
+        100, lambda n, folder: "---\n".join(index([model(i)]) for i in range(n))
     ),
-    "brackets": (5000, lambda n, folder: f"Models: {'[' * n}"),
-    "dashes": (5000, lambda n, folder: f"Models:\n{'- ' * n}"),
-    "blank lines": (20_000, inside(lambda i: "\n")),
-    "comments": (20_000, inside(lambda i: "# x\n")),
-    "blanks": (50_000, inside(lambda i: " ", "    Layers: ", "5\n")),
+    "brackets": (2000, lambda n, folder: f"Models: {'[' * n}"),
+    "dashes": (2000, lambda n, folder: f"Models:\n{'- ' * n}"),
+    "blank lines": (8000, inside(lambda i: "\n")),
+    "comments": (8000, inside(lambda i: "# x\n")),
+    "blanks": (20_000, inside(lambda i: " ", "    Layers: ", "5\n")),
     "lines of a text": (
-        5000, inside(lambda i: "      word\n", "    Description: |\n")
+        2000, inside(lambda i: "      word\n", "    Description: |\n")
     ),
-    "a list": (2000, inside(lambda i: "1, ", "    Mean: [", "1]\n")),
-    "a text of letters": (20_000, field("a")),
-    "of digits": (20_000, field("1")),
-    "of both": (20_000, field("a1")),
-    "of blanks": (20_000, field(" ")),
-    "of words": (20_000, field("net ")),
-    "of signs": (20_000, field("+-")),
-    "of brackets": (20_000, field("([<")),
-    "of URLs": (20_000, field("(http://")),
-    "of sizes": (20_000, field("1x ")),
-    "of commas": (20_000, field("1, ")),
-    "of slashes": (20_000, field("a/")),
-    "of underscores": (20_000, field("1_")),
+    "a list": (1000, inside(lambda i: "1, ", "    Mean: [", "1]\n")),
+    "a text of letters": (8000, field("a")),
+    "of digits": (8000, field("1")),
+    "of both": (8000, field("a1")),
+    "of blanks": (8000, field(" ")),
+    "of words": (8000, field("net ")),
+    "of signs": (8000, field("+-")),
+    "of brackets": (8000, field("([<")),
+    "of URLs": (8000, field("(http://")),
+    "of sizes": (8000, field("1x ")),
+    "of commas": (8000, field("1, ")),
+    "of slashes": (8000, field("a/")),
+    "of underscores": (8000, field("1_")),
     **{
-        f"a metric of {pattern!r}": (10_000, metrics_of(pattern))
+        f"a metric of {pattern!r}": (4000, metrics_of(pattern))
         for pattern in ("a", "1", " ", "(", "a: 1, ", "1, ", "a:", "1 (", "+/-", "1way")
     },
 }  # fmt: skip
 PAGE = {
-    "an opening and blanks": (20_000, page(lambda n: "<!--" + " " * n)),
-    "openings and blanks": (5000, page(lambda n: "<!--  \t" * n)),
-    "openings and lines": (5000, page(lambda n: "<!--\n" * n)),
-    "an opening and lines": (20_000, page(lambda n: "<!--" + " \n" * n + "x")),
-    "fences": (4000, page(lambda n: "```\n" * n + "```\n" * n)),
+    "an opening and blanks": (8000, page(lambda n: "<!--" + " " * n)),
+    "openings and blanks": (2000, page(lambda n: "<!--  \t" * n)),
+    "openings and lines": (2000, page(lambda n: "<!--\n" * n)),
+    "an opening and lines": (8000, page(lambda n: "<!--" + " \n" * n + "x")),
+    "fences": (2000, page(lambda n: "```\n" * n + "```\n" * n)),
     "fences of many lengths": (
-        4000, page(lambda n: "".join(f"{'`' * (3 + i % 40)}\n" * 2 for i in range(n)))
+        2000, page(lambda n: "".join(f"{'`' * (3 + i % 40)}\n" * 2 for i in range(n)))
     ),
-    "ticks": (20_000, page(lambda n: "x" + "`" * n)),
-    "lines": (20_000, page(lambda n: "text\n" * n)),
-    "returns": (20_000, page(lambda n: "\r" * n)),
-    "front matter": (20_000, page(lambda n: "---\nmodel-index\n" + "---  x\n" * n)),
+    "ticks": (8000, page(lambda n: "x" + "`" * n)),
+    "lines": (8000, page(lambda n: "text\n" * n)),
+    "returns": (8000, page(lambda n: "\r" * n)),
+    "front matter": (8000, page(lambda n: "---\nmodel-index\n" + "---  x\n" * n)),
     "blocks": (
-        100,
+        50,
         lambda n, folder: "".join(
             f"<!--\nType: model-index\n{index([model(i)])}-->\n" for i in range(n)
         ),
     ),
     "a card's results": (
-        300,
+        120,
         lambda n, folder: "---\nmodel-index:\n- name: net0\n  results:\n"
         + "  - task: {type: image-classification}\n    dataset: {name: D, type: d}\n"
         "    metrics:\n    - {type: accuracy, value: 0.5}\n" * n + "---\n",
@@ -267,23 +267,23 @@ def built(i, parameters=10_611_688, **more):
 
 
 BUILT = {
-    "that hold": (60, several(built)),
-    "that are wrong": (60, several(lambda i: built(i, 20_000_000 + i))),
-    "half of them right": (60, several(lambda i: built(i, 10_611_688 + i % 2 * (9_000_000 + i)))),
-    "of one URL": (60, several(lambda i: built(i, 20_000_000 + i, url="one.pth"))),
-    "of one name": (60, several(lambda i: built(1, 20_000_000 + i))),
-    "results": (150, lambda n, folder: index([
+    "that hold": (30, several(built)),
+    "that are wrong": (30, several(lambda i: built(i, 20_000_000 + i))),
+    "half of them right": (30, several(lambda i: built(i, 10_611_688 + i % 2 * (9_000_000 + i)))),
+    "of one URL": (30, several(lambda i: built(i, 20_000_000 + i, url="one.pth"))),
+    "of one name": (30, several(lambda i: built(1, 20_000_000 + i))),
+    "results": (60, lambda n, folder: index([
         built(0, results="  Results:\n" + "".join(result(f"D{i}", 80) for i in range(n)))
     ])),
-    "results of one data set": (150, lambda n, folder: index([
+    "results of one data set": (60, lambda n, folder: index([
         built(0, results="  Results:\n" + "".join(result("D", 60 + i / 100) for i in range(n)))
     ])),
-    "counts": (100, inside(lambda i: f"    Parameters: {20_000_000 + i}\n", BASE)),
+    "counts": (50, inside(lambda i: f"    Parameters: {20_000_000 + i}\n", BASE)),
     "anchored": (
-        60,
+        30,
         lambda n, folder: anchored(n, folder).replace("    Param", f"{BASE}    Param", 1),
     ),
-    "files": (40, imported(lambda i: index([built(i, 20_000_000 + i)]))),
+    "files": (20, imported(lambda i: index([built(i, 20_000_000 + i)]))),
 }  # fmt: skip
 
 

@@ -308,23 +308,32 @@ def test_what_was_not_stated_is_said_once(zoo, pictures, own_index, tmp_path):
 
 
 @pytest.mark.parametrize("output", [(), ("-o", "out.npy")])
-def test_weights_that_hold_nan_are_told_of(zoo, pictures, own_index, tmp_path, output):
+def test_what_is_not_finite_is_told(zoo, pictures, own_index, tmp_path, output):
     import torch
 
     index = own_index("Image Size: 224")
-    weights = torch.load(tmp_path / "mine.pth", weights_only=True)
-    weights["_bn1.weight"][5] = float("nan")
-    torch.save(weights, tmp_path / "mine.pth")
     path = next(iter(pictures))
-    command = ("features", *output) if output else ("classify", "--json")
-    run = zoo(*command, "mine", path, "--index", index, folder=tmp_path)
-    assert run.status == 3
-    assert f"{path}: the model's answer to it is not finite\n" in run.err
-    if output:
+    whole = (tmp_path / "mine.pth").rename(tmp_path / "whole.pth")
+    command = ("features", *output, "mine") if output else ("classify", "--json", "mine")
+
+    def run(name, value):
+        weights = torch.load(whole, weights_only=True)
+        weights[name].fill_(value)
+        torch.save(weights, tmp_path / "mine.pth")
+        done = zoo(*command, path, "--index", index, folder=tmp_path)
+        assert done.status == 3
         assert not (tmp_path / "out.npy").exists()
-    else:
-        assert run.document["pictures"] == []
-        assert [each["picture"] for each in run.document["unreadable"]] == [str(path)]
+        return done
+
+    assert (
+        f"{tmp_path / 'mine.pth'}: _bn1.weight holds NaN\n" in run("_bn1.weight", float("nan")).err
+    )
+    # Each number is finite, and what the model makes of them isn't.
+    done = run("_blocks.1._bn2.weight", 3e38)
+    assert f"{path}: the model's answer to it is not finite\n" in done.err
+    if not output:
+        assert done.document["pictures"] == []
+        assert [each["picture"] for each in done.document["unreadable"]] == [str(path)]
 
 
 def test_a_name_that_is_no_text_is_valid_json(zoo, pictures, checkpoint, tmp_path):
