@@ -59,7 +59,7 @@ def hub(tmp_path):
 def impatient():
     return RetryPolicy(
         connect_s=2.0,
-        stall_s=0.6,
+        stall_s=1.0,
         attempts=3,
         backoff_s=0.01,
         backoff_max_s=0.05,
