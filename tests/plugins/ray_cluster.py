@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -17,6 +18,7 @@ import pytest
 # A head without cores, so that all the work is on the two nodes that may die. On standard input it
 # is given what to kill: a node that works on something, or the head.
 CLUSTER = """
+import os
 import sys
 import time
 
@@ -38,11 +40,17 @@ for _ in range(2):
 ray.init(address=cluster.address, log_to_driver=False)
 from ray._private.state import available_resources_per_node
 
-print("address", cluster.address, flush=True)
+
+def say(*words):
+    # In one write, on a line of its own: Ray's threads print here as well.
+    os.write(1, ("\\n" + " ".join(words) + "\\n").encode())
+
+
+say("address", cluster.address)
 for line in sys.stdin:
     if line == "head\\n":
         cluster.head_node.kill_gcs_server(check_alive=False)
-        print("killed head", flush=True)
+        say("killed", "head")
         continue
     end = time.monotonic() + 60
     busy = []
@@ -51,7 +59,7 @@ for line in sys.stdin:
         busy = [name for name in nodes if free.get(name, {}).get("CPU", 0) < 1]
     assert busy, free
     cluster.remove_node(nodes.pop(busy[0]), allow_graceful=False)
-    print("killed", busy[0], flush=True)
+    say("killed", busy[0])
 ray.shutdown()
 cluster.shutdown()
 """
@@ -118,9 +126,14 @@ class RayCluster:
 
     def _word(self, first: str) -> str:
         assert self.process.stdout is not None
-        for line in self.process.stdout:
-            if line.startswith(first + " "):
-                return line.split()[1]
+        patience = threading.Timer(300, self.process.kill)
+        patience.start()
+        try:
+            for line in self.process.stdout:
+                if line.startswith(first + " "):
+                    return line.split()[1]
+        finally:
+            patience.cancel()
         raise EOFError(f"the cluster ended before it said {first!r}")
 
 
