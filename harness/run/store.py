@@ -29,7 +29,10 @@ _TABLE = (
 _FIELDS = ", ".join((*COLUMNS, "digest"))
 # A longer body is none of ours, and is not read into memory.
 _MOST_BYTES = 64 << 20
-_SELECT = f"SELECT {_FIELDS} FROM measurements WHERE length(CAST(body AS BLOB)) <= {_MOST_BYTES}"
+_LENGTH = "length(CAST(body AS BLOB))"
+_SELECT = f"SELECT {_FIELDS} FROM measurements WHERE {_LENGTH} <= {_MOST_BYTES}"
+_SHORT = _FIELDS.replace("body", f"CASE WHEN {_LENGTH} <= {_MOST_BYTES} THEN body END")
+_SELECT_ALL = f"SELECT CAST(key AS BLOB), {_LENGTH} > {_MOST_BYTES}, {_SHORT} FROM measurements"
 
 
 # For another run's commit, which takes milliseconds.
@@ -175,25 +178,25 @@ class Store:
         Raises:
             StoreError: the file is damaged.
         """
+        unfit: list[tuple[bytes, str, Sequence[Any]]] = []
         with _plain_errors(self.path):
             (sound,) = self._db.execute("PRAGMA integrity_check(1)").fetchone()
             if sound != b"ok":
                 text = sound.decode("utf-8", "replace").replace("\n", " ")
                 raise sqlite3.DatabaseError(text)
-            keys = self._db.execute("SELECT CAST(key AS BLOB) FROM measurements").fetchall()
-        for (key,) in keys:
-            with _plain_errors(self.path):
-                where = f"{_SELECT} AND CAST(key AS BLOB)=?"
-                row = self._db.execute(where, (key,)).fetchone()
-            if row is None:
-                self._drop(key, "it is too long")
-                continue
-            try:
-                why = why_unfit(unpack(row))
-            except DamagedRow as error:
-                why = str(error)
-            if why:
-                self._drop(key, why, row)
+            # One pass: a key that is no text is not looked up by the table's order.
+            for key, long, *row in self._db.execute(_SELECT_ALL):
+                if long:
+                    unfit.append((key, "it is too long", ()))
+                    continue
+                try:
+                    why = why_unfit(unpack(row))
+                except DamagedRow as error:
+                    why = str(error)
+                if why:
+                    unfit.append((key, why, row))
+        for key, why, named in unfit:
+            self._drop(key, why, named)
         return list(self.dropped)
 
     def info(self) -> dict[str, Any]:
@@ -265,7 +268,7 @@ class Store:
                 self._db.execute("ROLLBACK")
             raise
 
-    def _drop(self, key: str | bytes, why: str, row: tuple[Any, ...] = ()) -> None:
+    def _drop(self, key: str | bytes, why: str, row: Sequence[Any] = ()) -> None:
         """Remove a row that is not to be believed, where that is possible."""
         whose = ""
         with suppress(ValueError, AttributeError, IndexError):
@@ -273,10 +276,11 @@ class Store:
         self.dropped.append(f"{whose}{why}")
         if not self.keeps:
             return
-        column = "key" if isinstance(key, str) else "CAST(key AS BLOB)"
+        # Bytes may be those of a text; either is found by the table's order.
+        where = "key=?1" if isinstance(key, str) else "key IN (?1, CAST(?1 AS TEXT))"
         try:
             with _plain_errors(self.path):
-                self._db.execute(f"DELETE FROM measurements WHERE {column}=?", (key,))
+                self._db.execute(f"DELETE FROM measurements WHERE {where}", (key,))
         except StoreError as error:
             if error.locked:
                 self._fail(error)

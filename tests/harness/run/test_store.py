@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from dataclasses import replace
 
 import pytest
@@ -317,6 +318,28 @@ def test_a_run_on_a_spoilt_store_ends_as_on_an_empty_one(zoo, index_of, store_ho
             done = zoo(*run)
             assert verdicts(done) == expected, how
             assert str(path) not in done.stderr, how
+
+
+def test_a_check_takes_time_in_proportion_to_the_rows(tmp_path):
+    """Half of them are damaged, and some have bytes for a key."""
+
+    def seconds(rows):
+        store = Store.open(tmp_path / f"{rows}.sqlite")
+        value = {"chosen": None, "settings": [], "others": []}
+        for i in range(rows):
+            changes = {"kind": "preprocess", "value": value, "method": "m" * 4000}
+            store.put(f"{i}", fact(name=f"net{i}", image_size=None, **changes))
+        store._db.execute("UPDATE measurements SET digest='' WHERE CAST(key AS INT) % 2")
+        store._db.execute("UPDATE measurements SET key=CAST(key AS BLOB) WHERE key LIKE '%5'")
+        begin = time.process_time()
+        removed = store.check()
+        taken = time.process_time() - begin
+        assert (len(removed), store.info()["measurements"]) == (rows / 2, rows / 2)
+        assert all("preprocess of net" in line for line in removed)
+        store.close()
+        return taken
+
+    assert seconds(1600) < 2.5**2 * seconds(400) + 0.2
 
 
 def test_a_whole_store_is_told_to_be_whole(kept, zoo):
