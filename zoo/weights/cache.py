@@ -48,7 +48,6 @@ if TYPE_CHECKING:
 
 _NAME_LOCK_S = 60.0
 _SMALL_BYTES = 64 << 10
-_DIGEST = "digest"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +80,8 @@ class _Record:
     origin: Literal["cache", "found"]
     final_url: str | None = None
     etag: str | None = None
+    # Of all the others; records of an earlier version have none.
+    digest: str | None = None
 
     @property
     def stat(self) -> FileStat:
@@ -229,7 +230,7 @@ class Cache:
         record = self._record(path.name, status)
         if record is not None and not record.is_of(source):
             return None
-        known = record if record is not None and self._is_sealed(path.name) else None
+        known = record if record is not None and record.digest is not None else None
         if known is not None and not rehash:
             return _fetched(path, source, known)
         try:
@@ -273,7 +274,7 @@ class Cache:
                 known = self._record(found.name, found.stat)
                 if known is not None and not known.is_of(source):
                     return None
-                if known is not None and self._is_sealed(found.name):
+                if known is not None and known.digest is not None:
                     return known
                 self._write_record(found, durable=False)
         except OSError:
@@ -308,7 +309,7 @@ class Cache:
 
     def _record(self, name: str, status: FileStat) -> _Record | None:
         """The record of the file with that name and that identity on disk."""
-        data = self._read_record(name, sealed=False)
+        data = self._read_record(name)
         try:
             record = None if data is None else _Record(**data)
         except TypeError:
@@ -318,28 +319,21 @@ class Cache:
         texts = (record.url, record.sha256)
         return record if all(isinstance(text, str) for text in texts) else None
 
-    def _is_sealed(self, name: str) -> bool:
-        """Whether the record of that name is as it was written."""
-        return self._read_record(name, sealed=True) is not None
-
     def _is_damaged(self, name: str) -> bool:
         """Whether there is a record of that name, and it can't be believed."""
         there = self._record_path(name).exists()
-        return there and self._read_record(name, sealed=False) is None
+        return there and self._read_record(name) is None
 
     def _write_record(self, record: _Record, *, durable: bool) -> None:
         data = asdict(record)
-        sealed = {**data, _DIGEST: _digest(data)}
-        write_json(self._record_path(record.name), sealed, durable=durable)
+        data["digest"] = _digest(data)
+        write_json(self._record_path(record.name), data, durable=durable)
 
-    def _read_record(self, name: str, *, sealed: bool) -> dict[str, Any] | None:
-        """What a record holds; None where its digest is wrong, or lacks and has to be there."""
+    def _read_record(self, name: str) -> dict[str, Any] | None:
+        """What a record holds; None where there is none, or its digest is not that of the rest."""
         data = read_json(self._record_path(name))
-        if data is None:
-            return None
-        digest = data.pop(_DIGEST, None)
         try:
-            whole = digest == _digest(data) if digest is not None else not sealed
+            whole = data is not None and data.get("digest") in (None, _digest(data))
         except RecursionError:
             return None
         return data if whole else None
@@ -400,7 +394,9 @@ def read_json(path: Path) -> dict[str, Any] | None:
     return data if isinstance(data, dict) else None
 
 
-def _digest(data: dict[str, Any]) -> str:
+def _digest(record: dict[str, Any]) -> str:
+    """Of all that a record holds beside its digest."""
+    data = {key: value for key, value in record.items() if key != "digest"}
     return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
 
 

@@ -12,7 +12,7 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from zoo._util.text import truncate
+from zoo._util.text import FOREIGN, truncate
 from zoo.weights.cache import Cache, CorruptFile, UnusableFile, url_digest
 from zoo.weights.http import HttpClient, content_length, content_range, validator
 from zoo.weights.network import RequestClock
@@ -133,7 +133,7 @@ class Download:
                 )
             encoding = response.headers.get("Content-Encoding", "identity")
             if encoding.strip().lower() not in {"", "identity"}:
-                what = f"{shown_url(url)} is sent as {truncate(encoding, 200)!r}"
+                what = f"{shown_url(url)} is sent as {truncate(encoding, FOREIGN)!r}"
                 raise PermanentError(UNREADABLE, f"{what}, which was not asked for")
             length, ends = _length(response, part.version)
             if response.status_code == 200:

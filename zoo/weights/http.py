@@ -18,7 +18,7 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
-from zoo._util.text import truncate
+from zoo._util.text import FOREIGN, truncate
 from zoo._version import __version__
 from zoo.weights.network import Network, PrivateAddressError, RequestClock, rule
 from zoo.weights.retry import PermanentError, RetryPolicy, TransientError
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 _REDIRECTS = {301, 302, 303, 307, 308}
 _PORTS = {"https": 443, "http": 80}
-_MOST = 200  # characters of a server's words that a message repeats
 _NUMBER = re.compile(r"[0-9]{1,18}")
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-[0-9]{1,18}/([0-9]{1,18}|\*)")
 
@@ -327,7 +326,7 @@ def _check_status(response: httpx.Response, url: str) -> None:
     status = response.status_code
     if status in {200, 206, 416}:
         return
-    reason = truncate(response.reason_phrase, _MOST)
+    reason = truncate(response.reason_phrase, FOREIGN)
     said = f"{_place(url)} answers {status} {reason}".rstrip()
     if status in {404, 410}:
         raise PermanentError(MISSING, f"{said} for {shown_url(url)}")
@@ -371,7 +370,7 @@ def _place(url: str) -> str:
 
 
 def _line(error: Exception) -> str:
-    return truncate(" ".join(str(error).split()), _MOST) or type(error).__name__
+    return truncate(" ".join(str(error).split()), FOREIGN) or type(error).__name__
 
 
 def content_length(response: httpx.Response) -> int | None:
