@@ -13,6 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from harness.cli.app import plain_app, show_help
+from harness.cli.options import completion
 from harness.cli.output import Failure, aligned, emit, is_terminal, say
 from harness.config import UsageError
 from harness.config.commands import COMMANDS
@@ -85,11 +86,10 @@ def check() -> None:
     emit(f"{plural(kept, 'measurement')} whole, {len(removed)} removed\n")
 
 
-def _complete_kind(incomplete: str) -> list[str]:
+def _all_kinds() -> tuple[str, ...]:
     from harness.run.rows import KINDS
 
-    before, comma, word = incomplete.rpartition(",")
-    return [f"{before}{comma}{kind}" for kind in KINDS if kind.startswith(word)]
+    return KINDS
 
 
 @app.command()
@@ -101,7 +101,7 @@ def clear(
             help="Those of these kinds alone, with commas between them, as zoo cache info names "
             "them: flops,accuracy.",
             show_default=False,
-            autocompletion=_complete_kind,
+            autocompletion=completion(_all_kinds),
         ),
     ] = None,
     older_than: Annotated[
@@ -131,9 +131,7 @@ def clear(
 
 
 def _kinds(given: list[str] | None) -> list[str]:
-    from harness.run.rows import KINDS
-
-    rule = choice("a kind of measurement", *KINDS)
+    rule = choice("a kind of measurement", *_all_kinds())
     words = [word.strip() for each in given or () for word in each.split(",")]
     try:
         return [rule.check(word) for word in words]

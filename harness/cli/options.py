@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import wraps
 from typing import TYPE_CHECKING, Annotated, Any
@@ -101,7 +101,8 @@ def _parameter(option: Option, taken: set[str]) -> inspect.Parameter:
         metavar=None if switch else option.metavar,
         help=_help(option),
         show_default=False,
-        autocompletion=None if switch else _completion(option),
+        # The shell completes paths by itself.
+        autocompletion=None if switch or not option.rule.words else completion(option.rule.words),
     )
     kind: Any = bool if switch else list[str] if option.rule.repeated else str
     return inspect.Parameter(
@@ -124,10 +125,8 @@ def _help(option: Option) -> str:
     return text
 
 
-def _completion(option: Option) -> Callable[[str], list[str]] | None:
-    words = option.rule.words
-    if words is None:  # The shell completes paths by itself.
-        return None
+def completion(words: Callable[[], Iterable[str]]) -> Callable[[str], list[str]]:
+    """Complete one of these words, which are asked for only then."""
 
     def complete(incomplete: str) -> list[str]:
         # Of a list with commas, the last word.

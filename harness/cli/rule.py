@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli.options import command
+from harness.cli.options import command, completion
 from harness.cli.output import aligned, emit, emit_json, terminal_width
 from harness.config import RunConfig, UsageError
 from harness.config.rules import UNVERIFIED
@@ -17,10 +18,10 @@ if TYPE_CHECKING:
     from harness.causes import Cause
 
 
-def _complete(incomplete: str) -> list[str]:
+def _all_causes() -> Iterable[str]:
     from harness.causes import CAUSES
 
-    return [cause for cause in CAUSES if cause.startswith(incomplete)]
+    return CAUSES
 
 
 @command()
@@ -31,7 +32,7 @@ def rule(
         typer.Argument(
             metavar="CAUSE",
             help="As a finding names it, such as flops.differs. Default: list them all.",
-            autocompletion=_complete,
+            autocompletion=completion(_all_causes),
         ),
     ] = None,
     *,

@@ -126,10 +126,9 @@ def _claims(variant: Variant) -> str:
     text += _located(variant.claims)
     collection = variant.collection
     if collection is not None:
-        taken = {claim.field for claim in variant.claims}
         text += f"\nof the collection {bounded(collection.name)}  "
         text += bounded(str(collection.location)) + "\n"
-        text += _located(claim for claim in collection.claims if claim.field not in taken)
+        text += _located(variant.inherited())
     return text
 
 
@@ -160,7 +159,7 @@ def explain(
     if canonical(field).lower() in _WITHOUT_IMAGES:  # Images can't decide it, and may take hours.
         config = replace(config, data=None)
     session = prepared(replace(config, select=(variant,)))
-    asked = [(v, c) for v in session.variants for c in _effective(v) if _is_meant(c.field, field)]
+    asked = [(v, c) for v in session.variants for c in v.in_effect() if _is_meant(c.field, field)]
     if not asked:
         raise UsageError(_no_such_field(session, field))
     report = session.verify(StderrProgress(quiet=True))
@@ -189,20 +188,13 @@ def _wrapped(trace: ClaimTrace, width: int) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _effective(variant: Variant) -> list[Claim]:
-    """The variant's own claims, and those of its collection in the fields that it leaves out."""
-    own = {claim.field for claim in variant.claims}
-    inherited = variant.collection.claims if variant.collection is not None else ()
-    return [*variant.claims, *(claim for claim in inherited if claim.field not in own)]
-
-
 def _is_meant(field: str, asked: str) -> bool:
     """Whether ``asked`` names that field, or the whole that it is a part of."""
     return canonical(asked).lower() in (field.lower(), field.partition(".")[0].lower())
 
 
 def _no_such_field(session: Session, field: str) -> str:
-    names = {c.field.lower(): c.field for v in session.variants for c in _effective(v)}
+    names = {c.field.lower(): c.field for v in session.variants for c in v.in_effect()}
     shower = f"zoo show {session.variants[0].name}{index_options(session.request.index)}"
     near = difflib.get_close_matches(field.lower(), names, n=1, cutoff=0.4)
     advice = f"did you mean {names[near[0]]!r}?" if near else f"{shower} lists what is claimed"

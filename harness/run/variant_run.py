@@ -17,7 +17,7 @@ from harness.run.facts import VariantFacts
 from harness.run.jobs import Job
 from harness.run.store import Store
 from harness.types import Fact, Finding, Measurement, Slot, VariantReport
-from zoo.index.types import Claim, Variant
+from zoo.index.types import Variant
 
 
 class VariantRun(VariantFacts):
@@ -135,7 +135,7 @@ class VariantRun(VariantFacts):
                 "sha256": file.value["sha256"] if file else None,
                 **self._accuracies(),
             },
-            claims=_in_effect(self.variant),
+            claims=self.variant.in_effect(),
             facts=tuple(self.facts.values()),
             intervals=self._intervals(),
             location=self.variant.location,
@@ -212,13 +212,6 @@ class _Applied:
             and self.evidence.preferred == now.preferred
             and all(now.facts.get(slot) is fact for slot, fact in self.facts.read.items())
         )
-
-
-def _in_effect(variant: Variant) -> tuple[Claim, ...]:
-    """The variant's own claims, then those of its collection that it says nothing else about."""
-    own = {claim.field for claim in variant.claims}
-    shared = variant.collection.claims if variant.collection is not None else ()
-    return (*variant.claims, *(claim for claim in shared if claim.field not in own))
 
 
 def _of_the_build(evidence: Evidence) -> Evidence:

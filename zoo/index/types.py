@@ -163,6 +163,16 @@ class Variant:
             return own
         return self.collection.claim(name)
 
+    def in_effect(self) -> tuple[Claim, ...]:
+        """Its own claims, then those that it has of its collection."""
+        return (*self.claims, *self.inherited())
+
+    def inherited(self) -> tuple[Claim, ...]:
+        """The claims of its collection in fields that it says nothing about itself."""
+        own = {claim.field for claim in self.claims}
+        shared = () if self.collection is None else self.collection.claims
+        return tuple(claim for claim in shared if claim.field not in own)
+
     def stated(self, name: str) -> Value:
         """The value of the effective claim of that field; None where there is no such claim.
 
