@@ -99,9 +99,21 @@ def test_the_baseline_of_this_repository_is_one(zoo, repository):
     assert done.returncode in (0, 1), done.stderr
 
 
+def run_step(step, folder, environment):
+    """Run a step's commands by the shell that GitHub runs them with."""
+    return subprocess.run(
+        ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
 @pytest.mark.parametrize("sarif", ["", "zoo.sarif"])
 def test_the_action_runs(sarif, read, with_zoo, folder):
-    """Its last step, by the shell that GitHub runs it with."""
+    """Its last step, as GitHub runs it."""
     step = read("action.yml")["runs"]["steps"][-1]
     assert step["env"] == {"ZOO_RUN": "${{ inputs.run }}", "ZOO_SARIF": "${{ inputs.sarif }}"}
     (folder / "models").mkdir()
@@ -115,14 +127,7 @@ def test_the_action_runs(sarif, read, with_zoo, folder):
         "GITHUB_STEP_SUMMARY": str(summary),
         "GITHUB_WORKSPACE": str(folder.parent),
     }
-    done = subprocess.run(
-        ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]],
-        cwd=folder,
-        env=with_zoo | variables,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_step(step, folder, with_zoo | variables)
     assert done.returncode == 1, done.stderr
     assert done.stdout.startswith("::error file=work/models/net.yml,line=4,col=15,title=")
     assert summary.read_text().startswith("## Model zoo report\n")
@@ -148,14 +153,7 @@ esac
 """
     (folder.parent / "bin" / "zoo").write_text(stub)
     variables = {"ZOO_RUN": "audit", "ZOO_SARIF": "zoo.sarif", "RUNNER_TEMP": str(folder)}
-    done = subprocess.run(
-        ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]],
-        cwd=folder,
-        env=with_zoo | variables,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_step(step, folder, with_zoo | variables)
     assert (done.returncode, done.stdout) == (status, "::error::annotated\n")
     assert (folder / "zoo.sarif").read_text() == "{}\n"
 
@@ -298,14 +296,7 @@ def test_the_action_fails_where_there_is_no_index(sarif, read, with_zoo, tmp_pat
     }
     work = tmp_path / "checkout"
     work.mkdir()
-    done = subprocess.run(
-        ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]],
-        cwd=work,
-        env=with_zoo | variables,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_step(step, work, with_zoo | variables)
     assert done.returncode == 2
     assert done.stderr.startswith("no index here: ")
 

@@ -12,6 +12,7 @@ import sys
 
 import jsonschema
 import pytest
+from distributions import install
 
 from harness.cli import main
 from harness.config.commands import COMMANDS
@@ -211,11 +212,7 @@ def render(report, *, out, options):
 def broken_format(environment, tmp_path):
     """Installs a format named `broken` where the command's process looks."""
     site = tmp_path / "site"
-    info = site / "broken-1.0.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: broken\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[zoo.formats]\nbroken = broken_format:render\n")
-    (site / "broken_format.py").write_text(BROKEN)
+    install(site, "broken = broken_format:render", BROKEN, group="zoo.formats")
     return {"PYTHONPATH": os.pathsep.join([environment["PYTHONPATH"], str(site)])}
 
 

@@ -14,6 +14,7 @@ import subprocess
 import sys
 
 import pytest
+from distributions import install
 
 BUILDER = """
 import logging, os, subprocess, sys, warnings
@@ -81,11 +82,7 @@ OWN = re.compile(r"^::(error|warning|notice) [^\n]*$", re.MULTILINE)
 def workflow(environment, tmp_path, folder):
     """Run the command as a step of a workflow does."""
     site = tmp_path / "site"
-    info = site / "odd_builder-1.0.dist-info"
-    info.mkdir(parents=True)
-    (site / "odd_builder.py").write_text(BUILDER)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: odd-builder\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[zoo.builders]\nodd = odd_builder:Kind\n")
+    install(site, "odd = odd_builder:Kind", BUILDER)
     (folder / "model-index" / "net.yml").write_text(INDEX)
     path = os.pathsep.join([str(site), environment["PYTHONPATH"]])
 

@@ -8,6 +8,7 @@ from hashlib import sha256
 
 import pytest
 import torch
+from distributions import install
 from PIL import Image
 
 from harness.measure.accuracy import validator as accuracy
@@ -59,11 +60,7 @@ class Builder:
 def builders(tmp_path_factory):
     """The builder ``small``, found by its entry point."""
     site = tmp_path_factory.mktemp("site")
-    info = site / "small_builders-1.0.dist-info"
-    info.mkdir()
-    (site / "small_builders.py").write_text(BUILDER)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: small-builders\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[zoo.builders]\nsmall = small_builders:Builder\n")
+    install(site, "small = small_builders:Builder", BUILDER)
     sys.path.insert(0, str(site))
     yield
     sys.path.remove(str(site))

@@ -8,6 +8,7 @@ from dataclasses import replace
 from itertools import product
 
 import pytest
+from distributions import install
 from hostile import TEXTS, is_visible, report_of
 from loops import each
 
@@ -71,13 +72,8 @@ def test_unknown_format_names_the_others():
 
 def test_a_third_party_format_is_found_by_its_entry_point(tmp_path):
     """A real installed distribution, in a process of its own."""
-    info = tmp_path / "shout-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: shout\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[zoo.formats]\nshout = shout:render\n")
-    (tmp_path / "shout.py").write_text(
-        "def render(report, *, out, options):\n    out.write('HELLO')\n"
-    )
+    source = "def render(report, *, out, options):\n    out.write('HELLO')\n"
+    install(tmp_path, "shout = shout:render", source, group="zoo.formats")
     code = (
         "import sys; sys.path.insert(0, sys.argv[1]);"
         "from harness.report import get_format, Options;"

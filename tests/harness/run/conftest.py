@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from cli import run_zoo
+from distributions import install, python_path
 
 BUILDERS = '''
 import os
@@ -177,14 +178,9 @@ class Hostile:
 def hostile(tmp_path, monkeypatch) -> Path:
     """The builder ``hostile``, found by its entry point here and in every child process."""
     site = tmp_path / "site"
-    info = site / "hostile_builders-1.0.dist-info"
-    info.mkdir(parents=True)
-    (site / "hostile_builders.py").write_text(BUILDERS)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: hostile-builders\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[zoo.builders]\nhostile = hostile_builders:Hostile\n")
+    install(site, "hostile = hostile_builders:Hostile", BUILDERS)
     monkeypatch.syspath_prepend(str(site))
-    path = os.pathsep.join(filter(None, [str(site), os.environ.get("PYTHONPATH")]))
-    monkeypatch.setenv("PYTHONPATH", path)
+    monkeypatch.setenv("PYTHONPATH", python_path(site))
     return site
 
 

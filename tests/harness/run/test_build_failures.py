@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import socket
 import urllib.request
 
 import pytest
+from distributions import install, python_path
 
 from harness.run.engine import LocalEngine
 from harness.run.jobs import Job, dump_job, load_job
@@ -122,15 +122,10 @@ class Kind:
 def mine(tmp_path, monkeypatch):
     """The builder ``mine``, and the broken libraries that some of its variants import."""
     site = tmp_path / "site"
-    info = site / "my_builder-1.0.dist-info"
-    info.mkdir(parents=True)
-    (site / "my_builder_of_failures.py").write_text(BUILDER)
+    install(site, "mine = my_builder_of_failures:Kind", BUILDER)
     for name, (source, _) in BROKEN.items():
         (site / f"{name}.py").write_text(source)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: my-builder\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[zoo.builders]\nmine = my_builder_of_failures:Kind\n")
-    path = os.pathsep.join(filter(None, [str(site), os.environ.get("PYTHONPATH")]))
-    monkeypatch.setenv("PYTHONPATH", path)
+    monkeypatch.setenv("PYTHONPATH", python_path(site))
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     return site
 

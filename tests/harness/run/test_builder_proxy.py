@@ -9,6 +9,7 @@ import sys
 import time
 
 import pytest
+from distributions import install, python_path
 
 import harness
 from harness.config import UsageError
@@ -38,19 +39,13 @@ class Kind:
 def installed(tmp_path, monkeypatch):
     """Installs a distribution whose builder ``mine`` has this source."""
 
-    def install(source, name="mine", module="my_builder", kind="Kind"):
+    def install_as(source, name="mine", module="my_builder", kind="Kind"):
         site = tmp_path / "site"
-        info = site / "my_builder-1.0.dist-info"
-        info.mkdir(parents=True, exist_ok=True)
-        (site / f"{module}.py").write_text(source)
-        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: my-builder\nVersion: 1.0\n")
-        entry = f"[zoo.builders]\n{name} = {module}:{kind}\n"
-        (info / "entry_points.txt").write_text(entry)
-        path = os.pathsep.join(filter(None, [str(site), os.environ.get("PYTHONPATH")]))
-        monkeypatch.setenv("PYTHONPATH", path)
+        install(site, f"{name} = {module}:{kind}", source, distribution="my-builder")
+        monkeypatch.setenv("PYTHONPATH", python_path(site))
         return site
 
-    return install
+    return install_as
 
 
 @pytest.fixture
@@ -157,8 +152,7 @@ def editable(tmp_path, monkeypatch):
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: my-zoo\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text("[zoo.builders]\nmine = my_zoo.builder:Kind\n")
     (info / "RECORD").write_text("_my_zoo.pth,,\nmy_zoo-1.0.dist-info/METADATA,,\n")
-    paths = [str(project), str(site), os.environ.get("PYTHONPATH")]
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, paths)))
+    monkeypatch.setenv("PYTHONPATH", python_path(project, site))
     return project
 
 

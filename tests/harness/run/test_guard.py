@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+from distributions import install, python_path
 
 from harness.run.guard import _end_by_force, descendants, end, guarded
 
@@ -89,13 +90,8 @@ STATUS = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129, signal.SI
 def builder(tmp_path, monkeypatch):
     """The builder ``kind``, installed where every child process looks."""
     site = tmp_path / "site"
-    info = site / "kind_builder-1.0.dist-info"
-    info.mkdir(parents=True)
-    (site / "kind_builder.py").write_text(CHILDREN)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: kind-builder\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[zoo.builders]\nkind = kind_builder:Kind\n")
-    path = os.pathsep.join(filter(None, [str(site), os.environ.get("PYTHONPATH")]))
-    monkeypatch.setenv("PYTHONPATH", path)
+    install(site, "kind = kind_builder:Kind", CHILDREN)
+    monkeypatch.setenv("PYTHONPATH", python_path(site))
 
 
 @pytest.fixture

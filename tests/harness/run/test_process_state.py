@@ -9,6 +9,7 @@ import sys
 import textwrap
 
 import pytest
+from distributions import install, python_path
 
 import harness
 from harness.run import builder_proxy
@@ -168,15 +169,8 @@ def source() -> str:
 def changing(tmp_path, monkeypatch, store_home):
     """The builder ``changing``, each of whose variants but ``good`` leaves something behind."""
     site = tmp_path / "site"
-    info = site / "changing_builders-1.0.dist-info"
-    info.mkdir(parents=True)
-    (site / "changing_builders.py").write_text(source())
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: changing-builders\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text(
-        "[zoo.builders]\nchanging = changing_builders:Changing\n"
-    )
-    path = os.pathsep.join(filter(None, [str(site), os.environ.get("PYTHONPATH")]))
-    monkeypatch.setenv("PYTHONPATH", path)
+    install(site, "changing = changing_builders:Changing", source())
+    monkeypatch.setenv("PYTHONPATH", python_path(site))
     builder_proxy.open_builder.cache_clear()
     yield site
     builder_proxy.open_builder.cache_clear()
@@ -378,11 +372,7 @@ STAY = ["good", "counted", "cached", "first use"]
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="each change is made in a copy of one process")
 def test_what_a_builder_keeps_is_no_change_unless_models_are_made_of_it(tmp_path, environment):
-    info = tmp_path / "own_builders-1.0.dist-info"
-    info.mkdir()
-    (tmp_path / "own_builders.py").write_text(OWN)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: own-builders\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[zoo.builders]\nown = own_builders:Own\n")
+    install(tmp_path, "own = own_builders:Own", OWN)
     done = subprocess.run(
         [sys.executable, "-c", PERFORM, *LEAVE, *STAY],
         env=environment | {"PYTHONPATH": f"{tmp_path}:{environment['PYTHONPATH']}"},
