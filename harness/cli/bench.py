@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from harness.cli.options import command, prepared, variants
+from harness.cli.options import announce, command, prepared, variants
 from harness.cli.output import FAILED, columns, emit, emit_json, say
 from harness.config import RunConfig
 
@@ -25,7 +25,7 @@ def bench(
 ) -> None:
     """What is timed with the usual batch sizes and seconds is stored, and shown in reports."""
     session = prepared(replace(config, select=tuple(variants)))
-    say(session.subject)
+    announce(config, session.subject)
     timings: list[tuple[str, dict[str, Any]]] = []
     failed = False
     for name, outcome in session.bench(batch, seconds):

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.options import command, prepared, variants
+from harness.cli.options import announce, command, prepared, variants
 from harness.cli.output import FINDINGS, Failure, emit, say
 from harness.config import RunConfig, UsageError
 from zoo._util.text import for_terminal
@@ -32,6 +32,7 @@ def docs(config: RunConfig, *, output: Path, check: bool) -> None:
         made = pages(session.index, Path(_REPORTS), output)
     except NameTaken as error:
         raise UsageError(*error.lines) from error
+    announce(config, session.source)
     for line in (*made.remarks, *(remark for page in made.pages for remark in page.remarks)):
         say(line)
     try:
@@ -62,7 +63,8 @@ def cite(config: RunConfig, variant: Annotated[list[str], variants("What to cite
 
     entries: dict[str, None] = {}
     missing = []
-    for found in prepared(RunConfig(index=config.index, select=tuple(variant))).variants:
+    session = prepared(RunConfig(index=config.index, select=tuple(variant)))
+    for found in session.variants:
         collection = found.collection
         name = found.name if collection is None else collection.name
         entry = bibtex(found.effective, name)
@@ -73,6 +75,8 @@ def cite(config: RunConfig, variant: Annotated[list[str], variants("What to cite
             )
         else:
             entries[entry] = None
+    if entries:
+        announce(config, session.source)
     emit("\n".join(f"{entry}\n" for entry in entries))
     if missing:
         raise UsageError(*missing)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.options import FETCHING, command, prepared, variants
+from harness.cli.options import FETCHING, announce, command, prepared, variants
 from harness.cli.output import FAILED, FINDINGS, emit, say
 from harness.config import RunConfig, UsageError
 
@@ -35,7 +35,7 @@ def fetch(
     from zoo._util.text import for_terminal
 
     progress = StderrProgress(quiet=config.quiet)
-    progress.plan(session.file_plan)
+    announce(config, session.source, f", {session.file_plan}")
     if dry_run:
         return
     try:

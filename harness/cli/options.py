@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import wraps
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -155,32 +156,44 @@ def _names(ctx: typer.Context) -> Iterator[str]:
 
 
 def look_up(
-    config: RunConfig, *select: str, announce: bool = False, builds: bool = False
+    config: RunConfig, *select: str, builds: bool = False, announced: bool = True
 ) -> Session:
     """The selected variants of an index, to be looked at or used; with ``builds``, to be built.
 
-    Where there is no index here, that of the package stands in, since none is judged; a line says
-    so if ``announce``. A builder that settings name is not asked for anything without need.
+    Where there is no index here, that of the package stands in, since none is judged. A line says
+    which it is, if ``announced``. A builder that settings name is not asked without need.
     """
-    from zoo.index import local_index, package_index
+    from zoo.index import local_index
 
-    index = config.index
-    if not index:
-        here = local_index()
-        index = (here or package_index(),)
-        if here is None and announce:
-            say("no index here; this is the one that ships with zoo (package:zoo)")
+    index = config.index or (local_index() or Path("package:zoo"),)
+    stands_in = not config.index and local_index() is None
     builder = config.builder if builds else RunConfig().builder
-    return prepared(replace(config, index=index, select=select, builder=builder))
+    session = prepared(replace(config, index=index, select=select, builder=builder))
+    if announced:
+        why = "; no index is here, so this is the one that ships with zoo" if stands_in else ""
+        announce(config, session.subject if builds else session.source, why)
+    return session
 
 
-def one_variant(config: RunConfig, name: str, prefix: str = "") -> Variant:
-    """The one variant of that name; ``prefix`` begins the line that says otherwise.
+def announce(config: RunConfig, subject: str, more: str = "") -> None:
+    """Say in the first line of a run which index it is about, and who builds; unless quiet."""
+    if not config.quiet:
+        say(f"{subject}{more}")
+
+
+def one_variant(
+    config: RunConfig, name: str, prefix: str = "", *, announced: bool = True
+) -> Variant:
+    """The one variant of that name, which this package is to build.
+
+    ``prefix`` begins the line that says that there is none of that name.
 
     Raises:
         UsageError: there is none, or several.
     """
-    found = look_up(config, name).variants
+    config = replace(config, builder=RunConfig().builder)
+    session = look_up(config, name, builds=True, announced=announced)
+    found = session.variants
     if len(found) != 1:
         raise UsageError(f"{prefix}{name!r} names {len(found)} variants; name one of them")
     return found[0]

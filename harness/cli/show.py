@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from harness.cli.options import MEASURING, command, look_up, prepared, variant
+from harness.cli.options import MEASURING, announce, command, look_up, prepared, variant
 from harness.cli.output import (
     Failure,
     aligned,
@@ -53,7 +53,7 @@ def list_variants(
     """A claim is shown as it is written, with a dash where there is none; in JSON it is the
     normalised value, or null.
     """
-    chosen = look_up(config, *([pattern] if pattern else ()), announce=True).variants
+    chosen = look_up(config, *([pattern] if pattern else ())).variants
     if format == "json":
         emit_json([_entry(each) for each in chosen])
         return
@@ -96,7 +96,7 @@ def show(
     """The options that say how to measure have a meaning with --profile."""
     if depth is not None and not profile:
         raise UsageError("zoo show: --depth goes with --profile")
-    session = look_up(config, variant, announce=True, builds=profile)
+    session = look_up(config, variant, builds=profile)
     if profile:
         emit("\n".join(_profile(session, each, depth) for each in session.variants))
     else:
@@ -162,6 +162,7 @@ def explain(
     asked = [(v, c) for v in session.variants for c in v.in_effect() if _is_meant(c.field, field)]
     if not asked:
         raise UsageError(_no_such_field(session, field))
+    announce(config, session.subject)
     report = session.verify(StderrProgress(quiet=True))
     if report.cut_short == "interrupted":
         raise KeyboardInterrupt

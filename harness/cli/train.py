@@ -37,12 +37,13 @@ def train(
 
     Images that can't be read are named, left out and counted. See docs/training.md.
     """
-    entry = one_variant(config, variant, "zoo train: ")
+    from zoo.training.distributed import is_first
+
+    entry = one_variant(config, variant, "zoo train: ", announced=is_first())
     from harness.measure.devices import keep_freed_memory
     from zoo.errors import CheckpointError, UnknownModelError, WeightsError
     from zoo.registry import is_model
     from zoo.training import BadInput, Settings, TrainingError, train
-    from zoo.training.distributed import is_first
     from zoo.variants import base_name
 
     keep_freed_memory()  # This process does nothing but train.

@@ -8,8 +8,7 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.options import ENGINE, IMAGES, MEASURING, command, prepared, variants
-from harness.cli.output import say
+from harness.cli.options import ENGINE, IMAGES, MEASURING, announce, command, prepared, variants
 from harness.cli.reporting import (
     BaselineOption,
     WritesBaseline,
@@ -107,8 +106,7 @@ def audit(config: RunConfig) -> None:
     checks = ("metadata",)
     baseline = BaselineOption.read(config.baseline, checks)
     session = prepared(RunConfig(index=config.index, checks=checks))
-    if not config.quiet:
-        say(f"{session.source}, read and not built")
+    announce(config, session.source, ", read and not built")
     finish(baseline.applied(session.audit()), config)
 
 

@@ -245,7 +245,7 @@ def test_a_reader_that_goes_away_is_no_accident(environment, folder):
         check=False,
     )
     os.close(writing)
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, done.stderr) == (0, "2 variants of index model-index\n")
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
@@ -261,7 +261,8 @@ def test_a_full_disk_is_said(environment, folder):
             check=False,
         )
     assert done.returncode == 3
-    assert done.stderr == "zoo: can't write to standard output: No space left on device\n"
+    failure = done.stderr.splitlines()[-1]
+    assert failure == "zoo: can't write to standard output: No space left on device"
 
 
 def test_an_output_that_knows_ascii_alone(zoo, folder):

@@ -100,12 +100,13 @@ def test_no_command_that_judges_takes_the_index_of_the_package(place, run):
 
 
 def test_the_index_of_the_package_stands_in_for_a_look_or_by_name(place, run):
-    for arguments in (["list"], ["show", "resnest50d"]):
+    why = "; no index is here, so this is the one that ships with zoo"
+    for arguments, found in ((["list"], "11 variants"), (["show", "resnest50d"], "1 variant")):
         status, out, err = run(*arguments)
         assert status == 0
         assert "resnest50d" in out
-        assert err == ["no index here; this is the one that ships with zoo (package:zoo)"]
-    assert run("list", "--index", "package:zoo")[2] == []
+        assert err == [f"{found} of index package:zoo{why}"]
+    assert run("list", "--index", "package:zoo")[2] == ["11 variants of index package:zoo"]
     status, _, err = run("audit", "--index", "package:zoo", "--fail-on", "never")
     assert (status, err[0].endswith("of index package:zoo, read and not built")) == (0, True)
     (place / "pyproject.toml").write_text('[tool.zoo]\nindex = "package:zoo"\n')
@@ -115,6 +116,34 @@ def test_the_index_of_the_package_stands_in_for_a_look_or_by_name(place, run):
     (place / "pyproject.toml").unlink()
     assert run("list")[1].splitlines()[0].startswith("resnest14d")
     assert run("show", "resnest50d")[0] == 2
+
+
+NAMING = [
+    ("list", ""),
+    ("list --format json", ""),
+    ("show resnest14d", ""),
+    ("show resnest14d --profile --depth 0", ", builder zoo"),
+    ("audit --format sarif --fail-on never", ", read and not built"),
+    ("verify --all --checks metadata --format json", ", builder zoo, nothing to build, "),
+    ("explain resnest14d 'Crop Pct'", ", builder zoo"),
+    ("fix --checks parameters", ", builder zoo, nothing to build, "),
+    ("report --output out", ", builder zoo, "),
+    ("bench resnest14d --batch 1 --seconds 0.1 --format json", ", builder zoo"),
+    ("fetch --all --dry-run", ", no files to fetch"),
+    ("docs", ""),
+]
+
+
+def test_the_first_line_of_a_run_names_the_index_and_who_builds(place, run):
+    (place / "mine.yml").write_text(INDEX.replace("8.75", "0.875"))
+    (place / "pyproject.toml").write_text('[tool.zoo]\nindex = "mine.yml"\noffline = true\n')
+    for words, more in NAMING:
+        status, out, err = run(*shlex.split(words))
+        assert status == 0, (words, err)
+        assert err[0].startswith(f"1 variant of index mine.yml{more}"), (words, err)
+        assert "of index" not in out
+        if "json" in words or "sarif" in words:
+            json.loads(out)
 
 
 def test_what_builds_nothing_asks_no_builder_that_settings_name(place, run):

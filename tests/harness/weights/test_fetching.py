@@ -51,12 +51,13 @@ def test_fetch_prints_where_each_file_is(place, server, data):
         f"{name}  {place.checkpoints / name}.pth  {sha256}" for name in NAMES
     ]
     said = run.err.splitlines()
-    assert said[0] == "4 files to fetch, 24.0 MB"
+    assert said[0].endswith(", 4 files to fetch, 24.0 MB")
     assert sorted(said[1:]) == [f"fetched {name}.pth, 6.0 MB" for name in sorted(NAMES)]
     asked = len(server.requests)
     again = place.zoo("fetch", "--all")
     assert (again.status, again.out) == (0, run.out)
-    assert again.err.splitlines() == ["no files to fetch (4 here)"]
+    (line,) = again.err.splitlines()
+    assert line.endswith(", no files to fetch (4 here)")
     assert len(server.requests) == asked
     quiet = place.zoo("fetch", "--all", "--quiet")
     assert (quiet.status, quiet.out, quiet.err) == (0, run.out, "")
@@ -95,7 +96,8 @@ def test_a_dry_run_downloads_nothing(place, server, data):
     assert [method for method, *_ in server.requests] == ["HEAD"] * 4
     assert place.held() == {}
     offline = place.zoo("fetch", "--all", "--dry-run", "--offline")
-    assert (offline.status, offline.err) == (0, "no files to fetch\n")
+    assert (offline.status, offline.err.count("\n")) == (0, 1)
+    assert offline.err.endswith(", no files to fetch\n")
     assert len(server.requests) == 4
 
 
@@ -115,7 +117,8 @@ def test_a_plan_waits_three_seconds(place):
         for case, name in enumerate(NAMES):
             place.add(name, name, f"http://127.0.0.1:{listener.getsockname()[1]}/{case}.pth")
         run = place.zoo("fetch", "--all", "--dry-run")
-    assert run.err.splitlines() == ["4 files to fetch, of unknown size"]
+    (line,) = run.err.splitlines()
+    assert line.endswith(", 4 files to fetch, of unknown size")
     assert 2.5 < run.seconds < 8
 
 
