@@ -250,12 +250,19 @@ class VariantReport:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All findings and measurements of one run, in the order of the index."""
+    """All findings and measurements of one run, in the order of the index.
+
+    Attributes:
+        cut_short: what ended the run early; None where nothing did.
+        unread: files and folders of the index that yielded no variant, as its findings say; the
+            report is about the others.
+    """
 
     environment: Mapping[str, Any]
     variants: tuple[VariantReport, ...]
     findings: tuple[Finding, ...]
     cut_short: str | None = field(default=None)
+    unread: tuple[str, ...] = ()
 
     def summary(self) -> dict[str, int]:
         """Count by status and by severity, the keys of the JSON document's ``summary``.
@@ -293,12 +300,8 @@ class Report:
         import pandas as pd
 
         if table == "findings":
-            rows = [
-                {name: getattr(finding, name) for name in _FINDING}
-                | {name: getattr(finding.location, name, None) for name in _LOCATION}
-                for finding in self.findings
-            ]
-            found: pd.DataFrame = pd.DataFrame(rows, columns=[*_FINDING, *_LOCATION])
+            rows = [*map(finding_row, self.findings)]
+            found: pd.DataFrame = pd.DataFrame(rows, columns=FINDING_COLUMNS)
             return found
         if table != "variants":
             raise ValueError(f"there is no table {table!r}; write findings or variants")
@@ -318,4 +321,11 @@ _FINDING = (
     *("documented", "measured", "message", "fix", "accepted"),
 )
 _LOCATION = ("file", "line", "column")
+FINDING_COLUMNS = (*_FINDING, *_LOCATION)
 _VARIANT = ("name", "collection", "builder")
+
+
+def finding_row(finding: Finding) -> dict[str, Any]:
+    """The finding as a row of a table: `FINDING_COLUMNS`."""
+    row = {name: getattr(finding, name) for name in _FINDING}
+    return row | {name: getattr(finding.location, name, None) for name in _LOCATION}

@@ -7,6 +7,7 @@ So whatever depends on such a claim is not measured, and its findings name it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from harness.check.base import IndexCheck
 from harness.types import Finding
@@ -27,8 +28,16 @@ def find(index: Index, variants: Sequence[Variant]) -> Iterable[Finding]:
     names = {variant.name for variant in variants}
     others = {variant.name for variant in index.variants} - names
     for problem in index.problems:
-        if problem.variant not in others:
-            yield finding_of(problem)
+        if problem.variant in others:
+            continue
+        finding = finding_of(problem)
+        if index.unusable and problem.cause == "schema.unknown-collection":
+            # What could not be read may have it.
+            message = f"{problem.message} in what could be read; correct what could not be first"
+            finding = replace(
+                finding, status="unverified", severity=None, cause=UNREADABLE, message=message
+            )
+        yield finding
 
 
 # What a group of checks reads: without it a check has nothing to say, and must not be silent.

@@ -199,8 +199,8 @@ def one_variant(
     return found[0]
 
 
-def prepared(config: RunConfig) -> Session:
-    """The session of a run that measures, see `harness.run.session.prepare`.
+def prepared(config: RunConfig, *, lenient: bool = False) -> Session:
+    """The session of a run, see `harness.run.session.prepare`.
 
     Raises:
         EarlyInterrupt: a builder may take its time to say what it has.
@@ -208,6 +208,6 @@ def prepared(config: RunConfig) -> Session:
     from harness.run.session import prepare
 
     try:
-        return prepare(config)
+        return prepare(config, lenient=lenient)
     except KeyboardInterrupt as error:
         raise EarlyInterrupt("interrupted") from error

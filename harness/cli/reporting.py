@@ -21,6 +21,7 @@ from harness.cli import interrupts
 from harness.cli.output import (
     FAILED,
     FINDINGS,
+    WRONG_USE,
     EarlyInterrupt,
     NotBegun,
     color,
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from harness.types import Report
 
 _WRITE = "--write-baseline"
-_READ_BY_PROGRAMS = ("json", "junit", "sarif", "github")
+_READ_BY_PROGRAMS = ("json", "junit", "sarif", "github", "csv", "concise")
 # The top of the checkout: GitHub's variable, and GitLab's.
 _TOPS = ("GITHUB_WORKSPACE", "CI_PROJECT_DIR")
 _SUMMARY = "GITHUB_STEP_SUMMARY"
@@ -113,6 +114,10 @@ def show_report(report: Report, config: RunConfig) -> None:
             say(left_out)
     # The commands of this format are our own; those of others are broken in it.
     emit(out.getvalue(), commands=config.format == "github")
+    if config.format == "concise" and not config.quiet and report.cut_short is None:
+        from harness.report.sentences import summary
+
+        say(summary(report))
 
 
 def prepare_folder(folder: Path) -> None:
@@ -195,13 +200,15 @@ def _bounded(text: bytes) -> bytes:
 
 
 def exit_status(report: Report, config: RunConfig) -> int:
-    """0, or 1 for what ``--fail-on`` or ``--strict`` fail for; 3, or that of an interrupt, for a
-    run that was cut short.
+    """0, or 1 for what ``--fail-on`` or ``--strict`` fail for; 2 where some of the index could not
+    be read; 3, or that of an interrupt, for a run that was cut short.
 
     What a baseline accepts is no reason to fail.
     """
     if report.cut_short is not None:
         return interrupts.status() if report.cut_short == "interrupted" else FAILED
+    if report.unread:
+        return WRONG_USE
     if config.fail_on == NEVER:
         return 0
     failing = set(SEVERITIES[: SEVERITIES.index(config.fail_on) + 1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -9,6 +10,7 @@ from typing import Annotated
 import typer
 
 from harness.cli.options import ENGINE, IMAGES, MEASURING, announce, command, prepared, variants
+from harness.cli.output import WRONG_USE, say
 from harness.cli.reporting import (
     BaselineOption,
     WritesBaseline,
@@ -39,8 +41,8 @@ def verify(
     output: Path | None,
     write_baseline: bool,
 ) -> None:
-    """Exit status: 0 no finding at or above --fail-on; 1 findings; 2 wrong use, or an index without
-    variants; 3 the run failed or was cut short; 130 an interrupt.
+    """Exit status: 0 no finding at or above --fail-on; 1 findings; 2 wrong use, or a file of the
+    index that yields no variant; 3 the run failed or was cut short; 130 an interrupt.
     """
     if every == bool(variants):
         raise UsageError(
@@ -70,10 +72,16 @@ def _run(
         writes_baseline: whether its errors and warnings are accepted from now on.
     """
     baseline = BaselineOption.read(config.baseline, config.checks, writes=writes_baseline)
-    session = prepared(config)
+    # What is written to be kept shall be about the whole index.
+    session = prepared(config, lenient=folder is None and not writes_baseline)
     from harness.cli.progress import StderrProgress
     from harness.report.sentences import cut_short
+    from harness.run.session import unread
 
+    if not all(map(os.path.exists, session.index.unusable)):  # A slip of the command line's.
+        raise UsageError(*unread(session.index))
+    for line in unread(session.index):
+        say(line)
     if folder is not None and not dry_run:
         prepare_folder(folder)
     progress = StderrProgress(quiet=config.quiet)
@@ -81,7 +89,7 @@ def _run(
         # Requests for sizes take time, too, and may be what is interrupted.
         progress.plan(session.plan)
         if dry_run:
-            return
+            raise typer.Exit(WRONG_USE if session.index.unusable else 0)
         report = session.verify(progress)
     except KeyboardInterrupt:
         # Before the first measurement or after the last: the index alone can still be reported.
@@ -105,8 +113,12 @@ def _run(
 def audit(config: RunConfig) -> None:
     checks = ("metadata",)
     baseline = BaselineOption.read(config.baseline, checks)
-    session = prepared(RunConfig(index=config.index, checks=checks))
+    session = prepared(RunConfig(index=config.index, checks=checks), lenient=True)
+    from harness.run.session import unread
+
     announce(config, session.source, ", read and not built")
+    for line in unread(session.index):
+        say(line)
     finish(baseline.applied(session.audit()), config)
 
 

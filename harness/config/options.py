@@ -206,7 +206,8 @@ _SHARED = (
     Option(
         "format",
         rules.FORMAT,
-        "table, json, markdown, or what continuous integration reads: junit, sarif or github.",
+        "table, json, csv, markdown, concise (path:line:column: cause message, a line for each), "
+        "or what continuous integration reads: junit, sarif or github.",
         "table",
     ),
     Option(

@@ -116,7 +116,7 @@ def missed(
     entries: Iterable[AcceptedFinding], report: Report, groups: Collection[str]
 ) -> list[AcceptedFinding]:
     """Those of these entries whose findings this run would have made, had they been there."""
-    if report.cut_short is not None:
+    if report.cut_short is not None or report.unread:
         return []
     hashed = {v.name: v.measurements.get("sha256") is not None for v in report.variants}
     undecided = {(f.variant, f.field) for f in report.findings if f.status == "unverified"}

@@ -10,15 +10,13 @@ from typing import TYPE_CHECKING, Any
 from harness.report.sentences import cut_short, quantity, span, summary
 from harness.report.view import Row, rows
 from harness.types import Report
-from zoo._util.text import for_markdown, for_terminal, truncate
+from zoo._util.text import for_markdown, for_spreadsheet, for_terminal, truncate
 
 if TYPE_CHECKING:
     import pandas as pd
 
 NAMES = ("comparison.md", "comparison.csv", "comparison.parquet")
 
-# What makes a spreadsheet take a cell for a formula (OWASP, "CSV Injection"), full width included.
-_FORMULA = tuple("=+-@\t\r\n＝＋－＠")
 _LONGEST_NAME = 80
 _TYPES: dict[str, Any] = {"int": "Int64", "float": "Float64", "string": "string"}
 
@@ -73,8 +71,7 @@ def _csv(table: pd.DataFrame) -> str:
     """RFC 4180 but for the line ends; an apostrophe keeps a text from being a formula."""
     safe = table.copy()
     for name in safe.columns[safe.dtypes == "string"]:
-        risky = safe[name].str.startswith(_FORMULA).fillna(False)
-        safe[name] = safe[name].where(~risky, "'" + safe[name])
+        safe[name] = safe[name].map(for_spreadsheet, na_action="ignore")
     return str(safe.to_csv(index=False, lineterminator="\n"))
 
 

@@ -17,7 +17,7 @@ from typing import Any, TextIO
 from harness.causes import CAUSES
 from harness.report import Options, sentences
 from harness.report.document import plain
-from harness.report.view import rank
+from harness.report.view import is_wanted, rank
 from harness.types import Finding, Report
 from zoo._util.text import for_terminal, json_text
 from zoo.index.types import Location
@@ -79,7 +79,7 @@ def kept(report: Report, options: Options) -> tuple[list[Finding], str | None]:
 
     The gravest are kept, in the order in which they were found.
     """
-    wanted = [finding for finding in report.findings if _is_wanted(finding, options)]
+    wanted = [finding for finding in report.findings if is_wanted(finding, options)]
     if len(wanted) <= MOST_RESULTS:
         return wanted, None
     gravest = sorted(range(len(wanted)), key=lambda n: rank(wanted[n]))[:MOST_RESULTS]
@@ -88,14 +88,6 @@ def kept(report: Report, options: Options) -> tuple[list[Finding], str | None]:
         "takes no more in a run; the JSON document has all of them"
     )
     return [wanted[n] for n in sorted(gravest)], left_out
-
-
-def _is_wanted(finding: Finding, options: Options) -> bool:
-    if options.verbose:
-        return True
-    if options.quiet:
-        return finding.accepted is None and finding.severity in ("error", "warning")
-    return finding.status != "match"
 
 
 def _rule(name: str) -> dict[str, Any]:
@@ -116,7 +108,7 @@ def _rule(name: str) -> dict[str, Any]:
 
 
 def _invocation(report: Report, left_out: str | None) -> dict[str, Any]:
-    invocation: dict[str, Any] = {"executionSuccessful": report.cut_short is None}
+    invocation: dict[str, Any] = {"executionSuccessful": not (report.cut_short or report.unread)}
     started = _moment(report.environment.get("started"))
     if started is not None:
         invocation["startTimeUtc"] = _utc(started)

@@ -133,7 +133,11 @@ def message(finding: Finding) -> str:
 
 def place(finding: Finding) -> str:
     """The claim's place as ``file:line:column``; a dash where it has none."""
-    at = finding.location
+    return position(finding.location)
+
+
+def position(at: Location | None) -> str:
+    """The place as ``file:line:column``; a dash where there is none."""
     return "-" if at is None else f"{truncate(at.file, FOREIGN)}:{at.line}:{at.column}"
 
 

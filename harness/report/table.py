@@ -90,7 +90,8 @@ def _line(finding: Finding) -> str:
     head += [sentences.label(finding)]
     head += [finding.variant] if finding.variant else []
     tail = f" [{finding.cause}]" if finding.cause else ""
-    text = ": ".join([*head, finding.field, sentences.message(finding)])
+    head += [finding.field] if finding.field else []
+    text = ": ".join([*head, sentences.message(finding)])
     return for_terminal(f"{text} ({sentences.both(finding)}){tail}")
 
 

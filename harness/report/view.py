@@ -393,6 +393,15 @@ def arrange(report: Report, options: Options, *, join: bool = False) -> Layout:
     return Layout(tuple(groups), tuple(map(tuple, by_cause.values())), rules)
 
 
+def is_wanted(finding: Finding, options: Options) -> bool:
+    """Whether a list of single findings has it: all but matches, more or fewer as is asked for."""
+    if options.verbose:
+        return True
+    if options.quiet:
+        return finding.accepted is None and finding.severity in ("error", "warning")
+    return finding.status != "match"
+
+
 def _is_shown_in_full(finding: Finding, options: Options) -> bool:
     if options.verbose:
         return True

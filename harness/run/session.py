@@ -35,8 +35,12 @@ if TYPE_CHECKING:
     from harness.run.files import Files
 
 
-def prepare(request: RunConfig) -> Session:
+def prepare(request: RunConfig, *, lenient: bool = False) -> Session:
     """Read the index and choose the variants; nothing is measured yet.
+
+    Args:
+        request: what is asked for.
+        lenient: where some of the index yields no variant, take the rest of it.
 
     Raises:
         UsageError: the request names what there is not, the device included (it need not wait for
@@ -60,10 +64,18 @@ def prepare(request: RunConfig) -> Session:
             raise UsageError(f"--device: {error}") from error
     request = replace(request, index=request.index or (index_here(),))
     index = load_index(request.index)
-    if index.unusable or not index.variants:
+    if not index.variants or (index.unusable and not lenient):
         raise UsageError(*(map(str, index.problems) if index.problems else _empty(index)))
-    chosen = select(index, request.select, lister=f"zoo list{index_options(request.index)}")
+    try:
+        chosen = select(index, request.select, lister=f"zoo list{index_options(request.index)}")
+    except UsageError as error:  # It may be in what could not be read.
+        raise UsageError(*unread(index), *error.lines) from error
     return Session(request, index, chosen)
+
+
+def unread(index: Index) -> list[str]:
+    """A line for each thing that kept a file or a folder of the index from yielding a variant."""
+    return [str(each) for each in index.problems if each.location.file in index.unusable]
 
 
 def _empty(index: Index) -> list[str]:
@@ -100,7 +112,8 @@ class Session:
         clock = Clock()
         findings = self._index_findings()
         reports = tuple(s.report() for s in self._runs(None))
-        return Report(clock.environment("none"), reports, _ordered(findings, self.variants))
+        found = _ordered(findings, self.variants)
+        return Report(clock.environment("none"), reports, found, unread=self.index.unusable)
 
     @property
     def source(self) -> str:
@@ -170,6 +183,7 @@ class Session:
             variants=tuple(s.report() for s in runs),
             findings=self._with_fixes(_ordered(findings, self.variants)),
             cut_short=cut_short,
+            unread=self.index.unusable,
         )
 
     def trace(self, report: Report, variant: Variant, claim: Claim) -> ClaimTrace:

@@ -7,6 +7,7 @@ a line, reverse the reading order, or put a link and an image into a comment.
 from __future__ import annotations
 
 import codecs
+import csv
 import difflib
 import io
 import json
@@ -15,7 +16,7 @@ import re
 import sys
 import threading
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -111,6 +112,40 @@ def json_text(data: Any, indent: int = 2) -> str:
     """JSON of ASCII alone, in which no log reads a command: it is the same data however spelt."""
     text = json.dumps(data, indent=indent, allow_nan=False)
     return re.sub(r"#(?=#)", r"\\u0023", text)
+
+
+# What makes a spreadsheet take a cell for a formula (OWASP, "CSV Injection"), full width included.
+_FORMULA = tuple("=+-@\t\r\n＝＋－＠")
+_NUMBER = re.compile(r"[-+]?[0-9]+([.][0-9]+)?%?")
+
+
+def for_spreadsheet(text: str) -> str:
+    """The text, with an apostrophe where a spreadsheet would take it for a formula."""
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def csv_text(
+    columns: Sequence[str], rows: Iterable[Mapping[str, object]], *, verbatim: str = ""
+) -> str:
+    """RFC 4180 but for the line ends: a line of names, then one for each row; None is empty.
+
+    Args:
+        columns: the keys of the rows, in their order.
+        rows: what is to be written.
+        verbatim: of one column, the name: its text begins as no formula can.
+    """
+
+    def cell(name: str, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        text = "\n".join(map(for_terminal, value.split("\n")))
+        return text if name == verbatim or _NUMBER.fullmatch(text) else for_spreadsheet(text)
+
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows([cell(name, row.get(name)) for name in columns] for row in rows)
+    return out.getvalue()
 
 
 def quoted(text: str) -> str:

@@ -48,18 +48,22 @@ def test_no_hidden_character_reaches_a_reader(name, options, shown):
         assert is_visible(written), text
 
 
-@each("name", ["table", "markdown", "github", "sarif"])
+@each("name", ["table", "markdown", "github", "sarif", "concise"])
 def test_quiet_leaves_out_what_is_accepted(name, make_finding, make_report, shown):
     report = make_report(make_finding(accepted="AskedUpstreamInMay"))
     assert "AskedUpstreamInMay" not in shown(name, report, quiet=True)
 
 
-@each("name", formats())
+# Nothing but findings is in them.
+FINDINGS_ALONE = ("json", "csv", "concise")
+
+
+@each("name", sorted({*formats()} - {"concise"}))
 def test_format_of_an_empty_report(name, make_report, shown):
     assert shown(name, make_report(variants=())).strip()
 
 
-@each("name", [name for name in formats() if name != "json"])
+@each("name", sorted({*formats()} - {*FINDINGS_ALONE}))
 @each("why, word", [("interrupted", "interrupted"), ("no space", "no space")])
 def test_a_run_that_was_cut_short_says_so(name, why, word, make_report, shown):
     assert word in shown(name, make_report(cut_short=why))
