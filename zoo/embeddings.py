@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from zoo._util.files import AtomicFile
+from zoo._util.install import install_command
 from zoo.errors import EmbeddingsError
 from zoo.images.io import as_text
 
@@ -148,8 +149,8 @@ class _Table(_Files):
             from pyarrow import parquet
         except ImportError:
             raise EmbeddingsError(
-                f"{path}: Parquet is written with pyarrow, which is not installed; pip install "
-                "'model-zoo-verify[parquet]', or name a .npy file"
+                f"{path}: Parquet is written with pyarrow, which is not installed; "
+                f"{install_command('parquet')}, or name a .npy file"
             ) from None
         self._arrow: Any = pa
         self._parquet: Any = parquet

@@ -22,6 +22,7 @@ from typing import Any
 
 from harness.datasets.labels import UnknownClassError, class_index, label
 from harness.datasets.types import CHANGED, Entry, ImageSet, ImageSetError, image_set
+from zoo._util.install import install_command
 from zoo.images.io import check_size, is_image, reason
 
 _BLOCK = tarfile.BLOCKSIZE
@@ -295,6 +296,6 @@ def _open(shard: Path) -> Any:
         from pyarrow import parquet
     except ImportError:
         raise ImageSetError(
-            f"{shard}: reading Parquet needs pyarrow; pip install 'model-zoo-verify[parquet]'"
+            f"{shard}: reading Parquet needs pyarrow; {install_command('parquet')}"
         ) from None
     return parquet.ParquetFile(shard, memory_map=False, pre_buffer=False)

@@ -23,6 +23,7 @@ from harness.datasets.labels import (
     label,
 )
 from harness.datasets.types import CHANGED, Entry, ImageSet, ImageSetError, image_set
+from zoo._util.install import install_command
 from zoo.errors import BadInput
 from zoo.images.imagefolder import class_files, listing, read_val_split
 from zoo.images.io import is_image, read_regular, reason
@@ -269,7 +270,7 @@ def sample_set() -> ImageSet:
     except PackageNotFoundError:
         raise ImageSetError(
             f"sample: its images come with the package {_PACKAGE}, which is not installed; "
-            "pip install 'model-zoo-verify[sample]'"
+            f"{install_command('sample')}"
         ) from None
     entries, labels = [], []
     for file in sorted(package.files or (), key=str):

@@ -26,6 +26,7 @@ from importlib import import_module
 from pathlib import Path
 
 from harness.datasets.types import IMAGENET_CLASSES, ImageSetError
+from zoo._util.install import install_command
 from zoo.images.io import reason
 from zoo.labels import imagenet_categories, imagenet_synsets
 
@@ -196,8 +197,8 @@ def _classes_of_ids(meta: bytes, path: Path) -> dict[int, int]:
         loadmat = import_module("scipy.io").loadmat  # It ships no types.
     except ImportError:
         raise ImageSetError(
-            f"{path}: translating its IDs needs SciPy (pip install scipy); or give a labels.txt "
-            "with lines NAME LABEL"
+            f"{path}: translating its IDs needs SciPy ({install_command('devkit')}); or give a "
+            "labels.txt with lines NAME LABEL"
         ) from None
     try:
         rows = loadmat(io.BytesIO(meta), squeeze_me=True)["synsets"]

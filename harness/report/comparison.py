@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from harness.report.sentences import cut_short, quantity, span, summary
 from harness.report.view import Row, rows
 from harness.types import Report
+from zoo._util.install import install_command
 from zoo._util.text import for_markdown, for_spreadsheet, for_terminal, truncate
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def files(
     if find_spec("pyarrow") is not None:
         yield "comparison.parquet", table.to_parquet(engine="pyarrow", index=False)
     elif warn is not None:
-        warn("no comparison.parquet: pyarrow is not installed; install the extra `parquet`")
+        warn(f"no comparison.parquet: pyarrow is not installed; {install_command('parquet')}")
 
 
 def frame(compared: Iterable[Row]) -> pd.DataFrame:

@@ -31,6 +31,7 @@ from harness.run import guard
 from harness.run.engine import EngineError, React, WorkerThread, limits_of
 from harness.run.jobs import Job, dump_facts, dump_job, load_facts, load_job
 from harness.run.ray_address import check_address
+from zoo._util.install import install_command
 from zoo._util.text import plural
 
 # How often a task is run anew after the node or the process that had it is lost: by Ray itself,
@@ -91,7 +92,7 @@ class RayEngine:
         if not waiting:
             return
         if find_spec("ray") is None:
-            raise EngineError("--engine ray needs the extra: pip install 'model-zoo-verify[ray]'")
+            raise EngineError(f"--engine ray needs its extra: {install_command('ray')}")
         check_address(self.address)
         driver = _Driver(self.address, self.device, self.timeout, self.max_memory)
         try:

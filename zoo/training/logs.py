@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo._util.files import make_private
+from zoo._util.install import install_command
 from zoo.errors import BadInput, TrainingError
 from zoo.training.state import write_text
 
@@ -239,6 +240,6 @@ def _board(folder: Path, steps_done: int) -> Any:
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
-        raise BadInput("TensorBoard is not installed; install the extra train") from error
+        raise BadInput(f"TensorBoard is not installed; {install_command('train')}") from error
     # Events at or after this step come from a killed process, and will come again.
     return SummaryWriter(str(folder), purge_step=steps_done + 1)

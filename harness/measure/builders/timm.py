@@ -23,6 +23,7 @@ from harness.measure.builders import (
     module_texts,
     version_of,
 )
+from zoo._util.install import install_command
 
 if TYPE_CHECKING:
     from torch import nn
@@ -47,7 +48,7 @@ class TimmBuilder:
     """
 
     def __init__(self) -> None:
-        self._version = version_of("timm", "pip install 'model-zoo-verify[timm]'")
+        self._version = version_of("timm", install_command("timm"))
 
     def knows(self, name: str) -> bool:
         registry = self._registry
