@@ -1,4 +1,8 @@
-"""ImageNet (ILSVRC 2012): the names it is published under, and its 1,000 classes in order."""
+"""ImageNet (ILSVRC 2012): the names it is published under, and its 1,000 classes in order.
+
+``python -m zoo.labels`` writes the table of the classes' English names from torchvision's: a model
+that classifies one image should not wait for the import of a library that it has no other use for.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,7 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import cast
 
+_DATA = Path(__file__).with_name("data")
 # The name itself, in any order with the year and the number of classes, and the words for the set
 # that accuracies are measured on. What else stands in a name makes it another set: V2, ReaL, 21k.
 _YEAR = r"(?:20)?12"
@@ -72,20 +77,35 @@ def are_of_imagenet(names: Sequence[str]) -> bool:
     """Whether these are ImageNet's classes in their usual order, as synsets or in English."""
     if len(names) != len(imagenet_synsets()):
         return False
-    # The English ones cost the import of torchvision.
-    return tuple(names) == imagenet_synsets() or tuple(names) == imagenet_categories()
+    return tuple(names) in (imagenet_synsets(), imagenet_categories())
 
 
 @cache
 def imagenet_categories() -> tuple[str, ...]:
-    """The English names of the classes, as torchvision ships them. Imports torchvision."""
-    from torchvision.models import ResNet50_Weights
-
-    return tuple(cast("list[str]", ResNet50_Weights.IMAGENET1K_V1.meta["categories"]))
+    """The English name of each class, as torchvision publishes them with its weights."""
+    return _table("imagenet_classes.txt")
 
 
 @cache
 def imagenet_synsets() -> tuple[str, ...]:
     """The WordNet 3.0 synset of each class (``n01440764``); a class's index is its rank here."""
-    table = Path(__file__).with_name("data") / "imagenet_synsets.txt"
-    return tuple(table.read_text(encoding="ascii").split())
+    return _table("imagenet_synsets.txt")
+
+
+def _table(name: str) -> tuple[str, ...]:
+    return tuple((_DATA / name).read_text(encoding="ascii").splitlines())
+
+
+def write_categories() -> None:
+    """Write the table of `imagenet_categories` anew, from the installed torchvision."""
+    from torchvision.models import ResNet50_Weights
+
+    from zoo._util.files import replace_file
+
+    names = cast("list[str]", ResNet50_Weights.IMAGENET1K_V1.meta["categories"])
+    text = "".join(f"{name}\n" for name in names)
+    replace_file(_DATA / "imagenet_classes.txt", text.encode("ascii"))
+
+
+if __name__ == "__main__":
+    write_categories()

@@ -123,10 +123,13 @@ def load_variant(
         zoo.errors.CheckpointError: the file is not what it should be.
         ValueError: the entry's Classes is no number.
     """
+    import torch
+
     from zoo.weights import variant_weights
     from zoo.weights.load import load_into
 
-    model = create_variant(variant)
+    with torch.device("meta"):  # Random weights would take as long as all the rest.
+        model = create_variant(variant)
     load_into(model, checkpoint or variant_weights(variant))
     if num_classes is not None and num_classes != model.num_classes:
         model.reset_classifier(num_classes)

@@ -35,7 +35,7 @@ def fetch(
     from zoo._util.text import for_terminal
 
     progress = StderrProgress(quiet=config.quiet)
-    announce(config, session.source, f", {session.file_plan}")
+    announce(config, f"{session.source}, {session.file_plan}")
     if dry_run:
         return
     try:

@@ -155,48 +155,53 @@ def _names(ctx: typer.Context) -> Iterator[str]:
     yield from dict.fromkeys(each.name for each in index.collections)
 
 
-def look_up(
-    config: RunConfig, *select: str, builds: bool = False, announced: bool = True
-) -> Session:
-    """The selected variants of an index, to be looked at or used; with ``builds``, to be built.
+def look_up(config: RunConfig, *select: str, builds: bool = False) -> Session:
+    """The selected variants of an index, to be looked at; with ``builds``, to be built.
 
-    Where there is no index here, that of the package stands in, since none is judged. A line says
-    which it is, if ``announced``. A builder that settings name is not asked without need.
+    Where there is no index here, that of the package stands in, since none is judged. A builder
+    that settings name is not asked without need.
     """
-    from zoo.index import local_index
-
-    index = config.index or (local_index() or Path("package:zoo"),)
-    stands_in = not config.index and local_index() is None
+    index, more = _index_at_hand(config)
     builder = config.builder if builds else RunConfig().builder
     session = prepared(replace(config, index=index, select=select, builder=builder))
-    if announced:
-        why = "; no index is here, so this is the one that ships with zoo" if stands_in else ""
-        announce(config, session.subject if builds else session.source, why)
+    announce(config, f"{session.subject if builds else session.source}{more}")
     return session
-
-
-def announce(config: RunConfig, subject: str, more: str = "") -> None:
-    """Say in the first line of a run which index it is about, and who builds; unless quiet."""
-    if not config.quiet:
-        say(f"{subject}{more}")
 
 
 def one_variant(
     config: RunConfig, name: str, prefix: str = "", *, announced: bool = True
 ) -> Variant:
-    """The one variant of that name, which this package is to build.
+    """The one variant of that name, for this package to build, from an index as `look_up` has it.
 
-    ``prefix`` begins the line that says that there is none of that name.
+    ``prefix`` begins the line that says that it is not one.
 
     Raises:
         UsageError: there is none, or several.
     """
-    config = replace(config, builder=RunConfig().builder)
-    session = look_up(config, name, builds=True, announced=announced)
-    found = session.variants
+    from harness.run.plan import read_index, subject
+
+    index, more = _index_at_hand(config)
+    _, found = read_index(index, (name,))
+    if announced:
+        announce(config, f"{subject(found, index, RunConfig().builder)}{more}")
     if len(found) != 1:
         raise UsageError(f"{prefix}{name!r} names {len(found)} variants; name one of them")
     return found[0]
+
+
+def _index_at_hand(config: RunConfig) -> tuple[tuple[Path, ...], str]:
+    """The index that a look-up reads, and what the line that names it adds."""
+    from zoo.index import local_index
+
+    if found := config.index or tuple(filter(None, [local_index()])):
+        return found, ""
+    return (Path("package:zoo"),), "; no index is here, so this is the one that ships with zoo"
+
+
+def announce(config: RunConfig, line: str) -> None:
+    """Say in the first line of a run which index it is about, and who builds; unless quiet."""
+    if not config.quiet:
+        say(line)
 
 
 def prepared(config: RunConfig, *, lenient: bool = False) -> Session:

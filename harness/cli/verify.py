@@ -76,7 +76,7 @@ def _run(
     session = prepared(config, lenient=folder is None and not writes_baseline)
     from harness.cli.progress import StderrProgress
     from harness.report.sentences import cut_short
-    from harness.run.session import unread
+    from harness.run.plan import unread
 
     if not all(map(os.path.exists, session.index.unusable)):  # A slip of the command line's.
         raise UsageError(*unread(session.index))
@@ -114,9 +114,9 @@ def audit(config: RunConfig) -> None:
     checks = ("metadata",)
     baseline = BaselineOption.read(config.baseline, checks)
     session = prepared(RunConfig(index=config.index, checks=checks), lenient=True)
-    from harness.run.session import unread
+    from harness.run.plan import unread
 
-    announce(config, session.source, ", read and not built")
+    announce(config, f"{session.source}, read and not built")
     for line in unread(session.index):
         say(line)
     finish(baseline.applied(session.audit()), config)

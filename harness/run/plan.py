@@ -11,8 +11,8 @@ from pathlib import Path
 
 from harness.config import UsageError
 from harness.types import USUAL_SIZE, Recipe, Size
-from zoo._util.text import nearest
-from zoo.index import local_index
+from zoo._util.text import nearest, plural
+from zoo.index import load_index, local_index
 from zoo.index.readers import FOLDER
 from zoo.index.types import Claim, Index, Variant
 from zoo.labels import are_of_imagenet
@@ -36,6 +36,38 @@ def index_here() -> Path:
             "zoo"
         )
     return found
+
+
+def read_index(
+    paths: Sequence[Path], wanted: Sequence[str], *, lenient: bool = False
+) -> tuple[Index, tuple[Variant, ...]]:
+    """An index, and the variants that are wanted of it.
+
+    With ``lenient``, one that yields variants is read for these where files of it can't be.
+
+    Raises:
+        UsageError: it yields no variant, or none that is wanted.
+    """
+    index = load_index(paths)
+    if not index.variants or (index.unusable and not lenient):
+        empty = "no variant; a model-index lists them under Models:"
+        why = map(str, index.problems) if index.problems else (f"{n}: {empty}" for n in index.files)
+        raise UsageError(*why)
+    try:
+        return index, select(index, wanted, lister=f"zoo list{index_options(paths)}")
+    except UsageError as error:  # It may be in what could not be read.
+        raise UsageError(*unread(index), *error.lines) from error
+
+
+def unread(index: Index) -> list[str]:
+    """A line for each thing that kept a file or a folder of the index from yielding a variant."""
+    return [str(each) for each in index.problems if each.location.file in index.unusable]
+
+
+def subject(variants: Sequence[Variant], index: Sequence[Path], builder: str | None = None) -> str:
+    """What a run is about: how many variants, of which index, and who builds them."""
+    by = "" if builder is None else f", builder {builder}"
+    return f"{plural(len(variants), 'variant')} of index {named(index)}{by}"
 
 
 def named(index: Sequence[Path]) -> str:

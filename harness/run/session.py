@@ -20,13 +20,12 @@ from harness.run.engine import Engine, EngineError, LocalEngine
 from harness.run.eval_dataset import EvalDatasets
 from harness.run.facts import SPEED, VariantFacts
 from harness.run.jobs import Job
-from harness.run.plan import index_here, index_options, named, select
+from harness.run.plan import index_here, read_index, subject
 from harness.run.progress import Clock, Progress
 from harness.run.store import Store, StoreError
 from harness.run.variant_run import VariantRun, facts_of
 from harness.types import Fact, Finding, Measurement, Recipe, Report, Slot, Unmeasured
 from zoo._util.text import plural
-from zoo.index import load_index
 from zoo.index.types import Claim, Index, Location, Variant
 
 if TYPE_CHECKING:
@@ -63,23 +62,8 @@ def prepare(request: RunConfig, *, lenient: bool = False) -> Session:
         except DeviceError as error:
             raise UsageError(f"--device: {error}") from error
     request = replace(request, index=request.index or (index_here(),))
-    index = load_index(request.index)
-    if not index.variants or (index.unusable and not lenient):
-        raise UsageError(*(map(str, index.problems) if index.problems else _empty(index)))
-    try:
-        chosen = select(index, request.select, lister=f"zoo list{index_options(request.index)}")
-    except UsageError as error:  # It may be in what could not be read.
-        raise UsageError(*unread(index), *error.lines) from error
-    return Session(request, index, chosen)
-
-
-def unread(index: Index) -> list[str]:
-    """A line for each thing that kept a file or a folder of the index from yielding a variant."""
-    return [str(each) for each in index.problems if each.location.file in index.unusable]
-
-
-def _empty(index: Index) -> list[str]:
-    return [f"{name}: no variant; a model-index lists them under Models:" for name in index.files]
+    read = read_index(request.index, request.select, lenient=lenient)
+    return Session(request, *read)
 
 
 class Session:
@@ -118,12 +102,12 @@ class Session:
     @property
     def source(self) -> str:
         """What the run is about: how many variants, and of which index."""
-        return f"{plural(len(self.variants), 'variant')} of index {named(self.request.index)}"
+        return subject(self.variants, self.request.index)
 
     @property
     def subject(self) -> str:
         """What the run is about, and who builds it."""
-        return f"{self.source}, builder {self.request.builder}"
+        return subject(self.variants, self.request.index, self.request.builder)
 
     @cached_property
     def plan(self) -> str:

@@ -58,6 +58,8 @@ def test_the_synsets_are_those_of_the_classes():
     ours, theirs = imagenet_synsets(), timm_data.ImageNetInfo("imagenet-1k").label_names()
     assert len(set(ours)) == 1000
     assert list(ours) == sorted(ours) == list(theirs)
+    weights = pytest.importorskip("torchvision.models").ResNet50_Weights.IMAGENET1K_V1
+    assert list(imagenet_categories()) == weights.meta["categories"]
     assert categories("resnest50d") == imagenet_categories()
     assert imagenet_categories()[ours.index("n02123045")] == "tabby"
     with pytest.raises(UnknownModelError):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import resource
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from page_blocks import need_real_weights
 
 HEAVY = ("torch", "pandas", "httpx", "matplotlib", "plotly", "torchvision", "numpy")
 
@@ -110,3 +112,26 @@ def test_the_working_folder_is_no_place_for_modules(environment, tmp_path, seed_
     )
     assert done.returncode == 0, done.stderr
     assert not (tmp_path / "sprung").exists(), (tmp_path / "sprung").read_text()
+
+
+def _seconds(environment: dict[str, str], *command: str) -> float:
+    """What a process takes of the processor, at its quicker of two."""
+    taken = []
+    for _ in range(2):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run([sys.executable, *command], env=environment, capture_output=True, check=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        taken.append(after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime)
+    return min(taken)
+
+
+@pytest.mark.slow
+def test_one_image_is_classified_nearly_as_soon_as_torch_is_there(imported, environment):
+    """The three seconds of a quiet machine, most of which torch's own import takes."""
+    need_real_weights()
+    images = pytest.importorskip("foolbox").__path__[0] + "/data"
+    image = next(str(path) for path in Path(images).glob("imagenet_*.jpg"))
+    words = ("classify", "efficientnet_lite0", image)
+    assert imported(*words) == [0, ["numpy", "torch"]]
+    alone = environment | {"OMP_NUM_THREADS": "1"}  # Threads that wait for others count, too.
+    assert _seconds(alone, "-m", "zoo", *words) < _seconds(alone, "-c", "import torch") + 1.0
