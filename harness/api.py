@@ -26,7 +26,7 @@ def verify(
     index: Index,
     variants: str | Sequence[str] = (),
     *,
-    builder: str = "zoo",
+    builder: str | None = None,
     data: str | Path | None = None,
     baseline: str | Path | None = None,
     progress: Progress | None = None,
@@ -40,7 +40,7 @@ def verify(
     Args:
         index: a YAML file, a Markdown page, a folder of these, or ``package:NAME``; or several.
         variants: names, globs or collections; every variant by default.
-        builder: who builds the models.
+        builder: who builds the models; by default whom the index names, else this package.
         data: images to measure accuracies on, or ``sample``.
         baseline: a file of known findings, which are marked as accepted.
         progress: what follows the run; by default warnings alone are passed on, as `warnings`.
@@ -86,7 +86,7 @@ def audit(index: Index, *, baseline: str | Path | None = None) -> Report:
     """
     with _argument_names():
         config = configure(index=index, checks=["metadata"], baseline=baseline)
-        session = prepare(config)
+        session = prepare(config, builds=False)
     return _accepted(session.audit(), config)
 
 

@@ -92,7 +92,7 @@ def finding_of(problem: Problem) -> Finding:
     )
 
 
-_BUILD = ("Base", "Classes")
+_BUILD = ("Builder", "Base", "Classes")
 _INPUT = ("Image Size", "Crop Pct", "Interpolation", "Mean", "Std")
 # Kind of fact -> the claims that say how it is made, or what it is held against.
 _NEEDED: dict[str, tuple[str, ...]] = {

@@ -74,6 +74,7 @@ def add(
             target.origin,
             target.weights,
             collection=target.collection,
+            elsewhere=target.elsewhere,
             classes=names or (() if labelled is None else labelled.classes),
         )
         accuracy = None

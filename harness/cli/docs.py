@@ -27,7 +27,7 @@ def docs(config: RunConfig, *, output: Path, check: bool) -> None:
     from harness.report.folder import FolderError, NotOurs
     from zoo._util.text import plural
 
-    session = prepared(RunConfig(index=config.index))
+    session = prepared(RunConfig(index=config.index), builds=False)
     try:
         made = pages(session.index, Path(_REPORTS), output)
     except NameTaken as error:
@@ -63,7 +63,7 @@ def cite(config: RunConfig, variant: Annotated[list[str], variants("What to cite
 
     entries: dict[str, None] = {}
     missing = []
-    session = prepared(RunConfig(index=config.index, select=tuple(variant)))
+    session = prepared(RunConfig(index=config.index, select=tuple(variant)), builds=False)
     for found in session.variants:
         collection = found.collection
         name = found.name if collection is None else collection.name

@@ -26,10 +26,8 @@ def fetch(
     if every == bool(variants):
         raise UsageError("zoo fetch: name variants, globs or collections, or say --all")
     # Nothing is built, and nothing runs on a device.
-    asked = replace(
-        config, builder=RunConfig().builder, device="auto", checks=("weights",), no_store=True
-    )
-    session = prepared(replace(asked, select=tuple(variants or ())))
+    asked = replace(config, device="auto", checks=("weights",), no_store=True)
+    session = prepared(replace(asked, select=tuple(variants or ())), builds=False)
     from harness.cli.progress import StderrProgress
     from harness.types import Measurement
     from zoo._util.text import for_terminal

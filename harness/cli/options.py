@@ -15,6 +15,7 @@ from harness.cli.output import GONE, EarlyInterrupt, NotBegun, folder_is_gone, s
 from harness.config import RunConfig, UsageError, resolve
 from harness.config.commands import COMMANDS, OWN
 from harness.config.options import SHARED, Option
+from harness.types import OWN_BUILDER
 
 if TYPE_CHECKING:
     from harness.run.session import Session
@@ -162,8 +163,7 @@ def look_up(config: RunConfig, *select: str, builds: bool = False) -> Session:
     that settings name is not asked without need.
     """
     index, more = _index_at_hand(config)
-    builder = config.builder if builds else RunConfig().builder
-    session = prepared(replace(config, index=index, select=select, builder=builder))
+    session = prepared(replace(config, index=index, select=select), builds=builds)
     announce(config, f"{session.subject if builds else session.source}{more}")
     return session
 
@@ -183,7 +183,7 @@ def one_variant(
     index, more = _index_at_hand(config)
     _, found = read_index(index, (name,))
     if announced:
-        announce(config, f"{subject(found, index, RunConfig().builder)}{more}")
+        announce(config, f"{subject(found, index, [OWN_BUILDER])}{more}")
     if len(found) != 1:
         raise UsageError(f"{prefix}{name!r} names {len(found)} variants; name one of them")
     return found[0]
@@ -204,7 +204,7 @@ def announce(config: RunConfig, line: str) -> None:
         say(line)
 
 
-def prepared(config: RunConfig, *, lenient: bool = False) -> Session:
+def prepared(config: RunConfig, *, builds: bool = True, lenient: bool = False) -> Session:
     """The session of a run, see `harness.run.session.prepare`.
 
     Raises:
@@ -213,6 +213,6 @@ def prepared(config: RunConfig, *, lenient: bool = False) -> Session:
     from harness.run.session import prepare
 
     try:
-        return prepare(config, lenient=lenient)
+        return prepare(config, builds=builds, lenient=lenient)
     except KeyboardInterrupt as error:
         raise EarlyInterrupt("interrupted") from error

@@ -129,6 +129,8 @@ def _claims(variant: Variant) -> str:
         text += f"\nof the collection {bounded(collection.name)}  "
         text += bounded(str(collection.location)) + "\n"
         text += _located(variant.inherited())
+    elif variant.of_index:
+        text += "\nof its index\n" + _located(variant.inherited())
     return text
 
 

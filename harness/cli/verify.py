@@ -113,7 +113,7 @@ def _run(
 def audit(config: RunConfig) -> None:
     checks = ("metadata",)
     baseline = BaselineOption.read(config.baseline, checks)
-    session = prepared(RunConfig(index=config.index, checks=checks), lenient=True)
+    session = prepared(RunConfig(index=config.index, checks=checks), builds=False, lenient=True)
     from harness.run.plan import unread
 
     announce(config, f"{session.source}, read and not built")

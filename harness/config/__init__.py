@@ -30,6 +30,7 @@ from harness.config.rules import (
     UsageError,
     suggestion,
 )
+from harness.types import OWN_BUILDER
 
 __all__ = [
     "DEFAULT_GROUPS",
@@ -63,6 +64,8 @@ class RunConfig:
     Attributes:
         index: index files or folders; empty for the default index.
         select: variant names, globs or collection names; empty means every variant.
+        builder: who builds every variant, whatever its index says.
+        usual_builder: who builds the variants whose index says nothing.
         checks: groups of checks to apply, a subset of `GROUPS`.
         device: for what needs arithmetic.
         data: images for accuracies: a path, or ``sample``; None for none.
@@ -80,7 +83,8 @@ class RunConfig:
 
     index: tuple[Path, ...] = _DEFAULTS["index"]
     select: tuple[str, ...] = ()
-    builder: str = _DEFAULTS["builder"]
+    builder: str | None = _DEFAULTS["builder"]
+    usual_builder: str = OWN_BUILDER
     checks: tuple[str, ...] = _DEFAULTS["checks"]
     device: str = _DEFAULTS["device"]
     data: str | None = _DEFAULTS["data"]
@@ -191,6 +195,8 @@ def resolve(
     given = {name: value for name, value in options.items() if value is not None}
     environment = os.environ if environment is None else environment
     values = _where_it_runs(environment) | _from_file(folder)
+    # An index knows better who builds it than the project that it is in.
+    usual = values.pop(SHARED["builder"], OWN_BUILDER)
     values |= _checked(_from_environment(environment))
     values |= _checked(
         _Entry(f"--{name}", known[name], _parsed(known[name], value))
@@ -203,7 +209,7 @@ def resolve(
                 f"zoo {command}: Missing option '--{each.name}'; see zoo {command} --help"
             )
     shared = {name: value for name, value in given.items() if not known[name].command}
-    config = _run_config(values, given=tuple(shared.items()))
+    config = _run_config(values, given=tuple(shared.items()), usual_builder=usual)
     _refuse_idle(config, shared.keys(), (config.data or own.get("data")) is not None)
     return config, own
 

@@ -84,7 +84,10 @@ _SHARED = (
         default=(),
     ),
     Option(
-        "builder", TEXT, "Builder of the models: zoo, or what an installed package adds.", "zoo"
+        "builder",
+        TEXT,
+        "Builder of the models: zoo, or what an installed package adds. It overrides the Builder "
+        "of an index; in [tool.zoo] it is the one of indexes that name none. Default: zoo.",
     ),
     Option(
         "checks",

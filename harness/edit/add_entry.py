@@ -85,10 +85,12 @@ def entry_of(
     collection: Collection | None = None,
     classes: tuple[str, ...] = (),
     accuracy: Accuracy | None = None,
+    elsewhere: bool = False,
 ) -> NewEntry:
     """The entry of what was measured.
 
-    What the collection would say in its place, it says itself.
+    What the collection would say in its place, it says itself, and who builds it where the index
+    names another (``elsewhere``).
 
     Raises:
         NotAdded: its thousand classes have no names, and would be taken for ImageNet's.
@@ -103,7 +105,8 @@ def entry_of(
     def inherits(key: str) -> bool:
         return collection is not None and collection.claim(key) is not None
 
-    metadata: dict[str, Any] = {"Base": recipe.architecture}
+    metadata: dict[str, Any] = {"Builder": recipe.builder} if elsewhere else {}
+    metadata["Base"] = recipe.architecture
     if recipe.classes is not None or inherits("Classes"):
         metadata["Classes"] = facts.outputs
     if classes:

@@ -27,6 +27,7 @@ from harness.edit.yaml_edit import (
     save,
     save_new,
 )
+from harness.types import OWN_BUILDER
 from zoo._util.files import file_lock
 from zoo._util.text import nearest, shown
 from zoo.index import Collection, Index, Variant, load_index, package_index
@@ -37,7 +38,7 @@ from zoo.weights.types import NotFetched
 
 _SUFFIXES = (".yml", ".yaml")
 _TYPE, _MODELS = "Type: model-index", "Models:"
-_OTHER_KEYS = frozenset({"Type", "Collections", "Import"})
+_OTHER_KEYS = frozenset({"Type", "Builder", "Collections", "Import"})
 _EMPTY_LIST = re.compile(r"\[\s*\]")
 _NO_LIST = "it has no list of Models that an entry can be put behind"
 _WAIT_S = 60.0
@@ -52,12 +53,14 @@ class AddTarget:
         weights: its path from the folder of the index, as Weights has it.
         origin: the variant whose architecture it has.
         collection: which one of the file's the entry joins.
+        elsewhere: the file says that another builder builds its variants.
     """
 
     checkpoint: Path
     weights: str
     origin: Variant
     collection: Collection | None
+    elsewhere: bool = False
 
     @property
     def joins(self) -> str | None:
@@ -75,7 +78,11 @@ def find_target(checkpoint: Path, file: Path, origin: str, collection: str | Non
     weights, real = _weights(checkpoint, file)
     known = _known_index(file)
     base = _origin(origin, file, known)
-    return AddTarget(real, weights, base, _collection(collection, base, file, known))
+    joined = _collection(collection, base, file, known)
+    said = None if joined is None else joined.claim("Builder")
+    if said is None and known is not None:
+        said = YamlFile.read(str(file)).contents.builder
+    return AddTarget(real, weights, base, joined, said is not None and said.raw != OWN_BUILDER)
 
 
 def _known_index(file: Path) -> Index | None:

@@ -24,7 +24,6 @@ from harness.run.jobs import (
     LEAVING,
     LOAD,
     NOTE,
-    OWN_BUILDER,
     SAME,
     UNCHECKED,
     Job,
@@ -34,7 +33,7 @@ from harness.run.jobs import (
     none_made,
 )
 from harness.run.process import Limits, WorkerEndedError, WorkerProcess, usual_limit
-from harness.types import Fact, Recipe
+from harness.types import OWN_BUILDER, Fact, Recipe
 
 
 class EngineError(Exception):
@@ -156,6 +155,7 @@ class WorkerThread:
         self._again: deque[Job] = deque()
         self._careful = False
         self._ran: Recipe | None = None
+        self._builder: str | None = None
         self._used: WorkerProcess | None = None
         self._noted: WorkerProcess | None = None
 
@@ -204,12 +204,15 @@ class WorkerThread:
 
     def _try(self, job: Job) -> list[_Done]:
         """Do a job; return what can be believed now, which may be none or several jobs' facts."""
-        if self._held and (job.running or not self._has_process()):
+        # Another builder's library would change the process as it is loaded.
+        other = self._builder not in (None, job.recipe.builder)
+        if self._held and (job.running or other or not self._has_process()):
             self._again.append(job)
             return self._settle()
-        if self._ran not in (None, job.recipe):
+        if other or self._ran not in (None, job.recipe):
             self._drop()  # What a model that ran has left there is not looked for.
         process = self._worker()
+        self._builder = job.recipe.builder
         alone = process is not self._used
         self._used = process
         line = f"{CHECK if self._careful else DO} {dump_job(job)}"
@@ -303,7 +306,7 @@ class WorkerThread:
 
     def _drop(self) -> None:
         process, self.process = self.process, None
-        self._ran = None
+        self._ran = self._builder = None
         if process is not None:
             process.kill()
             process.close()

@@ -6,18 +6,18 @@ import os
 import platform
 from collections.abc import Iterable
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 
 from harness.check.schema import UNREADABLE, missing_for
 from harness.check.shards import span_of
 from harness.config import USUAL_BATCHES, USUAL_SECONDS, RunConfig
 from harness.measure.builders import BuilderError, others_with
-from harness.run.builder_proxy import open_builder
+from harness.run.builder_proxy import BuilderProxy, open_builder
 from harness.run.engine import Engine
 from harness.run.eval_dataset import EvalDataset
 from harness.run.jobs import BenchmarkJob, Job
 from harness.run.keys import identity_of, key_of, version_of
-from harness.run.plan import flops_size, recipe_of
+from harness.run.plan import builder_of, flops_size, recipe_of
 from harness.run.rows import why_unfit
 from harness.run.store import Store
 from harness.types import Fact, Measurement, Size, Slot, unmeasured
@@ -52,7 +52,7 @@ class VariantFacts:
         dataset: EvalDataset | str | None = None,
     ) -> None:
         self.variant = variant
-        self.recipe = recipe_of(variant, config.builder)
+        self.recipe = recipe_of(variant, builder_of(variant, config))
         self.size = flops_size(variant, self.recipe)
         self.facts: dict[Slot, Fact] = {}
         self.store = store
@@ -60,11 +60,15 @@ class VariantFacts:
             USUAL_BATCHES, USUAL_SECONDS, config.device, config.amp, config.compile
         )
         self._config = config
-        self._builder = open_builder(config.builder)
         self._siblings = siblings
         self._dataset = dataset if isinstance(dataset, EvalDataset) else None
         self._no_images = dataset if isinstance(dataset, str) else ""
         self._asked: set[Slot] = set()
+
+    @cached_property
+    def _builder(self) -> BuilderProxy:
+        # Only who builds asks for it: an index may be read where its builder isn't installed.
+        return open_builder(self.recipe.builder)
 
     def takes(self, job: Job) -> bool:
         """Whether the facts of a job are this variant's, whose recipe the job has.
@@ -137,7 +141,7 @@ class VariantFacts:
             why = f"the builder {builder} has no variant called {name}"
             others = others_with(name, builder)
             for other in others:
-                why += f"; {other} has it: --builder {other}"
+                why += f"; {other} has it: --builder {other}, or Builder: {other} in its index"
             near = nearest(name, self._builder.names())
             if near:
                 why += f"; the nearest {builder if others else 'it'} has: {', '.join(near)}"

@@ -9,9 +9,17 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from harness.types import Fact, Measurement, Recipe, Size, Slot, Unmeasured, slots_of, unmeasured
-
-OWN_BUILDER = "zoo"  # It builds what this package has written.
+from harness.types import (
+    OWN_BUILDER,
+    Fact,
+    Measurement,
+    Recipe,
+    Size,
+    Slot,
+    Unmeasured,
+    slots_of,
+    unmeasured,
+)
 
 
 @dataclass(frozen=True, slots=True)

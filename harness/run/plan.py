@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from harness.config import UsageError
+from harness.config import RunConfig, UsageError
+from harness.measure.builders import BuilderError
+from harness.run.builder_proxy import open_builder
 from harness.types import USUAL_SIZE, Recipe, Size
 from zoo._util.text import nearest, plural
 from zoo.index import load_index, local_index
@@ -64,9 +66,12 @@ def unread(index: Index) -> list[str]:
     return [str(each) for each in index.problems if each.location.file in index.unusable]
 
 
-def subject(variants: Sequence[Variant], index: Sequence[Path], builder: str | None = None) -> str:
+def subject(
+    variants: Sequence[Variant], index: Sequence[Path], builders: Iterable[str] = ()
+) -> str:
     """What a run is about: how many variants, of which index, and who builds them."""
-    by = "" if builder is None else f", builder {builder}"
+    names = list(dict.fromkeys(builders))
+    by = f", {'builder' if len(names) == 1 else 'builders'} {', '.join(names)}" if names else ""
     return f"{plural(len(variants), 'variant')} of index {named(index)}{by}"
 
 
@@ -116,6 +121,35 @@ def _means(word: str, variant: Variant) -> bool:
     if word == variant.name or fnmatchcase(variant.name, word):
         return True
     return variant.collection is not None and word == variant.collection.name
+
+
+def builder_of(variant: Variant, config: RunConfig) -> str:
+    """Who builds a variant: the one that is asked for, else the one that its index names."""
+    return config.builder or _text(variant.effective("Builder")) or config.usual_builder
+
+
+def check_builders(variants: Iterable[Variant], config: RunConfig) -> None:
+    """Open the builders of these variants, each once.
+
+    Raises:
+        UsageError: one is not there, or can't be used; one line for each, with its place.
+    """
+    places: dict[str, Claim | None] = {} if config.builder is None else {config.builder: None}
+    for variant in variants:
+        claim = None if config.builder else variant.effective("Builder")
+        # Of one that can't be read nothing is built.
+        if claim is None or claim.value is not None:
+            places.setdefault(builder_of(variant, config), claim)
+    wrong = []
+    for name, claim in places.items():
+        try:
+            open_builder(name)
+        except BuilderError as error:
+            wrong.append(
+                f"{'--builder' if claim is None else f'{claim.location}: Builder'}: {error}"
+            )
+    if wrong:
+        raise UsageError(*wrong)
 
 
 def recipe_of(variant: Variant, builder: str) -> Recipe:

@@ -14,13 +14,11 @@ from harness.check.registry import index_checks, variant_checks
 from harness.config import GROUPS, RunConfig, UsageError
 from harness.explain import preferred_rules
 from harness.explain.claim_trace import ClaimTrace, trace_claim
-from harness.measure.builders import BuilderError
-from harness.run.builder_proxy import open_builder
 from harness.run.engine import Engine, EngineError, LocalEngine
 from harness.run.eval_dataset import EvalDatasets
 from harness.run.facts import SPEED, VariantFacts
 from harness.run.jobs import Job
-from harness.run.plan import index_here, read_index, subject
+from harness.run.plan import builder_of, check_builders, index_here, read_index, subject
 from harness.run.progress import Clock, Progress
 from harness.run.store import Store, StoreError
 from harness.run.variant_run import VariantRun, facts_of
@@ -34,11 +32,12 @@ if TYPE_CHECKING:
     from harness.run.files import Files
 
 
-def prepare(request: RunConfig, *, lenient: bool = False) -> Session:
+def prepare(request: RunConfig, *, builds: bool = True, lenient: bool = False) -> Session:
     """Read the index and choose the variants; nothing is measured yet.
 
     Args:
         request: what is asked for.
+        builds: models are going to be built; else no builder is asked for anything.
         lenient: where some of the index yields no variant, take the rest of it.
 
     Raises:
@@ -50,10 +49,8 @@ def prepare(request: RunConfig, *, lenient: bool = False) -> Session:
         raise UsageError(
             *(f"--checks: no group {g!r}; there are {', '.join(GROUPS)}" for g in unknown)
         )
-    try:
-        open_builder(request.builder)
-    except BuilderError as error:
-        raise UsageError(f"--builder: {error}") from error
+    if request.builder is not None and builds:
+        check_builders((), request)
     if request.device.startswith("cuda") and request.engine == "local":
         from harness.measure.devices import DeviceError, choose_device
 
@@ -62,8 +59,10 @@ def prepare(request: RunConfig, *, lenient: bool = False) -> Session:
         except DeviceError as error:
             raise UsageError(f"--device: {error}") from error
     request = replace(request, index=request.index or (index_here(),))
-    read = read_index(request.index, request.select, lenient=lenient)
-    return Session(request, *read)
+    index, chosen = read_index(request.index, request.select, lenient=lenient)
+    if builds:
+        check_builders(chosen, request)
+    return Session(request, index, chosen)
 
 
 class Session:
@@ -107,7 +106,8 @@ class Session:
     @property
     def subject(self) -> str:
         """What the run is about, and who builds it."""
-        return subject(self.variants, self.request.index, self.request.builder)
+        builders = (builder_of(variant, self.request) for variant in self.variants)
+        return subject(self.variants, self.request.index, builders)
 
     @cached_property
     def plan(self) -> str:
@@ -267,7 +267,7 @@ class Session:
             return list(following)
 
         # Entries that say the same of a variant are measured once.
-        unique = list(dict.fromkeys(jobs))
+        unique = sorted(dict.fromkeys(jobs), key=lambda job: job.recipe.builder)
         progress.start(len({job.recipe for job in unique}))
         try:
             self._engine(progress).run(unique, react)

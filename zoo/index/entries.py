@@ -34,14 +34,18 @@ _RESULT: Table[str, Field | None] = {
     **{key: FIELDS[key] for key in ("Task", "Dataset", "Images")},
     "Metrics": None,
 }
-_TOP: Table[str, Field | None] = dict.fromkeys(("Collections", "Models", "Import"))
+_TOP: Table[str, Field | None] = {
+    **dict.fromkeys(("Collections", "Models", "Import")),
+    "Builder": FIELDS["Builder"],
+}
 
 
 @dataclass(slots=True)
 class IndexContents:
     """What one file documents; collections are not yet resolved.
 
-    ``is_index`` is False where the file holds nothing of a model-index.
+    ``is_index`` is False where the file holds nothing of a model-index; ``builder`` is what it says
+    of all its variants.
     """
 
     is_index: bool = False
@@ -50,6 +54,7 @@ class IndexContents:
     imports: list[tuple[str, Location]] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     claims_models: bool = False
+    builder: Claim | None = None
 
 
 def read_documents(source: SourceText, documents: list[Node]) -> IndexContents:
@@ -245,7 +250,9 @@ class _DocumentReader(_EntryReader):
                 self._imports(pair.value)
             elif pair.written != "Type":
                 self.level = Level(_TOP)
-                self.claim(pair, None)
+                claim = self.claim(pair, _TOP.get(pair.key))
+                if claim.field == "Builder" and self.contents.builder is None:
+                    self.contents.builder = claim
             self.label = None
 
     def _imports(self, listed: Node) -> None:

@@ -21,7 +21,7 @@ from zoo.index.entries import IndexContents, read_documents
 from zoo.index.nodes import UnreadableIndex, check_utf8, read_text, reason_of
 from zoo.index.readers import PACKAGES, Reader, built_in_for, reader_for
 from zoo.index.schema import nearest
-from zoo.index.types import Collection, Index, Location, Problem, SourceText, Variant
+from zoo.index.types import Claim, Collection, Index, Location, Problem, SourceText, Variant
 
 MAX_FILES = 10_000
 MAX_IMPORT_DEPTH = 20
@@ -92,6 +92,7 @@ class FileReader:
         self.unusable: list[str] = []
         self._seen: dict[str, bool] = {}  # real path -> whether it yielded a variant
         self._open: list[str] = []  # the imports being followed
+        self._builder: Claim | None = None  # of the index that imports
 
     def add(self, path: str) -> None:
         """Read what the user named: a file, a folder, a pattern of files, or a package."""
@@ -240,6 +241,8 @@ class FileReader:
         self.problems += contents.problems
         found = bool(contents.variants)
         self._open.append(real)
+        importer, self._builder = self._builder, contents.builder or self._builder
+        contents.builder = self._builder
         expanded: set[str] = set()
         for target, where in contents.imports:
             if target in expanded:
@@ -249,6 +252,7 @@ class FileReader:
             for each in _expanded(path, target):
                 found |= self._import(path, each, where, root)
         self._open.pop()
+        self._builder = importer
         self._seen[real] = found
         if not found and (contents.claims_models or contents.imports):
             self._refuse_empty(path, known)
@@ -333,7 +337,11 @@ def assemble(
             first = here.setdefault(collection.name, collection)
             if first is not collection:
                 problems.append(_duplicate("collection", collection, first.location, None))
-        variants += [_resolved(v, here, everywhere, problems) for v in file.variants]
+        said = () if file.builder is None else (file.builder,)
+        variants += [
+            _resolved(replace(v, of_index=said) if said else v, here, everywhere, problems)
+            for v in file.variants
+        ]
     problems += _duplicate_variants(variants)
     problems += _miscounted_classes(variants)
     collections = tuple(c for file in contents for c in file.collections)

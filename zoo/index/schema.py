@@ -129,6 +129,8 @@ _VARIANT = (
     Field("Code", "link", "https://example.org/resnest.py#L170"),
     Field("SHA256", "hash", "528c19ca..., 64 hexadecimal digits"),
     Field("Pretrain", "weights", "https://example.org/resnest50-528c19ca.pth"),
+    # Who builds it: `zoo` itself, or what a package adds. An index may say so of all its variants.
+    Field("Builder", "text", "timm"),
     # A variant whose architecture is another's, with a classifier of its own.
     Field("Base", "text", "resnest50d"),
     _whole("Classes", "10", "1e6"),

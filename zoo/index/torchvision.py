@@ -124,6 +124,7 @@ class _Module:
         length = len(self.source.text)
         family = Mapping([_pair("Name", Scalar(self.family, True, 0, 0), 0)], 0, 0)
         pairs = [
+            _pair("Builder", Scalar(NAME, True, 0, 0), 0),
             _pair("Collections", Sequence([family], 0, 0), 0),
             _pair("Models", Sequence(models, 0, length), 0),
         ]

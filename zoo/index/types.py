@@ -129,12 +129,16 @@ class Collection:
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """One entry of a model-index: a name, its collection, its claims."""
+    """One entry of a model-index: a name, its collection, its claims.
+
+    ``of_index`` is what its index says of all its variants: who builds them.
+    """
 
     name: str
     collection: Collection | None
     location: Location
     claims: tuple[Claim, ...] = ()
+    of_index: tuple[Claim, ...] = ()
     _first: dict[str, Claim] = field(default_factory=dict, init=False, repr=False, compare=False)
     _results: dict[Result, dict[tuple[str, str], Claim]] = field(
         default_factory=dict, init=False, repr=False, compare=False
@@ -157,21 +161,26 @@ class Variant:
         return self._results.get((metric.task, metric.dataset, metric.images), {}).values()
 
     def effective(self, name: str) -> Claim | None:
-        """The variant's own claim of that field, else the one of its collection, else None."""
-        own = self.claim(name)
-        if own is not None or self.collection is None:
-            return own
-        return self.collection.claim(name)
+        """Its own claim of that field, else its collection's, else its index's, else None."""
+        found = self.claim(name)
+        if found is None and self.collection is not None:
+            found = self.collection.claim(name)
+        if found is None and self.of_index:
+            found = next((claim for claim in self.of_index if claim.field == name), None)
+        return found
 
     def in_effect(self) -> tuple[Claim, ...]:
-        """Its own claims, then those that it has of its collection."""
+        """Its own claims, then those that it has of its collection and its index."""
         return (*self.claims, *self.inherited())
 
     def inherited(self) -> tuple[Claim, ...]:
-        """The claims of its collection in fields that it says nothing about itself."""
-        own = {claim.field for claim in self.claims}
-        shared = () if self.collection is None else self.collection.claims
-        return tuple(claim for claim in shared if claim.field not in own)
+        """Those of its collection, else of its index, in fields that it says nothing about."""
+        found: list[Claim] = []
+        said = {claim.field for claim in self.claims}
+        for shared in (() if self.collection is None else self.collection.claims, self.of_index):
+            found += (claim for claim in shared if claim.field not in said)
+            said |= {claim.field for claim in shared}
+        return tuple(found)
 
     def stated(self, name: str) -> Value:
         """The value of the effective claim of that field; None where there is no such claim.

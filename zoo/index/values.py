@@ -37,7 +37,7 @@ _EXPECTED = {
     "text-or-texts": "a list of texts", "link": "a URL", "weights": "a URL", "hash": "a SHA-256",
 }  # fmt: skip
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
-_NAMES = frozenset({"Name", "ID", "In Collection"})
+_NAMES = frozenset({"Name", "ID", "In Collection", "Builder"})
 _MAX_NAME = 200
 _MAX_TEXT = 10_000
 _BARE = re.compile(r"[+-]?[0-9][0-9.,_]*(?:[eE][+-]?[0-9]+)?|[+-]?\.[0-9]+")

@@ -198,5 +198,10 @@ def test_each_option_is_declared_whole():
         assert option.rule.is_switch or option.metavar
         if option.default not in (None, ()) and not option.rule.is_path:
             option.rule.check(option.default)
-    for field in RunConfig.__dataclass_fields__.keys() - {"select", "part", "given"}:
+    for field in RunConfig.__dataclass_fields__.keys() - {
+        "select",
+        "part",
+        "given",
+        "usual_builder",
+    }:
         assert field.replace("_", "-") in SHARED

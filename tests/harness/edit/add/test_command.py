@@ -217,3 +217,15 @@ def test_a_variant_of_the_same_file_can_be_the_origin(zoo, folder, states):
     assert (entry["Metadata"]["Base"], entry["Metadata"]["Classes"]) == ("efficientnet_lite0", 3)
     status, findings = verified(zoo, folder, "three")
     assert (status, findings["Parameters"]["status"]) == (0, "match")
+
+
+def test_a_variant_beside_those_of_another_builder_says_who_builds_it(run, folder):
+    for text in ("Builder: timm\n", "Collections:\n- {Name: a, Builder: timm}\n"):
+        (folder / "model-index.yml").write_text(text)
+        words = ["--collection", "a"] if "a," in text else []
+        done = run("add", "seven.pth", "--from", "efficientnet_lite0", *words)
+        assert done.status == 0, done.err
+        assert the_entry(folder)["Metadata"]["Builder"] == "zoo"
+        status, findings = run.verified("seven")
+        assert status == 0
+        assert findings["Parameters"]["status"] == "match"
