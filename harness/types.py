@@ -21,7 +21,6 @@ Status = Literal["match", "mismatch", "unverified"]
 Size = tuple[int, int]
 # Where neither an index nor the builder says otherwise.
 USUAL_SIZE: Size = (224, 224)
-OWN_BUILDER = "zoo"  # It builds what this package has written.
 # Which fact of a variant: its kind, with the input size or the part where one matters.
 Slot = tuple[str, Size | str | None]
 

@@ -15,7 +15,7 @@ from harness.cli.output import GONE, EarlyInterrupt, NotBegun, folder_is_gone, s
 from harness.config import RunConfig, UsageError, resolve
 from harness.config.commands import COMMANDS, OWN
 from harness.config.options import SHARED, Option
-from harness.types import OWN_BUILDER
+from harness.config.rules import OWN_BUILDER
 
 if TYPE_CHECKING:
     from harness.run.session import Session

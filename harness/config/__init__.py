@@ -23,6 +23,7 @@ from harness.config.rules import (
     DEFAULT_GROUPS,
     GROUPS,
     NEVER,
+    OWN_BUILDER,
     SWITCH_WORDS,
     USUAL_BATCHES,
     USUAL_SECONDS,
@@ -30,7 +31,6 @@ from harness.config.rules import (
     UsageError,
     suggestion,
 )
-from harness.types import OWN_BUILDER
 
 __all__ = [
     "DEFAULT_GROUPS",

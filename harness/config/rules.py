@@ -30,6 +30,7 @@ DEFAULT_GROUPS = GROUPS[:-1]
 UNVERIFIED = "unverified"
 SEVERITIES = ("error", "warning", "note", UNVERIFIED)
 NEVER = "never"
+OWN_BUILDER = "zoo"  # It builds what this package has written.
 # Speeds that are measured so can be shown beside one another.
 USUAL_BATCHES = (1, 8, 32)
 USUAL_SECONDS = 5.0

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import quote
 
+from harness.config.rules import OWN_BUILDER
 from harness.edit.add_entry import NewEntry
 from harness.edit.add_measure import NotAdded
 from harness.edit.draft import Expected, objection
@@ -27,7 +28,6 @@ from harness.edit.yaml_edit import (
     save,
     save_new,
 )
-from harness.types import OWN_BUILDER
 from zoo._util.files import file_lock
 from zoo._util.text import nearest, shown
 from zoo.index import Collection, Index, Variant, load_index, package_index

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Protocol
 
 from harness.config import USUAL_TIMEOUT
+from harness.config.rules import OWN_BUILDER
 from harness.run.jobs import (
     CHANGED,
     CHECK,
@@ -33,7 +34,7 @@ from harness.run.jobs import (
     none_made,
 )
 from harness.run.process import Limits, WorkerEndedError, WorkerProcess, usual_limit
-from harness.types import OWN_BUILDER, Fact, Recipe
+from harness.types import Fact, Recipe
 
 
 class EngineError(Exception):

@@ -9,17 +9,8 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from harness.types import (
-    OWN_BUILDER,
-    Fact,
-    Measurement,
-    Recipe,
-    Size,
-    Slot,
-    Unmeasured,
-    slots_of,
-    unmeasured,
-)
+from harness.config.rules import OWN_BUILDER
+from harness.types import Fact, Measurement, Recipe, Size, Slot, Unmeasured, slots_of, unmeasured
 
 
 @dataclass(frozen=True, slots=True)
