@@ -27,7 +27,7 @@ def verify(
     variants: str | Sequence[str] = (),
     *,
     builder: str | None = None,
-    data: str | Path | None = None,
+    data: Index | None = None,
     baseline: str | Path | None = None,
     progress: Progress | None = None,
     **options: Any,
@@ -41,7 +41,7 @@ def verify(
         index: a YAML file, a Markdown page, a folder of these, or ``package:NAME``; or several.
         variants: names, globs or collections; every variant by default.
         builder: who builds the models; by default whom the index names, else this package.
-        data: images to measure accuracies on, or ``sample``.
+        data: images to measure accuracies on, or ``sample``; or several, one for each dataset.
         baseline: a file of known findings, which are marked as accepted.
         progress: what follows the run; by default warnings alone are passed on, as `warnings`.
         **options: any other option of `zoo verify` that says what is measured or how, with
@@ -62,7 +62,7 @@ def verify(
     given = {**options, "index": index, "builder": builder, "baseline": baseline}
     chosen = (variants,) if isinstance(variants, str) else tuple(variants)
     with _argument_names():
-        config = configure(chosen, data=None if data is None else str(data), **given)
+        config = configure(chosen, data=data, **given)
         session = prepare(config)
     follower = _Warnings() if progress is None else progress
     try:

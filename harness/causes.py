@@ -412,9 +412,17 @@ _TABLE: tuple[tuple[str, Severity | None, str, str, str], ...] = (
         None,
         "The images are not known to be of the data set that the accuracy is about, so what they "
         "give contradicts nothing.",
-        "The 10,000 images of ImageNet-V2 for an index with results on ImageNet",
-        "Give ImageNet's validation images under their own names (ILSVRC2012_val_...), or, if "
-        "these are they, say `--dataset imagenet-1k`.",
+        "A folder of own photographs, sorted into ImageNet's classes, for results on ImageNet",
+        "Give that set's images under their own names (for ImageNet ILSVRC2012_val_...), or, if "
+        "these are they, say `--dataset imagenet-1k`; `zoo dataset PATH` says what they are.",
+    ),
+    (
+        "accuracy.other-dataset",
+        None,
+        "The images are known to be of another data set than the accuracy is about, so they "
+        "neither confirm nor contradict it.",
+        "The 10,000 images of ImageNet-V2 for a result on ImageNet",
+        "Give the images of that set as well: `--data` may be repeated, once for each.",
     ),
     (
         "accuracy.undecided",

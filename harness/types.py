@@ -75,10 +75,16 @@ class EvalImages:
         own: they are labelled by classes of the variant's own, and not by ImageNet's.
         shard_size: so many are counted, and kept, at a time.
         over: the time for them is over: no more may be asked for.
-        dataset: the set that they are known or stated to be of, empty where unknown. It means
-            nothing for those that are labelled by classes of the variant's own.
+        dataset: the set that they are known or stated to be of, by its name in
+            `zoo.known_datasets`, empty where unknown. It means nothing for those that are labelled
+            by classes of the variant's own.
         identity: what that rests on, or what speaks against it; it follows upon "the images".
-        other: they were recognised as of another set.
+        other: they were recognised as of another set than ImageNet's validation set.
+        family: they are of one of the sets with that family's name, and nothing tells which.
+        subset: only images of these classes count, and answers are scored over these alone: see
+            `KnownDataset.subset`; empty for all.
+        digest: of their names and sizes.
+        tag: begins the names of the parts that they are counted in, see `harness.check.shards`.
         chance: the share of right answers where labels and images have nothing to do with one
             another.
     """
@@ -95,6 +101,10 @@ class EvalImages:
     dataset: str = "imagenet-1k"
     identity: str = ""
     other: bool = False
+    family: str = ""
+    subset: str = ""
+    digest: str = ""
+    tag: str = ""
     chance: float = 0.001
 
 

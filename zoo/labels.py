@@ -34,11 +34,13 @@ def is_imagenet(name: str) -> bool:
     ``ImageNet_1K``, ``ImageNet (1k)``, ``imagenet/1k``, ``ILSVRC2012`` and ``timm/imagenet-1k-wds``
     are; ImageNet-V2, -A, -R, -Sketch, -ReaL, ImageNet-21k, ImageNet-100 and Tiny ImageNet are not.
     """
-    name = name[:200].strip().lower()
-    owner, slash, rest = name.rpartition("/")
-    if slash and _squeezed(owner) in _OWNERS and _is_name(_squeezed(rest)):
-        return True
-    return _is_name(_squeezed(name))
+    return _is_name(without_owner(name)) or _is_name(_squeezed(name[:200].lower()))
+
+
+def without_owner(name: str) -> str:
+    """The letters and digits of a data set's name, small, without who publishes it."""
+    owner, slash, rest = name[:200].strip().lower().rpartition("/")
+    return _squeezed(rest if slash and _squeezed(owner) in _OWNERS else f"{owner}{rest}")
 
 
 def same_data(name: str | None) -> str | None:

@@ -21,16 +21,27 @@ from harness.check.base import (
 from harness.check.compare import number
 from harness.check.decide import IMAGENET, Decision, Observation, decide, looks
 from harness.check.diagnosis import AT_CHANCE, Diagnosis, chance_of, diagnose
+from harness.check.evaluated import (
+    ACCURACIES,
+    NoImages,
+    are_others,
+    asked,
+    is_unknown,
+    names_several,
+    remedy,
+    view,
+    wanted,
+)
 from harness.check.intervals import plausible
 from harness.check.schema import UNREADABLE, missing_for
 from harness.check.shards import shard_names
 from harness.check.slips import exchanged, find_slip, named_entry, try_others
 from harness.check.weights import UNDECIDED
 from harness.types import Edit, EvalImages, Finding, Size, Unmeasured
-from zoo.index.types import Claim, Variant
-from zoo.labels import is_imagenet
+from zoo.index.types import Claim
+from zoo.known_datasets import KNOWN, known_dataset
 
-FIELDS = {"Top 1 Accuracy": "top1", "Top 5 Accuracy": "top5"}
+FIELDS = dict(zip(ACCURACIES, ("top1", "top5"), strict=True))
 
 # So many images that can't be read are named in a finding.
 _SHOWN = 3
@@ -48,63 +59,55 @@ def find(evidence: Evidence) -> Iterable[Finding | Need]:
         if number(claim) is None:
             yield not_read(claim, evidence.variant, _ID)
             continue
-        missing = _missing(evidence, claim)
-        if missing is not None:
-            yield missing
+        seen = _seen_by(evidence, claim)
+        if isinstance(seen, Finding):
+            yield seen
             continue
-        images = evidence.images
+        images = seen.images
         assert images is not None
-        outcome = _look(evidence, claim, images)
-        if isinstance(outcome, Need):
-            yield outcome
-        elif isinstance(outcome, Unmeasured):
-            message = f"not measured: {outcome.why}"
-            yield unverified(claim, evidence.variant, _ID, outcome.cause, message)
-        elif outcome.decision.verdict == "contradicted":
-            yield _contradicted(evidence, claim, images, outcome)
-        else:
-            yield _decided(evidence, claim, images, outcome)
+        found = _judged(seen, claim, images)
+        yield asked(found, images) if isinstance(found, Need) else found
 
 
-def _missing(evidence: Evidence, claim: Claim) -> Finding | None:
-    """The finding that the accuracy can't be measured, None where it can."""
+def _judged(evidence: Evidence, claim: Claim, images: EvalImages) -> Finding | Need:
+    outcome = _look(evidence, claim, images)
+    if isinstance(outcome, Need):
+        return outcome
+    if isinstance(outcome, Unmeasured):
+        message = f"not measured: {outcome.why}"
+        return unverified(claim, evidence.variant, _ID, outcome.cause, message)
+    if are_others(claim, images):
+        return _of_unknown(evidence, claim, images, outcome, "")
+    if outcome.decision.verdict == "contradicted":
+        return _contradicted(evidence, claim, images, outcome)
+    return _decided(evidence, claim, images, outcome)
+
+
+def _seen_by(evidence: Evidence, claim: Claim) -> Evidence | Finding:
+    """The evidence with the images of a claim, or the finding that it can't be measured."""
     variant = evidence.variant
     why = missing_for(variant, "accuracy", claim)
     if why:
         return unverified(claim, variant, _ID, UNREADABLE, f"not measured: {why}")
-    message = _without_images(evidence, claim)
+    seen = view(evidence, claim)
+    if isinstance(seen, NoImages):
+        return unverified(claim, variant, _ID, seen.cause, seen.message)
+    assert seen.images is not None
+    message = _misses(evidence, claim, seen.images)
     if message:
         return unverified(claim, variant, _ID, "accuracy.no-data", message)
-    return _without_weights(evidence, claim)
+    return _without_weights(evidence, claim) or seen
 
 
-def _without_images(evidence: Evidence, claim: Claim) -> str:
-    """Why the claim can't be held against the images of the run, empty where it can."""
-    images = evidence.images
-    if images is None:
-        return evidence.no_images or (
-            f"accuracy on {claim.dataset or 'its data set'} is measured on images, and this "
-            "run was given none"
-        )
-    other = (_not_of_own if images.own else _not_of_imagenet)(evidence, claim, images)
-    if other:
-        return other
+def _misses(evidence: Evidence, claim: Claim, images: EvalImages) -> str:
+    """Why the claim can't be held against its images, empty where it can."""
+    other = _not_of_own(evidence, claim, images) if images.own else ""
     population = _population(claim, images)
-    if images.count > population:
+    if not other and images.count > population:
         return (
             f"{images.count:,} images were given, and the claim is about {population:,}: give those"
         )
-    return ""
-
-
-def _not_of_imagenet(evidence: Evidence, claim: Claim, images: EvalImages) -> str:
-    """Why the claim is about other images than ImageNet's, empty where it is about these."""
-    if claim.dataset is None or is_imagenet(claim.dataset):  # one that says nothing may be
-        return ""
-    return (
-        "the images given are labelled by ImageNet's classes, and the claim is about "
-        f"{claim.dataset}"
-    )
+    return other
 
 
 def _not_of_own(evidence: Evidence, claim: Claim, images: EvalImages) -> str:
@@ -114,18 +117,14 @@ def _not_of_own(evidence: Evidence, claim: Claim, images: EvalImages) -> str:
             f"the claim does not say how many images of {claim.dataset or 'its data set'} it is "
             "about (Images)"
         )
-    if claim.dataset is not None and is_imagenet(claim.dataset):
+    if claim.dataset is not None and known_dataset(claim.dataset):
         return "the images given are of the variant's own classes, and the claim is about ImageNet"
-    if images.count != claim.images and len(_datasets(evidence.variant)) > 1:
+    if images.count != claim.images and names_several(evidence.variant):
         return (
             f"{images.count:,} images were given, and the claim is about {claim.images:,} of "
             f"{claim.dataset}, one of several data sets: give those"
         )
     return ""
-
-
-def _datasets(variant: Variant) -> set[str | None]:
-    return {claim.dataset for claim in variant.claims_of(*FIELDS)}
 
 
 def _without_weights(evidence: Evidence, claim: Claim) -> Finding | None:
@@ -222,14 +221,18 @@ def _how(counted: Sequence[Mapping[str, Any]]) -> str:
 
 def _population(claim: Claim, images: EvalImages) -> int:
     """How many images the claim speaks of; of the sample images alone no claim can speak."""
-    return IMAGENET if images.sample or claim.images is None else claim.images
+    known = KNOWN[images.dataset] if are_others(claim, images) and images.dataset else wanted(claim)
+    if claim.images is None or images.sample or are_others(claim, images):
+        return IMAGENET if known is None else known.images
+    return claim.images
 
 
-def counted_so_far(evidence: Evidence, claim: Claim) -> Decision | None:
-    """What the images counted so far say of a claim; None where none were."""
-    if number(claim) is None or evidence.images is None or _missing(evidence, claim) is not None:
+def counted_so_far(evidence: Evidence, claim: Claim, tag: str) -> Decision | None:
+    """What the images of that tag that were counted say of a claim; None where none were."""
+    seen = None if number(claim) is None else _seen_by(evidence, claim)
+    if not isinstance(seen, Evidence) or seen.images is None or seen.images.tag != tag:
         return None
-    outcome = _look(evidence, claim, evidence.images)
+    outcome = _look(seen, claim, seen.images)
     return outcome.decision if isinstance(outcome, _Looks) else None
 
 
@@ -237,15 +240,15 @@ def _decided(evidence: Evidence, claim: Claim, images: EvalImages, looked: _Look
     variant, decision = evidence.variant, looked.decision
     seen = _seen(claim, looked)
     if decision.verdict == "confirmed":
-        doubt = f"; the images {images.identity}" if _is_unknown(images) else ""
+        doubt = f"; the images {images.identity}" if is_unknown(claim, images) else ""
         message = (
             f"{seen}: the whole set has {decision.interval}, as documented{doubt}{_named(looked)}"
         )
         return matched(claim, variant, _ID, _percent(decision), message)
     if images.sample:
         advice = "a handful of images can neither confirm nor refute it; give a validation set"
-    elif _is_unknown(images):
-        advice = _unknown(images)
+    elif is_unknown(claim, images):
+        advice = remedy(claim, images)
     elif decision.needed:
         advice = f"about {decision.needed:,} more images would decide"
     else:
@@ -273,7 +276,7 @@ def _contradicted(
     decision = looked.decision
     population = _population(claim, images)
     slip = find_slip(evidence, claim, looked.last, decision, population)
-    if _is_unknown(images):
+    if is_unknown(claim, images):
         clause = "" if slip is None else f"{slip.clause}; "
         return _of_unknown(evidence, claim, images, looked, clause)
     key = FIELDS[claim.field]
@@ -299,10 +302,12 @@ def _contradicted(
         cause, measured = "accuracy.undecided", _percent(decision)
         return unverified(claim, evidence.variant, _ID, cause, message, measured)
     doubt = ""
-    if claim.images is None and not plausible(images.classes, decision.drawn, population):
+    known = wanted(claim)
+    of = len(known.classes) if known is not None else 1000
+    if claim.images is None and not plausible(images.classes, decision.drawn, population, of=of):
         doubt = (
-            f"; a random draw of ImageNet's images has more than {images.classes} classes, so "
-            "this tells of images like these alone"
+            f"; a random draw of {'ImageNet' if known is None else known.title}'s images has more "
+            f"than {images.classes} classes, so this tells of images like these alone"
         )
     elsewhere = f"; {other.clause}" if other.clause else ""
     message = f"{_excluded(claim, looked)}; {found.clause}{elsewhere}{doubt}{_named(looked)}"
@@ -320,19 +325,6 @@ def _excluded(claim: Claim, looked: _Looks) -> str:
     )
 
 
-def _is_unknown(images: EvalImages) -> bool:
-    """Whether these are not known to be the images that the claim is about."""
-    return not (images.own or images.sample or images.dataset)
-
-
-def _unknown(images: EvalImages) -> str:
-    stated = "" if images.other else ", or say --dataset imagenet-1k if they are of it"
-    return (
-        f"the images {images.identity}, so they contradict nothing; give ImageNet's validation "
-        f"images under their own names (ILSVRC2012_val_...){stated}"
-    )
-
-
 def _of_unknown(
     evidence: Evidence, claim: Claim, images: EvalImages, looked: _Looks, clause: str
 ) -> Finding | Need:
@@ -342,8 +334,9 @@ def _of_unknown(
     if isinstance(chance, Need):
         return chance
     labels = f"; {AT_CHANCE}" if chance else ""
-    message = f"{_seen(claim, looked)}: {clause}{_unknown(images)}{labels}{_named(looked)}"
-    cause, measured = "accuracy.unknown-dataset", _percent(looked.decision)
+    message = f"{_seen(claim, looked)}: {clause}{remedy(claim, images)}{labels}{_named(looked)}"
+    cause = "accuracy.other-dataset" if images.dataset else "accuracy.unknown-dataset"
+    measured = _percent(looked.decision)
     return unverified(claim, evidence.variant, _ID, cause, message, measured)
 
 

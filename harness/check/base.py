@@ -48,6 +48,7 @@ class Evidence:
         size: the geometry (height, width) that its FLOPs claim speaks of.
         facts: which fact (kind, with size or part where these matter) -> fact.
         images: what accuracies may be measured on, None where there is nothing.
+        more_images: those of the run's further datasets.
         no_images: why images that were given are none for this variant, empty where they are or
             where none were given.
         alternatives: other ways to prepare an image, by name, each with its words.
@@ -62,6 +63,7 @@ class Evidence:
     alternatives: Mapping[str, str] = field(default_factory=dict)
     preferred: Mapping[str, str] = field(default_factory=dict)
     no_images: str = ""
+    more_images: tuple[EvalImages, ...] = ()
 
     def measurement(self, kind: str, which: Size | str | None = None) -> Measurement | None:
         """The measured fact, or None where it is missing or could not be made."""

@@ -1,7 +1,8 @@
 """Shards of the images: what is counted and kept at a time, by name.
 
 A shard is some images of the fixed order, prepared in one way: ``500-1000``, or
-``crop_pct=0.9@0-500`` for another way than the documented one.
+``crop_pct=0.9@0-500`` for another way than the documented one. Where a run has several datasets
+``[imagenet-a]500-1000`` says which one's images they are: its tag stands in front.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ class Span:
     alternative: str
     begin: int
     end: int
+    tag: str = ""
 
 
 def shard_names(
@@ -35,9 +37,21 @@ def shard_names(
 
 def span_of(shard: str) -> Span:
     """The images that a shard of that name counts."""
+    tag, shard = untagged(shard)
     head, _, numbers = shard.rpartition("@")
     begin, _, end = numbers.partition("-")
-    return Span(head, int(begin), int(end))
+    return Span(head, int(begin), int(end), tag)
+
+
+def tagged(shard: str, tag: str) -> str:
+    """The name of the same shard of the dataset with that tag."""
+    return f"[{tag}]{shard}" if tag else shard
+
+
+def untagged(shard: str) -> tuple[str, str]:
+    """The tag of a shard's name, empty for none, and the rest of the name."""
+    tag, found, rest = shard.partition("]")
+    return (tag[1:], rest) if found and tag.startswith("[") else ("", shard)
 
 
 def with_entry(name: str) -> str:

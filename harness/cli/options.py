@@ -58,7 +58,7 @@ def command(*shared: str, name: str = "") -> Callable[[Command], Command]:
             written = {each.name: _given(each, given.pop(each.field)) for each in options}
             config, own = resolve(called, written)
             if "data" not in shared:  # It evaluates no images, whatever a file may name.
-                config = replace(config, data=None)
+                config = replace(config, data=())
             function(**given, **own, config=config)
 
         taken = {each.name for each in options}

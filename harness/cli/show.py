@@ -159,7 +159,7 @@ def explain(
     from harness.cli.progress import StderrProgress
 
     if canonical(field).lower() in _WITHOUT_IMAGES:  # Images can't decide it, and may take hours.
-        config = replace(config, data=None)
+        config = replace(config, data=())
     session = prepared(replace(config, select=(variant,)))
     asked = [(v, c) for v in session.variants for c in v.in_effect() if _is_meant(c.field, field)]
     if not asked:

@@ -130,7 +130,7 @@ def validate(
     """Of ImageNet's 50,000 images a gross error shows after some hundred, one point after about
     27,000, and a confirmation within a tenth of a point takes nearly all (see docs/accuracy.md).
     """
-    if config.data is None:
+    if not config.data:
         raise UsageError("zoo validate: no images; name them with --data, or set ZOO_DATA")
     config = replace(config, select=tuple(variants), checks=("accuracy",))
     _run(replace(config, verbose=not config.quiet))

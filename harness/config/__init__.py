@@ -68,9 +68,9 @@ class RunConfig:
         usual_builder: who builds the variants whose index says nothing.
         checks: groups of checks to apply, a subset of `GROUPS`.
         device: for what needs arithmetic.
-        data: images for accuracies: a path, or ``sample``; None for none.
-        dataset: the dataset that they are stated to be of, see `harness.datasets.inspect`; None
-            where the images themselves have to tell.
+        data: images for accuracies: paths, or ``sample``.
+        dataset: the datasets that these are stated to be of, by their names in
+            `zoo.known_datasets`; ``auto`` where the images themselves have to tell.
         part: how many images are counted, and kept in the store, at a time.
         budget: seconds after which no further images are looked at.
         workers, decode_workers: None chooses by the machine.
@@ -87,8 +87,8 @@ class RunConfig:
     usual_builder: str = OWN_BUILDER
     checks: tuple[str, ...] = _DEFAULTS["checks"]
     device: str = _DEFAULTS["device"]
-    data: str | None = _DEFAULTS["data"]
-    dataset: str | None = _DEFAULTS["dataset"]
+    data: tuple[str, ...] = _DEFAULTS["data"]
+    dataset: tuple[str, ...] = _DEFAULTS["dataset"]
     samples: int | None = _DEFAULTS["samples"]
     part: int = SHARD_SIZE
     budget: float | None = _DEFAULTS["budget"]
@@ -164,7 +164,7 @@ def configure(select: Iterable[str] = (), **values: object) -> RunConfig:
     ]
     chosen = _where_it_runs(os.environ) | _checked(entries)
     config = _run_config(chosen, select=tuple(select))
-    _refuse_idle(config, {e.option.name for e in entries if e.option}, config.data is not None)
+    _refuse_idle(config, {e.option.name for e in entries if e.option}, bool(config.data))
     return config
 
 
@@ -210,7 +210,7 @@ def resolve(
             )
     shared = {name: value for name, value in given.items() if not known[name].command}
     config = _run_config(values, given=tuple(shared.items()), usual_builder=usual)
-    _refuse_idle(config, shared.keys(), (config.data or own.get("data")) is not None)
+    _refuse_idle(config, shared.keys(), bool(config.data or own.get("data")))
     return config, own
 
 

@@ -199,7 +199,7 @@ _OWN = (
         ),
         Option(
             "data",
-            rules.DATA,
+            rules.IMAGES,
             "Images to measure the accuracy on: a folder with one folder per class, or one of "
             "train and val, of which val is taken; for ImageNet's classes, what zoo verify "
             "takes.",

@@ -100,14 +100,18 @@ _SHARED = (
         "data",
         rules.DATA,
         "Images to measure accuracies on: a folder, a tar, Parquet shards, or the word sample; for "
-        "a variant with Class Names, folders of those names.",
+        "a variant with Class Names, folders of those names. May be repeated, once for each "
+        "dataset.",
+        default=(),
         variables=("ZOO_IMAGENET",),
     ),
     Option(
         "dataset",
         rules.DATASET,
-        "Say which dataset the images are of where their names don't: imagenet-1k, ImageNet's "
-        "validation set. Images that are not known to be of it contradict no accuracy.",
+        "Say which dataset the images are of where their names don't (zoo dataset PATH says what "
+        "they do): imagenet-1k, imagenet-a ... Images that are not known to be of a dataset "
+        "contradict no accuracy on it. For several --data, once for each in their order, or auto.",
+        default=(),
     ),
     Option("samples", whole(1), "Evaluate on N images at the most.", aliases=("max-images",)),
     Option(

@@ -11,7 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from zoo.labels import is_imagenet
+from zoo.known_datasets import KNOWN, known_dataset
 
 # The groups of checks that `--checks` names. Speed is measured only when it is asked for: it
 # takes minutes, and a busy machine would make it a lottery.
@@ -36,7 +36,8 @@ USUAL_BATCHES = (1, 8, 32)
 USUAL_SECONDS = 5.0
 # Seconds that one variant may take: a hang costs no more, and no model is slower to build.
 USUAL_TIMEOUT = 300.0
-_DATASET = "imagenet-1k"
+AUTO = "auto"
+"""What stands in ``--dataset`` for images whose names have to tell what they are."""
 _DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)([smh]?)")
 _AGE = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)([smhdw]?)")
 _SIZE = re.compile(r"(\d{1,18}(?:\.\d{1,9})?) ?([KMGT]i?B|)", re.IGNORECASE)
@@ -228,10 +229,22 @@ def _batches(value: object) -> tuple[int, ...]:
     return sizes
 
 
-def _dataset(value: object) -> str:
-    if not isinstance(value, str) or not value or not is_imagenet(value):
-        raise ValueError(f"{value!r} can't be stated of images; write {_DATASET}, or leave it out")
-    return _DATASET
+def _datasets(value: object) -> tuple[str, ...]:
+    entries = value if isinstance(value, list | tuple) else [value]
+    found = []
+    for entry in entries:
+        known = known_dataset(entry) if isinstance(entry, str) else None
+        if known is None and entry != AUTO:
+            raise ValueError(
+                f"{entry!r} can't be stated of images; write {', '.join(KNOWN)}, or leave it out"
+            )
+        found.append(AUTO if known is None else known.name)
+    return tuple(found)
+
+
+def _places(value: object) -> tuple[str, ...]:
+    _paths(value)
+    return tuple(map(str, value)) if isinstance(value, list | tuple) else (str(value),)
 
 
 def _device(value: object) -> str:
@@ -269,8 +282,11 @@ DURATION = OptionRule(_duration, metavar="TIME")
 MEMORY = OptionRule(_memory, metavar="SIZE")
 CHECKS = OptionRule(_groups, metavar="LIST", words=lambda: GROUPS)
 BATCHES = OptionRule(_batches, metavar="LIST")
-DATASET = OptionRule(_dataset, words=lambda: (_DATASET,))
+DATASET = OptionRule(
+    _datasets, lambda text: text.split(","), words=lambda: (*KNOWN, AUTO), repeated=True
+)
 DEVICE = OptionRule(_device, words=lambda: ("auto", "cpu", "cuda"))
 FORMAT = OptionRule(_format, words=_formats)
 # A path or the word `sample`; what it names is looked at when it is opened.
-DATA = OptionRule(_text, metavar="PATH", is_path=True)
+DATA = OptionRule(_places, _index_paths, "PATH", is_path=True, repeated=True)
+IMAGES = OptionRule(_text, metavar="PATH", is_path=True)

@@ -9,12 +9,11 @@ Nothing here knows a variant's claims but its preprocessing, and a model never s
 
 from harness.datasets.decoded import DecodedBatch, DecodedSet, decoding_pool
 from harness.datasets.find import open_image_set
-from harness.datasets.inspect import IMAGENET_1K, Identity, check, identify
+from harness.datasets.inspect import Identity, check, identify
 from harness.datasets.types import ImageSet, ImageSetError, Population, Problems, order, shards
 from zoo.images.io import UnreadableImage
 
 __all__ = [
-    "IMAGENET_1K",
     "DecodedBatch",
     "DecodedSet",
     "Identity",

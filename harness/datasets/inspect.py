@@ -2,8 +2,9 @@
 
 Images in folders of ImageNet's classes need not be ImageNet's validation set: ImageNet-V2, -A, -R,
 Sketch and the training images lie in the same folders, and no claim on ImageNet is about them.
-Recognised are the names that datasets were published with, and counts that no other dataset has;
-everything else stays unknown.
+Recognised are the names that datasets were published with, and counts that no other dataset has
+(`zoo.known_datasets`); everything else stays unknown. What the folder is called adds to that and is
+never enough: it tells which of ImageNet-V2's three sets has the names of its images.
 """
 
 from __future__ import annotations
@@ -15,33 +16,27 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from io import BytesIO
 
-from harness.datasets.types import (
-    IMAGENET_CLASSES,
-    IMAGENET_VALIDATION,
-    ImageSet,
-    ImageSource,
-    Problems,
-)
+from harness.datasets.types import ImageSet, ImageSource, Problems
 from zoo.images.io import UnreadableImage, reason, to_rgb
+from zoo.known_datasets import IMAGENET_1K, KNOWN, KnownDataset
 
-IMAGENET_1K = "imagenet-1k"
-"""The name of ImageNet's validation set of 2012, as it is stated and reported."""
-
-_VALIDATION = re.compile(r"ILSVRC2012_val_([0-9]{8})(?:_n[0-9]{8})?\.[A-Za-z]+", re.IGNORECASE)
-
+_VALIDATION = re.compile(
+    r"(?:n[0-9]{8}_)?ILSVRC2012_val_([0-9]{8})(?:_n[0-9]{8})?\.[A-Za-z]+", re.IGNORECASE
+)
+_V2 = "imagenet-v2-matched-frequency"
 # The names that the images of other sets with ImageNet's classes were published with.
 _OTHERS: tuple[tuple[str, re.Pattern[str]], ...] = (
-    ("ImageNet's training images", re.compile(r"n[0-9]{8}_[0-9]+(?:_n[0-9]{8})?\.[A-Za-z]+")),
-    ("ImageNet-Sketch", re.compile(r"sketch_[0-9]+\.[A-Za-z]+")),
+    ("imagenet-1k-train", re.compile(r"n[0-9]{8}_[0-9]+(?:_n[0-9]{8})?\.[A-Za-z]+")),
+    ("imagenet-sketch", re.compile(r"sketch_[0-9]+\.[A-Za-z]+")),
     (
-        "ImageNet-R",
+        "imagenet-r",
         re.compile(
             r"(?:art|cartoon|deviantart|embroidery|graffiti|graphic|misc|origami|painting|"
             r"sculpture|sketch|sticker|tattoo|toy|videogame)_[0-9]+\.[A-Za-z]+"
         ),
     ),
-    ("ImageNet-A", re.compile(r"[01]\.[0-9]+_.+_[01]\.[0-9]+\.[A-Za-z]+")),
-    ("ImageNet-V2", re.compile(r"[0-9a-f]{40}\.[A-Za-z]+")),
+    ("imagenet-a", re.compile(r"[01]\.[0-9]+_.+_[01]\.[0-9]+\.[A-Za-z]+")),
+    (_V2, re.compile(r"[0-9a-f]{40}\.[A-Za-z]+")),
 )
 # ImageNet-C keeps the names of the images that it spoils, in folders named KIND/SEVERITY.
 _SPOILT = re.compile(
@@ -56,22 +51,40 @@ class Identity:
     """What a set of images was recognised as.
 
     Attributes:
-        dataset: `IMAGENET_1K`, or None where the images are not known to be of that set.
+        dataset: its name in `zoo.known_datasets.KNOWN`, None where nothing tells one set.
         evidence: by what; a clause that follows upon "the images".
-        other: the set that they are in truth by their names, empty where nothing tells.
+        other: a set that is in no table, which they are in truth by their names.
+        family: they are one of the sets that have this name in common, and nothing tells which.
     """
 
     dataset: str | None
     evidence: str
     other: str = ""
+    family: str = ""
 
-    def contradicts(self, images: int) -> str:
-        """Why so many images can't be ImageNet's validation set, empty where they may be."""
-        if self.other:
-            return f"the images {self.evidence}"
-        if images > IMAGENET_VALIDATION:
-            return f"there are {images:,} images, and that set has {IMAGENET_VALIDATION:,}"
-        return ""
+    def contradicts(self, images: ImageSet, stated: KnownDataset) -> str:
+        """Why images can't be of the set that they are stated to be of, empty where they may be."""
+        if self.dataset is not None or self.other or self.family:
+            named = self.dataset or self.other
+            alike = bool(self.family) and self.family == stated.family
+            ours = alike or (named and named in (stated.name, stated.images_of))
+            return "" if ours else f"the images {self.evidence}"
+        return _misfit(images, stated)
+
+
+def _misfit(images: ImageSet, known: KnownDataset) -> str:
+    """What of the counts speaks against a set, empty where nothing does."""
+    most = KNOWN[known.images_of].images if known.images_of else known.images
+    if len(images) > most:
+        return f"there are {len(images):,} images, and that set has {most:,}"
+    counts = Counter(images.labels)
+    if known.each is not None and max(counts.values()) > known.each:
+        number, many = counts.most_common(1)[0]
+        return f"class {number} has {many:,} images, and that set has {known.each:,} of each class"
+    strangers = [] if known.images_of else sorted(counts.keys() - set(known.classes))
+    if strangers:
+        return f"there are images of class {strangers[0]}, which is none of that set's"
+    return ""
 
 
 def identify(images: ImageSet) -> Identity:
@@ -82,19 +95,61 @@ def identify(images: ImageSet) -> Identity:
     numbers = [int(found[1]) for found in map(_VALIDATION.fullmatch, bases) if found]
     if len(numbers) == len(bases):
         return _by_number(images, numbers)
-    for other, pattern in _OTHERS:
+    for name, pattern in _OTHERS:
         if all(map(pattern.fullmatch, bases)):
-            return Identity(None, f"have the names of {other}", other)
-    if images.population.full:
-        return Identity(
-            IMAGENET_1K,
-            f"are {IMAGENET_VALIDATION:,}, as many in each of {IMAGENET_CLASSES:,} classes",
-        )
-    known = f"{len(numbers):,} of {len(bases):,} are" if numbers else "they are not"
-    return Identity(
+            known = KNOWN[name]
+            misfit = _misfit(images, known)
+            title = known.family or known.title
+            if misfit:
+                return Identity(None, f"have the names of {title}'s, and {misfit}", other=title)
+            return _recognised(images, known, f"have the names of {title}")
+    return _by_counts(images) or Identity(
         None,
-        f"are not known to be of ImageNet's validation set ({known} named ILSVRC2012_val_..., and "
-        f"they are not {IMAGENET_VALIDATION:,} with as many in each class)",
+        "are not known to be of ImageNet's validation set "
+        f"({f'{len(numbers):,} of {len(bases):,} are' if numbers else 'they are not'} named "
+        f"ILSVRC2012_val_..., and they are not {KNOWN[IMAGENET_1K].images:,} with as many in each)",
+    )
+
+
+def _recognised(images: ImageSet, known: KnownDataset, evidence: str) -> Identity:
+    """That set, or that which its folder's name tells of several with the like images."""
+    if not known.family:
+        return Identity(known.name, evidence)
+    place = f"{images.where}/{images.names[0]}".replace("\\", "/").lower()
+    words = re.sub(r"[^a-z0-9/]", "", place)
+    forms = {"matchedfreq": _V2, "threshold": "imagenet-v2-threshold-0.7"}
+    forms["topimages"] = "imagenet-v2-top-images"
+    # The innermost folder that names one counts.
+    told = max(((words.rfind(word), name) for word, name in forms.items()), default=(-1, ""))
+    if told[0] < 0:
+        return Identity(None, evidence, family=known.family)
+    return Identity(told[1], f"{evidence}, in a folder named as {KNOWN[told[1]].title}")
+
+
+def _by_counts(images: ImageSet) -> Identity | None:
+    """The set that alone has so many images of these classes, None where there is none."""
+    counts = Counter(images.labels)
+    even = set(counts.values())
+    for known in KNOWN.values():
+        if known.images_of or len(images) != known.images or counts.keys() != set(known.classes):
+            continue
+        if known.each is None:
+            whose = f"{len(counts):,} classes"
+            # As many as -A, -R or Sketch have, of their classes: no other set is known to have.
+            return Identity(known.name, f"are {len(images):,} of {known.title}'s {whose}")
+        if even != {known.each} or (known.family and not _in_numbered_folders(images)):
+            continue
+        words = f"are {len(images):,}, as many in each of {len(counts):,} classes"
+        return _recognised(images, known, words)
+    return None
+
+
+def _in_numbered_folders(images: ImageSet) -> bool:
+    """Whether each image lies in a folder that is called by its class's index."""
+    folders = (name.split("/")[-2:-1] for name in images.names)
+    return all(
+        folder and folder[0].isdigit() and len(folder[0]) < 5 and int(folder[0]) == label
+        for folder, label in zip(folders, images.labels, strict=True)
     )
 
 
@@ -103,13 +158,14 @@ def _by_number(images: ImageSet, numbers: list[int]) -> Identity:
     place = images.where.replace("\\", "/")
     if _SPOILT.search(f"{place}/") or any(map(_SPOILT.search, images.names)):
         return Identity(None, "lie in the folders of ImageNet-C", "ImageNet-C")
+    most = KNOWN[IMAGENET_1K].images
     twice = [number for number, count in Counter(numbers).items() if count > 1]
-    if twice or not 1 <= min(numbers) <= max(numbers) <= IMAGENET_VALIDATION:
+    if twice or not 1 <= min(numbers) <= max(numbers) <= most:
         return Identity(
             None,
             "are not known to be of ImageNet's validation set (their names begin with "
             "ILSVRC2012_val_, and not each has a number of its own from 1 to "
-            f"{IMAGENET_VALIDATION:,})",
+            f"{most:,})",
         )
     return Identity(IMAGENET_1K, "are named ILSVRC2012_val_...")
 

@@ -96,6 +96,8 @@ class ImageSet:
         sources: where each image's bytes are.
         fingerprint: text that changes when an image, its label or their order does, as far as
             names, sizes and modification times tell. The same images in two forms may differ.
+        digest: of the images' names and sizes, as far as their form tells sizes, whatever they lie
+            in: the same for other folders around images whose names are unique.
         population: what the set is a sample of.
         ignored, missing: see `Problems`.
     """
@@ -106,6 +108,7 @@ class ImageSet:
     labels: tuple[int, ...]
     sources: tuple[ImageSource, ...] = field(repr=False)
     fingerprint: str
+    digest: str
     population: Population
     ignored: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
@@ -164,10 +167,20 @@ def image_set(
         labels=tuple(labels),
         sources=tuple(entry.source for entry in entries),
         fingerprint=f"{form} {len(entries)} {digest.hexdigest()}",
+        digest=_digest(entries),
         population=Population(len(entries), _is_full(labels), can_be_census),
         ignored=tuple(ignored),
         missing=tuple(missing),
     )
+
+
+def _digest(entries: Sequence[Entry]) -> str:
+    names = [entry.name for entry in entries]
+    bases = [name.rpartition("/")[2] for name in names]
+    unique = len(set(bases)) == len(bases)
+    sizes = (str(getattr(entry.source, "size", "")) for entry in entries)
+    lines = sorted(map("\0".join, zip(bases if unique else names, sizes, strict=True)))
+    return hashlib.sha256("\0".join(lines).encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
 def _is_full(labels: Sequence[int]) -> bool:

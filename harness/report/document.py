@@ -59,6 +59,7 @@ def _variant(variant: VariantReport) -> dict[str, Any]:
     measured = variant.measurements
     values = {key: plain(measured.get(key)) for key in _MEASUREMENTS}
     values["flops"] = dict.fromkeys(_CONVENTIONS) | (values["flops"] or {})
+    values["evaluations"] = plain(measured.get("evaluations") or [])
     return {
         "name": variant.name,
         "collection": variant.collection,

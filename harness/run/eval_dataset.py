@@ -1,23 +1,21 @@
-"""The evaluation datasets of a run: which images each variant is evaluated on, and how."""
+"""One evaluation dataset of a run: what its images are, and how models are run on them."""
 
 from __future__ import annotations
 
-import os
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 
 from harness.check.decide import FIRST_LOOK
 from harness.check.shards import span_of
 from harness.config import RunConfig, UsageError
+from harness.config.rules import AUTO
 from harness.run.engine import EngineError
 from harness.run.jobs import AccuracyJob
-from harness.run.plan import own_classes
 from harness.types import EvalImages, Fact, Measurement, Recipe, Slot
-from zoo.index.types import Variant
-from zoo.variants import IMAGENET_CLASSES
+from zoo.known_datasets import IMAGENET_1K, KNOWN, class_subset
 
 # So many names are shown of each kind of trouble with a set's files.
 _SHOWN = 10
@@ -29,42 +27,84 @@ class EvalDataset:
     Args:
         request: the run's.
         classes: what the variants that see it tell apart, where that is not ImageNet's classes.
+        which: of the request's image sets.
+
+    Attributes:
+        images: its images, as checks see them.
+        views: these, and those of its images that another known set is made of.
 
     Raises:
         UsageError: the set can't be read; one line that says what is wrong with it.
     """
 
-    def __init__(self, request: RunConfig, classes: tuple[str, ...] | None = None) -> None:
+    def __init__(
+        self, request: RunConfig, classes: tuple[str, ...] | None = None, which: int = 0
+    ) -> None:
         from harness.datasets import ImageSetError, identify, open_image_set
 
-        assert request.data is not None
+        self.place = request.data[which]
         try:
-            images = open_image_set(request.data, classes)
+            images = open_image_set(self.place, classes)
         except ImageSetError as error:
             raise UsageError(f"--data: {error}") from error
         self._images = images
         self._identity = None if classes is not None else identify(images)
-        stated = request.dataset or ""
-        limit = len(images) if request.samples is None else min(request.samples, len(images))
+        stated = request.dataset[which] if which < len(request.dataset) else AUTO
+        self._stated = None if stated == AUTO or classes is not None else KNOWN[stated]
         self._request = request
         self.classes = classes
         self._remarked: list[str] = []
         # By the clock that worker processes, and other machines, have too.
         self._until = None if request.budget is None else time.time() + request.budget
-        self.images = EvalImages(
-            spec=request.data,
+        found = self._identity
+        dataset = "" if found is None else found.dataset or ""
+        if self._stated is not None:
+            dataset = self._stated.images_of or self._stated.name
+        known = KNOWN.get(dataset)
+        everything = EvalImages(
+            spec=self.place,
             fingerprint=images.fingerprint,
             count=len(images),
-            limit=limit,
-            sample=request.data == "sample",
-            classes=len(set(images.labels)),
+            limit=len(images),
+            sample=images.form == "sample",
             own=classes is not None,
             shard_size=request.part,
-            dataset=stated or (self._identity and self._identity.dataset) or "",
-            identity=self._identity.evidence if self._identity is not None else "",
-            other=bool(self._identity and self._identity.other),
-            chance=_chance(images.labels),
+            dataset=dataset,
+            identity=found.evidence if found is not None else "",
+            other=bool(found and (found.other or found.family)) or dataset not in ("", IMAGENET_1K),
+            family=found.family if found is not None and not dataset else "",
+            digest=images.digest,
+            tag="" if len(request.data) == 1 else images.digest[:8],
         )
+        self.images = self._view(everything, "" if known is None else known.subset)
+        self.views = (self.images, *self._further(everything))
+
+    def _view(self, images: EvalImages, subset: str) -> EvalImages:
+        """The images of a subset of the classes, all for none."""
+        labels = self._images.labels
+        if subset:
+            inside = set(class_subset(subset))
+            labels = tuple(label for label in labels if label in inside)
+        samples = self._request.samples
+        return replace(
+            images,
+            subset=subset,
+            count=len(labels),
+            limit=len(labels) if samples is None else min(samples, len(labels)),
+            classes=len(set(labels)),
+            chance=_chance(labels),
+        )
+
+    def _further(self, images: EvalImages) -> Iterator[EvalImages]:
+        """Sets that are made of some of these images, scored over fewer classes."""
+        if images.dataset != IMAGENET_1K or images.sample:
+            return
+        for known in KNOWN.values():
+            if known.images_of == images.dataset and known.subset:
+                tag = f"{images.tag} {known.name}".lstrip()
+                found = self._view(replace(images, dataset=known.name, tag=tag), known.subset)
+                if found.count:
+                    yield found
 
     def survey(self) -> list[str]:
         """What is in the set, and what is wrong with it, in a line each, before a model runs."""
@@ -72,11 +112,8 @@ class EvalDataset:
 
         found = check(self._images)
         lines = [f"{found.images:,} images of {found.classes:,} classes ({self._images.form})"]
-        if self._identity is not None and not self.images.dataset:
-            lines.append(
-                f"the images {self.images.identity}, so they contradict no accuracy"
-                + ("" if self._identity.other else "; if they are, say --dataset imagenet-1k")
-            )
+        if self._identity is not None:
+            lines[0] += self._called()
         for names, what in (
             ([f"{item.name} ({item.why})" for item in found.unreadable], "can't be read"),
             (list(found.missing), "are labelled and not there"),
@@ -88,19 +125,41 @@ class EvalDataset:
                 lines.append(f"{len(names):,} {what}: {shown}{more}")
         return lines
 
+    def _called(self) -> str:
+        """What they are taken for."""
+        if self.images.dataset:
+            how = "as said" if self._stated else f"they {self.images.identity}"
+            return f", {KNOWN[self.images.dataset].title}: {how}"
+        assert self._identity is not None
+        family = self._identity.family
+        remedy = "" if self._identity.other else "; if you know which they are, say --dataset NAME"
+        if family:
+            names = [each.name for each in KNOWN.values() if each.family == family]
+            remedy = f"; say --dataset for which of them they are: {', '.join(names)}"
+        return f"; the images {self.images.identity}, so they contradict no accuracy{remedy}"
+
     def misstated(self) -> str:
         """Why the images can't be of the set that they are stated to be of, empty otherwise."""
-        if self._identity is None or self._request.dataset is None:
+        if self._identity is None or self._stated is None:
             return ""
-        return self._identity.contradicts(len(self._images))
+        wrong = self._identity.contradicts(self._images, self._stated)
+        return wrong and (
+            f"{self._stated.name} was said of {self.place}, and {wrong}; leave --dataset out, or "
+            "give the set that was meant"
+        )
 
-    def available(self, facts: Mapping[Slot, Fact]) -> EvalImages:
+    def available(self, facts: Mapping[Slot, Fact], images: EvalImages | None = None) -> EvalImages:
         """The images that may be looked at: once the time is over, those counted already.
 
         The first look is always made: else a long download would leave nothing to say.
+
+        Args:
+            facts: what was counted.
+            images: one of ``views``; by default the first.
         """
+        images = images or self.images
         if self._until is None or time.time() < self._until:
-            return self.images
+            return images
         spans = (
             span_of(which)
             for (kind, which), fact in facts.items()
@@ -108,10 +167,9 @@ class EvalDataset:
         )
         counted = 0
         for span in sorted(spans, key=lambda s: s.begin):
-            if not span.alternative and span.begin == counted:
+            if not span.alternative and span.begin == counted and span.tag == images.tag:
                 counted = span.end
-        limit = counted or min(FIRST_LOOK, self.images.limit)
-        return replace(self.images, limit=limit, over=True)
+        return replace(images, limit=counted or min(FIRST_LOOK, images.limit), over=True)
 
     def remarks(self, facts: Iterable[Fact]) -> list[str]:
         """What a person should know of how these were counted, in a line each, and once."""
@@ -131,6 +189,7 @@ class EvalDataset:
             _require(request.device)
         return AccuracyJob(
             images=self.images.spec,
+            subset=self.tagged(span_of(parts[0]).tag).subset,
             parts=parts,
             classes=self.classes,
             device=request.device,
@@ -141,6 +200,10 @@ class EvalDataset:
             until=self._until,
         )
 
+    def tagged(self, tag: str) -> EvalImages:
+        """The view that is counted under that tag."""
+        return next(images for images in self.views if images.tag == tag)
+
     def alternatives(self, recipe: Recipe) -> dict[str, str]:
         """Other ways to prepare an image, by name, each with its words."""
         found = _alternatives(recipe)
@@ -149,7 +212,7 @@ class EvalDataset:
         # Their labels are looked up by name: they can't be in another order.
         return {name: words for name, words in found.items() if not name.startswith("labels=")}
 
-    def identity(self, recipe: Recipe) -> list[str | int]:
+    def identity(self, recipe: Recipe, tag: str | None = None) -> list[str | int]:
         """What a count depends on beside the model and its weights."""
         from harness.measure.accuracy.validator import preprocessing_of
 
@@ -161,6 +224,7 @@ class EvalDataset:
             request.amp,
             int(request.compile),
             request.decode,
+            *filter(None, [self.images.subset if tag is None else self.tagged(tag).subset]),
         ]
 
 
@@ -186,79 +250,3 @@ def _alternatives(recipe: Recipe) -> dict[str, str]:
     from harness.measure.accuracy.variations import alternatives
 
     return {each.name: each.words for each in alternatives(preprocessing_of(recipe))}
-
-
-class EvalDatasets:
-    """One evaluation dataset for each way in which the variants of a run name their classes.
-
-    Where images lie in folders named by the classes of one variant, they are not ImageNet's, even
-    if the names could be read so: as numbers, say. A thousand classes that no folder is named by
-    are taken for ImageNet's, in a spelling of the index's own.
-
-    Raises:
-        UsageError: there are no images, or none that ImageNet's variants could be run on, and
-            others neither; one line says why.
-    """
-
-    def __init__(self, request: RunConfig, variants: Sequence[Variant]) -> None:
-        self._found: dict[tuple[str, ...] | None, EvalDataset | str] = {}
-        ways = dict.fromkeys(map(own_classes, variants))
-        for classes in ways:
-            if classes is not None:
-                self._found[classes] = self._opened(request, classes)
-        unnamed = [way for way in ways if way is None or self._may_be_imagenet(way)]
-        if unnamed:
-            usual = (
-                "the images given are of another variant's own classes"
-                if self.opened
-                else self._opened(request, None)
-            )
-            self._found.update(dict.fromkeys(unnamed, usual))
-        if not self.opened and (None in ways or not _is_there(request)):
-            raise UsageError(f"--data: {self._found.get(None) or next(iter(self._found.values()))}")
-
-        for wrong in filter(None, (eval_dataset.misstated() for eval_dataset in self.opened)):
-            raise UsageError(
-                f"--dataset: {request.dataset} was said of {request.data}, and {wrong}; leave "
-                "--dataset out, or give the set that was meant"
-            )
-
-    @property
-    def opened(self) -> list[EvalDataset]:
-        """Those whose images could be read."""
-        found = dict.fromkeys(
-            each for each in self._found.values() if isinstance(each, EvalDataset)
-        )
-        return list(found)
-
-    @property
-    def limit(self) -> int:
-        """How many images one variant may be run on at the most."""
-        return max((eval_dataset.images.limit for eval_dataset in self.opened), default=0)
-
-    def of(self, variant: Variant) -> EvalDataset | str:
-        """The images of a variant, or why these are none for it."""
-        return self._found[own_classes(variant)]
-
-    def survey(self) -> list[str]:
-        """What is in them, and what is wrong with it, in a line each, before a model runs."""
-        return [line for eval_dataset in self.opened for line in eval_dataset.survey()]
-
-    def remarks(self, facts: Iterable[Fact]) -> list[str]:
-        """What a person should know of how these were counted, in a line each, and once."""
-        return self.opened[0].remarks(facts) if self.opened else []
-
-    def _may_be_imagenet(self, classes: tuple[str, ...]) -> bool:
-        return len(classes) == IMAGENET_CLASSES and isinstance(self._found[classes], str)
-
-    @staticmethod
-    def _opened(request: RunConfig, classes: tuple[str, ...] | None) -> EvalDataset | str:
-        try:
-            return EvalDataset(request, classes)
-        except UsageError as error:
-            return error.lines[0].removeprefix("--data: ")
-
-
-def _is_there(request: RunConfig) -> bool:
-    data = request.data or ""
-    return data == "sample" or os.path.exists(os.path.expanduser(data))

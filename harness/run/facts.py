@@ -9,12 +9,12 @@ from dataclasses import replace
 from functools import cached_property, partial
 
 from harness.check.schema import UNREADABLE, missing_for
-from harness.check.shards import span_of
+from harness.check.shards import span_of, untagged
 from harness.config import USUAL_BATCHES, USUAL_SECONDS, RunConfig
 from harness.measure.builders import BuilderError, others_with
 from harness.run.builder_proxy import BuilderProxy, open_builder
 from harness.run.engine import Engine
-from harness.run.eval_dataset import EvalDataset
+from harness.run.eval_datasets import VariantImages
 from harness.run.jobs import BenchmarkJob, Job
 from harness.run.keys import identity_of, key_of, version_of
 from harness.run.plan import builder_of, flops_size, recipe_of
@@ -35,7 +35,7 @@ class VariantFacts:
         config: who rebuilds it, and how; whether stored facts count.
         store: where facts of earlier runs are, or None.
         siblings: the names of the index, which a checkpoint may turn out to hold.
-        dataset: the images to measure accuracies on, and how; or why those that were given are
+        images: those to measure accuracies on, and how; or why those that were given are
             none for this variant; None where none were given.
 
     Attributes:
@@ -49,7 +49,7 @@ class VariantFacts:
         config: RunConfig,
         store: Store | None,
         siblings: tuple[str, ...] = (),
-        dataset: EvalDataset | str | None = None,
+        images: VariantImages | str | None = None,
     ) -> None:
         self.variant = variant
         self.recipe = recipe_of(variant, builder_of(variant, config))
@@ -61,8 +61,8 @@ class VariantFacts:
         )
         self._config = config
         self._siblings = siblings
-        self._dataset = dataset if isinstance(dataset, EvalDataset) else None
-        self._no_images = dataset if isinstance(dataset, str) else ""
+        self._images = images if isinstance(images, VariantImages) else None
+        self._no_images = images if isinstance(images, str) else ""
         self._asked: set[Slot] = set()
 
     @cached_property
@@ -77,7 +77,7 @@ class VariantFacts:
         """
         if job.counting is None:
             return True
-        return self._dataset is not None and self._dataset.classes == job.counting.classes
+        return self._images is not None and self._images.classes == job.counting.classes
 
     def waits(self, slot: Slot) -> bool:
         """Whether a fact can't be made until a claim can be read; that is then known of it."""
@@ -110,13 +110,22 @@ class VariantFacts:
 
         What is known of a file is not kept: the checkpoint cache has its own records of that.
         """
-        for fact in facts:
+        for fact in map(self._identified, facts):
             self.facts[fact.slot] = fact
             if self.store is None or not isinstance(fact, Measurement) or fact.kind == "file":
                 continue
             # One that would not be believed again would be removed and made anew in each run.
             if keep and not why_unfit(fact, self.recipe):
-                self.store.put(self._key(fact.slot), fact)
+                self.store.put(self._key(fact.slot), replace(fact, part=_stored(fact.part)))
+
+    def _identified(self, fact: Fact) -> Fact:
+        """A count with what its images are, which the run knows and a store may not."""
+        if fact.kind != "accuracy" or fact.part is None or not isinstance(fact, Measurement):
+            return fact
+        assert self._images is not None
+        images = self._images.counted(fact.part)
+        about = {"dataset": images.dataset, "of": images.count, "digest": images.digest}
+        return replace(fact, value={**fact.value, **about})
 
     def _measured(self, kind: str, which: Size | str | None) -> Measurement | None:
         fact = self.facts.get((kind, which))
@@ -156,12 +165,15 @@ class VariantFacts:
             return missing
         left = set()
         for slot in missing:
-            unfit = partial(why_unfit, recipe=self.recipe, slot=slot)
+            kind, which = slot
+            part = which if isinstance(which, str) else None
+            kept: Slot = slot if part is None else (kind, _stored(part))
+            unfit = partial(why_unfit, recipe=self.recipe, slot=kept)
             fact = self.store.get(self._key(slot), unfit)
             if fact is None:
                 left.add(slot)
             else:
-                self.facts[slot] = fact
+                self.facts[slot] = self._identified(replace(fact, part=part))
         return left
 
     def _jobs(self, missing: set[Slot]) -> list[Job]:
@@ -187,8 +199,8 @@ class VariantFacts:
         jobs += [Job(self.recipe, ("fvcore",), sizes)] if run else []
         jobs += [Job(self.recipe, ("speed",), (), timing=self.timing)] if timed else []
         for part in parts:
-            assert self._dataset is not None
-            counting = self._dataset.counting((part,))
+            assert self._images is not None
+            counting = self._images.counting(part)
             jobs.append(Job(self.recipe, ("accuracy",), (), self._path(), counting=counting))
         config = self._config
         return [
@@ -208,8 +220,9 @@ class VariantFacts:
         if kind == "checkpoint":
             # Which variants the file was compared with is part of what is said of it.
             depends += [f"{name} {self._identity(name)}" for name in self._siblings]
-        if kind == "accuracy" and self._dataset is not None:
-            depends += self._dataset.identity(self.recipe)
+        if kind == "accuracy" and isinstance(which, str) and self._images is not None:
+            depends += self._images.identity(self.recipe, which)
+            which = _stored(which)
         return key_of(kind, self.recipe, which, depends)
 
     def _machine(self) -> list[str | int]:
@@ -245,6 +258,11 @@ class VariantFacts:
 _MOST_WAITING = 8
 
 
-def _place(part: str) -> tuple[str, int]:
+def _place(part: str) -> tuple[str, str, int]:
     span = span_of(part)
-    return span.alternative, span.begin
+    return span.alternative, span.tag, span.begin
+
+
+def _stored(part: str | None) -> str | None:
+    """A part's name in the store: which images they are is in its key, whatever run it was."""
+    return None if part is None else untagged(part)[1]

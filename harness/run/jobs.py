@@ -24,6 +24,7 @@ class AccuracyJob:
         device, amp, compile, decode: how the model is run, as the command's options name it.
         workers: processes that decode; None chooses by the machine.
         threads: cores that counting may use; None takes those of the machine.
+        subset: of the classes that count, see `zoo.known_datasets.class_subset`; empty for all.
         until: seconds since the epoch after which no shard but the first is started any more.
     """
 
@@ -37,6 +38,7 @@ class AccuracyJob:
     workers: int | None = None
     threads: int | None = None
     until: float | None = None
+    subset: str = ""
 
 
 @dataclass(frozen=True, slots=True)

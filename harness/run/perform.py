@@ -85,9 +85,9 @@ class Performer:
             return unmeasured(job.recipe, ("accuracy", part), "accuracy.undecided", why)
         try:
             validator = self._with(counting)
-            images = len(validator.open_images(counting.images, counting.classes))
-            shard = _order(images)[span.begin : span.end]
-            config = _config(job.recipe, span)
+            labels = validator.open_images(counting.images, counting.classes).labels
+            shard = _members(labels, counting.subset)[span.begin : span.end]
+            config = _config(job.recipe, span, counting.subset)
             value = validator.count(
                 job.recipe,
                 checkpoint,
@@ -152,7 +152,7 @@ class Performer:
 
     def _with(self, counting: AccuracyJob) -> Validator:
         """The validator of these settings; the last one is kept."""
-        settings = replace(counting, parts=(), classes=None)
+        settings = replace(counting, parts=(), classes=None, subset="")
         if self._validator is None or self._validator[0] != settings:
             from harness.measure.accuracy.validator import Validator
 
@@ -287,14 +287,15 @@ _MOST_HELD = 2.0  # seconds
 _ONE_LINE = dict.fromkeys(map(ord, "\t\r\n"), " ")
 
 
-def _config(recipe: Recipe, span: Span) -> InputConfig:
+def _config(recipe: Recipe, span: Span, subset: str = "") -> InputConfig:
     """How the part's images are read: as the recipe says, or in one other way."""
     from harness.measure.accuracy.validator import InputConfig, alternatives, preprocessing_of
 
     preprocessing = preprocessing_of(recipe)
     if not span.alternative or entry_of(span) is not None:
-        return InputConfig(preprocessing)
-    return next(a.config for a in alternatives(preprocessing) if a.name == span.alternative)
+        return InputConfig(preprocessing, subset=subset)
+    ways = (a.config for a in alternatives(preprocessing) if a.name == span.alternative)
+    return replace(next(ways), subset=subset)
 
 
 def _now() -> str:
@@ -302,10 +303,17 @@ def _now() -> str:
 
 
 @lru_cache(maxsize=2)
-def _order(images: int) -> Any:
-    from harness.datasets import order
+def _members(labels: tuple[int, ...], subset: str) -> Any:
+    """The images of a subset of the classes, all for none, in the fixed order: their indices."""
+    import numpy as np
 
-    return order(images)
+    from harness.datasets import order
+    from zoo.known_datasets import class_subset
+
+    if not subset:
+        return order(len(labels))
+    (inside,) = np.isin(labels, class_subset(subset)).nonzero()
+    return inside[order(len(inside))]
 
 
 def explain(error: Exception) -> tuple[str, str]:

@@ -15,7 +15,7 @@ from harness.config import GROUPS, RunConfig, UsageError
 from harness.explain import preferred_rules
 from harness.explain.claim_trace import ClaimTrace, trace_claim
 from harness.run.engine import Engine, EngineError, LocalEngine
-from harness.run.eval_dataset import EvalDatasets
+from harness.run.eval_datasets import EvalDatasets
 from harness.run.facts import SPEED, VariantFacts
 from harness.run.jobs import Job
 from harness.run.plan import builder_of, check_builders, index_here, read_index, subject
@@ -231,7 +231,7 @@ class Session:
     @cached_property
     def _eval_datasets(self) -> EvalDatasets | None:
         """The images of the run, None where it has none or no check asks for them."""
-        if "accuracy" not in self.request.checks or self.request.data is None:
+        if "accuracy" not in self.request.checks or not self.request.data:
             return None
         return EvalDatasets(self.request, self.variants)
 

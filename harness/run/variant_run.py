@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from harness.check import build
 from harness.check.accuracy import FIELDS, counted_so_far
@@ -12,7 +13,7 @@ from harness.check.build import ALIAS
 from harness.check.flops import figure
 from harness.check.shards import span_of
 from harness.config import RunConfig
-from harness.run.eval_dataset import EvalDataset
+from harness.run.eval_datasets import VariantImages
 from harness.run.facts import VariantFacts
 from harness.run.jobs import Job
 from harness.run.store import Store
@@ -24,7 +25,7 @@ class VariantRun(VariantFacts):
     """A variant with its facts; `advance` says what is to be measured next, until nothing is.
 
     Args:
-        variant, config, store, siblings, dataset: see `VariantFacts`.
+        variant, config, store, siblings, images: see `VariantFacts`.
         checks: the rules to apply.
 
     Attributes:
@@ -38,9 +39,9 @@ class VariantRun(VariantFacts):
         checks: Sequence[VariantCheck],
         store: Store | None,
         siblings: tuple[str, ...] = (),
-        dataset: EvalDataset | str | None = None,
+        images: VariantImages | str | None = None,
     ) -> None:
-        super().__init__(variant, config, store, siblings, dataset)
+        super().__init__(variant, config, store, siblings, images)
         self.findings: tuple[Finding, ...] | None = None
         self._checks = checks
         self._applied: dict[str, _Applied] = {}
@@ -102,16 +103,18 @@ class VariantRun(VariantFacts):
 
     def evidence(self) -> Evidence:
         """The variant with all that is known of it."""
-        dataset = self._dataset
+        given = self._images
+        images = () if given is None else given.available(self.facts)
         return Evidence(
             self.variant,
             self.recipe,
             self.size,
             self.facts,
-            None if dataset is None else dataset.available(self.facts),
-            {} if dataset is None else dataset.alternatives(self.recipe),
+            images[0] if images else None,
+            {} if given is None else given.alternatives(self.recipe),
             self._preferred,
             self._no_images,
+            images[1:],
         )
 
     def report(self) -> VariantReport:
@@ -141,32 +144,51 @@ class VariantRun(VariantFacts):
             location=self.variant.location,
         )
 
-    def _accuracies(self) -> dict[str, float | int | None]:
-        """Percent right of all images counted as documented, and how many these are."""
-        counted = [
-            f.value
-            for f in self.facts.values()
-            if isinstance(f, Measurement)
-            and f.kind == "accuracy"
-            and f.part is not None
-            and not span_of(f.part).alternative
+    def _counted(self) -> dict[str, list[Mapping[str, Any]]]:
+        """What was counted as documented of each dataset, by its tag, in the order of the run."""
+        found: dict[str, list[Mapping[str, Any]]] = {}
+        given = () if self._images is None else self._images.available(self.facts)
+        for tag in (images.tag for images in given):
+            found[tag] = [
+                fact.value
+                for fact in self.facts.values()
+                if isinstance(fact, Measurement)
+                and fact.kind == "accuracy"
+                and fact.part is not None
+                and not span_of(fact.part).alternative
+                and span_of(fact.part).tag == tag
+            ]
+        return {tag: values for tag, values in found.items() if values}
+
+    def _accuracies(self) -> dict[str, Any]:
+        """Percent right of all images counted as documented, and which, and how many, these are.
+
+        Those of the first dataset, and under ``evaluations`` of each one.
+        """
+        found = [
+            {
+                "dataset": values[0]["dataset"] or None,
+                "digest": values[0]["digest"],
+                "of": values[0]["of"],
+                "images": (images := sum(value["images"] for value in values)),
+                **{
+                    name: round(100 * sum(value[name] for value in values) / images, 4)
+                    for name in ("top1", "top5")
+                },
+            }
+            for values in self._counted().values()
         ]
-        images = sum(value["images"] for value in counted)
-        if not images:
-            return {"top1": None, "top5": None, "images": None}
-        percent = {
-            name: round(100 * sum(value[name] for value in counted) / images, 4)
-            for name in ("top1", "top5")
-        }
-        return {**percent, "images": images}
+        first = found[0] if found else dict.fromkeys(("top1", "top5", "images"))
+        return {**{key: first[key] for key in ("top1", "top5", "images")}, "evaluations": found}
 
     def _intervals(self) -> dict[str, tuple[float, float]]:
-        """Which accuracies the images counted leave possible, as the findings say it."""
-        found = {}
+        """Which accuracies the images of the first dataset leave possible, as findings say it."""
+        found: dict[str, tuple[float, float]] = {}
+        tag = next(iter(self._counted()), "")
         for claim in self.variant.claims_of(*FIELDS):
-            decision = counted_so_far(self.evidence(), claim)
+            decision = counted_so_far(self.evidence(), claim, tag)
             if decision is not None:
-                found[FIELDS[claim.field]] = decision.interval.percent
+                found.setdefault(FIELDS[claim.field], decision.interval.percent)
         return found
 
 
@@ -209,6 +231,7 @@ class _Applied:
         return (
             not self.facts.whole
             and self.evidence.images == now.images
+            and self.evidence.more_images == now.more_images
             and self.evidence.preferred == now.preferred
             and all(now.facts.get(slot) is fact for slot, fact in self.facts.read.items())
         )

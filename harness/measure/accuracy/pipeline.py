@@ -261,7 +261,7 @@ class EvalThread:
                 f"{self._model.name}: it tells {logits.shape[1]} classes apart, and the images "
                 f"have a class index of {highest}"
             )
-        self._asked.append(_Asked(answers(logits, labels), inputs, labels))
+        self._asked.append(_Asked(answers(*self._config.scored(logits, labels)), inputs, labels))
 
     def _copying(self) -> AbstractContextManager[object]:
         import torch
@@ -273,7 +273,7 @@ class EvalThread:
         while len(self._asked) > ahead:
             found, inputs, labels = self._asked.popleft()
             if self._model.amp == "off":
-                found = self._model.rescorer.rescore(found, inputs, labels)
+                found = self._model.rescorer.rescore(found, inputs, labels, self._config)
             self.counts.top1 += int(found.top1.sum())
             self.counts.top5 += int(found.top5.sum())
             self.counts.invalid += int(found.invalid.sum())

@@ -77,7 +77,9 @@ class Float64Rescorer:
         self.decided = 0
         self.unable: str | None = None
 
-    def rescore(self, found: Answers, inputs: Tensor, labels: Tensor) -> Answers:
+    def rescore(
+        self, found: Answers, inputs: Tensor, labels: Tensor, config: InputConfig | None = None
+    ) -> Answers:
         """The same answers, with those in doubt decided by the model in float64.
 
         A model that can't run in float64 keeps its answers; ``unable`` then says why.
@@ -86,6 +88,7 @@ class Float64Rescorer:
             found: the answers to a batch.
             inputs: the batch as the model saw it, float32 (batch, channels, height, width).
             labels: (batch,).
+            config: how answers are scored; by default over all classes.
         """
         import torch
 
@@ -104,7 +107,8 @@ class Float64Rescorer:
                 self.unable = str(error).strip().splitlines()[0]
                 return found
             self.decided += len(rows)
-        again = answers(logits, labels[rows])
+        own = logits, labels[rows]
+        again = answers(*(own if config is None else config.scored(*own)))
         for old, new in zip(found, again, strict=True):
             old[rows] = new
         return found

@@ -69,11 +69,24 @@ class InputConfig:
             index one later or earlier (a background class, or counting from 1), or that class of a
             model whose classes are sorted ``by name``, or ``by text`` as the names of numbered
             folders are; or the label itself is a rank in such an order.
+        subset: answers are scored over these classes alone, see
+            `zoo.known_datasets.class_subset`; empty for all.
     """
 
     preprocessing: Preprocessing
     channels: Channels = "RGB"
     labels: Labels = "as given"
+    subset: str = ""
+
+    def scored(self, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """The logits (n, classes) and labels (n,) that decide what is right.
+
+        Over a subset of the classes, a label is the rank of its class there, -1 for another one.
+        """
+        if not self.subset:
+            return logits, labels
+        columns, ranks = _subset(self.subset, logits.shape[1], logits.device)
+        return logits.index_select(1, columns), ranks[labels]
 
     def inputs(self, pixels: Tensor, device: torch.device) -> Tensor:
         """What the model is fed: float32 (n, 3, height, width), channels innermost in memory.
@@ -242,6 +255,19 @@ def _centre(pixels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint
     image = Image.fromarray(pixels)
     left, top = ((a - b) // 2 for a, b in zip(image.size, (size[1], size[0]), strict=True))
     return np.array(image.crop((left, top, left + size[1], top + size[0])))
+
+
+@cache
+def _subset(table: str, classes: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """The columns of a subset of so many classes, and the rank of each class in it."""
+    import torch
+
+    from zoo.known_datasets import class_subset
+
+    columns = torch.tensor(class_subset(table), device=device)
+    ranks = torch.full((classes,), -1, device=device)
+    ranks[columns] = torch.arange(len(columns), device=device)
+    return columns, ranks
 
 
 @cache

@@ -58,11 +58,11 @@ def test_keys_are_read_from_the_nearest_file_with_the_table(written, tmp_path):
     expected |= {"fail_on": "warning", "no_store": True, "budget": 300.0}
     package = Path("package:torchvision")
     index = (Path("a.yml"), Path("/b"), package)
-    assert config(top) == RunConfig(**expected, index=index, data="images")
+    assert config(top) == RunConfig(**expected, index=index, data=("images",))
     written("[project]\nname = 'zoo'\n", "a/c")
     # Paths are relative to the file that holds them.
     index = (Path("../../a.yml"), Path("/b"), package)
-    assert config(top / "a" / "c") == RunConfig(**expected, index=index, data="../../images")
+    assert config(top / "a" / "c") == RunConfig(**expected, index=index, data=("../../images",))
     own = resolve("train", {}, top / "a" / "c", {})[1]
     assert (own["data"], own["epochs"]) == (Path("../../classes"), 3)
     written('[tool.zoo]\nformat = "markdown"\n', "a/b")
@@ -79,7 +79,7 @@ def test_the_command_line_beats_the_environment_and_that_the_file(written):
     assert (made.workers, made.decode_workers) == (3, 3)
     assert config(folder, {"ZOO_DECODE_WORKERS": "0"}, workers="5").decode_workers == 0
     # An empty variable is not set, and the first of an option's names counts.
-    assert config(folder, {"ZOO_FORMAT": "", "ZOO_IMAGENET": "a"}).data == "a"
+    assert config(folder, {"ZOO_FORMAT": "", "ZOO_IMAGENET": "a"}).data == ("a",)
     assert config(folder, {"ZOO_DATA": "b", "ZOO_IMAGENET": "a"}).data == "b"
     index = ["a b.yml", "package:torchvision", "c"]
     made = config(folder, {"ZOO_INDEX": os.pathsep.join(index)})

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from harness.datasets import ImageSetError, identify, open_image_set
 from harness.datasets.find import ImageFile
 from harness.datasets.types import Entry, image_set
+from zoo.known_datasets import KNOWN, class_subset
 from zoo.labels import imagenet_categories, imagenet_synsets
 
 
@@ -43,25 +46,97 @@ def test_the_whole_set_is_known_by_its_counts():
     assert not other.population.full
 
 
-def test_other_sets_in_the_same_folders_are_not_it():
-    synsets = imagenet_synsets()
-    others = {
-        "ImageNet's training images": [f"{synsets[n]}/{synsets[n]}_{n}6.JPEG" for n in range(9)],
-        "ImageNet-Sketch": [f"{synsets[n]}/sketch_{n}.JPEG" for n in range(9)],
-        "ImageNet-R": [f"{synsets[n]}/{kind}_{n}.jpg" for n, kind in enumerate(["art", "toy"])],
-        "ImageNet-A": ["n01498041/0.000116_digital clock _ digital clock_0.865662.jpg"],
-        "ImageNet-V2": [f"{n}/{n:040x}.jpeg" for n in range(9)],
-    }
-    for other, names in others.items():
-        found = identify(a_set(names, list(range(len(names)))))
-        assert (found.dataset, found.other) == (None, other)
-        assert other in found.contradicts(len(names))
+SYNSETS = imagenet_synsets()
+A, R = class_subset("imagenet_a"), class_subset("imagenet_r")
+# Of each set: the names of an image of a class, numbered, and classes that it has.
+NAMED = {
+    "imagenet-1k-train": (lambda c, n: f"{SYNSETS[c]}/{SYNSETS[c]}_{n}6.JPEG", (0, 5, 999)),
+    "imagenet-sketch": (lambda c, n: f"{SYNSETS[c]}/sketch_{n}.JPEG", (0, 5, 999)),
+    "imagenet-r": (lambda c, n: f"{SYNSETS[c]}/{('art', 'toy')[n % 2]}_{n}.jpg", R[:3]),
+    "imagenet-a": (lambda c, n: f"{SYNSETS[c]}/0.00{n}_digital clock _ tub_0.86{n}.jpg", A[:3]),
+    "imagenet-1k": (lambda c, n: f"{SYNSETS[c]}/ILSVRC2012_val_{n + 1:08}.JPEG", (0, 5, 999)),
+}
+
+
+def shaped(name, classes, each=1, where="/data/val"):
+    pairs = [(c, number) for number, c in enumerate(c for c in classes for _ in range(each))]
+    return a_set([name(c, number) for c, number in pairs], [c for c, _ in pairs], where)
+
+
+def test_sets_are_known_by_the_names_that_they_were_published_with():
+    for dataset, (name, classes) in NAMED.items():
+        images = shaped(name, classes)
+        found = identify(images)
+        assert (found.dataset, found.other) == (dataset, ""), dataset
+        for stated in KNOWN.values():
+            wrong = found.contradicts(images, stated)
+            assert bool(wrong) == (dataset not in (stated.name, stated.images_of)), (
+                dataset,
+                stated,
+            )
+    # Names of a set in classes that it has not, or more of a class than it has.
+    for name, classes, each in (
+        (NAMED["imagenet-r"][0], [0, *R], 1),
+        (NAMED["imagenet-a"][0], [0, *A], 1),
+        (lambda c, n: f"{c}/{n:040x}.jpeg", (0, 1), 11),
+    ):
+        found = identify(shaped(name, classes, each))
+        assert found.dataset is None
+        assert found.other
     spoilt = a_set(["n01440764/ILSVRC2012_val_00000293.JPEG"], [0], "/data/gaussian_noise/3")
     assert identify(spoilt).other == "ImageNet-C"
-    # Fifty of each class of the training images are no validation set.
-    labels = [n // 50 for n in range(50_000)]
-    kept = a_set([f"{synsets[c]}/{synsets[c]}_{n}.JPEG" for n, c in enumerate(labels)], labels)
-    assert identify(kept).dataset is None
+
+
+def test_which_of_v2_s_sets_is_told_by_its_folder_and_never_by_that_alone():
+    names = [f"{c}/{c:040x}.jpeg" for c in range(9)]
+    for folder, dataset in (
+        ("imagenetv2-matched-frequency-format-val", "imagenet-v2-matched-frequency"),
+        ("ImageNetV2-threshold0.7", "imagenet-v2-threshold-0.7"),
+        ("imagenetv2-top-images-format-val", "imagenet-v2-top-images"),
+    ):
+        for where, prefix in ((f"/data/{folder}", ""), ("/data/x.tar", f"{folder}/")):
+            images = a_set([prefix + name for name in names], range(9), where)
+            assert identify(images).dataset == dataset
+            assert [n for n in KNOWN if not identify(images).contradicts(images, KNOWN[n])] == [
+                dataset
+            ]
+        # The folder's name alone tells nothing.
+        assert identify(a_set(["0/a.jpeg"], [0], f"/data/{folder}")).dataset is None
+    unnamed = a_set(names, range(9))
+    found = identify(unnamed)
+    assert (found.dataset, found.family) == (None, "ImageNet-V2")
+    possible = [n for n in KNOWN if not found.contradicts(unnamed, KNOWN[n])]
+    assert possible == [n for n in KNOWN if n.startswith("imagenet-v2")]
+
+
+def test_whole_sets_are_known_by_counts_that_no_other_has(monkeypatch):
+    """Scaled: so many images of each set that it takes no time to list them."""
+    for name, images in (("imagenet-a", 400), ("imagenet-r", 600), ("imagenet-sketch", 2001)):
+        monkeypatch.setitem(KNOWN, name, replace(KNOWN[name], images=images))
+    monkeypatch.setitem(KNOWN, "imagenet-1k", replace(KNOWN["imagenet-1k"], images=3000, each=3))
+    for name in [name for name in KNOWN if name.startswith("imagenet-v2")]:
+        monkeypatch.setitem(KNOWN, name, replace(KNOWN[name], images=1000, each=1))
+
+    def plain(c, n):
+        return f"{SYNSETS[c]}/{n}.jpg"
+
+    every = range(1000)
+    assert identify(shaped(plain, A, 2)).dataset == "imagenet-a"
+    assert identify(shaped(plain, R, 3)).dataset == "imagenet-r"
+    assert identify(shaped(plain, [0, *every, *every])).dataset == "imagenet-sketch"
+    assert identify(shaped(plain, every, 3)).dataset == "imagenet-1k"
+    numbered = shaped(lambda c, n: f"{c}/{n}.jpg", every)
+    assert identify(numbered).family == "ImageNet-V2"
+    # Neither other folders, nor one image more or fewer, nor other classes.
+    for images in (
+        shaped(plain, every),
+        shaped(plain, [A[0], *A, *A]),
+        shaped(plain, R[1:], 3),
+        shaped(plain, [0, *every, *every], 2),
+        shaped(plain, range(200), 2),
+    ):
+        found = identify(images)
+        assert (found.dataset, found.other, found.family) == (None, "", "")
 
 
 def test_names_that_are_not_all_of_the_validation_set_tell_nothing():
@@ -72,11 +147,38 @@ def test_names_that_are_not_all_of_the_validation_set_tell_nothing():
         ["ILSVRC2010_val_00000001.JPEG"],
         ["val_1.JPEG", "val_2.JPEG"],
     ):
-        found = identify(a_set(names, [0] * len(names)))
+        images = a_set(names, [6] * len(names))
+        found = identify(images)
         assert (found.dataset, found.other) == (None, ""), names
         assert "not known to be of ImageNet's validation set" in found.evidence
-        assert found.contradicts(len(names)) == ""
-    assert "50,001" in found.contradicts(50_001)
+        assert [name for name in KNOWN if found.contradicts(images, KNOWN[name])] == []
+
+
+def test_counts_speak_against_what_is_said():
+    plain = [f"{n}.jpg" for n in range(60)]
+    sixty, spread = a_set(plain, [0] * 60), a_set(plain, range(60))
+    for images, name, words in (
+        (sixty, "imagenet-1k", "class 0 has 60 images, and that set has 50 of each class"),
+        (sixty, "imagenet-v2-top-images", "10 of each class"),
+        (spread, "imagenet-a", "class 0, which is none of that set's"),
+        (a_set([f"{n}" for n in range(10_001)], [6] * 10_001), "imagenet-a", "has 7,500"),
+    ):
+        assert words in identify(images).contradicts(images, KNOWN[name])
+    assert identify(spread).contradicts(spread, KNOWN["imagenet-sketch"]) == ""
+
+
+def test_images_are_the_same_by_their_names_and_sizes():
+    def digest(names, size=1):
+        entries = [Entry(name, (n,), ImageFile(name, size, n)) for n, name in enumerate(names)]
+        return image_set("tar", "/x", entries, [0] * len(entries)).digest
+
+    names = ["0/a.jpg", "0/b.jpg", "1/c.jpg"]
+    assert digest(names) == digest(["c.jpg", "x/b.jpg", "a.jpg"])
+    assert (
+        len({digest(names), digest(names, 2), digest(names[:2]), digest([*names, "1/a.jpg"])}) == 4
+    )
+    # Where names are not unique, their folders are part of them.
+    assert digest(["0/a.jpg", "1/a.jpg"]) != digest(["0/a.jpg", "2/a.jpg"])
 
 
 def test_a_class_folder_is_read_by_its_exact_spelling_first(tmp_path):

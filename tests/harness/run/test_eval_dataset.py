@@ -35,7 +35,7 @@ def counted(part, **value):
 
 
 def test_what_a_count_depends_on_is_in_its_key(folder):
-    request = RunConfig(data=str(folder))
+    request = RunConfig(data=(str(folder),))
     requests = [
         request,
         replace(request, amp="bf16"),
@@ -58,7 +58,7 @@ def test_what_a_count_depends_on_is_in_its_key(folder):
 
 
 def test_what_a_count_does_not_depend_on_is_not(folder):
-    request = RunConfig(data=str(folder))
+    request = RunConfig(data=(str(folder),))
     keys = {
         tuple(EvalDataset(each).identity(RECIPE))
         for each in (
@@ -74,13 +74,13 @@ def test_what_a_count_does_not_depend_on_is_not(folder):
 
 @pytest.mark.parametrize(("asked", "limit"), [(None, COUNT), (1, 1), (50, 50), (9999, COUNT)])
 def test_no_more_images_than_asked_for(folder, asked, limit):
-    images = EvalDataset(RunConfig(data=str(folder), samples=asked, part=40)).images
+    images = EvalDataset(RunConfig(data=(str(folder),), samples=asked, part=40)).images
     assert (images.limit, images.count, images.classes) == (limit, COUNT, 7)
     assert images.shard_size == 40
 
 
 def test_when_the_time_is_over_what_was_counted_is_all(folder):
-    eval_dataset = EvalDataset(RunConfig(data=str(folder), budget=0.05))
+    eval_dataset = EvalDataset(RunConfig(data=(str(folder),), budget=0.05))
     time.sleep(0.06)
     late = unmeasured(RECIPE, ("accuracy", "100-120"), "accuracy.undecided", "late")
     facts = [counted("0-50"), counted("50-100"), late, counted("crop=no@0-50")]
@@ -88,11 +88,11 @@ def test_when_the_time_is_over_what_was_counted_is_all(folder):
     assert (images.limit, images.over) == (100, True)
     # The first look is made in any case.
     assert eval_dataset.available({}).limit == FIRST_LOOK
-    assert not EvalDataset(RunConfig(data=str(folder), budget=60.0)).available({}).over
+    assert not EvalDataset(RunConfig(data=(str(folder),), budget=60.0)).available({}).over
 
 
 def test_what_is_not_kept_is_said_once(folder):
-    eval_dataset = EvalDataset(RunConfig(data=str(folder)))
+    eval_dataset = EvalDataset(RunConfig(data=(str(folder),)))
     full = [counted("0-50", not_kept="the disk is full"), counted("50-100")]
     (line,) = eval_dataset.remarks(full)
     assert "the disk is full" in line

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import os
 from pathlib import Path
 
 import pytest
 
 from harness.config import RunConfig, UsageError
-from harness.run.eval_dataset import EvalDatasets
+from harness.run.eval_datasets import EvalDatasets
+from zoo.known_datasets import class_subset
+from zoo.labels import imagenet_synsets
 
 # Both are far below what lite0 has on the sample's real images: 18 and 19 of 20.
 CLAIM = {"Top 1 Accuracy": "20.00%", "Top 5 Accuracy": "30.00%"}
@@ -28,7 +32,8 @@ def place(tmp_path):
     def write(pattern: str, name: str = "set") -> Path:
         root = tmp_path / name
         for number, (label, source) in enumerate(zip(sample.labels, sample.sources, strict=True)):
-            path = root / pattern.format(label=label, number=number + 1)
+            synset = imagenet_synsets()[label]
+            path = root / pattern.format(label=label, synset=synset, number=number + 1)
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(source.read())
         return root
@@ -36,11 +41,11 @@ def place(tmp_path):
     return write
 
 
-def eval_datasets(zoo, place, dataset=None):
+def eval_datasets(zoo, place, *dataset):
     from zoo.index import load_index
 
     variants = load_index([zoo.index(CLAIM)]).variants
-    return EvalDatasets(RunConfig(data=str(place), dataset=dataset), variants)
+    return EvalDatasets(RunConfig(data=(str(place),), dataset=dataset), variants)
 
 
 def test_only_images_of_the_set_contradict_a_claim(zoo, place):
@@ -63,26 +68,176 @@ def test_only_images_of_the_set_contradict_a_claim(zoo, place):
 
 
 def test_what_is_stated_holds_where_nothing_speaks_against_it(zoo, place):
-    folders = {name: place(pattern, name) for name, pattern in OTHERS.items()}
-    for name, folder in folders.items():
-        (eval_dataset,) = eval_datasets(zoo, folder).opened
-        assert eval_dataset.images.dataset == ""
+    for name, pattern, known in (
+        ("v2", OTHERS["v2"], ""),
+        ("sketch", OTHERS["sketch"], "imagenet-sketch"),
+        ("unnamed", OTHERS["unnamed"], ""),
+    ):
+        folder = place(pattern, name)
+        for stated in ((), ("auto",)):
+            (eval_dataset,) = eval_datasets(zoo, folder, *stated).opened
+            assert eval_dataset.images.dataset == known
+        allowed = {"v2": "imagenet-v2-top-images", "sketch": known, "unnamed": "imagenet-1k"}[name]
+        (eval_dataset,) = eval_datasets(zoo, folder, allowed).opened
+        assert eval_dataset.images.dataset == allowed
         if name == "unnamed":
-            (eval_dataset,) = eval_datasets(zoo, folder, "imagenet-1k").opened
-            assert eval_dataset.images.dataset == "imagenet-1k"
             continue
         with pytest.raises(UsageError, match="--dataset: imagenet-1k was said of") as refusal:
             eval_datasets(zoo, folder, "imagenet-1k")
         assert len(refusal.value.lines) == 1
 
 
-def test_the_option_and_the_setting_take_the_names_of_imagenet(tmp_path):
+def test_the_option_and_the_setting_take_the_names_of_the_table(tmp_path):
     from harness.config import configure, resolve
 
     for word in ("imagenet-1k", "ImageNet", "ILSVRC2012", "imagenet-1k"):
-        assert configure(dataset=word, data="sample").dataset == "imagenet-1k"
+        assert configure(dataset=word, data="sample").dataset == ("imagenet-1k",)
+    several = configure(dataset=["ImageNet V2", "auto"], data=["a", "b"])
+    assert several.dataset == ("imagenet-v2-matched-frequency", "auto")
     (tmp_path / "pyproject.toml").write_text('[tool.zoo]\ndataset = "imagenet-1k"\n')
-    assert resolve("verify", {}, tmp_path, {})[0].dataset == "imagenet-1k"
-    for word in ("imagenet-v2", "cifar10", "", "sample"):
+    assert resolve("verify", {}, tmp_path, {})[0].dataset == ("imagenet-1k",)
+    for word in ("imagenet-v3", "cifar10", "", "sample"):
         with pytest.raises(UsageError, match="write imagenet-1k"):
             configure(dataset=word, data="sample")
+
+
+def results(**by_dataset):
+    """An index of lite0 with an accuracy on each of these sets."""
+    return [
+        {"Task": "Image Classification", "Dataset": name, "Metrics": {"Top 1 Accuracy": value}}
+        for name, value in by_dataset.items()
+    ]
+
+
+def write_index(zoo, results):
+    path = zoo.index({}, Image_Size=224)
+    entry = json.loads(path.read_text())
+    entry["Models"][0]["Results"] = results
+    path.write_text(json.dumps(entry))
+    return path
+
+
+def found(outcome):
+    """Documented accuracy -> status, cause and what was measured."""
+    return {
+        f["documented"]: (f["status"], f["cause"], f["measured"])
+        for f in outcome.document["findings"]
+        if f["field"] == "Top 1 Accuracy"
+    }
+
+
+def test_each_result_is_held_against_the_images_of_its_set(zoo, place):
+    val = place("{synset}/ILSVRC2012_val_{number:08}.JPEG", "val")
+    v2 = place("imagenetv2-top-images-format-val/{label}/{number:040x}.jpeg", "v2")
+    sketch = place("{synset}/sketch_{number}.JPEG", "sketch")
+    v2 = v2 / "imagenetv2-top-images-format-val"
+    index = write_index(
+        zoo,
+        results(
+            **{
+                "ImageNet-1K": "20.0",
+                "ImageNet V2 top images": "21.0",
+                "ImageNet-V2": "22.0",
+                "ImageNet Sketch": "23.0",
+                "CIFAR-10": "24.0",
+                "ImageNet-ReaL": "25.0",
+            }
+        ),
+    )
+    outcome = zoo.validate(index, val, "--data", v2, "--data", sketch)
+    wrong = ("mismatch", "accuracy.contradicted", 90.0)
+    assert outcome.status == 1, outcome.err
+    assert found(outcome) == {
+        "20.0": wrong,
+        "21.0": wrong,
+        "22.0": ("unverified", "accuracy.other-dataset", None),
+        "23.0": wrong,
+        "24.0": ("unverified", "accuracy.no-data", None),
+        "25.0": ("unverified", "accuracy.other-dataset", None),
+    }
+    (variant,) = outcome.document["variants"]
+    evaluations = variant["measurements"]["evaluations"]
+    assert [(e["dataset"], e["images"], e["of"]) for e in evaluations] == [
+        ("imagenet-1k", 20, 20),
+        ("imagenet-v2-top-images", 20, 20),
+        ("imagenet-sketch", 20, 20),
+    ]
+    assert len({e["digest"] for e in evaluations}) == 3
+    # In another order, and one alone: the counts of each set are in the store.
+    again = zoo.validate(index, sketch, "--data", val, "--data", v2)
+    assert found(again) == found(outcome)
+    alone = found(zoo.validate(index, v2))
+    assert alone["21.0"] == wrong
+    assert alone["20.0"] == alone["23.0"] == ("unverified", "accuracy.other-dataset", None)
+
+
+def test_other_known_images_neither_confirm_nor_contradict(zoo, place):
+    train = place("{synset}/{synset}_{number}.JPEG", "train")
+    for value in ("20.0", "90.0"):
+        index = write_index(zoo, results(ImageNet=value))
+        outcome = zoo.validate(index, train)
+        assert outcome.status == 0
+        assert found(outcome) == {value: ("unverified", "accuracy.other-dataset", 90.0)}
+        assert "ImageNet's training images" in outcome.err
+
+
+def test_sets_that_can_t_be_told_apart_are_refused(zoo, place):
+    one, two = place(OTHERS["unnamed"], "one"), place(OTHERS["unnamed"], "two")
+    val = place("{label}/ILSVRC2012_val_{number:08}.JPEG", "val")
+    index = zoo.index(CLAIM, Image_Size=224)
+    for arguments, words in (
+        ((one, "--data", two), "say which is which with --dataset"),
+        ((val, "--data", val), "are both of imagenet-1k"),
+        ((val, "--data", one, "--dataset", "auto"), "give one for each in the same order"),
+        ((val, "--data", zoo.folder / "nowhere"), "nowhere"),
+        ((one, "--dataset", "imagenet-a"), "which is none of that set's"),
+    ):
+        outcome = zoo.validate(index, *arguments)
+        assert outcome.status == 2, arguments
+        assert words in outcome.err
+    outcome = zoo.validate(index, val, "--data", one, "--dataset", "auto", "--dataset", "sketch")
+    assert outcome.status == 2
+
+
+def test_two_hundred_classes_are_scored_over_those_alone(zoo, made, tmp_path):
+    """On -R, and as clean scores on ImageNet's own images; right by a peer's two best classes."""
+    subset = class_subset("imagenet_r")
+    inside = [n for n, label in enumerate(made.labels) if label in subset]
+    # A model that was asked about all classes is wrong on these, and right among the 200.
+    others = [
+        n
+        for n, (a, b) in enumerate(zip(made.labels, made.seconds, strict=True))
+        if a not in subset and b in subset
+    ]
+    assert len(inside) > 50
+    assert len(others) > 20
+    labels = {n: made.labels[n] for n in inside} | {n: made.seconds[n] for n in others}
+    synsets = imagenet_synsets()
+    root = tmp_path / "r"
+    for rank, (n, label) in enumerate(labels.items()):
+        path = root / synsets[label] / f"art_{rank}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        os.link(made.folder / made.names[n], path)
+    path = zoo.index({})
+    entry = json.loads(path.read_text())
+    entry["Models"][0]["Results"] = results(**{"ImageNet-R": "40.0", "ImageNet": "10.0"})
+    path.write_text(json.dumps(entry))
+    outcome = zoo.validate(path, root)
+    (evaluation,) = outcome.document["variants"][0]["measurements"]["evaluations"]
+    assert (evaluation["dataset"], evaluation["of"]) == ("imagenet-r", len(labels))
+    assert evaluation["top1"] == 100.0
+    assert found(outcome)["40.0"] == ("mismatch", "accuracy.contradicted", 100.0)
+    # The same of ImageNet's own images: those of the 200 classes alone count.
+    entry["Models"][0]["Results"] = results(**{"ImageNet-R clean": "40.0"})
+    path.write_text(json.dumps(entry))
+    strangers = {n: made.labels[n] for n in range(50) if n not in labels}
+    assert strangers
+    val = tmp_path / "val"
+    for n, label in (labels | strangers).items():
+        target = val / synsets[label] / made.names[n]
+        target.parent.mkdir(parents=True, exist_ok=True)
+        os.link(made.folder / made.names[n], target)
+    outcome = zoo.validate(path, val)
+    (evaluation,) = outcome.document["variants"][0]["measurements"]["evaluations"]
+    assert (evaluation["dataset"], evaluation["of"]) == ("imagenet-r-clean", len(labels))
+    assert evaluation["top1"] == 100.0
