@@ -28,6 +28,7 @@ COMMANDS: Mapping[str, str] = {
     "list": "List the variants of an index, with their claims in short.",
     "show": "Show everything that an index claims of a variant, and where each claim stands.",
     "explain": "Trace one claim: documented, measured, tried, and what it should say.",
+    "dataset": "Say what a place with images is: which dataset, how many images, what is wrong.",
     "rule": "Say what the cause of a finding means, and what to do about it.",
     "cache": "Show, check or empty the store of measurements.",
 }
@@ -62,7 +63,7 @@ _OWN = (
     ),
     *_own("report", _folder("Where to write the report.", Path("reports"))),
     *_own(
-        "bench list rule",
+        "bench dataset list rule",
         Option("format", choice("a format here", "table", "json"), "table or json.", "table"),
     ),
     *_own(

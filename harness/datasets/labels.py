@@ -43,6 +43,18 @@ def is_synset(word: str) -> bool:
     return _SYNSET.fullmatch(word) is not None
 
 
+def named_synset(name: str) -> str | None:
+    """The synset at the end of an image's file name, None for none."""
+    found = _NAMED.search(name.rpartition("/")[2])
+    return None if found is None else found[1]
+
+
+def numbered(name: str) -> int | None:
+    """The number in an image's file name, as in ``ILSVRC2012_val_00000001``; None for none."""
+    found = _NUMBERED.search(name.rpartition("/")[2])
+    return None if found is None else int(found[1])
+
+
 def class_index(word: str) -> int:
     """The class index of a synset, or of a class index written out.
 
@@ -276,8 +288,7 @@ def _by_name(names: Sequence[str], where: str) -> Labelled:
     for name in names:
         folder, _, base = name.rpartition("/")
         parent = folder.rpartition("/")[2]
-        named = _NAMED.search(base)
-        word = parent if is_synset(parent) else named.group(1) if named else None
+        word = parent if is_synset(parent) else named_synset(base)
         if word is None:
             raise ImageSetError(
                 f"{where}: there is no label for {name}; put a file labels.txt beside the "
@@ -294,8 +305,7 @@ def _by_line(
     names: Sequence[str], classes: Sequence[int], labels: Path, where: str
 ) -> tuple[int, ...]:
     """Line N is of the image whose own number is N, else of the Nth in sorted order."""
-    numbered = [_NUMBERED.search(name.rpartition("/")[2]) for name in names]
-    numbers = [int(match.group(1)) for match in numbered if match]
+    numbers = [number for number in map(numbered, names) if number is not None]
     if len(set(numbers)) == len(names) and min(numbers) >= 1 and max(numbers) <= len(classes):
         return tuple(classes[number - 1] for number in numbers)
     if len(names) != len(classes):
