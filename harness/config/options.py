@@ -99,7 +99,7 @@ _SHARED = (
     Option(
         "data",
         rules.DATA,
-        "Images to measure accuracies on: a folder, a tar, Parquet shards, or the word sample; for "
+        "Images to measure accuracies on: a folder, tars, WebDataset or Parquet shards, or the word sample; for "
         "a variant with Class Names, folders of those names. May be repeated, once for each "
         "dataset.",
         default=(),

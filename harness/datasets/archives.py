@@ -1,28 +1,28 @@
-"""Images in tar archives and Parquet shards, read where they lie: nothing is unpacked.
+"""Images in tar archives, read where they lie: nothing is unpacked.
 
-A tar archive's headers are walked once; after that an image is one read at its offset. Links and
-other members that are no plain files are not followed.
-
-A Parquet shard has a column ``image`` with ``bytes``, and a column ``label``. Labels and names are
-read at once, images only when they are wanted, one row group at a time: reading in the order of
-`ImageSource.place` reads each group once.
+An archive's headers are walked once; after that an image is one read at its offset. Links and other
+members that are no plain files are not followed.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import tarfile
-import threading
-from collections import OrderedDict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from harness.datasets.labels import UnknownClassError, class_index, label
+from harness.datasets.labels import (
+    Labelled,
+    UnknownClassError,
+    class_index,
+    is_synset,
+    label,
+)
 from harness.datasets.types import CHANGED, Entry, ImageSet, ImageSetError, image_set
-from zoo._util.install import install_command
 from zoo.images.io import check_size, is_image, reason
 
 _BLOCK = tarfile.BLOCKSIZE
@@ -81,18 +81,58 @@ class LinkSource:
         return self.read()
 
 
-def tar_set(path: Path, labels: Path | None) -> ImageSet:
-    """The images of an uncompressed tar archive, such as ``ILSVRC2012_val.tar``.
+def tar_set(where: Path, archives: Sequence[Path], labels: Path | None) -> ImageSet:
+    """The images of uncompressed tar archives, such as ``ILSVRC2012_val.tar`` or WebDataset shards.
+
+    Beside each image of a shard is its label, as ``KEY.cls`` or in ``KEY.json``. The images of an
+    archive that is named by a synset are of that class.
 
     Args:
-        path: the archive.
-        labels: the labels file beside it; None where the members' names tell their classes.
+        where: the file or folder that was asked for.
+        archives: the files, in their order.
+        labels: the labels file beside them; None where shards or names tell the classes.
 
     Raises:
         ImageSetError: it is no such archive, or an image has no label.
     """
     entries: dict[str, Entry] = {}
     ignored: list[str] = []
+    inside: dict[str, int] = {}
+    for path in archives:
+        found = _walk(path)
+        folder = f"{path.stem}/" if is_synset(path.stem) else ""
+        own = _shard_labels(found, path)
+        for name, entry in found.entries.items():
+            called = folder + (own.names.get(name, name) if own else name)
+            if called in entries:
+                called = f"{path.name}/{name}"
+            entries[called] = replace(entry, name=called)
+            if own:
+                inside[called] = own.labels[name]
+        # Texts beside images that are no labels are no images either.
+        ignored += found.ignored if own else [*found.ignored, *found.texts]
+    ordered = [entries[name] for name in sorted(entries)]
+    if len(inside) == len(ordered):
+        known = Labelled(tuple(inside[entry.name] for entry in ordered))
+    else:
+        known = label([entry.name for entry in ordered], labels, str(where))
+    form = "WebDataset" if inside else "tar"
+    return image_set(
+        form, str(where), ordered, known.labels, ignored=ignored, missing=known.missing
+    )
+
+
+@dataclass(slots=True)
+class _Archive:
+    """What one archive holds: images by name, the texts beside them, and all else."""
+
+    entries: dict[str, Entry] = field(default_factory=dict)
+    texts: dict[str, bytes] = field(default_factory=dict)
+    ignored: list[str] = field(default_factory=list)
+
+
+def _walk(path: Path) -> _Archive:
+    found = _Archive()
     where = os.path.abspath(path)
     try:
         status = os.stat(path)
@@ -102,11 +142,17 @@ def tar_set(path: Path, labels: Path | None) -> ImageSet:
                     continue
                 name = _safe_name(member.name, path)
                 if not is_image(name):
-                    ignored.append(name)
+                    text = None
+                    if name.endswith(_TEXTS) and member.isreg() and member.size <= _MOST_TEXT:
+                        text = archive.extractfile(member)
+                    if text is None:
+                        found.ignored.append(name)
+                    else:
+                        found.texts[name] = text.read()
                     continue
-                if name in entries:
+                if name in found.entries:
                     raise ImageSetError(f"{path}: it holds {name} twice; make the archive anew")
-                entries[name] = _entry(name, member, where, status.st_mtime_ns)
+                found.entries[name] = _entry(name, member, where, status.st_mtime_ns)
             # tarfile takes a damaged header, or half a one, for the end: only zeros are the end.
             with open(path, "rb") as file:
                 file.seek(archive.offset)
@@ -119,11 +165,56 @@ def tar_set(path: Path, labels: Path | None) -> ImageSet:
         ) from None
     except (OSError, tarfile.TarError) as error:
         raise ImageSetError(f"{path}: it can't be read: {reason(error)}") from None
-    ordered = [entries[name] for name in sorted(entries)]
-    known = label([entry.name for entry in ordered], labels, str(path))
-    return image_set(
-        "tar", str(path), ordered, known.labels, ignored=ignored, missing=known.missing
-    )
+    return found
+
+
+# What stands beside an image of a shard, and how long it may be.
+_TEXTS = (".cls", ".json")
+_MOST_TEXT = 1 << 16
+# The keys of a sample's JSON that name its class, and its own name before it was put there.
+_LABEL_KEYS = ("label", "cls", "class_id", "class_index", "wnid", "synset", "class")
+_NAME_KEYS = ("filename", "file_name", "path")
+
+
+@dataclass(frozen=True, slots=True)
+class _ShardLabels:
+    """The label of each image of a shard, and the names of those that have one of their own."""
+
+    labels: dict[str, int]
+    names: dict[str, str]
+
+
+def _shard_labels(archive: _Archive, path: Path) -> _ShardLabels | None:
+    """What the texts of a shard say; None where an image has no label beside it: it is none."""
+    labels: dict[str, int] = {}
+    names: dict[str, str] = {}
+    for name in archive.entries if archive.texts else ():
+        stem = name.rpartition(".")[0]
+        words = archive.texts.get(f"{stem}.cls")
+        sample = _sample(archive.texts.get(f"{stem}.json"))
+        found = [sample[key] for key in _LABEL_KEYS if isinstance(sample.get(key), str | int)]
+        if words is not None:
+            found.insert(0, words.decode("ascii", "replace").strip())
+        if not found:
+            return None
+        try:
+            labels[name] = class_index(str(found[0]))
+        except UnknownClassError as error:
+            raise ImageSetError(f"{path}: {name}: its label: {error}") from None
+        called = next((sample[key] for key in _NAME_KEYS if isinstance(sample.get(key), str)), "")
+        if is_image(called) and ".." not in called and "\0" not in called:
+            names[name] = "/".join(PurePosixPath(called.lstrip("/")).parts)
+    unique = len(set(names.values())) == len(labels)
+    return _ShardLabels(labels, names if unique else {}) if labels else None
+
+
+def _sample(text: bytes | None) -> Mapping[str, Any]:
+    """A sample's JSON; nothing where there is none that can be read."""
+    try:
+        found = json.loads(text or b"null")
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _entry(name: str, member: tarfile.TarInfo, where: str, modified: int) -> Entry:
@@ -150,152 +241,3 @@ def _descriptor(archive: str, modified: int) -> int:
         os.close(descriptor)
         raise OSError(f"the archive {CHANGED}")
     return descriptor
-
-
-_GROUPS_KEPT = 2
-# What pyarrow raises of a file that is damaged, gone, or made of what it can't read.
-_ARROW_ERRORS = (OSError, ValueError, KeyError, TypeError, IndexError, NotImplementedError)
-
-
-@dataclass(frozen=True, slots=True)
-class RowSource:
-    """One row of a shard."""
-
-    shard: str
-    modified: int
-    group: int
-    row: int
-
-    @property
-    def place(self) -> tuple[str, int]:
-        """The order of the shard, whole row groups together."""
-        return self.shard, self.group * (1 << 32) + self.row
-
-    def read(self) -> bytes:
-        """As `ImageSource.read`."""
-        try:
-            data = _GROUPS.column(self)[self.row].as_py()
-        except _ARROW_ERRORS as error:
-            raise OSError(f"its row group can't be read: {reason(error)}") from error
-        if not isinstance(data, bytes):
-            raise OSError("its row has no bytes")
-        check_size(len(data))
-        return data
-
-    def head(self, count: int) -> bytes:
-        """As `ImageSource.head`; a column has no beginning to read alone."""
-        return self.read()
-
-
-class _Groups:
-    """The row groups that this process read last, and its open shards."""
-
-    def __init__(self) -> None:
-        self._files: dict[tuple[str, int], Any] = {}
-        self._columns: OrderedDict[tuple[str, int, int], Any] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def column(self, source: RowSource) -> Any:
-        """The encoded images of a row's group, as a chunked array of bytes."""
-        key = (source.shard, source.modified, source.group)
-        with self._lock:
-            if key not in self._columns:
-                # In the calling thread: pyarrow's own threads do not outlive a fork.
-                table = self._file(source).read_row_group(
-                    source.group, columns=["image.bytes"], use_threads=False
-                )
-                self._columns[key] = table.flatten().column("image.bytes")
-                while len(self._columns) > _GROUPS_KEPT:
-                    self._columns.popitem(last=False)
-            self._columns.move_to_end(key)
-            return self._columns[key]
-
-    def _file(self, source: RowSource) -> Any:
-        key = (source.shard, source.modified)
-        if key not in self._files:
-            if os.stat(source.shard).st_mtime_ns != source.modified:
-                raise OSError(f"the shard {CHANGED}")
-            self._files[key] = _open(Path(source.shard))
-        return self._files[key]
-
-    def forget(self) -> None:
-        """After a fork: a lock that another thread held would stay locked for ever."""
-        self.__init__()  # type: ignore[misc]
-
-
-_GROUPS = _Groups()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_GROUPS.forget)
-
-
-def parquet_set(where: Path, shards: Sequence[Path]) -> ImageSet:
-    """The images of Parquet shards, in their order.
-
-    Args:
-        where: the file or folder that was asked for.
-        shards: the files.
-
-    Raises:
-        ImageSetError: pyarrow is missing, a shard is damaged or has other columns, or a label is
-            out of range.
-    """
-    entries: list[Entry] = []
-    labels: list[int] = []
-    taken: set[str] = set()
-    for shard in shards:
-        try:
-            for entry, index in _rows(shard):
-                unique = entry.name not in taken
-                name = entry.name if unique else f"{shard.name}:{len(entries)}"
-                taken.add(name)
-                entries.append(Entry(name, entry.stamp, entry.source))
-                labels.append(index)
-        except _ARROW_ERRORS as error:
-            raise ImageSetError(f"{shard}: it can't be read: {reason(error)}") from None
-    return image_set("parquet", str(where), entries, labels)
-
-
-def _rows(shard: Path) -> Iterator[tuple[Entry, int]]:
-    file = _open(shard)
-    schema = file.schema_arrow
-    image = schema.field("image").type if "image" in schema.names else None
-    inner = {image.field(i).name for i in range(image.num_fields)} if image is not None else set()
-    if "bytes" not in inner or "label" not in schema.names:
-        raise ImageSetError(
-            f"{shard}: its columns are {', '.join(schema.names)[:200]}; an image set needs image "
-            "(with bytes) and label"
-        )
-    columns = ["label", "image.path"] if "path" in inner else ["label"]
-    status = shard.stat()
-    where = os.path.abspath(shard)
-    number = 0
-    for group in range(file.num_row_groups):
-        table = file.read_row_group(group, columns=columns, use_threads=False)
-        words = table.column("label").to_pylist()
-        paths: list[Any] = [None] * len(words)
-        if "path" in inner:
-            paths = [row["path"] if row else None for row in table.column("image").to_pylist()]
-        for row, (word, path) in enumerate(zip(words, paths, strict=True)):
-            name = path if isinstance(path, str) and path else f"{shard.name}:{number}"
-            source = RowSource(where, status.st_mtime_ns, group, row)
-            stamp = (status.st_size, status.st_mtime_ns, number)
-            yield Entry(name, stamp, source), _class_of_row(word, shard, number)
-            number += 1
-    file.close()
-
-
-def _class_of_row(word: Any, shard: Path, number: int) -> int:
-    try:
-        return class_index(str(word))
-    except UnknownClassError as error:
-        raise ImageSetError(f"{shard}: row {number}: its label: {error}") from None
-
-
-def _open(shard: Path) -> Any:
-    try:
-        from pyarrow import parquet
-    except ImportError:
-        raise ImageSetError(
-            f"{shard}: reading Parquet needs pyarrow; {install_command('parquet')}"
-        ) from None
-    return parquet.ParquetFile(shard, memory_map=False, pre_buffer=False)

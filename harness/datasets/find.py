@@ -10,10 +10,11 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
-from harness.datasets.archives import parquet_set, tar_set
+from harness.datasets.archives import tar_set
 from harness.datasets.labels import (
     UnknownClassError,
     class_index,
@@ -22,6 +23,7 @@ from harness.datasets.labels import (
     is_synset,
     label,
 )
+from harness.datasets.parquet import parquet_set
 from harness.datasets.types import CHANGED, Entry, ImageSet, ImageSetError, image_set
 from zoo._util.install import install_command
 from zoo.errors import BadInput
@@ -45,7 +47,8 @@ def open_image_set(place: str | Path, classes: Sequence[str] | None = None) -> I
     - A folder of class folders, named by synsets, class indices, or names of classes.
     - A folder of images with a labels file in it or beside it (`harness.datasets.labels`), or with
       synsets at the ends of their names.
-    - A tar archive, uncompressed, likewise.
+    - A tar archive, uncompressed, likewise; or several with a label beside each image, as
+      WebDataset has them, in a folder or as a pattern (``val-*.tar``, ``val-{00..63}.tar``).
     - A Parquet file or a folder of them: of the validation split where names tell splits apart.
     - A folder with one of these in its ``val`` or ``validation`` folder, or with one tar archive.
     - A labels file beside the images, as a path of its own.
@@ -66,6 +69,11 @@ def open_image_set(place: str | Path, classes: Sequence[str] | None = None) -> I
 
 def _at(path: Path) -> ImageSet:
     if not path.exists():
+        several = _matching(path)
+        if several:
+            form = parquet_set if several[0].suffix == ".parquet" else None
+            labels = None if form else find_labels(path.parent)
+            return form(path, several) if form else tar_set(path, several, labels)
         raise ImageSetError(f"{path}: there is no such file or folder; expected {_FORMS}")
     if path.is_dir():
         return _folder(path, ())
@@ -75,7 +83,7 @@ def _at(path: Path) -> ImageSet:
     if name.endswith(".parquet"):
         return parquet_set(path, [path])
     if name.endswith(".tar"):
-        return tar_set(path, find_labels(path.parent, stem=path.stem))
+        return tar_set(path, [path], find_labels(path.parent, stem=path.stem))
     if name.endswith((".txt", ".csv")):
         images = labelled_images(path.parent, listing(path.parent), path)
         if images is not None:
@@ -107,9 +115,11 @@ def _folder(folder: Path, parents: tuple[Path, ...]) -> ImageSet:
     shards = _shards(folder, names)
     if shards:
         return parquet_set(folder, shards)
-    archive = _archive(folder, names)
-    if archive is not None:
-        return tar_set(archive, find_labels(folder, *parents, stem=archive.stem))
+    archives = _archives(folder, names)
+    if archives:
+        stem = archives[0].stem if len(archives) == 1 else folder.name
+        where = archives[0] if len(archives) == 1 else folder
+        return tar_set(where, archives, find_labels(folder, *parents, stem=stem))
     classes = class_folders(folder, found)
     if classes is not None:
         return classes
@@ -130,16 +140,40 @@ def _shards(folder: Path, names: set[str]) -> list[Path]:
     return [place / name for name in split or shards]
 
 
-def _archive(folder: Path, names: set[str]) -> Path | None:
+def _archives(folder: Path, names: set[str]) -> list[Path]:
+    """The one archive of the validation split, or its shards: names that differ in numbers."""
     archives = sorted(name for name in names if name.endswith(".tar"))
-    validation = [name for name in archives if "val" in name]
-    candidates = validation or archives
-    if len(candidates) > 1:
+    candidates = [name for name in archives if "val" in name] or archives
+    series = {re.sub(r"[0-9]+", "0", name) for name in candidates}
+    if len(series) > 1:
         raise ImageSetError(
             f"{folder}: it holds {len(candidates)} archives ({candidates[0]}, {candidates[1]}...); "
-            "give the path of one"
+            "give the path of one, or of several as a pattern such as 'val-*.tar'"
         )
-    return folder / candidates[0] if candidates else None
+    return [folder / name for name in candidates]
+
+
+_BRACES = re.compile(r"\{([0-9]{1,9})\.\.([0-9]{1,9})\}")
+_MOST_SHARDS = 100_000
+
+
+def _matching(path: Path) -> list[Path]:
+    """The archives or shards that a pattern stands for: ``val-*.tar``, ``val-{00..63}.tar``."""
+    names = [path.name]
+    braces = _BRACES.search(path.name)
+    if braces is not None:
+        first, last = braces.groups()
+        numbers = range(int(first), min(int(last) + 1, int(first) + _MOST_SHARDS))
+        head, tail = path.name[: braces.start()], path.name[braces.end() :]
+        names = [f"{head}{number:0{len(first)}}{tail}" for number in numbers]
+    elif not set("*?[") & set(path.name) or not path.parent.is_dir():
+        return []
+    else:
+        there = (item.name for item in listing(path.parent))
+        names = [name for name in there if fnmatchcase(name, path.name)]
+    suffixes = {Path(name).suffix for name in names}
+    whole = len(suffixes) == 1 and suffixes <= {".tar", ".parquet"}
+    return [path.with_name(name) for name in names] if whole else []
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import tarfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -171,6 +172,49 @@ def _tar_beside(root, given):
     return root / "ILSVRC2012_val.tar"
 
 
+def write_shards(root, given, beside, key=None):
+    """WebDataset shards of nine images; ``beside`` gives the texts that stand beside an image."""
+    root.mkdir(parents=True)
+    for number in range(0, len(given), 9):
+        with tarfile.open(root / f"imagenet1k-validation-{number // 9:02}.tar", "w") as archive:
+            for rank, image in enumerate(given[number : number + 9], start=number):
+                stem = image.name.removesuffix(".JPEG") if key is None else key(rank)
+                files = {".jpg": image.data, **beside(image)}
+                for suffix, data in files.items():
+                    member = tarfile.TarInfo(f"{stem}{suffix}")
+                    member.size = len(data)
+                    archive.addfile(member, io.BytesIO(data))
+    (root / "imagenet1k-train-0000.tar").write_bytes(b"another split")
+    (root / "labels.txt").write_text("of something else")
+    return root
+
+
+def _cls(image):
+    return {".cls": f"{image.label}".encode()}
+
+
+def _json(image):
+    about = {"filename": f"{_synset(image.label)}/{image.name}", "label": image.label, "width": 9}
+    return {".json": json.dumps(about).encode()}
+
+
+def _class_archives(root, given):
+    for label in {image.label for image in given}:
+        write_tar(root / f"{_synset(label)}.tar", [i for i in given if i.label == label])
+    return root
+
+
+def _beside_parquet(root, given):
+    """Shards that name files beside them, in the way of datasets that were not embedded."""
+    arrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    write_flat(root / "images", given)
+    images = [{"bytes": None, "path": f"images/{image.name}"} for image in given]
+    table = arrow.table({"image": images, "label": [image.label for image in given]})
+    parquet.write_table(table, root / "validation-00000-of-00001.parquet")
+    return root
+
+
 def _tar_of_folders(root, given):
     moved = [Given(f"val/{_synset(p.label)}/{p.name}", p.data, p.label, p.readable) for p in given]
     return write_tar(root / "mine.tar", moved)
@@ -222,6 +266,16 @@ FORMS: dict[str, Callable[[Path, list[Given]], Path]] = {
     "tar of folders": _tar_of_folders,
     "tar and kit": _kit_archive,
     "parquet": write_parquet,
+    "parquet beside": _beside_parquet,
+    "shards": lambda root, given: write_shards(root, given, _cls),
+    "shards with json": lambda root, given: write_shards(
+        root, given, _json, lambda rank: f"{rank:08}"
+    ),
+    "shards by a pattern": lambda root, given: (
+        write_shards(root, given, lambda image: {".cls": _synset(image.label).encode()})
+        / "imagenet1k-validation-{00..02}.tar"
+    ),
+    "archives of classes": _class_archives,
 }
 
 

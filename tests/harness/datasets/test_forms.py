@@ -22,7 +22,8 @@ FORMS = [
     "synset folders", "index folders", "name folders", "folders in val", "links", "labels",
     "synset labels", "windows labels", "labels without suffix", "bare synsets",
     "labels above val", "names end in synsets", "kit", "tar", "tar of folders", "tar and kit",
-    "parquet",
+    "parquet", "parquet beside", "shards", "shards with json", "shards by a pattern",
+    "archives of classes",
 ]  # fmt: skip
 
 
@@ -87,10 +88,10 @@ def test_a_set_survives_fork_and_spawn(method, forms, given, tmp_path):
 
 
 def test_a_fork_while_another_thread_reads_parquet_does_not_hang(forms, given, tmp_path):
-    from harness.datasets import archives
+    from harness.datasets import parquet
 
     images = open_image_set(forms["parquet"](tmp_path / "set", given))
-    with archives._GROUPS._lock:
+    with parquet._GROUPS._lock:
         child = multiprocessing.get_context("fork").Process(target=images.read, args=(0,))
         child.start()
         child.join(20)

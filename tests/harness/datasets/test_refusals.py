@@ -194,6 +194,37 @@ def test_archives_that_are_no_image_sets_are_refused(forms, given, tmp_path, tar
     assert "there is no image in it" in refusal(empty)
 
 
+def test_several_archives_are_read_where_they_are_one_series(forms, given, tmp_path, tar_writer):
+    root = tmp_path / "several"
+    for name in ("photos.tar", "scans.tar"):
+        tar_writer(root / name, given, "n01440764/")
+    assert "give the path of one, or of several as a pattern" in refusal(root)
+    assert len(open_image_set(root / "photos.tar")) == len(given)
+    # Images of one name in two archives are two images.
+    assert len(open_image_set(root / "*.tar")) == 2 * len(given)
+    assert "there is no such file" in refusal(root / "*.gz")
+    assert "can't be read" in refusal(root / "scans-{0..2}.tar")
+    # A shard in which one image has no label is labelled by names, and here they tell none.
+    shards = forms["shards"](tmp_path / "shards", given)
+    tar_writer(shards / "imagenet1k-validation-09.tar", given[:1], "more/")
+    (shards / "labels.txt").unlink()
+    assert "there is no label for" in refusal(shards)
+
+
+def test_files_that_a_shard_names_lie_beside_it(tmp_path, given):
+    arrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    (tmp_path / "secret.jpg").write_bytes(given[0].data)
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "own.jpg").write_bytes(given[0].data)
+    paths = ["own.jpg", "../secret.jpg", str(tmp_path / "secret.jpg"), "nowhere.jpg", None]
+    table = arrow.table({"image": [{"path": path} for path in paths], "label": [1] * len(paths)})
+    parquet.write_table(table, tmp_path / "set" / "a.parquet")
+    images = open_image_set(tmp_path / "set" / "a.parquet")
+    assert images.read(0) == given[0].data
+    assert [type(images.read(n)).__name__ for n in range(1, 5)] == ["UnreadableImage"] * 4
+
+
 def test_shards_that_are_no_image_sets_are_refused(tmp_path):
     arrow = pytest.importorskip("pyarrow")
     parquet = pytest.importorskip("pyarrow.parquet")
