@@ -40,7 +40,7 @@ class KnownDataset:
         labels: the rule of its labels, in a sentence.
         source: who published it.
         family: of sets that differ in the choice of their images alone, their common name.
-        is_claimed: accuracies are published on it. Nobody's are on the training images.
+        is_claimed: accuracies are published on it; none are on the training images.
     """
 
     name: str

@@ -1,7 +1,7 @@
 """Which images a claim is held against: those of the dataset that it names.
 
 A run may have several datasets. A claim's ``Dataset`` is looked up in `zoo.known_datasets`; one
-that names none may speak of ImageNet's validation set. Images that nobody knows are counted, and
+that names none may speak of ImageNet's validation set. Unknown images are counted, and
 contradict nothing (`is_unknown`); those of another known set are counted where there are no others,
 and confirm nothing either (`are_others`).
 """

@@ -58,7 +58,7 @@ def _rows(found: Description, place: str) -> Iterator[tuple[str, str]]:
         yield "label rule", known.labels
         yield "source", known.source
     elif identity.family or identity.other:
-        one = f"one of {identity.family}'s, it is not told which" if identity.family else ""
+        one = f"one of {identity.family}'s, nothing says which" if identity.family else ""
         yield "dataset", f"{one or identity.other}: the images {identity.evidence}"
     else:
         yield "dataset", f"not recognised: the images {identity.evidence}"

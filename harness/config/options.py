@@ -99,9 +99,9 @@ _SHARED = (
     Option(
         "data",
         rules.DATA,
-        "Images to measure accuracies on: a folder, tars, WebDataset or Parquet shards, or the word sample; for "
-        "a variant with Class Names, folders of those names. May be repeated, once for each "
-        "dataset.",
+        "Images to measure accuracies on: a folder, a tar, WebDataset or Parquet shards, or the "
+        "word sample; for a variant with Class Names, folders of those names. May be repeated, "
+        "once for each dataset.",
         default=(),
         variables=("ZOO_IMAGENET",),
     ),

@@ -59,7 +59,8 @@ def _variant(variant: VariantReport) -> dict[str, Any]:
     measured = variant.measurements
     values = {key: plain(measured.get(key)) for key in _MEASUREMENTS}
     values["flops"] = dict.fromkeys(_CONVENTIONS) | (values["flops"] or {})
-    values["evaluations"] = plain(measured.get("evaluations") or [])
+    if measured.get("evaluations"):
+        values["evaluations"] = plain(measured["evaluations"])
     return {
         "name": variant.name,
         "collection": variant.collection,

@@ -138,7 +138,7 @@ class EvalDatasets:
 
 
 def _require_different(datasets: Sequence[EvalDataset]) -> None:
-    """Two sets with the like images would be counted as one, and nobody could tell which."""
+    """Of two sets that may be the same, no claim could tell which is its own."""
     places: dict[str, str] = {}
     for each in datasets:
         images = each.images

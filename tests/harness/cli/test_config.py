@@ -80,7 +80,7 @@ def test_the_command_line_beats_the_environment_and_that_the_file(written):
     assert config(folder, {"ZOO_DECODE_WORKERS": "0"}, workers="5").decode_workers == 0
     # An empty variable is not set, and the first of an option's names counts.
     assert config(folder, {"ZOO_FORMAT": "", "ZOO_IMAGENET": "a"}).data == ("a",)
-    assert config(folder, {"ZOO_DATA": "b", "ZOO_IMAGENET": "a"}).data == "b"
+    assert config(folder, {"ZOO_DATA": "b", "ZOO_IMAGENET": "a"}).data == ("b",)
     index = ["a b.yml", "package:torchvision", "c"]
     made = config(folder, {"ZOO_INDEX": os.pathsep.join(index)})
     assert [*map(str, made.index)] == index

@@ -64,7 +64,7 @@ def test_what_is_not_recognised_says_what_may_be_said(zoo, tmp_path):
     assert "--dataset NAME, if you know which they are: imagenet-1k, " in shown["pass"]
     v2 = write(tmp_path / "v2", {f"{n}/{n:040x}.jpeg": picture(n) for n in range(3)})
     shown = rows(zoo("dataset", v2))
-    assert shown["dataset"].startswith("one of ImageNet-V2's, it is not told which")
+    assert shown["dataset"].startswith("one of ImageNet-V2's, nothing says which")
     assert shown["pass"].endswith("imagenet-v2-threshold-0.7, imagenet-v2-top-images")
     own = write(tmp_path / "own", {f"{name}/{n}.jpg": picture(n) for n, name in enumerate("pqr")})
     shown = rows(zoo("dataset", own))
