@@ -182,10 +182,10 @@ def one_variant(
 
     index, more = _index_at_hand(config)
     _, found = read_index(index, (name,))
-    if announced:
-        announce(config, f"{subject(found, index, [OWN_BUILDER])}{more}")
     if len(found) != 1:
         raise UsageError(f"{prefix}{name!r} names {len(found)} variants; name one of them")
+    if announced:
+        announce(config, f"{subject(found, index, [OWN_BUILDER])}{more}")
     return found[0]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 import sys
 import time
 from pathlib import Path
@@ -38,6 +40,7 @@ def train(
     Images that can't be read are named, left out and counted. See docs/training.md.
     """
     from zoo.training.distributed import is_first
+    from zoo.training.state import LAST
 
     entry = one_variant(config, variant, "zoo train: ", announced=is_first())
     from harness.measure.devices import keep_freed_memory
@@ -72,6 +75,11 @@ def train(
         raise UsageError(*([f"zoo train: {error}"] if is_first() else [])) from error
     except (TrainingError, WeightsError, CheckpointError) as error:
         raise Failure(str(error)) from error
+    except KeyboardInterrupt:
+        progress.close()
+        if is_first() and (output or Path("runs") / entry.name).joinpath(LAST).is_file():
+            say(f"go on with: {_again()}")
+        raise
     finally:
         progress.close()
     if not is_first():
@@ -80,6 +88,16 @@ def train(
         say(f"images were left out {outcome.unreadable} times, as they can't be read")
     accuracy = "" if outcome.top1 is None else f"  top-1 {outcome.top1:.2f}%"
     emit(f"{outcome.output / 'model.pth'}  epoch {outcome.best_epoch}{accuracy}\n")
+
+
+def _again() -> str:
+    """The command that goes on; that of several processes has words that are not ours."""
+    from harness.cli.app import invoked
+
+    if os.environ.get("WORLD_SIZE", "1") != "1":
+        return "the same command and --resume auto"
+    resumes = any(each.partition("=")[0] == "--resume" for each in invoked)
+    return shlex.join(["zoo", *invoked, *([] if resumes else ["--resume", "auto"])])
 
 
 class TrainingProgress(Callbacks):

@@ -8,6 +8,7 @@ counts, so that a training can go on from any step as if it had never stopped.
 from __future__ import annotations
 
 import math
+import signal
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -230,4 +231,12 @@ def loader(
         collate_fn=collate,
         pin_memory=pin_memory,
         persistent_workers=keep_workers and workers > 0,
+        worker_init_fn=_leave_interrupts,
     )
+
+
+def _leave_interrupts(worker: int) -> None:
+    """A terminal interrupts every process; this one decodes until the training has ended it."""
+    for name in ("SIGINT", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)

@@ -94,6 +94,9 @@ class Callbacks:
     def epoch(self, report: EpochReport) -> None:
         """An epoch is over, its validation too; in the first process."""
 
+    def interrupted(self) -> None:
+        """It ends early, and is about to be saved; in the first process."""
+
 
 _COLUMNS = [field.name for field in fields(EpochReport)]
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from zoo._util.signals import HeldSignals
 from zoo.errors import BadInput, TrainingError
 from zoo.training import data, distributed
 from zoo.training.config import Settings
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from zoo.training.distributed import Ranks
 
 _REPORT_SECONDS = 0.5
+_ASK_STEPS = 8
 _SILENT = Callbacks()
 
 
@@ -65,7 +67,8 @@ def train(
 ) -> Outcome:
     """Train a variant, or resume a training.
 
-    Under torchrun every process calls this with the same settings.
+    Under torchrun every process calls this with the same settings. An interrupt waits for the end
+    of the step that runs, is told to the others, and what is done by then is saved.
 
     Args:
         settings: what to do.
@@ -79,6 +82,7 @@ def train(
     Raises:
         BadInput: it can't start with these settings, this data or this folder.
         TrainingError: it can't go on.
+        KeyboardInterrupt: after the saving; a second one ends it in the middle of a step.
         zoo.errors.WeightsError: the published weights can't be had.
     """
     with _plain_errors(), distributed.joined(settings.device) as ranks:
@@ -136,6 +140,7 @@ class _Run:
         self._last_step = min(total, plan.settings.max_steps or total)
         self._left_out = SkippedImages(callbacks)
         self._speed = Throughput()
+        self._held = HeldSignals()
         # Of an epoch that was cut short, which is no candidate for the best one.
         self._scores: Scores | None = None
 
@@ -178,8 +183,12 @@ class _Run:
         at = self._at
         began = at.step
         # A process that was killed in a validation has left it to be done.
-        while at.ending or at.step < self._last_step:
-            self._train_epoch()
+        try:
+            while at.ending or at.step < self._last_step:
+                self._train_epoch()
+        except KeyboardInterrupt:
+            self._interrupted()
+            raise
         if self._ranks.first and at.best is None and at.step == began:
             self._folder.model(self._trainer)
         cut = None if self._scores is None else self._scores.top1
@@ -224,19 +233,53 @@ class _Run:
         )
         self._end_epoch(report, scores)
 
+    def _interrupted(self) -> None:
+        """Save what is done, unless it is saved, or a step was left in the middle."""
+        if not self._ranks.first:
+            return
+        self._callbacks.interrupted()
+        if not self._held.broken:
+            try:
+                with self._held:
+                    self._folder.keep(self._trainer, self._at)
+            except KeyboardInterrupt:
+                pass  # One more, and it is saved.
+            except TrainingError as error:
+                self._callbacks.warn(str(error))
+        kept, last = self._folder.kept, self._last_step
+        path = self._folder.path / LAST
+        self._callbacks.warn(
+            f"interrupted; {path} holds the training after step {kept} of {last}"
+            if kept
+            else "interrupted before there was anything to save"
+        )
+
     def _train_steps(self) -> None:
-        """The rest of an epoch's steps, as far as they are wanted."""
+        """The rest of an epoch's steps, as far as they are wanted.
+
+        Several processes stop after the same step: one that was left alone would wait for ever.
+        """
+        alone = self._ranks.world == 1
+        with nullcontext() if alone else self._held:
+            self._take_steps(alone=alone)
+        if self._held.asked and not alone:
+            raise KeyboardInterrupt
+
+    def _take_steps(self, *, alone: bool) -> None:
         at, trainer = self._at, self._trainer
         self._batches.epoch, self._batches.start = at.epoch, at.in_epoch
         trainer.training_mode()
         self._speed.start(at.sums[1].item())
         shown = time.perf_counter()
         for batch in self._left_out.noted(self._loader):
-            at.lr = trainer.lr
-            loss = trainer.step(batch, at.step, at.sums)
-            at.in_epoch += 1
+            with self._held:
+                at.lr = trainer.lr
+                loss = trainer.step(batch, at.step, at.sums)
+                at.in_epoch += 1
             if self._after_step is not None:
                 self._after_step(trainer, at.step, loss)
+            if not alone and self._agreed_to_stop():
+                return
             last = at.step == self._last_step
             if last or time.perf_counter() - shown > _REPORT_SECONDS:
                 self._show()
@@ -249,7 +292,19 @@ class _Run:
         _check_finite(total_loss, at.step)
         self._speed.add(images)
 
+    def _agreed_to_stop(self) -> bool:
+        """Whether any process was asked to; a GPU is not made to wait for that after each step."""
+        if self._at.step % (1 if self._ranks.device.type == "cpu" else _ASK_STEPS):
+            return False
+        asked = self._at.sums.new_tensor(float(self._held.asked))
+        self._held.asked = bool(self._ranks.total(asked).item())
+        return self._held.asked
+
     def _end_epoch(self, report: EpochReport, scores: Scores | None) -> None:
+        with self._held:
+            self._close_epoch(report, scores)
+
+    def _close_epoch(self, report: EpochReport, scores: Scores | None) -> None:
         at = self._at
         # An epoch that was cut short is no candidate for the best: it will be done again, whole.
         self._scores = None if at.ending else scores

@@ -39,7 +39,11 @@ _SAVE_SECONDS = 600.0
 
 
 class RunDir:
-    """The folder of a training, from `enter` to `close`. Only the first process has one."""
+    """The folder of a training, from `enter` to `close`. Only the first process has one.
+
+    Attributes:
+        kept: the steps, of all epochs, that the saved state holds.
+    """
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
@@ -48,6 +52,8 @@ class RunDir:
         self._is_new = False
         self._log: Log | None = None
         self._saved = time.monotonic()
+        self._kept = 0, 0
+        self.kept = 0
 
     def enter(self) -> dict[str, Any] | None:
         """Make the folder and lock it against other trainings.
@@ -99,7 +105,7 @@ class RunDir:
             self._write_classes()
         if position.best is not None and not (self.path / MODEL).exists():
             self._restore_model()
-        self._saved = time.monotonic()
+        self._note(position)
 
     @property
     def log(self) -> Log:
@@ -133,7 +139,12 @@ class RunDir:
         """Save the checkpoint to resume from."""
         self._save(LAST, trainer, position)
         self._write_classes()
-        self._saved = time.monotonic()
+        self._note(position)
+
+    def keep(self, trainer: Trainer, position: Position) -> None:
+        """Save the checkpoint, unless it is there already."""
+        if (position.epoch, position.in_epoch) != self._kept:
+            self.save(trainer, position)
 
     def model(self, trainer: Trainer) -> None:
         """Write the weights alone."""
@@ -151,6 +162,10 @@ class RunDir:
                 (self.path / _LOCK).unlink()
                 self.path.rmdir()
         self._lock.release()
+
+    def _note(self, position: Position) -> None:
+        self._saved = time.monotonic()
+        self._kept, self.kept = (position.epoch, position.in_epoch), position.step
 
     def _state(self) -> dict[str, Any] | None:
         path = self.path / LAST

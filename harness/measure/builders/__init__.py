@@ -164,6 +164,8 @@ class AdaptedBuilder:
             return model
         # The method has this name in timm as well, and in what takes after it.
         reset = getattr(model, "reset_classifier", None)
+        if reset is None and self._recipe.base is None:
+            return model  # The builder knows the variant, and so its classes.
         if reset is None:
             raise BuilderError(
                 f"{type(model).__name__} has no reset_classifier(), so that it can't be given "

@@ -57,7 +57,8 @@ def test_what_it_will_do_is_said_and_the_files_are_there(train, folder):
     (folder / "pets" / "train" / "dog" / "notes.txt").write_text("")
     done = train("--data", "pets", "--epochs", "2", "--batch-size", "4")
     assert done.returncode == 0, done.stderr
-    lines = done.stderr.splitlines()
+    first, *lines = done.stderr.splitlines()
+    assert first == "1 variant of index index.yml, builder zoo"
     assert lines[0] == (
         "efficientnet_lite0 from random weights: 12 images of 2 classes, 4 to validate on; cpu, "
         "1 process"

@@ -140,7 +140,7 @@ def zoo(tmp_path) -> Callable[..., subprocess.CompletedProcess[str]]:
 def start(tmp_path) -> Callable[..., subprocess.Popen[str]]:
     """The command as a process that a test can kill; its families narrow if those here are."""
 
-    def begin(*arguments: str | Path) -> subprocess.Popen[str]:
+    def begin(*arguments: str | Path, group: bool = False) -> subprocess.Popen[str]:
         small = efficientnet_lite.efficientnet_lite0.__module__ == "narrow"
         program = [ROOT / "tests" / "plugins" / "narrow.py"] if small else ["-m", "zoo"]
         return subprocess.Popen(
@@ -150,6 +150,7 @@ def start(tmp_path) -> Callable[..., subprocess.Popen[str]]:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            start_new_session=group,
         )
 
     return begin

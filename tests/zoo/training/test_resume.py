@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import csv
+import os
+import re
+import shlex
+import signal
 import time
 from pathlib import Path
 
@@ -10,6 +14,8 @@ import pytest
 import torch
 
 from zoo.training import BadInput
+from zoo.training.run_dir import RunDir
+from zoo.training.trainer import Trainer
 
 RECIPE = ("--epochs", "4", "--batch-size", "6", "--lr", "0.02", "--device", "cpu", "--seed", "5")
 SETTINGS = {"epochs": 4, "batch_size": 6, "lr": 0.02, "seed": 5, "augment": None}
@@ -104,3 +110,94 @@ def test_a_training_is_never_mixed_with_another(fit, tmp_path):
         assert why in str(caught.value)
         assert "\n" not in str(caught.value)
     assert (tmp_path / "out" / "last.pth").read_bytes() == before
+
+
+def test_an_interrupted_training_ends_in_the_same_bits(fit, tmp_path, monkeypatch):
+    """Wherever the interrupt comes: before and after a step, in one, in a validation, at an end."""
+    fit("whole", **SETTINGS)
+    step, evaluate, publish = Trainer.step, Trainer.evaluate, RunDir.epoch
+    asked: list[int] = []
+
+    def interrupt() -> None:
+        asked.append(1)
+        signal.raise_signal(signal.SIGINT)
+
+    def within(trainer, batch, number, sums):
+        if number == 5 and len(asked) == 1:
+            interrupt()  # The weights are half way when it would be raised.
+        return step(trainer, batch, number, sums)
+
+    def validate(trainer, batches):
+        if len(asked) == 2:
+            interrupt()
+        return evaluate(trainer, batches)
+
+    def end(folder, *rest):
+        publish(folder, *rest)
+        if len(asked) == 3:
+            interrupt()
+
+    def after(trainer, number, loss):
+        if (number, len(asked)) in ((2, 0), (15, 4)):
+            interrupt()
+
+    monkeypatch.setattr(Trainer, "step", within)
+    monkeypatch.setattr(Trainer, "evaluate", validate)
+    monkeypatch.setattr(RunDir, "epoch", end)
+    stood = []
+    for _ in range(5):
+        with pytest.raises(KeyboardInterrupt):
+            fit("parts", **SETTINGS, resume=True, after_step=after)
+        stood.append(state(tmp_path / "parts")["position"])
+    assert stood == [[0, 2], [1, 2], [1, 4], [2, 0], [3, 3]]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    fit("parts", **SETTINGS, resume=True)
+    for name in ("last.pth", "best.pth", "model.pth"):
+        assert same(state(tmp_path / "whole", name), state(tmp_path / "parts", name))
+    assert rows(tmp_path / "whole") == rows(tmp_path / "parts")
+
+
+def test_a_second_interrupt_ends_it_in_the_middle_of_a_step(fit, tmp_path, monkeypatch):
+    step = Trainer.step
+
+    def hangs(trainer, batch, number, sums):
+        if number == 3:
+            for _ in range(2):
+                signal.raise_signal(signal.SIGINT)
+                time.sleep(1.1)
+            pytest.fail("it went on")
+        return step(trainer, batch, number, sums)
+
+    monkeypatch.setattr(Trainer, "step", hangs)
+    with pytest.raises(KeyboardInterrupt):
+        fit("out", **SETTINGS, save_steps=2)
+    assert state(tmp_path / "out")["position"] == [0, 2]
+
+
+@pytest.mark.slow
+def test_ctrl_c_saves_and_says_how_to_go_on(images, tiny_index, zoo, start, tmp_path):
+    """In a terminal it reaches the processes that decode as well."""
+    given = ("train", "efficientnet_lite0", "--data", images, "--index", tiny_index, *RECIPE)
+    out = tmp_path / "a b"
+    process = start(*given, "--workers", "2", "--output", out, "--epochs", "400", group=True)
+    deadline = time.monotonic() + 120
+    while len(rows(out) if (out / "log.csv").exists() else ()) < 2:
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)
+    sent = time.monotonic()
+    _, told = process.communicate(timeout=30)
+    assert time.monotonic() - sent < 20  # 2 s on a machine that does nothing else.
+    assert process.returncode == 130
+    saved, again = told.splitlines()[-2:]
+    assert re.fullmatch(
+        rf"interrupted; {out}/last\.pth holds the training after step \d+ of 1600", saved
+    )
+    epoch, step = state(out)["position"]
+    assert f"after step {4 * epoch + step} " in saved
+    program, *words = shlex.split(again.removeprefix("go on with: "))
+    assert (program, words[-2:]) == ("zoo", ["--resume", "auto"])
+    done = zoo(*words, "--max-steps", str(4 * epoch + step + 1))
+    assert done.returncode == 0, done.stderr
+    assert f"going on after {epoch} epochs and {step} steps" in done.stderr
