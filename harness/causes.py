@@ -332,7 +332,7 @@ _TABLE: tuple[tuple[str, Severity | None, str, str, str], ...] = (
         "note",
         "A baseline accepts a finding that no longer occurs.",
         "The entry of a File Size that was corrected since",
-        "Delete the entry, or let `zoo verify --write-baseline` do it.",
+        "Delete the entry, or let a run with `--write-baseline` do it.",
     ),
     (
         "accuracy.contradicted",

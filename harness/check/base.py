@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from shlex import quote
 
 from harness.causes import severity_of
 from harness.types import (
@@ -185,7 +186,8 @@ def replaced(claim: Claim, value: int | float | Decimal | str | Size) -> Edit:
 
 def not_read(claim: Claim, variant: Variant, check: str) -> Finding:
     """The finding that a claim could not be checked because its own value can't be read."""
-    message = "not checked: its value can't be read; zoo audit says what would be right"
+    audit = f"zoo audit --index {quote(claim.location.file)}"
+    message = f"not checked: its value can't be read; {audit} says what would be right"
     return unverified(claim, variant, check, "schema.unreadable-dependency", message)
 
 

@@ -170,7 +170,8 @@ def find_sizes(
         if _is_same_network(variant, other) and not group.owners:
             message = (
                 f"{start}, and is the same network at another resolution by its name; that is "
-                f"right, but {conflict.words}, and one of the two is wrong: zoo verify counts them"
+                f"right, but {conflict.words}, and one of the two is wrong: a count of both says "
+                "which"
             )
             yield mismatched(claim, variant, _SIZE, "size.shared", None, message, "note")
             continue

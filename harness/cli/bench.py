@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -10,6 +11,7 @@ import typer
 from harness.cli.options import announce, command, prepared, variants
 from harness.cli.output import FAILED, columns, emit, emit_json, say
 from harness.config import RunConfig
+from zoo._util.text import csv_text
 
 _HEADINGS = ("variant", "batch", "precision", "images/s", "p50 ms", "p90 ms", "p99 ms", "memory")
 
@@ -36,9 +38,12 @@ def bench(
             timings += [(name, timing) for timing in outcome]
     for line in session.warnings():
         say(line)
+    document = [{"variant": name, **timing} for name, timing in timings]
     if format == "json":
-        document = [{"variant": name, **timing} for name, timing in timings]
         emit_json(document)
+    elif format == "csv":
+        flat = [dict(_flat(each)) for each in document]
+        emit(csv_text(list(dict.fromkeys(key for row in flat for key in row)), flat))
     else:
         rows = [_HEADINGS, *(_row(name, timing) for name, timing in timings)]
         text = "".join(f"{line}\n" for line in columns(rows))
@@ -48,6 +53,15 @@ def bench(
         emit(text)
     if failed:
         raise typer.Exit(FAILED)
+
+
+def _flat(timing: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    """The values of a timing, those of an inner table as ``latency_ms.p50``."""
+    for key, value in timing.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{above}{key}.")
+        else:
+            yield f"{above}{key}", value
 
 
 def _row(name: str, timing: dict[str, Any]) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ import typer
 from harness.cli.options import announce, command, prepared, variants
 from harness.cli.output import FINDINGS, Failure, emit, say
 from harness.config import RunConfig, UsageError
+from harness.config.commands import OWN
 from zoo._util.text import for_terminal
 
 _REPORTS = "reports"
@@ -37,7 +38,10 @@ def docs(config: RunConfig, *, output: Path, check: bool) -> None:
         say(line)
     try:
         if check:
-            lines = list(folder.check(made.pages, output))
+            usual = OWN["docs"]["output"].default
+            there = () if output == usual else ("--output", str(output))
+            writer = config.command("docs", *there, only=("index",))
+            lines = list(folder.check(made.pages, output, writer))
             emit("".join(f"{for_terminal(line)}\n" for line in lines))
             if lines:
                 raise typer.Exit(FINDINGS)

@@ -31,7 +31,8 @@ from harness.cli.output import (
     terminal_width,
 )
 from harness.config import RunConfig, UsageError, resolve
-from harness.config.rules import NEVER, SEVERITIES, UNVERIFIED
+from harness.config.options import SHARED
+from harness.config.rules import DEFAULT_GROUPS, NEVER, SEVERITIES, UNVERIFIED
 
 if TYPE_CHECKING:
     from harness.edit.baseline import Baseline
@@ -285,18 +286,21 @@ class BaselineOption:
 
     @classmethod
     def read(
-        cls, path: Path | None, groups: Collection[str], *, writes: bool = False
+        cls, config: RunConfig, groups: Collection[str], *, writes: bool = False
     ) -> BaselineOption:
-        """Read the baseline at that path, before anything is measured.
+        """Read the baseline of a run, before anything is measured.
 
         Raises:
             UsageError: something in it is wrong, or it is not there and is not to be written.
         """
-        if path is None and not writes:
+        if config.baseline is None and not writes:
             return cls(None, False, groups)
         from harness.edit import baseline
 
-        entries = baseline.read_baseline(path or Path(baseline.DEFAULT), missing=writes)
+        path = config.baseline or Path(baseline.DEFAULT)
+        checks = () if tuple(groups) == DEFAULT_GROUPS else ("--checks", ",".join(groups))
+        writer = config.command("verify", "--all", *checks, only=SHARED.keys() - {"baseline"})
+        entries = baseline.read_baseline(path, missing=writes, writer=writer)
         return cls(entries, writes, groups)
 
     def applied(self, report: Report) -> Report:

@@ -13,6 +13,7 @@ from harness.cli.options import command, completion
 from harness.cli.output import aligned, emit, emit_json, terminal_width
 from harness.config import RunConfig, UsageError
 from harness.config.rules import UNVERIFIED
+from zoo._util.text import csv_text
 
 if TYPE_CHECKING:
     from harness.causes import Cause
@@ -59,6 +60,9 @@ def rule(
     if format == "json":
         emit_json(asdict(found))
         return
+    if format == "csv":
+        _list([found], format)
+        return
     paragraphs = (
         f"{found.id}: {_severity(found)}",
         found.meaning,
@@ -71,6 +75,9 @@ def rule(
 def _list(causes: list[Cause], format: str) -> None:
     if format == "json":
         emit_json([asdict(each) for each in causes])
+        return
+    if format == "csv":
+        emit(csv_text([*asdict(causes[0])], map(asdict, causes)))
         return
     heads = aligned([(each.id, _severity(each)) for each in causes])
     wide = max(map(len, heads)) + 2

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import sys
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any
@@ -24,19 +24,30 @@ from harness.cli.output import (
     terminal_width,
 )
 from harness.config import RunConfig, UsageError
-from harness.run.plan import index_options
+from harness.config.rules import SEVERITIES, UNVERIFIED
+from harness.report.claims import COLUMNS, ClaimRow, claim_rows, found_in
+from harness.report.sentences import position
+from harness.run.plan import builder_of
 from harness.run.session import Session
-from zoo._util.text import bounded, truncate
+from zoo._util.text import bounded, csv_text, for_terminal, truncate
 from zoo.index.schema import canonical
-from zoo.index.types import Claim, Variant
+from zoo.index.types import Variant
 
 if TYPE_CHECKING:
     from harness.explain.claim_trace import ClaimTrace
+    from harness.types import Measurement, Report
 
 _COLUMNS = ("variant", "collection", "parameters", "image size", "top-1")
 _FIELDS = {"parameters": "Parameters", "image_size": "Image Size", "top1": "Top 1 Accuracy"}
 _HEADINGS = ("module", "class", "output", "parameters", "MACs", "share")
 _WITHOUT_IMAGES = ("flops", "parameters", "layers", "file size")
+_CLAIMS = ("claim", "documented", "measured", "status", "where")
+_OF_A_LOOK = ("accuracy.no-data", "weights.unreachable")
+# Of a documented value, so many characters are always shown.
+_ENOUGH, _NARROWEST = 20, 8
+# Of a run that these were written for, `show` and `explain` tell the exit status as well.
+_JUDGING = ("fail-on", "strict")
+_SEEN = (*MEASURING, "checks", "cross-check", "baseline", *_JUDGING)
 # Where the output is not a terminal, lines stay whole so that a search finds them.
 _UNLIMITED = 10_000
 
@@ -56,6 +67,13 @@ def list_variants(
     chosen = look_up(config, *([pattern] if pattern else ())).variants
     if format == "json":
         emit_json([_entry(each) for each in chosen])
+        return
+    if format == "csv":
+        emit(csv_text(("name", "collection", *_FIELDS), map(_entry, chosen)))
+        return
+    if format == "concise":
+        lines = (f"{position(each.location)}: {each.name}" for each in chosen)
+        emit("".join(f"{for_terminal(line)}\n" for line in lines))
         return
     rows = [_COLUMNS] if is_terminal(sys.stdout) else []
     emit("".join(f"{line}\n" for line in aligned([*rows, *map(_row, chosen)])))
@@ -85,58 +103,153 @@ def _plain(value: object) -> object:
     return value
 
 
-@command(*MEASURING)
+@command(*_SEEN)
 def show(
     config: RunConfig,
     variant: Annotated[str, variant("A name, or a glob.")],
     *,
     profile: bool,
     depth: int | None,
+    format: str,
 ) -> None:
-    """The options that say how to measure have a meaning with --profile."""
+    """Measured values are those that are known already: nothing is built, and no server is asked.
+    With the options that zoo verify was given it shows what that has found. --profile measures.
+
+    Exit status: 0; with --fail-on or --strict on the command line, 1 as of zoo verify.
+    """
     if depth is not None and not profile:
         raise UsageError("zoo show: --depth goes with --profile")
-    session = look_up(config, variant, builds=profile)
     if profile:
-        emit("\n".join(_profile(session, each, depth) for each in session.variants))
+        _show_profiles(look_up(config, variant, builds=True), depth, format)
+        return
+    session, report = _known(config, variant)
+    found = found_in(report)
+    tables = [(v, claim_rows(v, v.in_effect(), found)) for v in session.variants]
+    rows = [row for _, of_it in tables for row in of_it]
+    if format == "json":
+        emit_json([_variant(v, of_it, config) for v, of_it in tables])
+    elif format == "csv":
+        emit(csv_text(COLUMNS, (row.row() for row in rows)))
+    elif format == "concise":
+        emit("".join(f"{for_terminal(_line(row))}\n" for row in rows))
     else:
-        emit("\n".join(map(_claims, session.variants)))
+        emit(
+            "\n".join(_table(v, of_it) for v, of_it in tables) + _next_steps(variant, rows, config)
+        )
+    _judge(report, rows, config)
 
 
-def _profile(session: Session, variant: Variant, depth: int | None) -> str:
-    """What each module of a variant costs, as a tree."""
-    from harness.explain.claim_trace import module_tree
-    from harness.types import Unmeasured
+def _known(config: RunConfig, variant: str) -> tuple[Session, Report]:
+    """What is known of these variants; what only settings name is not insisted on."""
+    from harness.cli.reporting import BaselineOption
+    from harness.run.plan import check_builders
 
-    fact = session.profile(variant)
+    # A device is part of what a measurement is of; nothing runs on it.
+    session = look_up(replace(config, device="auto", offline=True, refresh=False), variant)
+    session.request = replace(session.request, device=config.device)
+    try:
+        check_builders(session.variants, config)
+        baseline = BaselineOption.read(config, config.checks)
+        report = session.known()
+        # A look has no file and no image that a run may have.
+        found = (f for f in report.findings if f.severity or f.cause not in _OF_A_LOOK)
+        report = baseline.applied(replace(report, findings=tuple(found)))
+    except UsageError:
+        if not dict(config.given).keys().isdisjoint(("builder", "data", "baseline")):
+            raise
+        report = session.audit()
     for line in session.warnings():
         say(line)
-    if isinstance(fact, Unmeasured):
-        raise Failure(fact.why)
-    assert fact.image_size is not None
-    height, width = fact.image_size
-    heading = f"{bounded(variant.name)} at {height}x{width}: {fact.method}\n"
-    rows = [_HEADINGS, *module_tree(fact.value, depth)]
-    return heading + "".join(f"{line}\n" for line in columns(rows, left=2))
+    return session, report
 
 
-def _claims(variant: Variant) -> str:
-    """Everything that the index claims of a variant, and where each claim stands."""
-    text = f"{bounded(variant.name)}  {bounded(str(variant.location))}\n"
-    text += _located(variant.claims)
+def _variant(variant: Variant, rows: Sequence[ClaimRow], config: RunConfig) -> dict[str, Any]:
+    where = variant.location
+    return {
+        "name": variant.name,
+        "collection": _collection(variant),
+        "builder": builder_of(variant, config),
+        "location": {"file": where.file, "line": where.line, "column": where.column},
+        "claims": [row.entry() for row in rows],
+    }
+
+
+def _line(row: ClaimRow) -> str:
+    values = f"documented {_first_line(row.claim.raw)}, measured {row.shown or '-'}"
+    cause = row.finding and row.finding.cause
+    word = cause or row.word or ("not-checked" if row.is_open else "-")
+    return f"{position(row.claim.location)}: {word} {row.variant}: {row.field}: {values}"
+
+
+def _table(variant: Variant, rows: Sequence[ClaimRow]) -> str:
+    """Everything that the index claims of a variant, what was measured, and how it stands."""
+    cells = [_CLAIMS, *map(_cells, rows)]
+    own = 1 + sum(not row.inherited for row in rows)
+    lines = _fitted(cells)
+    text = [f"{bounded(variant.name)}  {bounded(str(variant.location))}", *lines[:own]]
     collection = variant.collection
     if collection is not None:
-        text += f"\nof the collection {bounded(collection.name)}  "
-        text += bounded(str(collection.location)) + "\n"
-        text += _located(variant.inherited())
-    elif variant.of_index:
-        text += "\nof its index\n" + _located(variant.inherited())
-    return text
+        place = bounded(str(collection.location))
+        text += ["", f"of the collection {bounded(collection.name)}  {place}", *lines[own:]]
+    elif lines[own:]:
+        text += ["", "of its index", *lines[own:]]
+    return "".join(f"{line}
+" for line in text)
 
 
-def _located(claims: Iterable[Claim]) -> str:
-    rows = [(_name(claim), _first_line(claim.raw), str(claim.location)) for claim in claims]
-    return "".join(f"  {line}\n" for line in aligned(rows))
+def _cells(row: ClaimRow) -> tuple[str, ...]:
+    measured = _first_line(row.shown)
+    return (row.field, _first_line(row.claim.raw), measured, row.status, str(row.claim.location))
+
+
+def _fitted(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    """Rows in columns; on a terminal values are cut, on a narrow one places and causes left out."""
+    width = terminal_width()
+    if width is None:
+        return [f"  {line}" for line in aligned(rows)]
+    brief = [(*row[:3], row[3].partition(" ")[0]) for row in rows]
+    lines: list[str] = []
+    most = max(2 * _ENOUGH, width // 2)
+    for kept, least in (rows, _ENOUGH), ([row[:4] for row in rows], _ENOUGH), (brief, _NARROWEST):
+        over = max(_cut(kept, most)[0] - width, 0)
+        wide, lines = _cut(kept, max(most - over, least))
+        if wide <= width:
+            break
+    return lines
+
+
+def _cut(rows: Sequence[tuple[str, ...]], most: int) -> tuple[int, list[str]]:
+    """How wide rows are with so many characters of documented values, and their lines."""
+    cut = [(row[0], truncate(for_terminal(row[1]), most), *row[2:]) for row in rows]
+    lines = [f"  {line}" for line in aligned(cut)]
+    return max(map(len, lines)), lines
+
+
+def _next_steps(asked: str, rows: Sequence[ClaimRow], config: RunConfig) -> str:
+    """The commands that say more of these claims."""
+    lines = []
+    wrong = [row for row in rows if row.word in SEVERITIES and row.word != UNVERIFIED]
+    if wrong:
+        worst = min(wrong, key=lambda row: SEVERITIES.index(row.word))
+        command = config.command("explain", worst.variant, worst.claim.field)
+        lines.append(f"{command} explains {'it' if len(wrong) == 1 else 'the worst of them'}")
+    fields = ", ".join(dict.fromkeys(row.claim.field for row in rows if row.is_open))
+    if fields:
+        images = " (accuracies with --data)" * (config.data is None and "Accuracy" in fields)
+        command = config.command("verify", asked)
+        lines.append(f"not checked yet: {fields}; {command} checks them{images}")
+    return "".join(f"\n{for_terminal(line)}\n" for line in lines)
+
+
+def _judge(report: Report, rows: Sequence[ClaimRow], config: RunConfig) -> None:
+    """Exit as the run would that found this, where its options are given."""
+    from harness.cli.reporting import exit_status
+
+    if not dict(config.given).keys().isdisjoint(_JUDGING):
+        findings = tuple(row.finding for row in rows if row.finding is not None)
+        status = exit_status(replace(report, findings=findings), config)
+        if status:
+            raise typer.Exit(status)
 
 
 def _first_line(raw: str) -> str:
@@ -145,21 +258,62 @@ def _first_line(raw: str) -> str:
     return raw if not rest else truncate(first, 60).removesuffix("…") + "…"
 
 
-def _name(claim: Claim) -> str:
-    return f"{claim.field} ({claim.dataset})" if claim.dataset else claim.field
+def _show_profiles(session: Session, depth: int | None, format: str) -> None:
+    """What each module of the variants costs, as a tree."""
+    from harness.explain.claim_trace import module_rows, module_tree
+
+    facts = [(each, _profile(session, each)) for each in session.variants]
+    if format in ("json", "csv"):
+        rows = [
+            {"variant": v.name, "image_size": fact.image_size, **row}
+            for v, fact in facts
+            for row in module_rows(fact.value, depth)
+        ]
+        emit_json(rows) if format == "json" else emit(csv_text([*rows[0]], rows))
+        return
+    if format == "concise":
+        raise UsageError("zoo show: --format concise has a line for each claim, not for a module")
+    tables = []
+    for each, fact in facts:
+        height, width = fact.image_size or (0, 0)
+        lines = [f"{bounded(each.name)} at {height}x{width}: {fact.method}"]
+        lines += columns([_HEADINGS, *module_tree(fact.value, depth)], left=2)
+        tables.append("".join(f"{line}\n" for line in lines))
+    emit("\n".join(tables))
 
 
-@command(*MEASURING)
+def _profile(session: Session, variant: Variant) -> Measurement:
+    from harness.types import Unmeasured
+
+    fact = session.profile(variant)
+    for line in session.warnings():
+        say(line)
+    if isinstance(fact, Unmeasured):
+        raise Failure(fact.why)
+    return fact
+
+
+@command(*_SEEN)
 def explain(
     config: RunConfig,
     variant: Annotated[str, variant("")],
     field: Annotated[str, typer.Argument(metavar="FIELD", help="As the index writes it: FLOPs.")],
+    *,
+    format: str,
 ) -> None:
-    """With the options that zoo verify was given it explains what that has found."""
+    """With the options that zoo verify was given it explains what that has found.
+
+    Exit status: 0; with --fail-on or --strict on the command line, 1 as of zoo verify.
+    """
     from harness.cli.progress import StderrProgress
+    from harness.cli.reporting import BaselineOption
 
     if canonical(field).lower() in _WITHOUT_IMAGES:  # Images can't decide it, and may take hours.
         config = replace(config, data=())
+    # The claim is checked, whichever groups a run was about.
+    checks = tuple(dict.fromkeys((*config.checks, *RunConfig().checks)))
+    config = replace(config, checks=checks)
+    baseline = BaselineOption.read(config, checks)
     session = prepared(replace(config, select=(variant,)))
     asked = [(v, c) for v in session.variants for c in v.in_effect() if _is_meant(c.field, field)]
     if not asked:
@@ -170,8 +324,21 @@ def explain(
         raise KeyboardInterrupt
     if report.cut_short is not None:
         raise Failure(report.cut_short)
-    width = terminal_width() or _UNLIMITED
-    emit("\n".join(_wrapped(session.trace(report, v, c), width) for v, c in asked))
+    report = baseline.applied(report)
+    found = found_in(report)
+    rows = [row for v, c in asked for row in claim_rows(v, [c], found)]
+    traces = [session.trace(report, v, c) for v, c in asked]
+    if format == "json":
+        emit_json([_traced(*each) for each in zip(rows, traces, strict=True)])
+    else:
+        width = terminal_width() or _UNLIMITED
+        emit("\n".join(_wrapped(trace, width) for trace in traces))
+    _judge(report, rows, config)
+
+
+def _traced(row: ClaimRow, trace: ClaimTrace) -> dict[str, Any]:
+    sections = [{"heading": s.heading, "lines": s.lines, "rows": s.rows} for s in trace.sections]
+    return {"variant": row.variant} | row.entry() | {"sections": sections}
 
 
 def _wrapped(trace: ClaimTrace, width: int) -> str:
@@ -198,7 +365,7 @@ def _is_meant(field: str, asked: str) -> bool:
 
 def _no_such_field(session: Session, field: str) -> str:
     names = {c.field.lower(): c.field for v in session.variants for c in v.in_effect()}
-    shower = f"zoo show {session.variants[0].name}{index_options(session.request.index)}"
+    shower = session.request.command("show", session.variants[0].name)
     near = difflib.get_close_matches(field.lower(), names, n=1, cutoff=0.4)
     advice = f"did you mean {names[near[0]]!r}?" if near else f"{shower} lists what is claimed"
     return f"{session.variants[0].name} claims no {field!r}; {advice}"

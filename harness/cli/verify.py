@@ -71,7 +71,7 @@ def _run(
         folder: where it is written to as well, or None.
         writes_baseline: whether its errors and warnings are accepted from now on.
     """
-    baseline = BaselineOption.read(config.baseline, config.checks, writes=writes_baseline)
+    baseline = BaselineOption.read(config, config.checks, writes=writes_baseline)
     # What is written to be kept shall be about the whole index.
     session = prepared(config, lenient=folder is None and not writes_baseline)
     from harness.cli.progress import StderrProgress
@@ -112,7 +112,7 @@ def _run(
 @command("index", *REPORTING, "baseline", "verbose")
 def audit(config: RunConfig) -> None:
     checks = ("metadata",)
-    baseline = BaselineOption.read(config.baseline, checks)
+    baseline = BaselineOption.read(config, checks)
     session = prepared(RunConfig(index=config.index, checks=checks), builds=False, lenient=True)
     from harness.run.plan import unread
 

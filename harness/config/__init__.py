@@ -46,10 +46,7 @@ __all__ = [
 
 FILE = "pyproject.toml"
 # What a run was asked of its report, and not of what is measured.
-_OF_ONE_RUN = frozenset(
-    {"checks", "refresh", "format", "fail-on", "strict", "baseline", "quiet", "verbose"}
-    | {"cross-check"}
-)
+_OF_ONE_RUN = frozenset({"checks", "refresh", "format", "fail-on", "strict", "quiet", "verbose"})
 # What has a meaning for images alone.
 _OF_IMAGES = ("dataset", "samples", "budget", "decode", "decode-workers")
 _PREFIX = "ZOO_"
@@ -118,15 +115,23 @@ class RunConfig:
     verbose: bool = _DEFAULTS["verbose"]
     given: tuple[tuple[str, Any], ...] = field(default=(), compare=False)
 
-    def repeated(self) -> str:
-        """The options that were given, as another command takes them to see what this run saw."""
+    def repeated(self, only: Collection[str] = SHARED) -> str:
+        """The options that were given, as another command takes them to see what this run saw.
+
+        Args:
+            only: those that the command takes.
+        """
         return shlex.join(
             word
             for name, value in self.given
-            if name not in _OF_ONE_RUN
+            if name not in _OF_ONE_RUN and name in only
             for each in (value if isinstance(value, list | tuple) else (value,))
             for word in _as_written(SHARED[name], each)
         )
+
+    def command(self, name: str, *words: str, only: Collection[str] = SHARED) -> str:
+        """A command with these arguments that sees what this run saw, to be run next."""
+        return f"zoo {shlex.join((name, *words))} {self.repeated(only)}".rstrip()
 
 
 def _as_written(option: Option, value: object) -> list[str]:

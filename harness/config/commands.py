@@ -39,6 +39,11 @@ def _one_call(name: str, help: str, field: str = "") -> Option:
     return Option(name, SWITCH, help, False, field=field, configurable=False)
 
 
+def _format(*names: str) -> Option:
+    help = f"{', '.join(names[:-1])} or {names[-1]}."
+    return Option("format", choice("a format here", *names), help, names[0])
+
+
 def _folder(help: str, default: Path | None = None, name: str = "output") -> Option:
     return Option(name, PATH, help, default, metavar="DIR")
 
@@ -62,10 +67,9 @@ _OWN = (
         ),
     ),
     *_own("report", _folder("Where to write the report.", Path("reports"))),
-    *_own(
-        "bench dataset list rule",
-        Option("format", choice("a format here", "table", "json"), "table or json.", "table"),
-    ),
+    *_own("dataset explain", _format("table", "json")),
+    *_own("bench rule", _format("table", "json", "csv")),
+    *_own("list show", _format("table", "json", "csv", "concise")),
     *_own(
         "bench",
         Option(

@@ -41,8 +41,13 @@ def write(pages: Sequence[CollectionPage], folder: Path) -> Iterator[Path]:
             yield path
 
 
-def check(pages: Sequence[CollectionPage], folder: Path) -> Iterator[str]:
+def check(pages: Sequence[CollectionPage], folder: Path, writer: str = "zoo docs") -> Iterator[str]:
     """Lines on the pages that are missing, outdated or left over, and how they differ.
+
+    Args:
+        pages: as they should be.
+        folder: where they should be.
+        writer: the command that writes them there.
 
     Raises:
         FolderError: a page can't be read.
@@ -51,9 +56,9 @@ def check(pages: Sequence[CollectionPage], folder: Path) -> Iterator[str]:
         path = folder / page.name
         old = read(path)
         if old is None:
-            yield f"{path}: is missing; run zoo docs"
+            yield f"{path}: is missing; run {writer}"
         elif differs(page.text, old):
-            yield f"{path}: differs from what the index says; run zoo docs"
+            yield f"{path}: differs from what the index says; run {writer}"
             yield from difference(old, page.text, path.name)
     for path in stale(pages, folder):
         yield f"{path}: no collection of the index has this page; remove it"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
@@ -161,7 +162,7 @@ def _values(
         remarks.append(f"{place}: collection {collection.name!r}: no Citation: add one to it")
     remarks += [
         f"{claim.location}: {claim.field} is {truncate(claim.raw)}, which can't be right, and the "
-        "page says so; zoo audit says what would be"
+        f"page says so; zoo audit --index {shlex.quote(claim.location.file)} says what would be"
         for claim in dict.fromkeys(claims.unusable(variants))
     ]
     title, url = paper(collection.claim)

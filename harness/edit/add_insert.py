@@ -138,7 +138,11 @@ def _origin(name: str, file: Path, known: Index | None) -> Variant:
     origin = variants.get(name)
     if origin is None:
         near = nearest(name, variants, cutoff=0.5)
-        advice = f"did you mean {' or '.join(near)}?" if near else "zoo list shows the package's"
+        advice = (
+            f"did you mean {' or '.join(near)}?"
+            if near
+            else "zoo list --index package:zoo shows the package's"
+        )
         raise NotAdded(
             f"--from: neither this package nor {file} (--index) has a variant {shown(name)!r}; "
             f"{advice}"

@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from shlex import quote
 
 from harness.causes import CAUSES
 from harness.config import UsageError
@@ -71,12 +72,15 @@ class Baseline:
     content: bytes | None = None
 
 
-def read_baseline(path: Path | str, *, missing: bool = False) -> Baseline:
+def read_baseline(
+    path: Path | str, *, missing: bool = False, writer: str = "zoo verify --all"
+) -> Baseline:
     """Read a baseline.
 
     Args:
         path: the file.
         missing: a file that is not there is an empty baseline, and no mistake.
+        writer: the command whose findings it would hold.
 
     Raises:
         UsageError: it can't be read, or something in it is wrong; a line for each mistake.
@@ -88,7 +92,8 @@ def read_baseline(path: Path | str, *, missing: bool = False) -> Baseline:
     except FileNotFoundError as error:
         if missing:
             return Baseline(name)
-        remedy = "name a baseline, or make one with zoo verify --write-baseline"
+        made = f"{writer} --write-baseline --baseline {quote(name)}"
+        remedy = f"name a baseline, or make one with {made}"
         raise UsageError(f"{shown(name)}: can't be read: {error.strerror}; {remedy}") from error
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)

@@ -50,7 +50,8 @@ def trace_claim(evidence: Evidence, findings: Sequence[Finding], claim: Claim) -
     sections += _flops(evidence, claim) if claim.field == "FLOPs" else _structure(evidence, claim)
     for finding in about:
         heading = finding.status if finding.cause is None else f"{finding.status} {finding.cause}"
-        sections.append(Section(heading, (finding.message,)))
+        accepted = (f"accepted: {finding.accepted}",) if finding.accepted is not None else ()
+        sections.append(Section(heading, (finding.message, *accepted)))
     if not about:
         sections.append(Section("unverified", ("no check measures this field",)))
     title = f"{evidence.variant.name}  {claim.field}  {claim.location}"
@@ -138,24 +139,35 @@ def module_tree(profile: Mapping[str, Any], depth: int | None) -> list[tuple[str
         inside. A module that is called twice has two rows, and its parameters in both. One that
         is never called, but holds modules that are, has a row where the first of them stands.
     """
-    root = _placed(profile)
-    total = root.macs or 1
-    inside = _parameters_inside(profile)
-    rows: list[tuple[str, ...]] = []
-    for node, level in _walk(root, 0, depth):
-        name = node.path.rpartition(".")[2] or "(model)"
-        output = "x".join(map(str, node.output)) or "-"
-        rows.append(
-            (
-                "  " * level + name,
-                node.kind,
-                output,
-                f"{inside[node.path]:,}",
-                f"{node.macs:,}",
-                f"{node.macs / total:.1%}",
-            )
+    return [
+        (
+            "  " * row["level"] + (row["module"].rpartition(".")[2] or "(model)"),
+            row["class"],
+            "x".join(map(str, row["output"])) or "-",
+            f"{row['parameters']:,}",
+            f"{row['macs']:,}",
+            f"{row['share']:.1%}",
         )
-    return rows
+        for row in module_rows(profile, depth)
+    ]
+
+
+def module_rows(profile: Mapping[str, Any], depth: int | None) -> list[dict[str, Any]]:
+    """The same rows as plain data: the module by its path, and the share of 1."""
+    root = _placed(profile)
+    inside = _parameters_inside(profile)
+    return [
+        {
+            "module": node.path,
+            "level": level,
+            "class": node.kind,
+            "output": list(node.output),
+            "parameters": inside[node.path],
+            "macs": node.macs,
+            "share": node.macs / (root.macs or 1),
+        }
+        for node, level in _walk(root, 0, depth)
+    ]
 
 
 @dataclass(slots=True)

@@ -25,7 +25,7 @@ _IMAGES = {
     "--data sample 20 of ImageNet's)",
     "accuracy.undecided": "undecided on so few images (--data DIR with the whole validation set)",
 }
-_PERCENT = ("Top 1 Accuracy", "Top 5 Accuracy")
+PERCENT = ("Top 1 Accuracy", "Top 5 Accuracy")
 _OPTIONS = ("--offline", "--no-download", "--max-bytes", "--allow-http", "--public-hosts-only")
 _PREFIXES = ("", "k", "M", "G", "T", "P", "E")
 
@@ -153,7 +153,7 @@ def values(finding: Finding) -> tuple[str, str]:
 
 def measured(finding: Finding) -> str:
     """The measured value, truncated; of an accuracy with the unit that the documented one has."""
-    is_percent = isinstance(finding.measured, int | float) and finding.field in _PERCENT
+    is_percent = isinstance(finding.measured, int | float) and finding.field in PERCENT
     return truncate(value(finding.measured), FOREIGN) + "%" * is_percent
 
 

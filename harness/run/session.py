@@ -12,7 +12,6 @@ from harness.check import flops, schema
 from harness.check.build import apply_alias_findings
 from harness.check.registry import index_checks, variant_checks
 from harness.config import GROUPS, RunConfig, UsageError
-from harness.explain import preferred_rules
 from harness.explain.claim_trace import ClaimTrace, trace_claim
 from harness.run.engine import Engine, EngineError, LocalEngine
 from harness.run.eval_datasets import EvalDatasets
@@ -21,7 +20,7 @@ from harness.run.jobs import Job
 from harness.run.plan import builder_of, check_builders, index_here, read_index, subject
 from harness.run.progress import Clock, Progress
 from harness.run.store import Store, StoreError
-from harness.run.variant_run import VariantRun, facts_of
+from harness.run.variant_run import VariantRun, agree, built_names, device_of, facts_of
 from harness.types import Fact, Finding, Measurement, Recipe, Report, Slot, Unmeasured
 from zoo._util.text import plural
 from zoo.index.types import Claim, Index, Location, Variant
@@ -158,14 +157,31 @@ class Session:
                 cut_short = str(error)
         for line in self.warnings():
             progress.warn(line)
-        _agree(runs)
+        report = self._reported(runs, clock, cut_short)
+        return replace(report, findings=self._with_fixes(report.findings))
+
+    def known(self) -> Report:
+        """What is known already, and found of it; nothing is built, and no server is asked.
+
+        Claims that ask for more have no finding.
+        """
+        clock = Clock()
+        with self._opened_store() as store:
+            runs = self._runs(store)
+            self._fetch(runs, Progress())
+            for run in runs:
+                run.settle()
+        return self._reported(runs, clock, None)
+
+    def _reported(self, runs: list[VariantRun], clock: Clock, cut_short: str | None) -> Report:
+        agree(runs)
         found = [f for s in runs if s.findings is not None for f in s.findings]
-        found = apply_alias_findings(found, self.index.variants, _built_names(runs))
+        found = apply_alias_findings(found, self.index.variants, built_names(runs))
         findings = [*self._index_findings(facts_of(runs, found)), *found]
         return Report(
-            environment=clock.environment(_device_of(runs)),
+            environment=clock.environment(device_of(runs)),
             variants=tuple(s.report() for s in runs),
-            findings=self._with_fixes(_ordered(findings, self.variants)),
+            findings=_ordered(findings, self.variants),
             cut_short=cut_short,
             unread=self.index.unusable,
         )
@@ -387,32 +403,6 @@ def _told_of(changed: Mapping[str, str]) -> str:
     first, *others = changed.values()
     more = f", and {plural(len(others), 'variant')} the like" if others else ""
     return f"{first}{more}: built in a process of its own, what it measured is not kept"
-
-
-def _device_of(runs: Iterable[VariantRun]) -> str:
-    """Where arithmetic was done, if any was; shapes are worked out on the CPU."""
-    counted = (f for s in runs for (kind, _), f in s.facts.items() if kind == "accuracy")
-    return next((f.device for f in counted if isinstance(f, Measurement)), "cpu")
-
-
-def _built_names(runs: Iterable[VariantRun]) -> dict[str, str]:
-    """Variant -> the name that its builder builds it under."""
-    facts = {s.variant.name: s.facts.get(("structure", None)) for s in runs}
-    return {
-        name: fact.value["built_as"]
-        for name, fact in facts.items()
-        if isinstance(fact, Measurement)
-    }
-
-
-def _agree(runs: Sequence[VariantRun]) -> None:
-    """Let each collection's numbers be explained alike where several rules fit one of them."""
-    found = [(s.collection, f) for s in runs for f in s.findings or ()]
-    rules: dict[str | None, dict[str, str]] = {}
-    for (collection, field), rule in preferred_rules(found).items():
-        rules.setdefault(collection, {})[field] = rule
-    for run in runs:
-        run.prefer(rules.get(run.collection, {}))
 
 
 def _ordered(findings: Iterable[Finding], variants: Sequence[Variant]) -> tuple[Finding, ...]:

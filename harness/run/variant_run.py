@@ -13,6 +13,7 @@ from harness.check.build import ALIAS
 from harness.check.flops import figure
 from harness.check.shards import span_of
 from harness.config import RunConfig
+from harness.explain import preferred_rules
 from harness.run.eval_datasets import VariantImages
 from harness.run.facts import VariantFacts
 from harness.run.jobs import Job
@@ -80,6 +81,21 @@ class VariantRun(VariantFacts):
             if not missing:
                 self.findings = tuple(findings)
                 return []
+
+    def settle(self) -> None:
+        """Apply the checks that what is known is enough for; the others find nothing."""
+        settled: list[Finding] = []
+        for check in self._checks:
+            missing = {slot for need in check.needs(self.size) for slot in need.slots}
+            while not self._recall(missing - self.facts.keys()):
+                items = self._apply(check, self.evidence())
+                needed = {s for item in items if isinstance(item, Need) for s in item.slots}
+                missing = needed - self.facts.keys()
+                if not missing:
+                    settled += _findings(items)
+                    break
+        built = _findings(build.find(_of_the_build(self.evidence())))
+        self.findings = (*built, *settled)
 
     def _apply(self, check: VariantCheck, evidence: Evidence) -> tuple[Finding | Need, ...]:
         """What a check finds; it isn't asked again while all that it looked at is the same."""
@@ -262,3 +278,29 @@ def facts_of(
         else s.facts
         for s in runs
     }
+
+
+def device_of(runs: Iterable[VariantRun]) -> str:
+    """Where arithmetic was done, if any was; shapes are worked out on the CPU."""
+    counted = (f for s in runs for (kind, _), f in s.facts.items() if kind == "accuracy")
+    return next((f.device for f in counted if isinstance(f, Measurement)), "cpu")
+
+
+def built_names(runs: Iterable[VariantRun]) -> dict[str, str]:
+    """Variant -> the name that its builder builds it under."""
+    facts = {s.variant.name: s.facts.get(("structure", None)) for s in runs}
+    return {
+        name: fact.value["built_as"]
+        for name, fact in facts.items()
+        if isinstance(fact, Measurement)
+    }
+
+
+def agree(runs: Sequence[VariantRun]) -> None:
+    """Let each collection's numbers be explained alike where several rules fit one of them."""
+    found = [(s.collection, f) for s in runs for f in s.findings or ()]
+    rules: dict[str | None, dict[str, str]] = {}
+    for (collection, field), rule in preferred_rules(found).items():
+        rules.setdefault(collection, {})[field] = rule
+    for run in runs:
+        run.prefer(rules.get(run.collection, {}))

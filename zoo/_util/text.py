@@ -127,7 +127,8 @@ def for_spreadsheet(text: str) -> str:
 def csv_text(
     columns: Sequence[str], rows: Iterable[Mapping[str, object]], *, verbatim: str = ""
 ) -> str:
-    """RFC 4180 but for the line ends: a line of names, then one for each row; None is empty.
+    """RFC 4180 but for the line ends: a line of names, then one for each row; None is empty, and
+    a list, such as a size, is written ``224x285``.
 
     Args:
         columns: the keys of the rows, in their order.
@@ -137,7 +138,7 @@ def csv_text(
 
     def cell(name: str, value: object) -> object:
         if not isinstance(value, str):
-            return value
+            return "x".join(map(str, value)) if isinstance(value, list | tuple) else value
         text = "\n".join(map(for_terminal, value.split("\n")))
         return text if name == verbatim or _NUMBER.fullmatch(text) else for_spreadsheet(text)
 

@@ -10,6 +10,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
+from shlex import quote
 from typing import Literal
 
 from zoo._util.text import printable, quoted, shown
@@ -78,7 +79,7 @@ def unusable(claim: Claim) -> ValueError:
     """What to raise where a claim has to be used, and its value can't be."""
     return ValueError(
         f"{claim.location}: {claim.field} is {quoted(claim.raw)}, which can't be used; zoo audit "
-        "says what would be right"
+        f"--index {quote(claim.location.file)} says what would be right"
     )
 
 

@@ -62,6 +62,19 @@ def folder(tmp_path) -> Path:
 
 
 @pytest.fixture
+def edit(folder) -> Callable[[str, str], None]:
+    """Replace a text of the index by another one, once."""
+
+    def change(old: str, new: str) -> None:
+        index = folder / "model-index" / "net.yml"
+        text = index.read_text()
+        assert old in text
+        index.write_text(text.replace(old, new, 1))
+
+    return change
+
+
+@pytest.fixture
 def zoo(environment, folder) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run the command in the folder, its output in pipes."""
 

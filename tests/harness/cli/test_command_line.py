@@ -69,7 +69,10 @@ WRONG = [
     ("show", "zoo show: Missing argument 'VARIANT'; see zoo show --help"),
     ("train resnest50d", "zoo train: Missing option '--data'; see zoo train --help"),
     ("list --frmat json", "zoo list: No such option: --frmat"),
-    ("list --format xml", "--format: 'xml' is not a format here; write table or json"),
+    (
+        "list --format xml",
+        "--format: 'xml' is not a format here; write table, json, csv or concise",
+    ),
     ("bench resnest50d --batch 1,0", "--batch: '1,0' is not a list of sizes; write one such as"),
     ("bench resnest50d --seconds 0", "--seconds: 0.0 is not a number from 0.1; write one"),
     ("verify --all --checks flop", "--checks: there are no checks 'flop'; did you"),

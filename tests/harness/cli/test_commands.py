@@ -23,17 +23,6 @@ HEAVY = ("torch", "pandas", "httpx", "matplotlib", "torchvision")
 BAD_LAYERS = ("Layers: 50", "Layers: 51")
 
 
-@pytest.fixture
-def edit(folder):
-    def change(old, new):
-        index = folder / "model-index" / "net.yml"
-        text = index.read_text()
-        assert old in text
-        index.write_text(text.replace(old, new, 1))
-
-    return change
-
-
 def document_of(done):
     document = json.loads(done.stdout)
     jsonschema.validate(document, json_schema())

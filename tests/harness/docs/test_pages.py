@@ -119,7 +119,7 @@ def test_check_names_each_page_that_differs(zoo, tmp_path):
     missing = zoo(*arguments, "--check")
     assert (missing.returncode, missing.stdout.splitlines()) == (
         1,
-        ["docs/models/net.md: is missing; run zoo docs"],
+        ["docs/models/net.md: is missing; run zoo docs --index index.yml"],
     )
     assert not (tmp_path / "docs").exists()
     assert zoo(*arguments).stdout == "docs/models/net.md\n"
@@ -130,7 +130,8 @@ def test_check_names_each_page_that_differs(zoo, tmp_path):
     changed = zoo(*arguments, "--check")
     assert changed.returncode == 1
     lines = changed.stdout.splitlines()
-    assert lines[0] == "docs/models/net.md: differs from what the index says; run zoo docs"
+    what = "differs from what the index says; run zoo docs --index index.yml"
+    assert lines[0] == f"docs/models/net.md: {what}"
     assert "-  Layers: 5" in lines
     assert "+  Layers: 6" in lines
     assert page.read_bytes() == before
