@@ -193,8 +193,7 @@ def _table(variant: Variant, rows: Sequence[ClaimRow]) -> str:
         text += ["", f"of the collection {bounded(collection.name)}  {place}", *lines[own:]]
     elif lines[own:]:
         text += ["", "of its index", *lines[own:]]
-    return "".join(f"{line}
-" for line in text)
+    return "".join(f"{line}\n" for line in text)
 
 
 def _cells(row: ClaimRow) -> tuple[str, ...]:
@@ -235,7 +234,7 @@ def _next_steps(asked: str, rows: Sequence[ClaimRow], config: RunConfig) -> str:
         lines.append(f"{command} explains {'it' if len(wrong) == 1 else 'the worst of them'}")
     fields = ", ".join(dict.fromkeys(row.claim.field for row in rows if row.is_open))
     if fields:
-        images = " (accuracies with --data)" * (config.data is None and "Accuracy" in fields)
+        images = " (accuracies with --data)" * (not config.data and "Accuracy" in fields)
         command = config.command("verify", asked)
         lines.append(f"not checked yet: {fields}; {command} checks them{images}")
     return "".join(f"\n{for_terminal(line)}\n" for line in lines)
