@@ -11,6 +11,7 @@ from harness.config.rules import PATH, SWITCH, TEXT, choice, real, whole
 
 # Each with the first sentence of its help; `harness.cli` has a function for each.
 COMMANDS: Mapping[str, str] = {
+    "init": "Write a first model-index, with what is measured of the variants.",
     "audit": "Check an index by itself, without building or measuring anything.",
     "verify": "Measure variants, and check what is documented against it.",
     "validate": "Measure accuracies on images, as far as it takes to decide the claims.",
@@ -174,6 +175,27 @@ _OWN = (
             "Keep the state every N steps too, not only every epoch and every ten minutes.",
         ),
         Option("tensorboard", SWITCH, "Write TensorBoard's files as well (extra train).", False),
+    ),
+    *_own(
+        "init",
+        Option(
+            "from",
+            choice("a package here", "package:timm", "package:torchvision"),
+            "Whose variants they are, and who builds them: package:timm or package:torchvision.",
+            metavar="PACKAGE",
+            field="origin",
+            configurable=False,
+        ),
+        Option(
+            "index", PATH, "The YAML file to write. Default: model-index.yml.", configurable=False
+        ),
+        Option(
+            "image-size",
+            rules.IMAGE_SIZE,
+            "The input to count FLOPs at, and to document: 224, or 224x288 (height x width). "
+            "Default: what the library states; 224 where it states none, as FLOPs Input.",
+            configurable=False,
+        ),
     ),
     *_own(
         "add",

@@ -41,6 +41,7 @@ AUTO = "auto"
 _DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)([smh]?)")
 _AGE = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)([smhdw]?)")
 _SIZE = re.compile(r"(\d{1,18}(?:\.\d{1,9})?) ?([KMGT]i?B|)", re.IGNORECASE)
+_PIXELS = re.compile(r"(\d{1,5})(?:x(\d{1,5}))?")
 _UNITS = {"": 1} | {
     f"{letter}{suffix}": base**power
     for power, letter in enumerate("KMGT", start=1)
@@ -192,6 +193,14 @@ def _memory(value: object) -> int:
     return size
 
 
+def _image_size(value: object) -> tuple[int, int]:
+    match = _PIXELS.fullmatch(str(value))
+    size = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
+    if min(size) < 8 or max(size) > 16_384:
+        raise ValueError(f"{value!r} is not a size in pixels; write one such as 224 or 224x288")
+    return size
+
+
 def _path(value: object) -> Path:
     if not isinstance(value, str | Path) or not str(value):
         raise ValueError(f"{value!r} is not a path; write one")
@@ -285,6 +294,7 @@ BATCHES = OptionRule(_batches, metavar="LIST")
 DATASET = OptionRule(
     _datasets, lambda text: text.split(","), words=lambda: (*KNOWN, AUTO), repeated=True
 )
+IMAGE_SIZE = OptionRule(_image_size, metavar="PIXELS")
 DEVICE = OptionRule(_device, words=lambda: ("auto", "cpu", "cuda"))
 FORMAT = OptionRule(_format, words=_formats)
 # A path or the word `sample`; what it names is looked at when it is opened.

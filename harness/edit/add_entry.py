@@ -30,14 +30,14 @@ class NewEntry:
         name: of the variant.
         collection: which one of the file's it belongs to.
         metadata: key -> normalised value, as an index's reader gives it.
-        weights: the path of the checkpoint from the index's folder, as a URL has it.
+        weights: their URL, or the checkpoint's path from the index's folder, as a URL has it.
         result: key -> normalised value, of the one result.
     """
 
     name: str
     collection: str | None
     metadata: Mapping[str, Any]
-    weights: str
+    weights: str | None
     result: Mapping[str, Any]
 
     @property
@@ -48,7 +48,7 @@ class NewEntry:
             "Name": self.name,
             **belongs,
             **self.metadata,
-            "Weights": self.weights,
+            **({} if self.weights is None else {"Weights": self.weights}),
             **self.result,
         }
 
@@ -64,7 +64,8 @@ class NewEntry:
                 yield from (f"    - {as_yaml(item)}" for item in value)
             else:
                 yield f"    {key}: {_scalar(value)}"
-        yield f"  Weights: {as_yaml(self.weights)}"
+        if self.weights is not None:
+            yield f"  Weights: {as_yaml(self.weights)}"
         if not self.result:
             return
         yield "  Results:"

@@ -34,8 +34,8 @@ def index_here() -> Path:
     if found is None:
         raise UsageError(
             f"no index here: {os.getcwd()} holds neither {FOLDER}/ nor {FOLDER}.yml, .yaml or .md; "
-            "name one with --index PATH, or write --index package:zoo for the one that ships with "
-            "zoo"
+            "name one with --index PATH (package:zoo is the one that ships with zoo), or let zoo "
+            "init write one"
         )
     return found
 

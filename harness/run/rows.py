@@ -227,6 +227,7 @@ _settings = _holds(
     interpolation=_maybe(_is_text),
     mean=_maybe(_each(_is_number)),
     std=_maybe(_each(_is_number)),
+    url=_maybe(_is_text),
 )
 _preprocess = _holds(
     chosen=lambda value: value in (None, "url", "name", "default"),

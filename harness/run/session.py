@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from harness.check import flops, schema
+from harness.check.base import Evidence, VariantCheck
 from harness.check.build import apply_alias_findings
 from harness.check.registry import index_checks, variant_checks
 from harness.config import GROUPS, RunConfig, UsageError
@@ -185,6 +186,17 @@ class Session:
             cut_short=cut_short,
             unread=self.index.unusable,
         )
+
+    def gather(self, check: VariantCheck, progress: Progress) -> list[Evidence]:
+        """Make the facts that one check asks for; what is known of each variant then.
+
+        Raises:
+            EngineError: they can't be made.
+        """
+        with self._opened_store() as store:
+            runs = [VariantRun(each, self.request, [check], store) for each in self.variants]
+            self._measure(runs, [job for run in runs for job in run.advance()], progress)
+        return [run.evidence() for run in runs]
 
     def trace(self, report: Report, variant: Variant, claim: Claim) -> ClaimTrace:
         """Trace one claim, after `verify` has made the report."""

@@ -71,6 +71,7 @@ class PretrainedConfig:
         interpolation: of the resize, as an index writes it.
         mean, std: per channel, of images from 0 to 1.
         num_classes: the classes of the weights' classifier.
+        url: where the weights are as one file.
     """
 
     weights: str
@@ -80,6 +81,7 @@ class PretrainedConfig:
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
     num_classes: int | None = None
+    url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,8 +240,12 @@ def get_builder(name: str) -> Builder:
     found = _entries()
     if name in found:
         return cast("Builder", found[name].load()())
-    known = ", ".join(sorted({*_BUILT_IN, *found}))
-    raise BuilderError(f"no builder is called {name!r}; there are: {known}")
+    raise BuilderError(f"no builder is called {name!r}; there are: {', '.join(builder_names())}")
+
+
+def builder_names() -> list[str]:
+    """The builders of this package and of those that are installed; none is imported."""
+    return sorted({*_BUILT_IN, *_entries()})
 
 
 def origin_of(name: str) -> Origin:

@@ -175,6 +175,7 @@ def _distinct(cfgs: Mapping[str, Any]) -> tuple[PretrainedConfig, ...]:
                     mean=tuple(map(float, cfg.mean)),
                     std=tuple(map(float, cfg.std)),
                     num_classes=cfg.num_classes,
+                    url=cfg.url or None,
                 )
             )
     return tuple(found)

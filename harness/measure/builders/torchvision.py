@@ -163,6 +163,7 @@ def _settings(model: str, weights: Any) -> PretrainedConfig:
         mean=_floats(getattr(transforms, "mean", None)),
         std=_floats(getattr(transforms, "std", None)),
         num_classes=len(categories) if categories else None,
+        url=weights.url,
     )
 
 
