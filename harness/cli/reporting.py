@@ -37,6 +37,7 @@ from harness.config.rules import DEFAULT_GROUPS, NEVER, SEVERITIES, UNVERIFIED
 if TYPE_CHECKING:
     from harness.edit.baseline import Baseline
     from harness.report import Options
+    from harness.run.session import Session
     from harness.types import Report
 
 _WRITE = "--write-baseline"
@@ -102,6 +103,7 @@ def show_report(report: Report, config: RunConfig) -> None:
         folder=folder_in_repository(os.environ),
         top=repository_top(os.environ),
         repeat=config.repeated(),
+        again=config.again,
     )
     out = io.StringIO()
     get_format(config.format)(report, out=out, options=options)
@@ -278,17 +280,23 @@ class BaselineOption:
         baseline: the entries, None where there is no baseline.
         writes: it is to be brought up to date by this run.
         groups: the groups of checks that the run makes.
+        files: those of the index that it is about; None for all of them.
+        remark: that it is not about the others.
     """
 
     baseline: Baseline | None
     writes: bool
     groups: Collection[str]
+    files: Collection[str] | None = None
+    remark: str = ""
 
     @classmethod
     def read(
-        cls, config: RunConfig, groups: Collection[str], *, writes: bool = False
+        cls, config: RunConfig, session: Session, groups: Collection[str], *, writes: bool = False
     ) -> BaselineOption:
         """Read the baseline of a run, before anything is measured.
+
+        One that settings name goes with the index that they name: it says nothing of other files.
 
         Raises:
             UsageError: something in it is wrong, or it is not there and is not to be written.
@@ -296,12 +304,29 @@ class BaselineOption:
         if config.baseline is None and not writes:
             return cls(None, False, groups)
         from harness.edit import baseline
+        from harness.run.plan import covered, named
 
         path = config.baseline or Path(baseline.DEFAULT)
         checks = () if tuple(groups) == DEFAULT_GROUPS else ("--checks", ",".join(groups))
         writer = config.command("verify", "--all", *checks, only=SHARED.keys() - {"baseline"})
+        files = covered(config.bound, session.request.index, session.index.files)
+        if config.bound is not None and files is not None:
+            of = f"{path} is of the index {named(config.bound)}, as settings say, and "
+            if writes:
+                raise UsageError(
+                    f"--write-baseline: {of}this run is of others as well; name another file: "
+                    "--write-baseline FILE.yml"
+                )
+            remark = f"{of}accepts nothing of other files; --baseline {path} would"
+            known = baseline.read_baseline(path, writer=writer) if files else None
+            return cls(known, False, groups, files, "" if config.quiet else remark)
         entries = baseline.read_baseline(path, missing=writes, writer=writer)
         return cls(entries, writes, groups)
+
+    def tell(self) -> None:
+        """Say what it is not about, if anything."""
+        if self.remark:
+            say(self.remark)
 
     def applied(self, report: Report) -> Report:
         """The report with accepted findings marked, after the baseline was written if it is to be.
@@ -321,7 +346,7 @@ class BaselineOption:
                 baseline = self._written(report, today)
             except BaselineFileError as error:
                 report = replace(report, cut_short=str(error))
-        return apply_baseline(report, baseline, self.groups, today)
+        return apply_baseline(report, baseline, self.groups, today, self.files)
 
     def _written(self, report: Report, today: date) -> Baseline:
         from harness.edit.baseline_apply import write_baseline

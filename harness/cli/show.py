@@ -149,7 +149,7 @@ def _known(config: RunConfig, variant: str) -> tuple[Session, Report]:
     session.request = replace(session.request, device=config.device)
     try:
         check_builders(session.variants, config)
-        baseline = BaselineOption.read(config, config.checks)
+        baseline = BaselineOption.read(config, session, config.checks)
         report = session.known()
         # A look has no file and no image that a run may have.
         found = (f for f in report.findings if f.severity or f.cause not in _OF_A_LOOK)
@@ -312,8 +312,8 @@ def explain(
     # The claim is checked, whichever groups a run was about.
     checks = tuple(dict.fromkeys((*config.checks, *RunConfig().checks)))
     config = replace(config, checks=checks)
-    baseline = BaselineOption.read(config, checks)
     session = prepared(replace(config, select=(variant,)))
+    baseline = BaselineOption.read(config, session, checks)
     asked = [(v, c) for v in session.variants for c in v.in_effect() if _is_meant(c.field, field)]
     if not asked:
         raise UsageError(_no_such_field(session, field))

@@ -71,9 +71,9 @@ def _run(
         folder: where it is written to as well, or None.
         writes_baseline: whether its errors and warnings are accepted from now on.
     """
-    baseline = BaselineOption.read(config, config.checks, writes=writes_baseline)
     # What is written to be kept shall be about the whole index.
     session = prepared(config, lenient=folder is None and not writes_baseline)
+    baseline = BaselineOption.read(config, session, config.checks, writes=writes_baseline)
     from harness.cli.progress import StderrProgress
     from harness.report.sentences import cut_short
     from harness.run.plan import unread
@@ -88,6 +88,7 @@ def _run(
     try:
         # Requests for sizes take time, too, and may be what is interrupted.
         progress.plan(session.plan)
+        baseline.tell()
         if dry_run:
             raise typer.Exit(WRONG_USE if session.index.unusable else 0)
         report = session.verify(progress)
@@ -112,11 +113,12 @@ def _run(
 @command("index", *REPORTING, "baseline", "verbose")
 def audit(config: RunConfig) -> None:
     checks = ("metadata",)
-    baseline = BaselineOption.read(config, checks)
     session = prepared(RunConfig(index=config.index, checks=checks), builds=False, lenient=True)
+    baseline = BaselineOption.read(config, session, checks)
     from harness.run.plan import unread
 
     announce(config, f"{session.source}, read and not built")
+    baseline.tell()
     for line in unread(session.index):
         say(line)
     finish(baseline.applied(session.audit()), config)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from itertools import chain
@@ -75,6 +75,8 @@ class RunConfig:
         max_memory: bytes that a process which builds may hold; None chooses by the machine.
         address: of a Ray cluster; None starts one on this machine.
         cross_check: ``fvcore``: run the counter itself beside our own; None for no such run.
+        bound: the index that the baseline is of, where settings name both; None for any. What
+            another index says is judged without it.
         given: the options of the command line among them, as they were written.
     """
 
@@ -113,6 +115,7 @@ class RunConfig:
     baseline: Path | None = _DEFAULTS["baseline"]
     quiet: bool = _DEFAULTS["quiet"]
     verbose: bool = _DEFAULTS["verbose"]
+    bound: tuple[Path, ...] | None = None
     given: tuple[tuple[str, Any], ...] = field(default=(), compare=False)
 
     def repeated(self, only: Collection[str] = SHARED) -> str:
@@ -132,6 +135,19 @@ class RunConfig:
     def command(self, name: str, *words: str, only: Collection[str] = SHARED) -> str:
         """A command with these arguments that sees what this run saw, to be run next."""
         return f"zoo {shlex.join((name, *words))} {self.repeated(only)}".rstrip()
+
+    def again(self, without: Collection[str] = (), more: Sequence[str] = ()) -> str:
+        """The command that verifies the same once more, without some options and with others.
+
+        A switch that settings have turned on is turned off.
+        """
+        left = (SHARED[name] for name in without if name not in dict(self.given))
+        off = [f"--{each.opposite}" for each in left if getattr(self, each.field) is True]
+        off = [word for word in off if word not in more]
+        only = SHARED.keys() - set(without)
+        return " ".join(
+            (self.command("verify", *(self.select or ("--all",)), only=only), *off, *more)
+        )
 
 
 def _as_written(option: Option, value: object) -> list[str]:
@@ -199,10 +215,12 @@ def resolve(
     known = {**SHARED, **OWN[command]}
     given = {name: value for name, value in options.items() if value is not None}
     environment = os.environ if environment is None else environment
-    values = _where_it_runs(environment) | _from_file(folder)
+    settings, home = _from_file(folder)
+    variables = _checked(_from_environment(environment))
+    values = _where_it_runs(environment) | settings
     # An index knows better who builds it than the project that it is in.
     usual = values.pop(SHARED["builder"], OWN_BUILDER)
-    values |= _checked(_from_environment(environment))
+    values |= variables
     values |= _checked(
         _Entry(f"--{name}", known[name], _parsed(known[name], value))
         for name, value in given.items()
@@ -214,7 +232,8 @@ def resolve(
                 f"zoo {command}: Missing option '--{each.name}'; see zoo {command} --help"
             )
     shared = {name: value for name, value in given.items() if not known[name].command}
-    config = _run_config(values, given=tuple(shared.items()), usual_builder=usual)
+    bound = None if "baseline" in given else _bound(variables, settings, home)
+    config = _run_config(values, given=tuple(shared.items()), bound=bound, usual_builder=usual)
     _refuse_idle(config, shared.keys(), bool(config.data or own.get("data")))
     return config, own
 
@@ -298,15 +317,37 @@ def _from_environment(environment: Mapping[str, str]) -> Iterator[_Entry]:
                 yield _Entry(name, None, f"there is no such variable; did you mean {meant}?")
 
 
-def _from_file(folder: Path) -> dict[Option, Any]:
-    """What the nearest pyproject.toml with a `[tool.zoo]` says, from ``folder`` upwards."""
+def _from_file(folder: Path) -> tuple[dict[Option, Any], Path]:
+    """What the nearest pyproject.toml with a `[tool.zoo]` says, from ``folder`` upwards.
+
+    With the folder that it is in; without one, with ``folder``.
+    """
     for parent in [folder, *folder.parents]:
         path = parent / FILE
         table = _table(path, folder)
         if table is not None:
             values = _checked(_from_table(table, f"{os.path.relpath(path, folder)}: [tool.zoo"))
-            return {option: _beside(path, option, values[option], folder) for option in values}
-    return {}
+            values = {option: _beside(path, option, values[option], folder) for option in values}
+            return values, parent
+    return {}, folder
+
+
+def _bound(
+    variables: Mapping[Option, Any], settings: Mapping[Option, Any], home: Path
+) -> tuple[Path, ...] | None:
+    """The index that the settings' baseline is of: the one that they name, or that lies there.
+
+    A variable that stands alone is as good as an option.
+    """
+    index, baseline = SHARED["index"], SHARED["baseline"]
+    if baseline in variables or baseline not in settings:
+        return variables.get(index) if baseline in variables else None
+    if index in settings:
+        return tuple(settings[index])
+    from zoo.index.readers import index_in
+
+    found = index_in(home)
+    return None if found is None else (found,)
 
 
 def _from_table(table: Mapping[str, object], where: str) -> Iterator[_Entry]:

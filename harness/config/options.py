@@ -235,7 +235,8 @@ _SHARED = (
     Option(
         "baseline",
         rules.PATH,
-        "Known findings, each with its reason: they are shown, and don't fail the run.",
+        "Known findings, each with its reason: they are counted, and don't fail the run. One that "
+        "settings name goes with the index that they name.",
     ),
     Option("quiet", SWITCH, "Errors, warnings and the summary alone.", False, short="q"),
     Option("verbose", SWITCH, "Every finding in full, matches as well.", False, short="v"),

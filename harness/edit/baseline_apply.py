@@ -31,7 +31,7 @@ from harness.edit.yaml_edit import (
     previous_line,
     with_comments,
 )
-from harness.types import Finding, Report
+from harness.types import Finding, Report, VariantReport
 from zoo._util.files import replace_file
 from zoo._util.text import for_terminal, shown, truncate
 from zoo.index.nodes import Sequence, compose
@@ -65,7 +65,11 @@ class BaselineFileError(Exception):
 
 
 def apply_baseline(
-    report: Report, baseline: Baseline, groups: Collection[str], today: date
+    report: Report,
+    baseline: Baseline,
+    groups: Collection[str],
+    today: date,
+    files: Collection[str] | None = None,
 ) -> Report:
     """The report with its known findings marked, and what is wrong with the baseline added.
 
@@ -74,21 +78,35 @@ def apply_baseline(
         baseline: what is known.
         groups: the groups of checks that ran: an entry of another one is not missed.
         today: the day that `AcceptedFinding.expires` is held against.
+        files: those that the baseline is about, as the report names them; None for all.
 
     Returns:
         The report: a finding that an entry accepts has the entry's reason; one whose entry has
         expired is as it was, and followed by a ``baseline.expired``; an entry whose finding this
         run would have made, and did not, gives a ``baseline.stale``.
     """
+    whole = report
+    if files is not None:
+        report = _of_files(report, files)
     used = occurring(report, baseline)
     entries = {id(finding): entry for finding, entry in used}
-    findings = [_marked(finding, entries.get(id(finding)), today) for finding in report.findings]
+    findings = [_marked(finding, entries.get(id(finding)), today) for finding in whole.findings]
     seen = {id(entry) for entry in entries.values()}
     unseen = [entry for entry in baseline.entries if id(entry) not in seen]
     expired = [e for e in baseline.entries if id(e) in seen and is_expired(e, today)]
     findings += [_about(entry, "baseline.expired") for entry in expired]
     findings += [_about(entry, "baseline.stale") for entry in missed(unseen, report, groups)]
-    return replace(report, findings=tuple(findings))
+    return replace(whole, findings=tuple(findings))
+
+
+def _of_files(report: Report, files: Collection[str]) -> Report:
+    """What a report says of some of its files."""
+
+    def of_them(it: Finding | VariantReport) -> bool:
+        return it.location is not None and it.location.file in files
+
+    variants = tuple(filter(of_them, report.variants))
+    return replace(report, variants=variants, findings=tuple(filter(of_them, report.findings)))
 
 
 def occurring(report: Report, baseline: Baseline) -> list[tuple[Finding, AcceptedFinding]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Protocol, TextIO, cast
@@ -28,6 +29,10 @@ _OWN = {
 }
 
 
+def _again(without: Collection[str], more: Sequence[str]) -> str:
+    return " ".join(("zoo verify --all", *more))
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """How a report is shown; each format heeds what concerns it.
@@ -43,6 +48,7 @@ class Options:
         top: the repository's top as an absolute path, or the working folder where that is not
             known; empty where no format needs it.
         repeat: the options that a command takes to see what this run saw.
+        again: the command that verifies the same once more, without some options and with others.
     """
 
     width: int | None = None
@@ -52,6 +58,7 @@ class Options:
     folder: str = ""
     top: str = ""
     repeat: str = ""
+    again: Callable[[Collection[str], Sequence[str]], str] = _again
 
 
 class Format(Protocol):

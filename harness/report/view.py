@@ -1,9 +1,8 @@
-"""The view of a report that the formats share: what is presented, rows, groups of findings."""
+"""The view of a report that the formats share: what is presented, rows, the order of findings."""
 
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -29,8 +28,6 @@ STATUSES: tuple[RowStatus, ...] = (
     "match",
 )
 _MEASURABLE = {"Parameters", "FLOPs", "File Size", "Top 1 Accuracy", "Top 5 Accuracy"}
-# Fewer findings than this are shown one by one.
-_WORTH_JOINING = 3
 _RANK = {"error": 0, "warning": 1, "note": 2, None: 3}
 
 
@@ -301,98 +298,7 @@ def _fastest(variant: VariantReport) -> Mapping[str, Any]:
     return max(timings, key=lambda timing: float(timing["images_per_second"]), default={})
 
 
-# -- groups: findings in the order in which a maintainer reads them -------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class FindingGroup:
-    """Findings that belong under one heading; no variant means the index itself."""
-
-    collection: str | None
-    variant: str | None
-    findings: tuple[Finding, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class RuleGroup:
-    """Findings of one field and cause, of one collection, whose numbers follow one rule.
-
-    ``all`` says that these are all the collection's numbers of that field.
-    """
-
-    collection: str
-    findings: tuple[Finding, ...]
-    all: bool
-
-    @property
-    def sentence(self) -> str:
-        """What they have in common."""
-        first, number = self.findings[0], len(self.findings)
-        count = f"all {number}" if self.all else f"{number} of the"
-        return f"{count} {first.field} of this collection are {first.rules[0]}"
-
-
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """What is shown in full, and what in a line each.
-
-    Attributes:
-        groups: findings in full, by variant.
-        alike: others by cause: sixteen accuracies without images are one line, and do not drown
-            an error.
-        rules: findings of a collection that follow one rule, which is then stated once.
-    """
-
-    groups: tuple[FindingGroup, ...]
-    alike: tuple[tuple[Finding, ...], ...]
-    rules: tuple[RuleGroup, ...] = ()
-
-    @property
-    def full(self) -> Iterator[Finding]:
-        """The findings of the groups, one after the other."""
-        return (finding for group in self.groups for finding in group.findings)
-
-    def causes(self) -> tuple[str, ...]:
-        """The causes of the findings in full that ask for an act, in order of appearance."""
-        shown = [*self.full, *(finding for rule in self.rules for finding in rule.findings)]
-        return tuple(dict.fromkeys(f.cause for f in shown if f.cause and f.accepted is None))
-
-
-def arrange(report: Report, options: Options, *, join: bool = False) -> Layout:
-    """Sort the report's findings for a reader, those that matter most first.
-
-    Args:
-        report: what to show.
-        options: how much of it.
-        join: state once what the numbers of a collection have in common, unless all is asked for.
-    """
-    collections = {variant.name: variant.collection for variant in report.variants}
-    full, rest = [], []
-    for finding in report.findings:
-        if _is_shown_in_full(finding, options):
-            full.append(finding)
-        elif (finding.severity or finding.status) in ("note", "unverified") and not options.quiet:
-            rest.append(finding)
-    rules: tuple[RuleGroup, ...] = ()
-    if join and not options.verbose:
-        rules = tuple(_by_rule(report, full, collections))
-        joined = {id(finding) for rule in rules for finding in rule.findings}
-        full = [finding for finding in full if id(finding) not in joined]
-    by_cause: dict[tuple[str, str | None], list[Finding]] = {}
-    for finding in rest:
-        by_cause.setdefault((label(finding), finding.cause), []).append(finding)
-    # In the order of the index, the index itself first; the worst first in each.
-    by_variant: dict[str | None, list[Finding]] = {name: [] for name in (None, *collections)}
-    for finding in full:
-        by_variant.setdefault(finding.variant, []).append(finding)
-    groups = (
-        FindingGroup(collections.get(name or ""), name, tuple(sorted(found, key=rank)))
-        for name, found in by_variant.items()
-        if found
-    )
-    return Layout(tuple(groups), tuple(map(tuple, by_cause.values())), rules)
-
-
+# -- order ----------------------------------------------------------------------------------
 def is_wanted(finding: Finding, options: Options) -> bool:
     """Whether a list of single findings has it: all but matches, more or fewer as is asked for."""
     if options.verbose:
@@ -400,30 +306,6 @@ def is_wanted(finding: Finding, options: Options) -> bool:
     if options.quiet:
         return finding.accepted is None and finding.severity in ("error", "warning")
     return finding.status != "match"
-
-
-def _is_shown_in_full(finding: Finding, options: Options) -> bool:
-    if options.verbose:
-        return True
-    if finding.severity in ("error", "warning"):
-        return finding.accepted is None or not options.quiet
-    # What was measured and not decided has a number of its own to show.
-    return finding.status == "unverified" and finding.measured is not None and not options.quiet
-
-
-def _by_rule(
-    report: Report, findings: Iterable[Finding], collections: Mapping[str, str | None]
-) -> Iterator[RuleGroup]:
-    groups: dict[tuple[str, str, str | None, str, str], list[Finding]] = {}
-    for finding in findings:
-        collection = collections.get(finding.variant or "")
-        if collection is not None and finding.rules:
-            key = (collection, finding.field, finding.cause, label(finding), finding.rules[0])
-            groups.setdefault(key, []).append(finding)
-    total = Counter((collections.get(f.variant or ""), f.field) for f in report.findings)
-    for (collection, field, *_), found in groups.items():
-        if len(found) >= _WORTH_JOINING:
-            yield RuleGroup(collection, tuple(found), len(found) == total[collection, field])
 
 
 def rank(finding: Finding) -> int:

@@ -82,6 +82,24 @@ def named(index: Sequence[Path]) -> str:
     return f"{shown} and {left} more" if left > 0 else shown
 
 
+def covered(
+    bound: Sequence[Path] | None, index: Sequence[Path], files: Sequence[str]
+) -> frozenset[str] | None:
+    """Which of an index's files belong to the index ``bound`` as well; None for all of them.
+
+    A file is the same by whatever path, and through whatever link, it is named.
+    """
+
+    def real(paths: Iterable[str | Path]) -> set[str]:
+        return {os.path.realpath(path) for path in paths}
+
+    if bound is None or real(bound) == real(index):
+        return None
+    known = real(load_index(bound).files)
+    found = frozenset(file for file in files if os.path.realpath(file) in known)
+    return None if len(found) == len(files) else found
+
+
 def index_options(index: Sequence[Path]) -> str:
     """The options that name this index again; none where it is the one that is found anyway."""
     if len(index) == 1 and index[0] == local_index():

@@ -123,7 +123,7 @@ class Session:
         parts = [
             self.subject,
             f"{plural(building, 'variant')} to build" if building else f"nothing to build{later}",
-            f"{plural(kept, 'measurement')} in the store",
+            f"{plural(kept, 'measurement') if kept else 'none'} kept from earlier runs",
             self.file_plan,
             "no images"
             if self._eval_datasets is None

@@ -164,11 +164,16 @@ def local_index() -> Path | None:
     """
     here = Path.cwd()
     top = next((f for f in (here, *here.parents) if (f / _TOP).is_file()), here)
-    for folder in dict.fromkeys((here, top)):
-        for name in _NAMES:
-            path = folder / name
-            if path.is_dir() if name == FOLDER else path.is_file():
-                return Path(os.path.relpath(path, here))
+    found = next(filter(None, map(index_in, dict.fromkeys((here, top)))), None)
+    return None if found is None else Path(os.path.relpath(found, here))
+
+
+def index_in(folder: Path) -> Path | None:
+    """The index of that folder, None if it has none."""
+    for name in _NAMES:
+        path = folder / name
+        if path.is_dir() if name == FOLDER else path.is_file():
+            return path
     return None
 
 

@@ -20,11 +20,12 @@ from urllib.parse import urlencode
 
 from harness.causes import CAUSES
 from harness.report import Options
+from harness.report.groups import arrange
 from harness.report.html.changes import Changes, compare, key
 from harness.report.html.data import page_data
 from harness.report.sentences import cut_short, measured, place, summary, value
 from harness.report.style import DARK, LIGHT, Theme
-from harness.report.view import STATUSES, arrange, presentable, standing
+from harness.report.view import STATUSES, presentable, standing
 from harness.types import Finding, Report
 from zoo._util.text import for_terminal, foreign, truncate
 

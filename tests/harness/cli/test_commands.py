@@ -169,7 +169,9 @@ def test_verify_reports_what_differs(zoo, edit):
     assert errors(document_of(done)) == [("resnest50d", "Layers", "layers.differs")]
     table = zoo("verify", "--all")
     assert table.returncode == 1
-    assert re.search(r"^model-index/net.yml:\d+:\d+: error: resnest50d: Layers: ", table.stdout)
+    assert re.search(
+        r"^model-index/net.yml:\d+:\d+: error: resnest50d: Layers: ", table.stdout, re.M
+    )
     assert "\x1b" not in table.stdout + table.stderr
 
 

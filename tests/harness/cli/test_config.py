@@ -201,6 +201,7 @@ def test_each_option_is_declared_whole():
     for field in RunConfig.__dataclass_fields__.keys() - {
         "select",
         "part",
+        "bound",
         "given",
         "usual_builder",
     }:

@@ -25,7 +25,7 @@ def test_the_findings_shown_are_those_of_the_documented_page(zoo_on_a_terminal, 
     assert status == 1
     parts = re.split(r"^(?=\S|  (?:error|warning|note)\b)", shown, flags=re.MULTILINE)
     parts = [spaced(part) for part in parts if part.strip()]
-    assert len(parts) == 4
+    assert len(parts) == 6
     assert [part for part in parts if part not in spaced(printed)] == []
     # The hint's command is the one that the README names, with the options of this run.
     told = f"zoo explain resnest101e FLOPs --index {INDEX} --offline explains one of them"

@@ -48,7 +48,7 @@ def test_an_error_stands_on_its_line(make_finding, make_report, shown):
         "title": "net50: FLOPs (flops.differs)",
     }
     assert message.startswith("The model has 5399965376 FLOPs; write that. (documented 6973972864")
-    assert text.splitlines()[-1].startswith("zoo: 1 variant: 0 match, 1 differ")
+    assert text.splitlines()[-1].startswith("zoo: 1 variant: 1 error, 0 warnings")
 
 
 @each("severity, command", [("error", "error"), ("warning", "warning"), ("note", "notice")])

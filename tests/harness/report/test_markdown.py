@@ -62,7 +62,7 @@ def test_hostile_text_stays_in_its_cell(shown):
 def test_alike_findings_are_one_row(make_finding, make_report, shown):
     note = {"severity": "note", "cause": "schema.quoted-number"}
     text = shown("markdown", make_report(*[make_finding(field=f, **note) for f in "ABA"]))
-    assert [row[2] for row in rows(text)[1:]] == ["3 findings on A, B of 1 variant"]
+    assert [row[2] for row in rows(text)[1:]] == ["3 findings on A, B of net50"]
 
 
 def test_alike_findings_keep_their_own_messages(make_finding, make_report, shown):

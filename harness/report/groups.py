@@ -1,0 +1,259 @@
+"""Findings in the order in which a maintainer reads them, one wrong value once."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Container, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from harness.report import Options
+from harness.report.sentences import label
+from harness.report.view import rank
+from harness.types import Finding, Report
+from zoo.index.types import Claim, Location
+
+Claims = Mapping[Location, Claim]
+
+# Fewer values than this, each with a story of its own, are shown one by one.
+_WORTH_JOINING = 3
+# What the same number may be written with in one file and without in another.
+# So many values of one field and cause are compared with each other.
+_COMPARED = 8
+_WORD = re.compile(r"[\w./:-]*\w")
+_SPELLING = re.compile(r"[\s,_'\"]")
+
+
+@dataclass(slots=True, eq=False)
+class ReportedValue:
+    """One wrong value: what is wrong with it, and where else it stands.
+
+    Attributes:
+        findings: those of one place, the worst first: several checks may see one claim.
+        repeated: the same of other places, such as a README that repeats an index.
+    """
+
+    findings: list[Finding]
+    repeated: list[Finding] = field(default_factory=list)
+
+    @property
+    def first(self) -> Finding:
+        """The worst finding of the first place."""
+        return self.findings[0]
+
+    @property
+    def all(self) -> Iterator[Finding]:
+        """Those of this place, then those of the others."""
+        yield from self.findings
+        yield from self.repeated
+
+    @property
+    def causes(self) -> tuple[str, ...]:
+        """The causes, each once."""
+        return tuple(dict.fromkeys(finding.cause for finding in self.findings if finding.cause))
+
+
+@dataclass(frozen=True, slots=True)
+class FindingGroup:
+    """Values that belong under one heading; no variant means the index itself."""
+
+    collection: str | None
+    variant: str | None
+    values: tuple[ReportedValue, ...]
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """The findings of all these values."""
+        return tuple(finding for told in self.values for finding in told.all)
+
+
+@dataclass(frozen=True, slots=True)
+class RuleGroup:
+    """Values of one field, of one collection, that are wrong for one cause.
+
+    Attributes:
+        collection: its name; None for variants of no collection.
+        values: one for each variant.
+        leaders: for each of them, the first of which the same is said but for names and numbers.
+        all: these are all the collection's numbers of that field.
+    """
+
+    collection: str | None
+    values: tuple[ReportedValue, ...]
+    leaders: tuple[ReportedValue, ...]
+    all: bool
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """The worst finding of each."""
+        return tuple(told.first for told in self.values)
+
+    @property
+    def sentence(self) -> str | None:
+        """What holds for all of them, word for word; None where that is nothing."""
+        first, number = self.values[0].first, len(self.values)
+        if first.rules:
+            count = f"all {number}" if self.all else f"{number} of the"
+            return f"{count} {first.field} of this collection are {first.rules[0]}"
+        return first.message if len({told.first.message for told in self.values}) == 1 else None
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What is shown in full, and what in a line each.
+
+    Attributes:
+        groups: values in full, by variant.
+        alike: others by cause: sixteen quoted numbers are one line, and do not drown an error.
+        rules: values of a collection that are wrong for one cause, which is then stated once.
+        accepted: findings that a baseline accepts, where they are not shown in full.
+    """
+
+    groups: tuple[FindingGroup, ...]
+    alike: tuple[tuple[Finding, ...], ...]
+    rules: tuple[RuleGroup, ...] = ()
+    accepted: tuple[Finding, ...] = ()
+
+    @property
+    def full(self) -> Iterator[Finding]:
+        """The findings of the groups, one after the other."""
+        return (finding for group in self.groups for finding in group.findings)
+
+    @property
+    def blocks(self) -> tuple[FindingGroup | RuleGroup, ...]:
+        """Groups and rules, those with the worst finding first."""
+        made: list[FindingGroup | RuleGroup] = [*self.groups, *self.rules]
+        return tuple(sorted(made, key=lambda block: min(map(rank, block.findings))))
+
+    def causes(self) -> tuple[str, ...]:
+        """The causes of the findings in full that ask for an act, in order of appearance."""
+        shown = (f for block in self.blocks for told in block.values for f in told.all)
+        return tuple(dict.fromkeys(f.cause for f in shown if f.cause and f.accepted is None))
+
+
+def arrange(report: Report, options: Options, *, join: bool = False) -> Layout:
+    """Sort the report's findings for a reader, those that matter most first.
+
+    Args:
+        report: what to show.
+        options: how much of it.
+        join: state once what is one wrong value, or one cause of a collection's, unless all is
+            asked for.
+    """
+    join = join and not options.verbose
+    collections = {variant.name: variant.collection for variant in report.variants}
+    full, rest, accepted = [], [], []
+    for finding in report.findings:
+        if join and finding.accepted is not None:
+            accepted.append(finding)
+        elif _is_shown_in_full(finding, options):
+            full.append(finding)
+        elif (finding.severity or finding.status) in ("note", "unverified") and not options.quiet:
+            rest.append(finding)
+    by_cause: dict[tuple[str, str | None], list[Finding]] = {}
+    for finding in rest:
+        by_cause.setdefault((label(finding), finding.cause), []).append(finding)
+    # In the order of the index, the index itself first; the worst first in each.
+    by_variant: dict[str | None, list[Finding]] = {name: [] for name in (None, *collections)}
+    for finding in full:
+        by_variant.setdefault(finding.variant, []).append(finding)
+    claims = {c.location: c for v in report.variants for c in v.claims} if join else {}
+    values = {
+        name: list(_told_once(found, claims))
+        if join
+        else [ReportedValue([f]) for f in sorted(found, key=rank)]
+        for name, found in by_variant.items()
+    }
+    rules = tuple(_by_rule(report, values.values(), collections)) if join else ()
+    joined = {id(told) for rule in rules for told in rule.values}
+    left = {n: tuple(t for t in told if id(t) not in joined) for n, told in values.items()}
+    groups = (FindingGroup(collections.get(n or ""), n, told) for n, told in left.items() if told)
+    alike = tuple(map(tuple, by_cause.values()))
+    return Layout(tuple(groups), alike, rules, () if options.quiet else tuple(accepted))
+
+
+def _is_shown_in_full(finding: Finding, options: Options) -> bool:
+    if options.verbose:
+        return True
+    if finding.severity in ("error", "warning"):
+        return finding.accepted is None or not options.quiet
+    # What was measured and not decided has a number of its own to show.
+    return finding.status == "unverified" and finding.measured is not None and not options.quiet
+
+
+def _told_once(findings: Iterable[Finding], claims: Claims) -> Iterator[ReportedValue]:
+    """The values that a variant's findings are about, the worst first."""
+    at_place: dict[object, ReportedValue] = {}
+    of_cause: dict[object, list[ReportedValue]] = {}
+    made: list[ReportedValue] = []
+    for finding in sorted(findings, key=rank):
+        open_ = finding.status == "unverified"
+        here, cause = (finding.field, finding.location, open_), (finding.field, finding.cause)
+        told = None if finding.location is None else at_place.get(here)
+        known = of_cause.setdefault(cause, [])
+        if told is not None:
+            at_first = finding.location == told.first.location
+            (told.findings if at_first else told.repeated).append(finding)
+        elif told := next((each for each in known if _repeats(finding, each, claims)), None):
+            told.repeated.append(finding)
+        else:
+            told = ReportedValue([finding])
+            made.append(told)
+        at_place.setdefault(here, told)
+        if len(known) < _COMPARED and told not in known:
+            known.append(told)
+    return iter(made)
+
+
+def _repeats(finding: Finding, told: ReportedValue, claims: Claims) -> bool:
+    """Whether it says the same value in another file, or in the same one word for word."""
+    first = told.first
+    here, there = finding.location, first.location
+    if here is None or there is None or finding.variant is None or finding.documented is None:
+        return False
+    if here.file == there.file and finding.message != first.message:
+        return False
+    one, other = claims.get(here), claims.get(there)
+    if one is None or other is None or one.step is None or other.step is None:
+        return _written(finding) == _written(first)
+    if (one.task, one.dataset) != (other.task, other.dataset):
+        return False
+    # Both are numbers: a table may have the one to fewer digits than the index.
+    return bool(abs(one.value - other.value) < max(one.step, other.step))  # type: ignore[operator]
+
+
+def _written(finding: Finding) -> str:
+    return _SPELLING.sub("", (finding.documented or "").lower())
+
+
+def _by_rule(
+    report: Report, values: Iterable[Iterable[ReportedValue]], collections: Mapping[str, str | None]
+) -> Iterator[RuleGroup]:
+    groups: dict[tuple[object, ...], list[ReportedValue]] = {}
+    for told in (each for of_variant in values for each in of_variant):
+        first = told.first
+        if first.variant is not None:
+            labels = tuple(map(label, told.findings))
+            rule = first.rules[0] if first.rules else None
+            kind = (collections.get(first.variant), first.field, told.causes, labels, rule)
+            groups.setdefault(kind, []).append(told)
+    total = Counter((collections.get(f.variant or ""), f.field) for f in report.findings)
+    for found in groups.values():
+        if len(found) > 1:
+            stories: dict[object, ReportedValue] = {}
+            leaders = [stories.setdefault(_story(told, collections), told) for told in found]
+            if len(found) >= _WORTH_JOINING or len(stories) == 1:
+                about = (collections.get(found[0].first.variant or ""), found[0].first.field)
+                whole = sum(1 + len(told.repeated) for told in found) == total[about]
+                yield RuleGroup(about[0], tuple(found), tuple(leaders), whole)
+
+
+def _story(told: ReportedValue, names: Container[str]) -> object:
+    """What is said of a value, but for names and numbers."""
+    if told.first.rules:
+        return told.first.rules[0]
+
+    def masked(word: re.Match[str]) -> str:
+        return "#" if word[0] in names or any(map(str.isdigit, word[0])) else word[0]
+
+    return tuple(_WORD.sub(masked, finding.message) for finding in told.findings)
