@@ -68,7 +68,7 @@ def train(
     """Train a variant, or resume a training.
 
     Under torchrun every process calls this with the same settings. An interrupt waits for the end
-    of the step that runs, is told to the others, and what is done by then is saved.
+    of the step that runs, of all processes, and what is done by then is saved.
 
     Args:
         settings: what to do.
