@@ -208,7 +208,7 @@ def _fitted(rows: Sequence[tuple[str, ...]]) -> list[str]:
         return [f"  {line}" for line in aligned(rows)]
     brief = [(*row[:3], row[3].partition(" ")[0]) for row in rows]
     lines: list[str] = []
-    most = max(2 * _ENOUGH, width // 2)
+    most = min(max(len(for_terminal(row[1])) for row in rows), max(2 * _ENOUGH, width // 2))
     for kept, least in (rows, _ENOUGH), ([row[:4] for row in rows], _ENOUGH), (brief, _NARROWEST):
         over = max(_cut(kept, most)[0] - width, 0)
         wide, lines = _cut(kept, max(most - over, least))

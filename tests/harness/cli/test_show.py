@@ -75,8 +75,11 @@ def test_images_that_were_counted_are_known(zoo, folder):
 
 
 def test_a_narrow_terminal_leaves_the_places_out(zoo_on_a_terminal, zoo, edit):
-    edit("    Title: A paper", "    Title: " + "A long paper on a network " * 5)
     zoo("verify", "resnest50d", "--offline", "-q", "--checks", "parameters,layers")
+    edit("A paper", "A paper of a network")
+    _, out, _ = zoo_on_a_terminal("show", "resnest50d", columns=60)
+    assert max(map(len, out.splitlines()[:-2])) <= 60
+    edit("A paper of a network", "A long paper on a network " * 5)
     for columns in (60, 80, 100, 160):
         _, out, _ = zoo_on_a_terminal("show", "resnest50d", columns=columns)
         table = [line for line in out.splitlines() if line.startswith("  ")]
