@@ -39,7 +39,7 @@ from harness.check.slips import exchanged, find_slip, named_entry, try_others
 from harness.check.weights import UNDECIDED
 from harness.types import Edit, EvalImages, Finding, Size, Unmeasured
 from zoo.index.types import Claim
-from zoo.known_datasets import KNOWN, known_dataset
+from zoo.known_datasets import IMAGENET_1K, KNOWN, known_dataset
 
 FIELDS = dict(zip(ACCURACIES, ("top1", "top5"), strict=True))
 
@@ -164,6 +164,7 @@ class _Looks:
     beside: tuple[str, ...]
     unread: tuple[str, ...]
     how: str
+    dataset: str
 
 
 def _look(evidence: Evidence, claim: Claim, images: EvalImages) -> _Looks | Need | Unmeasured:
@@ -192,7 +193,7 @@ def _look(evidence: Evidence, claim: Claim, images: EvalImages) -> _Looks | Need
     unread = tuple(name for value in counted for name, _ in value["unreadable"])
     last = {field: _sum(counted, field) for field in FIELDS}
     beside = tuple(counted[0].get("others") or ())
-    return _Looks(decision, tuple(seen), last, beside, unread, _how(counted))
+    return _Looks(decision, tuple(seen), last, beside, unread, _how(counted), images.dataset)
 
 
 def _sum(counted: Sequence[Mapping[str, Any]], field: str) -> Observation:
@@ -354,10 +355,12 @@ def _counted_out(claim: Claim, images: EvalImages, looked: _Looks) -> tuple[Edit
 def _seen(claim: Claim, looked: _Looks) -> str:
     decision = looked.decision
     unread = f" ({decision.unreadable:,} could not be read)" if decision.unreadable else ""
+    images, known = "images", KNOWN.get(looked.dataset)
+    if known is not None and known.name != IMAGENET_1K:
+        images += f" of {known.title}"
     kind = "top-1" if FIELDS[claim.field] == "top1" else "top-5"
-    return (
-        f"{decision.correct:,} of {decision.drawn:,} images are right by {kind}{looked.how}{unread}"
-    )
+    right = f"{decision.correct:,} of {decision.drawn:,} {images}"
+    return f"{right} are right by {kind}{looked.how}{unread}"
 
 
 def _named(looked: _Looks) -> str:

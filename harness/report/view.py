@@ -13,7 +13,7 @@ from harness.report.sentences import label
 from harness.types import Finding, Measurement, Report, VariantReport
 from zoo._util.text import FOREIGN, bounded, foreign, truncate
 from zoo.index.types import Claim
-from zoo.labels import is_imagenet
+from zoo.known_datasets import IMAGENET_1K, known_dataset
 
 T = TypeVar("T", VariantReport, Finding)
 RowStatus = Literal["error", "warning", "note", "accepted", "unverified", "match"]
@@ -239,10 +239,15 @@ def _row(variant: VariantReport, status: RowStatus, doubted: tuple[str, ...]) ->
 
 def _accuracies(variant: VariantReport) -> dict[str, Any]:
     found: dict[str, Any] = {"dataset": None}
+    evaluations = variant.measurements.get("evaluations") or [{}]
+    counted = evaluations[0].get("dataset")
     for k in (5, 1):
-        claim = _claim(variant, f"Top {k} Accuracy")
+        claim = _claim(variant, f"Top {k} Accuracy", counted)
+        about = None if claim is None else known_dataset(claim.dataset or IMAGENET_1K)
+        # What images of another set give stands beside no claim.
+        fits = not counted or claim is None or (about is not None and about.name == counted)
         found[f"top{k}_claimed"] = _number(claim)
-        found[f"top{k}"] = variant.measurements.get(f"top{k}")
+        found[f"top{k}"] = variant.measurements.get(f"top{k}") if fits else None
         bounds = variant.intervals.get(f"top{k}", (None, None))
         found[f"top{k}_low"], found[f"top{k}_high"] = bounds
         found["dataset"] = found["dataset"] if claim is None else claim.dataset
@@ -256,11 +261,18 @@ def _doubted(findings: Iterable[Finding]) -> tuple[str, ...]:
     return tuple(sorted((wrong - held) & _MEASURABLE))
 
 
-def _claim(variant: VariantReport, field: str) -> Claim | None:
-    """The first claim of that field that was understood; of results, the first on ImageNet."""
+def _claim(variant: VariantReport, field: str, dataset: str | None = None) -> Claim | None:
+    """The first claim of that field that was understood; of results, the first on that dataset.
+
+    Failing that, the first on ImageNet.
+    """
     claims = [c for c in variant.claims if c.field == field and c.value is not None]
-    on_imagenet = (c for c in claims if c.dataset and is_imagenet(c.dataset))
-    return next(on_imagenet, next(iter(claims), None))
+    for name in filter(None, (dataset, IMAGENET_1K)):
+        for claim in claims:
+            known = known_dataset(claim.dataset)
+            if known is not None and known.name == name:
+                return claim
+    return next(iter(claims), None)
 
 
 def _number(claim: Claim | None) -> float | None:

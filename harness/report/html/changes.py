@@ -47,7 +47,8 @@ def compare(report: Report, previous: Mapping[str, Any] | str | None) -> Changes
     """Compare a report with the previous one's JSON document, or with why that is missing.
 
     A finding is fixed where its check ran again on its variant and no longer complains of that
-    field. One whose cause is another now is new under that cause, and not fixed.
+    field. One whose cause is another now is new under that cause, and not fixed. What was counted
+    on other images than before says nothing of what changed: it is neither.
     """
     if previous is None:
         return Changes()
@@ -67,18 +68,45 @@ def compare(report: Report, previous: Mapping[str, Any] | str | None) -> Changes
     # A check that reports on every claim has run only where it reports on any.
     silent = {f.check for f in before if f.status == "match"} - {f.check for f in report.findings}
 
+    others = _on_other_images(report, previous)
+
     def was_checked(finding: Finding) -> bool:
         covered = finding.variant in variants and finding.check not in silent
-        return covered and report.cut_short is None
+        other = finding.check == "accuracy" and finding.variant in others
+        return covered and not other and report.cut_short is None
 
     complained = {key(f)[:3] for f in open_now}
     return Changes(
         since=since if isinstance(since, str) else None,
         compared=True,
-        new=frozenset(here - known.keys()),
+        new=frozenset(k for k in here - known.keys() if k[2] != "accuracy" or k[0] not in others),
         fixed=tuple(f for f in gone if was_checked(f) and key(f)[:3] not in complained),
         unseen=tuple(f for f in gone if not was_checked(f)),
     )
+
+
+def _on_other_images(report: Report, previous: Mapping[str, Any]) -> set[str]:
+    """The variants whose accuracies both reports have, of different images of a dataset."""
+    listed = previous.get("variants")
+    before: dict[str, dict[str, str]] = {}
+    for entry in listed if isinstance(listed, list) else ():
+        measured = entry.get("measurements") if isinstance(entry, Mapping) else None
+        if isinstance(measured, Mapping) and isinstance(entry.get("name"), str):
+            before[entry["name"]] = _images(measured)
+    return {
+        variant.name
+        for variant in report.variants
+        if (old := before.get(variant.name)) and (new := _images(variant.measurements))
+        # Those of one more dataset are no other ones.
+        if not any(new.get(name) == digest for name, digest in old.items())
+    }
+
+
+def _images(measured: Mapping[str, Any]) -> dict[str, str]:
+    """Dataset -> the digest of its images that were evaluated."""
+    found = measured.get("evaluations")
+    listed = found if isinstance(found, list) else []
+    return {str(e.get("dataset")): str(e.get("digest")) for e in listed if isinstance(e, Mapping)}
 
 
 def _findings(document: Mapping[str, Any]) -> list[Finding]:

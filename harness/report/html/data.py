@@ -197,8 +197,10 @@ def blocks(facts: Iterable[Fact]) -> Iterator[Block]:
             # Why it could not be built is stated once, for all that was to be measured on it.
             missing.setdefault((fact.cause, fact.why), []).append(_title(fact.kind))
         elif fact.kind == "accuracy":
-            way = (fact.part or "").rpartition("@")[0]
-            counted.setdefault((way, fact.method, _where(fact)), []).append(fact)
+            # A tag that tells the datasets of one run apart may stand in front.
+            way = (fact.part or "").rpartition("@")[0].rpartition("]")[2]
+            about = [str(fact.value.get(key, "")) for key in ("dataset", "of", "digest")]
+            counted.setdefault((way, *about, fact.method, _where(fact)), []).append(fact)
         else:
             yield from _KINDS.get(fact.kind, _other)(fact)
     for (way, *_), shards in counted.items():
@@ -279,11 +281,14 @@ def _file(fact: Measurement) -> Iterator[Block]:
     yield Block("File", lines, provenance=_provenance(fact))
 
 
+_IMAGES = {"Dataset": "dataset", "Images given": "of", "Digest of names and sizes": "digest"}
+
+
 def _accuracy(way: str, shards: Sequence[Measurement]) -> Block:
     images, top1, top5 = (
         sum(s.value.get(k) or 0 for s in shards) for k in ("images", "top1", "top5")
     )
-    lines = [("Images counted", _number(images))]
+    lines = [("Images counted", _number(images)), *_lines(shards[0].value, _IMAGES, _text)]
     if images:
         lines += [
             ("Top-1", f"{_number(top1)} right, {100 * top1 / images:.3f}%"),

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -90,6 +91,20 @@ def test_a_row_holds_what_is_claimed_and_what_was_measured(full: VariantReport):
     # The best in float32: neither the faster one in half precision nor the one that failed.
     fastest = (row.images_per_second, row.images_per_second_batch, row.images_per_second_device)
     assert fastest == (31.25, 32, "A CPU")
+
+
+def test_a_count_stands_beside_the_claim_on_its_own_dataset(full: VariantReport):
+    more = claim("Top 1 Accuracy", Decimal("70.1"), dataset="ImageNet V2 (top images)")
+    for dataset, claims, expected in (
+        ("imagenet-1k", (), (80.96, 80.9375)),
+        ("imagenet-v2-top-images", (more,), (70.1, 80.9375)),
+        ("imagenet-v2-top-images", (), (80.96, None)),
+        (None, (), (80.96, 80.9375)),
+    ):
+        measured = {**full.measurements, "evaluations": [{"dataset": dataset}]}
+        variant = replace(full, measurements=measured, claims=(*full.claims, *claims))
+        (row,) = rows(Report({}, (variant,), ()))
+        assert (row.top1_claimed, row.top1) == expected, dataset
 
 
 @each(

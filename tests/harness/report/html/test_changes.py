@@ -76,6 +76,31 @@ def test_what_this_run_did_not_look_for_is_not_fixed():
     assert (found.fixed, len(found.unseen)) == ((), 1)
 
 
+def test_counts_of_other_images_are_compared_with_none():
+    """They are no change of the model: nothing is new by them, and nothing is fixed."""
+
+    def counted(*found, **digests):
+        evaluations = [{"dataset": name, "digest": digest} for name, digest in digests.items()]
+        variant = VariantReport("net", None, "zoo", {"evaluations": evaluations})
+        return replace(report(*found), variants=(variant,))
+
+    wrong = finding(check="accuracy", cause="accuracy.contradicted")
+    right, other = finding(check="accuracy", **MATCH), finding()
+    for now, then, compared in (
+        ({"val": "1"}, {"val": "1"}, True),
+        ({"val": "1"}, {"val": "2"}, False),
+        ({"v2": "1"}, {"val": "1"}, False),
+        ({"val": "1", "v2": "2"}, {"val": "1"}, True),
+        ({}, {"val": "1"}, True),
+    ):
+        earlier = json.loads(json.dumps(document(counted(wrong, **then))))
+        changes = compare(counted(right, other, **now), earlier)
+        assert (len(changes.fixed), len(changes.unseen)) == ((1, 0) if compared else (0, 1))
+        assert len(changes.new) == 1  # that of another check
+        earlier = json.loads(json.dumps(document(counted(right, **then))))
+        assert len(compare(counted(wrong, **now), earlier).new) == compared
+
+
 @each(
     "damage, why",
     [
