@@ -38,7 +38,7 @@ class Recipe:
     Attributes:
         name, builder: which variant, and who builds it.
         image_size: (height, width) in pixels, or None for the builder's own default.
-        crop_pct, interpolation, mean, std: how an image becomes its input.
+        crop_pct, interpolation, mean, std, crop_mode: how an image becomes its input.
         weights: as the index writes it.
         base: the variant of the builder whose architecture this one has, None for its own.
         classes: what its classifier tells apart, None for as many as the builder gives it.
@@ -54,6 +54,7 @@ class Recipe:
     weights: str | None = None
     base: str | None = None
     classes: int | None = None
+    crop_mode: str | None = None
 
     @property
     def architecture(self) -> str:

@@ -37,7 +37,9 @@ CLAIMS = {
     "interpolation": "Interpolation",
     "mean": "Mean",
     "std": "Std",
+    "crop_mode": "Crop Mode",
 }
+CROP_MODES = ("center", "squash", "border")
 _MAX_SIDE = 65_536
 # torchvision resizes tensors with these; "nearest-exact" is the rule that Pillow calls nearest.
 _TENSOR_INTERPOLATIONS = {
@@ -55,6 +57,9 @@ class Preprocessing:
         image_size: (height, width) of the input in pixels.
         crop_pct: share of the resized image that the central crop keeps: the image is resized
             to ``floor(size / crop_pct)``.
+        crop_mode: one of `CROP_MODES`, as timm calls them. ``center`` keeps the image's proportions
+            and covers that size, ``squash`` takes each side to it, and ``border`` keeps the
+            proportions and fits into it, on a ground of the mean.
         interpolation: one of `INTERPOLATIONS`, as Pillow does it.
         mean, std: of each channel, on values of 0 to 1.
         defaults: the names of the settings that were not stated and are the field's usual ones.
@@ -70,17 +75,16 @@ class Preprocessing:
     mean: tuple[float, ...] = IMAGENET_MEAN
     std: tuple[float, ...] = IMAGENET_STD
     defaults: tuple[str, ...] = field(default=(), compare=False)
+    crop_mode: str = "center"
 
     def __post_init__(self) -> None:
         if len(self.image_size) != 2 or min(self.image_size) < 1:
             raise ValueError(f"image_size must be (height, width), not {self.image_size}")
         if not (math.isfinite(self.crop_pct) and self.crop_pct > 0):
             raise ValueError(f"crop_pct must be above 0, not {self.crop_pct}")
-        if self.interpolation not in INTERPOLATIONS:
-            raise ValueError(
-                f"interpolation must be one of {', '.join(INTERPOLATIONS)}, "
-                f"not {self.interpolation!r}"
-            )
+        for name, words in (("interpolation", INTERPOLATIONS), ("crop_mode", CROP_MODES)):
+            if (word := getattr(self, name)) not in words:
+                raise ValueError(f"{name} must be one of {', '.join(words)}, not {word!r}")
         for name, values in (("mean", self.mean), ("std", self.std)):
             if len(values) != 3 or not all(map(math.isfinite, values)):
                 raise ValueError(f"{name} must be three numbers, one per channel, not {values}")
@@ -100,6 +104,7 @@ class Preprocessing:
         interpolation: str | None = None,
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
+        crop_mode: str | None = None,
     ) -> Preprocessing:
         """Preprocessing from what is known; what is None takes the default and says so.
 
@@ -109,6 +114,7 @@ class Preprocessing:
             interpolation: one of `INTERPOLATIONS`.
             mean: of each channel; a single number stands for all three.
             std: likewise.
+            crop_mode: one of `CROP_MODES`.
 
         Raises:
             ValueError: a setting is out of range.
@@ -119,8 +125,10 @@ class Preprocessing:
             "interpolation": interpolation,
             "mean": _per_channel(mean),
             "std": _per_channel(std),
+            "crop_mode": crop_mode,
         }
-        missing = tuple(name for name, value in stated.items() if value is None)
+        # Nearly all are centered, and say nothing of it.
+        missing = tuple(n for n, value in stated.items() if value is None and n != "crop_mode")
         return cls(
             **{name: value for name, value in stated.items() if value is not None},
             defaults=missing,
@@ -142,13 +150,24 @@ class Preprocessing:
         height, width = self.image_size
         return (
             f"size={height}x{width} crop_pct={self.crop_pct!r} "
-            f"interpolation={self.interpolation} mean={mean} std={std}"
+            f"interpolation={self.interpolation} mean={mean} std={std}{self._mode()}"
         )
 
     def pixels_key(self) -> str:
         """As `key`, of what the 8-bit pixels depend on: equal for equal pixels."""
         (high, wide), (height, width) = self.scale_size, self.image_size
-        return f"resize={high}x{wide} crop={height}x{width} interpolation={self.interpolation}"
+        how = f"interpolation={self.interpolation}{self._mode()}"
+        ground = f" ground={','.join(map(str, self._ground()))}" * (self.crop_mode == "border")
+        return f"resize={high}x{wide} crop={height}x{width} {how}{ground}"
+
+    def _mode(self) -> str:
+        """The mode in a key; the usual one is in none, as there was no other."""
+        return "" if self.crop_mode == "center" else f" crop_mode={self.crop_mode}"
+
+    def _ground(self) -> tuple[int, ...]:
+        """The colour around an image that is smaller than the input."""
+        border = self.crop_mode == "border"
+        return tuple(round(255 * value) for value in self.mean) if border else (0, 0, 0)
 
     def __call__(self, image: Image) -> Tensor:
         """The input for one image: float32, (3, height, width)."""
@@ -180,6 +199,12 @@ class Preprocessing:
         if (width, height) != image.size:
             image = image.resize((width, height), Resampling[self.interpolation.upper()])
         top, left = _offset(height, self.image_size[0]), _offset(width, self.image_size[1])
+        if self.crop_mode == "border":
+            from PIL import Image
+
+            whole = Image.new("RGB", self.image_size[::-1], self._ground())
+            whole.paste(image, (-left, -top))
+            return np.array(whole)
         box = (left, top, left + self.image_size[1], top + self.image_size[0])
         return np.array(image.crop(box))  # A crop that is larger than the image is black there.
 
@@ -259,7 +284,12 @@ class Preprocessing:
 
     def _resized(self, height: int, width: int) -> tuple[int, int]:
         high, wide = self.scale_size
-        if high == wide:
+        if self.crop_mode == "squash":
+            size = high, wide
+        elif self.crop_mode == "border":
+            ratio = max(height / high, width / wide)
+            size = round(height / ratio), round(width / ratio)
+        elif high == wide:
             short = min(height, width)
             size = (
                 high if height == short else int(high * height / short),
@@ -281,7 +311,7 @@ class Preprocessing:
     def _decode_jpeg(self, data: bytes) -> NDArray[np.uint8] | None:
         """The pixels as torchvision decodes and resizes them, None where it can't."""
         interpolation = _TENSOR_INTERPOLATIONS.get(self.interpolation)
-        if interpolation is None:
+        if interpolation is None or self.crop_mode != "center":
             return None
         import warnings
 

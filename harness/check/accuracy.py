@@ -29,6 +29,7 @@ from harness.check.evaluated import (
     is_unknown,
     names_several,
     remedy,
+    setting_of,
     view,
     wanted,
 )
@@ -359,8 +360,9 @@ def _seen(claim: Claim, looked: _Looks) -> str:
     if known is not None and known.name != IMAGENET_1K:
         images += f" of {known.title}"
     kind = "top-1" if FIELDS[claim.field] == "top1" else "top-5"
-    right = f"{decision.correct:,} of {decision.drawn:,} {images}"
-    return f"{right} are right by {kind}{looked.how}{unread}"
+    right = f"{decision.correct:,} of {decision.drawn:,} {images} are right by {kind}"
+    setting = setting_of(claim)
+    return f"{right}{f' with {setting}' if setting else ''}{looked.how}{unread}"
 
 
 def _named(looked: _Looks) -> str:

@@ -53,6 +53,7 @@ class Evidence:
         no_images: why images that were given are none for this variant, empty where they are or
             where none were given.
         alternatives: other ways to prepare an image, by name, each with its words.
+        ways: the same for each setting that results have of their own, by its text.
         preferred: field -> the rule that explains most of the collection's claims of it.
     """
 
@@ -65,6 +66,7 @@ class Evidence:
     preferred: Mapping[str, str] = field(default_factory=dict)
     no_images: str = ""
     more_images: tuple[EvalImages, ...] = ()
+    ways: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def measurement(self, kind: str, which: Size | str | None = None) -> Measurement | None:
         """The measured fact, or None where it is missing or could not be made."""

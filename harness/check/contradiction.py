@@ -10,14 +10,11 @@ from itertools import islice
 from typing import NamedTuple
 
 from harness.check.compare import grouped, number, senses
-from zoo.index.types import Claim, Value, Variant
+from zoo.index.types import SETTINGS, Claim, Value, Variant
 from zoo.index.units import NotANumber, OutOfRange, parse_number
 from zoo.labels import same_data
 
 _COUNTED = ("Parameters", "File Size")
-# What an accuracy depends on beside the weights. Where two variants document it differently, one
-# checkpoint gives two accuracies.
-_SETTINGS = ("Image Size", "Crop Pct", "Interpolation")
 # Ways to evaluate one checkpoint that stand in a name: a number of examples for each of some
 # classes, and boxes to track that a benchmark gives to all or that the model finds itself.
 _PROTOCOLS = (
@@ -46,6 +43,9 @@ class _Said(NamedTuple):
 
 
 _Values = frozenset[_Said]
+_Stated = tuple[tuple[str, Value], ...]
+# What an accuracy depends on beside the weights, by the keys of `SETTINGS`. Where two variants
+# document it differently, one checkpoint gives two accuracies.
 _Setting = tuple[object, ...]
 
 
@@ -148,18 +148,18 @@ def conflict_among(variants: Iterable[Variant], documented: Documented) -> Confl
 
 def _metrics(variant: Variant) -> Iterator[tuple[_Key, _Entry]]:
     """A variant's numeric metrics; several results on one dataset, of two crops, are one set."""
-    found: dict[_Key, list[tuple[_Said, str, str, str]]] = {}
+    found: dict[tuple[_Key, _Stated], list[tuple[_Said, str, str, str]]] = {}
     key: _Key
     for claim in variant.claims:
         for part, said in _numbers_of(claim) if claim.metric else ():
             name = f"{claim.field} {part}" if part else claim.field
             key = ("metric", name.casefold(), claim.task or "", same_data(claim.dataset) or "")
             raw = f"{said.value}{'%' * said.percent}" if part else claim.raw
-            found.setdefault(key, []).append((said, raw, name, claim.dataset or ""))
-    setting = _setting(variant) if found else ()
-    for key, numbers in found.items():
+            of_it = found.setdefault((key, claim.settings), [])
+            of_it.append((said, raw, name, claim.dataset or ""))
+    for (key, stated), numbers in found.items():
         values = frozenset(said for said, _, _, _ in numbers)
-        yield key, _Entry(variant, setting, values, *numbers[0][1:])
+        yield key, _Entry(variant, _setting(variant, stated), values, *numbers[0][1:])
 
 
 def _numbers_of(claim: Claim) -> Iterator[tuple[str, _Said]]:
@@ -222,9 +222,11 @@ def _read(text: str) -> _Said | None:
     return _Said(found.value, found.step, text.endswith("%"))
 
 
-def _setting(variant: Variant) -> _Setting:
-    claims = [variant.effective(field) for field in _SETTINGS]
-    values: list[Value] = [None if c is None else c.value for c in claims]
+def _setting(variant: Variant, stated: _Stated) -> _Setting:
+    """How a result was made, by what it states of itself, else by what the variant does."""
+    own = dict(stated)
+    claims = {field: variant.effective(field) for field in SETTINGS}
+    values = [own.get(field, None if c is None else c.value) for field, c in claims.items()]
     found = [protocol.search(variant.name) for protocol in _PROTOCOLS]
     return (*values, *(None if match is None else match[0].lower() for match in found))
 

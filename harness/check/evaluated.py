@@ -33,7 +33,9 @@ def view(evidence: Evidence, claim: Claim) -> Evidence | NoImages:
     images = _chosen(evidence, claim)
     if isinstance(images, NoImages):
         return images
-    ways = evidence.alternatives
+    setting = setting_of(claim)
+    images = replace(images, tag=_joined(images.tag, setting))
+    ways = evidence.ways.get(setting, {}) if setting else evidence.alternatives
     if images.subset:
         # Its folders are synsets: their labels can't be in another order.
         ways = {name: words for name, words in ways.items() if not name.startswith("labels=")}
@@ -41,6 +43,29 @@ def view(evidence: Evidence, claim: Claim) -> Evidence | NoImages:
     if images.tag:
         facts = _Tagged(facts, images.tag)
     return replace(evidence, images=images, facts=facts, alternatives=ways, more_images=())
+
+
+def setting_of(claim: Claim) -> str:
+    """How its result was evaluated, where that says so itself; else nothing."""
+    return ", ".join(
+        f"{field} {'x'.join(map(str, value)) if isinstance(value, tuple) else value}"
+        for field, value in claim.settings
+    )
+
+
+def _joined(tag: str, setting: str) -> str:
+    """The tag of images that are counted in that setting; ``dataset_tag`` takes it apart."""
+    return f"{tag};{setting}" if setting else tag
+
+
+def dataset_tag(tag: str) -> str:
+    """The tag of the images alone."""
+    return tag.partition(";")[0]
+
+
+def setting_tag(tag: str) -> str:
+    """The setting that they are counted in, empty for the variant's own."""
+    return tag.partition(";")[2]
 
 
 def asked(need: Need, images: EvalImages) -> Need:

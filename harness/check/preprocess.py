@@ -128,7 +128,7 @@ def _edits(
         return ()
     if claim.field == "Image Size":
         return (replaced(claim, (values[0][0], values[0][1])),)
-    if claim.field in ("Crop Pct", "Interpolation"):
+    if claim.field in ("Crop Pct", "Crop Mode", "Interpolation"):
         return (replaced(claim, values[0]),)
     return ()
 
@@ -148,8 +148,8 @@ def _same_crop(claim: Claim, settings: Mapping[str, Any]) -> bool:
     return bool(side and abs(side / float(documented) - side / stated) < _SAME_RESIZE)
 
 
-def _same_word(claim: Claim, settings: Mapping[str, Any]) -> bool:
-    return str(claim.value).lower() == str(settings["interpolation"]).lower()
+def _same_word(key: str) -> Callable[[Claim, Mapping[str, Any]], bool]:
+    return lambda claim, settings: str(claim.value).lower() == str(settings[key]).lower()
 
 
 def _same_channels(key: str) -> Callable[[Claim, Mapping[str, Any]], bool]:
@@ -182,9 +182,10 @@ _FIELDS: Mapping[
 ] = {
     "Image Size": ("image_size", _same_size, _size_words),
     "Crop Pct": ("crop_pct", _same_crop, "{:.4g}".format),
-    "Interpolation": ("interpolation", _same_word, str),
+    "Interpolation": ("interpolation", _same_word("interpolation"), str),
     "Mean": ("mean", _same_channels("mean"), _channel_words),
     "Std": ("std", _same_channels("std"), _channel_words),
+    "Crop Mode": ("crop_mode", _same_word("crop_mode"), str),
 }
 
 

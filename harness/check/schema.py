@@ -13,7 +13,7 @@ from harness.check.base import IndexCheck
 from harness.types import Finding
 from zoo._util.text import quoted
 from zoo.index.schema import FIELDS
-from zoo.index.types import Claim, Index, Problem, Variant
+from zoo.index.types import SETTINGS, Claim, Index, Problem, Variant
 from zoo.index.values import UNITS
 
 UNREADABLE = "schema.unreadable-dependency"
@@ -45,7 +45,7 @@ _FIELDS = {
     "parameters": {"Parameters"},
     "layers": {"Layers"},
     "flops": {"FLOPs", "FLOPs Convention", "FLOPs Input", "Image Size"},
-    "preprocess": {"Image Size", "Crop Pct", "Interpolation", "Mean", "Std"},
+    "preprocess": {"Image Size", "Crop Pct", "Crop Mode", "Interpolation", "Mean", "Std"},
     "weights": {"Weights", "File Size", "SHA256"},
     "accuracy": {
         "Top 1 Accuracy",
@@ -55,6 +55,7 @@ _FIELDS = {
         "Weights",
         "Image Size",
         "Crop Pct",
+        "Crop Mode",
         "Interpolation",
         "Mean",
         "Std",
@@ -93,7 +94,7 @@ def finding_of(problem: Problem) -> Finding:
 
 
 _BUILD = ("Builder", "Base", "Classes")
-_INPUT = ("Image Size", "Crop Pct", "Interpolation", "Mean", "Std")
+_INPUT = ("Image Size", "Crop Pct", "Crop Mode", "Interpolation", "Mean", "Std")
 # Kind of fact -> the claims that say how it is made, or what it is held against.
 _NEEDED: dict[str, tuple[str, ...]] = {
     "structure": _BUILD,
@@ -111,7 +112,7 @@ _NEEDED: dict[str, tuple[str, ...]] = {
 _COLLECTION = "In Collection"
 _INHERITED = frozenset({*_INPUT, "FLOPs Input"})
 # What a result says of all its metrics.
-_OF_A_RESULT = ("Images", "Dataset")
+_OF_A_RESULT = ("Images", "Dataset", *SETTINGS)
 
 
 def is_unreadable(claim: Claim) -> bool:

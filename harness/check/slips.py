@@ -152,8 +152,7 @@ def _beside(evidence: Evidence, claim: Claim) -> Claim | None:
     same = [
         other
         for other in evidence.variant.claims_of(_OTHER[claim.field])
-        if (other.task, other.dataset, other.images) == (claim.task, claim.dataset, claim.images)
-        and number(other) is not None
+        if other.result == claim.result and number(other) is not None
     ]
     return same[0] if len(same) == 1 else None
 

@@ -339,5 +339,5 @@ def claim_text(claim: Claim) -> tuple[str, ...]:
         claim.unit,
         str(claim.step),
         str(claim.quoted),
-        str((claim.task, claim.dataset, claim.images)),
+        str(claim.result),
     )

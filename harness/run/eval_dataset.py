@@ -178,8 +178,8 @@ class EvalDataset:
         self._remarked += fresh
         return [f"decoded images are not kept, the next run decodes anew: {x}" for x in fresh]
 
-    def counting(self, parts: tuple[str, ...]) -> AccuracyJob:
-        """What a worker shall count.
+    def counting(self, parts: tuple[str, ...], tag: str) -> AccuracyJob:
+        """What a worker shall count of the view with that tag.
 
         Raises:
             EngineError: this machine is to count on a device that it has not.
@@ -189,7 +189,7 @@ class EvalDataset:
             _require(request.device)
         return AccuracyJob(
             images=self.images.spec,
-            subset=self.tagged(span_of(parts[0]).tag).subset,
+            subset=self.tagged(tag).subset,
             parts=parts,
             classes=self.classes,
             device=request.device,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 
+from harness.check.evaluated import dataset_tag
 from harness.check.shards import span_of
 from harness.config import RunConfig, UsageError
 from harness.run.eval_dataset import EvalDataset
@@ -30,7 +31,7 @@ class VariantImages:
 
     def counting(self, part: str) -> AccuracyJob:
         """What a worker shall count, see `EvalDataset.counting`."""
-        return self._of(part).counting((part,))
+        return self._of(part).counting((part,), dataset_tag(span_of(part).tag))
 
     def alternatives(self, recipe: Recipe) -> dict[str, str]:
         """Other ways to prepare an image, by name, each with its words."""
@@ -38,14 +39,14 @@ class VariantImages:
 
     def identity(self, recipe: Recipe, part: str) -> list[str | int]:
         """What a count depends on beside the model and its weights."""
-        return self._of(part).identity(recipe, span_of(part).tag)
+        return self._of(part).identity(recipe, dataset_tag(span_of(part).tag))
 
     def counted(self, part: str) -> EvalImages:
         """The images that a part is of."""
-        return self._of(part).tagged(span_of(part).tag)
+        return self._of(part).tagged(dataset_tag(span_of(part).tag))
 
     def _of(self, part: str) -> EvalDataset:
-        tag = span_of(part).tag
+        tag = dataset_tag(span_of(part).tag)
         return next(d for d in self._datasets if any(view.tag == tag for view in d.views))
 
 

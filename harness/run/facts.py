@@ -7,7 +7,9 @@ import platform
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import cached_property, partial
+from typing import Any
 
+from harness.check.evaluated import ACCURACIES, setting_of, setting_tag
 from harness.check.schema import UNREADABLE, missing_for
 from harness.check.shards import span_of, untagged
 from harness.config import USUAL_BATCHES, USUAL_SECONDS, RunConfig
@@ -17,7 +19,7 @@ from harness.run.engine import Engine
 from harness.run.eval_datasets import VariantImages
 from harness.run.jobs import BenchmarkJob, Job
 from harness.run.keys import identity_of, key_of, version_of
-from harness.run.plan import builder_of, flops_size, recipe_of
+from harness.run.plan import builder_of, flops_size, overrides_of, recipe_of
 from harness.run.rows import why_unfit
 from harness.run.store import Store
 from harness.types import Fact, Measurement, Size, Slot, unmeasured
@@ -61,6 +63,11 @@ class VariantFacts:
         )
         self._config = config
         self._siblings = siblings
+        self._settings = {
+            setting_of(claim): overrides_of(claim)
+            for claim in variant.claims_of(*ACCURACIES)
+            if claim.settings
+        }
         self._images = images if isinstance(images, VariantImages) else None
         self._no_images = images if isinstance(images, str) else ""
         self._asked: set[Slot] = set()
@@ -200,7 +207,9 @@ class VariantFacts:
         jobs += [Job(self.recipe, ("speed",), (), timing=self.timing)] if timed else []
         for part in parts:
             assert self._images is not None
-            counting = self._images.counting(part)
+            counting = replace(
+                self._images.counting(part), overrides=tuple(self._overrides(part).items())
+            )
             jobs.append(Job(self.recipe, ("accuracy",), (), self._path(), counting=counting))
         config = self._config
         return [
@@ -221,9 +230,14 @@ class VariantFacts:
             # Which variants the file was compared with is part of what is said of it.
             depends += [f"{name} {self._identity(name)}" for name in self._siblings]
         if kind == "accuracy" and isinstance(which, str) and self._images is not None:
-            depends += self._images.identity(self.recipe, which)
+            recipe = replace(self.recipe, **self._overrides(which))
+            depends += self._images.identity(recipe, which)
             which = _stored(which)
         return key_of(kind, self.recipe, which, depends)
+
+    def _overrides(self, part: str) -> dict[str, Any]:
+        """What the result that a part is counted for states of its preprocessing."""
+        return self._settings.get(setting_tag(span_of(part).tag), {})
 
     def _machine(self) -> list[str | int]:
         """What a speed depends on: it is a fact of a machine, and a cache folder may be shared."""

@@ -25,6 +25,7 @@ class AccuracyJob:
         workers: processes that decode; None chooses by the machine.
         threads: cores that counting may use; None takes those of the machine.
         subset: of the classes that count, see `zoo.known_datasets.class_subset`; empty for all.
+        overrides: of the recipe's fields, how a result was evaluated, where it says so itself.
         until: seconds since the epoch after which no shard but the first is started any more.
     """
 
@@ -39,6 +40,7 @@ class AccuracyJob:
     threads: int | None = None
     until: float | None = None
     subset: str = ""
+    overrides: tuple[tuple[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +141,7 @@ def _counting(body: dict[str, Any] | None) -> AccuracyJob | None:
     if body is None:
         return None
     given = {**body, "parts": tuple(body["parts"]), "classes": _tupled(body["classes"])}
+    given["overrides"] = tuple((name, _tupled(value)) for name, value in body["overrides"])
     return AccuracyJob(**given)
 
 

@@ -87,9 +87,10 @@ class Performer:
             validator = self._with(counting)
             labels = validator.open_images(counting.images, counting.classes).labels
             shard = _members(labels, counting.subset)[span.begin : span.end]
-            config = _config(job.recipe, span, counting.subset)
+            recipe = replace(job.recipe, **dict(counting.overrides))
+            config = _config(recipe, span, counting.subset)
             value = validator.count(
-                job.recipe,
+                recipe,
                 checkpoint,
                 counting.images,
                 config,
@@ -100,7 +101,7 @@ class Performer:
             value["precision"] = counting.amp
             if counting.decode != "pillow" and span.end <= _COMPARED and not span.alternative:
                 value["decoder"] = validator.compare_decoders(
-                    job.recipe, checkpoint, counting.images, shard, counting.classes
+                    recipe, checkpoint, counting.images, shard, counting.classes
                 )
         except Exception as error:  # noqa: BLE001 - whatever a model raises is a finding
             cause, why = explain(error)
@@ -152,7 +153,7 @@ class Performer:
 
     def _with(self, counting: AccuracyJob) -> Validator:
         """The validator of these settings; the last one is kept."""
-        settings = replace(counting, parts=(), classes=None, subset="")
+        settings = replace(counting, parts=(), classes=None, subset="", overrides=())
         if self._validator is None or self._validator[0] != settings:
             from harness.measure.accuracy.validator import Validator
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Any
 
 from harness.config import RunConfig, UsageError
 from harness.measure.builders import BuilderError
@@ -18,6 +19,7 @@ from zoo.index import load_index, local_index
 from zoo.index.readers import FOLDER
 from zoo.index.types import Claim, Index, Variant
 from zoo.labels import are_of_imagenet
+from zoo.preprocessing import CLAIMS
 from zoo.variants import class_count
 
 # So many of many indexes are named.
@@ -183,7 +185,18 @@ def recipe_of(variant: Variant, builder: str) -> Recipe:
         weights=_weights(variant),
         base=_text(variant.claim("Base")),
         classes=class_count(variant),
+        crop_mode=_text(variant.effective("Crop Mode")),
     )
+
+
+def overrides_of(claim: Claim) -> dict[str, Any]:
+    """The fields of a recipe that a result states for itself."""
+    names = {key: name for name, key in CLAIMS.items()}
+    return {
+        names[field]: float(value) if isinstance(value, Decimal) else value
+        for field, value in claim.settings
+        if value is not None
+    }
 
 
 def _weights(variant: Variant) -> str | None:

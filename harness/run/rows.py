@@ -228,6 +228,7 @@ _settings = _holds(
     mean=_maybe(_each(_is_number)),
     std=_maybe(_each(_is_number)),
     url=_maybe(_is_text),
+    crop_mode=_maybe(_is_text),
 )
 _preprocess = _holds(
     chosen=lambda value: value in (None, "url", "name", "default"),

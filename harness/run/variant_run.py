@@ -10,6 +10,7 @@ from harness.check import build
 from harness.check.accuracy import FIELDS, counted_so_far
 from harness.check.base import Evidence, Need, VariantCheck
 from harness.check.build import ALIAS
+from harness.check.evaluated import setting_tag
 from harness.check.flops import figure
 from harness.check.shards import span_of
 from harness.config import RunConfig
@@ -131,6 +132,12 @@ class VariantRun(VariantFacts):
             self._preferred,
             self._no_images,
             images[1:],
+            {}
+            if given is None
+            else {
+                setting: given.alternatives(replace(self.recipe, **overrides))
+                for setting, overrides in self._settings.items()
+            },
         )
 
     def report(self) -> VariantReport:
@@ -164,16 +171,12 @@ class VariantRun(VariantFacts):
         """What was counted as documented of each dataset, by its tag, in the order of the run."""
         found: dict[str, list[Mapping[str, Any]]] = {}
         given = () if self._images is None else self._images.available(self.facts)
-        for tag in (images.tag for images in given):
-            found[tag] = [
-                fact.value
-                for fact in self.facts.values()
-                if isinstance(fact, Measurement)
-                and fact.kind == "accuracy"
-                and fact.part is not None
-                and not span_of(fact.part).alternative
-                and span_of(fact.part).tag == tag
-            ]
+        found |= {images.tag: [] for images in given}
+        for fact in self.facts.values():
+            if isinstance(fact, Measurement) and fact.kind == "accuracy" and fact.part is not None:
+                span = span_of(fact.part)
+                if not span.alternative:
+                    found.setdefault(span.tag, []).append(fact.value)
         return {tag: values for tag, values in found.items() if values}
 
     def _accuracies(self) -> dict[str, Any]:
@@ -186,13 +189,14 @@ class VariantRun(VariantFacts):
                 "dataset": values[0]["dataset"] or None,
                 "digest": values[0]["digest"],
                 "of": values[0]["of"],
+                **({"setting": setting_tag(tag)} if setting_tag(tag) else {}),
                 "images": (images := sum(value["images"] for value in values)),
                 **{
                     name: round(100 * sum(value[name] for value in values) / images, 4)
                     for name in ("top1", "top5")
                 },
             }
-            for values in self._counted().values()
+            for tag, values in self._counted().items()
         ]
         first = found[0] if found else dict.fromkeys(("top1", "top5", "images"))
         return {**{key: first[key] for key in ("top1", "top5", "images")}, "evaluations": found}

@@ -154,15 +154,18 @@ def test_rounding_agrees_at_many_sizes() -> None:
     """The sizes after resizing and the place of the crop, where one pixel is easily lost."""
     create_transform = pytest.importorskip("timm.data").create_transform
     chance = random.Random(5)
-    for _ in range(150):
+    for turn in range(225):
+        mode = ("center", "squash", "border")[turn % 3]
         size: int | tuple[int, int] = chance.randint(8, 48)
         if chance.random() < 0.4:
             size = (size, chance.randint(8, 48))
         crop_pct = chance.choice([0.7, 0.8, 0.875, 0.882, 0.9, 0.95, 0.965, 1.0, 1.07])
         image = Image.fromarray(noise(chance.randint(3, 90), chance.randint(3, 90)))
-        theirs = create_transform(size, crop_pct=crop_pct, interpolation="nearest")
-        ours = Preprocessing.from_settings(size, crop_pct, "nearest")
-        assert torch.equal(ours(image), theirs(image)), (size, crop_pct, image.size)
+        theirs = create_transform(
+            size, crop_pct=crop_pct, interpolation="nearest", crop_mode=mode, mean=(0.4, 0.5, 0.6)
+        )
+        ours = Preprocessing.from_settings(size, crop_pct, "nearest", (0.4, 0.5, 0.6), None, mode)
+        assert torch.equal(ours(image), theirs(image)), (size, crop_pct, mode, image.size)
 
 
 @pytest.mark.parametrize("channels_last", [False, True])

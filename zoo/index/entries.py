@@ -15,7 +15,15 @@ from zoo._util.text import shown, truncate_middle
 from zoo.index.claims import ACCURACIES, ClaimReader, Level, Pair, raw_of, says_nothing
 from zoo.index.nodes import Mapping, Node, Scalar, Sequence, is_blank, kind_of, lookup
 from zoo.index.schema import FIELDS, NESTED, Field
-from zoo.index.types import Claim, Collection, Location, Problem, SourceText, Variant
+from zoo.index.types import (
+    SETTINGS,
+    Claim,
+    Collection,
+    Location,
+    Problem,
+    SourceText,
+    Variant,
+)
 from zoo.index.values import Wrong
 
 _LINKS = frozenset({"weights", "link", "hash"})
@@ -31,7 +39,7 @@ _ENTRY: Table[str, Field | None] = {
     "Results": None,
 }
 _RESULT: Table[str, Field | None] = {
-    **{key: FIELDS[key] for key in ("Task", "Dataset", "Images")},
+    **{key: FIELDS[key] for key in ("Task", "Dataset", "Images", *SETTINGS)},
     "Metrics": None,
 }
 _TOP: Table[str, Field | None] = {
@@ -168,7 +176,7 @@ class _EntryReader(ClaimReader):
                     self.wrong_type(metrics, pair.written, "a mapping", remedy)
         self.level = level
         first = {c.field: c.value for c in reversed(claims)}
-        metric = next((c for c in claims if c.field not in ("Task", "Images")), None)
+        metric = next((c for c in claims if c.field not in ("Task", "Images", *SETTINGS)), None)
         if self.card and metric is not None and "Dataset" not in first:
             what = "names no dataset, so that it says nothing that can be checked"
             remedy = "add the result's dataset, with a name and a type"
@@ -176,12 +184,14 @@ class _EntryReader(ClaimReader):
             self.report(wrong, metric.field, documented=metric.raw)
         self._check_order(claims)
         task, dataset, images = first.get("Task"), first.get("Dataset"), first.get("Images")
+        stated = {c.field: c.value for c in claims if c.field in SETTINGS and not c.metric}
         return [
             replace(
                 claim,
                 task=task if isinstance(task, str) else None,
                 dataset=dataset if isinstance(dataset, str) else None,
                 images=images if isinstance(images, int) else None,
+                settings=tuple(sorted(stated.items())),
             )
             for claim in claims
         ]

@@ -38,6 +38,7 @@ Kind = Literal[
     "hash",  # a SHA-256 in hexadecimal
 ]
 
+CROP_MODES = ("center", "squash", "border")
 INTERPOLATIONS = (
     "nearest", "nearest-exact", "bilinear", "bicubic", "lanczos", "box", "hamming", "area", "random"
 )  # fmt: skip
@@ -158,6 +159,7 @@ _VARIANT = (
     Field("Mean", "numbers", "[0.485, 0.456, 0.406]", Decimal(0), Decimal(1)),
     Field("Std", "numbers", "[0.229, 0.224, 0.225]", Decimal(0), Decimal(1), above=True),
     Field("Interpolation", "word", "bicubic", words=INTERPOLATIONS),
+    Field("Crop Mode", "word", "center", words=CROP_MODES),
     Field("FLOPs Convention", "word", "fvcore", words=CONVENTIONS),
     Field("Architecture", "texts", "[Convolution, ReLU]"),
     Field("Tasks", "texts", "[Image Classification]"),
@@ -217,7 +219,7 @@ _OTHERS = (
 CHECKED = frozenset({
     "Name", "In Collection", "Weights", "SHA256", "FLOPs", "FLOPs Convention", "FLOPs Input",
     "Parameters", "File Size", "Layers", "Image Size", "Crop Pct", "Interpolation", "Mean", "Std",
-    "Top 1 Accuracy", "Top 5 Accuracy", "Images",
+    "Crop Mode", "Top 1 Accuracy", "Top 5 Accuracy", "Images",
 })  # fmt: skip
 _MAX_LINK = 4096
 _UNSAFE = re.compile(r"[^\x21-\x7e\xa0-\ud7ff\ue000-\U0010ffff]|[\"<>\\^`{|}\xa0\u2028-\u202f]")

@@ -17,8 +17,10 @@ from zoo._util.text import printable, quoted, shown
 
 Unit = Literal["count", "bytes", "percent", "pixels", "ratio", "number", "url", "text", "list"]
 Severity = Literal["error", "warning", "note"]
-Result = tuple[str | None, str | None, int | None]
-"""Task, dataset and images: what tells the results of a variant apart."""
+Result = tuple[str | None, str | None, int | None, tuple[tuple[str, "Value"], ...]]
+"""Task, dataset, images and settings: what tells the results of a variant apart."""
+SETTINGS = ("Image Size", "Crop Pct", "Crop Mode", "Interpolation")
+"""Keys of a variant that a result may state for itself."""
 _BREAK = re.compile(r"\r\n|\n|\r")
 
 # A normalised value. A size of pixels is (height, width); a list is a tuple of texts.
@@ -54,6 +56,8 @@ class Claim:
         quoted: the number was written as a quoted string.
         task, dataset: of a result; ``None`` elsewhere.
         images: the population a result speaks of, where it declares ``Images``.
+        settings: those of `SETTINGS` that a result states, with their values: it was evaluated so,
+            whatever the variant says.
         metric: it stands under the ``Metrics`` of a result.
         scale: the unit that stands in the key and not beside the value: ``M`` for ``Params (M)``.
             ``raw`` has it all the same, since the number alone says something else.
@@ -70,9 +74,20 @@ class Claim:
     task: str | None = None
     dataset: str | None = None
     images: int | None = None
+    settings: tuple[tuple[str, Value], ...] = ()
     metric: bool = False
     scale: str = ""
     macs: bool = False
+
+    @property
+    def result(self) -> Result:
+        """What tells the result that it stands in from the others of the variant."""
+        return self.task, self.dataset, self.images, self.settings
+
+    @property
+    def is_setting(self) -> bool:
+        """Whether a result states it of itself, so that it says nothing of the variant."""
+        return bool(self.settings) and not self.metric and self.field in SETTINGS
 
 
 def unusable(claim: Claim) -> ValueError:
@@ -110,7 +125,8 @@ def _first_claims(entry: Collection | Variant) -> dict[str, Claim]:
     """Field -> the entry's first claim of it, found once for all look-ups."""
     if not entry._first and entry.claims:
         for claim in entry.claims:
-            entry._first.setdefault(claim.field, claim)
+            if not claim.is_setting:
+                entry._first.setdefault(claim.field, claim)
     return entry._first
 
 
@@ -157,9 +173,9 @@ class Variant:
         """The claims of the result that a metric stands in, each different one once."""
         if not self._results:
             for claim in self.claims:
-                about = (claim.task, claim.dataset, claim.images)
-                self._results.setdefault(about, {}).setdefault((claim.field, claim.raw), claim)
-        return self._results.get((metric.task, metric.dataset, metric.images), {}).values()
+                of_it = self._results.setdefault(claim.result, {})
+                of_it.setdefault((claim.field, claim.raw), claim)
+        return self._results.get(metric.result, {}).values()
 
     def effective(self, name: str) -> Claim | None:
         """Its own claim of that field, else its collection's, else its index's, else None."""

@@ -54,7 +54,12 @@ def preprocessing_of(recipe: Recipe) -> Preprocessing:
         ValueError: a setting is out of range.
     """
     return Preprocessing.from_settings(
-        recipe.image_size, recipe.crop_pct, recipe.interpolation, recipe.mean, recipe.std
+        recipe.image_size,
+        recipe.crop_pct,
+        recipe.interpolation,
+        recipe.mean,
+        recipe.std,
+        recipe.crop_mode,
     )
 
 

@@ -166,7 +166,10 @@ def alternatives(preprocessing: Preprocessing) -> list[Alternative]:
         for word in INTERPOLATIONS
         if word != preprocessing.interpolation
     ]
-    if preprocessing.interpolation in ("bilinear", "bicubic"):
+    if (
+        preprocessing.interpolation in ("bilinear", "bicubic")
+        and preprocessing.crop_mode != "border"
+    ):
         found.append(
             Alternative(
                 "antialias=no",
@@ -238,6 +241,8 @@ def _crops(preprocessing: Preprocessing) -> list[Alternative]:
             found.append(
                 Alternative(f"crop_pct={words}", f"a Crop Pct of {words}", InputConfig(other))
             )
+    if preprocessing.crop_mode == "squash" and preprocessing.crop_pct == 1:
+        return found
     whole = InputConfig(_as(ResizeNoCrop, preprocessing))
     words = "the whole image resized to the input's size, without a crop"
     return [*found, Alternative("crop=no", words, whole)]

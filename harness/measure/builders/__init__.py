@@ -72,6 +72,7 @@ class PretrainedConfig:
         mean, std: per channel, of images from 0 to 1.
         num_classes: the classes of the weights' classifier.
         url: where the weights are as one file.
+        crop_mode: see `zoo.preprocessing.Preprocessing`.
     """
 
     weights: str
@@ -82,6 +83,7 @@ class PretrainedConfig:
     std: tuple[float, ...] | None = None
     num_classes: int | None = None
     url: str | None = None
+    crop_mode: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

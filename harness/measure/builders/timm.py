@@ -176,6 +176,7 @@ def _distinct(cfgs: Mapping[str, Any]) -> tuple[PretrainedConfig, ...]:
                     std=tuple(map(float, cfg.std)),
                     num_classes=cfg.num_classes,
                     url=cfg.url or None,
+                    crop_mode=cfg.crop_mode or "center",
                 )
             )
     return tuple(found)

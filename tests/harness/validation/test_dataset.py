@@ -241,3 +241,36 @@ def test_two_hundred_classes_are_scored_over_those_alone(zoo, made, tmp_path):
     (evaluation,) = outcome.document["variants"][0]["measurements"]["evaluations"]
     assert (evaluation["dataset"], evaluation["of"]) == ("imagenet-r-clean", len(labels))
     assert evaluation["top1"] == 100.0
+
+
+def test_a_result_may_state_how_it_was_evaluated(zoo, mixed):
+    """It is counted as a variant with those settings is, and beside the variant's own result."""
+    stated = {"Image Size": 80, "Crop Pct": 1.0, "Crop Mode": "squash"}
+    images = (mixed.place, "--samples", "300")
+    own = zoo.index({"Top 1 Accuracy": "5.0"}, name="own.yml", **stated)
+    expected = zoo.validate(own, *images).counts
+    plain = zoo.validate(zoo.index({"Top 1 Accuracy": "5.0"}, name="plain.yml"), *images).counts
+    assert expected[0] != plain[0]
+    path = zoo.index({})
+    entry = json.loads(path.read_text())
+    common = {"Task": "Image Classification", "Dataset": "ImageNet"}
+    entry["Models"][0]["Results"] = [
+        {**common, **stated, "Metrics": {"Top 1 Accuracy": "6.0"}},
+        {**common, "Metrics": {"Top 1 Accuracy": "5.0"}},
+        {**common, "Image Size": "huge", "Metrics": {"Top 1 Accuracy": "7.0"}},
+    ]
+    path.write_text(json.dumps(entry))
+    outcome = zoo.validate(path, *images)
+    (variant,) = outcome.document["variants"]
+    found_here = found(outcome)
+    assert found_here["5.0"] == ("mismatch", "accuracy.contradicted", plain[0])
+    assert found_here["6.0"] == ("mismatch", "accuracy.contradicted", expected[0])
+    assert found_here["7.0"] == ("unverified", "schema.unreadable-dependency", None)
+    assert variant["measurements"]["top1"] == plain[0]
+    settings = {e.get("setting"): e["top1"] for e in variant["measurements"]["evaluations"]}
+    assert settings == {
+        None: plain[0],
+        "Crop Mode squash, Crop Pct 1.0, Image Size 80x80": expected[0],
+    }
+    message = next(f["message"] for f in outcome.document["findings"] if f["documented"] == "6.0")
+    assert "with Crop Mode squash, Crop Pct 1.0, Image Size 80x80" in message
