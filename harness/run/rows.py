@@ -17,6 +17,7 @@ from typing import Any
 from harness.check.shards import span_of
 from harness.check.weights import MISFIT, REFUSED
 from harness.types import Measurement, Recipe, Slot
+from zoo.preprocessing import CROP_MODES
 
 # The columns of a row but for its digest, in the order of the table.
 COLUMNS = ("key", "kind", "builder", "name", "made", "body")
@@ -228,7 +229,7 @@ _settings = _holds(
     mean=_maybe(_each(_is_number)),
     std=_maybe(_each(_is_number)),
     url=_maybe(_is_text),
-    crop_mode=_maybe(_is_text),
+    crop_mode=lambda value: value in (None, *CROP_MODES),
 )
 _preprocess = _holds(
     chosen=lambda value: value in (None, "url", "name", "default"),
