@@ -84,6 +84,8 @@ def _preprocessing(stated: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         yield "Crop Pct", f"{side}/{whole}" if exact else Decimal(f"{crop!r}".removesuffix(".0"))
     if stated.get("interpolation") in INTERPOLATIONS:
         yield "Interpolation", stated["interpolation"]
+    if stated.get("crop_mode") not in (None, "center"):
+        yield "Crop Mode", stated["crop_mode"]
     for key, name in (("Mean", "mean"), ("Std", "std")):
         if stated.get(name):
             yield key, tuple(stated[name])
