@@ -332,7 +332,9 @@ def _of_unknown(
 ) -> Finding | Need:
     """What is said where images that may be of another data set exclude a claim."""
     population, key = _population(claim, images), FIELDS[claim.field]
-    chance = chance_of(evidence, key, images, population, looked.seen)
+    # Hard images of another set may well be answered no better than by chance.
+    hard = are_others(claim, images)
+    chance = not hard and chance_of(evidence, key, images, population, looked.seen)
     if isinstance(chance, Need):
         return chance
     labels = f"; {AT_CHANCE}" if chance else ""

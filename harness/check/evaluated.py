@@ -99,8 +99,9 @@ def remedy(claim: Claim, images: EvalImages) -> str:
     give = f"the images of {known.title} as they were published"
     if known.name == IMAGENET_1K:
         give = "ImageNet's validation images under their own names (ILSVRC2012_val_...)"
-    stated = "" if images.other and not images.family else f", or say --dataset {known.name}"
-    stated += " if they are of it" if stated else ""
+    kin = bool(images.family) and images.family == known.family
+    stated = f", or say --dataset {known.name} if they are of it"
+    stated = "" if images.other and not kin else stated
     return f"the images {images.identity}, so they contradict nothing; give {give}{stated}"
 
 
@@ -139,20 +140,24 @@ def _of_known(
         own = (wanted(each) for each in evidence.variant.claims_of(*ACCURACIES))
         if not any(each is not None and each.name == first.dataset for each in own):
             return first
-    return NoImages("accuracy.other-dataset", _other(given, known))
+    return _others_given(known, given)
 
 
-def _other(given: tuple[EvalImages, ...], known: KnownDataset) -> str:
-    names = (KNOWN[each.dataset].title if each.dataset else "" for each in given)
-    what = " and ".join(dict.fromkeys(filter(None, names)))
-    if not what:
-        return (
-            f"the images {given[0].identity}, and the claim is about {known.title}; say --dataset "
-            f"{known.name} if they are of it"
-        )
-    if known.images_of and not known.subset:
-        return f"the claim is about {known.title}, whose labels ({known.labels}) are not at hand"
-    return f"the images given are of {what}, and the claim is about {known.title}: give those"
+def _others_given(known: KnownDataset, given: tuple[EvalImages, ...]) -> NoImages:
+    """Why none of the given images are those of a set."""
+    about = f"the claim is about {known.title}"
+    if any(not each.dataset and not each.other for each in given):
+        said = f"{about}; say --dataset {known.name} if they are of it"
+        which = next(each for each in given if not each.dataset and not each.other)
+        return NoImages("accuracy.unknown-dataset", f"the images {which.identity}, and {said}")
+    sets = [KNOWN[each.dataset] for each in given if each.dataset]
+    if known.images_of in (each.name for each in sets) and not known.subset:
+        message = f"{about}, whose labels ({known.labels}) are not at hand"
+        return NoImages("accuracy.other-dataset", message)
+    titles = [each.title for each in sets if not each.images_of]
+    titles += [each.family for each in given if each.family]
+    what = f"are of {' and '.join(titles)}" if titles else given[0].identity
+    return NoImages("accuracy.other-dataset", f"the images given {what}, and {about}: give those")
 
 
 class _Tagged(Mapping[Slot, Fact]):

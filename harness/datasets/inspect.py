@@ -140,6 +140,8 @@ def _by_counts(images: ImageSet) -> Identity | None:
         if even != {known.each} or (known.family and not _in_numbered_folders(images)):
             continue
         words = f"are {len(images):,}, as many in each of {len(counts):,} classes"
+        if known.family:
+            words += f", in folders 0 to {len(counts) - 1}, as those of {known.family}"
         return _recognised(images, known, words)
     return None
 
