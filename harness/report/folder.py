@@ -7,12 +7,13 @@ import os
 import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from harness.types import Fact, Report, Unmeasured
-from zoo._util.files import replace_file
+from zoo._util.many_files import replace_files
 from zoo._util.text import json_text
 
 DOCUMENT = "report.json"
@@ -55,8 +56,18 @@ def prepare(folder: Path) -> None:
         raise _failed(folder, error) from error
 
 
-def write(report: Report, folder: Path, say: Callable[[str], None]) -> Path:
-    """Write everything once all of it is made, each file whole or not at all.
+def holds_report(folder: Path) -> bool:
+    """Whether there is a report, which one of a run that was cut short would be no match for."""
+    return os.path.lexists(folder / DOCUMENT)
+
+
+def write(
+    report: Report,
+    folder: Path,
+    say: Callable[[str], None],
+    undisturbed: Callable[[], AbstractContextManager[None]] = nullcontext,
+) -> Path:
+    """Write everything once all of it is made: the folder holds this report, or what it held.
 
     The previous report's document is read first: the page shows what is new since. A folder is
     for others to read: it doesn't name the user's home. Tables and plots of the previous report
@@ -66,24 +77,19 @@ def write(report: Report, folder: Path, say: Callable[[str], None]) -> Path:
         report: what was found.
         folder: as `prepare` left it.
         say: called with a line for each thing that could not be made, and why.
+        undisturbed: entered while files are replaced, once all of them are made.
 
     Returns:
         The page.
 
     Raises:
-        FolderError: a file can't be written; those before it are.
+        FolderError: a file can't be written; the folder is as it was.
     """
-    before = _document_in(folder)
-    files = list(_files(redact_home(report), before, say))
-    if before is None:
-        # The document marks the folder as a report's, so it is first in a new one. Elsewhere it is
-        # last: until then, the previous one still says what is new.
-        files.reverse()
+    made = dict(_files(redact_home(report), _document_in(folder), say))
+    files = {folder / name: content for name, content in made.items()}
     try:
-        for name, content in files:
-            replace_file(folder / name, content)
-        for name in _names() - {name for name, _ in files}:
-            (folder / name).unlink(missing_ok=True)
+        with undisturbed():
+            replace_files(files, [folder / name for name in sorted(_names() - made.keys())])
     except OSError as error:
         raise _failed(folder, error) from error
     return folder / PAGE
