@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
+import os
 import signal
 import sys
+from contextlib import suppress
 from typing import Any
 
 # What ends a command early; Windows has two of them.
@@ -17,11 +20,27 @@ def main() -> None:
     for number in ours:
         signal.signal(number, _leave)
     # The one place where the library knows of the auditor, and only once it is asked for.
+    from harness.cli import interrupts
     from harness.cli import main as run
 
     for number in ours:  # The command takes them from here on.
         signal.signal(number, usual[number])
-    sys.exit(run())
+    atexit.register(_ignore, ours)
+    status = run()
+    for number in ours:  # All is done and said.
+        signal.signal(number, lambda number, frame: os._exit(status))
+    if interrupts.received():
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError, AttributeError):
+                stream.flush()
+        interrupts.leave(status)
+    sys.exit(status)
+
+
+def _ignore(numbers: list[int]) -> None:
+    """At the very end Python would put back what the system does, which loses the status."""
+    for number in numbers:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _leave(number: int, frame: Any) -> None:

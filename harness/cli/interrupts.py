@@ -2,7 +2,8 @@
 
 Python raises KeyboardInterrupt wherever the program happens to be. Libraries that are being
 imported catch what they don't expect, and what is raised in a finalizer is printed and dropped: the
-command would go on for hours.
+command would go on for hours. So it is deferred there, but not for long: who presses Ctrl-C wants
+the command to end, and a second of imports, of plots or of threads that leave is the most it gets.
 """
 
 from __future__ import annotations
@@ -12,20 +13,31 @@ import signal
 import sys
 import threading
 import time
+from _thread import start_new_thread
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
+
+from harness.run.guard import kill_descendants
 
 # Those that a terminal, a supervisor or a system that shuts down sends; Windows has two of them.
 _SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 _LATER = 0.05  # seconds
 # A terminal that is closed, and its shell, both send SIGHUP: one end is enough.
 _SAME = 2.0
+# The command has so long to say what it found, and is then ended; while it imports, there is less
+# to say, and the end may have to wait for a large library to be loaded.
+_GRACE, _IMPORT_GRACE = 1.2, 0.6
+_SHOW_CURSOR = b"\x1b[?25h"
 _LAUNCHER = "TORCHELASTIC_RUN_ID"
 _IMPORTING = "<frozen importlib"
 _OURS = {"", "__main__", "harness", "zoo"}
 _received: list[int] = []
+# Held while something must not stop halfway, and given up only with the process.
+_whole = threading.RLock()
+_ends: list[float] = []
+_last: dict[int, float] = {}
 
 
 class Interrupt(KeyboardInterrupt):
@@ -46,6 +58,61 @@ def hung_up() -> bool:
     return signal.Signals["SIGHUP"] in _received if hasattr(signal, "SIGHUP") else False
 
 
+def received() -> bool:
+    """Whether the command was interrupted."""
+    return bool(_received)
+
+
+def take(seconds: float) -> None:
+    """Let an interrupted command go on for so long, to keep what would else be lost."""
+    if _ends:
+        _ends[-1] = time.monotonic() + seconds
+
+
+@contextmanager
+def withheld() -> Iterator[None]:
+    """Finish what must not stop halfway, before any of the signals is heard; it takes no time."""
+    mask = getattr(signal, "pthread_sigmask", None)
+    numbers = [getattr(signal, name) for name in _SIGNALS if hasattr(signal, name)]
+    with _whole:
+        before = mask(signal.SIG_BLOCK, numbers) if mask else None
+        try:
+            yield
+        finally:
+            if mask:
+                mask(signal.SIG_SETMASK, before)
+
+
+def leave(status: int) -> NoReturn:
+    """End this process and all that it started, now: nothing is waited for."""
+    with _whole:
+        with suppress(OSError):
+            if os.isatty(2):
+                os.write(2, _SHOW_CURSOR)  # Bars hide it.
+        kill_descendants()
+        os._exit(status)
+
+
+def _is_new(signum: int, grace: float) -> bool:
+    """Note a signal, and let the command have its time from the first; False for an echo."""
+    before, _last[signum] = _last.get(signum, -_SAME), time.monotonic()
+    if signum != signal.SIGINT and _last[signum] - before < _SAME:
+        return False
+    _received.append(signum)
+    if not _ends:  # No `threading.Thread`: its locks may be held here.
+        _ends.append(time.monotonic() + grace)
+        start_new_thread(_watch, ())
+    return True
+
+
+def _watch() -> None:
+    """End the process when its time is over, whatever it does, unless it has been heard."""
+    while _ends and (left := _ends[-1] - time.monotonic()) > 0:
+        time.sleep(left)
+    if _ends:
+        leave(status())
+
+
 @contextmanager
 def deferred() -> Iterator[None]:
     """Hold an interrupt until no library is being imported, and never drop it.
@@ -54,6 +121,7 @@ def deferred() -> Iterator[None]:
     system has no timers.
     """
     _received.clear()
+    _last.clear()
     usual = (signal.default_int_handler, signal.SIG_DFL)
     taken = {
         number: signal.getsignal(number)
@@ -68,7 +136,6 @@ def deferred() -> Iterator[None]:
         return
     hook, owner = sys.unraisablehook, os.getpid()
     waiting = False
-    last: dict[int, float] = {}
 
     def later() -> None:
         nonlocal waiting
@@ -81,13 +148,11 @@ def deferred() -> Iterator[None]:
             signal.signal(signum, signal.SIG_DFL)
             os.kill(os.getpid(), signum)
             return
-        if signum in taken:
-            before, last[signum] = last.get(signum, -_SAME), time.monotonic()
-            if signum != signal.SIGINT and last[signum] - before < _SAME:
-                return
-            _received.append(signum)
+        importing = _in_a_library(frame)
+        if signum in taken and not _is_new(signum, _IMPORT_GRACE if importing else _GRACE):
+            return
         # A second interrupt ends the wait.
-        if _in_a_library(frame) and not (waiting and signum == signal.SIGINT):
+        if importing and not (waiting and signum == signal.SIGINT):
             later()
             return
         waiting = False
@@ -108,6 +173,7 @@ def deferred() -> Iterator[None]:
         if waiting:  # What it would have ended is over.
             raise Interrupt
     finally:
+        _ends.clear()
         if waiting:
             signal.setitimer(signal.ITIMER_REAL, 0)
         sys.unraisablehook = hook

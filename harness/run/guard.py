@@ -75,6 +75,13 @@ def _end_by_force(pid: int) -> None:
             os.kill(child, signal.SIGKILL)
 
 
+def kill_descendants() -> None:
+    """End all that this process has started; nothing is waited for."""
+    for child in descendants(os.getpid()) if _LINUX else _listed(os.getpid()):
+        with suppress(ProcessLookupError, PermissionError):
+            os.kill(child, signal.SIGKILL)
+
+
 def descendants(pid: int) -> list[int]:
     """The children of a process, and theirs; none where the system doesn't report them."""
     found: list[int] = []
@@ -231,9 +238,7 @@ def _leave_with(run: int) -> None:
     events.register(0, 0)
     while not events.poll(_LOOK_SECONDS * 1000) and os.getppid() == run:
         pass
-    for child in _listed(os.getpid()):
-        with suppress(ProcessLookupError, PermissionError):
-            os.kill(child, signal.SIGKILL)
+    kill_descendants()
     with suppress(OSError):
         os.killpg(0, signal.SIGKILL)
     os._exit(1)
