@@ -229,6 +229,17 @@ def _population(claim: Claim, images: EvalImages) -> int:
     return claim.images
 
 
+def to_evaluate(evidence: Evidence) -> dict[str, tuple[str, int, int]]:
+    """The images that claims may ask for, by their tag: of which dataset, how many, of how many."""
+    found: dict[str, tuple[str, int, int]] = {}
+    for claim in evidence.variant.claims_of(*FIELDS):
+        seen = None if number(claim) is None else _seen_by(evidence, claim)
+        if isinstance(seen, Evidence) and (images := seen.images) is not None:
+            of = max(_population(claim, images), found.get(images.tag, ("", 0, 0))[2])
+            found[images.tag] = images.dataset, min(images.limit, images.count, of), of
+    return found
+
+
 def counted_so_far(evidence: Evidence, claim: Claim, tag: str) -> Decision | None:
     """What the images of that tag that were counted say of a claim; None where none were."""
     seen = None if number(claim) is None else _seen_by(evidence, claim)

@@ -152,6 +152,12 @@ def _decide(seen: tuple[Observation, ...], rule: Rule) -> Decision:
     )
 
 
+def interim(drawn: int, correct: int, population: int) -> Interval:
+    """What so many right answers leave possible, as the finding at the next look would say it."""
+    alpha = ERRORS.confirmation / len(_plan(population))
+    return interval(population, drawn, correct, alpha)
+
+
 def rule_for(
     claimed: Decimal,
     population: int = IMAGENET,

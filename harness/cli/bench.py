@@ -26,16 +26,22 @@ def bench(
     format: str,
 ) -> None:
     """What is timed with the usual batch sizes and seconds is stored, and shown in reports."""
+    from harness.cli.progress import StderrProgress
+
     session = prepared(replace(config, select=tuple(variants)))
     announce(config, session.subject)
     timings: list[tuple[str, dict[str, Any]]] = []
     failed = False
-    for name, outcome in session.bench(batch, seconds):
-        if isinstance(outcome, str):
-            say(f"{name}: {outcome}")
-            failed = True
-        else:
-            timings += [(name, timing) for timing in outcome]
+    progress = StderrProgress()
+    try:
+        for name, outcome in session.bench(batch, seconds, progress):
+            if isinstance(outcome, str):
+                progress.warn(f"{name}: {outcome}")
+                failed = True
+            else:
+                timings += [(name, timing) for timing in outcome]
+    finally:
+        progress.close()
     for line in session.warnings():
         say(line)
     document = [{"variant": name, **timing} for name, timing in timings]

@@ -3,50 +3,37 @@
 from __future__ import annotations
 
 import sys
-import threading
 import time
 from pathlib import Path
-from posixpath import basename
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING
 
+from harness.cli.bars import (
+    LATE,
+    SOON,
+    Due,
+    bar_width,
+    fitting,
+    open_bars,
+    rows_of,
+    rows_of_all,
+    write_line,
+)
+from harness.cli.downloads import Downloads
 from harness.cli.output import can_redraw, say, stderr_console
 from harness.config import RunConfig
 from harness.run.progress import Progress
-from zoo._util.text import bounded, foreign, human_bytes
-from zoo.weights.types import Fetched, Outcome
+from zoo._util.text import foreign, truncate
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
     from rich.progress import TaskID
 
+    from harness.run.files import FilePlan
+    from harness.run.tally import Tally
     from zoo.index.types import Variant
 
-
 _REDRAW_S = 0.05
-
-
-def open_bars(*columns: Any, auto_refresh: bool = False) -> Bars:
-    """Bars that leave nothing behind.
-
-    By default they are drawn when there is news: a thread that redraws would take time from the
-    measuring.
-    """
-    from rich.progress import Progress, TextColumn
-
-    text = TextColumn("{task.description}", markup=False)
-    console = stderr_console()
-    bars = Progress(text, *columns, console=console, transient=True, auto_refresh=auto_refresh)
-    bars.start()
-    return bars
-
-
-def write_line(bars: Bars | None, sentence: str) -> None:
-    """Write a line to standard error, above the bars if there are any."""
-    if bars is None:
-        say(sentence)
-    else:
-        bars.console.print(bounded(sentence))
+_MOST_ROWS = 8
 
 
 class StderrProgress(Progress):
@@ -58,6 +45,9 @@ class StderrProgress(Progress):
         self._drawn = 0.0
         self._plans: set[str] = set()
         self._bar: tuple[Bars, TaskID] | None = None
+        self._rows: dict[str, TaskID] = {}
+        self._tally: Tally | None = None
+        self._due = Due()
         self._downloads: Downloads | None = None
 
     def plan(self, sentence: str) -> None:
@@ -75,12 +65,59 @@ class StderrProgress(Progress):
         """Show it even where quiet: the run is not what it should have been."""
         write_line(None if self._bar is None else self._bar[0], sentence)
 
-    def downloads(self) -> Downloads | None:
+    def downloads(self, plan: FilePlan | None = None) -> Downloads | None:
         """A line for each file, unless quiet."""
         if self._quiet:
             return None
-        self._downloads = Downloads(draw=self._draw)
+        self._downloads = Downloads(draw=self._draw, plan=plan)
         return self._downloads
+
+    def follow(self, tally: Tally) -> None:
+        """Show how far it is: rows of bars on a terminal, elsewhere lines from time to time."""
+        self._tally = tally
+        self._due = Due(SOON if tally.has_images else LATE)
+
+    def news(self) -> None:
+        """Show it, if it is time to."""
+        if self._tally is None or self._quiet:
+            return
+        ended, self._tally.events = self._tally.events, []
+        if self._bar is not None:
+            now = time.monotonic()
+            if now - self._drawn >= _REDRAW_S:
+                self._drawn = now
+                self._redraw(*self._bar, self._tally)
+        elif not self._draw:
+            for line in [*ended, *(self._tally.lines() if self._due() else [])]:
+                say(line)
+
+    def _redraw(self, bars: Bars, whole: TaskID, tally: Tally) -> None:
+        """A row for all, and one for each variant that is being run on images."""
+        width = bars.console.width
+        busy = {each.name: each for each in tally.busy[:_MOST_ROWS]}
+        for name in self._rows.keys() - busy.keys():
+            bars.remove_task(self._rows.pop(name))
+        name_width = max(8, min(24, width // 5))
+        room = width - name_width - bar_width(width) - 2
+        for name, each in busy.items():
+            if name not in self._rows:
+                self._rows[name] = bars.add_task(truncate(foreign(name), name_width), state="")
+            bars.update(
+                self._rows[name],
+                completed=each.images,
+                total=max(each.most, each.images),
+                state=fitting(rows_of(each), room),
+            )
+        about = "in all" if tally.has_images else tally.last or "measuring"
+        done, most = tally.images()[:2] if tally.has_images else (tally.done, tally.variants)
+        bars.update(
+            whole,
+            description=truncate(foreign(about), name_width),
+            completed=done,
+            total=most,
+            state=fitting(rows_of_all(tally), room),
+        )
+        bars.refresh()
 
     def start(self, total: int | None) -> None:
         """Draw an empty bar, without an end where the total is not known; of nothing, none."""
@@ -89,15 +126,24 @@ class StderrProgress(Progress):
         self._counted = total is not None
         if not self._draw or total == 0:
             return
-        from rich.progress import BarColumn, MofNCompleteColumn
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 
-        bar = open_bars(BarColumn(), MofNCompleteColumn())
-        self._bar = (bar, bar.add_task("measuring", total=total))
+        self.close()
+        if self._tally is None:
+            bar = open_bars(BarColumn(), MofNCompleteColumn())
+        else:
+            state = TextColumn("{task.fields[state]}", markup=False)
+            wide = bar_width(stderr_console().width)
+            bar = open_bars(*([BarColumn(wide)] if wide else []), state)
+        self._bar = (bar, bar.add_task("measuring", total=total, state=f"0/{total}"))
         bar.refresh()
 
     def advance(self, name: str) -> None:
         """One step, with the variant that it was for."""
-        if self._bar is not None:
+        if self._tally is not None:
+            self._drawn = 0.0  # A step is always shown.
+            self.news()
+        elif self._bar is not None:
             bar, task = self._bar
             # Drawing more often than it can be seen takes longer than many a step.
             now = time.monotonic()
@@ -112,65 +158,7 @@ class StderrProgress(Progress):
         if self._bar is not None:
             self._bar[0].stop()
             self._bar = None
-
-
-class Downloads:
-    """Downloads of several threads: a bar each, or a line each when it is done.
-
-    A file that was in the cache already is not mentioned.
-    """
-
-    def __init__(self, *, draw: bool) -> None:
-        self._draw = draw
-        self._lock = threading.Lock()
-        self._bars: Bars | None = None
-        self._tasks: dict[str, TaskID] = {}
-
-    def start(self, url: str, total: int | None) -> None:
-        """Open a bar for this file, or set its bar back to zero."""
-        if not self._draw:
-            return
-        with self._lock:
-            if self._bars is None:
-                self._bars = _download_bars()
-            if url in self._tasks:
-                self._bars.reset(self._tasks[url], total=total)
-            else:
-                self._tasks[url] = self._bars.add_task(foreign(_name(url)), total=total)
-
-    def advance(self, url: str, count: int) -> None:
-        """Count more bytes of it."""
-        with self._lock:
-            if self._bars is not None and url in self._tasks:
-                self._bars.update(self._tasks[url], advance=count)
-
-    def done(self, url: str, outcome: Outcome) -> None:
-        """Write one line for a file that was fetched just now, in place of its bar."""
-        with self._lock:
-            task = self._tasks.pop(url, None)
-            if self._bars is not None and task is not None:
-                self._bars.remove_task(task)
-                self._bars.refresh()
-            if isinstance(outcome, Fetched) and outcome.origin == "fetched":
-                write_line(self._bars, f"fetched {_name(url)}, {human_bytes(outcome.size)}")
-
-    def close(self) -> None:
-        """Take the bars away."""
-        with self._lock:
-            if self._bars is not None:
-                self._bars.stop()
-                self._bars = None
-
-
-def _download_bars() -> Bars:
-    from rich.progress import BarColumn, DownloadColumn, TimeRemainingColumn, TransferSpeedColumn
-
-    rate = (TransferSpeedColumn(), TimeRemainingColumn())
-    return open_bars(BarColumn(), DownloadColumn(), *rate, auto_refresh=True)
-
-
-def _name(url: str) -> str:
-    return basename(urlsplit(url).path) or url
+            self._rows.clear()
 
 
 def fetch_shown(variant: Variant, config: RunConfig, *, draw: bool = True) -> Path:

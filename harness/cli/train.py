@@ -9,9 +9,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
+from harness.cli.bars import open_bars, write_line
 from harness.cli.options import FETCHING, command, one_variant, variant
 from harness.cli.output import Failure, can_redraw, emit, say
-from harness.cli.progress import fetch_shown, open_bars, write_line
+from harness.cli.progress import fetch_shown
 from harness.config import RunConfig, UsageError
 from zoo.training.logs import Callbacks, EpochReport, StepReport
 

@@ -27,6 +27,7 @@ from harness.run.jobs import (
     NOTE,
     SAME,
     UNCHECKED,
+    Interim,
     Job,
     WorkerAnswer,
     dump_job,
@@ -44,10 +45,22 @@ class EngineError(Exception):
 # Called in the run's own thread with each job's facts; returns the jobs that follow from them.
 # The first of these is done next by the worker that still has the model.
 React = Callable[[Job, list[Fact]], "Sequence[Job]"]
+# Called there with how far a job is that takes long, and with None a few times a minute.
+Hear = Callable[[Job | None, Interim | None], None]
+
+
+def unheard(job: Job | None, interim: Interim | None) -> None:
+    """Pass over how far a job is."""
 
 
 class Engine(Protocol):
-    """Runs jobs, in any order."""
+    """Runs jobs, in any order.
+
+    Attributes:
+        hear: what is told how far they are.
+    """
+
+    hear: Hear
 
     def run(self, jobs: Iterable[Job], react: React) -> None:
         """Run all jobs, and those that ``react`` returns, and return when all are done."""
@@ -77,6 +90,7 @@ class LocalEngine:
         self.workers = workers
         self.timeout = timeout
         self.max_memory = max_memory
+        self.hear: Hear = unheard
 
     def run(self, jobs: Iterable[Job], react: React) -> None:
         """Run all jobs; replace a worker that dies or hangs, and report its job as failed."""
@@ -92,10 +106,17 @@ class LocalEngine:
         try:
             answers = WorkerThread.answers_of(workers)
             while pending:
-                worker, done, outcome = answers.get()
+                try:
+                    worker, done, outcome = answers.get(timeout=_LOOK_SECONDS)
+                except queue.Empty:
+                    self.hear(None, None)
+                    continue
                 if isinstance(outcome, BaseException):
                     raise outcome
                 assert done is not None
+                if isinstance(outcome, Interim):
+                    self.hear(done, outcome)
+                    continue
                 following = react(done, outcome)
                 pending += len(following) - 1
                 worker.replies.put(following[0] if following else None)
@@ -124,8 +145,9 @@ def limits_of(job: Job, timeout: float, max_memory: int | None) -> Limits:
 _JOBS_PER_WORKER = 100
 _RUNNING_FACTOR = 24
 _NOTE_SECONDS = 120.0
+_LOOK_SECONDS = 1.0
 
-_Answer = tuple["WorkerThread", "Job | None", "list[Fact] | BaseException"]
+_Answer = tuple["WorkerThread", "Job | None", "list[Fact] | Interim | BaseException"]
 
 
 # A job as it was done, and its facts.
@@ -157,6 +179,7 @@ class WorkerThread:
         self._careful = False
         self._ran: Recipe | None = None
         self._builder: str | None = None
+        self._doing: Job | None = None
         self._used: WorkerProcess | None = None
         self._noted: WorkerProcess | None = None
 
@@ -217,6 +240,7 @@ class WorkerThread:
         alone = process is not self._used
         self._used = process
         line = f"{CHECK if self._careful else DO} {dump_job(job)}"
+        self._doing = job
         try:
             if job.guarded and process is not self._noted:
                 process.ask(f"{LOAD} {dump_job(job)}", self.limits(job))
@@ -293,7 +317,7 @@ class WorkerThread:
         if not self._has_process():
             self._drop()
         if self.process is None:
-            self.process = WorkerProcess()
+            self.process = WorkerProcess(self._heard)
             if self.stopped.is_set():  # It came too late to be ended with the others.
                 self.process.kill()
             try:
@@ -304,6 +328,13 @@ class WorkerThread:
                     f"a measuring process could not start: it {error}; what it said stands above"
                 ) from None
         return self.process
+
+    def _heard(self, line: str) -> None:
+        """Pass on how far the job is; what model code may have written there is no word of it."""
+        if self.thread.ident is None:  # It serves no run, whose queue would be emptied.
+            return
+        with suppress(ValueError, TypeError):
+            self.answers.put((self, self._doing, Interim.load(line)))
 
     def _drop(self) -> None:
         process, self.process = self.process, None

@@ -28,7 +28,7 @@ from typing import Any
 
 from harness.config import USUAL_TIMEOUT
 from harness.run import guard
-from harness.run.engine import EngineError, React, WorkerThread, limits_of
+from harness.run.engine import EngineError, Hear, React, WorkerThread, limits_of, unheard
 from harness.run.jobs import Job, dump_facts, dump_job, load_facts, load_job
 from harness.run.ray_address import check_address
 from zoo._util.install import install_command
@@ -80,6 +80,7 @@ class RayEngine:
         self.timeout = timeout
         self.max_memory = max_memory
         self.warn = warn
+        self.hear: Hear = unheard
 
     def run(self, jobs: Iterable[Job], react: React) -> None:
         """Run all jobs, and those that follow from them.
@@ -112,6 +113,7 @@ class RayEngine:
         while running:
             answer = driver.answer()
             if "id" not in answer:
+                self.hear(None, None)
                 if time.monotonic() - since > _WORD_SECONDS:
                     since = float("inf")  # Once is enough.
                     jobs = plural(len(running), "job")

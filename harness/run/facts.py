@@ -15,7 +15,7 @@ from harness.check.shards import span_of, untagged
 from harness.config import USUAL_BATCHES, USUAL_SECONDS, RunConfig
 from harness.measure.builders import BuilderError, others_with
 from harness.run.builder_proxy import BuilderProxy, open_builder
-from harness.run.engine import Engine
+from harness.run.engine import Engine, Hear, unheard
 from harness.run.eval_datasets import VariantImages
 from harness.run.jobs import BenchmarkJob, Job
 from harness.run.keys import identity_of, key_of, version_of
@@ -102,13 +102,14 @@ class VariantFacts:
         except BuilderError:  # Reported with the other facts of the variant.
             return False
 
-    def make(self, slot: Slot, engine: Engine, *, anew: bool = False) -> Fact:
+    def make(self, slot: Slot, engine: Engine, *, anew: bool = False, hear: Hear = unheard) -> Fact:
         """One fact that no check asks for: from the store unless ``anew``, or by that engine."""
 
         def react(job: Job, facts: list[Fact]) -> list[Job]:
             self.learn(facts, keep=not job.changed)
             return []
 
+        engine.hear = hear
         engine.run(self._jobs({slot} if anew else self._recall({slot})), react)
         return self.facts[slot]
 

@@ -66,12 +66,16 @@ class Files:
     Args:
         request: how to fetch.
         variants: whose files; one without a Weights claim has none, and one may have several.
+
+    Attributes:
+        planned: what `plan` has found, if it was asked.
     """
 
     def __init__(self, request: RunConfig, variants: Sequence[Variant]) -> None:
         self._request = request
         self._fetcher: Fetcher | None = None
         self._progress = _Relay()
+        self.planned: FilePlan | None = None
         # Of a variant with several files each is known by its place as the index writes it.
         self._located: dict[int, dict[str | None, Located]] = {}
         for variant in variants:
@@ -93,7 +97,10 @@ class Files:
         if not self._located or self._request.offline:
             return FilePlan(0, 0, 0, 0, 0)
         plan = self._open().plan(self._all)
-        return FilePlan(plan.files, plan.bytes, plan.unknown, plan.present, len(plan.refused))
+        self.planned = FilePlan(
+            plan.files, plan.bytes, plan.unknown, plan.present, len(plan.refused)
+        )
+        return self.planned
 
     def fetch(
         self, recipes: Iterable[tuple[Variant, Recipe]], progress: DownloadProgress | None

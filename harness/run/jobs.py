@@ -164,9 +164,45 @@ def _tupled(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
+@dataclass(frozen=True, slots=True)
+class Interim:
+    """What a job that takes long has come to so far.
+
+    Attributes:
+        part: the shard of the images, or the batch that was timed.
+        images, top1, top5: images evaluated of that shard, and those answered right.
+        seconds: what these took.
+        speed: images per second of a timed batch.
+    """
+
+    part: str
+    images: int = 0
+    top1: int = 0
+    top5: int = 0
+    seconds: float = 0.0
+    speed: float | None = None
+
+    def dump(self) -> str:
+        """As one line."""
+        return SO_FAR + json.dumps(asdict(self))
+
+    @classmethod
+    def load(cls, line: str) -> Interim:
+        """That of a line.
+
+        Raises:
+            ValueError, TypeError: something else was written there.
+        """
+        part, *counts, speed = (found := json.loads(line.removeprefix(SO_FAR))).values()
+        if list(map(type, (part, *counts, speed or 0.0))) != [str, int, int, int, float, float]:
+            raise TypeError(f"is not how far a job is: {found}")
+        return cls(**found)
+
+
 # What a worker says of itself with the facts of a job: it was not compared with what it was; it is
 # still the same; it is, and should be left all the same; it was changed.
 UNCHECKED, SAME, LEAVING, CHANGED = "?=~!"
+SO_FAR = "+"  # It has not ended, and this is how far it is.
 # What a worker is asked, with or without a job: to load the job's builder, to note what it is like,
 # to do the job, and to compare itself with what it was, after the job or now.
 LOAD, NOTE, DO, CHECK = "load", "note", "do", "check"

@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import replace
@@ -25,6 +25,7 @@ from harness.run.jobs import (
     UNCHECKED,
     AccuracyJob,
     BenchmarkJob,
+    Interim,
     Job,
     WorkerAnswer,
     dump_facts,
@@ -47,7 +48,8 @@ _COMPARED = 500
 class Performer:
     """Makes the facts of jobs, and keeps what it built for the next one of the same variant."""
 
-    def __init__(self) -> None:
+    def __init__(self, tell: Callable[[Interim], None] = lambda interim: None) -> None:
+        self._tell = tell
         self._profiler: Profiler | None = None
         self._validator: tuple[AccuracyJob, Validator] | None = None
 
@@ -97,6 +99,7 @@ class Performer:
                 shard,
                 classes=counting.classes,
                 entry=entry_of(span),
+                told=lambda *counts: self._tell(Interim(part, *counts)),
             )
             value["precision"] = counting.amp
             if counting.decode != "pillow" and span.end <= _COMPARED and not span.alternative:
@@ -135,6 +138,7 @@ class Performer:
                 precision=cast("Amp", timing.amp),
                 seconds=timing.seconds,
                 compile=timing.compile,
+                told=lambda batch, speed: self._tell(Interim(f"batch {batch}", speed=speed)),
             )
         except Exception as error:  # noqa: BLE001 - whatever a model raises is reported in one line
             return unmeasured(recipe, ("speed", None), "build.failed", describe_error(error))
@@ -178,8 +182,8 @@ class CheckedPerformer:
     the time since the last one; facts that come before it wait for it, see `LocalEngine`.
     """
 
-    def __init__(self) -> None:
-        self._performer = Performer()
+    def __init__(self, tell: Callable[[Interim], None] = lambda interim: None) -> None:
+        self._performer = Performer(tell)
         self._state: ProcessState | None = None
         self._due = 0.0
         self._builders: set[str] = set()

@@ -12,6 +12,7 @@ import selectors
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -19,6 +20,7 @@ from typing import Literal
 
 from harness.run import guard
 from harness.run.guard import descendants
+from harness.run.jobs import SO_FAR
 from zoo._util.text import ForeignOutput, pass_on
 
 # How often memory is looked at: a process that fills it gets some hundred MB further until then.
@@ -51,9 +53,10 @@ class WorkerEndedError(Exception):
 
 
 class WorkerProcess:
-    """One worker, started at once; `kill` it."""
+    """One worker, started at once; `kill` it. What it says before its answer is ``heard``."""
 
-    def __init__(self) -> None:
+    def __init__(self, heard: Callable[[str], None] = lambda line: None) -> None:
+        self._heard = heard
         self._process = subprocess.Popen(
             guard.guarded("harness.run.worker:main"),
             stdin=subprocess.PIPE,
@@ -122,6 +125,9 @@ class WorkerProcess:
             if end >= 0:
                 line = self._answers[:end].decode("utf-8", errors="replace")
                 del self._answers[: end + 1]
+                if line.startswith(SO_FAR):
+                    self._heard(line)
+                    continue
                 return line
             came = self._pipes.select(_LOOK_SECONDS)
             more = [key.data() for key, _ in came]

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from zoo import __version__
 
 if TYPE_CHECKING:
+    from harness.run.files import FilePlan
+    from harness.run.tally import Tally
     from zoo.weights.types import DownloadProgress as Downloads
 
 
@@ -25,9 +27,15 @@ class Progress:
     def tell(self, sentence: str) -> None:
         """A line of information."""
 
-    def downloads(self) -> Downloads | None:
+    def downloads(self, plan: FilePlan | None = None) -> Downloads | None:
         """What receives the progress of each download, or None."""
         return None
+
+    def follow(self, tally: Tally) -> None:
+        """What says how far the measuring is, before it starts."""
+
+    def news(self) -> None:
+        """The tally may say something else now."""
 
     def start(self, total: int) -> None:
         """The number of measurements to make."""

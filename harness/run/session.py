@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from harness.check import flops, schema
+from harness.check.accuracy import to_evaluate
 from harness.check.base import Evidence, VariantCheck
 from harness.check.build import apply_alias_findings
 from harness.check.registry import index_checks, variant_checks
@@ -21,6 +22,7 @@ from harness.run.jobs import Job
 from harness.run.plan import builder_of, check_builders, index_here, read_index, subject
 from harness.run.progress import Clock, Progress
 from harness.run.store import Store, StoreError
+from harness.run.tally import TIMING, Tally, hearing
 from harness.run.variant_run import VariantRun, agree, built_names, device_of, facts_of
 from harness.types import Fact, Finding, Measurement, Recipe, Report, Slot, Unmeasured
 from zoo._util.text import plural
@@ -222,14 +224,17 @@ class Session:
             return run.make(("profile", run.size), self._local(1))
 
     def bench(
-        self, batch_sizes: Sequence[int], seconds: float
+        self, batch_sizes: Sequence[int], seconds: float, progress: Progress
     ) -> Iterator[tuple[str, list[dict[str, Any]] | str]]:
         """Time every variant, one after the other; a line instead where one can't be timed."""
+        tally = Tally(len(self.variants) * len(batch_sizes), TIMING)
+        hear = hearing(tally, progress)
         with self._opened_store() as store:
             for run in self._runs(store):
                 run.timing = replace(run.timing, batch_sizes=tuple(batch_sizes), seconds=seconds)
-                waits = run.waits(SPEED)
-                fact = run.facts[SPEED] if waits else run.make(SPEED, self._local(1), anew=True)
+                if not run.waits(SPEED):
+                    run.make(SPEED, self._local(1), anew=True, hear=hear)
+                fact = run.facts[SPEED]
                 name = run.variant.name
                 yield name, fact.why if isinstance(fact, Unmeasured) else fact.value["timings"]
 
@@ -249,7 +254,7 @@ class Session:
             return
         try:
             wanted = [(s.variant, s.recipe) for s in runs]
-            facts = self._files.fetch(wanted, progress.downloads())
+            facts = self._files.fetch(wanted, progress.downloads(self._files.planned))
         finally:
             self._files.close()
         for run in runs:
@@ -286,19 +291,29 @@ class Session:
             for run in by_recipe[job.recipe]:
                 if run.findings is None and run.takes(job):
                     run.learn(facts, keep=not job.changed)
+                    tally.learn(job.recipe.name, run.facts, facts)
                     following.update(dict.fromkeys(run.advance()))
             if job.counting is not None and self._eval_datasets is not None:
                 for line in self._eval_datasets.remarks(facts):
                     progress.warn(line)
             if all(run.findings is not None for run in by_recipe[job.recipe]):
+                tally.finish(job.recipe.name)
                 progress.advance(job.recipe.name)
+            progress.news()
             return list(following)
 
         # Entries that say the same of a variant are measured once.
         unique = sorted(dict.fromkeys(jobs), key=lambda job: job.recipe.builder)
-        progress.start(len({job.recipe for job in unique}))
+        wanted = {job.recipe: None for job in unique}
+        tally = Tally(len(wanted))
+        for recipe in wanted:
+            for run in by_recipe[recipe]:
+                tally.expect(recipe.name, *to_evaluate(run.evidence()))
+                tally.learn(recipe.name, run.facts, [])
+        engine = self._engine(progress)
+        engine.hear = hearing(tally, progress)
         try:
-            self._engine(progress).run(unique, react)
+            engine.run(unique, react)
         finally:
             if changed:
                 progress.warn(_told_of(changed))
@@ -311,11 +326,13 @@ class Session:
                 missing.setdefault(run.recipe, []).append(run)
         if "speed" not in self.request.checks:
             return
-        progress.start(len(missing))
+        tally = Tally(len(missing))
+        hear = hearing(tally, progress)
         for recipe, (first, *others) in missing.items():
-            fact = first.make(SPEED, self._local(1), anew=True)
+            fact = first.make(SPEED, self._local(1), anew=True, hear=hear)
             for run in others:
                 run.facts[SPEED] = fact
+            tally.finish(recipe.name)
             progress.advance(recipe.name)
 
     def _engine(self, progress: Progress) -> Engine:

@@ -22,10 +22,14 @@ def main() -> None:
     # Before "ready": this distinguishes a broken torch from a job that fails.
     import torch  # noqa: F401
 
-    from harness.run.jobs import CHANGED, CHECK, LOAD, NOTE, SAME, WorkerAnswer, load_job
+    from harness.run.jobs import CHANGED, CHECK, LOAD, NOTE, SAME, Interim, WorkerAnswer, load_job
     from harness.run.perform import CheckedPerformer
 
-    performer = CheckedPerformer()
+    def tell(interim: Interim) -> None:
+        answers.write(interim.dump() + "\n")
+        answers.flush()
+
+    performer = CheckedPerformer(tell)
     own = os.getpid()
     try:
         print("ready", file=answers, flush=True)

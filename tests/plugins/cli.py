@@ -235,6 +235,7 @@ class _Here:
         from harness.run.engine import LocalEngine
 
         self._real = LocalEngine(workers, timeout, max_memory)
+        self.hear: Any = self._real.hear
         self._limited = timeout != USUAL_TIMEOUT or max_memory is not None
 
     def run(self, jobs: Any, react: Callable[[Any, Any], list[Any]]) -> None:
@@ -251,6 +252,7 @@ class _Here:
             self._close()
         if others:
             # What follows from a job may be of either kind; a worker takes both.
+            self._real.hear = self.hear
             self._real.run(others, react)
 
     def _close(self) -> None:

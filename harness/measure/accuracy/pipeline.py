@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
+Told = Callable[[int, int, int, float], None]
+"""Is given the images evaluated so far, those right by top-1 and by top-5, and the seconds."""
+
+_TELL_SECONDS = 0.25
 _THREADS = 32  # they wait for the decoding processes, and cost next to nothing
 
 
@@ -222,6 +226,11 @@ class EvalThread:
             release_memory(self._model.device)
             self._tuner.too_large(min(size, len(batch.pixels) - begin))
 
+    def so_far(self) -> tuple[int, int, int]:
+        """Images answered, and those right by top-1 and top-5, without what is being calculated."""
+        waiting = sum(len(asked.labels) for asked in self._asked)
+        return self.counts.images - waiting, self.counts.top1, self.counts.top5
+
     def finish(self) -> AccuracyCounts:
         """Waits for what is still being calculated; returns the counts."""
         self._settle(0)
@@ -277,3 +286,23 @@ class EvalThread:
             self.counts.top1 += int(found.top1.sum())
             self.counts.top5 += int(found.top5.sum())
             self.counts.invalid += int(found.invalid.sum())
+
+
+class Telling:
+    """Tells how far all evaluation threads are, a few times a second."""
+
+    def __init__(self, told: Told) -> None:
+        self._told = told
+        self._lock = threading.Lock()
+        self._counts: dict[int, tuple[int, int, int]] = {}
+        self._begun = self._last = time.monotonic()
+
+    def __call__(self, eval_thread: EvalThread) -> None:
+        with self._lock:
+            self._counts[id(eval_thread)] = eval_thread.so_far()
+            now = time.monotonic()
+            if now - self._last < _TELL_SECONDS:
+                return
+            self._last = now
+            images, top1, top5 = map(sum, zip(*self._counts.values(), strict=True))
+            self._told(images, top1, top5, now - self._begun)

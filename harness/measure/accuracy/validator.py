@@ -35,7 +35,13 @@ if TYPE_CHECKING:
 
     from harness.datasets import DecodedSet, ImageSet
     from harness.measure.accuracy.classifier import Classifier
-    from harness.measure.accuracy.pipeline import AccuracyCounts, EvalThread, Prefetcher
+    from harness.measure.accuracy.pipeline import (
+        AccuracyCounts,
+        EvalThread,
+        Prefetcher,
+        Telling,
+        Told,
+    )
     from harness.measure.builders import Builder
     from harness.types import Recipe
 
@@ -135,6 +141,7 @@ class Validator:
         classes: tuple[str, ...] | None = None,
         builder: Builder | None = None,
         entry: str | None = None,
+        told: Told = lambda *counts: None,
     ) -> dict[str, Any]:
         """Counts the images of a shard that a variant answers right.
 
@@ -147,6 +154,7 @@ class Validator:
             classes: the classes that the set is labelled by, where they are not ImageNet's.
             builder: builds the variant; by default the one that the recipe names.
             entry: which of the checkpoint's state dicts; None for the usual one.
+            told: called a few times a second, from any thread and from one at a time.
 
         Returns:
             ``images`` (all of the shard, those included that can't be read), ``top1`` and ``top5``
@@ -202,7 +210,7 @@ class Validator:
             pinned=self.device.type == "cuda",
         ) as prefetcher:
             try:
-                counts = self._run(model, config, prefetcher, eval_threads)
+                counts = self._run(model, config, prefetcher, eval_threads, told)
             except BrokenExecutor:
                 self._pool = None  # The next shard gets new processes.
                 raise
@@ -278,17 +286,23 @@ class Validator:
         return min(self.threads, _MAX_LANES) if self._on_cpu and not self.compile else 1
 
     def _run(
-        self, model: Classifier, config: InputConfig, prefetcher: Prefetcher, eval_threads: int
+        self,
+        model: Classifier,
+        config: InputConfig,
+        prefetcher: Prefetcher,
+        eval_threads: int,
+        told: Told,
     ) -> AccuracyCounts:
-        from harness.measure.accuracy.pipeline import AccuracyCounts, EvalThread
+        from harness.measure.accuracy.pipeline import AccuracyCounts, EvalThread, Telling
 
         stop = threading.Event()
         threads = max(1, self.threads // eval_threads)
         running = [EvalThread(model, config) for _ in range(eval_threads)]
         total = AccuracyCounts()
+        tell = Telling(told)
         with ThreadPoolExecutor(eval_threads) as pool:
             futures = [
-                pool.submit(_follow, eval_thread, prefetcher, threads, stop)
+                pool.submit(_follow, eval_thread, prefetcher, threads, stop, tell)
                 for eval_thread in running
             ]
             try:
@@ -353,7 +367,11 @@ class Validator:
 
 
 def _follow(
-    eval_thread: EvalThread, prefetcher: Prefetcher, threads: int, stop: threading.Event
+    eval_thread: EvalThread,
+    prefetcher: Prefetcher,
+    threads: int,
+    stop: threading.Event,
+    tell: Telling,
 ) -> AccuracyCounts:
     """Run one evaluation thread to its end."""
     import torch
@@ -366,6 +384,7 @@ def _follow(
                 if batch is None:
                     break
                 eval_thread.take(batch)
+                tell(eval_thread)
             return eval_thread.finish()
     except BaseException:
         stop.set()

@@ -1,0 +1,247 @@
+"""How far a run is: images evaluated, their speed, the time left, and what they tell so far."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from harness.check.decide import interim
+from harness.check.intervals import Interval
+from harness.check.shards import span_of
+from harness.run.engine import Hear
+from harness.run.jobs import Interim, Job
+from harness.run.progress import Progress
+from harness.types import Fact, Measurement, Slot
+from zoo._util.text import bounded, plural
+
+TIMING = "timing"
+
+
+@dataclass(slots=True)
+class VariantTally:
+    """The images of one variant.
+
+    Attributes:
+        name: the variant's.
+        most: images that its claims may ask for.
+        population: images that they speak of.
+        images, right: evaluated as documented, and right by top-1, in this run and before.
+        others: evaluated in another way, to explain a contradiction.
+        fresh, seconds: evaluated in this run, and the time that it took.
+        open: how far the shards are that have not ended.
+    """
+
+    name: str
+    most: int
+    population: int
+    images: int = 0
+    right: int = 0
+    others: int = 0
+    fresh: int = 0
+    seconds: float = 0.0
+    open: dict[str, Interim] = field(default_factory=dict)
+
+    def learn(self, facts: Mapping[Slot, Fact], new: list[Fact]) -> None:
+        """Count what is known, and what of it is new."""
+        self.images = self.right = self.others = 0
+        for (kind, part), fact in facts.items():
+            if kind == "accuracy" and isinstance(part, str) and isinstance(fact, Measurement):
+                if span_of(part).alternative:
+                    self.others += fact.value["images"]
+                else:
+                    self.images += fact.value["images"]
+                    self.right += fact.value["top1"]
+        for fact in new:
+            if fact.kind == "accuracy":
+                self.open.pop(fact.part or "", None)
+                if isinstance(fact, Measurement):
+                    self.fresh += fact.value["images"]
+                    self.seconds += fact.value["seconds"]
+
+    def now(self) -> VariantTally:
+        """With what is open counted in."""
+        made = VariantTally(
+            self.name, self.most, self.population, self.images, self.right, self.others
+        )
+        made.fresh, made.seconds = self.fresh, self.seconds
+        for each in self.open.values():
+            made.fresh += each.images
+            made.seconds += each.seconds
+            if span_of(each.part).alternative:
+                made.others += each.images
+            else:
+                made.images += each.images
+                made.right += each.top1
+        return made
+
+    @property
+    def speed(self) -> float:
+        """Images per second; 0 where it is not known yet."""
+        return self.fresh / self.seconds if self.seconds > 0 else 0.0
+
+    @property
+    def accuracy(self) -> tuple[float, Interval] | None:
+        """Top-1 in percent, and its interval for all that the claims speak of."""
+        if not 0 < self.images <= self.population:
+            return None
+        possible = interim(self.images, self.right, self.population)
+        return 100 * self.right / self.images, possible
+
+
+class Tally:
+    """How far a run is.
+
+    Args:
+        variants: how many are to be measured.
+        clock: in seconds.
+
+    Attributes:
+        done: variants of which all is measured.
+        last: the name of the last one that there was news of.
+        what: what is counted where no images are.
+        speed: that of the last timing.
+        events: a line for each thing that has ended, to be taken away.
+    """
+
+    def __init__(
+        self,
+        variants: int,
+        what: str = "variant",
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.variants = variants
+        self.what = what
+        self.done = 0
+        self.last = ""
+        self.speed = ""
+        self.events: list[str] = []
+        self._clock = clock
+        self._begun = self._ended = clock()
+        self._running: float | None = None
+        self._of: dict[str, VariantTally] = {}
+        self._busy: dict[str, None] = {}
+
+    def expect(self, name: str, most: int, population: int) -> None:
+        """Say that a variant is to be run on images."""
+        if most:
+            self._of.setdefault(name, VariantTally(name, most, population))
+
+    def hear(self, name: str, so_far: Interim) -> None:
+        """Take in how far a job is."""
+        if so_far.speed is not None and self.what == TIMING:
+            self.finish(f"{name}, {so_far.part}")
+            self.speed = f"{so_far.speed:,.1f} images/s"
+            self.events.append(f"{self.last}: {self.speed}")
+        elif name in self._of:
+            self._touch(name, so_far.seconds)
+            self._of[name].open[so_far.part] = so_far
+
+    def learn(self, name: str, facts: Mapping[Slot, Fact], new: list[Fact]) -> None:
+        """Take in the facts of a job."""
+        self.last = name
+        if name in self._of:
+            self._of[name].learn(facts, new)
+            for fact in new:
+                if fact.kind == "accuracy" and isinstance(fact, Measurement):
+                    self._touch(name, fact.value["seconds"])
+
+    def finish(self, name: str) -> None:
+        """All is measured of a variant."""
+        self.last = name
+        self.done += 1
+        self._ended = self._clock()
+        self._busy.pop(name, None)
+        if name in self._of:
+            found = self._of[name]
+            found.most = found.images
+            if found.fresh:
+                self.events.append(described(found))
+
+    def _touch(self, name: str, seconds: float) -> None:
+        self.last = name
+        if self._running is None:
+            self._running = self._clock() - seconds
+        self._busy[name] = None
+
+    @property
+    def has_images(self) -> bool:
+        """Whether images are evaluated."""
+        return bool(self._of)
+
+    @property
+    def busy(self) -> list[VariantTally]:
+        """The variants that are being run on images."""
+        return [self._of[name].now() for name in self._busy]
+
+    def images(self) -> tuple[int, int, float]:
+        """Images evaluated, those that may be asked for, and how many a second in this run."""
+        every = [each.now() for each in self._of.values()]
+        elapsed = self._clock() - (self._begun if self._running is None else self._running)
+        done = sum(each.images for each in every)
+        fresh = sum(each.fresh for each in every)
+        return done, max(done, sum(each.most for each in every)), fresh / max(elapsed, 1e-9)
+
+    def seconds_left(self) -> float | None:
+        """At the present speed, and if no claim is decided early; None where nothing tells."""
+        if self._of:
+            done, most, speed = self.images()
+            return (most - done) / speed if speed else None
+        if not self.done:
+            return None
+        each = (self._ended - self._begun) / self.done
+        return max(0.0, each * (self.variants - self.done) - (self._clock() - self._ended))
+
+    def lines(self) -> list[str]:
+        """How far all is, and each variant that is being run on images, in a line each."""
+        return [*map(described, self.busy), self.summary()]
+
+    def summary(self) -> str:
+        """How far all is, in one line."""
+        parts = [f"{self.done} of {plural(self.variants, self.what)}"]
+        left = self.seconds_left()
+        if self._of:
+            done, most, speed = self.images()
+            parts += [f"{done:,} of {most:,} images"]
+            parts += [f"{speed:,.1f} images/s"] if speed else []
+        if left is not None and self.done < self.variants:
+            parts.append(f"{'at most ' if self._of else ''}{duration(left)} left")
+        return f"in all: {', '.join(parts)}"
+
+
+def hearing(tally: Tally, progress: Progress) -> Hear:
+    """Let progress follow a tally; what an engine is to tell how far its jobs are."""
+
+    def hear(job: Job | None, interim: Interim | None) -> None:
+        if job is not None and interim is not None:
+            tally.hear(job.recipe.name, interim)
+        progress.news()
+
+    progress.follow(tally)
+    progress.start(tally.variants)
+    return hear
+
+
+def described(tally: VariantTally) -> str:
+    """How far a variant is, in one line."""
+    left = tally.most - tally.images
+    parts = [f"{tally.images:,} of {max(tally.most, tally.images):,} images"]
+    if tally.others:
+        parts.append(f"{tally.others:,} prepared in other ways")
+    if tally.speed:
+        parts.append(f"{tally.speed:,.1f} images/s")
+        parts += [f"at most {duration(left / tally.speed)} left"] if left > 0 else []
+    if (found := tally.accuracy) is not None:
+        parts.append(f"top-1 {found[0]:.2f} % ({found[1]})")
+    return bounded(f"{tally.name}: {', '.join(parts)}")
+
+
+def duration(seconds: float) -> str:
+    """``42s``, ``3m 05s``, ``2h 07m``."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole}s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes}m {rest:02}s"
+    return f"{minutes // 60}h {minutes % 60:02}m"
