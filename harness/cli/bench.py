@@ -8,15 +8,17 @@ from typing import Annotated, Any
 
 import typer
 
+from harness.cli import interrupts
+from harness.cli.again import say_interrupted
 from harness.cli.options import announce, command, prepared, variants
 from harness.cli.output import FAILED, columns, emit, emit_json, say
 from harness.config import RunConfig
-from zoo._util.text import csv_text
+from zoo._util.text import csv_text, plural
 
 _HEADINGS = ("variant", "batch", "precision", "images/s", "p50 ms", "p90 ms", "p99 ms", "memory")
 
 
-@command("index", "device", "amp", "compile")
+@command("index", "device", "amp", "compile", "quiet")
 def bench(
     config: RunConfig,
     variants: Annotated[list[str], variants("What to time.")],
@@ -31,8 +33,8 @@ def bench(
     session = prepared(replace(config, select=tuple(variants)))
     announce(config, session.subject)
     timings: list[tuple[str, dict[str, Any]]] = []
-    failed = False
-    progress = StderrProgress()
+    failed = interrupted = False
+    progress = StderrProgress(quiet=config.quiet)
     try:
         for name, outcome in session.bench(batch, seconds, progress):
             if isinstance(outcome, str):
@@ -40,6 +42,8 @@ def bench(
                 failed = True
             else:
                 timings += [(name, timing) for timing in outcome]
+    except KeyboardInterrupt:
+        interrupted = True
     finally:
         progress.close()
     for line in session.warnings():
@@ -57,6 +61,11 @@ def bench(
             about = timings[0][1]["environment"]
             text += f"{about['device_name']}, {about['threads']} threads, torch {about['torch']}\n"
         emit(text)
+    if interrupted:
+        timed = {name for name, _ in timings}
+        left = [each.name for each in session.variants if each.name not in timed]
+        say_interrupted(f"{plural(len(timed), 'variant')} timed; {session.kept}", left)
+        raise typer.Exit(interrupts.status())
     if failed:
         raise typer.Exit(FAILED)
 

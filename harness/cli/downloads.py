@@ -114,12 +114,11 @@ class Downloads:
         return [*each, ", ".join(parts)]
 
     def kept(self) -> str:
-        """What an interrupt leaves: files that are whole, and how much there is of others."""
-        parts = [f"{plural(self._files, 'file')} fetched"]
-        part = sum(done for done, _ in self._open.values())
-        if part:
-            number = plural(sum(done > 0 for done, _ in self._open.values()), "more")
-            parts.append(f"{human_bytes(part)} of {number.removesuffix('s')} kept")
+        """What an interrupt leaves: files that are whole, and how much of others; or nothing."""
+        begun = [done for done, _ in self._open.values() if done]
+        parts = [f"{plural(self._files, 'file')} fetched"] if self._files else []
+        if begun:
+            parts.append(f"{human_bytes(sum(begun))} of {plural(len(begun), 'other file')} kept")
         return ", ".join(parts)
 
     def close(self) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from harness.cli.again import say_interrupted
 from harness.cli.options import FETCHING, announce, command, prepared, variants
 from harness.cli.output import FAILED, FINDINGS, emit, say
 from harness.config import RunConfig, UsageError
@@ -38,6 +39,10 @@ def fetch(
         return
     try:
         facts = session.fetch(progress)
+    except KeyboardInterrupt:
+        progress.close()
+        say_interrupted(progress.fetched() or "nothing is fetched yet")
+        raise
     finally:
         progress.close()
     status = 0

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.cli import interrupts
+from harness.cli.again import say_kept
 from harness.cli.options import FETCHING, STORE, command, prepared, variants
 from harness.cli.output import FAILED, color, emit, is_terminal, say
 from harness.config import RunConfig, UsageError
@@ -40,7 +41,7 @@ def fix(
     """
     from harness.cli.progress import StderrProgress
     from harness.edit.fix import propose, snapshot_of
-    from harness.report.sentences import cut_short
+    from harness.report.sentences import INTERRUPTED, cut_short
 
     if every and variants:
         raise UsageError("zoo fix: both --all and names; leave out one of them")
@@ -52,6 +53,8 @@ def fix(
         report = session.verify(progress)
     finally:
         progress.close()
+    if report.cut_short == INTERRUPTED:
+        say_kept(session, progress)
     broken = cut_short(report)
     if broken is not None:
         progress.warn(broken)
@@ -66,7 +69,7 @@ def fix(
     if not config.quiet:
         for line in _remaining(report, proposal):
             say(line)
-    if report.cut_short == "interrupted":
+    if report.cut_short == INTERRUPTED:
         raise typer.Exit(interrupts.status())
     if failed or broken is not None:
         raise typer.Exit(FAILED)

@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from _thread import start_new_thread
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any, NoReturn
@@ -29,6 +29,7 @@ _SAME = 2.0
 # The command has so long to say what it found, and is then ended; while it imports, there is less
 # to say, and the end may have to wait for a large library to be loaded.
 _GRACE, _IMPORT_GRACE = 1.2, 0.6
+_ERASE_LINE = b"\r\x1b[2K"
 _SHOW_CURSOR = b"\x1b[?25h"
 _LAUNCHER = "TORCHELASTIC_RUN_ID"
 _IMPORTING = "<frozen importlib"
@@ -38,6 +39,7 @@ _received: list[int] = []
 _whole = threading.RLock()
 _ends: list[float] = []
 _last: dict[int, float] = {}
+_last_words: list[Callable[[], None]] = []
 
 
 class Interrupt(KeyboardInterrupt):
@@ -69,6 +71,17 @@ def take(seconds: float) -> None:
         _ends[-1] = time.monotonic() + seconds
 
 
+def say_last(say: Callable[[], None]) -> None:
+    """Have this called if the command is interrupted and can't say it any more."""
+    _last_words.append(say)
+
+
+def say_now() -> None:
+    """Say what was to be said at the end, once."""
+    while _last_words:
+        _last_words.pop()()
+
+
 @contextmanager
 def withheld() -> Iterator[None]:
     """Finish what must not stop halfway, before any of the signals is heard; it takes no time."""
@@ -88,8 +101,10 @@ def leave(status: int) -> NoReturn:
     with _whole:
         with suppress(OSError):
             if os.isatty(2):
-                os.write(2, _SHOW_CURSOR)  # Bars hide it.
+                os.write(2, _ERASE_LINE + _SHOW_CURSOR)  # Bars hide it.
         kill_descendants()
+        with suppress(Exception):  # The command may have left anything behind.
+            say_now()
         os._exit(status)
 
 
@@ -122,6 +137,7 @@ def deferred() -> Iterator[None]:
     """
     _received.clear()
     _last.clear()
+    _last_words.clear()
     usual = (signal.default_int_handler, signal.SIG_DFL)
     taken = {
         number: signal.getsignal(number)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from harness.cli.again import begin
 from harness.cli.output import GONE, EarlyInterrupt, NotBegun, folder_is_gone, say
 from harness.config import RunConfig, UsageError, resolve
 from harness.config.commands import COMMANDS, OWN
@@ -57,6 +58,7 @@ def command(*shared: str, name: str = "") -> Callable[[Command], Command]:
                 raise NotBegun(GONE)
             written = {each.name: _given(each, given.pop(each.field)) for each in options}
             config, own = resolve(called, written)
+            begin(called, given.values(), [(each, written[each.name]) for each in options])
             if "data" not in shared:  # It evaluates no images, whatever a file may name.
                 config = replace(config, data=())
             function(**given, **own, config=config)

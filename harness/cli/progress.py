@@ -72,6 +72,10 @@ class StderrProgress(Progress):
         self._downloads = Downloads(draw=self._draw, plan=plan)
         return self._downloads
 
+    def fetched(self) -> str:
+        """What there is of files that were fetched in this run; empty where none was."""
+        return "" if self._downloads is None else self._downloads.kept()
+
     def follow(self, tally: Tally) -> None:
         """Show how far it is: rows of bars on a terminal, elsewhere lines from time to time."""
         self._tally = tally

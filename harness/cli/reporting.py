@@ -6,8 +6,8 @@ import io
 import os
 import platform
 import sys
-from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timezone
 from functools import wraps
@@ -138,14 +138,34 @@ def prepare_folder(folder: Path) -> None:
 def write_folder(report: Report, folder: Path, *, quiet: bool) -> Report:
     """Write the report there, and say where it is, unless quiet.
 
+    One of a run that was interrupted is not written, nor one of a run that failed in place of
+    another: what is there is left as it is.
+
     Returns:
         The report; where it can't be written, the run has failed, and it says so.
     """
     from harness.report import folder as folders
+    from harness.report.sentences import INTERRUPTED
 
     speak: Callable[[str], None] = (lambda line: None) if quiet else say
+    written = False
+
+    @contextmanager
+    def undisturbed() -> Iterator[None]:
+        nonlocal written
+        with interrupts.withheld():
+            yield
+            written = True
+
+    if report.cut_short == INTERRUPTED or (report.cut_short and folders.holds_report(folder)):
+        say(f"{folder}: left as it was, because the run did not come to its end")
+        return report
     try:
-        page = folders.write(report, folder, speak)
+        page = folders.write(report, folder, speak, undisturbed)
+    except KeyboardInterrupt:
+        interrupts.say_now()
+        say(f"{folder}: {'has the new report' if written else 'left as it was'}")
+        raise
     except folders.FolderError as error:
         if report.cut_short is None:
             return replace(report, cut_short=str(error))

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from harness.cli import interrupts
+from harness.cli.again import say_kept
 from harness.cli.options import ENGINE, IMAGES, MEASURING, announce, command, prepared, variants
 from harness.cli.output import WRONG_USE, say
 from harness.cli.reporting import (
@@ -75,7 +78,7 @@ def _run(
     session = prepared(config, lenient=folder is None and not writes_baseline)
     baseline = BaselineOption.read(config, session, config.checks, writes=writes_baseline)
     from harness.cli.progress import StderrProgress
-    from harness.report.sentences import cut_short
+    from harness.report.sentences import INTERRUPTED, cut_short
     from harness.run.plan import unread
 
     if not all(map(os.path.exists, session.index.unusable)):  # A slip of the command line's.
@@ -85,6 +88,7 @@ def _run(
     if folder is not None and not dry_run:
         prepare_folder(folder)
     progress = StderrProgress(quiet=config.quiet)
+    interrupts.say_last(partial(say_kept, session, progress))
     try:
         # Requests for sizes take time, too, and may be what is interrupted.
         progress.plan(session.plan)
@@ -94,14 +98,17 @@ def _run(
         report = session.verify(progress)
     except KeyboardInterrupt:
         # Before the first measurement or after the last: the index alone can still be reported.
-        report = replace(session.audit(), cut_short="interrupted")
+        report = replace(session.audit(), cut_short=INTERRUPTED)
     finally:
         progress.close()
+    if report.cut_short == INTERRUPTED:
+        interrupts.say_now()
     report = baseline.applied(report)
     if folder is not None:
         report = write_folder(report, folder, quiet=config.quiet)
     broken = cut_short(report)
-    if broken is not None and (config.format not in _ON_SCREEN or not printed):
+    silent = report.cut_short == INTERRUPTED if not printed else config.format in _ON_SCREEN
+    if broken is not None and not silent:
         # The other formats have no place for it, or are read from a file.
         progress.warn(broken)
     if not printed:

@@ -128,8 +128,7 @@ class RunConfig:
             word
             for name, value in self.given
             if name not in _OF_ONE_RUN and name in only
-            for each in (value if isinstance(value, list | tuple) else (value,))
-            for word in _as_written(SHARED[name], each)
+            for word in as_written(SHARED[name], value)
         )
 
     def command(self, name: str, *words: str, only: Collection[str] = SHARED) -> str:
@@ -150,10 +149,15 @@ class RunConfig:
         )
 
 
-def _as_written(option: Option, value: object) -> list[str]:
-    if isinstance(value, bool):
-        return [f"--{option.name if value else option.opposite}"]
-    return [f"--{option.name}", str(value)]
+def as_written(option: Option, value: Any) -> list[str]:
+    """The words of a command line that give an option this value, or each of several."""
+    words: list[str] = []
+    for each in value if isinstance(value, list | tuple) else (value,):
+        if isinstance(each, bool):
+            words.append(f"--{option.name if each else option.opposite}")
+        else:
+            words += [f"--{option.name}", str(each)]
+    return words
 
 
 @dataclass(frozen=True, slots=True)

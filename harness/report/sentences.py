@@ -66,11 +66,15 @@ def explained(report: Report) -> str | None:
     )
 
 
+INTERRUPTED = "interrupted"
+"""Of a report that an interrupt has cut short."""
+
+
 def cut_short(report: Report) -> str | None:
     """Why a run did not come to its end; None where it did."""
     if report.cut_short is None:
         return None
-    why = "was interrupted" if report.cut_short == "interrupted" else f"failed: {report.cut_short}"
+    why = "was interrupted" if report.cut_short == INTERRUPTED else f"failed: {report.cut_short}"
     return f"The run {why}; what was measured before is reported."
 
 

@@ -193,10 +193,11 @@ class Interim:
         Raises:
             ValueError, TypeError: something else was written there.
         """
-        part, *counts, speed = (found := json.loads(line.removeprefix(SO_FAR))).values()
-        if list(map(type, (part, *counts, speed or 0.0))) != [str, int, int, int, float, float]:
+        found = cls(**json.loads(line.removeprefix(SO_FAR)))
+        types = [type(value) for value in asdict(found).values() if value is not None]
+        if types not in ([str, int, int, int, float], [str, int, int, int, float, float]):
             raise TypeError(f"is not how far a job is: {found}")
-        return cls(**found)
+        return found
 
 
 # What a worker says of itself with the facts of a job: it was not compared with what it was; it is

@@ -22,7 +22,7 @@ from harness.run.jobs import Job
 from harness.run.plan import builder_of, check_builders, index_here, read_index, subject
 from harness.run.progress import Clock, Progress
 from harness.run.store import Store, StoreError
-from harness.run.tally import TIMING, Tally, hearing
+from harness.run.tally import TIMING, Tally, hearing, kept_words
 from harness.run.variant_run import VariantRun, agree, built_names, device_of, facts_of
 from harness.types import Fact, Finding, Measurement, Recipe, Report, Slot, Unmeasured
 from zoo._util.text import plural
@@ -82,6 +82,7 @@ class Session:
         self._warnings: list[str] = []
         # Of the store: rows removed by the plan and by the run are told in one line.
         self._dropped: list[str] = []
+        self._kept: list[Measurement] = []
         self._failure: str | None = None
         self._runs_seen: list[VariantRun] = []
         # For `trace`: the report that was looked through, and what is where in it.
@@ -209,6 +210,11 @@ class Session:
             self._run_of = {id(run.variant): run for run in self._runs_seen}
         findings = self._found.get((variant.name, claim.location), ())
         return trace_claim(self._run_of[id(variant)].evidence(), findings, claim)
+
+    @property
+    def kept(self) -> str:
+        """What of this run's measurements is stored, in words."""
+        return kept_words(self._kept, stores=not self.request.no_store)
 
     def warnings(self) -> list[str]:
         """What runs had to do without since this was last asked, a line each."""
@@ -408,7 +414,7 @@ class Session:
             try:
                 store = Store.open()
                 self._dropped += store.dropped
-                store.dropped = self._dropped
+                store.dropped, store.kept = self._dropped, self._kept
                 store.keeps = self._keeps
             except StoreError as error:
                 self._reads = not error.locked

@@ -70,6 +70,7 @@ class Store:
 
     Attributes:
         path: the store's file.
+        kept: what was put into it.
         dropped: which rows were removed since they were not to be believed, and why.
         reads, keeps: whether it is still read, and written.
         warn: is given the line that says that it isn't.
@@ -82,6 +83,7 @@ class Store:
         self.warn: Callable[[str], None] | None = None
         self._broken: str | None = None
         self.dropped: list[str] = []
+        self.kept: list[Measurement] = []
 
     @property
     def failure(self) -> str | None:
@@ -162,6 +164,7 @@ class Store:
             row = pack(key, measurement)
             with _plain_errors(self.path):
                 self._db.execute("INSERT OR REPLACE INTO measurements VALUES (?,?,?,?,?,?,?)", row)
+            self.kept.append(measurement)
         except StoreError as error:
             self._fail(error)
         except (ValueError, TypeError, RecursionError) as error:

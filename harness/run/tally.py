@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from harness.check.decide import interim
@@ -234,6 +234,16 @@ def described(tally: VariantTally) -> str:
     if (found := tally.accuracy) is not None:
         parts.append(f"top-1 {found[0]:.2f} % ({found[1]})")
     return bounded(f"{tally.name}: {', '.join(parts)}")
+
+
+def kept_words(kept: Sequence[Measurement], *, stores: bool) -> str:
+    """What of a run's measurements is stored, and for how many images, as part of a sentence."""
+    if not kept:
+        return "nothing new is stored" if stores else "nothing is stored, as --no-store says"
+    images = sum(each.value["images"] for each in kept if each.kind == "accuracy")
+    of = f"{plural(len(kept), 'measurement')} of {plural(len({m.name for m in kept}), 'variant')}"
+    counted = f", with {images:,} images evaluated" if images else ""
+    return f"{of} {'is' if len(kept) == 1 else 'are'} stored{counted}"
 
 
 def duration(seconds: float) -> str:

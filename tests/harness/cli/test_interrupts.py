@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from itertools import product
 from pathlib import Path
 
@@ -117,3 +118,48 @@ def test_afterwards_signals_are_python_s_own_again():
     )
     assert done.stdout.splitlines()[-1] == "[0, 0, 0] True"
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def is_gone(pid: int) -> bool:
+    for _ in range(100):
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def test_the_end_comes_in_time_whatever_the_command_does():
+    """An import that hears nothing, a thread that keeps Python, and what the command started."""
+    deaf = "while True:\n            try: time.sleep(60)\n            except BaseException: pass"
+    threads = "threading.Thread(target=time.sleep, args=(60,)).start(); raise KeyboardInterrupt"
+    for use in (deaf, threads):
+        code = (
+            "import subprocess, sys, threading, time\nfrom zoo.__main__ import main\n"
+            "import harness.cli as cli\n"
+            "def work(arguments):\n"
+            "    child = subprocess.Popen(['sleep', '60'], start_new_session=True)\n"
+            "    print(child.pid, flush=True)\n"
+            "    try:\n        time.sleep(60)\n"
+            f"    except BaseException:\n        {use}\n"
+            "cli._run = work\nmain()"
+        )
+        process = subprocess.Popen(
+            [sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True
+        )
+        assert process.stdout is not None
+        child = int(process.stdout.readline())
+        began = time.monotonic()
+        process.terminate()
+        assert process.wait(timeout=30) == SIGNALS["SIGTERM"]
+        assert time.monotonic() - began < 2
+        process.stdout.close()
+        assert is_gone(child)
+
+
+def test_what_must_be_whole_is_not_left_halfway():
+    lines = ("os.kill(os.getpid(), 2)", "time.sleep(0.3)", "print('whole', flush=True)")
+    code = f"with interrupts.withheld():\n{' ' * 12}" + f"\n{' ' * 12}".join(lines)
+    done = python(held(code))
+    assert (done.returncode, done.stdout) == (130, "whole\n")

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -65,3 +68,49 @@ def test_what_was_measured_is_printed_where_the_folder_fails(zoo, folder):
     assert "out: can't write the report: Is a directory" in done.stderr
     (found,) = [f for f in json.loads(done.stdout)["findings"] if f["field"] == "Parameters"]
     assert found["status"] == "match"
+
+
+def test_a_run_that_ends_early_leaves_the_report_as_it_is(zoo, folder, environment):
+    def content():
+        return {path.name: path.read_bytes() for path in (folder / "reports").iterdir()}
+
+    assert zoo("report", "resnest14d", "--checks", "parameters").returncode == 0
+    before = content()
+    for name in ("SIGINT", "SIGTERM"):
+        (folder / "none of 'em.yml").write_text("accepted: []\n")
+        process = subprocess.Popen(
+            [sys.executable, "-m", "zoo", "report", "--refresh", "--baseline", "none of 'em.yml"],
+            cwd=folder,
+            env=environment,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stderr is not None
+        assert process.stderr.readline().startswith("2 variants")
+        process.send_signal(getattr(signal, name))
+        said = process.communicate(timeout=60)[1]
+        assert process.returncode == 128 + getattr(signal, name), said
+        assert content() == before
+        assert "interrupted: nothing new is stored; what is stored is used" in said
+        again = "continue with: zoo report --baseline 'none of '\"'\"'em.yml'\n"
+        assert again in said
+        assert "reports: left as it was" in said
+
+
+def test_a_run_that_fails_is_no_match_for_a_whole_report(make_report_of, tmp_path, capsys):
+    from harness.cli.reporting import write_folder
+
+    whole = make_report_of(None)
+    write_folder(make_report_of("no cluster"), tmp_path, quiet=True)  # There is none yet.
+    write_folder(whole, tmp_path, quiet=True)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    write_folder(make_report_of("no cluster"), tmp_path, quiet=True)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+    assert "left as it was, because the run did not come to its end" in capsys.readouterr().err
+
+
+@pytest.fixture
+def make_report_of():
+    from harness.types import Report, VariantReport
+
+    return lambda cut_short: Report({}, (VariantReport("n", None, "zoo", {}),), (), cut_short)
