@@ -314,7 +314,7 @@ class Session:
         tally = Tally(len(wanted))
         for recipe in wanted:
             for run in by_recipe[recipe]:
-                tally.expect(recipe.name, *to_evaluate(run.evidence()))
+                tally.expect(recipe.name, to_evaluate(run.evidence()))
                 tally.learn(recipe.name, run.facts, [])
         engine = self._engine(progress)
         engine.hear = hearing(tally, progress)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from harness.check.decide import interim
 from harness.check.intervals import Interval
@@ -20,10 +20,11 @@ TIMING = "timing"
 
 @dataclass(slots=True)
 class VariantTally:
-    """The images of one variant.
+    """The images of one dataset for one variant.
 
     Attributes:
-        name: the variant's.
+        name: the variant's, and the dataset's where it has several.
+        tag: begins the names of their shards.
         most: images that its claims may ask for.
         population: images that they speak of.
         images, right: evaluated as documented, and right by top-1, in this run and before.
@@ -33,6 +34,7 @@ class VariantTally:
     """
 
     name: str
+    tag: str
     most: int
     population: int
     images: int = 0
@@ -47,13 +49,16 @@ class VariantTally:
         self.images = self.right = self.others = 0
         for (kind, part), fact in facts.items():
             if kind == "accuracy" and isinstance(part, str) and isinstance(fact, Measurement):
-                if span_of(part).alternative:
+                span = span_of(part)
+                if span.tag != self.tag:
+                    continue
+                if span.alternative:
                     self.others += fact.value["images"]
                 else:
                     self.images += fact.value["images"]
                     self.right += fact.value["top1"]
         for fact in new:
-            if fact.kind == "accuracy":
+            if fact.kind == "accuracy" and span_of(fact.part or "").tag == self.tag:
                 self.open.pop(fact.part or "", None)
                 if isinstance(fact, Measurement):
                     self.fresh += fact.value["images"]
@@ -61,10 +66,7 @@ class VariantTally:
 
     def now(self) -> VariantTally:
         """With what is open counted in."""
-        made = VariantTally(
-            self.name, self.most, self.population, self.images, self.right, self.others
-        )
-        made.fresh, made.seconds = self.fresh, self.seconds
+        made = replace(self, open={})
         for each in self.open.values():
             made.fresh += each.images
             made.seconds += each.seconds
@@ -119,13 +121,15 @@ class Tally:
         self._clock = clock
         self._begun = self._ended = clock()
         self._running: float | None = None
-        self._of: dict[str, VariantTally] = {}
-        self._busy: dict[str, None] = {}
+        # By the variant's name and the dataset's tag.
+        self._of: dict[tuple[str, str], VariantTally] = {}
+        self._busy: dict[str, str] = {}
 
-    def expect(self, name: str, most: int, population: int) -> None:
-        """Say that a variant is to be run on images."""
-        if most:
-            self._of.setdefault(name, VariantTally(name, most, population))
+    def expect(self, name: str, images: Mapping[str, tuple[str, int, int]]) -> None:
+        """Say which images a variant is to be run on, see `harness.check.accuracy.to_evaluate`."""
+        for tag, (dataset, most, population) in images.items():
+            label = f"{name} on {dataset or tag}" if len(images) > 1 else name
+            self._of.setdefault((name, tag), VariantTally(label, tag, most, population))
 
     def hear(self, name: str, so_far: Interim) -> None:
         """Take in how far a job is."""
@@ -133,18 +137,18 @@ class Tally:
             self.finish(f"{name}, {so_far.part}")
             self.speed = f"{so_far.speed:,.1f} images/s"
             self.events.append(f"{self.last}: {self.speed}")
-        elif name in self._of:
-            self._touch(name, so_far.seconds)
-            self._of[name].open[so_far.part] = so_far
+        elif (key := (name, span_of(so_far.part).tag)) in self._of:
+            self._touch(key, so_far.seconds)
+            self._of[key].open[so_far.part] = so_far
 
     def learn(self, name: str, facts: Mapping[Slot, Fact], new: list[Fact]) -> None:
         """Take in the facts of a job."""
         self.last = name
-        if name in self._of:
-            self._of[name].learn(facts, new)
-            for fact in new:
-                if fact.kind == "accuracy" and isinstance(fact, Measurement):
-                    self._touch(name, fact.value["seconds"])
+        for key in self._of_variant(name):
+            self._of[key].learn(facts, new)
+        for fact in new:
+            if fact.kind == "accuracy" and isinstance(fact, Measurement):
+                self._touch((name, span_of(fact.part or "").tag), fact.value["seconds"])
 
     def finish(self, name: str) -> None:
         """All is measured of a variant."""
@@ -152,17 +156,21 @@ class Tally:
         self.done += 1
         self._ended = self._clock()
         self._busy.pop(name, None)
-        if name in self._of:
-            found = self._of[name]
+        for key in self._of_variant(name):
+            found = self._of[key]
             found.most = found.images
             if found.fresh:
                 self.events.append(described(found))
 
-    def _touch(self, name: str, seconds: float) -> None:
-        self.last = name
+    def _of_variant(self, name: str) -> list[tuple[str, str]]:
+        return [key for key in self._of if key[0] == name]
+
+    def _touch(self, key: tuple[str, str], seconds: float) -> None:
+        self.last = key[0]
         if self._running is None:
             self._running = self._clock() - seconds
-        self._busy[name] = None
+        if key in self._of:
+            self._busy[key[0]] = key[1]
 
     @property
     def has_images(self) -> bool:
@@ -172,7 +180,7 @@ class Tally:
     @property
     def busy(self) -> list[VariantTally]:
         """The variants that are being run on images."""
-        return [self._of[name].now() for name in self._busy]
+        return [self._of[key].now() for key in self._busy.items()]
 
     def images(self) -> tuple[int, int, float]:
         """Images evaluated, those that may be asked for, and how many a second in this run."""

@@ -34,8 +34,7 @@ def clock() -> Clock:
 def tally(clock) -> Tally:
     """One variant has 100 images in the store, and 60 more half way through a shard."""
     made = Tally(2, clock=clock)
-    made.expect("net", 1000, 1000)
-    made.expect("other", 0, 0)
+    made.expect("net", {"": ("imagenet-1k", 1000, 1000)})
     stored = counted("0-100", 100, 80, 9e9)
     made.learn("net", {stored.slot: stored}, [])
     clock.now += 12
