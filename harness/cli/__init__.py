@@ -5,22 +5,27 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Sequence
-from typing import cast
+from typing import Any, cast
 
 from harness.cli import interrupts
 from harness.cli.output import (
+    DEBUG,
+    ERROR,
     FAILED,
     GONE,
     WRONG_USE,
     EarlyInterrupt,
     Failure,
+    fail,
     folder_is_gone,
     guarded_streams,
     prepare_streams,
+    record,
     say,
+    talking,
 )
 from harness.config import UsageError
-from zoo._util.text import foreign
+from zoo._util.text import foreign, nearest
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -32,8 +37,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         the signal's number for an interrupt, which is 130 for Ctrl-C.
     """
     prepare_streams()
-    with guarded_streams():
-        return _guarded(arguments)
+    with guarded_streams(), talking():
+        status = _guarded(arguments)
+        say(f"ended with {status}", DEBUG)
+        return status
 
 
 def _guarded(arguments: Sequence[str] | None) -> int:
@@ -43,11 +50,10 @@ def _guarded(arguments: Sequence[str] | None) -> int:
     except (KeyboardInterrupt, EarlyInterrupt):
         return interrupts.status()
     except UsageError as error:
-        for line in error.lines:
-            say(line)
+        fail(*error.lines)
         return WRONG_USE
     except Failure as error:
-        say(f"zoo: {error}")
+        fail(str(error))
         return interrupts.status() if interrupts.hung_up() else FAILED
     except Exception as error:  # noqa: BLE001 - a user gets a line and no traceback
         return _unexpected(error)
@@ -55,7 +61,7 @@ def _guarded(arguments: Sequence[str] | None) -> int:
 
 def _unexpected(error: Exception) -> int:
     if isinstance(error, OSError) and folder_is_gone():
-        say(f"zoo: {GONE}")
+        fail(GONE)
     elif isinstance(error, OSError) and interrupts.hung_up():
         return interrupts.status()
     else:
@@ -63,8 +69,9 @@ def _unexpected(error: Exception) -> int:
             import traceback
 
             traceback.print_exc()
-        say(
-            f"zoo: internal error: {type(error).__name__}: {foreign(error)}; "
+        record("internal error", ERROR, error=error)
+        fail(
+            f"internal error: {type(error).__name__}: {foreign(error)}; "
             "please report it, with what ZOO_DEBUG=1 shows"
         )
     return FAILED
@@ -83,16 +90,31 @@ def _run(arguments: Sequence[str] | None) -> int:
     except typer.Abort:
         return interrupts.status()
     except wrong_line as error:
-        say(_one_line(error))
+        fail(_reworded(error))
         return WRONG_USE
     if status == 128 + signal.SIGINT:  # As Typer has it for every interrupt.
         return interrupts.status()
     return status if isinstance(status, int) else 0
 
 
-def _one_line(error: BaseException) -> str:
-    """What is wrong with the command line, and where to look."""
-    message = " ".join(error.format_message().split())  # type: ignore[attr-defined]
-    context = getattr(error, "ctx", None)
-    command = context.command_path if context is not None else "zoo"
-    return f"{command}: {message.rstrip('.')}; see {command} --help"
+def _reworded(error: Any) -> str:
+    """What is wrong with the command line in our own words, whichever library has parsed it."""
+    context, kind = getattr(error, "ctx", None), type(error).__name__
+    command = "zoo" if context is None else context.command_path
+    parameters = [] if context is None else context.command.params
+    option = getattr(error, "option_name", None) or ""
+    see = f"see {command} --help"
+    if kind == "NoSuchOption":
+        names = [name[2:] for each in parameters for name in each.opts if name.startswith("--")]
+        near = nearest(option[2:], names, n=1) if option.startswith("--") else []
+        meant = f"did you mean --{near[0]}?" if near else see
+        return f"{command} has no option {option}; {meant}"
+    if kind == "BadOptionUsage":
+        found = next((each for each in parameters if option in each.opts), None)
+        if found is None or found.is_flag:
+            return f"{option} takes no value; leave it out, or {see}"
+        return f"{option} is followed by no value; write {option} {found.metavar}, or {see}"
+    if kind == "MissingParameter" and error.param is not None:
+        wanted = error.param.metavar or error.param.name.upper()
+        return f"{command} is given no {wanted}; write one, or {see}"
+    return f"{command}: this command line can't be read; {see}"

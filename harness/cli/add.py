@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.cli.options import command
-from harness.cli.output import Failure, emit, say
+from harness.cli.output import WARNING, Failure, emit, say
 from harness.config import RunConfig, UsageError
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def add(
         rehearse(file, NewEntry(called, target.joins, {"Base": base}, target.weights, {}))
         facts = measure(checkpoint, _recipe(target), called, _convention(target))
         for note in facts.notes:
-            say(f"{checkpoint}: {note}")
+            say(f"{checkpoint}: {note}", WARNING)
         listed = _names(class_names, checkpoint, facts)
         facts, names = settle_classes(facts, listed, target.origin, target.collection)
         if names and not listed:
@@ -86,11 +86,11 @@ def add(
     except NotWritable as error:
         raise Failure(f"{error}; nothing was written") from error
     except (NotAdded, EditRefused) as error:
-        raise UsageError(f"zoo add: {error}") from error
+        raise UsageError(str(error)) from error
     try:
         insert(file, written, partial(check_unchanged, target.checkpoint, facts))
     except NotAdded as error:
-        raise UsageError(f"zoo add: {error}") from error
+        raise UsageError(str(error)) from error
     except EditRefused as error:
         raise Failure(f"{error}; nothing was written") from error
     say(_summary(facts, accuracy))
@@ -165,10 +165,10 @@ def _accuracy(
     warnings.simplefilter("ignore")  # Of odd images, one for each.
     accuracy = measure_accuracy(facts, checkpoint, labelled, chosen, batch)
     for item in accuracy.unanswered[:_SHOWN]:
-        say(f"{item.name}: {item.why}")
+        say(f"{item.name}: {item.why}", WARNING)
     if accuracy.unanswered:
         without = plural(len(accuracy.unanswered), "image")
-        say(f"{without} without a prediction, which count as wrong")
+        say(f"{without} without a prediction, which count as wrong", WARNING)
     return accuracy
 
 

@@ -39,7 +39,7 @@ def begin(name: str, arguments: Iterable[Any], options: Iterable[tuple[Option, A
 def again(without: Collection[str] = _ANEW, arguments: Sequence[str] | None = None) -> str:
     """The command line of this call, quoted for a shell; with other arguments, or options less."""
     call = _calls[-1]
-    words = ["zoo", call.name, *(call.arguments if arguments is None else arguments)]
+    words = ["zoo", *call.name.split(), *(call.arguments if arguments is None else arguments)]
     for option, value in call.options:
         if option.name not in without and not (arguments is not None and option.name == "all"):
             words += as_written(option, value)

@@ -10,9 +10,12 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from harness.cli.options import general_too
 from harness.cli.output import WRONG_USE, Failure, emit, say
 from harness.config import UsageError
-from harness.config.commands import COMMANDS
+from harness.config.commands import COMMANDS, EXAMPLES
+from harness.config.options import GENERAL, GENERAL_GROUP, GROUPS, OWN_GROUP, SHARED
+from zoo._util.text import nearest
 
 _SHELLS = ("bash", "zsh", "fish")
 _SHELL = "zoo.shell"
@@ -26,6 +29,7 @@ _PLACES = {
     "explain": "show:explain",
     "features": "classify:features",
     "cite": "docs:cite",
+    **{f"cache {name}": f"cache:{name}" for name in ("info", "check", "clear")},
 }
 
 # The words of the command line.
@@ -33,14 +37,15 @@ invoked: list[str] = []
 
 
 class _Commands(dict[str, Any]):
-    """Each command by its name; its module is imported when it is asked for."""
+    """Each command of a group by its name; its module is imported when it is asked for."""
 
-    def __init__(self) -> None:
-        super().__init__(dict.fromkeys(COMMANDS))
+    def __init__(self, group: str) -> None:
+        super().__init__(dict.fromkeys(_summaries(group)))
+        self._group = group
 
     def __getitem__(self, name: str) -> Any:
         if super().__getitem__(name) is None:
-            self[name] = _loaded(name)
+            self[name] = _loaded(f"{self._group} {name}".strip(), name)
         return super().__getitem__(name)
 
     def get(self, name: str, default: Any = None) -> Any:
@@ -51,17 +56,28 @@ class _Commands(dict[str, Any]):
             return default
 
 
-def _loaded(name: str) -> Any:
-    place, _, function = _PLACES.get(name, f"{name}:{name}").partition(":")
-    module = import_module(f"harness.cli.{place}")
-    made = getattr(module, "app", None)
-    if made is None:
-        made = plain_app()
+def _summaries(group: str) -> dict[str, str]:
+    """The commands of a group, each with its first sentence."""
+    before = f"{group} " if group else ""
+    named = {n.removeprefix(before): text for n, text in COMMANDS.items() if n.startswith(before)}
+    return {name: text for name, text in named.items() if " " not in name}
+
+
+def _loaded(words: str, name: str) -> Any:
+    made = plain_app()
+    if _summaries(words):
+        made = plain_app(cls=LazyGroup, help=COMMANDS[words])
+        made.callback(invoke_without_command=True)(_show_help_alone)
+    else:
+        place, _, function = _PLACES.get(words, f"{name}:{name}").partition(":")
+        module = import_module(f"harness.cli.{place}")
         base = getattr(module, "COMMAND_CLASSES", {}).get(name, TyperCommand)
-        cls = type(base.__name__, (_TakesAsWritten, base), {})
+        cls = type(base.__name__, (_OwnManners, base), {})
         made.command(name, cls=cls)(getattr(module, function))
     found: Any = typer.main.get_command(made)
-    found.name = name
+    found.name, found.words = name, words
+    if isinstance(found, LazyGroup):
+        found.commands = _Commands(words)
     return found
 
 
@@ -73,12 +89,17 @@ class _Written:
         return () if value is None and (param.multiple or param.nargs == -1) else value
 
 
-class _TakesAsWritten:
-    """A command whose text is read by rules of our own, and by no validators of pydantic's.
+class _OwnManners:
+    """A command whose text is read by rules of our own, and whose help has sections and examples.
 
-    Newer versions of Typer make one for each option, given or not, which takes as long as the rest
-    of a warm run. Others have no such attribute, and don't look at it.
+    Newer versions of Typer make a validator of pydantic's for each option, given or not, which
+    takes as long as the rest of a warm run. Others have no such attribute, and don't look at it.
     """
+
+    # What is too much is said in our words.
+    allow_extra_args = True
+    # All words of the command but the first: ``cache clear``.
+    words = ""
 
     def get_params(self, ctx: Any) -> list[Any]:
         """The command's parameters, and its help."""
@@ -89,6 +110,49 @@ class _TakesAsWritten:
                 each._runtime_param = _Written()
         return parameters
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Take the words apart; one more than the command takes is refused."""
+        try:
+            rest: list[str] = super().parse_args(ctx, args)  # type: ignore[misc]
+        except Exception as error:
+            if getattr(error, "ctx", ctx) is None:  # Some errors don't say whose they are.
+                error.ctx = ctx  # type: ignore[attr-defined]
+            raise
+        if rest and not ctx.resilient_parsing and not isinstance(self, LazyGroup):
+            more = f"zoo {self.words} takes no further word, and is given {rest[0]!r}"
+            raise UsageError(f"{more}; leave it out, or see zoo {self.words} --help")
+        return rest
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write the arguments, the options in their groups, and examples."""
+        sections: dict[str, list[tuple[str, str]]] = {title: [] for title in ("Arguments", *GROUPS)}
+        for each in self.get_params(ctx):
+            group = getattr(each, "rich_help_panel", None) or OWN_GROUP
+            if each.param_type_name == "argument":
+                group = "Arguments"
+            elif each.name == "help":
+                group = GENERAL_GROUP
+            if not getattr(each, "hidden", False):
+                sections[group].append((spelt(each), each.help or ""))
+        if not sections[OWN_GROUP]:  # There is always one of that name, as other tools have it.
+            sections[OWN_GROUP] = sections.pop(GENERAL_GROUP)
+        for title, rows in sections.items():
+            if rows:
+                with formatter.section(title):
+                    formatter.write_dl(rows)
+        examples = EXAMPLES.get(self.words, ())
+        if examples:
+            with formatter.section("Examples"):
+                formatter.write_dl([(f"zoo {line}", why) for line, why in examples], col_max=44)
+
+
+def spelt(parameter: Any) -> str:
+    """An option, or an argument, as it is written; the opposite of a switch is left unsaid."""
+    if parameter.param_type_name == "argument":
+        return str(parameter.metavar or parameter.name.upper())
+    names = sorted(parameter.opts, key=lambda name: name.startswith("--"))
+    return ", ".join(names) + ("" if parameter.is_flag else f" {parameter.metavar or 'VALUE'}")
+
 
 def plain_app(**settings: Any) -> typer.Typer:
     """A Typer application whose help is plain text, and whose errors are ours to show."""
@@ -97,24 +161,49 @@ def plain_app(**settings: Any) -> typer.Typer:
     )
 
 
-class LazyGroup(_TakesAsWritten, TyperGroup):
+class LazyGroup(_OwnManners, TyperGroup):
     """A command of commands that imports none to list them, and cuts no description off."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
-        self.commands = _Commands()
+        self.commands = _Commands("")
 
-    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
-        """Take the name of a shell that may follow the options of completion."""
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Hand options that every command has on to the command that follows them.
+
+        The name of a shell may follow the options of completion.
+        """
         if args[:1] in (["--install-completion"], ["--show-completion"]) and len(args) > 1:
             ctx.meta[_SHELL] = args[1]
             args = args[:1]
+        before = _general_words(args)
+        if len(args) > before and not args[before].startswith("-"):
+            args = [args[before], *args[:before], *args[before + 1 :]]
         return super().parse_args(ctx, args)
 
-    def format_commands(self, ctx: typer.Context, formatter: Any) -> None:  # type: ignore[override]
-        """Write the commands in their order, each with its whole sentence."""
+    def resolve_command(self, ctx: typer.Context, args: list[str]) -> Any:  # type: ignore[override]
+        """The command that is named."""
+        if self.commands.get(args[0]) is None and not ctx.resilient_parsing:
+            near = nearest(args[0], self.commands, n=1)
+            what = f"did you mean {near[0]}?" if near else f"see {ctx.command_path} --help"
+            raise UsageError(f"{ctx.command_path} has no command {args[0]!r}; {what}")
+        return super().resolve_command(ctx, args)
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write the options, and then the commands in their order, each with its whole sentence."""
+        super().format_options(ctx, formatter)
         with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+            formatter.write_dl([*_summaries(self.words).items()])
+
+
+def _general_words(args: list[str]) -> int:
+    """How many words at the beginning are options that every command has, and their values."""
+    switches = {f"--{each.name}": each.rule.is_switch for each in map(SHARED.get, GENERAL) if each}
+    switches |= {f"-{each.short}": True for each in map(SHARED.get, GENERAL) if each and each.short}
+    place = 0
+    while place < len(args) and (name := args[place].partition("=")[0]) in switches:
+        place += 1 if switches[name] or "=" in args[place] else 2
+    return place
 
 
 def show_help(context: typer.Context) -> NoReturn:
@@ -126,6 +215,11 @@ def show_help(context: typer.Context) -> NoReturn:
     for line in context.get_help().splitlines():
         say(line)
     raise typer.Exit(WRONG_USE)
+
+
+def _show_help_alone(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        show_help(context)
 
 
 app = plain_app(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -142,7 +236,7 @@ def _completion(ctx: typer.Context, param: Any, value: bool | None) -> None:
     if shell not in _SHELLS:
         option = param.opts[0]
         why = f"no completion for {shell!r}; name {', '.join(_SHELLS[:-1])} or {_SHELLS[-1]}"
-        raise UsageError(f"zoo: {option}: {why} after it")
+        raise UsageError(f"{option}: {why} after it")
     completion.completion_init()
     about = {"prog_name": "zoo", "complete_var": _COMPLETE, "shell": shell}
     if param.name == "show_completion":
@@ -157,6 +251,7 @@ def _completion(ctx: typer.Context, param: Any, value: bool | None) -> None:
 
 
 @app.callback(invoke_without_command=True)
+@general_too
 def _zoo(
     context: typer.Context,
     version: Annotated[
@@ -180,6 +275,7 @@ def _zoo(
             help="Show the script of completion, to copy or customise it.",
         ),
     ] = False,
+    **general: Any,
 ) -> None:
     """Keeps a model zoo honest: re-measures the numbers that it documents, and says which hold."""
     if version:
@@ -187,8 +283,7 @@ def _zoo(
 
         emit(f"zoo {__version__}\n")
         raise typer.Exit()
-    if context.invoked_subcommand is None:
-        show_help(context)
+    _show_help_alone(context)
 
 
 def run(arguments: list[str] | None) -> object:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from harness.cli.output import say, stderr_console
+from harness.cli.output import INFO, record, say, stderr_console
 from harness.run.tally import Tally, VariantTally, duration
 from zoo._util.text import bounded
 
@@ -33,11 +33,12 @@ def open_bars(*columns: Any, auto_refresh: bool = False) -> Bars:
     return bars
 
 
-def write_line(bars: Bars | None, sentence: str) -> None:
+def write_line(bars: Bars | None, sentence: str, level: int = INFO) -> None:
     """Write a line to standard error, above the bars if there are any."""
     if bars is None:
-        say(sentence)
+        say(sentence, level)
     else:
+        record(sentence, level)
         bars.console.print(bounded(sentence))
 
 

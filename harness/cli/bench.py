@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
 from harness.cli import interrupts
 from harness.cli.again import say_interrupted
-from harness.cli.options import announce, command, prepared, variants
-from harness.cli.output import FAILED, columns, emit, emit_json, say
+from harness.cli.options import announce, command, prepared
+from harness.cli.output import FAILED, WARNING, columns, emit, emit_json, say
 from harness.config import RunConfig
 from zoo._util.text import csv_text, plural
 
 _HEADINGS = ("variant", "batch", "precision", "images/s", "p50 ms", "p90 ms", "p99 ms", "memory")
 
 
-@command("index", "device", "amp", "compile", "quiet")
+@command("index", "device", "amp", "compile", selects="What to time.", needs_names=True)
 def bench(
     config: RunConfig,
-    variants: Annotated[list[str], variants("What to time.")],
     *,
     batch: tuple[int, ...],
     seconds: float,
@@ -30,7 +28,7 @@ def bench(
     """What is timed with the usual batch sizes and seconds is stored, and shown in reports."""
     from harness.cli.progress import StderrProgress
 
-    session = prepared(replace(config, select=tuple(variants)))
+    session = prepared(config)
     announce(config, session.subject)
     timings: list[tuple[str, dict[str, Any]]] = []
     failed = interrupted = False
@@ -38,7 +36,7 @@ def bench(
     try:
         for name, outcome in session.bench(batch, seconds, progress):
             if isinstance(outcome, str):
-                progress.warn(f"{name}: {outcome}")
+                progress.fail(f"{name}: {outcome}")
                 failed = True
             else:
                 timings += [(name, timing) for timing in outcome]
@@ -47,7 +45,7 @@ def bench(
     finally:
         progress.close()
     for line in session.warnings():
-        say(line)
+        say(line, WARNING)
     document = [{"variant": name, **timing} for name, timing in timings]
     if format == "json":
         emit_json(document)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from harness.cli.options import FETCHING, command, one_variant, variant
-from harness.cli.output import FAILED, Failure, emit, emit_json, is_terminal, say
+from harness.cli.output import FAILED, WARNING, Failure, emit, emit_json, fail, is_terminal, say
 from harness.config import RunConfig, UsageError
 from zoo._util.text import foreign
 
@@ -29,6 +31,8 @@ Images = Annotated[
         help="Files, folders with their subfolders, http(s) URLs, or - for standard input.",
     ),
 ]
+# Every family gives a feature map for each of the strides 2, 4, 8, 16 and 32.
+STAGES = 5
 INFERENCE = ("index", "device", *(each for each in FETCHING if each != "max-bytes"))
 
 
@@ -51,7 +55,6 @@ def classify(
     weights can't be had; 130 an interrupt.
     """
     from zoo.images.io import as_text
-    from zoo.inference import best
     from zoo.variants import class_names
 
     run = InferenceRun(config, variant, images, batch)
@@ -62,8 +65,10 @@ def classify(
     rows: list[dict[str, Any]] = []
     # Lines on the same screen would run into a bar.
     drawn = as_json or not is_terminal(sys.stdout)
-    with closing(run.answers(run.load(), drawn=drawn)) as answers:
+    with closing(run.answers(run.load, drawn=drawn)) as answers:
         for answer in answers:
+            from zoo.inference import best  # With torch, which is needed only now.
+
             guesses = best(answer.output, top)
             if not as_json:
                 if not emit(_shown(answer.name, guesses, names)):
@@ -87,6 +92,10 @@ def classify(
 def _shown(name: str, guesses: Sequence[Guess], names: Sequence[str]) -> str:
     lines = [name, *(f"{g.probability:8.2%}  {names[g.index]}" for g in guesses)]
     return "".join(f"{foreign(line)}\n" for line in lines)
+
+
+def _may_be_there(image: str) -> bool:
+    return image == "-" or "://" in image or os.path.lexists(image)
 
 
 class InferenceRun:
@@ -144,23 +153,23 @@ class InferenceRun:
             return self.load(num_classes=0)
         from zoo.models._base import FeatureExtractor
 
-        model = self.load()
-        count = len(model.feature_info)
-        if not -count <= stage < count:
-            raise UsageError(
-                f"--stage {stage}: {self.variant.name} has the stages 0 to {count - 1}, or "
-                f"{-count} to -1 from the end"
-            )
-        extractor = FeatureExtractor(model, [stage]).eval()
+        extractor = FeatureExtractor(self.load(), [stage]).eval()
         return lambda inputs: extractor(inputs)[0].mean((2, 3))
 
     def answers(
-        self, model: Callable[[Tensor], Tensor], *, drawn: bool = True
+        self, load: Callable[[], Callable[[Tensor], Tensor]], *, drawn: bool = True
     ) -> Generator[Answer, None, None]:
-        """The model's outputs for each image that can be read; ``drawn`` with a bar meanwhile."""
+        """The model's outputs for each image that can be read; ``drawn`` with a bar meanwhile.
+
+        Where none of the images is there, no weights are fetched to say so.
+        """
+        if not any(map(_may_be_there, self._images)):
+            for name in self._images:
+                self._unreadable(fail, name, "there is no such file or folder")
+            return
+        model = load()
         from harness.cli.progress import StderrProgress
         from zoo.images import UnreadableImage, Web, find
-        from zoo.images.io import as_text
         from zoo.inference import answers
 
         # Of odd images, one for each; what is wrong with one is reported with its name.
@@ -186,11 +195,15 @@ class InferenceRun:
             ):
                 progress.advance(answer.name.rpartition("/")[2])
                 if isinstance(answer, UnreadableImage):
-                    progress.warn(f"{answer.name}: {answer.why}")
-                    entry = {"picture": as_text(answer.name), "why": as_text(answer.why)}
-                    self.unreadable.append(entry)
+                    self._unreadable(progress.fail, answer.name, answer.why)
                 else:
                     yield answer
+
+    def _unreadable(self, fail: Callable[[str], None], name: str, why: str) -> None:
+        from zoo.images.io import as_text
+
+        fail(f"{name}: {why}")
+        self.unreadable.append({"picture": as_text(name), "why": as_text(why)})
 
     def _report_defaults(self) -> None:
         """Report what is not stated: a wrong guess makes a model look worse than it is."""
@@ -200,7 +213,10 @@ class InferenceRun:
         if taken:
             what = "; ".join(taken)
             variant = self.variant
-            say(f"{variant.location}: {variant.name}: not stated, and taken as usual: {what}")
+            say(
+                f"{variant.location}: {variant.name}: not stated, and taken as usual: {what}",
+                WARNING,
+            )
 
     def _shown(self, setting: str) -> str:
         value = getattr(self._transform, setting)
@@ -236,6 +252,11 @@ def features(
     from zoo.embeddings import open_writer
     from zoo.errors import EmbeddingsError
 
+    if stage is not None and not -STAGES <= stage < STAGES:
+        raise UsageError(
+            f"--stage {stage}: there are the stages 0 to {STAGES - 1}; choose one of them, or "
+            f"{-STAGES} to -1 from the end"
+        )
     run = InferenceRun(config, variant, images, batch)
     about = {"variant": run.variant.name, "stage": "pooled" if stage is None else str(stage)}
     try:
@@ -245,7 +266,7 @@ def features(
     except EmbeddingsError as error:
         raise UsageError(f"--output: {error}") from error
     rows = 0
-    with writer, closing(run.answers(run.encoder(stage))) as answers:
+    with writer, closing(run.answers(partial(run.encoder, stage))) as answers:
         for answer in answers:
             with _writing(output):
                 writer.add(answer.name, answer.output.numpy())

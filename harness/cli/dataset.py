@@ -39,7 +39,7 @@ def dataset(
     try:
         found = describe(place)
     except ImageSetError as error:
-        raise UsageError(f"zoo dataset: {error}") from error
+        raise UsageError(str(error)) from error
     if format == "json":
         emit_json(found.document() | {"pass": _pass(found, place)})
         return

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
-from harness.cli.options import announce, command, prepared, variants
-from harness.cli.output import FINDINGS, Failure, emit, say
+from harness.cli.options import announce, command, prepared
+from harness.cli.output import FINDINGS, WARNING, Failure, emit, say
 from harness.config import RunConfig, UsageError
 from harness.config.commands import OWN
 from zoo._util.text import for_terminal
@@ -28,6 +27,8 @@ def docs(config: RunConfig, *, output: Path, check: bool) -> None:
     from harness.report.folder import FolderError, NotOurs
     from zoo._util.text import plural
 
+    if output.is_file():
+        raise UsageError(f"--output: {output}: is a file; name a folder")
     session = prepared(RunConfig(index=config.index), builds=False)
     try:
         made = pages(session.index, Path(_REPORTS), output)
@@ -35,7 +36,7 @@ def docs(config: RunConfig, *, output: Path, check: bool) -> None:
         raise UsageError(*error.lines) from error
     announce(config, session.source)
     for line in (*made.remarks, *(remark for page in made.pages for remark in page.remarks)):
-        say(line)
+        say(line, WARNING)
     try:
         if check:
             usual = OWN["docs"]["output"].default
@@ -48,7 +49,7 @@ def docs(config: RunConfig, *, output: Path, check: bool) -> None:
             return
         written = [str(path) for path in folder.write(made.pages, output)]
         for path in folder.stale(made.pages, output):
-            say(f"{path}: no collection of the index has this page; remove it")
+            say(f"{path}: no collection of the index has this page; remove it", WARNING)
     except NotOurs as error:
         raise UsageError(str(error)) from error
     except FolderError as error:
@@ -58,8 +59,8 @@ def docs(config: RunConfig, *, output: Path, check: bool) -> None:
     emit("".join(f"{for_terminal(path)}\n" for path in written))
 
 
-@command("index")
-def cite(config: RunConfig, variant: Annotated[list[str], variants("What to cite.")]) -> None:
+@command("index", selects="What to cite.", needs_names=True)
+def cite(config: RunConfig) -> None:
     """It is the Citation of the index; where there is none, the title and the URL of the Paper make
     a @misc. Entries that several variants share are printed once.
     """
@@ -67,7 +68,7 @@ def cite(config: RunConfig, variant: Annotated[list[str], variants("What to cite
 
     entries: dict[str, None] = {}
     missing = []
-    session = prepared(RunConfig(index=config.index, select=tuple(variant)), builds=False)
+    session = prepared(RunConfig(index=config.index, select=config.select), builds=False)
     for found in session.variants:
         collection = found.collection
         name = found.name if collection is None else collection.name

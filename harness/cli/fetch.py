@@ -3,32 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated
 
 import typer
 
 from harness.cli.again import say_interrupted
-from harness.cli.options import FETCHING, announce, command, prepared, variants
-from harness.cli.output import FAILED, FINDINGS, emit, say
-from harness.config import RunConfig, UsageError
+from harness.cli.options import FETCHING, announce, command, prepared
+from harness.cli.output import FAILED, FINDINGS, WARNING, emit, fail, say, with_advice
+from harness.config import RunConfig
 
 
-@command("index", *FETCHING, "quiet")
-def fetch(
-    config: RunConfig,
-    variants: Annotated[list[str] | None, variants("Whose weights to fetch.")] = None,
-    *,
-    every: bool,
-    dry_run: bool,
-) -> None:
+@command("index", *FETCHING, selects="Whose weights to fetch.", needs_names=True)
+def fetch(config: RunConfig, *, dry_run: bool) -> None:
     """Exit status: 0 every file is there; 1 a file is missing or is not what its name says; 2 wrong
     use; 3 a file could not be had, and may be another time; 130 an interrupt.
     """
-    if every == bool(variants):
-        raise UsageError("zoo fetch: name variants, globs or collections, or say --all")
     # Nothing is built, and nothing runs on a device.
     asked = replace(config, device="auto", checks=("weights",), no_store=True)
-    session = prepared(replace(asked, select=tuple(variants or ())), builds=False)
+    session = prepared(asked, builds=False)
     from harness.cli.progress import StderrProgress
     from harness.types import Measurement
     from zoo._util.text import for_terminal
@@ -49,13 +40,14 @@ def fetch(
     named = {id(variant) for variant, _ in facts}
     for variant in session.variants:
         if id(variant) not in named:
-            say(f"{variant.name}: the index lists no weights for it")
+            say(f"{variant.name}: the index lists no weights for it", WARNING)
     for variant, fact in facts:
         if isinstance(fact, Measurement):
             line = f"{variant.name}  {fact.value['path']}  {fact.value['sha256']}"
             emit(for_terminal(line) + "\n")
             continue
-        say(f"{variant.name}: {fact.why} [{fact.cause}]")
+        what, advice = with_advice(fact.why)
+        fail("; ".join(filter(None, (f"{variant.name}: {what} [{fact.cause}]", advice))))
         from harness.causes import severity_of
 
         status = max(status, FINDINGS if severity_of(fact.cause) else FAILED)

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
 from harness.cli import interrupts
 from harness.cli.again import say_kept
-from harness.cli.options import FETCHING, STORE, command, prepared, variants
-from harness.cli.output import FAILED, color, emit, is_terminal, say
-from harness.config import RunConfig, UsageError
+from harness.cli.options import FETCHING, STORE, command, prepared
+from harness.cli.output import FAILED, color, emit, fail, is_terminal, say
+from harness.config import RunConfig
 
 if TYPE_CHECKING:
     from harness.edit.fix import Proposal
@@ -23,12 +22,10 @@ _COLORS = {"+": "\x1b[32m", "-": "\x1b[31m", "@": "\x1b[36m"}
 _SEEN = ("index", "builder", "checks", "device", "data", "dataset", "workers", "decode-workers")
 
 
-@command(*_SEEN, *STORE, *FETCHING, "quiet")
+@command(*_SEEN, *STORE, *FETCHING, selects="What to fix. Default: all.")
 def fix(
     config: RunConfig,
-    variants: Annotated[list[str] | None, variants("What to fix; all by default.")] = None,
     *,
-    every: bool,
     write: bool,
     keep_values: bool,
 ) -> None:
@@ -43,9 +40,7 @@ def fix(
     from harness.edit.fix import propose, snapshot_of
     from harness.report.sentences import INTERRUPTED, cut_short
 
-    if every and variants:
-        raise UsageError("zoo fix: both --all and names; leave out one of them")
-    session = prepared(replace(config, select=tuple(variants or ())))
+    session = prepared(config)
     snapshot = snapshot_of(session.index)
     progress = StderrProgress(quiet=config.quiet)
     try:
@@ -57,7 +52,7 @@ def fix(
         say_kept(session, progress)
     broken = cut_short(report)
     if broken is not None:
-        progress.warn(broken)
+        progress.fail(broken)
     proposal = propose(report.findings, session.index, keep_values=keep_values, snapshot=snapshot)
     failed = False
     if not write:
@@ -65,7 +60,7 @@ def fix(
     elif broken is None:
         failed = not _write(proposal)
     elif proposal.rewrites:
-        progress.warn("nothing is written, as not all was measured")
+        progress.fail("nothing is written, as not all was measured")
     if not config.quiet:
         for line in _remaining(report, proposal):
             say(line)
@@ -88,7 +83,7 @@ def _write(proposal: Proposal) -> bool:
         try:
             rewrite.write()
         except EditRefused as refused:
-            say(f"{refused}; nothing was written to it")
+            fail(f"{refused}; nothing was written to it")
             complete = False
         else:
             say(f"{rewrite.file.path}: {' and '.join(parts)} written")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.cli.options import BUILDING, command
-from harness.cli.output import FAILED, Failure, emit, say
+from harness.cli.output import FAILED, Failure, emit, fail, say
 from harness.config import RunConfig, UsageError
 from harness.config.rules import OWN_BUILDER
 
@@ -45,7 +45,7 @@ def init(
 ) -> None:
     """Each is built and counted: parameters, FLOPs under a named convention, layers. How images
     are prepared, and where the weights are, is taken over from what the library states. What
-    nobody measured, such as an accuracy, is left out. No file is ever overwritten.
+    was not measured, such as an accuracy, is left out. No file is ever overwritten.
 
     Exit status: 0 the index is written; 2 wrong use: no such variant or builder, or an index that
     is here already; 3 a variant could not be measured, or the file not be written; 130 an
@@ -59,7 +59,7 @@ def init(
     try:
         names = _names(builder, open_builder(builder), variants or ())
     except BuilderError as error:
-        raise UsageError(f"zoo init: {error}") from error
+        raise UsageError(str(error)) from error
     entries = _measured(replace(config, builder=builder), names, file, image_size)
     if not entries:
         raise Failure(f"none of the variants could be measured; {file} was not written")
@@ -86,7 +86,7 @@ def _builder(config: RunConfig, origin: str | None, variants: object) -> str:
     named = None if origin is None else origin.partition(":")[2]
     if named is not None and config.builder not in (None, named):
         raise UsageError(
-            f"zoo init: --from {origin} is built by {named}, not by {config.builder}; leave out "
+            f"--from {origin} is built by {named}, not by {config.builder}; leave out "
             "--from or --builder"
         )
     chosen = named or config.builder
@@ -94,7 +94,7 @@ def _builder(config: RunConfig, origin: str | None, variants: object) -> str:
         from harness.measure.builders import builder_names
 
         raise UsageError(
-            "zoo init: nothing to document; name variants, and whose they are: --from "
+            "there is nothing to document; name variants, and whose they are: --from "
             "package:timm or package:torchvision, or --builder NAME (installed: "
             f"{', '.join(builder_names())}), as in zoo init --from package:timm resnet50.a1_in1k"
         )
@@ -115,13 +115,13 @@ def _target(config: RunConfig, given: Path | None) -> Path:
         there = file if here is None else here
         other = there / "new.yml" if there.is_dir() else Path("other.yml")
         raise UsageError(
-            f"zoo init: {there} is here already, and nothing is overwritten; write another file "
+            f"{there} is here already, and nothing is overwritten; write another file "
             f"with --index, such as {other}"
         )
     if file.suffix not in _SUFFIXES or not str(file).isprintable():
-        raise UsageError(f"zoo init: --index: {file}: name a file that ends in .yml or .yaml")
+        raise UsageError(f"--index: {file}: name a file that ends in .yml or .yaml")
     if not file.parent.is_dir():
-        raise UsageError(f"zoo init: --index: {file.parent}: there is no such folder; make it")
+        raise UsageError(f"--index: {file.parent}: there is no such folder; make it")
     if not os.access(file.parent, os.W_OK):
         raise Failure(f"{file} can't be written: its folder is read-only")
     return file
@@ -136,10 +136,10 @@ def _names(builder: str, known: BuilderProxy, wanted: list[str] | tuple[()]) -> 
     if not wanted:
         names = known.names()
         if not names:
-            raise UsageError(f"zoo init: the builder {builder} has no variants")
+            raise UsageError(f"the builder {builder} has no variants")
         if len(names) > _MOST:
             raise UsageError(
-                f"zoo init: the builder {builder} has {len(names):,} variants; name some of them, "
+                f"the builder {builder} has {len(names):,} variants; name some of them, "
                 f"or a pattern such as '{names[0][:4]}*'"
             )
         return names
@@ -160,7 +160,7 @@ def _unknown(builder: str, known: BuilderProxy, word: str) -> str:
     from harness.measure.builders import others_with
     from zoo._util.text import nearest, shown
 
-    line = f"zoo init: the builder {builder} has no variant called {shown(word)}"
+    line = f"the builder {builder} has no variant called {shown(word)}"
     others = others_with(word, builder)
     for other in others:
         line += f"; {other} has it: --builder {other}"
@@ -183,7 +183,7 @@ def _measured(
     usable = []
     for name in names:
         if why := name_objection(name):
-            say(f"{shown(name)}: left out: its name {why}")
+            fail(f"{shown(name)}: left out: its name {why}")
         else:
             usable.append(Variant(name, None, Location(str(file), 1, 1)))
     say(f"{plural(len(usable), 'variant')} to build and count, builder {config.builder}")
@@ -199,7 +199,8 @@ def _measured(
     for evidence in found:
         entry, why = entry_of(evidence, image_size)
         if why:
-            say(f"{shown(evidence.variant.name)}: {'left out: ' if entry is None else ''}{why}")
+            line = f"{shown(evidence.variant.name)}: {'left out: ' if entry is None else ''}{why}"
+            (fail if entry is None else say)(line)
         entries += [] if entry is None else [entry]
     for line in session.warnings():
         say(line)

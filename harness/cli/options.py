@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Iterator
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import wraps
 from pathlib import Path
@@ -12,11 +13,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from harness.cli.again import begin
-from harness.cli.output import GONE, EarlyInterrupt, NotBegun, folder_is_gone, say
+from harness.cli.output import GONE, EarlyInterrupt, NotBegun, folder_is_gone, record, say, talk
 from harness.config import RunConfig, UsageError, resolve
 from harness.config.commands import COMMANDS, OWN
-from harness.config.options import SHARED, Option
+from harness.config.options import GENERAL, SHARED, Option
 from harness.config.rules import OWN_BUILDER
+from zoo import __version__
 
 if TYPE_CHECKING:
     from harness.run.session import Session
@@ -33,44 +35,141 @@ MEASURING = ("index", "builder", "device", *IMAGES, *BUILDING, *ENGINE, *STORE, 
 # Commands that read the index of the package where there is no other.
 _READ_PACKAGE = ("list", "show", "classify", "features", "train")
 
+_SELECTED = "variants"
+_INDEX_ENDINGS = (".yml", ".yaml", ".md", ".mdx", ".csv")
+
 Command = Callable[..., None]
 
 
-def command(*shared: str, name: str = "") -> Callable[[Command], Command]:
+def command(
+    *shared: str, name: str = "", selects: str = "", needs_names: bool = False
+) -> Callable[[Command], Command]:
     """Make a function a command: its help, its options, and the checks of their values.
 
     The function takes ``config``, a `RunConfig` of these shared options, its arguments as they are
-    declared, and its own options, which `harness.config.commands` has, by their fields.
+    declared, and its own options, which `harness.config.commands` has, by their fields. What is
+    wrong is found here wherever it can be, before anything is read, imported or fetched.
+
+    Args:
+        shared: the names of the shared options that it takes.
+        name: its words, if they are not the function's name.
+        selects: what variants it does something to; those named are in ``config.select``, and
+            files and folders among them in ``config.index``.
+        needs_names: it does nothing where neither names nor ``--all`` are given.
     """
 
     def decorate(function: Command) -> Command:
         called = name or function.__name__
-        options = [*OWN[called].values(), *(SHARED[each] for each in shared)]
+        options = [*OWN[called].values(), *(SHARED[each] for each in (*shared, *GENERAL))]
         arguments = [
             each.replace(kind=each.KEYWORD_ONLY)
             for each in inspect.signature(function, eval_str=True).parameters.values()
             if hasattr(each.annotation, "__metadata__")
         ]
+        if selects:
+            arguments.insert(0, _selection(selects))
 
         @wraps(function)
         def run(**given: Any) -> None:
-            if folder_is_gone():
+            gone = folder_is_gone()
+            if gone and not called.startswith("cache"):
                 raise NotBegun(GONE)
             written = {each.name: _given(each, given.pop(each.field)) for each in options}
-            config, own = resolve(called, written)
-            begin(called, given.values(), [(each, written[each.name]) for each in options])
+            words = tuple(given.pop(_SELECTED, None) or ()) if selects else ()
+            config, own = resolve(called, written, Path(os.sep) if gone else None)
+            _begin_talk(called, config)
+            begin(called, (words, *given.values()), [(o, written[o.name]) for o in options])
+            if selects:
+                before = "".join(f" before {each.name.upper()}" for each in arguments[1:])
+                if needs_names and not (words or own["every"]):
+                    raise UsageError(
+                        f"zoo {called} is given no variant; name variants, globs or collections"
+                        f"{before}, or say --all"
+                    )
+                config = _selected(called, config, words, every=own.pop("every"))
             if "data" not in shared:  # It evaluates no images, whatever a file may name.
                 config = replace(config, data=())
+            _refuse_absent(config, own, "device" in shared)
             function(**given, **own, config=config)
 
         taken = {each.name for each in options}
-        parameters = [*arguments, *(_parameter(each, taken) for each in options)]
-        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-        run.__annotations__ = {each.name: each.annotation for each in parameters}
+        _declare(run, [*arguments, *(_parameter(each, taken) for each in options)])
         run.__doc__ = "\n\n".join(filter(None, (COMMANDS[called], inspect.getdoc(function))))
         return run
 
     return decorate
+
+
+def _begin_talk(called: str, config: RunConfig) -> None:
+    """Say as much as is asked for, and write the log that is asked for."""
+    try:
+        talk(
+            quiet=config.quiet,
+            file=config.log_file,
+            level=config.log_level,
+        )
+    except OSError as error:
+        why = f"{config.log_file} can't be written: {error.strerror or error}"
+        raise UsageError(f"--log-file: {why}; name another file") from error
+    record(f"zoo {called}, version {__version__}")
+
+
+def _selection(help: str) -> inspect.Parameter:
+    annotation = Annotated[list[str] | None, variants(help)]
+    kind = inspect.Parameter.KEYWORD_ONLY
+    return inspect.Parameter(_SELECTED, kind, default=None, annotation=annotation)
+
+
+def _selected(called: str, config: RunConfig, words: Iterable[str], *, every: bool) -> RunConfig:
+    """The configuration with what is named in it: variants, and files or folders of an index."""
+    paths = tuple(Path(word) for word in words if is_index_path(word))
+    names = tuple(word for word in words if not is_index_path(word))
+    if every and names:
+        raise UsageError(f"zoo {called} is given both --all and names; leave out one of them")
+    return replace(with_paths(config, paths), select=names)
+
+
+def with_paths(config: RunConfig, paths: Iterable[Path]) -> RunConfig:
+    """The configuration with these files and folders in its index too, as if by ``--index``."""
+    index = (*config.index, *paths)
+    given = {**dict(config.given), "index": [*map(str, index)]} if index else dict(config.given)
+    return replace(config, index=index, given=tuple(given.items()))
+
+
+def is_index_path(word: str) -> bool:
+    """Whether a word that may name a variant is a file or a folder of an index."""
+    written = word.startswith("package:") or word.lower().endswith(_INDEX_ENDINGS)
+    return written or (os.path.basename(word) != word and os.path.exists(word))
+
+
+def _refuse_absent(config: RunConfig, own: Mapping[str, Any], on_device: bool) -> None:
+    """Refuse images and a device that are not here."""
+    asked = "data" in dict(config.given) or "accuracy" in config.checks
+    named = [own.get("data"), *(config.data if asked else ())]
+    for place in filter(None, named):
+        if place != "sample" and not os.path.exists(place):
+            raise UsageError(f"--data: {place}: there is no such file or folder; write where it is")
+    if on_device and config.engine == "local":
+        from harness.measure.devices import DeviceError, refuse_absent
+
+        try:
+            refuse_absent(config.device)
+        except DeviceError as error:
+            raise UsageError(f"--device: {error}") from error
+
+
+def general_too(function: Command) -> Command:
+    """Let a group take the options that every command has, to show them in its help."""
+    own = inspect.signature(function, eval_str=True).parameters.values()
+    more = [_parameter(SHARED[name], set()) for name in GENERAL]
+    _declare(function, [*(each for each in own if each.kind != each.VAR_KEYWORD), *more])
+    return function
+
+
+def _declare(function: Command, parameters: list[inspect.Parameter]) -> None:
+    """Give a function the parameters that Typer is to see."""
+    function.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    function.__annotations__ = {each.name: each.annotation for each in parameters}
 
 
 def variants(help: str) -> Any:
@@ -103,7 +202,8 @@ def _parameter(option: Option, taken: set[str]) -> inspect.Parameter:
     info = typer.Option(
         *decls,
         metavar=None if switch else option.metavar,
-        help=_help(option),
+        help=option.text,
+        rich_help_panel=option.group,
         show_default=False,
         # The shell completes paths by itself.
         autocompletion=None if switch or not option.rule.words else completion(option.rule.words),
@@ -115,18 +215,6 @@ def _parameter(option: Option, taken: set[str]) -> inspect.Parameter:
         default=None,
         annotation=Annotated[kind | None, info],
     )
-
-
-def _help(option: Option) -> str:
-    text, default = option.help, option.default
-    if option.required:
-        text += " Required."
-    elif default not in (None, False, ()) and "efault" not in text:
-        shown = default if isinstance(default, tuple) else (default,)
-        text += f" Default: {','.join(map(str, shown))}."
-    if option.environment:
-        text += f" [env: {', '.join((option.environment[0], *option.variables))}]"
-    return text
 
 
 def completion(words: Callable[[], Iterable[str]]) -> Callable[[str], list[str]]:
@@ -159,23 +247,21 @@ def _names(ctx: typer.Context) -> Iterator[str]:
 
 
 def look_up(config: RunConfig, *select: str, builds: bool = False) -> Session:
-    """The selected variants of an index, to be looked at; with ``builds``, to be built.
+    """The variants that are selected, here or in the configuration, to be looked at; with
+    ``builds``, to be built.
 
     Where there is no index here, that of the package stands in, since none is judged. A builder
     that settings name is not asked without need.
     """
     index, more = _index_at_hand(config)
+    select = select or config.select
     session = prepared(replace(config, index=index, select=select), builds=builds)
     announce(config, f"{session.subject if builds else session.source}{more}")
     return session
 
 
-def one_variant(
-    config: RunConfig, name: str, prefix: str = "", *, announced: bool = True
-) -> Variant:
+def one_variant(config: RunConfig, name: str, *, announced: bool = True) -> Variant:
     """The one variant of that name, for this package to build, from an index as `look_up` has it.
-
-    ``prefix`` begins the line that says that it is not one.
 
     Raises:
         UsageError: there is none, or several.
@@ -185,7 +271,7 @@ def one_variant(
     index, more = _index_at_hand(config)
     _, found = read_index(index, (name,))
     if len(found) != 1:
-        raise UsageError(f"{prefix}{name!r} names {len(found)} variants; name one of them")
+        raise UsageError(f"{name!r} names {len(found)} variants; name one of them")
     if announced:
         announce(config, f"{subject(found, index, [OWN_BUILDER])}{more}")
     return found[0]
@@ -202,8 +288,7 @@ def _index_at_hand(config: RunConfig) -> tuple[tuple[Path, ...], str]:
 
 def announce(config: RunConfig, line: str) -> None:
     """Say in the first line of a run which index it is about, and who builds; unless quiet."""
-    if not config.quiet:
-        say(line)
+    say(line)
 
 
 def prepared(config: RunConfig, *, builds: bool = True, lenient: bool = False) -> Session:

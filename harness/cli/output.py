@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import groupby
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
+from harness.config.rules import LEVELS
 from zoo._util.text import CommandBreaker, bounded, foreign, in_workflow, json_text
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 _DUMB = ("dumb", "unknown")
+# How much a line matters, by the numbers of Python's own logging.
+_LEVELS = dict(zip(LEVELS, (10, 20, 30, 40), strict=True))
+DEBUG, INFO, WARNING, ERROR = _LEVELS.values()
+# A message says what is wrong and, after a semicolon, what to do: with one of these it begins.
+_ADVICE = re.compile(
+    r"; (?=(?:add|ask|call|change|check|choose|clear|correct|delete|did|expected|fetch|find|free|"
+    r"get|give|go|if|install|leave|look|lower|make|mend|move|name|or|pass|pip|please|publish|put|"
+    r"raise|reduce|remove|rename|run|save|say|see|set|there are|try|unpack|unset|upload|use|wait|"
+    r"write|zoo)\b)"
+)
 
 FINDINGS = 1
 WRONG_USE = 2
@@ -149,9 +163,97 @@ def stderr_console() -> Console:
     )
 
 
-def say(line: str) -> None:
-    """Write one line to standard error, what is foreign in it cut and visible."""
-    if sys.stderr is None:
+class _Talk:
+    """What the command that runs was asked to say, and where a record of it goes."""
+
+    shown_from = INFO
+    log: Any = None
+    handler: Any = None
+
+
+@contextmanager
+def talking() -> Iterator[None]:
+    """One command's own way of talking, which is over with it."""
+    end_talk()
+    try:
+        yield
+    finally:
+        end_talk()
+
+
+def talk(*, quiet: bool, file: Path | None, level: str | None) -> None:
+    """Say as much as these options ask for, from now on, and log it to the file, if there is one.
+
+    Raises:
+        OSError: the file can't be written.
+    """
+    named = INFO if level is None else _LEVELS[level]
+    shown = INFO if file is not None else named
+    _Talk.shown_from = max(shown, WARNING) if quiet else shown
+    if file is None:
+        return
+    import logging
+    import time
+
+    handler = logging.FileHandler(file, encoding="utf-8", errors="backslashreplace")
+    form = logging.Formatter("%(asctime)sZ %(levelname)s %(name)s: %(message)s")
+    form.default_time_format, form.default_msec_format = "%Y-%m-%dT%H:%M:%S", "%s.%03d"
+    form.converter = time.gmtime
+    handler.setFormatter(form)
+    handler.setLevel(named)
+    root, _Talk.log, _Talk.handler = logging.getLogger(), logging.getLogger("zoo"), handler
+    root.addHandler(handler)
+    _Talk.log.setLevel(named)
+
+
+def end_talk() -> None:
+    """Talk as usual again, and close the log."""
+    if _Talk.handler is not None:
+        import logging
+
+        logging.getLogger().removeHandler(_Talk.handler)
+        _Talk.handler.close()
+    _Talk.shown_from, _Talk.log, _Talk.handler = INFO, None, None
+
+
+def record(line: str, level: int = INFO, *, error: BaseException | None = None) -> None:
+    """Write a line to the log alone, if there is one, with where an error came from."""
+    if _Talk.log is not None:
+        _Talk.log.log(level, "%s", bounded(line), exc_info=error)
+
+
+def mistakes(*messages: str) -> list[str]:
+    """Mistakes as lines: ``error: ...`` for each, and after it ``hint: ...`` with what to do.
+
+    Advice that several in a row share is given once.
+    """
+    parts = map(with_advice, messages)
+    lines: list[str] = []
+    for advice, group in groupby(parts, key=lambda part: part[1]):
+        lines += (f"error: {what}" for what, _ in group)
+        lines += [f"hint: {advice}"] * bool(advice)
+    return lines
+
+
+def with_advice(message: str) -> tuple[str, str]:
+    """What is wrong by a message, and its advice, if it has some."""
+    what, *advice = _ADVICE.split(message, maxsplit=1)
+    return what, "".join(advice)
+
+
+def fail(*messages: str) -> None:
+    """Write what is wrong to standard error, and what to do about it; see `mistakes`."""
+    for line in mistakes(*messages):
+        say(line, ERROR)
+
+
+def say(line: str, level: int = INFO) -> None:
+    """Write one line to standard error, what is foreign in it cut and visible.
+
+    One that matters less than the command was asked for is left out.
+    """
+    record(line, level)
+    if sys.stderr is None or level < _Talk.shown_from:
         return
     try:
         print(bounded(line), file=sys.stderr, flush=True)

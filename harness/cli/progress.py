@@ -19,7 +19,7 @@ from harness.cli.bars import (
     write_line,
 )
 from harness.cli.downloads import Downloads
-from harness.cli.output import can_redraw, say, stderr_console
+from harness.cli.output import ERROR, WARNING, can_redraw, mistakes, say, stderr_console
 from harness.config import RunConfig
 from harness.run.progress import Progress
 from zoo._util.text import foreign, truncate
@@ -63,7 +63,15 @@ class StderrProgress(Progress):
 
     def warn(self, sentence: str) -> None:
         """Show it even where quiet: the run is not what it should have been."""
-        write_line(None if self._bar is None else self._bar[0], sentence)
+        self._line(sentence, WARNING)
+
+    def _line(self, sentence: str, level: int) -> None:
+        write_line(None if self._bar is None else self._bar[0], sentence, level)
+
+    def fail(self, sentence: str) -> None:
+        """Show what is wrong, and what to do about it."""
+        for line in mistakes(sentence):
+            self._line(line, ERROR)
 
     def downloads(self, plan: FilePlan | None = None) -> Downloads | None:
         """A line for each file, unless quiet."""

@@ -18,14 +18,17 @@ import typer
 from typer.core import TyperCommand
 
 from harness.cli import interrupts
+from harness.cli.options import is_index_path
 from harness.cli.output import (
     FAILED,
     FINDINGS,
+    WARNING,
     WRONG_USE,
     EarlyInterrupt,
     NotBegun,
     color,
     emit,
+    fail,
     folder_is_gone,
     say,
     terminal_width,
@@ -63,7 +66,7 @@ def documented(command: Callable[..., None]) -> Callable[..., None]:
         try:
             command(**given)
         except (UsageError, NotBegun) as error:
-            config = _readable_config(given["index"], given["format"])
+            config = _readable_config(_paths_of(given), given["format"])
             if config.format in _READ_BY_PROGRAMS:
                 why = "; ".join(error.lines) if isinstance(error, UsageError) else str(error)
                 # It may be the reading that takes long.
@@ -72,6 +75,12 @@ def documented(command: Callable[..., None]) -> Callable[..., None]:
             raise
 
     return run
+
+
+def _paths_of(given: Mapping[str, Any]) -> list[str]:
+    """The files and folders of an index on a command line, by the option and without it."""
+    named = [str(word) for word in given.get("variants") or () if is_index_path(word)]
+    return [*(given["index"] or ()), *map(str, given.get("paths") or ()), *named]
 
 
 def _readable_config(index: Any, format: Any) -> RunConfig:
@@ -114,7 +123,7 @@ def show_report(report: Report, config: RunConfig) -> None:
 
         left_out = kept(report, options)[1]
         if left_out is not None:
-            say(left_out)
+            say(left_out, WARNING)
     # The commands of this format are our own; those of others are broken in it.
     emit(out.getvalue(), commands=config.format == "github")
     if config.format == "concise" and not config.quiet and report.cut_short is None:
@@ -169,7 +178,7 @@ def write_folder(report: Report, folder: Path, *, quiet: bool) -> Report:
     except folders.FolderError as error:
         if report.cut_short is None:
             return replace(report, cut_short=str(error))
-        say(str(error))
+        fail(str(error))
         return report
     speak(f"the report is in {page}")
     return report
@@ -212,7 +221,7 @@ def add_summary(report: Report, options: Options, environment: Mapping[str, str]
         with open(path, "ab") as file:
             file.write(_bounded(out.getvalue().encode("utf-8", "backslashreplace")))
     except OSError as error:
-        say(f"no job summary: {path}: {error.strerror or error}")
+        say(f"no job summary: {path}: {error.strerror or error}", WARNING)
 
 
 def _bounded(text: bytes) -> bytes:
@@ -360,7 +369,7 @@ class BaselineOption:
         today = datetime.now(timezone.utc).date()
         baseline = self.baseline
         if self.writes and report.cut_short is not None:
-            say(f"{baseline.path}: not written, because the run did not come to its end")
+            fail(f"{baseline.path}: not written, because the run did not come to its end")
         elif self.writes:
             try:
                 baseline = self._written(report, today)
@@ -377,5 +386,5 @@ class BaselineOption:
         entries = "1 entry" if number == 1 else f"{number} entries"
         say(f"{path}: {entries}, {made.added} new, {made.removed} removed")
         if made.expired:
-            say(f"{path}: {made.expired} of them expired; a new day is yours to give")
+            say(f"{path}: {made.expired} of them expired; a new day is yours to give", WARNING)
         return made.baseline

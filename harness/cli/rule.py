@@ -49,14 +49,14 @@ def rule(
         _list(list(CAUSES.values()), format)
         return
     if every:
-        raise UsageError("zoo rule: both --all and a cause; leave out one of them")
+        raise UsageError("zoo rule is given both --all and a cause; leave out one of them")
     found = CAUSES.get(cause.strip())
     if found is None:
         from zoo._util.text import nearest
 
         near = nearest(cause, CAUSES, n=1)
         what = f"did you mean {near[0]}?" if near else "zoo rule lists them"
-        raise UsageError(f"zoo rule: there is no cause {cause!r}; {what}")
+        raise UsageError(f"there is no cause {cause!r}; {what}")
     if format == "json":
         emit_json(asdict(found))
         return

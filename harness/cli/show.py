@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from harness.cli.options import MEASURING, announce, command, look_up, prepared, variant
+from harness.cli.options import MEASURING, announce, command, look_up, prepared
 from harness.cli.output import (
+    WARNING,
     Failure,
     aligned,
     columns,
@@ -52,19 +53,12 @@ _SEEN = (*MEASURING, "checks", "cross-check", "baseline", *_JUDGING)
 _UNLIMITED = 10_000
 
 
-@command("index", name="list")
-def list_variants(
-    config: RunConfig,
-    pattern: Annotated[
-        str | None, variant("A name, a glob or a collection.", metavar="PATTERN")
-    ] = None,
-    *,
-    format: str,
-) -> None:
+@command("index", name="list", selects="What to list. Default: all.")
+def list_variants(config: RunConfig, *, format: str) -> None:
     """A claim is shown as it is written, with a dash where there is none; in JSON it is the
     normalised value, or null.
     """
-    chosen = look_up(config, *([pattern] if pattern else ())).variants
+    chosen = look_up(config).variants
     if format == "json":
         emit_json([_entry(each) for each in chosen])
         return
@@ -103,26 +97,19 @@ def _plain(value: object) -> object:
     return value
 
 
-@command(*_SEEN)
-def show(
-    config: RunConfig,
-    variant: Annotated[str, variant("A name, or a glob.")],
-    *,
-    profile: bool,
-    depth: int | None,
-    format: str,
-) -> None:
+@command(*_SEEN, selects="What to show.", needs_names=True)
+def show(config: RunConfig, *, profile: bool, depth: int | None, format: str) -> None:
     """Measured values are those that are known already: nothing is built, and no server is asked.
     With the options that zoo verify was given it shows what that has found. --profile measures.
 
     Exit status: 0; with --fail-on or --strict on the command line, 1 as of zoo verify.
     """
     if depth is not None and not profile:
-        raise UsageError("zoo show: --depth goes with --profile")
+        raise UsageError("--depth: is of the tree of --profile; write that too, or leave it out")
     if profile:
-        _show_profiles(look_up(config, variant, builds=True), depth, format)
+        _show_profiles(look_up(config, builds=True), depth, format)
         return
-    session, report = _known(config, variant)
+    session, report = _known(config)
     found = found_in(report)
     tables = [(v, claim_rows(v, v.in_effect(), found)) for v in session.variants]
     rows = [row for _, of_it in tables for row in of_it]
@@ -133,19 +120,17 @@ def show(
     elif format == "concise":
         emit("".join(f"{for_terminal(_line(row))}\n" for row in rows))
     else:
-        emit(
-            "\n".join(_table(v, of_it) for v, of_it in tables) + _next_steps(variant, rows, config)
-        )
+        emit("\n".join(_table(v, of_it) for v, of_it in tables) + _next_steps(rows, config))
     _judge(report, rows, config)
 
 
-def _known(config: RunConfig, variant: str) -> tuple[Session, Report]:
+def _known(config: RunConfig) -> tuple[Session, Report]:
     """What is known of these variants; what only settings name is not insisted on."""
     from harness.cli.reporting import BaselineOption
     from harness.run.plan import check_builders
 
     # A device is part of what a measurement is of; nothing runs on it.
-    session = look_up(replace(config, device="auto", offline=True, refresh=False), variant)
+    session = look_up(replace(config, device="auto", offline=True, refresh=False))
     session.request = replace(session.request, device=config.device)
     try:
         check_builders(session.variants, config)
@@ -159,7 +144,7 @@ def _known(config: RunConfig, variant: str) -> tuple[Session, Report]:
             raise
         report = session.audit()
     for line in session.warnings():
-        say(line)
+        say(line, WARNING)
     return session, report
 
 
@@ -224,7 +209,7 @@ def _cut(rows: Sequence[tuple[str, ...]], most: int) -> tuple[int, list[str]]:
     return max(map(len, lines)), lines
 
 
-def _next_steps(asked: str, rows: Sequence[ClaimRow], config: RunConfig) -> str:
+def _next_steps(rows: Sequence[ClaimRow], config: RunConfig) -> str:
     """The commands that say more of these claims."""
     lines = []
     wrong = [row for row in rows if row.word in SEVERITIES and row.word != UNVERIFIED]
@@ -235,7 +220,7 @@ def _next_steps(asked: str, rows: Sequence[ClaimRow], config: RunConfig) -> str:
     fields = ", ".join(dict.fromkeys(row.claim.field for row in rows if row.is_open))
     if fields:
         images = " (accuracies with --data)" * (not config.data and "Accuracy" in fields)
-        command = config.command("verify", asked)
+        command = config.command("verify", *(config.select or ("--all",)))
         lines.append(f"not checked yet: {fields}; {command} checks them{images}")
     return "".join(f"\n{for_terminal(line)}\n" for line in lines)
 
@@ -286,16 +271,15 @@ def _profile(session: Session, variant: Variant) -> Measurement:
 
     fact = session.profile(variant)
     for line in session.warnings():
-        say(line)
+        say(line, WARNING)
     if isinstance(fact, Unmeasured):
         raise Failure(fact.why)
     return fact
 
 
-@command(*_SEEN)
+@command(*_SEEN, selects="Whose claim to trace.", needs_names=True)
 def explain(
     config: RunConfig,
-    variant: Annotated[str, variant("")],
     field: Annotated[str, typer.Argument(metavar="FIELD", help="As the index writes it: FLOPs.")],
     *,
     format: str,
@@ -312,7 +296,7 @@ def explain(
     # The claim is checked, whichever groups a run was about.
     checks = tuple(dict.fromkeys((*config.checks, *RunConfig().checks)))
     config = replace(config, checks=checks)
-    session = prepared(replace(config, select=(variant,)))
+    session = prepared(config)
     baseline = BaselineOption.read(config, session, checks)
     asked = [(v, c) for v in session.variants for c in v.in_effect() if _is_meant(c.field, field)]
     if not asked:

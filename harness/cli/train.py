@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from harness.cli.bars import open_bars, write_line
 from harness.cli.options import FETCHING, command, one_variant, variant
-from harness.cli.output import Failure, can_redraw, emit, say
+from harness.cli.output import INFO, WARNING, Failure, can_redraw, emit, say
 from harness.cli.progress import fetch_shown
 from harness.config import RunConfig, UsageError
 from zoo.training.logs import Callbacks, EpochReport, StepReport
@@ -24,7 +24,7 @@ _LINE_SECONDS = 30.0
 _FETCHING = tuple(each for each in FETCHING if each != "max-bytes")
 
 
-@command("index", "amp", "compile", "decode-workers", "device", *_FETCHING, "quiet")
+@command("index", "amp", "compile", "decode-workers", "device", *_FETCHING)
 def train(
     config: RunConfig,
     variant: Annotated[str, variant("What to train.")],
@@ -43,7 +43,8 @@ def train(
     from zoo.training.distributed import is_first
     from zoo.training.state import LAST
 
-    entry = one_variant(config, variant, "zoo train: ", announced=is_first())
+    _check(data, own["val"], output, finetune=own["finetune"], freeze=own["freeze"])
+    entry = one_variant(config, variant, announced=is_first())
     from harness.measure.devices import keep_freed_memory
     from zoo.errors import CheckpointError, UnknownModelError, WeightsError
     from zoo.registry import is_model
@@ -54,7 +55,7 @@ def train(
     progress = TrainingProgress(first=is_first(), quiet=config.quiet)
     try:
         if not is_model(base_name(entry)):
-            raise UsageError(f"zoo train: this package has no model {base_name(entry)!r} to train")
+            raise UsageError(f"this package has no model {base_name(entry)!r} to train")
         outcome = train(
             Settings(
                 entry.name,
@@ -73,7 +74,7 @@ def train(
         )
     except (BadInput, UnknownModelError) as error:
         # Every process meets the same mistake: one line of it is enough.
-        raise UsageError(*([f"zoo train: {error}"] if is_first() else [])) from error
+        raise UsageError(*([str(error)] if is_first() else [])) from error
     except (TrainingError, WeightsError, CheckpointError) as error:
         raise Failure(str(error)) from error
     except KeyboardInterrupt:
@@ -86,7 +87,7 @@ def train(
     if not is_first():
         return
     if outcome.unreadable:
-        say(f"images were left out {outcome.unreadable} times, as they can't be read")
+        say(f"images were left out {outcome.unreadable} times, as they can't be read", WARNING)
     accuracy = "" if outcome.top1 is None else f"  top-1 {outcome.top1:.2f}%"
     emit(f"{outcome.output / 'model.pth'}  epoch {outcome.best_epoch}{accuracy}\n")
 
@@ -99,6 +100,21 @@ def _again() -> str:
         return "the same command and --resume auto"
     resumes = any(each.partition("=")[0] == "--resume" for each in invoked)
     return shlex.join(["zoo", *invoked, *([] if resumes else ["--resume", "auto"])])
+
+
+def _check(
+    data: Path, val: Path | None, output: Path | None, *, finetune: bool, freeze: bool
+) -> None:
+    """Refuse what can be seen to be wrong before torch is imported."""
+    for name, folder in (("data", data), ("val", val)):
+        if folder is not None and not folder.is_dir():
+            raise UsageError(
+                f"--{name}: {folder}: there is no such folder; give one with a folder per class"
+            )
+    if output is not None and output.is_file():
+        raise UsageError(f"--output: {output}: is a file; name a folder")
+    if freeze and not finetune:
+        raise UsageError("--freeze: there are no trained layers to keep; add --finetune")
 
 
 class TrainingProgress(Callbacks):
@@ -118,7 +134,7 @@ class TrainingProgress(Callbacks):
             self._line(sentence)
 
     def warn(self, sentence: str) -> None:
-        self._line(sentence)
+        self._line(sentence, WARNING)
 
     def step(self, report: StepReport) -> None:
         """Draw the bar, or write a line from time to time."""
@@ -150,8 +166,8 @@ class TrainingProgress(Callbacks):
             self._bar[0].stop()
             self._bar = None
 
-    def _line(self, sentence: str) -> None:
-        write_line(None if self._bar is None else self._bar[0], sentence)
+    def _line(self, sentence: str, level: int = INFO) -> None:
+        write_line(None if self._bar is None else self._bar[0], sentence, level)
 
     def _redraw(self, report: StepReport) -> None:
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn

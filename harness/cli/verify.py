@@ -12,8 +12,8 @@ import typer
 
 from harness.cli import interrupts
 from harness.cli.again import say_kept
-from harness.cli.options import ENGINE, IMAGES, MEASURING, announce, command, prepared, variants
-from harness.cli.output import WRONG_USE, say
+from harness.cli.options import ENGINE, IMAGES, MEASURING, announce, command, prepared, with_paths
+from harness.cli.output import WRONG_USE, fail
 from harness.cli.reporting import (
     BaselineOption,
     WritesBaseline,
@@ -26,7 +26,7 @@ from harness.cli.reporting import (
 from harness.config import RunConfig, UsageError
 from harness.config.rules import NEVER
 
-REPORTING = ("format", "fail-on", "strict", "quiet")
+REPORTING = ("format", "fail-on", "strict")
 COMMAND_CLASSES = {"verify": WritesBaseline}
 # Formats that are read on the screen where the command runs, and that say what went wrong.
 _ON_SCREEN = ("table", "github")
@@ -34,12 +34,14 @@ _REPORTED = ("index", "builder", "checks", "baseline", "device", "data", "datase
 
 
 @documented
-@command(*MEASURING, "checks", "cross-check", *REPORTING, "baseline", "verbose")
+@command(
+    *(*MEASURING, "checks", "cross-check", *REPORTING, "baseline"),
+    selects="What to verify.",
+    needs_names=True,
+)
 def verify(
     config: RunConfig,
-    variants: Annotated[list[str] | None, variants("What to verify.")] = None,
     *,
-    every: bool,
     dry_run: bool,
     output: Path | None,
     write_baseline: bool,
@@ -47,13 +49,6 @@ def verify(
     """Exit status: 0 no finding at or above --fail-on; 1 findings; 2 wrong use, or a file of the
     index that yields no variant; 3 the run failed or was cut short; 130 an interrupt.
     """
-    if every == bool(variants):
-        raise UsageError(
-            "zoo verify: both --all and names; leave out one of them"
-            if every
-            else "zoo verify: nothing to verify; name variants, globs or collections, or say --all"
-        )
-    config = replace(config, select=tuple(variants or ()))
     _run(config, dry_run=dry_run, folder=output, writes_baseline=write_baseline)
 
 
@@ -83,8 +78,7 @@ def _run(
 
     if not all(map(os.path.exists, session.index.unusable)):  # A slip of the command line's.
         raise UsageError(*unread(session.index))
-    for line in unread(session.index):
-        say(line)
+    fail(*unread(session.index))
     if folder is not None and not dry_run:
         prepare_folder(folder)
     progress = StderrProgress(quiet=config.quiet)
@@ -110,15 +104,25 @@ def _run(
     silent = report.cut_short == INTERRUPTED if not printed else config.format in _ON_SCREEN
     if broken is not None and not silent:
         # The other formats have no place for it, or are read from a file.
-        progress.warn(broken)
+        progress.fail(broken)
     if not printed:
         raise typer.Exit(exit_status(report, config))
     finish(report, config)
 
 
 @documented
-@command("index", *REPORTING, "baseline", "verbose")
-def audit(config: RunConfig) -> None:
+@command("index", *REPORTING, "baseline")
+def audit(
+    config: RunConfig,
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="PATH",
+            help="Files and folders of an index, as --index takes them. Default: the index here.",
+        ),
+    ] = None,
+) -> None:
+    config = with_paths(config, paths or ())
     checks = ("metadata",)
     session = prepared(RunConfig(index=config.index, checks=checks), builds=False, lenient=True)
     baseline = BaselineOption.read(config, session, checks)
@@ -126,36 +130,31 @@ def audit(config: RunConfig) -> None:
 
     announce(config, f"{session.source}, read and not built")
     baseline.tell()
-    for line in unread(session.index):
-        say(line)
+    fail(*unread(session.index))
     finish(baseline.applied(session.audit()), config)
 
 
 @documented
-@command("index", "device", *IMAGES, *ENGINE, "offline", *REPORTING)
-def validate(
-    config: RunConfig, variants: Annotated[list[str], variants("What to validate.")]
-) -> None:
+@command(
+    *("index", "device", *IMAGES, *ENGINE, "offline", *REPORTING),
+    selects="What to validate.",
+    needs_names=True,
+)
+def validate(config: RunConfig) -> None:
     """Of ImageNet's 50,000 images a gross error shows after some hundred, one point after about
     27,000, and a confirmation within a tenth of a point takes nearly all (see docs/accuracy.md).
     """
     if not config.data:
-        raise UsageError("zoo validate: no images; name them with --data, or set ZOO_DATA")
-    config = replace(config, select=tuple(variants), checks=("accuracy",))
-    _run(replace(config, verbose=not config.quiet))
+        raise UsageError("zoo validate is given no images; name them with --data, or set ZOO_DATA")
+    _run(replace(config, checks=("accuracy",), verbose=not config.quiet))
 
 
-@command(*_REPORTED, "offline", "no-download", "refresh", "quiet")
-def report(
-    config: RunConfig,
-    variants: Annotated[
-        list[str] | None, variants("What to report; everything by default.")
-    ] = None,
-    *,
-    output: Path,
-) -> None:
+@command(
+    *(*_REPORTED, "offline", "no-download", "refresh"),
+    selects="What to report. Default: all.",
+)
+def report(config: RunConfig, *, output: Path) -> None:
     """As zoo verify --output, for those who want the files and not the verdict: findings don't
     change the exit status, which is 0, or 3 where the run failed or was cut short.
     """
-    config = replace(config, select=tuple(variants or ()), fail_on=NEVER)
-    _run(config, printed=False, folder=output)
+    _run(replace(config, fail_on=NEVER), printed=False, folder=output)

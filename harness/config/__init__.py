@@ -7,6 +7,7 @@ All go through the rules of one table, so that a value is right or wrong whereve
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -46,7 +47,10 @@ __all__ = [
 
 FILE = "pyproject.toml"
 # What a run was asked of its report, and not of what is measured.
-_OF_ONE_RUN = frozenset({"checks", "refresh", "format", "fail-on", "strict", "quiet", "verbose"})
+_OF_ONE_RUN = frozenset(
+    {"checks", "refresh", "format", "fail-on", "strict", "quiet", "verbose", "log-file"}
+    | {"log-level"}
+)
 # What has a meaning for images alone.
 _OF_IMAGES = ("dataset", "samples", "budget", "decode", "decode-workers")
 _PREFIX = "ZOO_"
@@ -116,6 +120,8 @@ class RunConfig:
     quiet: bool = _DEFAULTS["quiet"]
     verbose: bool = _DEFAULTS["verbose"]
     bound: tuple[Path, ...] | None = None
+    log_file: Path | None = _DEFAULTS["log-file"]
+    log_level: str | None = _DEFAULTS["log-level"]
     given: tuple[tuple[str, Any], ...] = field(default=(), compare=False)
 
     def repeated(self, only: Collection[str] = SHARED) -> str:
@@ -232,9 +238,8 @@ def resolve(
     own = {each.field: values.get(each, each.default) for each in OWN[command].values()}
     for each in OWN[command].values():
         if each.required and own[each.field] is None:
-            raise UsageError(
-                f"zoo {command}: Missing option '--{each.name}'; see zoo {command} --help"
-            )
+            missing = f"zoo {command} is given no --{each.name}"
+            raise UsageError(f"{missing}; write --{each.name} {each.metavar}")
     shared = {name: value for name, value in given.items() if not known[name].command}
     bound = None if "baseline" in given else _bound(variables, settings, home)
     config = _run_config(values, given=tuple(shared.items()), bound=bound, usual_builder=usual)
@@ -258,6 +263,8 @@ def _refuse_idle(config: RunConfig, given: Collection[str], images: bool) -> Non
     ]
     if "address" in given and config.engine != "ray":
         idle.append("--address: is a Ray cluster's; write --engine ray, or leave it out")
+    if {"quiet", "verbose"} <= set(given) and config.quiet and config.verbose:
+        idle.append("--quiet: is the contrary of --verbose; leave out one of them")
     if "strict" in given and config.strict and config.fail_on == NEVER:
         idle.append("--strict: has nothing to add to --fail-on never; leave out one of them")
     if idle:
@@ -386,7 +393,12 @@ def _table(path: Path, folder: Path) -> Mapping[str, object] | None:
     try:
         tool = toml.loads(content.decode("utf-8")).get("tool")
     except ValueError as error:
-        raise UsageError(f"{name}: can't be read as TOML: {error}") from error
+        place = re.search(r"line \d+, column \d+", str(error))
+        why = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else "it breaks off"
+        raise UsageError(
+            f"{name}: can't be read as TOML: {f'{place[0]} is wrong' if place else why}; check "
+            "brackets, quotes and equals signs there"
+        ) from error
     table = tool.get("zoo") if isinstance(tool, dict) else None
     if table is not None and not isinstance(table, dict):
         raise UsageError(f"{name}: [tool.zoo]: {table!r} is not a table; write [tool.zoo] and keys")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from harness.config import rules
@@ -32,6 +33,96 @@ COMMANDS: Mapping[str, str] = {
     "dataset": "Say what a place with images is: which dataset, how many images, what is wrong.",
     "rule": "Say what the cause of a finding means, and what to do about it.",
     "cache": "Show, check or empty the store of measurements.",
+    "cache info": "Where the measurements are kept, how many there are, and of what kinds.",
+    "cache check": "Remove what is damaged among the measurements; the next run makes it anew.",
+    "cache clear": "Delete measurements, all by default; the next run makes them anew.",
+}
+
+# For the help: what is written after ``zoo``, and what it does.
+EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = {
+    "": (
+        ("verify --all", "check everything that the index here claims"),
+        ("verify resnet50.a1_in1k --index package:timm --builder timm", "of another zoo"),
+        ("-q audit model-index/", "options that every command has may come first"),
+    ),
+    "init": (
+        ("init --from package:timm resnet50.a1_in1k", "in model-index.yml, measured"),
+        ("init --builder mine --index mine.yml", "all that your own builder has"),
+    ),
+    "audit": (
+        ("audit", "the index of this folder"),
+        ("audit model-index/mine.yml docs/", "these files and folders"),
+        ("audit --format github --fail-on warning", "as annotations, in a workflow"),
+    ),
+    "verify": (
+        ("verify --all", "everything, on shapes alone and with the files' headers"),
+        ("verify ResNeSt 'efficientnet_*' --offline", "a collection and a glob, without a network"),
+        ("verify resnest50d --data imagenet/val", "the accuracy as well"),
+        ("verify --all --write-baseline", "accept what is found today, and fail for what is new"),
+    ),
+    "validate": (
+        ("validate resnest50d --data imagenet/val", "until its claims are decided"),
+        ("validate --all --data val.tar --budget 2h", "all, for two hours at the most"),
+    ),
+    "bench": (
+        ("bench resnest50d --batch 1,8 --seconds 2", "two batch sizes, two seconds each"),
+        ("bench --all --device cuda --amp fp16", "all, on the GPU, in half precision"),
+    ),
+    "report": (
+        ("report", "the page and tables of all variants, in reports/"),
+        ("report ResNeSt --output site --offline", "one collection, without a network"),
+    ),
+    "fix": (
+        ("fix | git apply", "correct what was measured to be wrong"),
+        ("fix ResNeSt --write", "the same for one collection, written at once"),
+    ),
+    "fetch": (
+        ("fetch resnest50d", "its weights, and where they are"),
+        ("fetch --all --dry-run", "how much there is to fetch"),
+    ),
+    "train": (
+        ("train resnest50d --data pets --finetune", "from the published weights, 10 epochs"),
+        ("train resnest50d --data pets --finetune --resume auto", "go on after an interrupt"),
+    ),
+    "docs": (
+        ("docs", "the pages of the index here, in docs/models/"),
+        ("docs --check", "whether they are up to date, for continuous integration"),
+    ),
+    "cite": (("cite resnest50d", "what to put into a .bib file"),),
+    "classify": (
+        ("classify resnest50d cat.jpg", "the five likeliest classes"),
+        ("classify resnest50d photos/ --json --top 1", "a folder, for a program"),
+    ),
+    "features": (
+        ("features resnest50d photos/ -o photos.parquet", "a row for each image"),
+        ("features resnest50d photos/ -o photos.npy --stage -1", "of the last feature map"),
+    ),
+    "add": (
+        ("add runs/net/model.pth --from resnest50d", "a new variant in runs/net/model-index.yml"),
+        ("add pets.pth --from resnest50d --data pets/val --index pets.yml", "with its accuracy"),
+    ),
+    "dataset": (
+        ("dataset imagenet/val", "which dataset it is, and what to pass for it"),
+        ("dataset shards/ --format json", "the same for a program"),
+    ),
+    "list": (
+        ("list", "every variant, with its claims in short"),
+        ("list 'resnest*' --format json", "some, for a program"),
+    ),
+    "show": (
+        ("show resnest50d", "its claims, and where each stands"),
+        ("show resnest50d --profile --depth 2", "what its modules cost"),
+    ),
+    "explain": (("explain resnest50d FLOPs", "which counter gives the documented number"),),
+    "rule": (
+        ("rule flops.convention", "what this cause means"),
+        ("rule", "every cause"),
+    ),
+    "cache": (("cache info", "where the measurements are"),),
+    "cache clear": (
+        ("cache clear --older-than 30d", "what is older than a month"),
+        ("cache clear --kind flops --variant 'resnest*' --yes", "some, without being asked"),
+    ),
 }
 
 
@@ -55,12 +146,15 @@ def _own(commands: str, *options: Option) -> list[Option]:
 
 
 _OWN = (
-    *_own("verify fetch fix", _one_call("all", "Every variant of the index.", field="every")),
+    *_own(
+        "verify validate bench report fix fetch cite list show explain",
+        _one_call("all", "Every variant of the index.", field="every"),
+    ),
     *_own("rule", _one_call("all", "List every cause, as without one.", field="every")),
     *_own("verify fetch", _one_call("dry-run", "Show the plan and stop.")),
     *_own(
         "verify",
-        _folder("Write the report there as well: page, tables, plots."),
+        _folder("Write the report there as well: page, tables, plots. Default: nowhere."),
         _one_call(
             "write-baseline",
             "Accept the errors and warnings of this run: write them to the file of --baseline, "
@@ -80,7 +174,13 @@ _OWN = (
             rules.USUAL_BATCHES,
             aliases=("batch-size",),
         ),
-        Option("seconds", real(0.1), "How long to time each batch size.", rules.USUAL_SECONDS),
+        Option(
+            "seconds",
+            rules.duration(0.1),
+            "How long to time each batch size: 5s, 1m; a plain number is seconds.",
+            rules.USUAL_SECONDS,
+            metavar="TIME",
+        ),
     ),
     *_own(
         "fix",
@@ -125,7 +225,11 @@ _OWN = (
             metavar="DIR",
             required=True,
         ),
-        _folder("The images to validate on after each epoch.", name="val"),
+        _folder(
+            "The images to validate on after each epoch. Default: the val folder of --data, if "
+            "there is one.",
+            name="val",
+        ),
         _folder("Where to write. Default: runs/VARIANT."),
         Option("finetune", SWITCH, "Begin with the published weights and a new classifier.", False),
         Option(
@@ -150,7 +254,7 @@ _OWN = (
         ),
         Option(
             "lr",
-            real(),
+            real(above=0),
             "The highest learning rate. Default: the recipe's, by the linear rule.",
             aliases=("learning-rate",),
         ),
@@ -164,15 +268,15 @@ _OWN = (
         Option(
             "resume",
             choice("a way to resume", "auto"),
-            "Go on with the training in the output folder, if there is one.",
+            "Go on with the training in the output folder, if there is one. Default: begin anew.",
             metavar="auto",
             configurable=False,
         ),
-        Option("max-steps", whole(1), "Stop after N optimisation steps."),
+        Option("max-steps", whole(1), "Stop after N optimisation steps. Default: no limit."),
         Option(
             "save-steps",
             whole(1),
-            "Keep the state every N steps too, not only every epoch and every ten minutes.",
+            "Keep the state every N steps too. Default: every epoch, and every ten minutes.",
         ),
         Option("tensorboard", SWITCH, "Write TensorBoard's files as well (extra train).", False),
     ),
@@ -181,7 +285,8 @@ _OWN = (
         Option(
             "from",
             choice("a package here", "package:timm", "package:torchvision"),
-            "Whose variants they are, and who builds them: package:timm or package:torchvision.",
+            "Whose variants they are, and who builds them: package:timm or package:torchvision. "
+            "Default: the builder's.",
             metavar="PACKAGE",
             field="origin",
             configurable=False,
@@ -229,7 +334,7 @@ _OWN = (
             rules.IMAGES,
             "Images to measure the accuracy on: a folder with one folder per class, or one of "
             "train and val, of which val is taken; for ImageNet's classes, what zoo verify "
-            "takes.",
+            "takes. Default: none.",
         ),
         Option(
             "dataset",
@@ -247,7 +352,37 @@ _OWN = (
     *_own(
         "show",
         _one_call("profile", "What each module costs, as a tree, instead."),
-        Option("depth", whole(0), "Levels of the tree; all by default.", configurable=False),
+        Option("depth", whole(0), "Levels of the tree. Default: all.", configurable=False),
+    ),
+    *(
+        each.completed("cache clear")
+        for each in (
+            Option(
+                "kind",
+                rules.KINDS,
+                "Those of these kinds alone, as zoo cache info names them: flops,accuracy. "
+                "Default: all.",
+                (),
+                configurable=False,
+            ),
+            Option(
+                "variant",
+                rules.NAMES,
+                "Those of these variants alone: names, or quoted globs, with commas between them. "
+                "Default: all.",
+                (),
+                metavar="VARIANT|GLOB",
+                configurable=False,
+            ),
+            Option(
+                "older-than",
+                rules.AGE,
+                "Those alone that were made longer ago: 30d, 12h or 90m; a plain number is days. "
+                "Default: of any age.",
+                configurable=False,
+            ),
+            replace(_one_call("yes", "Don't ask."), short="y"),
+        )
     ),
 )
 

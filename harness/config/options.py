@@ -11,7 +11,28 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from harness.config import rules
-from harness.config.rules import GROUPS, NEVER, SEVERITIES, SWITCH, TEXT, OptionRule, choice, whole
+from harness.config.rules import LEVELS, NEVER, SEVERITIES, SWITCH, TEXT, OptionRule, choice, whole
+
+OWN_GROUP = "Options"
+GENERAL_GROUP = "General options"
+# Options that every command has, before its name as well as after it.
+GENERAL = ("quiet", "verbose", "log-file", "log-level")
+# The sections of the help, each with the shared options that stand in it.
+GROUPS: Mapping[str, tuple[str, ...]] = {
+    OWN_GROUP: ("index", "builder", "checks", "cross-check"),
+    "Images": ("data", "dataset", "samples", "budget", "decode", "decode-workers"),
+    "Compute": (
+        *("device", "amp", "compile", "workers", "timeout", "max-memory"),
+        *("engine", "address"),
+    ),
+    "Store and network": (
+        *("no-store", "refresh", "offline", "no-download", "max-bytes"),
+        *("allow-http", "public-hosts-only", "allow-local"),
+    ),
+    "Report": ("format", "fail-on", "strict", "baseline"),
+    GENERAL_GROUP: GENERAL,
+}
+_GROUP_OF = {name: group for group, names in GROUPS.items() for name in names}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,6 +54,7 @@ class Option:
         required: the command can't do without.
         variables: further variables that set it.
         command: whose own it is; empty for one that means the same in every command.
+        group: the section of the help that it stands in.
     """
 
     name: str
@@ -48,6 +70,7 @@ class Option:
     required: bool = False
     variables: tuple[str, ...] = ()
     command: str = ""
+    group: str = ""
 
     @property
     def environment(self) -> tuple[str, ...]:
@@ -57,6 +80,18 @@ class Option:
         own = f"{self.command}_" if self.command else ""
         names = (f"ZOO_{own}{name}" for name in (self.name, *self.aliases))
         return (*(name.upper().replace("-", "_") for name in names), *self.variables)
+
+    @property
+    def text(self) -> str:
+        """The help: what it does, its default, and its variables."""
+        text = self.help
+        if self.required:
+            text += " Required."
+        elif not self.rule.is_switch and self.default not in (None, ()) and "efault" not in text:
+            text += f" Default: {self.rule.show(self.default)}."
+        if self.environment:
+            text += f" [env: {', '.join((self.environment[0], *self.variables))}]"
+        return text
 
     def completed(self, command: str = "") -> Option:
         """The option with what follows from the rest of it."""
@@ -69,6 +104,7 @@ class Option:
             metavar=self.metavar or self.rule.metavar,
             opposite=opposite,
             command=command,
+            group=_GROUP_OF.get("" if command else self.name, OWN_GROUP),
         )
 
 
@@ -92,16 +128,21 @@ _SHARED = (
     Option(
         "checks",
         rules.CHECKS,
-        f"Groups with commas between them: {', '.join(GROUPS)}. Default: all but speed.",
+        f"Groups with commas between them: {', '.join(rules.GROUPS)}. Default: all but speed.",
         rules.DEFAULT_GROUPS,
     ),
-    Option("device", rules.DEVICE, "auto, cpu, cuda or cuda:N.", "auto"),
+    Option(
+        "device",
+        rules.DEVICE,
+        "cpu, cuda or cuda:N; auto is cuda where there is one, else cpu.",
+        "auto",
+    ),
     Option(
         "data",
         rules.DATA,
         "Images to measure accuracies on: a folder, a tar, WebDataset or Parquet shards, or the "
         "word sample; for a variant with Class Names, folders of those names. May be repeated, "
-        "once for each dataset.",
+        "once for each dataset. Default: none.",
         default=(),
         variables=("ZOO_IMAGENET",),
     ),
@@ -110,14 +151,21 @@ _SHARED = (
         rules.DATASET,
         "Say which dataset the images are of where their names don't (zoo dataset PATH says what "
         "they do): imagenet-1k, imagenet-a ... Images that are not known to be of a dataset "
-        "contradict no accuracy on it. For several --data, once for each in their order, or auto.",
+        "contradict no accuracy on it. For several --data, once for each in their order, or auto. "
+        "Default: what the images tell.",
         default=(),
     ),
-    Option("samples", whole(1), "Evaluate on N images at the most.", aliases=("max-images",)),
+    Option(
+        "samples",
+        whole(1),
+        "Evaluate on N images at the most. Default: all.",
+        aliases=("max-images",),
+    ),
     Option(
         "budget",
         rules.DURATION,
-        "Evaluate on no further images after it: 90s, 10m or 2h.",
+        "Evaluate on no further images after it: 90s, 10m or 2h; a plain number is seconds. "
+        "Default: no limit.",
         aliases=("time-limit",),
     ),
     Option("amp", choice("a precision", "off", "bf16", "fp16"), "off, bf16 or fp16.", "off"),
@@ -144,14 +192,15 @@ _SHARED = (
     Option(
         "timeout",
         rules.DURATION,
-        "Time that one variant may take to build and measure: 90s, 5m (the default) or 1h.",
+        "Time that one variant may take to build and measure: 90s, 5m or 1h; a plain number is "
+        "seconds.",
         rules.USUAL_TIMEOUT,
     ),
     Option(
         "max-memory",
         rules.MEMORY,
-        "Memory that a process that builds may hold: 4GiB, 512MB. Default: 8GiB, or half of a "
-        "smaller machine's memory.",
+        "Memory that a process that builds may hold: 4GiB, 512MB; a plain number is bytes. "
+        "Default: 8GiB, or half of a smaller machine's memory.",
     ),
     Option(
         "engine",
@@ -162,7 +211,7 @@ _SHARED = (
     Option(
         "address",
         TEXT,
-        "Of the Ray cluster; without it, this machine.",
+        "Of the Ray cluster. Default: this machine.",
         metavar="ADDRESS",
         aliases=("ray-address",),
     ),
@@ -170,7 +219,7 @@ _SHARED = (
         "cross-check",
         choice("a counter that can be run", "fvcore"),
         "fvcore: run fvcore itself on the CPU as well, and report each operator that it counts "
-        "otherwise.",
+        "otherwise. Default: none.",
         metavar="COUNTER",
     ),
     Option(
@@ -186,7 +235,12 @@ _SHARED = (
         "offline", SWITCH, "Use no network: weights from the cache alone.", False, opposite="online"
     ),
     Option("no-download", SWITCH, "Ask servers for sizes alone.", False, opposite="download"),
-    Option("max-bytes", whole(1), "Cut a download off after N bytes."),
+    Option(
+        "max-bytes",
+        rules.SIZE,
+        "Cut a download off after so much: 500MB, 2GiB; a plain number is bytes. Default: no "
+        "limit.",
+    ),
     Option(
         "allow-http",
         SWITCH,
@@ -236,10 +290,23 @@ _SHARED = (
         "baseline",
         rules.PATH,
         "Known findings, each with its reason: they are counted, and don't fail the run. One that "
-        "settings name goes with the index that they name.",
+        "settings name goes with the index that they name. Default: none.",
     ),
-    Option("quiet", SWITCH, "Errors, warnings and the summary alone.", False, short="q"),
-    Option("verbose", SWITCH, "Every finding in full, matches as well.", False, short="v"),
+    Option("quiet", SWITCH, "Errors, warnings and the result alone.", False, short="q"),
+    Option("verbose", SWITCH, "More: every finding in full, matches as well.", False, short="v"),
+    Option(
+        "log-file",
+        rules.PATH,
+        "Append what the command says, with times and the origin of errors, to this file as well. "
+        "Default: no file.",
+    ),
+    Option(
+        "log-level",
+        choice("a level", *LEVELS),
+        "What goes to --log-file, or without one to standard error: debug, info, warning or error, "
+        "each with those after it. Default: info.",
+        metavar="LEVEL",
+    ),
 )
 
 SHARED: Mapping[str, Option] = {each.name: each.completed() for each in _SHARED}

@@ -31,6 +31,7 @@ UNVERIFIED = "unverified"
 SEVERITIES = ("error", "warning", "note", UNVERIFIED)
 NEVER = "never"
 OWN_BUILDER = "zoo"  # It builds what this package has written.
+LEVELS = ("debug", "info", "warning", "error")
 # Speeds that are measured so can be shown beside one another.
 USUAL_BATCHES = (1, 8, 32)
 USUAL_SECONDS = 5.0
@@ -38,11 +39,12 @@ USUAL_SECONDS = 5.0
 USUAL_TIMEOUT = 300.0
 AUTO = "auto"
 """What stands in ``--dataset`` for images whose names have to tell what they are."""
-_DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)([smh]?)")
-_AGE = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)([smhdw]?)")
-_SIZE = re.compile(r"(\d{1,18}(?:\.\d{1,9})?) ?([KMGT]i?B|)", re.IGNORECASE)
+_NUMBER = r"(\d{1,18}(?:\.\d{1,9})?) ?"
+_TIME = re.compile(_NUMBER + "([smhdw]?)", re.IGNORECASE)
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+_SIZE = re.compile(_NUMBER + "([KMGT]i?B|B|)", re.IGNORECASE)
 _PIXELS = re.compile(r"(\d{1,5})(?:x(\d{1,5}))?")
-_UNITS = {"": 1} | {
+_UNITS = {"": 1, "B": 1} | {
     f"{letter}{suffix}": base**power
     for power, letter in enumerate("KMGT", start=1)
     for suffix, base in (("B", 1000), ("IB", 1024))
@@ -67,6 +69,10 @@ class UsageError(Exception):
         self.lines = lines
 
 
+def _shown(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
 @dataclass(frozen=True, slots=True)
 class OptionRule:
     """What values are right.
@@ -80,6 +86,7 @@ class OptionRule:
         is_path: a relative path in a file is relative to the file's folder.
         is_switch: it takes no value on the command line.
         repeated: it may be given several times.
+        show: a value as it may be written, for the help.
     """
 
     check: Callable[[object], Any]
@@ -89,6 +96,7 @@ class OptionRule:
     is_path: bool = False
     is_switch: bool = False
     repeated: bool = False
+    show: Callable[[Any], str] = _shown
 
 
 def suggestion(word: str, words: Iterable[str]) -> str:
@@ -134,15 +142,14 @@ def whole(least: int | None = None) -> OptionRule:
     return OptionRule(check, lambda text: _number(int, text), "N")
 
 
-def real(least: float | None = None) -> OptionRule:
-    """A number, from ``least``."""
+def real(above: float) -> OptionRule:
+    """A number that is larger than ``above``."""
 
     def check(value: Any) -> float:
         right = isinstance(value, int | float) and not isinstance(value, bool)
-        if right and math.isfinite(value) and (least is None or value >= least):
+        if right and above < value < math.inf:
             return float(value)
-        limit = "" if least is None else f" from {least}"
-        raise ValueError(f"{value!r} is not a number{limit}; write one, or leave it out")
+        raise ValueError(f"{value!r} is not a number above {above}; write one, or leave it out")
 
     return OptionRule(check, lambda text: _number(float, text), "X")
 
@@ -159,36 +166,57 @@ def choice(noun: str, *words: str) -> OptionRule:
     return OptionRule(check, words=lambda: words)
 
 
-def _duration(value: object) -> float:
-    if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf:
-        return float(value)
-    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
-    if match is None or not float(match[1]):
-        raise ValueError(f"{value!r} is not a time; write one such as 90s, 10m or 2h")
-    return float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]]
+def _seconds(text: str, unit: str, units: str = "smh") -> float:
+    """A time in seconds, of which a plain number has that unit; 0 where it is none."""
+    match = _TIME.fullmatch(text.strip())
+    written = (match[2].lower() or unit) if match else ""
+    return float(match[1]) * _SECONDS[written] if match and written in units else 0.0
 
 
-def age(text: str) -> timedelta:
-    """How long ago something may have been made, of which a plain number counts days.
+def duration(least: float = 0) -> OptionRule:
+    """A time in seconds, from ``least``, or any but none at all."""
 
-    Raises:
-        ValueError: it is none.
-    """
-    match = _AGE.fullmatch(text)
-    seconds = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "": 86_400, "w": 604_800}
-    days = float(match[1]) * seconds[match[2]] / 86_400 if match else 0.0
+    def check(value: Any) -> float:
+        time = _seconds(value, "s") if isinstance(value, str) else value
+        right = isinstance(time, int | float) and not isinstance(time, bool)
+        if right and 0 < time < math.inf and time >= least:
+            return float(time)
+        limit = f" from {least:g} seconds" if least else ""
+        raise ValueError(f"{value!r} is not a time{limit}; write one such as 90s, 10m or 2h")
+
+    def show(value: Any) -> str:
+        unit = next((u for u in "hm" if value % _SECONDS[u] == 0), "s")
+        return f"{value / _SECONDS[unit]:g}{unit}"
+
+    return OptionRule(check, metavar="TIME", show=show)
+
+
+def _age(value: object) -> timedelta:
+    """How long ago something may have been made."""
+    days = _seconds(value, "d", "smhdw") / 86_400 if isinstance(value, str) else 0
     if not 0 < days <= _MOST_DAYS:
-        raise ValueError(f"{text!r} is not an age; write one such as 30d, 12h or 90m")
+        raise ValueError(f"{value!r} is not an age; write one such as 30d, 12h or 90m")
     return timedelta(days=days)
 
 
+def _bytes(value: object) -> int | None:
+    """A size in bytes; None where it is none."""
+    match = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
+    if match:
+        return int(float(match[1]) * _UNITS[match[2].upper()])
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _size(value: object) -> int:
+    size = _bytes(value)
+    if size is None or size < 1:
+        raise ValueError(f"{value!r} is not a size; write one such as 500MB, 2GiB or 1000000")
+    return size
+
+
 def _memory(value: object) -> int:
-    if isinstance(value, int) and not isinstance(value, bool):
-        size = value
-    else:
-        match = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
-        size = int(float(match[1]) * _UNITS[match[2].upper()]) if match else 0
-    if size < _MIN_MEMORY:
+    size = _bytes(value)
+    if size is None or size < _MIN_MEMORY:
         raise ValueError(f"{value!r} is not enough memory; write 256MiB or more, such as 8GiB")
     return size
 
@@ -225,6 +253,30 @@ def _groups(value: object) -> tuple[str, ...]:
     if not names:
         raise ValueError(f"names no checks; write some of {','.join(GROUPS)}")
     return tuple(dict.fromkeys(names))
+
+
+def _several(value: object) -> list[str]:
+    """The words of an option that may be repeated, and may have several with commas between."""
+    entries = value if isinstance(value, list | tuple) else [value]
+    return [word.strip() for entry in entries for word in str(entry).split(",")]
+
+
+def _names(value: object) -> tuple[str, ...]:
+    names = _several(value)
+    if not all(names):
+        raise ValueError(f"{value!r} holds an empty name; write the names of variants, or globs")
+    return tuple(names)
+
+
+def _all_kinds() -> tuple[str, ...]:
+    from harness.run.rows import KINDS
+
+    return KINDS
+
+
+def _kinds(value: object) -> tuple[str, ...]:
+    kind = choice("a kind of measurement", *_all_kinds())
+    return tuple(map(kind.check, _several(value)))
 
 
 def _batches(value: object) -> tuple[int, ...]:
@@ -287,9 +339,13 @@ TEXT = OptionRule(_text)
 SWITCH = OptionRule(_switch, lambda text: SWITCH_WORDS.get(text.lower(), text), is_switch=True)
 PATH = OptionRule(_path, metavar="FILE", is_path=True)
 INDEX = OptionRule(_paths, _index_paths, "PATH", is_path=True, repeated=True)
-DURATION = OptionRule(_duration, metavar="TIME")
+DURATION = duration()
+AGE = OptionRule(_age, metavar="AGE")
+SIZE = OptionRule(_size, metavar="SIZE")
 MEMORY = OptionRule(_memory, metavar="SIZE")
 CHECKS = OptionRule(_groups, metavar="LIST", words=lambda: GROUPS)
+NAMES = OptionRule(_names, repeated=True)
+KINDS = OptionRule(_kinds, metavar="LIST", words=_all_kinds, repeated=True)
 BATCHES = OptionRule(_batches, metavar="LIST")
 DATASET = OptionRule(
     _datasets, lambda text: text.split(","), words=lambda: (*KNOWN, AUTO), repeated=True

@@ -36,6 +36,12 @@ the nearest `pyproject.toml`, then the default. A key of `[tool.zoo]` is the nam
 as `fail-on = "warning"`; an option whose variable names a command is that command's own, and stands
 in its table: `[tool.zoo.train]` with `epochs = 3`. A variable of a switch is `1` or `0`, and an
 empty variable is not set. Options without a variable say what one call does, and have no key.
+A switch that a file or a variable has turned on is turned off by its opposite: `--no-NAME`, and
+`--online`, `--download`, `--eager`, `--store`, `--https-only`, `--any-host`, `--index-folder-only`.
+
+`-q`, `-v`, `--log-file` and `--log-level` may stand before a command's name as well: `zoo -q
+audit`. What is wrong is a line `error: ...` on standard error and, where there is something to do
+about it, a line `hint: ...`.
 
 `zoo --install-completion` completes commands, options, variants and formats in bash, zsh and fish.
 
@@ -116,12 +122,10 @@ def _described(command: Any, context: Any) -> CommandHelp:
 
 def _option(parameter: Any) -> tuple[str, str, str]:
     """An option or an argument: how it is written, what it does, and its variables."""
+    from harness.cli.app import spelt
+
     text, _, variables = " ".join((parameter.help or "").split()).partition(" [env: ")
-    if parameter.param_type_name == "argument":
-        return parameter.metavar or parameter.name.upper(), text, ""
-    names = ", ".join([*parameter.opts, *parameter.secondary_opts])
-    value = "" if parameter.is_flag else f" {parameter.metavar or 'VALUE'}"
-    return names + value, text, variables.removesuffix("]")
+    return spelt(parameter), text, variables.removesuffix("]")
 
 
 def commands_page() -> str:

@@ -15,7 +15,7 @@ from zoo.index.schema import INTERPOLATIONS, LinkError, check_link
 
 _HEAD = """\
 # Written by zoo init: counts were measured here; how images are prepared and where weights are is
-# taken over from what the builder states. What nobody measured, such as an accuracy, is left out.
+# taken over from what the builder states. What was not measured, such as an accuracy, is left out.
 # docs/index-format.md of zoo has every key; zoo schema lets an editor complete and check them.
 Builder: {builder}
 Models:
@@ -59,7 +59,7 @@ def entry_of(evidence: Evidence, image_size: Size | None) -> tuple[NewEntry | No
     if flops is not None and (convention := recommended(flops.value, ("fvcore",))):
         metadata["FLOPs"] = int(figure(flops.value, convention))
         metadata["FLOPs Convention"] = convention
-        if known is None:  # Nobody says what it is made for: this is what was counted.
+        if known is None:  # Nothing says what it is made for: this is what was counted.
             metadata["FLOPs Input"] = size
     elif failed := evidence.unmeasured("flops", size):
         why = f"no FLOPs: {failed.why}"

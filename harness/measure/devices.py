@@ -44,9 +44,34 @@ def choose_device(word: str = "auto") -> torch.device:
     if device.type != "cuda":
         raise DeviceError(f"device {word!r}: it must be auto, cpu, cuda or cuda:N")
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if (device.index or 0) >= count:
-        raise DeviceError(f"device {word!r}: there are {count} CUDA devices here")
+    _refuse_beyond(count, word)
     return torch.device("cuda", device.index or 0)
+
+
+def refuse_absent(word: str) -> None:
+    """Refuse a device of CUDA that its driver doesn't have, without importing torch.
+
+    Raises:
+        DeviceError: there is no such device here.
+    """
+    if not word.startswith("cuda"):
+        return
+    count = ctypes.c_int(0)
+    try:
+        driver = ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+        if driver.cuInit(0) or driver.cuDeviceGetCount(ctypes.byref(count)):
+            count.value = 0
+    except (OSError, AttributeError):
+        if os.path.exists("/dev/kfd"):  # AMD's, which torch calls by the same name.
+            return
+    _refuse_beyond(count.value, word)
+
+
+def _refuse_beyond(count: int, word: str) -> None:
+    if int(word.partition(":")[2] or 0) >= count:
+        raise DeviceError(
+            f"device {word!r}: there are {count} CUDA devices here; choose another, or write auto"
+        )
 
 
 def precision(device: torch.device, amp: Amp) -> AbstractContextManager[Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from math import isclose, isfinite
 from typing import Any
@@ -31,6 +31,37 @@ _MOST_DEPTH = 16
 _ENVELOPE = frozenset(each.name for each in fields(Measurement))
 
 Test = Callable[[Any], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Some of the rows: those for which all of this is true, and all where nothing is said.
+
+    Attributes:
+        kinds: of one of these kinds.
+        names: of a variant of one of these names, or that one of these globs fits.
+        before: made earlier than that.
+    """
+
+    kinds: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    before: datetime | None = None
+
+    def condition(self) -> tuple[str, list[str]]:
+        """The condition in SQL, and its values."""
+        parts, values = [], [*self.kinds]
+        if self.kinds:
+            parts.append(f"kind IN ({', '.join('?' * len(self.kinds))})")
+        if self.names:
+            parts.append(f"({' OR '.join(['name = ? OR name GLOB ?'] * len(self.names))})")
+            values += (form for each in self.names for form in (each, each.replace("[!", "[^")))
+        if self.before is not None:  # What is no time at all is not known to be older.
+            parts.append("julianday(made) < julianday(?)")
+            values.append(self.before.isoformat())
+        return f" WHERE {' AND '.join(parts)}" if parts else "", values
+
+
+ALL = Wanted()
 
 
 class DamagedRow(ValueError):

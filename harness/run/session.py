@@ -53,15 +53,16 @@ def prepare(request: RunConfig, *, builds: bool = True, lenient: bool = False) -
         )
     if request.builder is not None and builds:
         check_builders((), request)
-    if request.device.startswith("cuda") and request.engine == "local":
-        from harness.measure.devices import DeviceError, choose_device
+    request = replace(request, index=request.index or (index_here(),))
+    index, chosen = read_index(request.index, request.select, lenient=lenient)
+    if request.device.startswith("cuda") and request.engine == "local":  # Torch's word is the last.
+        from harness.measure.devices import DeviceError, choose_device, refuse_absent
 
         try:
+            refuse_absent(request.device)
             choose_device(request.device)
         except DeviceError as error:
             raise UsageError(f"--device: {error}") from error
-    request = replace(request, index=request.index or (index_here(),))
-    index, chosen = read_index(request.index, request.select, lenient=lenient)
     if builds:
         check_builders(chosen, request)
     return Session(request, index, chosen)

@@ -11,11 +11,10 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from harness.run.rows import COLUMNS, DamagedRow, pack, unpack, why_unfit
+from harness.run.rows import ALL, COLUMNS, DamagedRow, Wanted, pack, unpack, why_unfit
 from harness.types import Measurement
 from zoo._util.files import make_private
 from zoo._util.text import plural, shown
@@ -217,22 +216,17 @@ class Store:
             "kinds": kinds,
         }
 
-    def count(self, kinds: Sequence[str] = (), before: datetime | None = None) -> int:
+    def count(self, wanted: Wanted = ALL) -> int:
         """How many measurements `clear` would remove."""
-        where, values = _chosen(kinds, before)
+        where, values = wanted.condition()
         with _plain_errors(self.path):
             query = f"SELECT COUNT(*) FROM measurements{where}"
             (count,) = self._db.execute(query, values).fetchone()
         return int(count)
 
-    def clear(self, kinds: Sequence[str] = (), before: datetime | None = None) -> int:
-        """Remove measurements; return how many.
-
-        Args:
-            kinds: of these alone; of all where there are none.
-            before: made earlier than that alone.
-        """
-        where, values = _chosen(kinds, before)
+    def clear(self, wanted: Wanted = ALL) -> int:
+        """Remove measurements; return how many."""
+        where, values = wanted.condition()
         with _plain_errors(self.path):
             count = self._db.execute(f"DELETE FROM measurements{where}", values).rowcount
             self._db.execute("VACUUM")
@@ -300,17 +294,6 @@ class Store:
             self._broken = line
         else:
             self.warn(line)
-
-
-def _chosen(kinds: Sequence[str], before: datetime | None) -> tuple[str, list[str]]:
-    """The condition of these rows, and its values."""
-    conditions, values = [], [*kinds]
-    if kinds:
-        conditions.append(f"kind IN ({', '.join('?' * len(kinds))})")
-    if before is not None:  # What is no time at all is not known to be older.
-        conditions.append("julianday(made) < julianday(?)")
-        values.append(before.isoformat())
-    return f" WHERE {' AND '.join(conditions)}" if conditions else "", values
 
 
 @contextmanager

@@ -13,6 +13,7 @@ import functools
 import io
 import logging
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -111,6 +112,11 @@ def spawn_zoo(
     )
     out, err = (_decoded(data) for data in (done.stdout, done.stderr))
     return subprocess.CompletedProcess(done.args, done.returncode, out, err)
+
+
+def said(text: str) -> str:
+    """Standard error with each mistake on one line: what is wrong, and what to do about it."""
+    return re.sub("^error: ", "", text.replace("\nhint: ", "; "), flags=re.M)
 
 
 def _text(file: BinaryIO) -> str:

@@ -175,6 +175,27 @@ def compose(text: str, offset: int = 0, length: int | None = None) -> list[Node]
     return _Composer(offset).documents(_events(body, offset))
 
 
+# What PyYAML and libyaml say, and what it means for an index.
+_FAULTS = (
+    ("',' or ']'", "a list in brackets is not closed, or a comma is missing"),
+    ("',' or '}'", "a mapping in braces is not closed, or a comma is missing"),
+    ("node content", "a value is missing here"),
+    ("expected key", "this line is indented otherwise than the keys above it"),
+    ("'-' indicator", "this line is no item of the list above it"),
+    ("sequence entries are not allowed", "a list can't begin in the middle of a line"),
+    ("mapping values are not allowed", "a key can't stand here"),
+    ("expected ':'", "a key without its colon"),
+    ("'\\t'", "a tab where spaces should be"),
+    ("tab character", "a tab where spaces should be"),
+    ("start any token", "a value that begins so has to be in quotes"),
+    ("end of stream", "a quote is not closed"),
+    ("document indicator", "a quote is not closed"),
+    ("escape", "a backslash that means nothing within double quotes"),
+    ("tag", "a tag that is not declared, or not whole"),
+)
+_NO_FIT = "indentation, quotes or brackets don't fit together"
+
+
 def _events(body: str, offset: int) -> Iterator[Any]:
     try:
         yield from yaml.parse(body, Loader=_LOADER)
@@ -184,14 +205,14 @@ def _events(body: str, offset: int) -> Iterator[Any]:
         if "nesting depth" in str(error.problem):
             # libyaml 0.2.6 has a bound of its own, and looks ahead of the events that we count.
             raise _too_deep(place) from None
-        why = " ".join(str(part) for part in (error.context, error.problem) if part)
+        why = next((ours for theirs, ours in _FAULTS if theirs in str(error.problem)), _NO_FIT)
         raise UnreadableIndex(
             f"not YAML: {why}",
             "check indentation, quotes and brackets around here",
             place,
         ) from None
-    except yaml.YAMLError as error:
-        raise UnreadableIndex(f"not YAML: {error}", "save the file as UTF-8 YAML", offset) from None
+    except yaml.YAMLError:
+        raise UnreadableIndex(f"not YAML: {_NO_FIT}", "save it as UTF-8 YAML", offset) from None
 
 
 def _too_deep(place: int) -> UnreadableIndex:

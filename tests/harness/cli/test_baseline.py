@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from cli import said
 
 from harness.report.document import json_schema
 
@@ -92,7 +93,7 @@ def test_a_mended_claim_is_stale_and_goes_with_the_next_writing(zoo, wrong):
     one = zoo("verify", "resnest26d", "--checks", "layers", "--baseline", "known-findings.yml")
     assert "baseline.stale" not in one.stdout
     done = zoo(*VERIFY, "--write-baseline")
-    assert "3 entries, 0 new, 1 removed" in done.stderr
+    assert "3 entries, 0 new, 1 removed" in said(done.stderr)
     assert "# mine\n" in path.read_text()
     assert "baseline.stale" not in zoo(*VERIFY, "--baseline", "known-findings.yml").stdout
 
@@ -127,7 +128,7 @@ def test_audit_takes_one_and_imports_no_torch(zoo, wrong, environment):
         text=True,
         check=True,
     )
-    assert done.stderr.splitlines()[-1] == "0 []"
+    assert said(done.stderr).splitlines()[-1] == "0 []"
 
 
 def test_settings_name_one_from_any_folder(zoo, wrong):
@@ -136,7 +137,9 @@ def test_settings_name_one_from_any_folder(zoo, wrong):
     )
     missing = zoo("audit")
     assert (missing.returncode, missing.stdout) == (2, "")
-    assert missing.stderr.startswith("ci/known.yml: can't be read: No such file or directory; ")
+    assert said(missing.stderr).startswith(
+        "ci/known.yml: can't be read: No such file or directory; "
+    )
     (wrong / "ci").mkdir()
     assert zoo(*VERIFY, "--write-baseline").returncode == 0
     assert (wrong / "ci" / "known.yml").exists()
@@ -151,7 +154,9 @@ def test_a_mistake_is_a_line_and_status_2(command, zoo, wrong):
     done = zoo(*command, "--baseline", "bad.yml")
     assert done.returncode == 2
     assert done.stdout == ""
-    assert [line.partition(": ")[0] for line in done.stderr.splitlines()] == ["bad.yml:2:3"] * 2
+    assert [line.partition(": ")[0] for line in said(done.stderr).splitlines()] == [
+        "bad.yml:2:3"
+    ] * 2
 
 
 @pytest.mark.parametrize(
@@ -171,7 +176,7 @@ def test_where_it_is_written(words, path, zoo, wrong):
 def test_a_name_after_the_flag_is_a_variant(zoo, wrong):
     done = zoo("verify", "--checks", "layers", "--write-baseline", "resnest14d")
     assert done.returncode == 0, done.stderr
-    assert "known-findings.yml: 1 entry, 1 new" in done.stderr
+    assert "known-findings.yml: 1 entry, 1 new" in said(done.stderr)
 
 
 def test_a_plan_writes_nothing(zoo, wrong):

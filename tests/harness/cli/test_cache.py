@@ -8,6 +8,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
+from cli import said
 
 from harness.run.rows import KINDS
 from harness.run.store import Store
@@ -52,7 +53,7 @@ def test_what_is_chosen_is_removed_and_the_rest_kept(zoo, held):
         done = zoo("cache", "clear", "--yes", *words.split())
         plural = "measurement" if len(gone) == 1 else "measurements"
         shown = f"{len(gone)} {plural} removed\n"
-        assert (done.returncode, done.stdout, done.stderr) == (0, shown, ""), words
+        assert (done.returncode, done.stdout, said(done.stderr)) == (0, shown, ""), words
         assert held() == {*DAYS} - gone, words
 
 
@@ -60,8 +61,8 @@ def test_nothing_is_removed_without_an_answer(zoo, held):
     held(fill=True)
     done = zoo("cache", "clear")
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == (
-        "zoo cache clear: deletes measurements, and there is no terminal to ask on; say --yes\n"
+    assert said(done.stderr) == (
+        "there is no terminal to ask on before measurements are deleted; say --yes\n"
     )
     assert held() == {*DAYS}
 
@@ -93,7 +94,7 @@ def test_a_part_of_a_damaged_store_is_not_removed(zoo, environment, held):
     store.write_bytes(b"\x5a" * 8192)
     done = zoo("cache", "clear", "--yes", "--kind", "flops")
     assert (done.returncode, done.stdout) == (3, "")
-    assert "zoo cache check mends it" in done.stderr
+    assert "zoo cache check mends it" in said(done.stderr)
     assert store.exists()
 
 
@@ -110,6 +111,6 @@ def test_a_wrong_choice_is_one_line(zoo, held):
     }.items():
         done = zoo("cache", "clear", "--yes", *words.split())
         assert (done.returncode, done.stdout) == (2, "")
-        assert done.stderr.startswith(line), words
-        assert done.stderr.count("\n") == 1
+        assert said(done.stderr).startswith(line), words
+        assert said(done.stderr).count("\n") == 1
     assert held() == {*DAYS}

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import jsonschema
 import pytest
+from cli import said
 
 from harness.report.document import json_schema
 from harness.run import store as store_module
@@ -39,7 +40,7 @@ def errors(document):
 
 def test_list(zoo):
     done = zoo("list")
-    assert (done.returncode, done.stderr.count("\n")) == (0, 1)
+    assert (done.returncode, said(done.stderr).count("\n")) == (0, 1)
     assert [line.split() for line in done.stdout.splitlines()] == [
         ["resnest50d", "ResNeSt", "27480000", "224", "80.96%"],
         ["resnest14d", "ResNeSt", "10610000", "-", "-"],
@@ -60,7 +61,7 @@ def test_list_as_json(zoo):
 
 def test_show_says_where_each_claim_stands(zoo, folder):
     done = zoo("show", "resnest50d")
-    assert (done.returncode, done.stderr.count("\n")) == (0, 1)
+    assert (done.returncode, said(done.stderr).count("\n")) == (0, 1)
     lines = (folder / "model-index" / "net.yml").read_text().splitlines()
     shown = [line.strip() for line in done.stdout.splitlines()]
     for field, value in [
@@ -82,8 +83,8 @@ def test_an_unknown_variant_names_the_nearest(zoo):
     for command in ("show", "list", "verify"):
         done = zoo(command, "resnest51d")
         assert (done.returncode, done.stdout) == (2, ""), command
-        assert "resnest50d" in done.stderr
-        assert done.stderr.count("\n") == 1
+        assert "resnest50d" in said(done.stderr)
+        assert said(done.stderr).count("\n") == 1
 
 
 @pytest.mark.parametrize(
@@ -104,7 +105,7 @@ def test_light_commands_import_nothing_heavy(command, environment, folder):
         text=True,
         check=False,
     )
-    assert done.stderr.splitlines()[-1] == "[]", done.stderr
+    assert said(done.stderr).splitlines()[-1] == "[]", said(done.stderr)
 
 
 def test_audit_exit_statuses(zoo, edit):
@@ -152,8 +153,10 @@ def test_each_severity_fails_for_the_graver_ones_too(zoo, folder):
         assert zoo(*run, "--fail-on", "never", ZOO_STRICT="1").returncode == 0, found
     done = zoo(*run, "--strict", "--fail-on", "never")
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("--strict: has nothing to add to --fail-on never; leave out one")
-    assert done.stderr.count("\n") == 1
+    assert said(done.stderr).startswith(
+        "--strict: has nothing to add to --fail-on never; leave out one"
+    )
+    assert said(done.stderr).count("\n") == 1
 
 
 def test_verify_reports_what_differs(zoo, edit):
@@ -162,7 +165,7 @@ def test_verify_reports_what_differs(zoo, edit):
     document = document_of(done)
     assert document["variants"][0]["measurements"]["parameters"] == 27483240
     assert errors(document) == []
-    assert len(done.stderr.splitlines()) == 1, "the plan, and no bar in a pipe"
+    assert len(said(done.stderr).splitlines()) == 1, "the plan, and no bar in a pipe"
     edit(*BAD_LAYERS)
     done = zoo("verify", "--all", "--format", "json")
     assert done.returncode == 1
@@ -178,8 +181,8 @@ def test_verify_reports_what_differs(zoo, edit):
 def test_a_dry_run_stops_at_the_plan(zoo):
     done = zoo("verify", "--all", "--dry-run", "--format", "json")
     assert (done.returncode, done.stdout) == (0, "")
-    assert done.stderr.startswith("2 variants")
-    assert done.stderr.count("\n") == 1
+    assert said(done.stderr).startswith("2 variants")
+    assert said(done.stderr).count("\n") == 1
 
 
 def test_quiet_is_quiet(zoo):
@@ -209,7 +212,7 @@ def test_an_unusable_index(zoo, folder):
         done = zoo(*command, "--index", "bad.yml")
         assert (done.returncode, done.stdout) == (2, "")
         assert done.stderr
-        for line in done.stderr.splitlines():
+        for line in said(done.stderr).splitlines():
             assert re.match(r"bad\.yml:\d+:\d+: .+; .+", line)
         done = zoo(*command, "--index", "bad.yml", "--format", "json")
         assert done.returncode == 2
@@ -221,8 +224,8 @@ def test_an_unusable_index(zoo, folder):
 def test_an_index_that_is_not_there(zoo):
     done = zoo("audit", "--index", "nowhere.yml")
     assert done.returncode == 2
-    assert done.stderr.startswith("nowhere.yml")
-    assert "Traceback" not in done.stderr
+    assert said(done.stderr).startswith("nowhere.yml")
+    assert "Traceback" not in said(done.stderr)
 
 
 def test_the_store_is_shown_and_emptied(zoo, environment):
@@ -245,7 +248,7 @@ def test_a_damaged_store_is_emptied(damage, zoo, environment):
     store.write_bytes(content[:start] + b"\x5a" * (len(content) - start))
     assert zoo("cache", "info").returncode == 3
     done = zoo("cache", "clear", "--yes")
-    assert (done.returncode, done.stdout, done.stderr) == (
+    assert (done.returncode, done.stdout, said(done.stderr)) == (
         0, f"{store} was damaged, and is removed\n", ""
     )  # fmt: skip
     assert "\nmeasurements: 0\n" in zoo("cache", "info").stdout
@@ -259,14 +262,14 @@ def test_a_store_that_another_run_holds_is_left_alone(zoo, environment, monkeypa
         held.execute("BEGIN EXCLUSIVE")
         done = zoo("cache", "clear", "--yes")
     assert (done.returncode, done.stdout) == (3, "")
-    assert "locked" in done.stderr
+    assert "locked" in said(done.stderr)
     assert not re.search(r"^measurements: 0$", zoo("cache", "info").stdout, re.MULTILINE)
 
 
 def test_a_field_is_found_however_it_is_spelt(zoo):
     for field in ("Parameters", "parameters", "Params", "PARAMS"):
         done = zoo("explain", "resnest50d", field)
-        assert (done.returncode, done.stderr.count("\n")) == (0, 1), field
+        assert (done.returncode, said(done.stderr).count("\n")) == (0, 1), field
         assert done.stdout.startswith("resnest50d  Parameters  model-index/net.yml:9:17\n")
         assert "27,483,240" in done.stdout
 
@@ -283,7 +286,7 @@ def test_the_story_of_a_flop_count_shows_what_was_measured(zoo, folder):
 def test_a_claim_of_the_collection_can_be_asked_about(zoo):
     for field in ("Paper", "paper.title"):
         done = zoo("explain", "resnest50d", field)
-        assert (done.returncode, done.stderr.count("\n")) == (0, 1), field
+        assert (done.returncode, said(done.stderr).count("\n")) == (0, 1), field
         assert done.stdout.startswith("resnest50d  Paper.Title  model-index/net.yml:4:12\n")
         assert "A paper" in done.stdout
 
@@ -291,14 +294,14 @@ def test_a_claim_of_the_collection_can_be_asked_about(zoo):
 def test_a_misspelt_field_names_the_nearest(zoo):
     done = zoo("explain", "resnest50d", "layesr")
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "resnest50d claims no 'layesr'; did you mean 'Layers'?\n"
+    assert said(done.stderr) == "resnest50d claims no 'layesr'; did you mean 'Layers'?\n"
 
 
 def test_a_profile_shows_lists_of_blocks(zoo, folder):
     index = folder / "model-index" / "net.yml"
     index.write_text("Models:\n- Name: efficientnet_lite0\n")
     done = zoo("show", "efficientnet_lite0", "--profile", "--depth", "1")
-    assert (done.returncode, done.stderr.count("\n")) == (0, 1)
+    assert (done.returncode, said(done.stderr).count("\n")) == (0, 1)
     rows = {line.split()[0]: line.split() for line in done.stdout.splitlines()[2:]}
     assert rows["_blocks"][1] == "ModuleList"
     macs = {name: int(row[-2].replace(",", "")) for name, row in rows.items()}
@@ -311,9 +314,9 @@ def test_a_store_that_can_not_be_used_is_one_line(zoo, tmp_path):
     done = zoo("cache", "info", XDG_CACHE_HOME=str(tmp_path / "file"))
     assert done.returncode == 3
     assert done.stdout == ""
-    assert "the measurement store can't be used" in done.stderr
-    assert "internal" not in done.stderr
-    assert done.stderr.count("\n") == 1
+    assert "the measurement store can't be used" in said(done.stderr)
+    assert "internal" not in said(done.stderr)
+    assert said(done.stderr).count("\n") == 1
 
 
 def test_an_interrupt_leaves_a_report_and_130(environment, folder):

@@ -7,17 +7,18 @@ import subprocess
 import sys
 
 import pytest
+from cli import said
 
 from harness.config.commands import COMMANDS
 
 LINES = {  # what is typed -> what is offered
-    "zoo ": set(COMMANDS),
+    "zoo ": {name for name in COMMANDS if " " not in name},
     "zoo verify resnest": {"resnest50d", "resnest14d"},
     "zoo verify resnest14d resnest5": {"resnest50d"},
     "zoo explain ResN": {"ResNeSt"},
     "zoo verify --index other.yml ": {"mine"},
     "zoo verify --format js": {"json"},
-    "zoo list --format ": {"table", "json"},
+    "zoo list --format ": {"table", "json", "csv", "concise"},
     "zoo verify --checks flops,la": {"flops,layers"},
     "zoo validate --time": {"--time-limit"},
     "zoo train --amp bf": {"bf16"},
@@ -38,7 +39,7 @@ def answer(zoo, line, shell="bash"):
         _TYPER_COMPLETE_ARGS=line,
         _TYPER_COMPLETE_FISH_ACTION="get-args",
     )
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, said(done.stderr)) == (0, "")
     return done.stdout
 
 
@@ -58,24 +59,24 @@ def test_each_shell_has_a_script_that_is_shown_and_installed(zoo, tmp_path):
     places["fish"] = ".config/fish/completions/zoo.fish"
     for shell, place in places.items():
         shown = zoo("--show-completion", shell)
-        assert (shown.returncode, shown.stderr) == (0, "")
+        assert (shown.returncode, said(shown.stderr)) == (0, "")
         assert "_ZOO_COMPLETE=complete_" + shell in shown.stdout
         home = tmp_path / shell
         home.mkdir()
         done = zoo("--install-completion", shell, HOME=str(home))
         assert (done.returncode, done.stdout) == (0, "")
-        assert done.stderr.startswith(f"{home / place}: completion for {shell} installed")
+        assert said(done.stderr).startswith(f"{home / place}: completion for {shell} installed")
         assert (home / place).read_text().strip() == shown.stdout.strip()
         program = shutil.which(shell)
         if program is not None:
             subprocess.run([program, "-n", home / place], check=True, timeout=60)
     done = zoo("--show-completion", "csh")
     assert done.returncode == 2
-    assert done.stderr.startswith("zoo: --show-completion: no completion for 'csh'; name bash, ")
+    assert said(done.stderr).startswith("--show-completion: no completion for 'csh'; name bash, ")
     (tmp_path / "file").write_text("")
     done = zoo("--install-completion", "bash", HOME=str(tmp_path / "file"))
     assert (done.returncode, done.stdout) == (3, "")
-    assert done.stderr.startswith("zoo: completion is not installed: ")
+    assert said(done.stderr).startswith("completion is not installed: ")
 
 
 @pytest.mark.process
@@ -99,7 +100,7 @@ def test_bash_completes(environment, folder):
         text=True,
         check=True,
     )
-    assert (done.stdout, done.stderr) == ("resnest14d\n", "")
+    assert (done.stdout, said(done.stderr)) == ("resnest14d\n", "")
 
 
 @pytest.mark.process

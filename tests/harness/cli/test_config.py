@@ -99,7 +99,7 @@ def test_what_one_call_does_is_set_nowhere_else(written):
 WRONG = {
     "samples": ('"5"', "x", "is not a whole number from 1; write one"),
     "workers": ("-1", "-1", "is not a whole number from 0; write one"),
-    "max-bytes": ("0", "1.5", "is not a whole number from 1; write one"),
+    "max-bytes": ("0", "5GO", "is not a size; write one such as 500MB, 2GiB or 1000000"),
     "format": ('"jsno"', "jsno", "there is no format 'jsno'; did you mean json?"),
     "fail-on": ('"notes"', "notes", "'notes' is not a severity; did you mean note?"),
     "amp": ('"fp61"', "fp61", "'fp61' is not a precision; did you mean fp16?"),

@@ -7,7 +7,7 @@ import os
 
 import pytest
 import yaml
-from cli import run_zoo
+from cli import run_zoo, said
 from distributions import install, python_path
 
 BUILDER = """
@@ -36,7 +36,7 @@ def zoo(tmp_path):
     def run(*arguments, **changes):
         environment = os.environ | {"XDG_CACHE_HOME": str(tmp_path / "cache")} | changes
         done = run_zoo(arguments, cwd=tmp_path, environment=environment)
-        return done.returncode, done.stdout, done.stderr.splitlines()
+        return done.returncode, done.stdout, said(done.stderr).splitlines()
 
     return run
 
@@ -122,10 +122,10 @@ def test_an_index_of_one_s_own_models_says_what_they_measure(zoo, tmp_path, repo
 def test_what_can_not_be_done_is_one_line_and_writes_nothing(zoo, tmp_path):
     timm = ("--from", "package:timm")
     for words, line in (
-        ([], "zoo init: nothing to document; name variants, and whose they are: --from package:"),
-        (["resnet18"], "zoo init: the builder zoo has no variant called resnet18; timm has it"),
+        ([], "there is nothing to document; name variants, and whose they are: --from package:"),
+        (["resnet18"], "the builder zoo has no variant called resnet18; timm has it"),
         ([*timm, "resnet50.a1_in1kk"], "timm has no variant called resnet50.a1_in1kk; the nearest"),
-        ([*timm, "nosuch*"], "zoo init: the builder timm has no variant called nosuch*"),
+        ([*timm, "nosuch*"], "the builder timm has no variant called nosuch*"),
         ([*timm], "variants; name some of them, or a pattern such as"),
         ([*timm, "--builder", "zoo"], "is built by timm, not by zoo; leave out --from or --builde"),
         (["--builder", "nosuch", "x"], "no builder is called 'nosuch'; there are: timm, torchvis"),
@@ -148,7 +148,7 @@ def test_without_the_library_there_is_one_line(zoo, tmp_path, monkeypatch):
 
     monkeypatch.setattr(timm, "version_of", lambda name, advice: missing(name))
     status, out, err = zoo("init", "--from", "package:timm", "resnet18")
-    assert (status, out, err) == (2, "", ["zoo init: timm is not there"])
+    assert (status, out, err) == (2, "", ["timm is not there"])
 
 
 def test_no_index_is_overwritten_and_the_next_command_finds_the_new_one(zoo, tmp_path):
@@ -166,5 +166,5 @@ def test_no_index_is_overwritten_and_the_next_command_finds_the_new_one(zoo, tmp
         words = ["--index", name] if name == "mine.yml" else []
         status, out, err = zoo("init", "resnest14d", *words)
         assert (status, out) == (2, "")
-        assert err[0].startswith(f"zoo init: {name} is here already, and nothing is overwritten; ")
+        assert err[0].startswith(f"{name} is here already, and nothing is overwritten; ")
         assert (tmp_path / name).read_text() == text

@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import pytest
+from cli import said
 
 VERIFY = ("verify", "resnest50d", "--checks", "parameters", "--format", "json")
 
@@ -17,12 +18,12 @@ def test_the_document_is_printed_and_the_folder_written(zoo, folder):
     assert done.returncode == 0
     printed, kept = json.loads(done.stdout), json.loads((folder / "out/report.json").read_bytes())
     assert printed["findings"] == kept["findings"]
-    assert "the report is in out/index.html" in done.stderr
+    assert "the report is in out/index.html" in said(done.stderr)
 
 
 def test_quiet_says_nothing_of_the_folder(zoo, folder):
     done = zoo("report", "resnest50d", "--checks", "parameters", "--quiet")
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert (done.returncode, done.stdout, said(done.stderr)) == (0, "", "")
     assert (folder / "reports/index.html").is_file()
 
 
@@ -38,8 +39,8 @@ def test_a_folder_that_is_not_for_reports_is_wrong_use(zoo, folder, output, line
     (folder / "mine" / "index.html").write_text("my page")
     done = zoo(*VERIFY, "--output", output)
     assert done.returncode == 2
-    assert done.stderr.startswith(line)
-    assert done.stderr.count("\n") == 1
+    assert said(done.stderr).startswith(line)
+    assert said(done.stderr).count("\n") == 1
     assert json.loads(done.stdout)["findings"] == []
     assert [path.name for path in (folder / "mine").iterdir()] == ["index.html"]
 
@@ -48,14 +49,14 @@ def test_an_empty_folder_is_not_the_working_folder(zoo, folder):
     for command in ("report", "docs", "verify"):
         done = zoo(command, "--output", "")
         assert (done.returncode, done.stdout) == (2, ""), command
-        assert done.stderr == "--output: '' is not a path; write one\n"
+        assert said(done.stderr) == "--output: '' is not a path; write one\n"
     assert [path.name for path in folder.iterdir()] == ["model-index"]
 
 
 def test_a_report_that_can_not_be_begun_is_told_in_the_document(zoo):
     done = zoo(*VERIFY, "--output", "/proc/nobody/here")
     assert done.returncode == 3
-    assert "can't write the report" in done.stderr
+    assert "can't write the report" in said(done.stderr)
     assert json.loads(done.stdout)["findings"] == []
 
 
@@ -65,7 +66,7 @@ def test_what_was_measured_is_printed_where_the_folder_fails(zoo, folder):
     (folder / "out/index.html").mkdir()
     done = zoo(*VERIFY, "--output", "out")
     assert done.returncode == 3
-    assert "out: can't write the report: Is a directory" in done.stderr
+    assert "out: can't write the report: Is a directory" in said(done.stderr)
     (found,) = [f for f in json.loads(done.stdout)["findings"] if f["field"] == "Parameters"]
     assert found["status"] == "match"
 

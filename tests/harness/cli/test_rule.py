@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 
+from cli import said
+
 from harness.causes import CAUSES
 
 
 def test_every_cause_is_explained_as_text_and_as_json(zoo):
     for name, cause in CAUSES.items():
         done = zoo("rule", name)
-        assert (done.returncode, done.stderr) == (0, ""), name
+        assert (done.returncode, said(done.stderr)) == (0, ""), name
         head, meaning, example, remedy = done.stdout.rstrip("\n").split("\n\n")
         assert head == f"{name}: {cause.severity or 'unverified'}"
         assert (meaning, example) == (cause.meaning, f"Example: {cause.example}")
@@ -48,7 +50,7 @@ def test_a_wrong_name_is_one_line(zoo):
     }.items():
         done = zoo("rule", name)
         assert (done.returncode, done.stdout) == (2, "")
-        assert done.stderr == f"zoo rule: there is no cause {name!r}; {hint}\n"
+        assert said(done.stderr) == f"there is no cause {name!r}; {hint}\n"
     done = zoo("rule", "--all", "flops.differs")
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "zoo rule: both --all and a cause; leave out one of them\n"
+    assert said(done.stderr) == "zoo rule is given both --all and a cause; leave out one of them\n"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cli import run_zoo
+from cli import run_zoo, said
 from PIL import Image
 
 from harness.cli.train import TrainingProgress
@@ -116,26 +116,26 @@ def test_an_epoch_that_was_cut_short_is_the_one_that_was_kept(train, folder):
 
 
 WRONG = [
-    ("--data missing", "missing: it can't be listed: No such file"),
+    ("--data missing", "missing: there is no such file or folder; write where it is"),
     ("--data pets/train/cat", "no class folders in it"),
     ("--data pets --batch-size 13", "12 images fill no batch of 13"),
-    ("--data pets --freeze", "--finetune --freeze"),
+    ("--data pets --freeze", "there are no trained layers to keep; add --finetune"),
     ("--data pets --augment lots", "'lots' is not an augmentation; write"),
-    ("--data pets --lr 0", "lr must be above 0"),
+    ("--data pets --lr 0", "--lr: 0.0 is not a number above 0; write one"),
     ("--data pets --resume maybe", "--resume: 'maybe' is not a way to resume; write auto"),
     ("--data pets --device tpu", "auto, cpu, cuda or cuda:0"),
     ("--data pets --amp int8", "bf16"),
-    ("", "Missing option '--data'"),
+    ("", "is given no --data; write --data DIR"),
 ]
 
 
 def test_a_mistake_is_one_line(train):
     done = train("-q", "--data", "pets", "--lr", "1e30", "--epochs", "9")
-    told, error = done.stderr.splitlines()
+    told, error = said(done.stderr).splitlines()
     assert (done.returncode, "Cutout" in told, "no number any more" in error) == (3, True, True)
     for arguments, why in WRONG:
         done = train("-q", *arguments.split())
-        errors = [line for line in done.stderr.splitlines() if "Cutout" not in line]
+        errors = [line for line in said(done.stderr).splitlines() if "Cutout" not in line]
         assert (done.returncode, len(errors)) == (2, 1), done.stderr
         assert why in errors[0]
 
@@ -146,7 +146,7 @@ def test_only_a_model_of_this_package_can_be_trained(train):
         "efficientnet_lite*": "names 2 variants",
     }.items():
         done = train("--data", "pets", name=name)
-        assert (done.returncode, why in done.stderr.splitlines()[-1]) == (2, True)
+        assert (done.returncode, why in said(done.stderr).splitlines()[-1]) == (2, True)
 
 
 def test_a_folder_that_can_t_be_written_to_is_one_line(train, folder):

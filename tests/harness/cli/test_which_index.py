@@ -8,7 +8,7 @@ import shlex
 from pathlib import Path
 
 import pytest
-from cli import run_zoo
+from cli import run_zoo, said
 
 INDEX = "Models:\n- Name: resnest14d\n  Metadata:\n    Crop Pct: 8.75\n"
 PAGE = f"---\nlicense: mit\n---\n<!--\nType: model-index\n{INDEX}-->\n"
@@ -29,7 +29,7 @@ def place(tmp_path, monkeypatch):
 def run(place):
     def go(*arguments):
         done = run_zoo(arguments, cwd=Path.cwd(), environment=os.environ)
-        return done.returncode, done.stdout, done.stderr.splitlines()
+        return done.returncode, done.stdout, said(done.stderr).splitlines()
 
     return go
 

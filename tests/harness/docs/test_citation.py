@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from cli import said
+
 OWN = "Collections:\n- Name: Net One\n{0}Models:\n- Name: a\n  In Collection: Net One\n{1}"
 
 
@@ -84,14 +86,14 @@ def test_nothing_to_cite_is_wrong_use(zoo, tmp_path):
         (tmp_path / "i.yml").write_text(OWN.format(paper, ""))
         done = zoo("cite", "a", "--index", "i.yml")
         assert (done.returncode, done.stdout) == (2, "")
-        (line,) = done.stderr.splitlines()
+        (line,) = said(done.stderr).splitlines()
         assert re.match(r"i\.yml:\d+:9: a: the index names no Citation", line)
 
 
 def test_an_unknown_variant_is_wrong_use(zoo, repository):
     done = zoo("cite", "resnest51d", folder=repository)
     assert (done.returncode, done.stdout) == (2, "")
-    assert "resnest50d" in done.stderr
+    assert "resnest50d" in said(done.stderr)
 
 
 def test_a_hostile_entry_commands_no_terminal(zoo, tmp_path):

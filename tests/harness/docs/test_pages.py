@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import pytest
+from cli import said
 from hostile import MARKDOWN, MARKUP
 
 from harness.cli import main
@@ -99,8 +100,10 @@ def test_two_names_for_one_file_are_told(zoo, tmp_path):
     )
     done = zoo("docs", "--index", "index.yml")
     assert done.returncode == 2
-    assert done.stderr.startswith("index.yml:3:9: collection 'net-a' would be written to net-a.md")
-    assert "index.yml:2:9" in done.stderr
+    assert said(done.stderr).startswith(
+        "index.yml:3:9: collection 'net-a' would be written to net-a.md"
+    )
+    assert "index.yml:2:9" in said(done.stderr)
     assert not (tmp_path / "docs").exists()
 
 
@@ -168,7 +171,7 @@ def test_pages_of_nothing_are_told(zoo, tmp_path):
     written = zoo("docs", "--index", "index.yml")
     assert (written.returncode, written.stdout) == (0, "docs/models/web.md\n")
     line = "docs/models/net.md: no collection of the index has this page; remove it"
-    assert line in written.stderr.splitlines()
+    assert line in said(written.stderr).splitlines()
     checked = zoo("docs", "--index", "index.yml", "--check")
     assert (checked.returncode, checked.stdout) == (1, line + "\n")
 
@@ -179,7 +182,7 @@ def test_what_somebody_wrote_by_hand_stays(zoo, tmp_path):
     (tmp_path / "net.md").write_text("# By hand\n")
     done = zoo("docs", "--index", "index.yml", "--output", ".")
     assert done.returncode == 2
-    assert done.stderr.splitlines()[-1].startswith("net.md: was not written by zoo docs")
+    assert said(done.stderr).splitlines()[-1].startswith("net.md: was not written by zoo docs")
     assert (tmp_path / "net.md").read_text() == "# By hand\n"
     assert not (tmp_path / "a.md").exists()
 
@@ -189,7 +192,7 @@ def test_a_folder_that_cannot_be_is_one_line(zoo, tmp_path):
     (tmp_path / "file").write_text("")
     done = zoo("docs", "--index", "index.yml", "--output", "file/pages")
     assert done.returncode == 3
-    assert done.stderr.splitlines()[-1].startswith("zoo: file/pages/net.md: can't be ")
+    assert said(done.stderr).splitlines()[-1].startswith("file/pages/net.md: can't be ")
 
 
 def test_the_same_index_gives_the_same_bytes_anywhere(zoo, repository, tmp_path):
@@ -349,8 +352,8 @@ def test_variants_and_collections_without_a_page_are_told(zoo, tmp_path):
                                         + "- Name: alone\n")  # fmt: skip
     done = zoo("docs", "--index", "index.yml")
     assert (done.returncode, done.stdout) == (0, "docs/models/net.md\n")
-    assert "1 variant in no collection" in done.stderr
-    assert "index.yml:3:9: collection 'Empty' has no variant" in done.stderr
+    assert "1 variant in no collection" in said(done.stderr)
+    assert "index.yml:3:9: collection 'Empty' has no variant" in said(done.stderr)
 
 
 SCRIPT = """

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli import run_zoo
+from cli import run_zoo, said
 
 ROOT = Path(__file__).parents[3]
 MODEL = "efficientnet_lite0"
@@ -40,7 +40,7 @@ def zoo() -> Callable[..., Run]:
         own = {"PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(folder / "cache")}
         environment = os.environ | own | {"OMP_NUM_THREADS": "2"} | changes
         done = run_zoo(arguments, cwd=folder, environment=environment, stdin=stdin)
-        return Run(done.returncode, done.stdout, done.stderr)
+        return Run(done.returncode, done.stdout, said(done.stderr))
 
     return run
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cli import said
 
 MODEL = "efficientnet_lite0"
 ROOT = Path(__file__).parents[3]
@@ -100,7 +101,7 @@ def test_a_full_disk_is_one_line(zoo, pictures, checkpoint, tmp_path):
             run = zoo("features", MODEL, *pictures, "-o", output, folder=tmp_path)
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-        assert run.err == f"zoo: {output}: can't be written: File too large\n"
+        assert run.err == f"{output}: can't be written: File too large\n"
         assert run.status == 3
         assert (tmp_path / output).read_bytes() == b"old"
     assert {path.suffix for path in tmp_path.iterdir() if path.is_file()} == {".npy", ".parquet"}
@@ -119,7 +120,7 @@ def test_without_pyarrow_one_line_says_what_to_do(pictures, checkpoint, tmp_path
     )
     assert done.returncode == 2
     assert re.search(r"pip install .*\[parquet\]'", done.stderr)
-    assert len(done.stderr.splitlines()) == 1
+    assert len(said(done.stderr).splitlines()) == 1
 
 
 def test_a_kill_leaves_no_half_of_a_file(pictures, checkpoint, tmp_path):

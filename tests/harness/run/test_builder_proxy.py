@@ -9,6 +9,7 @@ import sys
 import time
 
 import pytest
+from cli import said
 from distributions import install, python_path
 
 import harness
@@ -80,8 +81,8 @@ def test_a_builder_that_can_not_be_loaded_is_one_line(installed, verify):
         assert "\n" not in str(caught.value)
     done = verify()
     assert done.returncode == 2, done.stdout
-    assert f"zoo: --builder: the builder mine {words}" in f"zoo: {done.stderr}"
-    assert "Traceback" not in done.stderr
+    assert f"zoo: --builder: the builder mine {words}" in f"zoo: {said(done.stderr)}"
+    assert "Traceback" not in said(done.stderr)
 
 
 def test_an_error_about_one_name_is_a_finding(installed, index_of, store_home):

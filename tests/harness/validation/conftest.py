@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli import run_zoo
+from cli import run_zoo, said
 
 SIZE = 64
 PICTURES = 2000
@@ -264,7 +264,7 @@ class Zoo:
     def call(self, *arguments: object, **more: str) -> Outcome:
         words = [*map(str, arguments)]
         done = run_zoo(words, cwd=self.folder, environment=self.environment | more)
-        return Outcome(done.returncode, done.stdout, done.stderr)
+        return Outcome(done.returncode, done.stdout, said(done.stderr))
 
     def validate(self, index: Path, data: object, *arguments: object, **more: str) -> Outcome:
         """`zoo validate` of lite0 as a JSON document."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli import run_zoo
+from cli import run_zoo, said
 
 ROOT = Path(__file__).parents[3]
 # Variables that would change what a terminal shows, or who is asked for a file.
@@ -97,7 +97,7 @@ class Workplace:
         index = () if "--index" in arguments else ("--index", str(self.index))
         words = [*arguments, *index]
         done = run_zoo(words, cwd=self.folder, environment=self.environment, timeout=timeout)
-        return Run(done.returncode, done.stdout, done.stderr, time.monotonic() - begun)
+        return Run(done.returncode, done.stdout, said(done.stderr), time.monotonic() - begun)
 
     def verify(self, *arguments):
         """Check the weights alone, and report them as JSON."""

@@ -135,7 +135,7 @@ def test_the_command_speaks_in_the_first_process_alone(ranks, ready):
     assert state["position"] == [1, 0]
     names = (ready / "host0" / "command" / "classes.txt").read_text()
     assert names == "class0\nclass1\nclass2\n"
-    words = "zoo train: a batch of 7 can't be shared by 2 processes; --batch-size 6 can\n"
+    words = "error: a batch of 7 can't be shared by 2 processes; --batch-size 6 can\n"
     assert [tuple(rank["seven"]) for rank in ranks] == [(2, words), (2, "")]
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from cli import said
 
 import zoo as library
 from zoo.training import BadInput, Settings, train
@@ -72,7 +73,7 @@ def test_without_weights_nothing_is_fine_tuned(mine, images, zoo, tmp_path, name
     )  # fmt: skip
     assert done.returncode == 3
     assert why in done.stderr
-    assert len(done.stderr.splitlines()) == 1
+    assert len(said(done.stderr).splitlines()) == 1
     assert not (tmp_path / "out").exists()
 
 

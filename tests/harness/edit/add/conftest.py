@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli import run_zoo
+from cli import run_zoo, said
 
 ROOT = Path(__file__).parents[4]
 CLASSES = 7
@@ -74,14 +74,15 @@ def folder(seven, tmp_path) -> Path:
 class Run:
     """Runs the command in this process, which has torch already: ``run("add", ...)``."""
 
-    def __init__(self, said: pytest.CaptureFixture[str]) -> None:
-        self._said = said
+    def __init__(self, shown: pytest.CaptureFixture[str]) -> None:
+        self._shown = shown
 
     def __call__(self, *arguments: str | Path) -> Done:
         from harness.cli import main
 
         status = main([*map(str, arguments)])
-        return Done(status, *self._said.readouterr())
+        out, err = self._shown.readouterr()
+        return Done(status, out, said(err))
 
     def verified(self, name: str, *arguments: str | Path) -> tuple[int, dict[str, Any]]:
         """The exit status of a verification, and the findings by field."""

@@ -108,7 +108,7 @@ def test_the_classes_of_a_collection_hold_for_what_joins_it(run, big):
 def test_own_pictures_are_not_called_imagenet(run, folder, few, called):
     done = run("add", "seven.pth", *LITE, "--data", few, "--dataset", called)
     assert done.status == 2
-    assert done.err.startswith("zoo add: --dataset: ")
+    assert done.err.startswith("--dataset: ")
     shutil.copytree(few, folder / "other" / called / "val")
     for data in (f"other/{called}", f"other/{called}/val"):
         done = run("add", "seven.pth", *LITE, "--data", data)

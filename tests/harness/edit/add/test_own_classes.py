@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from cli import said
 from loops import each
 from PIL import Image
 
@@ -150,7 +151,7 @@ def test_imagenet_s_pictures_are_none_for_a_variant_of_other_classes(added, zoo)
     assert "sample are of ImageNet's classes" in findings["four"]["message"]
     done = zoo(added, "verify", "four", "--index", "index.yml", "--data", "nowhere")
     assert done.returncode == 2
-    assert done.stderr.startswith("--data: nowhere: ")
+    assert said(done.stderr).startswith("--data: nowhere: ")
 
 
 def test_entries_that_differ_in_the_order_of_classes_are_counted_apart(added, four, zoo):

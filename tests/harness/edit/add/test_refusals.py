@@ -31,7 +31,7 @@ LITE = ("--from", "efficientnet_lite0")
 def test_a_name_that_nobody_could_use(run, folder, name, words):
     done = run("add", "seven.pth", *LITE, f"--name={name}")
     assert (done.status, done.out) == (2, "")
-    assert done.err.startswith(("zoo add: --name ", "--name: "))
+    assert done.err.startswith(("--name ", "--name: "))
     assert words in done.err
     assert len(done.err.splitlines()) == 1
     assert not (folder / "model-index.yml").exists()
@@ -122,7 +122,7 @@ def test_what_is_not_there_is_told_in_the_order_of_the_command_line(run, folder)
     done = run("add", "gone.pth", *LITE, "--index", "nowhere/x.yml")
     assert (done.status, done.err) == (
         2,
-        "zoo add: gone.pth: can't be read: No such file or directory\n",
+        "gone.pth: can't be read: No such file or directory\n",
     )
     for origin, words in (
         ("efficientnet_lit0", "did you mean efficientnet_lite0"),
@@ -141,7 +141,7 @@ def test_whose_checkpoint_it_is_is_told_where_that_is_known(run, folder, states)
     done = run("add", "other.pth", *LITE)
     assert (done.status, done.err) == (
         2,
-        "zoo add: other.pth: it is no checkpoint of efficientnet_lite0, but of "
+        "other.pth: it is no checkpoint of efficientnet_lite0, but of "
         "efficientnet_lite1: give that as --from\n",
     )
     torch.save(torch.nn.Linear(2, 2).state_dict(), folder / "linear.pth")
