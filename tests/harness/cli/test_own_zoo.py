@@ -74,7 +74,7 @@ def test_the_tutorial_prints_what_it_shows(play, folder):
         language, text = match.groups()
         name = text.partition("\n")[0].removeprefix("# ")
         if language == "text":
-            return f"```text\n{seen}```"
+            return f"```text\n{seen.rstrip()}\n```"
         seen = ""
         if language != "sh":
             (folder / name).parent.mkdir(parents=True, exist_ok=True)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
 from harness.measure.builders import (
+    AdaptedBuilder,
     BuilderError,
     get_builder,
     module_texts,
@@ -15,6 +17,7 @@ from harness.measure.builders import (
     resolved,
 )
 from harness.measure.meta import build_on_meta
+from harness.types import Recipe
 
 READ = """
 import sys
@@ -199,3 +202,19 @@ def test_a_library_whose_text_is_no_utf_8_still_has_its_names(tmp_path, monkeypa
     monkeypatch.syspath_prepend(tmp_path)
     (text,) = module_texts("broken_models", "models")
     assert text.startswith("def net50()")
+
+
+def test_a_variant_of_its_builder_s_own_has_its_builder_s_classes():
+    """Only one that is made from another needs a classifier that can be replaced."""
+    nn = pytest.importorskip("torch.nn")
+
+    class Plain:
+        names = staticmethod(lambda: ["plain"])
+        knows = staticmethod(lambda name: name == "plain")
+        build = staticmethod(lambda name: nn.Sequential(nn.Linear(3, 10)))
+
+    own = Recipe(name="plain", builder="mine", classes=10)
+    assert AdaptedBuilder(Plain(), own).build("plain")[0].out_features == 10
+    made = replace(own, name="made", base="plain")
+    with pytest.raises(BuilderError, match="can't be given 10 classes"):
+        AdaptedBuilder(Plain(), made).build("made")
