@@ -116,7 +116,7 @@ def _short(
     at, whose = findings[0].location, sentences.of_whom(findings)
     first = "first " if len(findings) > 1 else ""
     full = f"{whose}, {first}at {sentences.place(findings[0])}" if at else whose
-    near = f"{whose}, {truncate(basename(at.file), FOREIGN)}:{at.line}" if at else whose
+    near = f"{whose}, {basename(truncate(at.file, FOREIGN))}:{at.line}" if at else whose
     words = (", ".join(causes), "".join(causes[:1]))
     for line in [(where, cause) for where in (full, near) for cause in words] + [(near, "")]:
         if _height(" ".join(line).rstrip(), width) == 1:

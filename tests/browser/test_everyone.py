@@ -223,7 +223,7 @@ def test_headings_and_names_for_those_who_listen(show, usual):
 def test_without_script_the_summary_and_the_findings_show(show, usual):
     here = show(usual, java_script_enabled=False)
     text = here.page.locator("body").inner_text()
-    assert "12 variants: 60 match, 36 differ, 24 could not be checked" in text
+    assert "12 variants: 12 errors, 12 warnings, 12 notes, 60 held, 24 not checked" in text
     assert "the built net7 says 0 of its Parameters" in text
     assert here.page.locator("nav").count() == 1
     assert not here.page.locator("nav").is_visible()
