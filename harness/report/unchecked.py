@@ -24,12 +24,10 @@ _WEIGHTS: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
     ("--allow-local", (), ("--allow-local",)),
 )
 # Of images: the options in the way, those that would help, and with what.
+_CLAIMED = "where DIR holds images of the dataset that is claimed"
 _IMAGES: dict[str, tuple[tuple[str, ...], tuple[str, ...], str]] = {
-    "accuracy.no-data": (
-        ("data", "samples", "budget"),
-        ("--data", "DIR"),
-        "where DIR holds images of the dataset that is claimed",
-    ),
+    "accuracy.no-data": (("data", "samples", "budget"), ("--data", "DIR"), _CLAIMED),
+    "accuracy.other-dataset": ((), ("--data", "DIR"), _CLAIMED),
     "accuracy.undecided": (
         ("data", "samples", "budget"),
         ("--data", "DIR"),
@@ -37,8 +35,8 @@ _IMAGES: dict[str, tuple[tuple[str, ...], tuple[str, ...], str]] = {
     ),
     "accuracy.unknown-dataset": (
         ("dataset",),
-        ("--dataset", "imagenet-1k"),
-        "if the images are ImageNet's validation set",
+        ("--dataset", "NAME"),
+        "where NAME is the dataset that is claimed, if the images are its",
     ),
 }
 

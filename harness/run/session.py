@@ -127,7 +127,7 @@ class Session:
         parts = [
             self.subject,
             f"{plural(building, 'variant')} to build" if building else f"nothing to build{later}",
-            f"{plural(kept, 'measurement') if kept else 'none'} kept from earlier runs",
+            f"{plural(kept, 'measurement') if kept else 'no measurements'} kept from earlier runs",
             self.file_plan,
             "no images"
             if self._eval_datasets is None

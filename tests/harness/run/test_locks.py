@@ -73,7 +73,7 @@ def test_a_store_that_is_locked_costs_two_seconds_and_one_line(how, zoo, index_o
     assert seconds < 5  # Two, on a machine that has other work.
     again = zoo("verify", *arguments)
     assert "measurement store" not in again.stderr
-    assert "none kept from earlier runs" in again.stderr
+    assert "no measurements kept from earlier runs" in again.stderr
 
 
 def test_statements_wait_once(tmp_path):

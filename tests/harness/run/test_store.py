@@ -170,7 +170,7 @@ def test_a_kept_fact_is_used_again(kept, zoo, index):
 def test_the_plan_counts_the_facts_that_the_store_holds(zoo, store_home, index_of):
     index = index_of(["resnest14d"], "FLOPs: 2764157888")
     flops = ("verify", "--index", str(index), "--all", "--checks", "flops")
-    assert "none kept from earlier runs" in zoo(*flops).stderr
+    assert "no measurements kept from earlier runs" in zoo(*flops).stderr
     path = store_home / "zoo" / "measurements-1.sqlite"
     with sqlite3.connect(path) as db:
         held = db.execute("SELECT COUNT(*) FROM measurements").fetchone()[0]
@@ -182,7 +182,7 @@ def test_the_plan_counts_the_facts_that_the_store_holds(zoo, store_home, index_o
         in done.stderr
     )
     index.write_text("Models:\n- Name: resnest13d\n  Metadata:\n    FLOPs: 2764157888\n")
-    assert "none kept from earlier runs" in zoo(*flops).stderr
+    assert "no measurements kept from earlier runs" in zoo(*flops).stderr
 
 
 def test_no_store_neither_reads_nor_writes(kept, zoo, index):
