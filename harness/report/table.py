@@ -78,7 +78,7 @@ def render(report: Report, *, out: TextIO, options: Options) -> None:
         _page(console, report, layout, options)
         if page.getvalue().count("\n") > _SCREEN:
             _paragraph(console, _text(sentences.summary(report), "bold"))
-    out.write(page.getvalue())
+    out.write(f"{page.getvalue().rstrip()}\n")
 
 
 # The first lines.

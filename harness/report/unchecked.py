@@ -86,14 +86,19 @@ def in_a_line(report: Report, options: Options) -> str | None:
 def _kind(finding: Finding) -> tuple[str, ...]:
     """What findings of one reason have in common."""
     cause = finding.cause or finding.check
-    if cause == "weights.unreachable":
+    if _is_of_files(cause):
         return (cause, next((w for w, *_ in _WEIGHTS if w in finding.message), ""))
     return (cause,)
 
 
+def _is_of_files(cause: str) -> bool:
+    """Whether it says why a file could not be had."""
+    return cause in ("weights.unreachable", "weights.insecure-url")
+
+
 def _in_the_way(kind: Sequence[str]) -> tuple[str, ...]:
     """The options that keep files away, for one reason why they could not be had."""
-    if kind[0] != "weights.unreachable":
+    if not _is_of_files(kind[0]):
         return ()
     return next((without for word, without, _ in _WEIGHTS if word in kind[1:]), ())
 
@@ -110,7 +115,7 @@ def _remedy(finding: Finding, options: Options, missing: tuple[str, ...]) -> str
     if cause in _IMAGES:
         without, more, where = _IMAGES[cause]
         return f"to check: {options.again((*without, *missing), more)}, {where}"
-    if cause == "weights.unreachable":
+    if _is_of_files(cause):
         found = ((without, more) for word, without, more in _WEIGHTS if word in finding.message)
         without, more = next(found, ((), ()))
         later = "" if without or more else ", once it can be reached"
