@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from importlib import import_module
 from typing import Annotated, Any, NoReturn
 
@@ -31,9 +30,6 @@ _PLACES = {
     "cite": "docs:cite",
     **{f"cache {name}": f"cache:{name}" for name in ("info", "check", "clear")},
 }
-
-# The words of the command line.
-invoked: list[str] = []
 
 
 class _Commands(dict[str, Any]):
@@ -292,7 +288,6 @@ def run(arguments: list[str] | None) -> object:
         completion: Any = import_module("typer.completion")
         completion.completion_init()
     command = typer.main.get_command(app)
-    invoked[:] = sys.argv[1:] if arguments is None else arguments
     try:
         return command.main(args=arguments, prog_name="zoo", standalone_mode=False)
     except SystemExit as ended:  # After a completion.

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-import shlex
 import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
+from harness.cli import interrupts
+from harness.cli.again import again
 from harness.cli.bars import open_bars, write_line
 from harness.cli.options import FETCHING, command, one_variant, variant
 from harness.cli.output import INFO, WARNING, Failure, can_redraw, emit, say
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
 _LINE_SECONDS = 30.0
+_SAVE_SECONDS = 600.0
 _FETCHING = tuple(each for each in FETCHING if each != "max-bytes")
 
 
@@ -80,7 +82,7 @@ def train(
     except KeyboardInterrupt:
         progress.close()
         if is_first() and (output or Path("runs") / entry.name).joinpath(LAST).is_file():
-            say(f"go on with: {_again()}")
+            say(f"continue with: {_resumed()}")
         raise
     finally:
         progress.close()
@@ -92,14 +94,11 @@ def train(
     emit(f"{outcome.output / 'model.pth'}  epoch {outcome.best_epoch}{accuracy}\n")
 
 
-def _again() -> str:
+def _resumed() -> str:
     """The command that goes on; that of several processes has words that are not ours."""
-    from harness.cli.app import invoked
-
     if os.environ.get("WORLD_SIZE", "1") != "1":
         return "the same command and --resume auto"
-    resumes = any(each.partition("=")[0] == "--resume" for each in invoked)
-    return shlex.join(["zoo", *invoked, *([] if resumes else ["--resume", "auto"])])
+    return f"{again(without=('resume',))} --resume auto"
 
 
 def _check(
@@ -159,6 +158,10 @@ class TrainingProgress(Callbacks):
             f"epoch {report.epoch}: loss {report.train_loss:.4f}{validated}, "
             f"{'' if speed is None else f'{speed:.1f} images/s, '}{_duration(report.seconds)}"
         )
+
+    def interrupted(self) -> None:
+        """Take the time to save what was trained."""
+        interrupts.take(_SAVE_SECONDS)
 
     def close(self) -> None:
         """Take the bar away."""

@@ -249,9 +249,9 @@ class _Run:
         kept, last = self._folder.kept, self._last_step
         path = self._folder.path / LAST
         self._callbacks.warn(
-            f"interrupted; {path} holds the training after step {kept} of {last}"
+            f"interrupted: {path} holds the training after step {kept} of {last}"
             if kept
-            else "interrupted before there was anything to save"
+            else "interrupted: nothing is done yet that could be saved"
         )
 
     def _train_steps(self) -> None:
