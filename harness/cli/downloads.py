@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from harness.run.files import FilePlan
 
+_FIRST_LINE = 10.0  # seconds
 _WINDOW = 10.0  # seconds that the speed of all downloads is taken over
 
 
@@ -41,7 +42,7 @@ class Downloads:
         self._bars: Bars | None = None
         self._tasks: dict[str, TaskID] = {}
         self._whole: TaskID | None = None
-        self._due = Due()
+        self._due = Due(_FIRST_LINE)
         self._open: dict[str, tuple[int, int | None]] = {}
         self._files = self._bytes = 0
         self._seen: deque[tuple[float, int]] = deque([(time.monotonic(), 0)])
@@ -118,7 +119,7 @@ class Downloads:
         begun = [done for done, _ in self._open.values() if done]
         parts = [f"{plural(self._files, 'file')} fetched"] if self._files else []
         if begun:
-            parts.append(f"{human_bytes(sum(begun))} of {plural(len(begun), 'other file')} kept")
+            parts.append(f"{human_bytes(sum(begun))} of {plural(len(begun), 'unfinished file')} kept")
         return ", ".join(parts)
 
     def close(self) -> None:
