@@ -47,7 +47,9 @@ about it, a line `hint: ...`.
 
 All commands exit with 2 for a wrong command line, with 3 where they could not do what was asked,
 and after an interrupt with 130, or with 143 for SIGTERM and 129 for SIGHUP. What a run starts ends
-with it, however it ends: workers, builders that hang, and the processes that these start."""
+with it, however it ends: workers, builders that hang, and the processes that these start. An
+interrupt takes two seconds at most; long runs then say what is stored, and the command that goes
+on."""
 
 
 _CAUSES_INTRODUCTION = """\
