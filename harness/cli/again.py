@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from harness.cli.output import say
+from harness.cli.output import WARNING, say
 from harness.config import as_written
 from harness.config.options import Option
 
@@ -48,13 +48,13 @@ def again(without: Collection[str] = _ANEW, arguments: Sequence[str] | None = No
 
 def say_interrupted(kept: str, arguments: Sequence[str] | None = None) -> None:
     """Say what an interrupt has left, and how to go on."""
-    say(f"interrupted: {kept}")
-    say(f"continue with: {again(arguments=arguments)}")
+    say(f"interrupted: {kept}", WARNING)
+    say(f"continue with: {again(arguments=arguments)}", WARNING)
 
 
 def say_kept(session: Session, progress: StderrProgress) -> None:
     """Say what of a run's measurements is stored, once it was interrupted."""
     kept = session.kept
     if any(option.name in _ANEW and value for option, value in _calls[-1].options):
-        kept += "; what is stored is used then, --refresh would begin anew"
+        kept += "; what follows takes all that is stored, and --refresh would begin anew"
     say_interrupted("; ".join(filter(None, (progress.fetched(), kept))))

@@ -119,7 +119,9 @@ class Downloads:
         begun = [done for done, _ in self._open.values() if done]
         parts = [f"{plural(self._files, 'file')} fetched"] if self._files else []
         if begun:
-            parts.append(f"{human_bytes(sum(begun))} of {plural(len(begun), 'unfinished file')} kept")
+            parts.append(
+                f"{human_bytes(sum(begun))} of {plural(len(begun), 'unfinished file')} kept"
+            )
         return ", ".join(parts)
 
     def close(self) -> None:

@@ -167,13 +167,13 @@ def write_folder(report: Report, folder: Path, *, quiet: bool) -> Report:
             written = True
 
     if report.cut_short == INTERRUPTED or (report.cut_short and folders.holds_report(folder)):
-        say(f"{folder}: left as it was, because the run did not come to its end")
+        say(f"{folder}: left as it was, because the run did not come to its end", WARNING)
         return report
     try:
         page = folders.write(report, folder, speak, undisturbed)
     except KeyboardInterrupt:
         interrupts.say_now()
-        say(f"{folder}: {'has the new report' if written else 'left as it was'}")
+        say(f"{folder}: {'has the new report' if written else 'left as it was'}", WARNING)
         raise
     except folders.FolderError as error:
         if report.cut_short is None:

@@ -92,7 +92,7 @@ def test_a_run_that_ends_early_leaves_the_report_as_it_is(zoo, folder, environme
         said = process.communicate(timeout=60)[1]
         assert process.returncode == 128 + getattr(signal, name), said
         assert content() == before
-        assert "interrupted: nothing new is stored; what is stored is used" in said
+        assert "interrupted: nothing new is stored; what follows takes all that is stored" in said
         again = "continue with: zoo report --baseline 'none of '\"'\"'em.yml'\n"
         assert again in said
         assert "reports: left as it was" in said
