@@ -144,7 +144,7 @@ def prepare_folder(folder: Path) -> None:
         raise NotBegun(str(error)) from error
 
 
-def write_folder(report: Report, folder: Path, *, quiet: bool) -> Report:
+def write_folder(report: Report, folder: Path, source_url: str | None, *, quiet: bool) -> Report:
     """Write the report there, and say where it is, unless quiet.
 
     One of a run that was interrupted is not written, nor one of a run that failed in place of
@@ -155,6 +155,7 @@ def write_folder(report: Report, folder: Path, *, quiet: bool) -> Report:
     """
     from harness.report import folder as folders
     from harness.report.sentences import INTERRUPTED
+    from harness.report.source import linker
 
     speak: Callable[[str], None] = (lambda line: None) if quiet else say
     written = False
@@ -170,7 +171,7 @@ def write_folder(report: Report, folder: Path, *, quiet: bool) -> Report:
         say(f"{folder}: left as it was, because the run did not come to its end", WARNING)
         return report
     try:
-        page = folders.write(report, folder, speak, undisturbed)
+        page = folders.write(report, folder, speak, undisturbed, linker(source_url))
     except KeyboardInterrupt:
         interrupts.say_now()
         say(f"{folder}: {'has the new report' if written else 'left as it was'}", WARNING)

@@ -44,12 +44,19 @@ def verify(
     *,
     dry_run: bool,
     output: Path | None,
+    source_url: str | None,
     write_baseline: bool,
 ) -> None:
     """Exit status: 0 no finding at or above --fail-on; 1 findings; 2 wrong use, or a file of the
     index that yields no variant; 3 the run failed or was cut short; 130 an interrupt.
     """
-    _run(config, dry_run=dry_run, folder=output, writes_baseline=write_baseline)
+    _run(
+        config,
+        dry_run=dry_run,
+        folder=output,
+        source_url=source_url,
+        writes_baseline=write_baseline,
+    )
 
 
 def _run(
@@ -58,6 +65,7 @@ def _run(
     dry_run: bool = False,
     printed: bool = True,
     folder: Path | None = None,
+    source_url: str | None = None,
     writes_baseline: bool = False,
 ) -> None:
     """Show the plan, measure, show the report, and exit with its status.
@@ -67,6 +75,7 @@ def _run(
         dry_run: show the plan alone.
         printed: whether the report goes to standard output.
         folder: where it is written to as well, or None.
+        source_url: of the repository that its page links to; None for what git says.
         writes_baseline: whether its errors and warnings are accepted from now on.
     """
     # What is written to be kept shall be about the whole index.
@@ -99,7 +108,7 @@ def _run(
         interrupts.say_now()
     report = baseline.applied(report)
     if folder is not None:
-        report = write_folder(report, folder, quiet=config.quiet)
+        report = write_folder(report, folder, source_url, quiet=config.quiet)
     broken = cut_short(report)
     silent = report.cut_short == INTERRUPTED if not printed else config.format in _ON_SCREEN
     if broken is not None and not silent:
@@ -153,8 +162,9 @@ def validate(config: RunConfig) -> None:
     *(*_REPORTED, "offline", "no-download", "refresh"),
     selects="What to report. Default: all.",
 )
-def report(config: RunConfig, *, output: Path) -> None:
+def report(config: RunConfig, *, output: Path, source_url: str | None) -> None:
     """As zoo verify --output, for those who want the files and not the verdict: findings don't
     change the exit status, which is 0, or 3 where the run failed or was cut short.
     """
-    _run(replace(config, fail_on=NEVER), printed=False, folder=output)
+    config = replace(config, fail_on=NEVER)
+    _run(config, printed=False, folder=output, source_url=source_url)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from harness.config import rules
 from harness.config.options import Option
-from harness.config.rules import PATH, SWITCH, TEXT, choice, real, whole
+from harness.config.rules import ADDRESS, PATH, SWITCH, TEXT, choice, real, whole
 
 # Each with the first sentence of its help; `harness.cli` has a function for each.
 COMMANDS: Mapping[str, str] = {
@@ -165,6 +165,16 @@ _OWN = (
     *_own("dataset explain", _format("table", "json")),
     *_own("bench rule", _format("table", "json", "csv")),
     *_own("list show", _format("table", "json", "csv", "concise")),
+    *_own(
+        "verify report",
+        Option(
+            "source-url",
+            ADDRESS,
+            "Repository that the page of --output links lines of the index to, such as "
+            "https://github.com/owner/name, or a pattern with {path} and {line} in it. Default: "
+            "what git calls origin, where its host is known.",
+        ),
+    ),
     *_own(
         "bench",
         Option(

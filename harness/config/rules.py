@@ -279,6 +279,13 @@ def _kinds(value: object) -> tuple[str, ...]:
     return tuple(map(kind.check, _several(value)))
 
 
+def _address(value: object) -> str:
+    from harness.report.source import template
+
+    template(_text(value))
+    return _text(value)
+
+
 def _batches(value: object) -> tuple[int, ...]:
     entries = value.split(",") if isinstance(value, str) else value
     try:
@@ -346,6 +353,7 @@ MEMORY = OptionRule(_memory, metavar="SIZE")
 CHECKS = OptionRule(_groups, metavar="LIST", words=lambda: GROUPS)
 NAMES = OptionRule(_names, repeated=True)
 KINDS = OptionRule(_kinds, metavar="LIST", words=_all_kinds, repeated=True)
+ADDRESS = OptionRule(_address, metavar="URL")
 BATCHES = OptionRule(_batches, metavar="LIST")
 DATASET = OptionRule(
     _datasets, lambda text: text.split(","), words=lambda: (*KNOWN, AUTO), repeated=True

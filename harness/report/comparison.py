@@ -7,8 +7,8 @@ from dataclasses import fields
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from harness.report.rows import Row, rows
 from harness.report.sentences import cut_short, quantity, span, summary
-from harness.report.view import Row, rows
 from harness.types import Report
 from zoo._util.install import install_command
 from zoo._util.text import for_markdown, for_spreadsheet, for_terminal, truncate
@@ -44,8 +44,9 @@ def files(
 def frame(compared: Iterable[Row]) -> pd.DataFrame:
     r"""The rows as a table of typed columns, every digit kept; what is missing is NA.
 
-    The columns are the attributes of `Row`, but for ``image_size``, which is ``image_height`` and
-    ``image_width``. Control characters in names are written out, as in ``\x1b``.
+    The columns are the attributes of `Row`, but for ``cells``, and for ``image_size``, which is
+    ``image_height`` and ``image_width``. Control characters in names are written out, as in
+    ``\x1b``.
     """
     import pandas as pd
 
@@ -53,6 +54,8 @@ def frame(compared: Iterable[Row]) -> pd.DataFrame:
     columns: dict[str, Any] = {}
     for field in fields(Row):
         values = [getattr(row, field.name) for row in listed]
+        if field.name == "cells":
+            continue
         if field.name == "image_size":
             for axis, name in enumerate(("image_height", "image_width")):
                 sides = [None if size is None else size[axis] for size in values]
@@ -84,7 +87,7 @@ def _text(text: str | None) -> str:
 
 
 def _count(value: float | None, unit: str = "") -> str:
-    return "-" if value is None else quantity(value, unit)
+    return "-" if value is None else quantity(value, unit, padded=True)
 
 
 def _marked(row: Row, field: str, shown: str) -> str:
@@ -100,7 +103,7 @@ def _flops_claimed(row: Row) -> str:
 def _speed(row: Row) -> str:
     if row.images_per_second is None:
         return "-"
-    return f"{quantity(row.images_per_second, digits=3)} (batch {row.images_per_second_batch})"
+    return f"{quantity(row.images_per_second, padded=True)} (batch {row.images_per_second_batch})"
 
 
 def _size(row: Row) -> str:
@@ -112,13 +115,16 @@ def _accuracies(k: int) -> dict[str, Callable[[Row], str]]:
         value = getattr(row, f"top{k}{name}")
         return "-" if value is None else f"{value:.2f} %"
 
+    def measured(row: Row) -> str:
+        return f"{row.right(k)}/{row.images}" if row.is_sample(k) else percent(row, "")
+
     def interval(row: Row) -> str:
         low, high = getattr(row, f"top{k}_low"), getattr(row, f"top{k}_high")
         return "-" if low is None or high is None else span(low, high)
 
     return {
         f"Top-{k}, claimed": lambda r: _marked(r, f"Top {k} Accuracy", percent(r, "_claimed")),
-        f"Top-{k}, measured": lambda row: percent(row, ""),
+        f"Top-{k}, measured": measured,
         f"Top-{k}, interval": interval,
     }
 
@@ -149,7 +155,8 @@ _READING = (
     "it was. Claimed values are as documented: which "
     "operations claimed FLOPs count is up to the convention in brackets, where one is claimed; one "
     "that an error speaks against is marked as wrong, and in no plot. "
-    "Measured FLOPs are twice the multiply-accumulates (MACs) at the input named. An interval "
+    "Measured FLOPs are twice the multiply-accumulates (MACs) at the input named. Of a "
+    "sample of images, how many of them are right; an interval "
     "bounds the accuracy on the whole dataset, given the images that were counted. A dash is "
     "not claimed, or not measured in this run; every digit is in comparison.csv.",
 )

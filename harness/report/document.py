@@ -41,7 +41,7 @@ def document(report: Report) -> dict[str, Any]:
         "schema": SCHEMA,
         "environment": {key: plain(report.environment.get(key)) for key in _ENVIRONMENT},
         "variants": [_variant(variant) for variant in report.variants],
-        "findings": [_finding(finding) for finding in report.findings],
+        "findings": [plain_finding(finding) for finding in report.findings],
         "summary": report.summary(),
     }
 
@@ -69,7 +69,7 @@ def _variant(variant: VariantReport) -> dict[str, Any]:
     }
 
 
-def _finding(finding: Finding) -> dict[str, Any]:
+def plain_finding(finding: Finding) -> dict[str, Any]:
     """The finding; only an accepted one has the key for that, as most runs accept none."""
     where = finding.location
     accepted = {} if finding.accepted is None else {"accepted": finding.accepted}

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from harness.report.source import Linker, no_link
 from harness.types import Fact, Report, Unmeasured
 from zoo._util.many_files import replace_files
 from zoo._util.text import json_text
@@ -66,18 +67,21 @@ def write(
     folder: Path,
     say: Callable[[str], None],
     undisturbed: Callable[[], AbstractContextManager[None]] = nullcontext,
+    link: Linker = no_link,
 ) -> Path:
     """Write everything once all of it is made: the folder holds this report, or what it held.
 
     The previous report's document is read first: the page shows what is new since. A folder is
-    for others to read: it doesn't name the user's home. Tables and plots of the previous report
-    which this one has no data for are removed, because they would contradict it.
+    for others to read, and to be committed: it doesn't name the user's home, and holds no time and
+    no machine, so that it changes where a number does, and nowhere else. Tables and plots of
+    the previous report which this one has no data for are removed: they would contradict it.
 
     Args:
         report: what was found.
         folder: as `prepare` left it.
         say: called with a line for each thing that could not be made, and why.
         undisturbed: entered while files are replaced, once all of them are made.
+        link: the address of an index's file, for the page.
 
     Returns:
         The page.
@@ -85,7 +89,8 @@ def write(
     Raises:
         FolderError: a file can't be written; the folder is as it was.
     """
-    made = dict(_files(redact_home(report), _document_in(folder), say))
+    given = redact_home(_undated(report))
+    made = dict(_files(given, _document_in(folder), say, link))
     files = {folder / name: content for name, content in made.items()}
     try:
         with undisturbed():
@@ -96,17 +101,30 @@ def write(
 
 
 def _files(
-    report: Report, before: Mapping[str, Any] | str | None, say: Callable[[str], None]
+    report: Report,
+    before: Mapping[str, Any] | str | None,
+    say: Callable[[str], None],
+    link: Linker,
 ) -> Iterator[tuple[str, bytes]]:
     from harness.report import comparison, html, plots
     from harness.report.document import document
-    from harness.report.view import presentable, rows
+    from harness.report.html.changes import compare, recorded
+    from harness.report.rows import rows
+    from harness.report.view import presentable
 
     yield from comparison.files(report, say)
     yield from plots.files(rows(report), say)
-    yield PAGE, html.render(report, before).encode("utf-8")
-    text = json_text(document(presentable(report, names=False)), indent=1)
+    found = document(presentable(report, names=False))
+    changes = compare(report, before, found)
+    yield PAGE, html.render(report, changes, link).encode("utf-8")
+    text = json_text(found | recorded(changes), indent=1)
     yield DOCUMENT, f"{text}\n".encode("ascii")
+
+
+def _undated(report: Report) -> Report:
+    """The report without when, how long and on which machine it was made."""
+    kept = {name: report.environment.get(name) for name in ("zoo", "torch", "python")}
+    return replace(report, environment={k: v for k, v in kept.items() if v is not None})
 
 
 def _names() -> set[str]:

@@ -14,7 +14,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from harness.report.pareto import XY, ParetoData
-from harness.report.style import AXES, FONT, LIGHT, SIZE, diameter, in_font
+from harness.report.style import AXES, FONT, LIGHT, SIZE, STANDING_OUT, diameter, in_font
 
 if TYPE_CHECKING:
     import numpy as np
@@ -218,21 +218,26 @@ def _trace(cells: Cells, start: XY, end: XY) -> None:
     cells[ys[inside], xs[inside]] = True
 
 
-def write_names(axes: Axes, canvas: FigureCanvasAgg, data: ParetoData) -> None:
+def points_of(axes: Axes) -> Transform:
+    """From values to points (1/72 inch) in the area of the axes."""
+    from matplotlib.transforms import Affine2D
+
+    return axes.transScale + axes.transLimits + Affine2D().scale(*_points())
+
+
+def write_names(axes: Axes, canvas: FigureCanvasAgg, data: ParetoData, spots: Sequence[XY]) -> None:
     """Name the frontier first, then whatever else there is room for, the loneliest first.
 
     Args:
         axes: with its scale and limits set.
         canvas: that the figure is drawn on.
         data: what the plot shows.
+        spots: where the markers are, in points.
     """
     from matplotlib.font_manager import FontProperties
-    from matplotlib.transforms import Affine2D
 
-    width, height = _points()
-    to_points = axes.transScale + axes.transLimits + Affine2D().scale(width, height)
-    radius = diameter(len(data.points)) / 2
-    area, spots = _area(data, to_points, radius)
+    radius = STANDING_OUT * diameter(len(data.points)) / 2
+    area = _area(data, points_of(axes), spots, radius)
     few = len(spots) <= _FEW
     font = FontProperties(family=FONT, size=7.5 if few else 6.5)
     best = frozenset(data.frontier)
@@ -252,25 +257,25 @@ def _points() -> XY:
     return 72 * SIZE[0] * AXES[2], 72 * SIZE[1] * AXES[3]
 
 
-def _area(data: ParetoData, to_points: Transform, radius: float) -> tuple[Canvas, list[XY]]:
-    """The area with everything on it that is no label, and where the markers are."""
+def _area(data: ParetoData, to_points: Transform, spots: Sequence[XY], radius: float) -> Canvas:
+    """The area with everything on it that is no label."""
 
     def spot(xy: XY) -> XY:
         x, y = to_points.transform(xy)
         return float(x), float(y)
 
     area = Canvas(*_points())
-    spots = [spot(point.xy) for point in data.points]
     best = frozenset(data.frontier)
     for position, (x, y) in enumerate(spots):
         area.add_marker(x, y, radius, prominent=position in best)
+        area.add_marker(*spot(data.points[position].xy), radius, prominent=False)
     for start, end in pairwise(map(spot, data.steps())):
         area.add_line(*start, *end)
     for point in data.points:
         if point.interval is not None:
             low, high = (spot((point.x.number, y)) for y in point.interval)
             area.add_line(*low, *high)
-    return area, spots
+    return area
 
 
 def _order(data: ParetoData, spots: Sequence[XY]) -> list[int]:

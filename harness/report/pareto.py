@@ -12,14 +12,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from harness.report.rows import WIDEST_INTERVAL, Row
 from harness.report.style import OTHERS, SERIES, Series
-from harness.report.view import Row
 from zoo._util.text import for_terminal, foreign, plural
 from zoo.labels import same_data
-
-# A measured accuracy takes the place of the documented one when so few points are left open: the
-# twenty images of a sample would move a variant by ten points either way.
-WIDEST_INTERVAL = 5.0
 
 # An axis is logarithmic when its largest value is so many times its smallest.
 LOGARITHMIC_FROM = 10.0
@@ -281,6 +277,7 @@ def plain_data(rows: Sequence[Row]) -> dict[str, Any]:
                 "name": "no collection" if name is None else foreign(name),
                 "colour": style.colour,
                 "edge": style.edge,
+                "light": style.light,
                 "symbol": style.symbol,
             }
             for name, style in styles.items()
@@ -302,4 +299,5 @@ def _plain(data: ParetoData, places: dict[int, int]) -> dict[str, Any]:
             for p in data.points
         ],
         "frontier": list(data.frontier),
+        "intervals": {places[id(p.row)]: p.interval for p in data.points if p.interval},
     }

@@ -5,21 +5,33 @@ bytes with the same version of matplotlib.
 
 A marker's shape and colour name the collection of a variant, its filling what was measured: full
 for both values, empty for none, the lower half for the horizontal value alone and the left half
-for the accuracy alone. What another variant beats is faded.
+for the accuracy alone. What another variant beats is small and pale. The page has the same marks.
 """
 
 from __future__ import annotations
 
 import io
+import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from harness.report.labels import write_names
-from harness.report.pareto import METRICS, ParetoData, Point, pareto_data, series
+from harness.report.labels import points_of, write_names
+from harness.report.pareto import METRICS, XY, ParetoData, Point, pareto_data, series
+from harness.report.rows import Row
 from harness.report.sentences import quantity
-from harness.report.style import AXES, DPI, LIGHT, OTHERS, SIZE, Series, diameter, in_font
-from harness.report.view import Row
+from harness.report.style import (
+    AXES,
+    DPI,
+    LIGHT,
+    OTHERS,
+    SIZE,
+    STANDING_OUT,
+    Series,
+    diameter,
+    in_font,
+    spread,
+)
 from zoo._util.text import plural
 
 if TYPE_CHECKING:
@@ -31,8 +43,8 @@ NAMES = tuple(f"pareto-{metric.key}.{kind}" for metric in METRICS for kind in ("
 
 # What matplotlib would write about itself, and when.
 _NO_METADATA = {"svg": {"Date": None, "Creator": None}, "png": {"Software": None}}
-_FRONTIER: dict[str, Any] = {"linestyle": (0, (5, 2)), "color": LIGHT.frontier, "linewidth": 1.1}
-_FADED = 0.38  # of a colour's strength
+_FRONTIER: dict[str, Any] = {"linestyle": (0, (5, 2)), "color": LIGHT.text, "linewidth": 1.1}
+_PALE = 0.38  # of a colour's strength
 _LONGEST = 24  # of a collection's name
 
 Filling = Literal["full", "none", "bottom", "left"]
@@ -90,8 +102,11 @@ def draw(data: ParetoData, styles: Styles) -> Figure:
     _scale(axes, data)
     xs, ys = zip(*data.steps(), strict=True)
     axes.plot(xs, ys, zorder=3, **_FRONTIER)
-    _draw_points(axes, data, styles)
-    write_names(axes, canvas, data)
+    radius = diameter(len(data.points)) / 2
+    truth = [(float(x), float(y)) for x, y in map(points_of(axes).transform, _coordinates(data))]
+    spots = spread(truth, radius)
+    _draw_points(axes, data, styles, truth, spots)
+    write_names(axes, canvas, data, spots)
     _write_titles(figure, data)
     end = _legend(figure, AXES[1] + AXES[3], "Collections", _collections(data, styles))
     _legend(figure, end - 0.03, "Marks", _marks(data))
@@ -131,24 +146,40 @@ def _scale(axes: Axes, data: ParetoData) -> None:
         spine.set_color(LIGHT.muted)
 
 
-def _draw_points(axes: Axes, data: ParetoData, styles: Styles) -> None:
+def _coordinates(data: ParetoData) -> Iterator[XY]:
+    return (point.xy for point in data.points)
+
+
+def _draw_points(
+    axes: Axes, data: ParetoData, styles: Styles, truth: Sequence[XY], spots: Sequence[XY]
+) -> None:
     """One artist for all markers that look the same, so that thousands cost little more."""
-    alike: dict[tuple[bool, Series, Filling], list[Point]] = {}
+    alike: dict[tuple[bool, Series, Filling], list[int]] = {}
     best = frozenset(data.frontier)
     for position, point in enumerate(data.points):
         kind = (position in best, styles[point.row.collection], _filling(point))
-        alike.setdefault(kind, []).append(point)
-    size = diameter(len(data.points))
-    for (is_best, style, filled), points in alike.items():
+        alike.setdefault(kind, []).append(position)
+    size, back = diameter(len(data.points)), points_of(axes).inverted()
+    for (is_best, style, filled), positions in alike.items():
         order = 5 if is_best else 4
-        xs, ys = zip(*(point.xy for point in points), strict=True)
-        way = {**_marker(style, filled, faded=not is_best), "markersize": size, "zorder": order}
-        axes.plot(xs, ys, linestyle="none", clip_on=False, **way)
+        xs, ys = zip(*(back.transform(spots[position]) for position in positions), strict=True)
+        way = {**_marker(style, filled, beaten=not is_best), "zorder": order}
+        way["markersize"] = size * (STANDING_OUT if is_best else 1)
+        # Around each is a rim of the ground, which parts it from what it touches.
+        rim = way | {"markeredgewidth": way["markeredgewidth"] + 1.6, "fillstyle": "full"}
+        rim |= {"markeredgecolor": LIGHT.background, "markerfacecolor": LIGHT.background}
+        rim["zorder"] = order - 0.1
+        for each in (rim, way):
+            axes.plot(xs, ys, linestyle="none", clip_on=False, **each)
+        points = (data.points[position] for position in positions)
         bars = [(point.x.number, *point.interval) for point in points if point.interval]
         if bars:
             at, low, high = zip(*bars, strict=True)
-            edge = style.edge if is_best else fade(style.edge)
-            axes.vlines(at, low, high, color=edge, linewidth=0.9, zorder=order - 0.5)
+            axes.vlines(at, low, high, color=style.edge, linewidth=0.9, zorder=order - 0.5)
+    for true, spot in zip(truth, spots, strict=True):
+        if math.dist(true, spot) > 1.5:
+            xs, ys = zip(*map(back.transform, (true, spot)), strict=True)
+            axes.plot(xs, ys, color=LIGHT.muted, linewidth=0.6, zorder=3.8)
 
 
 def _filling(point: Point) -> Filling:
@@ -158,27 +189,25 @@ def _filling(point: Point) -> Filling:
     return "left" if point.y.measured else "none"
 
 
-def _marker(style: Series, filled: Filling, *, faded: bool = False) -> dict[str, Any]:
-    """The marker's properties, as matplotlib's lines take them."""
-    colour, edge = style.colour, style.edge
-    if faded:
-        colour, edge = fade(colour), fade(edge)
+def _marker(style: Series, filled: Filling, *, beaten: bool = False) -> dict[str, Any]:
+    """The marker's properties, as matplotlib's lines take them; its edge is always seen."""
+    colour = pale(style.colour) if beaten else style.colour
     return {
         "marker": style.marker,
         "fillstyle": "full" if filled == "none" else filled,
         "markerfacecolor": LIGHT.background if filled == "none" else colour,
         "markerfacecoloralt": LIGHT.background,
-        "markeredgecolor": edge,
-        "markeredgewidth": 0.9,
+        "markeredgecolor": style.edge,
+        "markeredgewidth": 0.7 if beaten else 1.1,
     }
 
 
-def fade(colour: str) -> str:
+def pale(colour: str) -> str:
     """The colour mixed with the ground; being opaque, it stays pale where many overlap."""
     mixed = "#"
     for i in (1, 3, 5):
         part, ground = int(colour[i : i + 2], 16), int(LIGHT.background[i : i + 2], 16)
-        mixed += f"{round(_FADED * part + (1 - _FADED) * ground):02x}"
+        mixed += f"{round(_PALE * part + (1 - _PALE) * ground):02x}"
     return mixed
 
 
@@ -232,7 +261,8 @@ def _marks(data: ParetoData) -> Iterator[LegendEntry]:
         bar = {"marker": "|", "markeredgecolor": OTHERS.edge, "markersize": 10}
         yield "interval of the measured top-1", bar
     if len(data.frontier) < len(data.points):
-        yield "faded: another one beats it", {**_marker(OTHERS, "full", faded=True), "marker": "o"}
+        way = {**_marker(OTHERS, "full", beaten=True), "marker": "o", "markersize": 6}
+        yield "small, pale: another beats it", way
     yield "frontier: no other one beats it", {**_FRONTIER}
 
 

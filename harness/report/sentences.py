@@ -159,12 +159,16 @@ def messages(findings: Sequence[Finding]) -> list[str]:
 # -- numbers --------------------------------------------------------------------------------
 
 
-def quantity(number: float, unit: str = "", digits: int = 4) -> str:
-    """The number at so many significant digits with an SI prefix: ``48.28 M``, ``9 MB``."""
+def quantity(number: float, unit: str = "", digits: int = 4, *, padded: bool = False) -> str:
+    """The number at so many significant digits with an SI prefix: ``48.28 M``, ``9 MB``.
+
+    Padded, it has all of them: ``9.000 MB``; as numbers of one column should.
+    """
     number, step = float(f"{number:.{digits}g}"), 0
     while abs(number) >= 1000 and step < len(_PREFIXES) - 1:
         number, step = number / 1000, step + 1
-    return f"{number:.{digits}g} {_PREFIXES[step]}{unit}".rstrip()
+    shown = f"{number:#.{digits}g}" if padded and step else f"{number:.{digits}g}"
+    return f"{shown} {_PREFIXES[step]}{unit}".rstrip()
 
 
 def span(low: float, high: float) -> str:

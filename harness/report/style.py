@@ -9,6 +9,7 @@ that a grey print shows the same.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -23,14 +24,16 @@ FONT = "DejaVu Sans"  # comes with matplotlib, so it is the same everywhere
 
 @dataclass(frozen=True, slots=True)
 class Theme:
-    """The colours of one ground. Text in ``text``, ``muted`` or a status reads at 4.5:1 on it."""
+    """The colours of one ground. Text in ``text``, ``muted`` or a status reads at 4.5:1 on it, and
+    ``line``, the edge of what can be used, is seen at 3:1; ``grid`` only decorates.
+    """
 
     background: str
     surface: str
     text: str
     muted: str
     grid: str
-    frontier: str
+    line: str
     status: dict[str, str]
 
 
@@ -40,11 +43,11 @@ def _statuses(*colours: str) -> dict[str, str]:
 
 
 LIGHT = Theme(
-    *("#ffffff", "#f5f6f8", "#1b1f24", "#57606a", "#d8dde3", "#1b1f24"),
+    *("#ffffff", "#f5f6f8", "#1b1f24", "#57606a", "#d8dde3", "#7f8894"),
     _statuses("#a8330b", "#855500", "#005f99", "#8f4470", "#57606a", "#00694a"),
 )
 DARK = Theme(
-    *("#14171b", "#1e2227", "#e8ebee", "#a3acb5", "#343b43", "#e8ebee"),
+    *("#14171b", "#1e2227", "#e8ebee", "#a3acb5", "#343b43", "#7a838e"),
     _statuses("#ff9a76", "#f2c14e", "#7cc7f5", "#e0a3c6", "#a3acb5", "#5fd3a6"),
 )
 
@@ -56,33 +59,66 @@ class Series:
     Attributes:
         colour: of the filling.
         edge: the same hue, dark enough for a thin line on a white ground.
+        light: the same hue, light enough for one on a dark ground.
         marker: the shape, as matplotlib names it.
-        symbol: the same shape, as plotly names it.
+        symbol: the same shape, as the page names it.
     """
 
     colour: str
     edge: str
+    light: str
     marker: str
     symbol: str
 
 
 SERIES = (
-    Series("#0072b2", "#004e7a", "o", "circle"),
-    Series("#d55e00", "#943f00", "s", "square"),
-    Series("#009e73", "#00694a", "^", "triangle-up"),
-    Series("#cc79a7", "#8f4470", "D", "diamond"),
-    Series("#e69f00", "#946600", "v", "triangle-down"),
-    Series("#56b4e9", "#1f76a8", "P", "cross"),
-    Series("#3b3f45", "#1b1f24", "X", "x"),
+    Series("#0072b2", "#004e7a", "#5aaee6", "o", "circle"),
+    Series("#d55e00", "#943f00", "#ff9350", "s", "square"),
+    Series("#009e73", "#00694a", "#35c9a0", "^", "triangle-up"),
+    Series("#cc79a7", "#8f4470", "#e5a9c9", "D", "diamond"),
+    Series("#e69f00", "#946600", "#f2b937", "v", "triangle-down"),
+    Series("#56b4e9", "#1f76a8", "#8ccdf2", "P", "cross"),
+    Series("#3b3f45", "#1b1f24", "#b4bac2", "X", "x"),
 )
 
 # The collections beyond those that have a series of their own, and variants of none.
-OTHERS = Series("#9aa2ab", "#57606a", "h", "hexagon")
+OTHERS = Series("#9aa2ab", "#57606a", "#d3d8de", "h", "hexagon")
 
 
 def diameter(number: int) -> float:
     """Of a marker, in points, where there are so many of them."""
     return max(3.0, 7.5 * math.sqrt(math.sqrt(min(1.0, 40 / number))))
+
+
+# So many radii lie between the middles of two markers, at the least, and the best are larger.
+APART = 1.9
+STANDING_OUT = 1.15
+
+
+def spread(spots: Sequence[tuple[float, float]], radius: float) -> list[tuple[float, float]]:
+    """Where markers go that would cover each other: pushed apart, until most of each is seen.
+
+    The page's script has the same. What it moves is joined to its place by a line.
+    """
+    import numpy as np
+
+    least, turns = APART * radius, 2.39996 * np.arange(len(spots))
+    truth = np.array(spots, dtype=float).reshape(-1, 2)
+    # Those in one place begin apart, each in a direction of its own.
+    placed = truth + 0.01 * np.stack([np.cos(turns), np.sin(turns)], axis=1)
+    moved = np.zeros(len(spots), dtype=bool)
+    for _ in range(60):
+        apart = placed[:, None] - placed[None]
+        distance = np.hypot(apart[..., 0], apart[..., 1])
+        np.fill_diagonal(distance, least)
+        push = np.maximum(0, least - 0.05 - distance) / 2
+        if not push.any():
+            break
+        moved |= push.any(axis=1)
+        # Each of a crowd is pushed by several: half of it keeps them from leaping.
+        step = (push / np.maximum(distance, 1e-9))[..., None] * apart
+        placed += step.sum(axis=1) / np.maximum(1, (push > 0).sum(axis=1) / 2)[:, None]
+    return [(float(x), float(y)) for x, y in np.where(moved[:, None], placed, truth)]
 
 
 def in_font(text: str, longest: int) -> str:

@@ -94,7 +94,7 @@ def _tables(report: Report, _: Mapping[str, Any]) -> object:
 
 def _plots(report: Report, _: Mapping[str, Any]) -> object:
     from harness.report import plots
-    from harness.report.view import rows
+    from harness.report.rows import rows
 
     return list(plots.files(rows(report)))
 

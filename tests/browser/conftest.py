@@ -14,6 +14,7 @@ import pytest
 
 from harness.report.document import document
 from harness.report.html import render
+from harness.report.html.changes import Changes, compare
 from harness.types import Finding, Measurement, Report, Unmeasured, VariantReport
 from zoo.index.types import Claim, Location
 
@@ -216,7 +217,7 @@ def show(browser: Any, tmp_path: Path) -> Iterator[Callable[..., Opened]]:
     ) -> Opened:
         path = report if isinstance(report, Path) else tmp_path / f"{len(opened)}.html"
         if not isinstance(report, Path):
-            path.write_text(render(report, previous), encoding="utf-8")
+            path.write_text(render(report, compare(report, previous)), encoding="utf-8")
         context = browser.new_context(viewport={"width": width, "height": 800}, **settings)
         contexts.append(context)
         page = context.new_page()
@@ -243,5 +244,5 @@ def show(browser: Any, tmp_path: Path) -> Iterator[Callable[..., Opened]]:
 def usual(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page of twelve variants in two collections, made once for a module."""
     path = tmp_path_factory.mktemp("page") / "index.html"
-    path.write_text(render(make(12), None), encoding="utf-8")
+    path.write_text(render(make(12), Changes()), encoding="utf-8")
     return path

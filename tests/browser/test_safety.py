@@ -12,6 +12,7 @@ import pytest
 from hostile import HIDDEN, MARKUP, finding_of
 
 from harness.report.html import render
+from harness.report.html.changes import Changes
 from harness.types import Report
 from zoo._util.text import FOREIGN, truncate
 
@@ -96,7 +97,7 @@ def test_every_hostile_variant_has_its_panel_and_its_link(show, hostile_page):
 @pytest.fixture(scope="module")
 def hostile_page(attack, tmp_path_factory):
     path = tmp_path_factory.mktemp("hostile") / "index.html"
-    path.write_text(render(attack, None), encoding="utf-8")
+    path.write_text(render(attack, Changes()), encoding="utf-8")
     return path
 
 

@@ -9,25 +9,26 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
-from functools import cache
+from dataclasses import asdict
+from functools import cache, partial
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from harness.causes import CAUSES
 from harness.report import Options
-from harness.report.groups import arrange
-from harness.report.html.changes import Changes, compare, key
-from harness.report.html.data import page_data
-from harness.report.sentences import cut_short, measured, place, summary, value
+from harness.report.groups import RuleGroup, arrange
+from harness.report.html.changes import Changes, key
+from harness.report.html.data import page_data, unique_names, with_samples
+from harness.report.rows import STATUSES, standing
+from harness.report.sentences import STATES, cut_short, measured, place, summary, value
+from harness.report.source import Linker, no_link
 from harness.report.style import DARK, LIGHT, Theme
-from harness.report.view import STATUSES, presentable, standing
+from harness.report.view import presentable
 from harness.types import Finding, Report
-from zoo._util.text import for_terminal, foreign, truncate
+from zoo._util.text import for_terminal, foreign, plural, truncate
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -36,73 +37,49 @@ _STYLES = ("page.css", "tables.css", "panel.css")
 # In this order they make one script: each may use what stands before it.
 _SCRIPTS = (
     *("dom.js", "data.js", "route.js", "theme.js", "table.js", "filters.js"),
-    *("findings.js", "comparison.js", "plots.js", "panel.js", "main.js"),
+    *("findings.js", "comparison.js", "plot.js", "plots.js", "panel.js", "main.js"),
 )
 
 # Of the table for browsers without script, which is a second copy of what the script shows.
 _PLAIN = 300
 _LISTED = 8
-_ENVIRONMENT = {
-    "started": "Started",
-    "seconds": "Seconds",
-    "zoo": "zoo",
-    "torch": "torch",
-    "python": "Python",
-    "platform": "Platform",
-    "device": "Device",
-}
+_WORST = 6
+WORDS = {status: STATES[status] for status in STATUSES}
 
 
-def render(report: Report, previous: Mapping[str, Any] | str | None) -> str:
+def render(report: Report, changes: Changes, link: Linker = no_link) -> str:
     """The whole page.
 
     Args:
         report: what to show.
-        previous: the JSON document of the previous report, to show what is new and what is fixed;
-            None where there is none, and the reason as a text where it can't be read. One that
-            can't be used is named on the page with the reason.
+        changes: what is new and what is fixed since the previous report.
+        link: the address of an index's file, for links to its lines.
 
     Returns:
-        HTML text to be written as UTF-8. It holds plotly's script once, some 5 MB.
+        HTML text to be written as UTF-8.
     """
-    changes = compare(report, previous)
-    report = presentable(report, names=False)
-    data = page_data(report, changes)
-    return _template().render(page=overview(report, changes), data=data)
+    report = with_samples(presentable(report, names=False))
+    data = page_data(report, changes, link)
+    return _template().render(page=overview(report, changes, link), data=data)
 
 
 @cache
 def _template() -> Template:
-    """The page's template, which escapes what it is given, with its styles and scripts.
-
-    Raises:
-        ValueError: plotly's script can't stand inside an HTML page.
-    """
+    """The page's template, which escapes what it is given, with its styles and scripts."""
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
 
-    # Read as a file of the package: importing plotly would take a second, and is not needed.
-    plotly = files("plotly").joinpath("package_data/plotly.min.js").read_text(encoding="utf-8")
-    plotly = plotly.replace("\r\n", "\n")
-    if re.search(r"</script|<!--", plotly, re.IGNORECASE):
-        raise ValueError("plotly's script holds what would end the element around it")
     style = "\n".join((_colours(), *map(_read, _STYLES)))
     script = '(() => {\n"use strict";\n' + "\n".join(map(_read, _SCRIPTS)) + "})();\n"
-    # Plotly styles by a sheet of its own, which it makes empty and fills rule by rule.
-    styles = " ".join(map(_hash, (style, "")))
-    # Ids of the style elements that plotly would make for maps, which the page has none of.
-    reserved = re.findall(r'getElementById\("([0-9a-f]{40,})"\)', plotly)
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     made = environment.from_string(_read("page.html.j2"))
     made.globals.update(
         policy="default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:; "
-        f"script-src {_hash(script)} {_hash(plotly)}; style-src {styles}",
+        f"script-src {_hash(script)}; style-src {_hash(style)}",
         style=Markup(style),
         script=Markup(script),
-        plotly=Markup(plotly),
-        reserved=tuple(dict.fromkeys(reserved)),
         icon=f"data:image/svg+xml;base64,{base64.b64encode(_read('icon.svg').encode()).decode()}",
     )
     return made
@@ -131,7 +108,7 @@ def _colours() -> str:
 
 
 def _properties(theme: Theme, scheme: str) -> str:
-    names = ("background", "surface", "text", "muted", "grid", "frontier")
+    names = ("background", "surface", "text", "muted", "grid", "line")
     colours = {name: getattr(theme, name) for name in names} | theme.status
     listed = "; ".join(f"--{name}: {colour}" for name, colour in colours.items())
     return f"color-scheme: {scheme}; {listed};"
@@ -141,7 +118,7 @@ def _properties(theme: Theme, scheme: str) -> str:
 # Every text of it is safe to look at, and none is escaped yet.
 
 
-def overview(report: Report, changes: Changes) -> dict[str, Any]:
+def overview(report: Report, changes: Changes, link: Linker) -> dict[str, Any]:
     """The values that the template names."""
     layout = arrange(report, Options())
     listed = [*layout.full, *(finding for alike in layout.alike for finding in alike)]
@@ -149,35 +126,62 @@ def overview(report: Report, changes: Changes) -> dict[str, Any]:
     # Where no baseline accepts anything, nothing on the page speaks of it.
     accepts = any(finding.accepted is not None for finding in report.findings)
     statuses = [status for status in STATUSES if accepts or status != "accepted"]
-    environment = {name: report.environment.get(key) for key, name in _ENVIRONMENT.items()}
+    counts = _counts(report.findings, statuses)
+    environment = {name: report.environment.get(name) for name in ("zoo", "torch", "python")}
+    keys: dict[str, str] = {}
+    for variant, name in zip(report.variants, unique_names(report.variants), strict=True):
+        keys.setdefault(variant.name, name)
+    lines = partial(_listed, keys=keys, link=link)
     return {
+        "headline": _headline(counts, len(report.variants)),
         "sentence": summary(report),
         "cut_short": for_terminal(cut_short(report) or ""),
         "variants": len(report.variants),
-        "counts": _counts(report.findings, statuses),
-        "started": _when(str(report.environment.get("started") or "")),
+        "counts": counts,
+        "words": WORDS,
+        "bar": _bar(counts),
+        "worst": lines(_worst(report), _WORST),
         "environment": [(n, for_terminal(str(v))) for n, v in environment.items() if v is not None],
         "causes": _by_cause(report, statuses),
         "collections": _by_collection(report, statuses),
-        "compared": changes.compared,
-        "since": _when(changes.since or ""),
         "problem": for_terminal(changes.problem or ""),
-        "new": _listed([f for f in listed if key(f) in changes.new], _LISTED),
-        "fixed": _listed(changes.fixed, _LISTED),
+        "new": lines([f for f in listed if key(f) in changes.new], _LISTED),
+        "fixed": lines(changes.fixed, _LISTED),
         "unseen": len(changes.unseen),
-        "plain": _listed(listed, _PLAIN),
+        "plain": lines(listed, _PLAIN),
     }
 
 
-def _when(time: str) -> str:
-    """A time as a person writes it, where it is one in UTC; else as it stands."""
-    try:
-        read = datetime.fromisoformat(time.replace("Z", "+00:00"))
-    except ValueError:
-        return for_terminal(time)
-    if read.utcoffset() != timedelta(0):
-        return for_terminal(time)
-    return read.strftime("%Y-%m-%d %H:%M UTC")
+def _headline(counts: Mapping[str, int], variants: int) -> str:
+    whom = f" in {plural(variants, 'variant')}" if variants else ""
+    worst = [plural(counts[word], word) for word in ("error", "warning") if counts[word]]
+    if worst:
+        return f"{' and '.join(worst)}{whom}"
+    checked = sum(counts.values()) - counts["unverified"]
+    return f"Nothing is wrong{whom}" if checked else f"Nothing was checked{whom}"
+
+
+def _bar(counts: Mapping[str, int]) -> list[dict[str, Any]]:
+    """What holds, differs, is accepted, is not checked: the parts of a bar, in percent."""
+    order = ("match", "note", "accepted", "error", "warning", "unverified")
+    total, at, parts = sum(counts.values()), 0.0, []
+    for status in order:
+        if number := counts.get(status, 0):
+            width = 100 * number / total
+            parts.append({"status": status, "x": f"{at:.3f}", "width": f"{width:.3f}"})
+            at += width
+    return parts
+
+
+def _worst(report: Report) -> list[Finding]:
+    """Errors and warnings, one for each wrong value, and for what many have in common."""
+    told = (
+        each.first
+        for block in arrange(report, Options(), join=True).blocks
+        for each in (block.values[:1] if isinstance(block, RuleGroup) else block.values)
+    )
+    wrong = (finding for finding in told if standing(finding) in ("error", "warning"))
+    return sorted(wrong, key=lambda finding: STATUSES.index(standing(finding)))
 
 
 def _counts(findings: Iterable[Finding], statuses: Iterable[str]) -> dict[str, int]:
@@ -185,10 +189,10 @@ def _counts(findings: Iterable[Finding], statuses: Iterable[str]) -> dict[str, i
     return {status: found[status] for status in statuses}
 
 
-def _line(name: str, about: str, variants: int, counts: dict[str, int], **filters: str) -> Any:
-    """A line of a table of counts, with a link to the findings under these filters."""
-    link = f"#findings?{urlencode(filters)}"
-    return {"name": name, "about": about, "variants": variants, "counts": counts, "link": link}
+def _line(name: str, variants: int, counts: dict[str, int], **more: Any) -> dict[str, Any]:
+    """A line of a table of counts; ``filters`` are those of the findings that it counts."""
+    link = f"#findings?{urlencode(more.pop('filters'))}"
+    return {"name": name, "variants": variants, "counts": counts, "link": link, **more}
 
 
 def _by_cause(report: Report, statuses: Sequence[str]) -> list[dict[str, Any]]:
@@ -198,10 +202,12 @@ def _by_cause(report: Report, statuses: Sequence[str]) -> list[dict[str, Any]]:
             groups.setdefault(finding.cause, []).append(finding)
     lines = []
     for cause, found in groups.items():
-        about = CAUSES[cause].meaning.replace("`", "") if cause in CAUSES else ""
         variants = len({finding.variant for finding in found} - {None})
         shown = foreign(cause)
-        lines.append(_line(shown, about, variants, _counts(found, statuses), cause=shown))
+        about = asdict(CAUSES[cause]) if cause in CAUSES else {}
+        about = {name: str(text).replace("`", "") for name, text in about.items()}
+        counts = _counts(found, statuses)
+        lines.append(_line(shown, variants, counts, filters={"cause": shown}, about=about))
     return sorted(lines, key=_gravity)
 
 
@@ -221,19 +227,20 @@ def _by_collection(report: Report, statuses: Sequence[str]) -> list[dict[str, An
     lines = []
     for name, found in groups.items():
         shown = "no collection" if name is None else foreign(name)
-        chosen = "-" if name is None else shown
-        counts = _counts(found, statuses)
-        lines.append(_line(shown, "", variants[name], counts, collection=chosen))
+        chosen = {"collection": "-" if name is None else shown}
+        lines.append(_line(shown, variants[name], _counts(found, statuses), filters=chosen))
     return lines
 
 
-def _listed(findings: Sequence[Finding], most: int) -> dict[str, Any]:
+def _listed(
+    findings: Sequence[Finding], most: int, *, keys: Mapping[str, str], link: Linker
+) -> dict[str, Any]:
     """The first findings, how many there are in all, and how many are left out."""
-    lines = [_finding(finding) for finding in findings[:most]]
+    lines = [_finding(finding, keys, link) for finding in findings[:most]]
     return {"number": len(findings), "lines": lines, "rest": len(findings) - len(lines)}
 
 
-def _finding(finding: Finding) -> dict[str, str]:
+def _finding(finding: Finding, keys: Mapping[str, str], link: Linker) -> dict[str, str]:
     texts = {
         "variant": finding.variant or "",
         "field": finding.field,
@@ -244,5 +251,13 @@ def _finding(finding: Finding) -> dict[str, str]:
         "reason": finding.accepted or "",
     }
     shown = {name: foreign(text) for name, text in texts.items()}
-    message = truncate(for_terminal(finding.message))
-    return {"label": standing(finding), "message": message, **shown}
+    at = finding.location
+    source = at and link(at.file)
+    key = keys.get(finding.variant or "")
+    return {
+        "label": standing(finding),
+        "message": truncate(for_terminal(finding.message)),
+        "panel": f"#overview?{urlencode({'variant': key})}" if key else "",
+        "source": source.replace("{line}", str(at.line)) if source and at else "",
+        **shown,
+    }

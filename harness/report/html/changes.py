@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, get_args
 
+from harness.report.document import plain_finding
 from harness.types import Finding, Report, Status
 from zoo.index.types import Location, Severity
 
@@ -17,18 +19,14 @@ class Changes:
     """Two reports side by side; findings that match are not listed.
 
     Attributes:
-        since: when the previous report was made, ISO 8601; None where that is missing.
         problem: why the previous report could not be used; None where it was, or there is none.
-        compared: there was a previous report to compare with.
         new: keys of the findings of this report that the previous one doesn't have.
         fixed: findings of the previous report that were looked for again and are gone.
         unseen: findings of the previous report that this run did not look for: their variant is
             not in it, their check was not asked for, or it was cut short.
     """
 
-    since: str | None = None
     problem: str | None = None
-    compared: bool = False
     new: frozenset[Key] = frozenset()
     fixed: tuple[Finding, ...] = ()
     unseen: tuple[Finding, ...] = ()
@@ -43,8 +41,13 @@ def key(finding: Finding) -> Key:
     return (finding.variant, finding.field, finding.check, finding.cause, finding.documented)
 
 
-def compare(report: Report, previous: Mapping[str, Any] | str | None) -> Changes:
+def compare(
+    report: Report, previous: Mapping[str, Any] | str | None, found: Mapping[str, Any] | None = None
+) -> Changes:
     """Compare a report with the previous one's JSON document, or with why that is missing.
+
+    Where the previous one found the same, and was recorded with its own changes, these are still
+    the last: a report that is made again is the same again. ``found`` is the present document.
 
     A finding is fixed where its check ran again on its variant and no longer complains of that
     field. One whose cause is another now is new under that cause, and not fixed. What was counted
@@ -56,10 +59,10 @@ def compare(report: Report, previous: Mapping[str, Any] | str | None) -> Changes
         return Changes(problem=previous)
     try:
         before = _findings(previous)
+        if found is not None and _state(found) == _state(previous):
+            return _restored(previous.get("changes"))
     except _UnusableError as error:
         return Changes(problem=str(error))
-    environment = previous.get("environment")
-    since = environment.get("started") if isinstance(environment, Mapping) else None
     open_before = [f for f in before if f.status != "match"]
     open_now = [f for f in report.findings if f.status != "match"]
     known, here = {key(f): f for f in open_before}, {key(f) for f in open_now}
@@ -77,8 +80,6 @@ def compare(report: Report, previous: Mapping[str, Any] | str | None) -> Changes
 
     complained = {key(f)[:3] for f in open_now}
     return Changes(
-        since=since if isinstance(since, str) else None,
-        compared=True,
         new=frozenset(k for k in here - known.keys() if k[2] != "accuracy" or k[0] not in others),
         fixed=tuple(f for f in gone if was_checked(f) and key(f)[:3] not in complained),
         unseen=tuple(f for f in gone if not was_checked(f)),
@@ -107,6 +108,32 @@ def _images(measured: Mapping[str, Any]) -> dict[str, str]:
     found = measured.get("evaluations")
     listed = found if isinstance(found, list) else []
     return {str(e.get("dataset")): str(e.get("digest")) for e in listed if isinstance(e, Mapping)}
+
+
+def recorded(changes: Changes) -> dict[str, Any]:
+    """The changes as an entry of the document, which has none where there are none."""
+    if not (changes.new or changes.fixed or changes.unseen):
+        return {}
+    new = sorted(map(list, changes.new), key=str)
+    gone = {name: [*map(plain_finding, getattr(changes, name))] for name in ("fixed", "unseen")}
+    return {"changes": {"new": new, **gone}}
+
+
+def _state(document: Mapping[str, Any]) -> str:
+    """What was found, without by what and when."""
+    found = {name: document.get(name) for name in ("variants", "findings")}
+    return json.dumps(found, sort_keys=True)
+
+
+def _restored(entry: object) -> Changes:
+    """The changes of a document; none where it has none, or another program's."""
+    if not isinstance(entry, Mapping) or not isinstance(entry.get("new"), list):
+        return Changes()
+    lists = (entry.get(name) for name in ("fixed", "unseen"))
+    fixed, unseen = (tuple(_findings({"schema": 1, "findings": found})) for found in lists)
+    keys = [tuple(found) for found in entry["new"] if isinstance(found, list)]
+    whole = (key for key in keys if len(key) == 5 and all(map(_is_text_or_none, key)))
+    return Changes(new=frozenset(whole), fixed=fixed, unseen=unseen)
 
 
 def _findings(document: Mapping[str, Any]) -> list[Finding]:

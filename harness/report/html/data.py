@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from harness.causes import CAUSES
+from harness.report import Options
+from harness.report.groups import RuleGroup, arrange
 from harness.report.html.changes import Changes, key
 from harness.report.pareto import plain_data
-from harness.report.sentences import measured, place
-from harness.report.view import STATUSES, Row, foreign_texts, rows, standing
+from harness.report.rows import STATUSES, Row, rows, standing
+from harness.report.sentences import alike, measured, messages, place
+from harness.report.source import Linker
+from harness.report.view import foreign_texts
 from harness.types import Fact, Finding, Measurement, Report, Unmeasured, VariantReport
 from zoo._util.text import bounded, for_terminal, foreign, truncate
 from zoo.index.types import Claim
@@ -60,7 +64,7 @@ class PageTexts:
         return self._numbers[shown]
 
 
-def page_data(report: Report, changes: Changes) -> str:
+def page_data(report: Report, changes: Changes, link: Linker) -> str:
     """The JSON text, safe inside a script element of HTML."""
     texts = PageTexts()
     table = rows(report)
@@ -74,19 +78,24 @@ def page_data(report: Report, changes: Changes) -> str:
     states = [(f, "new" if key(f) in changes.new else "") for f in gravest]
     states += [(f, "fixed") for f in changes.fixed]
     states += [(f, "unseen") for f in changes.unseen]
-    findings = [_finding(texts, f, collections, state) for f, state in states]
+    groups, group_of = _groups(texts, report)
+    findings = [
+        [*_finding(texts, f, collections, state), group_of.get(id(f), -1)] for f, state in states
+    ]
+    claims = (claim.location for variant in report.variants for claim in variant.claims)
+    places = (*(f.location for f, _ in states), *(v.location for v in report.variants), *claims)
+    files = sorted({at.file for at in places if at is not None})
     causes = {finding.cause for finding, _ in states if finding.cause in CAUSES}
     return for_script(
         {
             "variants": variants,
             "findings": findings,
+            "groups": groups,
+            "sources": {foreign(file): at for file in files if (at := link(file))},
             "causes": {
-                texts(cause.id): [
-                    texts(_prose(each), ours=True) for each in (cause.meaning, cause.remedy)
-                ]
+                texts(cause.id): texts(_prose(cause.remedy), ours=True)
                 for cause in map(CAUSES.__getitem__, sorted(filter(None, causes)))
             },
-            "compared": changes.compared,
             "plots": plain_data(table),
             "texts": texts.all,
         }
@@ -102,7 +111,49 @@ def for_script(data: Any) -> str:
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
-def unique_names(table: Iterable[Row]) -> list[str]:
+def with_samples(report: Report) -> Report:
+    """The report with ``18/20`` in place of an accuracy, where that is one of a few images."""
+    samples = {
+        (row.name, f"Top {k} Accuracy"): (getattr(row, f"top{k}"), f"{row.right(k)}/{row.images}")
+        for row in rows(report)
+        for k in (1, 5)
+        if row.is_sample(k)
+    }
+
+    def shown(finding: Finding) -> Finding:
+        percent, counted = samples.get((finding.variant or "", finding.field), (None, ""))
+        is_it = percent is not None and finding.measured == percent
+        return replace(finding, measured=counted) if is_it else finding
+
+    return replace(report, findings=tuple(map(shown, report.findings))) if samples else report
+
+
+def _groups(texts: PageTexts, report: Report) -> tuple[list[list[Any]], dict[int, int]]:
+    """The findings as a terminal groups them: kind, heading and words of each, and who is in it.
+
+    What a terminal only counts, such as what matches, is in none.
+    """
+    layout = arrange(report, Options(), join=True)
+    groups: list[list[Any]] = []
+    group_of: dict[int, int] = {}
+
+    def add(kind: str, heading: str, said: str, found: Iterable[Finding]) -> None:
+        group_of.update(dict.fromkeys(map(id, found), len(groups)))
+        groups.append([kind, texts(heading), texts(said, ours=True)])
+
+    for block in layout.blocks:
+        found = tuple(finding for told in block.values for finding in told.all)
+        if isinstance(block, RuleGroup):
+            add("rule", block.collection or "no collection", block.sentence or "", found)
+        else:
+            names = " / ".join(filter(None, (block.collection, block.variant)))
+            add("variant", names or "The index", "", found)
+    for found in layout.alike:
+        add("alike", alike(found), "; ".join(messages(found)), found)
+    return groups, group_of
+
+
+def unique_names(table: Iterable[Row | VariantReport]) -> list[str]:
     """What a link calls each variant: its name, with a number where several have the same."""
     seen: dict[str, int] = {}
     names = []
@@ -137,9 +188,11 @@ def _finding(
 
 def _variant(texts: PageTexts, name: str, row: Row, variant: VariantReport) -> dict[str, Any]:
     values = {k: v for k, v in asdict(row).items() if v is not None}
+    samples = {k: f"{row.right(k)}/{row.images}" for k in (1, 5) if row.is_sample(k)}
     return {
         **values,
         "key": name,
+        "samples": samples,
         **{name: texts(getattr(row, name)) for name in _TEXTS},
         "place": texts(None if variant.location is None else str(variant.location)),
         "claims": [_claim(texts, claim, variant) for claim in variant.claims],
@@ -190,6 +243,8 @@ class Block:
 
 def blocks(facts: Iterable[Fact]) -> Iterator[Block]:
     """Each fact as blocks. Shards of an accuracy are added up: there can be hundreds of them."""
+    # In an order of their own: a run makes them as it comes.
+    facts = sorted(facts, key=lambda fact: (*_order(fact), str(fact.slot)))
     counted: dict[tuple[str, ...], list[Measurement]] = {}
     missing: dict[tuple[str, str], list[str]] = {}
     for fact in facts:
@@ -208,6 +263,11 @@ def blocks(facts: Iterable[Fact]) -> Iterator[Block]:
     for (cause, why), kinds in missing.items():
         names = ", ".join(dict.fromkeys(kinds))
         yield Block(f"Not measured: {names}", (("Cause", cause), ("Why", why)))
+
+
+def _order(fact: Fact) -> tuple[int, str]:
+    kinds = (*_KINDS, "accuracy")
+    return (kinds.index(fact.kind) if fact.kind in kinds else len(kinds), fact.kind)
 
 
 def _structure(fact: Measurement) -> Iterator[Block]:
@@ -291,12 +351,15 @@ def _accuracy(way: str, shards: Sequence[Measurement]) -> Block:
     lines = [("Images counted", _number(images)), *_lines(shards[0].value, _IMAGES, _text)]
     if images:
         lines += [
-            ("Top-1", f"{_number(top1)} right, {100 * top1 / images:.3f}%"),
-            ("Top-5", f"{_number(top5)} right, {100 * top5 / images:.3f}%"),
+            (f"Top-{k}", f"{right}/{images}" if images < 1000 else _share(right, images))
+            for k, right in ((1, top1), (5, top5))
         ]
     title = f"Accuracy, preprocessed otherwise: {way}" if way else "Accuracy"
-    last = max(shards, key=lambda shard: shard.made)
-    return Block(title, tuple(lines), provenance=_provenance(last))
+    return Block(title, tuple(lines), provenance=_provenance(shards[-1]))
+
+
+def _share(right: int, images: int) -> str:
+    return f"{_number(right)} right, {100 * right / images:.3f}%"
 
 
 def _speed(fact: Measurement) -> Iterator[Block]:
@@ -340,7 +403,7 @@ def _title(kind: str) -> str:
 
 
 def _provenance(fact: Measurement) -> str:
-    return " · ".join(filter(None, (fact.method, _where(fact), fact.made)))
+    return " · ".join(filter(None, (fact.method, _where(fact))))
 
 
 def _where(fact: Measurement) -> str:

@@ -18,7 +18,7 @@ from loops import each
 from markdown_it import MarkdownIt
 
 from harness.report import comparison
-from harness.report.view import rows
+from harness.report.rows import rows
 from harness.types import Finding, Measurement, Report, VariantReport
 from zoo.index.types import Claim, Location
 
@@ -212,7 +212,7 @@ WITHOUT_PYARROW = """
 import sys
 sys.modules["pyarrow"] = None
 from harness.report import comparison
-from harness.report.view import rows
+from harness.report.rows import rows
 from harness.types import Report, VariantReport
 variants = (VariantReport("net", "=Net", "zoo", {"parameters": 5, "top1": 80.5}),)
 notes = []

@@ -19,8 +19,8 @@ from harness.report.pareto import (
     Value,
     pareto_data,
 )
+from harness.report.rows import STATUSES, Row
 from harness.report.style import DARK, LIGHT, OTHERS, SERIES, Theme
-from harness.report.view import STATUSES, Row
 
 
 def row(name: str = "net", **values: object) -> Row:

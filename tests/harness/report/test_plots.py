@@ -28,9 +28,9 @@ from PIL import Image
 from harness.report import pareto, plots
 from harness.report.labels import Canvas, LabelPlace
 from harness.report.pareto import ParetoData
-from harness.report.plots import draw, fade
-from harness.report.style import LIGHT, diameter
-from harness.report.view import Row
+from harness.report.plots import draw, pale
+from harness.report.rows import Row
+from harness.report.style import LIGHT, diameter, spread
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -232,7 +232,8 @@ def test_no_line_goes_across_a_prominent_marker():
 def markers(figure: Figure) -> Iterator[tuple[str, str, int]]:
     """Of each lot of markers: what is filled, in which colour, and how many there are."""
     for line in figure.axes[0].lines:
-        if line.get_linestyle() == "None":
+        # Around each marker is a rim, which is the ground's.
+        if line.get_linestyle() == "None" and line.get_markeredgecolor() != LIGHT.background:
             filled = line.get_fillstyle()
             if line.get_markerfacecolor() == LIGHT.background:
                 filled = "none"
@@ -264,17 +265,30 @@ def test_measured_and_claimed_values_differ():
     assert {tuple(bar[:, 1]) for bar in bars} == {(79.5, 80.5)}
 
 
-def test_what_is_beaten_is_faded():
+def test_what_is_beaten_is_small_and_pale_and_its_edge_is_seen():
     figure, data = drawing(EIGHT)
     assert len(data.frontier) == 6
-    faded = fade("#004e7a")
-    found = {colour: number for _, colour, number in markers(figure)}
-    assert found == {"#004e7a": 6, faded: 2}
+    lines = [line for line in figure.axes[0].lines if line.get_markeredgecolor() == "#004e7a"]
+    found = {line.get_markerfacecolor(): len(line.get_xdata()) for line in lines}
+    assert found == {"#0072b2": 6, pale("#0072b2"): 2}
+    (large, small) = sorted((line.get_markersize() for line in lines), reverse=True)
+    assert large > 1.1 * small
 
-    def darkness(colour: str) -> int:
-        return sum(int(colour[i : i + 2], 16) for i in (1, 3, 5))
 
-    assert darkness(faded) > darkness("#004e7a") + 200
+def test_markers_in_one_place_are_told_apart_and_joined_to_it():
+    """Twins, a crowd in one spot, and a chain of neighbours; who stands alone stays."""
+    crowd = [(200.0, 200.0)] * 30
+    chain = [(10.0 + 2 * i, 50.0) for i in range(10)]
+    spots = [(100.0, 100.0), (100.0, 100.5), *crowd, *chain, (300.0, 10.0)]
+    placed = spread(spots, 4)
+    assert placed[-1] == spots[-1]
+    for a, b in itertools.combinations(placed, 2):
+        assert math.dist(a, b) > 1.5 * 4, (a, b)
+    assert max(map(math.dist, spots, placed)) < 50
+    twins = (row("a", macs=10**9, top1_claimed=80.0), row("b", macs=10**9, top1_claimed=80.0))
+    figure, _ = drawing(twins)
+    leaders = [line for line in figure.axes[0].lines if line.get_color() == LIGHT.muted]
+    assert len(leaders) == 2
 
 
 @each("better", ["less", "more"])

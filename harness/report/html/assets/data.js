@@ -5,14 +5,13 @@ const text = (number) => (number < 0 ? "" : data.texts[number]);
 
 const findings = data.findings.map((entry, order) => {
   const [variant, collection, field, check, status, severity, cause, documented, measured, message,
-    place, fix, change, accepted] = entry;
+    place, fix, change, accepted, group] = entry;
   const finding = {
     order,
-    status,
-    // What is accepted is neither error nor warning any more.
-    severity: accepted < 0 ? severity : "accepted",
     change,
-    // A difference that nobody graded stands among the errors.
+    group,
+    // What is accepted is neither error nor warning any more; a difference that nobody graded
+    // stands among the errors.
     label: accepted < 0 ? severity || (status === "mismatch" ? "error" : status) : "accepted",
     variant: text(variant),
     collection: text(collection),
@@ -47,7 +46,7 @@ const variants = data.variants.map((entry, order) => ({
 
 const byKey = new Map(variants.map((variant) => [variant.key, variant]));
 const keyOf = new Map([...variants].reverse().map((variant) => [variant.name, variant.key]));
-const causes = new Map(Object.entries(data.causes).map(([number, about]) => [text(number), about]));
+const remedies = new Map(Object.entries(data.causes).map(([number, remedy]) => [text(number), text(remedy)]));
 const GRAVITY = ["error", "warning", "note", "accepted", "unverified", "match"];
 
 /** The distinct values of a column, in the order of appearance, with how often each occurs. */
@@ -56,3 +55,15 @@ function distinct(rows, column) {
   for (const row of rows) counts.set(row[column], (counts.get(row[column]) || 0) + 1);
   return counts;
 }
+
+/** A place as it stands, or as a link to it in its repository; `shown` may be a part of it. */
+function placeLink(place, shown = place) {
+  const [, file, line] = place.match(/^(.*):(\d+):\d+$/) || [];
+  const address = data.sources[file];
+  if (!address) return el("span", { class: "place", title: place }, foreign(shown));
+  return el("a", { class: "place", href: address.replace("{line}", line), title: place }, foreign(shown));
+}
+
+/** A cause, as a link to what it means. */
+const causeLink = (cause) => (remedies.has(cause)
+  ? el("a", { href: fragment("causes", { cause }) }, el("code", {}, cause)) : el("code", {}, cause));

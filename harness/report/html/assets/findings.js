@@ -1,49 +1,35 @@
-// The findings, filtered.
+// The findings, filtered, in the groups that a terminal shows.
 
-const FINDING_COLUMNS = [
-  { id: "severity", label: "Severity", class: "severity", sort: (f) => GRAVITY.indexOf(f.label),
-    cell: severityCell },
-  { id: "variant", label: "Variant", class: "variant", isHeader: true, sort: (f) => f.variant,
-    cell: (f) => [variantName(f), f.place ? el("span", { class: "place" }, foreign(f.place)) : ""] },
-  { id: "field", label: "Field", class: "field", sort: (f) => f.field,
-    cell: (f) => [foreign(f.field), valueLine("documented", f.documented), valueLine("measured", f.measured)] },
-  { id: "message", label: "Finding", class: "message", cell: messageCell },
-  { id: "cause", label: "Cause", class: "cause", sort: (f) => f.cause,
-    cell: (f) => (f.cause ? el("code", {}, f.cause) : "–") },
-];
+// So much is made at a time: what is not shown is not made.
+const STEP = 50;
+const CHANGES = { new: "new", fixed: "fixed", unseen: "not looked for" };
 
-function severityCell(finding) {
-  const mark = { new: "new", fixed: "fixed", unseen: "not seen" }[finding.change];
-  return [chip(finding.label), mark ? el("span", { class: "change" }, mark) : null].filter(Boolean);
-}
-
-function variantName(finding) {
+const variantLink = (finding) => {
   const key = keyOf.get(finding.variant);
   if (!finding.variant) return el("span", { class: "muted" }, "the index");
-  if (key === undefined) return foreign(finding.variant);
-  return el("a", { href: linkToVariant(key) }, foreign(finding.variant));
+  return key === undefined ? foreign(finding.variant) : el("a", { href: linkToVariant(key) }, foreign(finding.variant));
+};
+
+function values(finding) {
+  const line = (name, value) => (value
+    ? el("span", { class: "value" }, el("span", { class: "muted" }, `${name} `), foreign(value)) : null);
+  return el("p", { class: "values" }, line("documented", finding.documented), " ", line("measured", finding.measured));
 }
 
-function valueLine(name, value) {
-  if (!value) return "";
-  const shown = value.length > 90 ? `${value.slice(0, 89)}…` : value;
-  return el("span", { class: "value" }, el("span", { class: "muted" }, `${name} `), foreign(shown));
-}
-
-/** Why a baseline accepts a finding; nothing where it doesn't. */
-function reason(finding) {
-  return finding.accepted ? el("p", {}, el("strong", {}, "Accepted: "), foreign(finding.accepted)) : "";
-}
-
-function messageCell(finding) {
-  const about = causes.get(finding.cause);
-  const more = [];
-  if (about) more.push(el("p", {}, text(about[0])), el("p", {}, el("strong", {}, "What to do: "), text(about[1])));
-  if (finding.fix) more.push(patch(finding.fix));
-  const said = [foreign(finding.message), reason(finding)];
-  if (!more.length) return said;
-  const summary = finding.fix ? "What to do, with a fix" : "What to do";
-  return [...said, el("details", {}, el("summary", {}, summary), more)];
+/** One finding; in a view of many, with its variant. */
+function findingItem(finding, named = true) {
+  const remedy = finding.label === "match" ? "" : remedies.get(finding.cause);
+  const more = [remedy ? el("p", {}, remedy) : null, finding.fix ? patch(finding.fix) : null].filter(Boolean);
+  return el("li", { class: `finding ${finding.label}` },
+    el("div", { class: "finding-head" }, chip(finding.label),
+      named ? el("strong", {}, variantLink(finding)) : null, el("strong", {}, foreign(finding.field)),
+      finding.cause ? causeLink(finding.cause) : null,
+      finding.change ? el("span", { class: "change" }, CHANGES[finding.change]) : null,
+      finding.place ? placeLink(finding.place) : null),
+    el("p", {}, foreign(finding.message)),
+    values(finding),
+    finding.accepted ? el("p", {}, el("strong", {}, "Accepted: "), foreign(finding.accepted)) : null,
+    more.length ? el("details", {}, el("summary", {}, finding.fix ? "What to do, with a fix" : "What to do"), more) : null);
 }
 
 /** A unified diff, its lines told apart by their sign and by a colour. */
@@ -52,50 +38,111 @@ function patch(diff) {
     const kind = { "+": "added", "-": "removed", "@": "hunk" }[line[0]] || "same";
     return el("span", { class: kind }, `${line}\n`);
   });
-  return el("pre", { class: "patch", tabindex: "0", "aria-label": "Proposed fix" }, lines);
+  return el("pre", { class: "patch", tabindex: "0", role: "region", "aria-label": "Proposed fix" }, lines);
 }
 
 const isPast = (finding) => finding.change === "fixed" || finding.change === "unseen";
+
+const isOfState = (label) => {
+  const { state } = route.chosen;
+  return !state || state === label || (state === "differs" && (label === "error" || label === "warning"));
+};
 
 function chosenFindings() {
   const { change } = route.chosen;
   return findings.filter((finding) =>
     (change ? finding.change === change : !isPast(finding))
+    && isOfState(finding.label)
     && isChosen("collection", finding.collection)
     && isChosen("field", finding.field)
-    && isChosen("severity", finding.severity)
-    && isChosen("status", finding.status)
     && isChosen("cause", finding.cause)
     && searched(finding.haystack));
+}
+
+/** The groups of these findings, as a terminal has them, then what it only counts. */
+function grouped(found) {
+  const groups = new Map();
+  for (const finding of found) {
+    const key = finding.group < 0 ? `${finding.change} ${finding.label}` : finding.group;
+    if (!groups.has(key)) groups.set(key, []);
+    groups.get(key).push(finding);
+  }
+  const rank = ([key, [first]]) => (typeof key === "number" ? key : data.groups.length + GRAVITY.indexOf(first.label));
+  return [...groups].sort((a, b) => rank(a) - rank(b)).map(([key, members]) => {
+    const [kind, heading, said] = typeof key === "number" ? data.groups[key] : ["rest", -1, -1];
+    return { kind, heading: text(heading), said: text(said), members };
+  });
+}
+
+/** A list that is made as it is asked for; `host` gets the button for more. */
+function growing(host, list, items, make) {
+  let made = 0;
+  const more = el("button", { type: "button", onclick: () => grow() });
+  const grow = () => {
+    const next = items.slice(made, made + STEP).map(make);
+    list.append(...next);
+    if (made && next.length) next[0].querySelector("a, summary")?.focus();
+    made += next.length;
+    more.textContent = `Show ${Math.min(STEP, items.length - made)} of ${items.length - made} more`;
+    more.hidden = made >= items.length;
+  };
+  grow();
+  host.append(list, more);
+  return host;
+}
+
+function groupOf({ kind, heading, said, members }, isOpen) {
+  const [{ label }] = members;
+  const number = whole.format(members.length);
+  const list = el("ul", { class: "findings" });
+  if (kind === "variant") {
+    // Of one variant, its link is the heading; a name that is not of this report has none.
+    const named = members[0].variant ? [members[0].collection, members[0].collection ? " / " : null, variantLink(members[0])] : [heading];
+    return growing(el("section", { class: "group" }, el("h2", {}, named)), list, members, (f) => findingItem(f, false));
+  }
+  const title = kind === "rule" ? heading : kind === "rest" ? "" : heading.replace(/^\d+ findings? /, "");
+  const details = el("details", { class: "group", open: isOpen },
+    el("summary", {}, chip(label), el("strong", {}, ` ${number} ${members.length === 1 ? "finding" : "findings"}`),
+      title ? [" ", foreign(title)] : null, members[0].cause && kind !== "rest" ? [" ", el("code", {}, members[0].cause)] : null,
+      said ? el("span", { class: "about" }, foreign(said)) : null));
+  const show = () => details.open && !list.children.length && growing(details, list, members, (f) => findingItem(f));
+  details.addEventListener("toggle", show);
+  show();
+  return details;
 }
 
 function setUpFindings() {
   const form = byId("filters-findings");
   setUpForm(form);
   const present = findings.filter((finding) => !isPast(finding));
+  const states = optionsOf(present, "label", "none", GRAVITY).map(([value, shown]) => [value, value ? shown.replace(value, word(value)) : shown]);
+  const differing = present.filter((f) => f.label === "error" || f.label === "warning").length;
+  states.splice(1, 0, ["differs", `differs (${differing})`]);
   form.append(
     search("Search"),
+    menu("state", "State", states),
     menu("collection", "Collection", optionsOf(present, "collection", "none")),
     menu("field", "Field", optionsOf(present, "field", "none")),
-    menu("severity", "Severity", optionsOf(present, "severity", "none", [...GRAVITY.slice(0, 4), ""])),
-    menu("status", "Status", optionsOf(present, "status", "none", ["mismatch", "unverified", "match"])),
     menu("cause", "Cause", optionsOf(present, "cause", "none")),
   );
-  if (data.compared) {
+  if (findings.some((finding) => finding.change)) {
     const number = (change) => findings.filter((finding) => finding.change === change).length;
-    form.append(menu("change", "Since last report", [["", "all of this report"],
-      ["new", `new (${number("new")})`], ["fixed", `fixed (${number("fixed")})`],
-      ["unseen", `not looked for (${number("unseen")})`]]));
+    form.append(menu("change", "What changed last", [["", "all of this report"],
+      ...Object.entries(CHANGES).map(([value, shown]) => [value, `${shown} (${number(value)})`])]));
   }
   form.append(resetButton());
 }
 
 function showFindings() {
   syncFilters(byId("filters-findings"));
-  const rows = sorted(chosenFindings(), FINDING_COLUMNS, route.chosen.sort);
+  const found = chosenFindings();
   const all = findings.filter((finding) => !isPast(finding)).length;
-  byId("count-findings").textContent =
-    `${whole.format(rows.length)} of ${whole.format(all)} findings`;
-  showTable(byId("table-findings"), FINDING_COLUMNS, rows,
-    { caption: "Findings", tableClass: "fitted" });
+  byId("count-findings").textContent = `${whole.format(found.length)} of ${whole.format(all)} findings`;
+  const groups = grouped(found);
+  const isOpen = groups.length === 1 || (found.length <= STEP && Object.keys(route.chosen).length > 0);
+  const list = el("div", {});
+  const host = byId("list-findings");
+  host.replaceChildren();
+  if (groups.length) growing(host, list, groups, (group) => groupOf(group, isOpen));
+  else host.append(el("p", { class: "empty" }, "Nothing matches."));
 }

@@ -1,7 +1,14 @@
 // Puts it together: an address is read, and what it names is shown.
 
-const SHOW = { overview: () => {}, findings: showFindings, comparison: showComparison, plots: showPlots };
+const SHOW = { overview: showOverview, findings: showFindings, comparison: showComparison,
+  plots: showPlots, causes: showCause };
 let shown = "";
+
+/** Goes to the cause that is chosen. */
+function showCause() {
+  const wanted = [...document.querySelectorAll("[data-cause]")].find((each) => each.dataset.cause === route.chosen.cause);
+  for (const each of document.querySelectorAll("[data-cause]")) each.classList.toggle("chosen", each === wanted);
+}
 
 function showRoute() {
   readAddress();
@@ -10,7 +17,11 @@ function showRoute() {
     const isOther = shown.split("?")[0] !== wanted.split("?")[0];
     for (const view of VIEWS) byId(`view-${view}`).hidden = view !== route.view;
     SHOW[route.view]();
-    if (isOther && shown) window.scrollTo(0, 0);
+    const cause = route.view === "causes" && document.querySelector(".chosen");
+    if (cause) {
+      cause.scrollIntoView();
+      cause.focus({ preventScroll: true });
+    } else if (isOther && shown) window.scrollTo(0, 0);
     shown = wanted;
   }
   for (const link of document.querySelectorAll("nav [data-view]")) {
@@ -34,6 +45,4 @@ setUpComparison();
 setUpPlots();
 setUpPanel();
 window.addEventListener("hashchange", showRoute);
-// By then, plotly is here.
-window.addEventListener("DOMContentLoaded", () => route.view === "plots" && showPlots());
 showRoute();

@@ -20,27 +20,10 @@ function pairs(entries) {
     known.map(([name, value]) => [el("dt", {}, foreign(name)), el("dd", {}, foreign(value))]).flat());
 }
 
-function findingItem(finding) {
-  const about = causes.get(finding.cause);
-  return el("li", { class: `finding ${finding.label}` },
-    el("div", { class: "finding-head" }, chip(finding.label), el("strong", {}, foreign(finding.field)),
-      finding.cause ? el("code", {}, finding.cause) : null,
-      finding.change === "new" ? el("span", { class: "change" }, "new") : null),
-    el("p", {}, foreign(finding.message)),
-    reason(finding),
-    about && finding.status !== "match" ? el("p", { class: "muted" }, text(about[1])) : null,
-    finding.fix ? patch(finding.fix) : null,
-    finding.place ? el("p", { class: "place" }, foreign(finding.place)) : null);
-}
-
 /** The findings on one claim. Two results may claim one field: the place tells them apart. */
 function onClaim([field, , place], found) {
   return found.filter((f) => f.field === text(field) && (f.place === text(place) || !f.place));
 }
-
-/** A place without its folders; the whole of it shows when it is pointed at. */
-const shortPlace = (place) =>
-  el("td", { class: "where", title: place }, foreign(place.split("/").pop()));
 
 function claimRow([field, raw, place, about], of) {
   const worst = [...of].sort((a, b) => GRAVITY.indexOf(a.label) - GRAVITY.indexOf(b.label))[0];
@@ -51,7 +34,7 @@ function claimRow([field, raw, place, about], of) {
     el("td", { class: "value" }, foreign(text(raw))),
     el("td", { class: "value" }, measured.length ? measured.map((m) => el("div", {}, foreign(m))) : "–"),
     el("td", {}, chip(worst.label)),
-    shortPlace(text(place)));
+    el("td", { class: "where" }, placeLink(text(place), text(place).split("/").pop())));
 }
 
 /** What is documented: first what a finding speaks of, then, folded away, the rest. */
@@ -92,18 +75,18 @@ function factCell(value, column, isShare) {
 
 function fillPanel(variant) {
   const found = findings.filter((f) => f.variant === variant.name && !isPast(f));
-  const open = found.filter((f) => f.status !== "match");
-  const held = found.filter((f) => f.status === "match");
+  const open = found.filter((f) => f.label !== "match");
+  const held = found.filter((f) => f.label === "match");
   const blocks = variant.facts.map(factBlock);
   const closer = el("button", { type: "button", class: "close", "aria-label": "Close", onclick: () => panel.close() }, "×");
   panel.replaceChildren(el("div", { class: "panel-head" },
     el("h2", { id: "panel-title", tabindex: "-1" }, foreign(variant.key)), closer),
   el("div", { class: "panel-body" },
     el("p", {}, chip(variant.status), " ", foreign(variant.collection || "no collection"), el("span", { class: "muted" }, ", built by "), foreign(variant.builder)),
-    variant.place ? el("p", { class: "place" }, foreign(variant.place)) : null,
-    section("Findings", open.length ? el("ul", { class: "findings" }, open.map(findingItem))
+    variant.place ? el("p", {}, placeLink(variant.place)) : null,
+    section("Findings", open.length ? el("ul", { class: "findings" }, open.map((f) => findingItem(f, false)))
       : el("p", { class: "muted" }, found.length ? "None: every claim that was checked holds." : "Nothing was checked.")),
-    held.length ? el("details", {}, el("summary", {}, `${held.length} that match`), el("ul", { class: "findings" }, held.map(findingItem))) : null,
+    held.length ? el("details", {}, el("summary", {}, `${held.length} that hold`), el("ul", { class: "findings" }, held.map((f) => findingItem(f, false)))) : null,
     section("Claims", ...claimsOf(variant, found)),
     el("h3", { class: "part" }, "Measurements"),
     blocks.length ? blocks : el("p", { class: "muted" }, "Nothing was measured, or its provenance is not in this report."),

@@ -1,0 +1,266 @@
+"""The rows of a comparison: one per variant, with how each of its claims stands."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, Literal, cast
+
+from harness.report.sentences import label
+from harness.types import Finding, Measurement, Report, VariantReport
+from zoo.index.types import Claim, Location
+from zoo.known_datasets import IMAGENET_1K, known_dataset
+
+RowStatus = Literal["error", "warning", "note", "accepted", "unverified", "match"]
+
+# From the worst to the best.
+STATUSES: tuple[RowStatus, ...] = (
+    "error",
+    "warning",
+    "note",
+    "accepted",
+    "unverified",
+    "match",
+)
+_MEASURABLE = ("Parameters", "FLOPs", "File Size", "Top 1 Accuracy", "Top 5 Accuracy")
+# How a claim stands that several findings are on: what speaks against it, for it, beside it.
+_CELL: tuple[RowStatus, ...] = ("error", "warning", "accepted", "match", "note", "unverified")
+# An accuracy whose interval, in points, is wider is that of a sample: twenty images would move a
+# variant by ten points either way. Where no interval is known, so few images are one.
+WIDEST_INTERVAL = 5.0
+_SAMPLE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One variant; None is "not claimed" or "not measured".
+
+    Attributes:
+        name, collection, builder: the variant, as the index writes it: hostile text.
+        status: the worst of its findings; ``unverified`` where it has none.
+        image_size: (height, width) in pixels that the counts were made at.
+        parameters_claimed, parameters: how many.
+        flops_claimed, flops_convention_claimed: as documented.
+        macs: measured multiply-accumulates; ``flops`` are twice as many.
+        fvcore: what fvcore's rule counts.
+        file_size_claimed, file_size: bytes.
+        dataset: that the top-1 claim speaks of, else the top-5 claim.
+        top1_claimed, top1, top1_low, top1_high: percent; low and high bound the accuracy on the
+            whole population that the claim speaks of. The same for ``top5``.
+        images: how many images were counted.
+        cells: for each field with a claim that was checked, how that claim stands, and what was
+            measured where it doesn't hold.
+        doubted: the fields whose documented value an error speaks against, accepted or not, and
+            nothing speaks for.
+        images_per_second: the best that was measured in float32, with its batch size and the
+            name of its device.
+    """
+
+    name: str
+    collection: str | None
+    builder: str
+    status: RowStatus
+    image_size: tuple[int, int] | None = None
+    parameters_claimed: int | None = None
+    parameters: int | None = None
+    flops_claimed: int | None = None
+    flops_convention_claimed: str | None = None
+    macs: int | None = None
+    flops: int | None = None
+    fvcore: int | None = None
+    file_size_claimed: int | None = None
+    file_size: int | None = None
+    dataset: str | None = None
+    top1_claimed: float | None = None
+    top1: float | None = None
+    top1_low: float | None = None
+    top1_high: float | None = None
+    top5_claimed: float | None = None
+    top5: float | None = None
+    top5_low: float | None = None
+    top5_high: float | None = None
+    images: int | None = None
+    images_per_second: float | None = None
+    images_per_second_batch: int | None = None
+    images_per_second_device: str | None = None
+    doubted: tuple[str, ...] = ()
+    cells: Mapping[str, tuple[RowStatus, float | None]] = field(default_factory=dict, hash=False)
+
+    def right(self, k: int) -> int | None:
+        """How many images were right by top-k; None where that is not known."""
+        percent = getattr(self, f"top{k}")
+        return None if percent is None or not self.images else round(percent * self.images / 100)
+
+    def is_sample(self, k: int) -> bool:
+        """Whether so few images were counted that their share of right ones is no accuracy."""
+        if self.right(k) is None:
+            return False
+        low, high = getattr(self, f"top{k}_low"), getattr(self, f"top{k}_high")
+        if low is None or high is None:
+            return cast(int, self.images) < _SAMPLE
+        return bool(high - low > WIDEST_INTERVAL)
+
+
+def rows(report: Report) -> tuple[Row, ...]:
+    """The rows of a report, in the order of the index."""
+    found: dict[str | None, list[Finding]] = {}
+    on_claim: dict[_Place, list[Finding]] = {}
+    for finding in report.findings:
+        found.setdefault(finding.variant, []).append(finding)
+        on_claim.setdefault((finding.variant, finding.field, finding.location), []).append(finding)
+    # Once for a name: many entries may have the same.
+    standings = {name: _standing(of_it) for name, of_it in found.items()}
+    nothing: _Standing = ("unverified", ())
+    return tuple(_row(v, on_claim, *standings.get(v.name, nothing)) for v in report.variants)
+
+
+_Standing = tuple[RowStatus, tuple[str, ...]]
+_Place = tuple[str | None, str, Location | None]
+
+
+def _standing(findings: Sequence[Finding]) -> _Standing:
+    """The worst of a variant's findings, and the fields that are doubted."""
+    statuses = {standing(finding) for finding in findings}
+    worst: RowStatus = next((each for each in STATUSES if each in statuses), "unverified")
+    return worst, _doubted(findings)
+
+
+def _cells(
+    variant: VariantReport, on_claim: Mapping[_Place, Sequence[Finding]]
+) -> dict[str, tuple[RowStatus, float | None]]:
+    """How the claims of a row stand; two results may claim one field, the place tells which."""
+    cells: dict[str, tuple[RowStatus, float | None]] = {}
+    for name in _MEASURABLE:
+        claim = _claim(variant, name)
+        places: list[Location | None] = [None] if claim is None else [claim.location, None]
+        found = [f for place in places for f in on_claim.get((variant.name, name, place), ())]
+        worst = min(found, key=lambda f: _CELL.index(standing(f)), default=None)
+        if claim is not None and worst is not None:
+            said = next(
+                (
+                    f.measured
+                    for f in found
+                    if standing(f) == standing(worst) and isinstance(f.measured, int | float)
+                ),
+                None,
+            )
+            cells[name] = (standing(worst), said)
+    return cells
+
+
+def standing(finding: Finding) -> RowStatus:
+    """The status of one finding; a difference without a severity counts as an error."""
+    found = label(finding)
+    return "error" if found == "mismatch" else cast(RowStatus, found)
+
+
+def _row(
+    variant: VariantReport,
+    on_claim: Mapping[_Place, Sequence[Finding]],
+    status: RowStatus,
+    doubted: tuple[str, ...],
+) -> Row:
+    measured = variant.measurements
+    counts: Mapping[str, Any] = measured.get("flops") or {}
+    size = measured.get("image_size")
+    convention = _claim(variant, "FLOPs Convention")
+    stated = convention.value if convention and isinstance(convention.value, str) else None
+    speed = _fastest(variant)
+    return Row(
+        name=variant.name,
+        collection=variant.collection,
+        builder=variant.builder,
+        status=status,
+        doubted=doubted,
+        cells=_cells(variant, on_claim),
+        image_size=(int(size[0]), int(size[1])) if size else None,
+        parameters_claimed=_whole(_claim(variant, "Parameters")),
+        parameters=measured.get("parameters"),
+        flops_claimed=_operations(_claim(variant, "FLOPs"), stated),
+        flops_convention_claimed=stated,
+        macs=counts.get("macs"),
+        flops=counts.get("flops"),
+        fvcore=counts.get("fvcore"),
+        file_size_claimed=_whole(_claim(variant, "File Size")),
+        file_size=measured.get("file_size"),
+        images=measured.get("images"),
+        images_per_second=speed.get("images_per_second"),
+        images_per_second_batch=speed.get("batch"),
+        images_per_second_device=(speed.get("environment") or {}).get("device_name"),
+        **_accuracies(variant),
+    )
+
+
+def _accuracies(variant: VariantReport) -> dict[str, Any]:
+    found: dict[str, Any] = {"dataset": None}
+    evaluations = variant.measurements.get("evaluations") or [{}]
+    counted = evaluations[0].get("dataset")
+    for k in (5, 1):
+        claim = _claim(variant, f"Top {k} Accuracy", counted)
+        about = None if claim is None else known_dataset(claim.dataset or IMAGENET_1K)
+        # What images of another set give stands beside no claim.
+        fits = not counted or claim is None or (about is not None and about.name == counted)
+        found[f"top{k}_claimed"] = _number(claim)
+        found[f"top{k}"] = variant.measurements.get(f"top{k}") if fits else None
+        bounds = variant.intervals.get(f"top{k}", (None, None))
+        found[f"top{k}_low"], found[f"top{k}_high"] = bounds
+        found["dataset"] = found["dataset"] if claim is None else claim.dataset
+    return found
+
+
+def _doubted(findings: Iterable[Finding]) -> tuple[str, ...]:
+    """Fields with an error and no match: of two that share a size, one has it by right."""
+    wrong = {f.field for f in findings if (f.severity or f.status) in ("error", "mismatch")}
+    held = {f.field for f in findings if f.status == "match" and f.documented is not None}
+    return tuple(sorted((wrong - held) & {*_MEASURABLE}))
+
+
+def _claim(variant: VariantReport, field: str, dataset: str | None = None) -> Claim | None:
+    """The first claim of that field that was understood; of results, the first on that dataset.
+
+    Failing that, the first on ImageNet.
+    """
+    claims = [c for c in variant.claims if c.field == field and c.value is not None]
+    for name in filter(None, (dataset, IMAGENET_1K)):
+        for claim in claims:
+            known = known_dataset(claim.dataset)
+            if known is not None and known.name == name:
+                return claim
+    return next(iter(claims), None)
+
+
+def _number(claim: Claim | None) -> float | None:
+    if claim is None or isinstance(claim.value, bool):
+        return None
+    if not isinstance(claim.value, int | float | Decimal):
+        return None
+    return value if math.isfinite(value := float(claim.value)) else None
+
+
+def _whole(claim: Claim | None) -> int | None:
+    number = _number(claim)
+    if claim is None or number is None:
+        return None
+    return claim.value if isinstance(claim.value, int) else round(number)
+
+
+def _operations(claim: Claim | None, convention: str | None) -> int | None:
+    """The claimed count in operations: pages of torchvision's convention write billions."""
+    number = _number(claim)
+    if convention == "torchvision" and number is not None and number < 1e6:
+        return round(number * 1e9)
+    return _whole(claim)
+
+
+def _fastest(variant: VariantReport) -> Mapping[str, Any]:
+    """The timing with the most images per second in float32; empty where there is none."""
+    timings = [
+        timing
+        for fact in variant.facts
+        if isinstance(fact, Measurement) and fact.kind == "speed"
+        for timing in fact.value.get("timings", ())
+        if timing.get("precision") == "off" and timing.get("images_per_second") is not None
+    ]
+    return max(timings, key=lambda timing: float(timing["images_per_second"]), default={})
