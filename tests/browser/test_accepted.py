@@ -28,8 +28,9 @@ def counts_of(here, label):
     number = int(card.locator("strong").inner_text())
     card.click()
     here.page.locator("#view-findings").wait_for()
-    rows = here.page.locator("#table-findings tbody tr")
-    assert set(here.texts("#table-findings tbody .status")) <= {label}
+    rows = here.page.locator("#list-findings .finding")
+    words = {"match": "held", "unverified": "not checked"}
+    assert set(here.texts("#list-findings .finding .status")) == {words.get(label, label)}
     return number, rows.count()
 
 
@@ -43,6 +44,7 @@ def test_each_card_counts_what_its_link_shows(show, partly):
 def test_where_nothing_is_accepted_nothing_speaks_of_it(show, usual):
     here = show(usual)
     assert here.page.locator(".card").count() == 5
+    assert here.page.locator(".coverage rect").count() == 5
     assert "accepted" not in here.page.locator("#view-overview").inner_text()
     here.go("#findings")
     assert "accepted" not in here.page.locator("#filters-findings").inner_text()
@@ -52,7 +54,8 @@ def test_the_tables_of_counts_have_a_column_for_it(show, partly):
     here = show(partly)
     # Family 0 holds net0 and net2, whose own error nobody accepts.
     expected = {"Findings by cause": "parameters.differs", "Findings by collection": "Family 0"}
-    for caption, first in expected.items():
+    for view, (caption, first) in zip(("causes", "overview"), expected.items(), strict=True):
+        here.go(f"#{view}")
         table = here.page.get_by_role("table", name=caption)
         heads = table.locator("thead th").all_inner_texts()
         cells = table.locator("tbody tr", has_text=first).locator("th, td").all_inner_texts()
@@ -62,26 +65,19 @@ def test_the_tables_of_counts_have_a_column_for_it(show, partly):
 
 def test_the_filter_the_reason_and_the_order(show, partly):
     here = show(partly, fragment="#findings")
-    labels = here.texts("#table-findings tbody .status")
-    order = ["error", "warning", "note", "accepted", "unverified", "match"]
-    assert list(dict.fromkeys(labels)) == order
-    here.page.locator("#filters-findings [name=severity]").select_option("accepted")
-    here.page.wait_for_url("**severity=accepted")
-    rows = here.texts("#table-findings tbody tr")
+    here.page.locator("#filters-findings [name=state]").select_option("accepted")
+    here.page.wait_for_url("**state=accepted")
+    rows = here.texts("#list-findings .finding")
     assert len(rows) == 3
     assert all(f"Accepted: {REASON}" in row for row in rows)
-    # It is a difference still.
-    here.page.locator("#filters-findings [name=status]").select_option("mismatch")
-    here.page.wait_for_url("**status=mismatch*")
-    assert here.page.locator("#table-findings tbody tr").count() == 3
     here.page.locator("#filters-findings [name=q]").fill("documented nowhere")
     here.page.wait_for_url("**q=documented*")
-    assert here.page.locator("#table-findings tbody tr").count() == 3
+    assert here.page.locator("#list-findings .finding").count() == 3
 
 
 def test_the_variant_and_its_claim_are_marked_and_the_panel_tells_why(show, partly):
     here = show(partly, fragment="#comparison?sort=status")
-    statuses = here.texts("#table-comparison tbody .status")
+    statuses = here.texts("#table-comparison tbody td:nth-child(2) .status")
     # A warning of each is not accepted.
     assert statuses == ["error", "warning", "warning"]
     here.page.get_by_role("link", name="net0", exact=True).click()
@@ -97,45 +93,41 @@ def test_the_variant_and_its_claim_are_marked_and_the_panel_tells_why(show, part
 def test_a_variant_with_nothing_worse_is_accepted(show, partly):
     found = tuple(f for f in partly.findings if f.accepted or f.status == "match")
     here = show(replace(partly, findings=found), fragment="#comparison?status=accepted")
-    assert here.texts("#table-comparison tbody .status") == ["accepted", "accepted"]
+    assert here.texts("#table-comparison tbody td:nth-child(2) .status") == ["accepted", "accepted"]
 
 
 def test_it_has_a_colour_and_a_shape_of_its_own(show, partly):
-    here = show(partly, fragment="#findings")
+    here = show(partly)
     looks = here.page.evaluate(
         """() => ["error", "warning", "note", "accepted", "unverified", "match"].map((label) => {
-          const chip = document.querySelector(`#table-findings .status.${label}`);
-          const mark = getComputedStyle(chip, "::before");
-          return [getComputedStyle(chip).color,
-            [mark.borderRadius, mark.borderStyle, mark.transform].join()];
+          const chip = document.querySelector(`.tally .status.${label}`);
+          return [getComputedStyle(chip).color, getComputedStyle(chip, "::before").content];
         })"""
     )
-    colours = [colour for colour, _ in looks]
-    assert len(set(colours)) == 6
-    shape = looks[3][1]
-    assert [s for _, s in looks].count(shape) == 1
+    colours, marks = zip(*looks, strict=True)
+    assert len(set(colours)) == len(set(marks)) == 6
 
 
 def test_without_script_it_is_told_too(show, partly):
     # However much there is to say of the finding, the reason is not cut off.
     found = [replace(f, message="word " * 100) if f.accepted else f for f in partly.findings]
     here = show(replace(partly, findings=tuple(found)), java_script_enabled=False)
-    assert "accepted" in here.texts(".cards .card span")
+    assert "accepted" in here.texts(".tally .card span")
     rows = here.page.locator("noscript tbody tr").all_inner_texts()
     accepted = [row for row in rows if row.startswith("accepted")]
     assert len(accepted) == 3
     assert all(f"(accepted: {REASON})" in row for row in accepted)
     order = [row.split()[0] for row in rows]
-    assert order.index("note") < order.index("accepted") < order.index("unverified")
+    assert order.index("note") < order.index("accepted") < order.index("not")
 
 
 def test_what_was_accepted_before_is_not_new_and_keeps_its_reason_when_it_goes(
     show, partly, as_document
 ):
     here = show(partly, as_document(partly))
-    assert "0 new, 0 fixed" in here.page.locator("#view-overview").inner_text()
+    assert "What changed last" not in here.page.locator("#view-overview").inner_text()
     found = tuple(f for f in partly.findings if (f.variant, f.severity) != ("net1", "error"))
     here = show(replace(partly, findings=found), as_document(partly), "#findings?change=fixed")
-    (row,) = here.texts("#table-findings tbody tr")
+    (row,) = here.texts("#list-findings .finding")
     assert "accepted" in row
     assert f"Accepted: {REASON}" in row

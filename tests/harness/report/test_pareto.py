@@ -157,11 +157,14 @@ def test_text_in_every_colour_can_be_read(theme: Theme):
     for colour in (theme.text, theme.muted, *theme.status.values()):
         assert contrast(colour, theme.background) >= 4.5
         assert contrast(colour, theme.surface) >= 4.5
+    assert contrast(theme.line, theme.background) >= 3
+    assert contrast(theme.line, theme.surface) >= 3
 
 
 def test_markers_are_seen_on_white_and_told_apart_without_colour():
     series = (*SERIES, OTHERS)
     assert all(contrast(one.edge, LIGHT.background) >= 3 for one in series)
+    assert all(contrast(one.light, DARK.background) >= 3 for one in series)
     for trait in ("marker", "symbol", "colour", "edge"):
         values = [getattr(one, trait) for one in series]
         assert trait == "edge" or len(set(values)) == len(values)

@@ -47,6 +47,8 @@ const variants = data.variants.map((entry, order) => ({
 const byKey = new Map(variants.map((variant) => [variant.key, variant]));
 const keyOf = new Map([...variants].reverse().map((variant) => [variant.name, variant.key]));
 const remedies = new Map(Object.entries(data.causes).map(([number, remedy]) => [text(number), text(remedy)]));
+// A map, since a file may have any name, that of what every object has included.
+const sources = new Map(Object.entries(data.sources));
 const GRAVITY = ["error", "warning", "note", "accepted", "unverified", "match"];
 
 /** The distinct values of a column, in the order of appearance, with how often each occurs. */
@@ -59,7 +61,7 @@ function distinct(rows, column) {
 /** A place as it stands, or as a link to it in its repository; `shown` may be a part of it. */
 function placeLink(place, shown = place) {
   const [, file, line] = place.match(/^(.*):(\d+):\d+$/) || [];
-  const address = data.sources[file];
+  const address = sources.get(file);
   if (!address) return el("span", { class: "place", title: place }, foreign(shown));
   return el("a", { class: "place", href: address.replace("{line}", line), title: place }, foreign(shown));
 }

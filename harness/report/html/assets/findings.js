@@ -75,15 +75,15 @@ function grouped(found) {
 }
 
 /** A list that is made as it is asked for; `host` gets the button for more. */
-function growing(host, list, items, make) {
+function growing(host, list, items, make, step = STEP) {
   let made = 0;
   const more = el("button", { type: "button", onclick: () => grow() });
   const grow = () => {
-    const next = items.slice(made, made + STEP).map(make);
+    const next = items.slice(made, made + step).map(make);
     list.append(...next);
     if (made && next.length) next[0].querySelector("a, summary")?.focus();
     made += next.length;
-    more.textContent = `Show ${Math.min(STEP, items.length - made)} of ${items.length - made} more`;
+    more.textContent = `Show ${Math.min(step, items.length - made)} of ${items.length - made} more`;
     more.hidden = made >= items.length;
   };
   grow();
@@ -140,9 +140,10 @@ function showFindings() {
   byId("count-findings").textContent = `${whole.format(found.length)} of ${whole.format(all)} findings`;
   const groups = grouped(found);
   const isOpen = groups.length === 1 || (found.length <= STEP && Object.keys(route.chosen).length > 0);
-  const list = el("div", {});
   const host = byId("list-findings");
+  const [ofVariants, others] = [true, false].map((is) => groups.filter(({ kind }) => (kind === "variant") === is));
   host.replaceChildren();
-  if (groups.length) growing(host, list, groups, (group) => groupOf(group, isOpen));
-  else host.append(el("p", { class: "empty" }, "Nothing matches."));
+  if (ofVariants.length) growing(host, el("div", {}), ofVariants, (group) => groupOf(group, isOpen), STEP / 2);
+  host.append(...others.map((group) => groupOf(group, isOpen)));
+  if (!groups.length) host.append(el("p", { class: "empty" }, "Nothing matches."));
 }

@@ -25,12 +25,12 @@ function sorted(rows, columns, named) {
 }
 
 /** Puts one page of a table into `host`. */
-function showTable(host, columns, rows, { caption, tableClass = "" }) {
+function showTable(host, columns, rows, { caption }) {
   const pages = Math.max(1, Math.ceil(rows.length / PAGE_SIZE));
   const page = Math.min(pages, Math.max(1, Number.parseInt(route.chosen.page, 10) || 1));
   const shown = rows.slice((page - 1) * PAGE_SIZE, page * PAGE_SIZE);
   const focused = host.contains(document.activeElement) ? document.activeElement.dataset.focus : "";
-  const table = el("table", { class: `data wide ${tableClass}` },
+  const table = el("table", { class: "data wide" },
     el("caption", { class: "hidden" }, caption),
     el("thead", {}, el("tr", {}, columns.map(heading))),
     el("tbody", {}, shown.map((row) => el("tr", {}, columns.map((column) => {
@@ -40,7 +40,7 @@ function showTable(host, columns, rows, { caption, tableClass = "" }) {
       cell.append(...[column.cell(row)].flat());
       return cell;
     })))));
-  const scroll = el("div", { class: "scroll", role: "region", "aria-label": caption, tabindex: "0" },
+  const scroll = el("div", { class: "scroll tall", role: "region", "aria-label": caption, tabindex: "0" },
     table);
   host.replaceChildren(scroll, ...(pages > 1 ? [pager(page, pages)] : []));
   if (!rows.length) host.replaceChildren(el("p", { class: "empty" }, "Nothing matches."));
