@@ -17,7 +17,7 @@ MODULES = {
     for path in sorted((ROOT / package).rglob("*.py"))
 }
 HEAVY = frozenset(
-    {"torch", "pandas", "httpx", "matplotlib", "plotly", "torchvision", "fvcore", "timm", "numpy"}
+    {"torch", "pandas", "httpx", "matplotlib", "torchvision", "fvcore", "timm", "numpy"}
 )
 LIGHT = ("zoo", "zoo.index", "zoo.registry", "harness.cli", "harness.run.session")
 # What runs models, weights or tables, and is itself imported inside functions alone.

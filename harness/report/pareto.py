@@ -264,7 +264,7 @@ def plain_data(rows: Sequence[Row]) -> dict[str, Any]:
     Returns:
         ``metrics``: per metric its ``points``, each ``[number of the variant, x, 1 if x was
         measured, y, 1 if y was measured]``, and the positions in them that are on the
-        ``frontier``; ``series``: colours and symbols in plotly's words; ``drawn``: for each
+        ``frontier``; ``series``: colours and symbols in the page's words; ``drawn``: for each
         variant, which of these.
     """
     styles = series(rows)

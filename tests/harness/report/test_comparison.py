@@ -248,7 +248,7 @@ def test_the_markdown_table_reads_well(full: VariantReport):
     assert shown["Top-1, claimed"] == "80.96 %"
     # Outwards: an interval never promises more than it holds.
     assert shown["Top-1, interval"] == "78.45 to 83.20 %"
-    assert shown["Images/s, measured"] == "31.2 (batch 32)"
+    assert shown["Images/s, measured"] == "31.25 (batch 32)"
 
 
 def test_columns_without_a_value_are_named_below_the_table():

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+import jsonschema
 import pytest
 from loops import each
 
 from harness.report import folder
+from harness.report.document import json_schema
 from harness.types import Measurement, Report, Unmeasured, VariantReport
 
 UNUSED = "The previous report could not be used, so nothing is compared: "
@@ -46,8 +49,8 @@ def test_a_damaged_previous_report_is_named_and_replaced(
 
 
 def test_a_previous_report_may_be_missing_and_must_not_be_huge(written, make_report, tmp_path):
-    assert "There is no previous report to compare with." in written(make_report())
-    assert "Compared with the report of " in written(make_report())
+    assert "previous report" not in written(make_report())
+    assert "previous report" not in written(make_report())
     with open(tmp_path / "report.json", "wb") as file:
         file.truncate(300 << 20)
     assert f"{UNUSED}report.json is larger than " in written(make_report())
@@ -76,6 +79,33 @@ def test_the_users_home_is_not_in_the_files(written, make_finding, tmp_path, mon
     assert "top-1 on ~/val" in page
     # What an index says is quoted as it stands.
     assert f"{home}/as/documented" in page
+
+
+def test_a_report_changes_only_where_a_number_does(written, make_report, make_finding, tmp_path):
+    """Neither when, where and in which order it was made, nor that it was made before."""
+    facts = [
+        Measurement(kind, "net", "zoo", {"size": 5}, None, "measured", {}, "cpu", "2025-01-02")
+        for kind in ("structure", "file", "checkpoint", "new kind")
+    ]
+    found = (make_finding(variant="net"),)
+
+    def made(facts, found, **environment):
+        variant = VariantReport("net", None, "zoo", {"parameters": 5}, facts=tuple(facts))
+        report = Report({"zoo": "1", "torch": "2", "python": "3"} | environment, (variant,), found)
+        written(report)
+        return {path.name: path.read_bytes() for path in sorted(tmp_path.iterdir())}
+
+    written(make_report(make_finding(variant="net", cause="size.shared")))
+    first = made(facts, found)
+    assert b'"new"' in first["report.json"]
+    later = [replace(fact, made="2026-11-12") for fact in reversed(facts)]
+    machine = {"started": "2026-11-12", "seconds": 7.5, "platform": "a-machine", "device": "cuda"}
+    assert made(later, found, **machine) == first
+    assert not [name for name, content in first.items() if b"a-machine" in content]
+    jsonschema.validate(json.loads(first["report.json"]), json_schema())
+    for path in tmp_path.iterdir():
+        path.unlink()
+    assert made(later, found, **machine) == made(facts, found)
 
 
 @each("home", ["", "/"])

@@ -12,6 +12,7 @@ from loops import each
 
 from harness.report import formats
 from harness.report.html import render
+from harness.report.html.changes import Changes
 from harness.report.view import presentable
 from harness.types import Report
 from zoo._util.text import FOREIGN, CommandBreaker, ForeignOutput, bounded, foreign, json_text
@@ -79,7 +80,7 @@ def without_patches_and_places(written):
 
 @each("what", LONG)
 def test_what_is_foreign_is_cut_on_the_page(what):
-    page = render(quoting(LONG[what]), None)
+    page = render(quoting(LONG[what]), Changes())
     begin = page.index('type="application/json"')
     texts = json.loads(page[page.index(">", begin) + 1 : page.index("</script>", begin)])["texts"]
     # A patch keeps its lines, each of them cut.

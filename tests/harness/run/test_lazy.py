@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from page_blocks import need_real_weights
 
-HEAVY = ("torch", "pandas", "httpx", "matplotlib", "plotly", "torchvision", "numpy")
+HEAVY = ("torch", "pandas", "httpx", "matplotlib", "torchvision", "numpy")
 
 ROOT = Path(__file__).parents[3]
 OWN_INDEX = ROOT / "model-index"

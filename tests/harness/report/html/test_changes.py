@@ -9,7 +9,7 @@ from typing import Any
 from loops import each
 
 from harness.report.document import document
-from harness.report.html.changes import compare
+from harness.report.html.changes import compare, recorded
 from harness.types import Finding, Report, VariantReport
 
 
@@ -37,11 +37,9 @@ def before(*findings: Finding) -> dict[str, Any]:
 def test_the_same_finding_in_other_words_is_not_new():
     moved = finding(message="worded otherwise", measured=3)
     changes = compare(report(moved), before(finding()))
-    assert changes.compared
-    assert changes.since == "2025-01-02T03:04:05+00:00"
     assert (changes.new, changes.fixed, changes.unseen) == (frozenset(), (), ())
     changes = compare(report(finding()), None)
-    assert (changes.compared, changes.problem, changes.new) == (False, None, frozenset())
+    assert (changes.problem, changes.new) == (None, frozenset())
 
 
 def test_each_part_of_a_findings_identity_counts():
@@ -121,18 +119,27 @@ def test_a_damaged_document_is_named_and_not_used(damage, why):
     earlier = before(finding())
     damage(earlier)
     changes = compare(report(finding()), earlier)
-    assert (changes.compared, changes.new) == (False, frozenset())
+    assert changes.new == frozenset()
     assert why in (changes.problem or "")
 
 
-def test_a_malformed_place_or_start_does_no_harm():
+def test_a_malformed_place_does_no_harm():
     for place in (None, 7, {"file": 1}, {"file": "a", "line": "2", "column": 3}):
         earlier = before(finding())
         earlier["findings"][0]["location"] = place
         (fixed,) = compare(report(finding(**MATCH)), earlier).fixed
         assert fixed.location is None
-    for environment in ({"started": 7}, []):
-        assert (
-            compare(report(finding()), before(finding()) | {"environment": environment}).since
-            is None
-        )
+
+
+def test_a_report_of_the_same_keeps_what_changed_before():
+    """A malformed record of it is none, and what was found otherwise is compared anew."""
+    old, now = before(finding(), finding("net", "layers")), report(finding(cause="size.shared"))
+    first = compare(now, old, document(now))
+    assert (len(first.new), len(first.fixed)) == (1, 1)
+    written = json.loads(json.dumps(document(now) | recorded(first)))
+    assert recorded(compare(now, written, document(now))) == recorded(first)
+    for record in (None, 7, {"new": 7}, {"new": [[1, 2], "x"], "fixed": [], "unseen": []}):
+        found = compare(now, written | {"changes": record}, document(now))
+        assert (found.new, found.fixed, found.problem) == (frozenset(), (), None)
+    moved = report(finding(cause="size.shared", measured=3))
+    assert recorded(compare(moved, written, document(moved))) == {}
