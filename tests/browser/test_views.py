@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import re
 from dataclasses import replace
 
-from harness.report import Options, get_format
+from harness.report import Options
+from harness.report.groups import arrange
+from harness.report.sentences import STATES
+from harness.report.sentences import label as label_of
 from harness.types import Finding, Report
 
 REPORT_OF_TWELVE = 12
@@ -69,24 +71,33 @@ def test_what_nothing_matches_says_so(show, usual):
 
 
 def test_findings_are_grouped_as_on_a_terminal(show, usual, made):
-    """Errors and warnings by variant, then what has one cause in a line, then what holds."""
-    out = io.StringIO()
-    get_format("table")(made(REPORT_OF_TWELVE), out=out, options=Options(width=100))
-    told = out.getvalue()
+    """What a collection has in common once, then what has one cause in a line, then what holds."""
+    layout = arrange(made(REPORT_OF_TWELVE), Options(), join=True)
     here = show(usual, fragment="#findings")
-    headings = here.texts("#list-findings .group h2")
-    assert headings == [f"Family {i % 2} / net{i}" for i in range(12)]
-    assert all(heading in told for heading in headings)
-    assert here.texts(".group:first-child .finding .status") == ["error", "warning"]
-    lines = here.page.locator("#list-findings details.group > summary")
-    words = ["note", "not checked", "not checked", "held"]
-    assert [
-        text.split("\n")[0].split(" 12")[0].split(" 60")[0] for text in lines.all_inner_texts()
-    ] == words
-    assert "size.half-precision" in lines.first.inner_text()
-    assert here.page.locator("#list-findings details .finding").count() == 0
-    lines.first.click()
-    assert here.page.locator("#list-findings details[open] > ul > .finding").count() == 12
+    summaries = here.texts("#list-findings details.group > summary")
+    expected = [
+        (STATES[block.values[0].first.severity], len(block.findings)) for block in layout.blocks
+    ]
+    expected += [(STATES[label_of(found[0])], len(found)) for found in layout.alike] + [
+        ("held", 60)
+    ]
+    begun = zip(summaries, expected, strict=True)
+    assert all(s.startswith(f"{state} {n} ") for s, (state, n) in begun)
+    assert len(expected) == 8
+    assert "Family 0" in summaries[0]
+    assert here.texts("details.group:first-of-type .finding .status")[:5] == ["error"] * 5
+    here.page.get_by_role("button", name="Show 1 of 1 more").first.click()
+    assert here.page.locator("#list-findings details.group").first.locator(".finding").count() == 6
+    note = here.page.locator("#list-findings details.group", has_text="size.half-precision")
+    assert note.locator(".finding").count() == 0
+    note.locator("> summary").click()
+    assert note.locator(".finding").count() == 12
+
+
+def test_what_is_wrong_with_one_variant_stands_under_its_name(show, made):
+    here = show(made(1), fragment="#findings")
+    assert here.texts("#list-findings .group h2") == ["Family 0 / net0"]
+    assert here.texts("#list-findings .group:first-child .finding .status") == ["error", "warning"]
 
 
 def test_a_column_sorts_both_ways_and_back(show, usual):
@@ -315,8 +326,8 @@ def test_a_link_shows_the_view_the_filters_and_the_variant(show, usual):
     assert here.texts("#panel-title") == ["net4"]
     here.page.keyboard.press("Escape")
     here.page.wait_for_url("**q=net1")
-    names = [heading.split(" / ")[1] for heading in here.texts("#list-findings .group h2")]
-    assert names == ["net1", "net10", "net11"]
+    names = here.texts("#list-findings .finding-head strong a")
+    assert sorted(names) == ["net1", "net10", "net11"]
     assert here.page.locator("[name=state]").input_value() == "error"
     assert here.page.locator("#filters-findings [name=q]").input_value() == "net1"
 

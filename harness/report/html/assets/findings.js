@@ -91,7 +91,7 @@ function growing(host, list, items, make, step = STEP) {
   return host;
 }
 
-function groupOf({ kind, heading, said, members }, isOpen) {
+function groupOf({ kind, heading, said, members }, isOpen, step = STEP) {
   const [{ label }] = members;
   const number = whole.format(members.length);
   const list = el("ul", { class: "findings" });
@@ -105,7 +105,7 @@ function groupOf({ kind, heading, said, members }, isOpen) {
     el("summary", {}, chip(label), el("strong", {}, ` ${number} ${members.length === 1 ? "finding" : "findings"}`),
       title ? [" ", foreign(title)] : null, members[0].cause && kind !== "rest" ? [" ", el("code", {}, members[0].cause)] : null,
       said ? el("span", { class: "about" }, foreign(said)) : null));
-  const show = () => details.open && !list.children.length && growing(details, list, members, (f) => findingItem(f));
+  const show = () => details.open && !list.children.length && growing(details, list, members, (f) => findingItem(f), step);
   details.addEventListener("toggle", show);
   show();
   return details;
@@ -141,9 +141,13 @@ function showFindings() {
   const groups = grouped(found);
   const isOpen = groups.length === 1 || (found.length <= STEP && Object.keys(route.chosen).length > 0);
   const host = byId("list-findings");
-  const [ofVariants, others] = [true, false].map((is) => groups.filter(({ kind }) => (kind === "variant") === is));
+  const isBlock = ({ kind }) => kind === "variant" || kind === "rule";
+  const [blocks, others] = [true, false].map((is) => groups.filter((group) => isBlock(group) === is));
   host.replaceChildren();
-  if (ofVariants.length) growing(host, el("div", {}), ofVariants, (group) => groupOf(group, isOpen), STEP / 2);
+  // What many have in common is told by a few of them.
+  const few = found.length > STEP ? 5 : STEP;
+  const block = (group) => groupOf(group, isOpen || group.kind === "rule", few);
+  if (blocks.length) growing(host, el("div", {}), blocks, block, STEP / 2);
   host.append(...others.map((group) => groupOf(group, isOpen)));
   if (!groups.length) host.append(el("p", { class: "empty" }, "Nothing matches."));
 }
