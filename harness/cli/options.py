@@ -130,9 +130,12 @@ def _selected(called: str, config: RunConfig, words: Iterable[str], *, every: bo
 
 
 def with_paths(config: RunConfig, paths: Iterable[Path]) -> RunConfig:
-    """The configuration with these files and folders in its index too, as if by ``--index``."""
-    index = (*config.index, *paths)
-    given = {**dict(config.given), "index": [*map(str, index)]} if index else dict(config.given)
+    """The configuration with these files and folders for its index, as if by ``--index``."""
+    paths, given = tuple(paths), dict(config.given)
+    if not paths:
+        return config
+    index = (*(config.index if "index" in given else ()), *paths)
+    given["index"] = [*map(str, index)]
     return replace(config, index=index, given=tuple(given.items()))
 
 

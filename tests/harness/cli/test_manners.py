@@ -240,6 +240,11 @@ def test_paths_stand_where_a_linter_takes_them(zoo, folder):
         found = json.loads(zoo("list", *words.split(), "--format", "json").stdout)
         assert [each["name"] for each in found] == names, words
         assert zoo("verify", *words.split(), "--dry-run", "--builder", "zoo").returncode == 0
+    (folder / "pyproject.toml").write_text('[tool.zoo]\nindex = "model-index"\n')
+    for words in (["audit", "b.yml"], ["verify", "b.yml", "--dry-run"], ["list", "b.yml"]):
+        done = zoo(*words)  # In place of what settings name, as an option would be.
+        assert done.stderr.startswith("1 variant of index b.yml"), done.stderr
+    (folder / "pyproject.toml").unlink()
     done = zoo("audit", "other", "gone/", "--format", "json")
     assert (done.returncode, "gone" in done.stderr) == (2, True)
     assert zoo("verify", "other/b.yml", "--dry-run").returncode == 2
