@@ -124,14 +124,16 @@ def _run(
 def audit(
     config: RunConfig,
     paths: Annotated[
-        list[Path] | None,
+        list[str] | None,
         typer.Argument(
             metavar="PATH",
             help="Files and folders of an index, as --index takes them. Default: the index here.",
         ),
     ] = None,
 ) -> None:
-    config = with_paths(config, paths or ())
+    if not all(paths or ()):
+        raise UsageError("PATH is empty; name a file or a folder, or leave it out")
+    config = with_paths(config, map(Path, paths or ()))
     checks = ("metadata",)
     session = prepared(RunConfig(index=config.index, checks=checks), builds=False, lenient=True)
     baseline = BaselineOption.read(config, session, checks)

@@ -131,6 +131,8 @@ def select(index: Index, wanted: Sequence[str], lister: str = "zoo list") -> tup
             names = [v.name for v in index.variants] + [c.name for c in index.collections]
             near = nearest(word, names, cutoff=0.5)
             advice = f"did you mean {' or '.join(near)}?" if near else f"{lister} shows all"
+            if os.path.exists(word):
+                advice = f"write ./{word} for the file or folder of that name"
             wrong.append(f"{word!r} names no variant, collection or glob of the index; {advice}")
     if wrong:
         raise UsageError(*wrong)

@@ -24,7 +24,7 @@ LEAVES = [name for name in COMMANDS if not any(n.startswith(f"{name} ") for n in
 # For each command what can't be done, by mistakes of every kind: a variant, a device, a file, a
 # format, a number, a builder that there is not, and options that contradict each other.
 MISTAKES = {
-    "audit": "nosuch.yml|--format x|--baseline nosuch.yml|model-index nowhere/|--index nosuch.yml",
+    "audit": "nosuch.yml|''|--format x|--baseline nosuch.yml|model-index gone/|--index gone.yml",
     "verify": "nosuch|--all --device gpu|--all --device cuda:99|--all --format x|nosuch.yml"
     "|--all --baseline nosuch.yml|--all --data nowhere|--all resnest14d|--all --builder nosuch"
     "|--all --output afile|--all --checks x|--all --samples 5|--all --strict --fail-on never"

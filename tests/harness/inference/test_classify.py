@@ -248,7 +248,7 @@ def test_it_ends_where_nobody_reads_on(pictures, checkpoint, server, tmp_path):
     data = next(iter(pictures)).read_bytes()
     url = server.on("dog.jpg", lambda handler, count: handler.good(data))
     with subprocess.Popen(
-        [sys.executable, "-m", "zoo", "classify", MODEL, *[url] * 200, "--batch", "1"],
+        [sys.executable, "-m", "zoo", "-q", "classify", MODEL, *[url] * 200, "--batch", "1"],
         cwd=tmp_path,
         env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
         stdout=subprocess.PIPE,

@@ -71,7 +71,7 @@ def test_a_matrix_of_a_stage_with_its_names(zoo, pictures, checkpoint, expected,
         (("-o", "out.csv"), 2, ".parquet or .npy"),
         (("-o", "."), 2, "folder"),
         (("-o", "no/such/out.npy"), 3, "No such file"),
-        (("-o", "out.npy", "--stage", "9"), 2, "--stage 9: efficientnet_lite0 has the stages 0 to"),
+        (("-o", "out.npy", "--stage", "9"), 2, "--stage 9: there are the stages 0 to 4"),
         ((), 2, "--output"),
     ],
 )
@@ -109,7 +109,7 @@ def test_a_full_disk_is_one_line(zoo, pictures, checkpoint, tmp_path):
 
 def test_without_pyarrow_one_line_says_what_to_do(pictures, checkpoint, tmp_path):
     hidden = "import sys; sys.modules['pyarrow'] = None; from harness.cli import main; "
-    hidden += f"sys.exit(main(['features', {MODEL!r}, 'x.jpg', '-o', 'out.parquet']))"
+    hidden += f"sys.exit(main(['features', '-q', {MODEL!r}, 'x.jpg', '-o', 'out.parquet']))"
     done = subprocess.run(
         [sys.executable, "-c", hidden],
         cwd=tmp_path,
