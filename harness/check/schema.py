@@ -63,6 +63,13 @@ _FIELDS = {
 }
 
 
+def groups_reading(field: str) -> tuple[str, ...]:
+    """The groups of checks that read a field; that of its type and range comes first."""
+    needed = {group: {n for k in kinds for n in _NEEDED[k]} for group, kinds in _MADE.items()}
+    reading = (group for group in needed if field in needed[group] | _FIELDS.get(group, set()))
+    return ("metadata", *reading)
+
+
 def find_in_fields_of(
     groups: Sequence[str], index: Index, variants: Sequence[Variant]
 ) -> Iterable[Finding]:
@@ -107,6 +114,16 @@ _NEEDED: dict[str, tuple[str, ...]] = {
     "recipe": ("Base", "FLOPs Convention", *_INPUT),
     "speed": (*_BUILD, "Image Size"),
     "hash": ("Weights",),
+}
+# Group of checks -> the kinds of facts that it looks at.
+_MADE = {
+    "parameters": ("structure",),
+    "layers": ("structure",),
+    "flops": ("flops",),
+    "preprocess": ("preprocess",),
+    "weights": ("checkpoint", "hash"),
+    "accuracy": ("accuracy",),
+    "speed": ("speed",),
 }
 # What collections say of all their variants; a variant that names none may have it there.
 _COLLECTION = "In Collection"

@@ -32,6 +32,7 @@ COMMANDS: Mapping[str, str] = {
     "explain": "Trace one claim: documented, measured, tried, and what it should say.",
     "dataset": "Say what a place with images is: which dataset, how many images, what is wrong.",
     "rule": "Say what the cause of a finding means, and what to do about it.",
+    "schema": "Print the JSON Schema of a model-index, by which editors complete and check one.",
     "cache": "Show, check or empty the store of measurements.",
     "cache info": "Where the measurements are kept, how many there are, and of what kinds.",
     "cache check": "Remove what is damaged among the measurements; the next run makes it anew.",

@@ -1,12 +1,14 @@
-"""The reference of commands and causes, made from the command itself and from the one table.
+"""The reference of commands, causes and the index, made from the command and from their tables.
 
-``python -m harness.docs.reference`` writes ``docs/commands.md``, ``docs/causes.md`` and the table
-of commands in ``README.md`` anew; with ``--check`` it writes nothing, and exits with 1 where one of
-them differs. It belongs to this repository, and is no part of `zoo docs`, which other zoos use.
+``python -m harness.docs.reference`` writes ``docs/commands.md``, ``docs/causes.md``,
+``docs/index-format.md``, the JSON Schema of an index, and the table of commands in ``README.md``
+anew; with ``--check`` it writes nothing, and exits with 1 where one of them differs. It belongs to
+this repository, and is no part of `zoo docs`, which other zoos use.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,11 +19,15 @@ import typer
 
 from harness.causes import CAUSES
 from harness.docs.folder import difference, differs, read
+from harness.docs.index_format import index_format_page
+from harness.docs.index_schema import index_schema
 from harness.docs.markdown import Markdown, escaped, table
 from zoo._util.files import replace_file
 
 COMMANDS = Path("docs/commands.md")
 CAUSES_PAGE = Path("docs/causes.md")
+INDEX_PAGE = Path("docs/index-format.md")
+INDEX_SCHEMA = Path("docs/model-index.schema.json")
 README = Path("README.md")
 BEGIN = "<!-- commands: written by python -m harness.docs.reference -->"
 END = "<!-- end of commands -->"
@@ -204,7 +210,13 @@ def main(arguments: Sequence[str]) -> int:
         sys.stderr.write(f"{README}: is not here; run this in the root of the repository\n")
         return 2
     status = 0
-    wanted = {COMMANDS: commands_page(), CAUSES_PAGE: causes_page(), README: with_table(readme)}
+    wanted = {
+        COMMANDS: commands_page(),
+        CAUSES_PAGE: causes_page(),
+        INDEX_PAGE: index_format_page(),
+        INDEX_SCHEMA: json.dumps(index_schema(), indent=2) + "\n",
+        README: with_table(readme),
+    }
     for path, new in wanted.items():
         old = read(path)
         if not differs(new, old):

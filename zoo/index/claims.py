@@ -25,7 +25,7 @@ from zoo.index.units import MeasuredKey, measured_key
 from zoo.index.values import UNITS, Wrong, is_quoted_number, read_value, remark, with_unit
 
 _NAMING = frozenset({"Name", "Models", "Collections", "Import"})
-_NOTHING = frozenset({
+NOTHING = frozenset({
     "none", "null", "nil", "n/a", "n.a.", "na", "-", "--", "\u2013", "\u2014", "tbd", "tba", "todo",
     "?", "coming soon", "not available", "unavailable", "not released", "to be released",
     "to be announced",
@@ -292,7 +292,7 @@ def raw_of(node: Node, text: str) -> str:
 
 def says_nothing(node: Node) -> bool:
     """Whether a value is there for the sake of its key alone: null, ``None``, a dash."""
-    return is_blank(node) or (isinstance(node, Scalar) and node.text.strip().lower() in _NOTHING)
+    return is_blank(node) or (isinstance(node, Scalar) and node.text.strip().lower() in NOTHING)
 
 
 def _pair(key: Scalar, value: Node, metrics_of: str | None) -> Pair:

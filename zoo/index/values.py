@@ -29,7 +29,7 @@ UNITS: dict[str, Unit] = {
     "hash": "text",
 }  # fmt: skip
 _NUMERIC = frozenset({"count", "rounded-count", "bytes", "percent", "ratio", "number"})
-_EXPECTED = {
+EXPECTED = {
     "count": "a whole number", "rounded-count": "a whole number", "bytes": "a number of bytes",
     "percent": "a percentage", "ratio": "a fraction of one", "number": "a number",
     "pixels": "a size in pixels (height x width)", "numbers": "a list of numbers",
@@ -69,7 +69,7 @@ def read_value(node: Node, field: Field, text: str) -> tuple[Value, Decimal | No
         raise Wrong(
             "schema.wrong-type",
             f"has the tag {shown(node.tag)}, which is never followed",
-            f"write {_EXPECTED[field.kind]} such as {field.example}, without a tag",
+            f"write {EXPECTED[field.kind]} such as {field.example}, without a tag",
             node,
         )
     value: Value
@@ -107,7 +107,7 @@ def _wrong_type(node: Node, field: Field, text: str, expected: str = "") -> Wron
     )
     if isinstance(node, (Mapping, Sequence)):
         what = f"is {_article(kind)}"
-    expected = expected or _EXPECTED[field.kind]
+    expected = expected or EXPECTED[field.kind]
     quote = field.kind in ("text", "texts", "text-or-texts", "word") and isinstance(node, Scalar)
     remedy = f"write {expected} such as {field.example}"
     if field.words:
@@ -164,14 +164,14 @@ def _not_such(scalar: Scalar, field: Field, why: str) -> Wrong:
     return Wrong(
         "schema.wrong-type",
         what,
-        f"write {instead or f'{_EXPECTED[field.kind]} such as {field.example}'}",
+        f"write {instead or f'{EXPECTED[field.kind]} such as {field.example}'}",
         scalar,
     )
 
 
 def _out_of_range(scalar: Scalar, field: Field, why: str) -> Wrong:
     instead = advice.instead_of(scalar.text, field)
-    right = f"{_EXPECTED[field.kind]} {field.range}, such as {instead or field.example}"
+    right = f"{EXPECTED[field.kind]} {field.range}, such as {instead or field.example}"
     return Wrong(
         "schema.out-of-range",
         f"is {shown(scalar.text)}, which {why}",
@@ -297,14 +297,14 @@ def _text(scalar: Scalar, field: Field) -> str:
     problem = None
     if not text.strip():
         problem = "is empty"
-    elif len(text) > (limit := _MAX_NAME if field.key in _NAMES else _MAX_TEXT):
+    elif len(text) > (limit := longest(field)):
         problem = f"is longer than {limit:,} characters"
     elif _CONTROL.search(text.replace("\n", " ").replace("\t", " ")) or (
         "\n" in text and field.key in _NAMES
     ):
         problem = f"is {shown(text)!r}, which holds control characters"
     if problem is not None:
-        remedy = f"write {_EXPECTED[field.kind]} such as {field.example}"
+        remedy = f"write {EXPECTED[field.kind]} such as {field.example}"
         raise Wrong("schema.wrong-type", problem, remedy, scalar)
     try:
         if field.kind == "link":
@@ -314,6 +314,11 @@ def _text(scalar: Scalar, field: Field) -> str:
     except LinkError as error:
         raise _not_such(scalar, field, str(error)) from None
     return text
+
+
+def longest(field: Field) -> int:
+    """How many characters a text of that field may have."""
+    return _MAX_NAME if field.key in _NAMES else _MAX_TEXT
 
 
 def _word(scalar: Scalar, field: Field) -> str:

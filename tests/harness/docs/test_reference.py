@@ -13,7 +13,10 @@ from cli import run_zoo
 
 from harness.docs.reference import BEGIN, END, NoMarkers, with_table
 
-PAGES = ("docs/commands.md", "docs/causes.md", "README.md")
+PAGES = (
+    *("docs/commands.md", "docs/causes.md", "docs/index-format.md", "docs/model-index.schema.json"),
+    "README.md",
+)
 
 
 @pytest.fixture(scope="module")

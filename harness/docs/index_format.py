@@ -1,0 +1,255 @@
+"""The page about the format of a model-index, made from the table of its fields."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from harness.check.schema import groups_reading
+from harness.docs.markdown import Markdown, table
+from zoo.index.meanings import MEANINGS
+from zoo.index.schema import FIELDS, NESTED, Field
+from zoo.index.units import COUNT_UNITS
+from zoo.index.values import EXPECTED
+
+_HEAD = """\
+# The model-index
+
+A model-index says what a zoo publishes of its variants: YAML files, or the same YAML in a comment
+or the front matter of a Markdown page. This page is made from the reader's own table by
+`python -m harness.docs.reference`.
+
+Without `--index`, `model-index/` (a folder of such files) or `model-index.yml`, `.yaml` or `.md` is
+read: of the working folder, or of the folder upwards that holds the `pyproject.toml`. `zoo init`
+writes a first one; `zoo audit` says where a file is wrong, `zoo verify` what does not hold.
+
+## A minimal index
+
+A name is enough. What is claimed beside it is checked:
+
+```yaml
+Models:
+- Name: resnest50d
+  Metadata:
+    Parameters: 27483240
+    FLOPs: 5399965376
+    FLOPs Convention: fvcore
+    Image Size: 224
+```
+
+A number claims the digits that it is written with: `27.48M` claims four, `82.9%` one decimal.
+Trailing zeros of Parameters and FLOPs claim nothing. A key of a variant may stand in its `Metadata`
+or beside it. What is in no table below is kept as text, and noted.
+
+## Collections, and who builds
+
+What a collection says holds for each of its variants that says nothing itself. `Builder` names who
+builds the models: in a variant, its collection, or the index, in this order. `--builder` overrides
+all of them; where nobody says anything, `[tool.zoo] builder` counts, and then `zoo`.
+
+```yaml
+Builder: timm
+Collections:
+- Name: ResNet-D
+  Paper:
+    Title: Bag of Tricks for Image Classification
+    URL: https://arxiv.org/abs/1812.01187
+  Metadata:
+    Image Size: 224
+    Interpolation: bicubic
+    Mean: [0.485, 0.456, 0.406]
+    Std: [0.229, 0.224, 0.225]
+Models:
+- Name: resnet18d
+  In Collection: ResNet-D
+  Metadata:
+    Parameters: 11.71M
+- Name: resnest14d
+  Builder: zoo
+  Metadata:
+    Parameters: 10611688
+```
+
+A builder of your own is a class in your package, named by an entry point:
+[README](../README.md) has an example.
+
+## Variants of your own
+
+A variant with a classifier of its own names the architecture that it has, how many classes it tells
+apart, and what they are called. `zoo add` measures a checkpoint and writes such an entry.
+
+```yaml
+Models:
+- Name: petals
+  Metadata:
+    Base: efficientnet_lite0
+    Classes: 3
+    Class Names: [daisy, rose, tulip]
+    Parameters: 3374851
+  Weights: checkpoints/petals.pth
+```
+
+`Weights` is a URL, or a path from the folder of the index; several files are a list.
+
+## Results
+
+One result for each dataset. `Images` says how many images it speaks of, where these are not all.
+Accuracies are checked with `--data`; other metrics are kept, and not judged.
+
+```yaml
+Models:
+- Name: efficientnet_lite0
+  Results:
+  - Task: Image Classification
+    Dataset: ImageNet
+    Metrics:
+      Top 1 Accuracy: 74.83%
+      Top 5 Accuracy: 92.18%
+  - Task: Image Classification
+    Dataset: petals
+    Images: 300
+    Metrics:
+      Top 1 Accuracy: 97.3%
+```
+
+## Several files
+
+A folder is read with all that is in it. A file may name others, from its own folder, and with
+patterns; they are built by its `Builder` unless they name one. A variant may have its collection in
+another file.
+
+```text
+Import:
+- resnest.yml
+- families/*.yml
+```
+
+## In an editor
+
+`zoo schema > model-index.schema.json` writes a JSON Schema. This first line of an index lets
+VS Code (with its YAML extension) and other clients of yaml-language-server complete and check it:
+
+```text
+# yaml-language-server: $schema=./model-index.schema.json
+```
+
+The schema refuses nothing that `zoo` reads, and finds less than `zoo audit` does.
+
+## Keys
+
+Capitals don't matter. *Read by* names the groups of [`--checks`](commands.md#zoo-verify) that use a
+key, and commands beside them; each key's value is also checked for its type and range, by the group
+`metadata`.
+"""
+
+# Key, type, required, example, meaning; what they hold is in the tables below.
+_TOP = (
+    ("Models", "list", "yes, or Import", "see above", "The variants, or paths of files with them."),
+    ("Collections", "list", "no", "see above", "Families of variants, each with a Name."),
+    ("Import", "list of paths", "no", "[resnest.yml]", "Other files of the index."),
+    ("Type", "text", "no", "model-index", "What the file is; read by nobody."),
+)
+_BELOW = (
+    ("Metadata", "mapping", "no", "see above", "Keys of the variant, or of the collection."),
+    ("Results", "list", "no", "see above", "What was measured on datasets: keys of a result each."),
+    ("Metrics", "mapping", "no", "see above", "Of a result: its metrics, each by its name."),
+)
+_GROUPS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
+    ("Who it is", "Of a variant or a collection; `Name` is the first key of either.", (
+        "Name", "In Collection", "Builder", "Base", "Classes", "Class Names",
+    )),
+    ("What is measured", "", (
+        "Parameters", "FLOPs", "FLOPs Convention", "FLOPs Input", "Layers", "Weights", "File Size",
+        "SHA256",
+    )),
+    ("How images are prepared", "", ("Image Size", "Crop Pct", "Interpolation", "Mean", "Std")),
+    ("Results", "Of one result; the accuracies stand in its `Metrics`.", (
+        "Task", "Dataset", "Images", "Top 1 Accuracy", "Top 5 Accuracy",
+    )),
+    ("How it was trained", "`zoo train` trains by the numbers among them.", (
+        "Epochs", "Batch Size", "LR", "LR Step Size", "LR Gamma", "Momentum", "RMSProp Decay",
+        "Weight Decay", "BatchNorm Momentum", "Dropout", "Label Smoothing",
+        "Stochastic Depth Survival", "Training Techniques", "Training Data", "Training Resources",
+        "Training Time", "Pretrain",
+    )),
+)  # fmt: skip
+_PAGES = "For readers", "`zoo docs` and `zoo cite` write them into pages."
+_TRAINED = frozenset({
+    "Epochs", "Batch Size", "LR", "Momentum", "Weight Decay", "Dropout", "Label Smoothing",
+    "Training Techniques",
+})  # fmt: skip
+_WRITTEN = frozenset({"Description", "Citation", "Paper", "Code", "Tasks", "Architecture"})
+_PLAIN_UNITS = {"bytes": "bytes", "percent": "percent, with or without %", "pixels": "pixels"}
+_NAMED_UNITS = {"FLOPs": f"{', '.join(COUNT_UNITS)}, also before FLOPs or MACs"}
+_HEADINGS = ("key", "meaning", "type", "unit", "required", "example", "read by")
+_Row = tuple[str | Markdown, ...]
+
+
+def index_format_page() -> str:
+    """The page in Markdown."""
+    grouped = {key for _, _, keys in _GROUPS for key in keys}
+    others = tuple(key for key in (*FIELDS, *NESTED) if key not in grouped)
+    sections = [*_GROUPS, (*_PAGES, tuple(dict.fromkeys(others)))]
+    parts = [_HEAD, "### Of a file\n", _table(_structural(_TOP)), "\n### In an entry\n"]
+    parts.append(_table(_structural(_BELOW)))
+    for heading, about, keys in sections:
+        parts += [f"\n### {heading}\n", *([f"{about}\n"] if about else [])]
+        parts.append(_table(_row(key) for key in keys))
+    for outer, fields in NESTED.items():
+        parts += [f"\n### In `{outer}`\n", "Where it is a mapping.\n"]
+        parts.append(_table(_cells(field, "-") for field in fields.values()))
+    return "\n".join(parts) + "\n"
+
+
+def _table(rows: Iterable[_Row]) -> str:
+    return table(_HEADINGS, list(rows))
+
+
+def _structural(rows: Iterable[tuple[str, str, str, str, str]]) -> Iterable[_Row]:
+    for key, kind, required, example, meaning in rows:
+        yield _code(key), meaning, kind, "-", required, example, "-"
+
+
+def _row(key: str) -> _Row:
+    field = FIELDS.get(key)
+    read = [group for group in groups_reading(key) if group != "metadata"]
+    read += ["zoo train"] * (key in _TRAINED) + ["zoo docs"] * (key in _WRITTEN)
+    read += ["zoo cite"] * (key == "Citation")
+    return _cells(field or Field(key, "text", "see below"), ", ".join(read) or "metadata")
+
+
+def _cells(field: Field, read: str) -> _Row:
+    required = "in each variant and collection" if field.key == "Name" else "no"
+    kind = Markdown(_kind(field))
+    example = _code(field.example)
+    return _code(field.key), MEANINGS[field.key], kind, _unit(field), required, example, read
+
+
+def _kind(field: Field) -> str:
+    """Type and range in words."""
+    if field.words:
+        return "one of " + ", ".join(f"`{word}`" for word in field.words)
+    text = EXPECTED[field.kind].removeprefix("a ").removeprefix("an ")
+    if field.key in NESTED:
+        text += ", or a mapping"
+    if field.kind == "weights":
+        text += ", a path, or a list of them"
+    if field.kind == "text-or-texts":
+        text += ", or one text"
+    if field.kind == "ratio":
+        text += ", or a quotient such as 224/256"
+    if field.low is not None:
+        text += f", {field.range}"
+    return text
+
+
+def _unit(field: Field) -> str:
+    """The unit of a plain number, and those that may stand behind one."""
+    plain = _PLAIN_UNITS.get(field.kind, "")
+    also = _NAMED_UNITS.get(field.key) or ", ".join(unit for unit in field.units if unit != "B")
+    if field.kind == "percent":
+        return plain
+    return (f"{plain}; or {also}" if plain else f"none; or {also}") if also else plain or "-"
+
+
+def _code(text: str) -> Markdown:
+    return Markdown(f"`{text}`".replace("|", "\\|"))
