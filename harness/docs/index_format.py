@@ -8,6 +8,7 @@ from harness.check.schema import groups_reading
 from harness.docs.markdown import Markdown, table
 from zoo.index.meanings import MEANINGS
 from zoo.index.schema import FIELDS, NESTED, Field
+from zoo.index.types import SETTINGS
 from zoo.index.units import COUNT_UNITS
 from zoo.index.values import EXPECTED
 
@@ -161,8 +162,9 @@ _GROUPS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
         "Parameters", "FLOPs", "FLOPs Convention", "FLOPs Input", "Layers", "Weights", "File Size",
         "SHA256",
     )),
-    ("How images are prepared", "", ("Image Size", "Crop Pct", "Interpolation", "Mean", "Std")),
-    ("Results", "Of one result; the accuracies stand in its `Metrics`.", (
+    ("How images are prepared", "What a result says itself holds for its metrics alone.", SETTINGS),
+    ("Results", "Of one result, which may also say how its images were prepared; the accuracies stand in its "
+        "`Metrics`.", (
         "Task", "Dataset", "Images", "Top 1 Accuracy", "Top 5 Accuracy",
     )),
     ("How it was trained", "`zoo train` trains by the numbers among them.", (

@@ -14,6 +14,7 @@ from typing import Any
 from zoo.index.claims import NOTHING
 from zoo.index.meanings import MEANINGS
 from zoo.index.schema import CHECKED, FIELDS, NESTED, Field
+from zoo.index.types import SETTINGS
 from zoo.index.values import longest
 
 Schema = dict[str, Any]
@@ -23,7 +24,7 @@ _NUMBER = (
 )
 _NAMES = ("Name", "name", "NAME")
 _OF_A_MODEL = ("In Collection", "Metadata", "Results", "Weights")
-_OF_RESULTS = ("Task", "Dataset", "Images")
+_OF_RESULTS = ("Task", "Dataset", "Images", *SETTINGS)
 _ACCURACIES = ("Top 1 Accuracy", "Top 5 Accuracy")
 
 

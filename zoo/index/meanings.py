@@ -20,6 +20,7 @@ MEANINGS: dict[str, str] = {
     "Image Size": "The side of the model's input, or height x width.",
     "Crop Pct": "The share of the resized image's shorter side that is cropped.",
     "Interpolation": "How an image is resized for evaluation.",
+    "Crop Mode": "How the crop is taken: of the center, of all of it squashed, or with a border.",
     "Mean": "What is subtracted from each channel of pixels from 0 to 1.",
     "Std": "What each channel is divided by.",
     "Task": "What the result is about.",
