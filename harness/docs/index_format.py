@@ -162,9 +162,10 @@ _GROUPS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
         "Parameters", "FLOPs", "FLOPs Convention", "FLOPs Input", "Layers", "Weights", "File Size",
         "SHA256",
     )),
-    ("How images are prepared", "What a result says itself holds for its metrics alone.", SETTINGS),
-    ("Results", "Of one result, which may also say how its images were prepared; the accuracies stand in its "
-        "`Metrics`.", (
+    ("How images are prepared", "What a result says itself holds for its metrics alone.", (
+        *SETTINGS, "Mean", "Std",
+    )),
+    ("Results", "Of one result; the accuracies stand in its `Metrics`.", (
         "Task", "Dataset", "Images", "Top 1 Accuracy", "Top 5 Accuracy",
     )),
     ("How it was trained", "`zoo train` trains by the numbers among them.", (

@@ -58,8 +58,7 @@ def test_the_yaml_of_the_page_is_read_without_a_finding(tmp_path):
         assert load_index([path]).problems == (), block
         assert load_index([path]).variants
         assert VALID(yaml.safe_load(block)), block
-        page = f"Examples hold: {done.stdout}"
-        assert "0 differ" in page
+        assert "0 errors, 0 warnings, 0 notes" in done.stdout
 
 
 def test_the_examples_of_the_page_are_right_values(tmp_path):
