@@ -185,13 +185,13 @@ def test_a_working_folder_that_is_gone_is_one_line(tmp_path, monkeypatch, capsys
     (tmp_path / "gone").mkdir()
     monkeypatch.chdir(tmp_path / "gone")
     (tmp_path / "gone").rmdir()
-<<<<<<< HEAD
     line = "error: the working folder is gone\nhint: change to one that is there\n"
-    for name in {name for name in COMMANDS if " " not in name} - {"cache", "rule", "dataset"}:
-=======
-    line = "zoo: the working folder is gone; change to one that is there\n"
-    for name in COMMANDS.keys() - {"cache", "rule", "schema", "dataset"}:
->>>>>>> 72b9104 (docs: Keep all that prepares images together in the keys of an index)
+    for name in {name for name in COMMANDS if " " not in name} - {
+        "cache",
+        "rule",
+        "schema",
+        "dataset",
+    }:
         for more in ([], ["--index", str(repository / "model-index")]):
             assert main([name, *OWN_ARGUMENTS.get(name, "").split(), *more]) == 3
             assert capsys.readouterr() == ("", line), name
