@@ -144,7 +144,9 @@ def prepare_folder(folder: Path) -> None:
         raise NotBegun(str(error)) from error
 
 
-def write_folder(report: Report, folder: Path, source_url: str | None, *, quiet: bool) -> Report:
+def write_folder(
+    report: Report, folder: Path, source_url: str | None = None, *, quiet: bool
+) -> Report:
     """Write the report there, and say where it is, unless quiet.
 
     One of a run that was interrupted is not written, nor one of a run that failed in place of
