@@ -132,7 +132,10 @@ def _known(config: RunConfig) -> tuple[Session, Report]:
     # A device is part of what a measurement is of; nothing runs on it.
     session = look_up(replace(config, device="auto", offline=True, refresh=False))
     session.request = replace(session.request, device=config.device)
+    asked = not dict(config.given).keys().isdisjoint(("builder", "data", "baseline"))
     try:
+        if not asked and not session.has_measured():
+            return session, session.audit()
         check_builders(session.variants, config)
         baseline = BaselineOption.read(config, session, config.checks)
         report = session.known()
@@ -140,7 +143,7 @@ def _known(config: RunConfig) -> tuple[Session, Report]:
         found = (f for f in report.findings if f.severity or f.cause not in _OF_A_LOOK)
         report = baseline.applied(replace(report, findings=tuple(found)))
     except UsageError:
-        if not dict(config.given).keys().isdisjoint(("builder", "data", "baseline")):
+        if asked:
             raise
         report = session.audit()
     for line in session.warnings():

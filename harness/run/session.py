@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -164,6 +164,14 @@ class Session:
             progress.warn(line)
         report = self._reported(runs, clock, cut_short)
         return replace(report, findings=self._with_fixes(report.findings))
+
+    def has_measured(self) -> bool:
+        """Whether any of these builders' models was measured: else none of them need be asked."""
+        with self._opened_store() as store:
+            builders = {builder_of(variant, self.request) for variant in self.variants}
+            with suppress(StoreError):
+                return store is not None and any(map(store.has_of, builders))
+        return False
 
     def known(self) -> Report:
         """What is known already, and found of it; nothing is built, and no server is asked.

@@ -169,6 +169,12 @@ class Store:
         except (ValueError, TypeError, RecursionError) as error:
             self._broken = f"{self.path}: a measurement can't be kept ({error})"
 
+    def has_of(self, builder: str) -> bool:
+        """Whether there is any measurement of that builder's models."""
+        with _plain_errors(self.path):
+            query = "SELECT 1 FROM measurements WHERE builder=? LIMIT 1"
+            return self._db.execute(query, (builder,)).fetchone() is not None
+
     def drop(self, keys: Iterable[str]) -> None:
         """Forget the measurements of these keys."""
         with _plain_errors(self.path):
