@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import cached_property
@@ -23,7 +23,15 @@ from harness.run.plan import builder_of, check_builders, index_here, read_index,
 from harness.run.progress import Clock, Progress
 from harness.run.store import Store, StoreError
 from harness.run.tally import TIMING, Tally, hearing, kept_words
-from harness.run.variant_run import VariantRun, agree, built_names, device_of, facts_of
+from harness.run.variant_run import (
+    VariantRun,
+    agree,
+    built_names,
+    device_of,
+    facts_of,
+    ordered,
+    told_of,
+)
 from harness.types import Fact, Finding, Measurement, Recipe, Report, Slot, Unmeasured
 from zoo._util.text import plural
 from zoo.index.types import Claim, Index, Location, Variant
@@ -99,7 +107,7 @@ class Session:
         clock = Clock()
         findings = self._index_findings()
         reports = tuple(s.report() for s in self._runs(None))
-        found = _ordered(findings, self.variants)
+        found = ordered(findings, self.variants)
         return Report(clock.environment("none"), reports, found, unread=self.index.unusable)
 
     @property
@@ -194,7 +202,7 @@ class Session:
         return Report(
             environment=clock.environment(device_of(runs)),
             variants=tuple(s.report() for s in runs),
-            findings=_ordered(findings, self.variants),
+            findings=ordered(findings, self.variants),
             cut_short=cut_short,
             unread=self.index.unusable,
         )
@@ -331,7 +339,7 @@ class Session:
             engine.run(unique, react)
         finally:
             if changed:
-                progress.warn(_told_of(changed))
+                progress.warn(told_of(changed))
 
     def _time(self, runs: list[VariantRun], progress: Progress) -> None:
         """Speeds: those that are known, and, where they are asked for, those that are not."""
@@ -440,16 +448,3 @@ class Session:
 
 # A file that holds another model is compared with as many variants of the index at most.
 _MOST_SIBLINGS = 200
-
-
-def _told_of(changed: Mapping[str, str]) -> str:
-    """Which variants changed the process that built them, in one line."""
-    first, *others = changed.values()
-    more = f", and {plural(len(others), 'variant')} the like" if others else ""
-    return f"{first}{more}: built in a process of its own, what it measured is not kept"
-
-
-def _ordered(findings: Iterable[Finding], variants: Sequence[Variant]) -> tuple[Finding, ...]:
-    """Findings of the index itself first, then variant by variant in the order of the index."""
-    rank = {variant.name: i for i, variant in enumerate(variants)}
-    return tuple(sorted(findings, key=lambda f: rank.get(f.variant or "", -1)))

@@ -20,6 +20,7 @@ from harness.run.facts import VariantFacts
 from harness.run.jobs import Job
 from harness.run.store import Store
 from harness.types import Fact, Finding, Measurement, Slot, VariantReport
+from zoo._util.text import plural
 from zoo.index.types import Variant
 
 
@@ -308,3 +309,16 @@ def agree(runs: Sequence[VariantRun]) -> None:
         rules.setdefault(collection, {})[field] = rule
     for run in runs:
         run.prefer(rules.get(run.collection, {}))
+
+
+def told_of(changed: Mapping[str, str]) -> str:
+    """Which variants changed the process that built them, in one line."""
+    first, *others = changed.values()
+    more = f", and {plural(len(others), 'variant')} the like" if others else ""
+    return f"{first}{more}: built in a process of its own, what it measured is not kept"
+
+
+def ordered(findings: Iterable[Finding], variants: Sequence[Variant]) -> tuple[Finding, ...]:
+    """Findings of the index itself first, then variant by variant in the order of the index."""
+    rank = {variant.name: i for i, variant in enumerate(variants)}
+    return tuple(sorted(findings, key=lambda f: rank.get(f.variant or "", -1)))
