@@ -42,7 +42,7 @@ def test_every_hint_of_a_run_can_be_pasted(zoo, zoo_on_a_terminal, folder):
     """Of runs whose index, builder and other options are none of the usual ones."""
     pytest.importorskip("torchvision")
     (folder / "my index.yml").write_text(INDEX)
-    (folder / "broken.yml").write_text("Models:\n- Name: a\n  Metadata:\n    FLOPs: '?'\n")
+    (folder / "broken.yml").write_text("Models:\n- Name: resnest14d\n  Metadata:\n    FLOPs: '?'\n")
     ours = ("--index", "my index.yml", "--builder", "torchvision", "--offline")
     runs = {
         "zoo explain": ("verify", "--all", *ours, "--checks", "flops"),
