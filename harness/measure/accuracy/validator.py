@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 __all__ = ["Alternative", "InputConfig", "Validator", "alternatives", "preprocessing_of"]
 
 _CPU_BATCH = 32
+_IMAGE_SETS = 6  # of a run with one for each dataset, whose parts come by turns
 _OPEN_SETS = 2  # decoded sets in use are never evicted: an alternative's should be, soon after
 # More threads than this would spend their time waiting for the interpreter.
 _MAX_LANES = 16
@@ -123,7 +124,7 @@ class Validator:
         self._batch_size = batch_size
         self._cache_root, self._cache_bytes = cache_root, cache_bytes
         self._pool: Executor | None = None
-        self._images: tuple[tuple[str, tuple[str, ...] | None], ImageSet] | None = None
+        self._images: OrderedDict[tuple[str, tuple[str, ...] | None], ImageSet] = OrderedDict()
         self._decoded: OrderedDict[str, DecodedSet] = OrderedDict()
         self._model: tuple[tuple[object, ...], Classifier] | None = None
         full_float32()
@@ -252,16 +253,18 @@ class Validator:
         return disagreement(self._load(recipe, checkpoint, None), config, (sets[0], sets[1]), shard)
 
     def open_images(self, spec: str, classes: tuple[str, ...] | None = None) -> ImageSet:
-        """The image set that `count` uses, opened once while the same one is asked for.
+        """The image set that `count` uses, opened once while the same few are asked for.
 
         Raises:
             ImageSetError: there is no such image set.
         """
         from harness.datasets import open_image_set
 
-        if self._images is None or self._images[0] != (spec, classes):
-            self._images = (spec, classes), open_image_set(spec, classes)
-        return self._images[1]
+        if (spec, classes) not in self._images:
+            while len(self._images) >= _IMAGE_SETS:
+                self._images.popitem(last=False)
+            self._images[spec, classes] = open_image_set(spec, classes)
+        return self._images[spec, classes]
 
     def close(self) -> None:
         """Ends the decoding processes and lets go of the pixels. Closing twice does nothing."""
@@ -269,7 +272,8 @@ class Validator:
             self._decoded.popitem()[1].close()
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
-        self._pool = self._model = self._images = None
+        self._images.clear()
+        self._pool = self._model = None
 
     def __enter__(self) -> Validator:
         return self
