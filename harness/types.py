@@ -84,6 +84,7 @@ class EvalImages:
         family: they are of one of the sets with that family's name, and nothing tells which.
         subset: only images of these classes count, and answers are scored over these alone: see
             `KnownDataset.subset`; empty for all.
+        truth: the file of labels that replace those of the images, `harness.datasets.real`.
         digest: of their names and sizes.
         tag: begins the names of the parts that they are counted in, see `harness.check.shards`.
         chance: the share of right answers where labels and images have nothing to do with one
@@ -104,6 +105,7 @@ class EvalImages:
     other: bool = False
     family: str = ""
     subset: str = ""
+    truth: str = ""
     digest: str = ""
     tag: str = ""
     chance: float = 0.001

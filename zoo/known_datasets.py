@@ -118,7 +118,7 @@ KNOWN: dict[str, KnownDataset] = {
         KnownDataset(
             "imagenet-real",
             "ImageNet-ReaL",
-            50_000,
+            46_837,  # those of the 50,000 that have a label
             rf"{_OF_1K}real(?:labels)?",
             "all classes that are right of an image, none for some, which are left out",
             "https://github.com/google-research/reassessed-imagenet",

@@ -36,8 +36,8 @@ def view(evidence: Evidence, claim: Claim) -> Evidence | NoImages:
     setting = setting_of(claim)
     images = replace(images, tag=_joined(images.tag, setting))
     ways = evidence.ways.get(setting, {}) if setting else evidence.alternatives
-    if images.subset:
-        # Its folders are synsets: their labels can't be in another order.
+    if images.subset or images.truth:
+        # Folders that are synsets, and labels by number: they can't be in another order.
         ways = {name: words for name, words in ways.items() if not name.startswith("labels=")}
     facts: Mapping[Slot, Fact] = evidence.facts
     if images.tag:
@@ -152,7 +152,10 @@ def _others_given(known: KnownDataset, given: tuple[EvalImages, ...]) -> NoImage
         return NoImages("accuracy.unknown-dataset", f"the images {which.identity}, and {said}")
     sets = [KNOWN[each.dataset] for each in given if each.dataset]
     if known.images_of in (each.name for each in sets) and not known.subset:
-        message = f"{about}, whose labels ({known.labels}) are not at hand"
+        message = (
+            f"{about}: ImageNet's own images, by their numbers, with other labels; put its "
+            "real.json beside them, or install timm, which ships it"
+        )
         return NoImages("accuracy.other-dataset", message)
     titles = [each.title for each in sets if not each.images_of]
     titles += [each.family for each in given if each.family]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 
@@ -28,17 +28,22 @@ class EvalDataset:
         request: the run's.
         classes: what the variants that see it tell apart, where that is not ImageNet's classes.
         which: of the request's image sets.
+        claimed: the known sets that accuracies of the run are about.
 
     Attributes:
         images: its images, as checks see them.
-        views: these, and those of its images that another known set is made of.
+        views: these, and those of its images that another claimed set is made of.
 
     Raises:
         UsageError: the set can't be read; one line that says what is wrong with it.
     """
 
     def __init__(
-        self, request: RunConfig, classes: tuple[str, ...] | None = None, which: int = 0
+        self,
+        request: RunConfig,
+        classes: tuple[str, ...] | None = None,
+        which: int = 0,
+        claimed: Collection[str] = (),
     ) -> None:
         from harness.datasets import ImageSetError, identify, open_image_set
 
@@ -53,6 +58,7 @@ class EvalDataset:
         self._stated = None if stated == AUTO or classes is not None else KNOWN[stated]
         self._request = request
         self.classes = classes
+        self._claimed, self._truth = claimed, ""
         self._remarked: list[str] = []
         # By the clock that worker processes, and other machines, have too.
         self._until = None if request.budget is None else time.time() + request.budget
@@ -96,15 +102,36 @@ class EvalDataset:
         )
 
     def _further(self, images: EvalImages) -> Iterator[EvalImages]:
-        """Sets that are made of some of these images, scored over fewer classes."""
+        """Sets that are made of some of these images, scored otherwise."""
         if images.dataset != IMAGENET_1K or images.sample:
             return
+        if "imagenet-real" in self._claimed:
+            yield from self._relabelled(images)
         for known in KNOWN.values():
-            if known.images_of == images.dataset and known.subset:
+            if known.images_of == images.dataset and known.subset and known.name in self._claimed:
                 tag = f"{images.tag} {known.name}".lstrip()
                 found = self._view(replace(images, dataset=known.name, tag=tag), known.subset)
                 if found.count:
                     yield found
+
+    def _relabelled(self, images: EvalImages) -> Iterator[EvalImages]:
+        """The same images with all their classes, those that have any."""
+        from harness.datasets import ImageSetError
+        from harness.datasets.real import count_labelled, digest_of, find_real_labels
+
+        path, known = find_real_labels(images.spec), KNOWN["imagenet-real"]
+        if path is None:
+            return
+        try:
+            count = count_labelled(path, self._images.names)
+            self._truth = digest_of(path)
+        except ImageSetError:
+            return  # Not numbered, or other labels: claims then say that there are none.
+        limit = min(self._request.samples or count, count)
+        tag = f"{images.tag} {known.name}".lstrip()
+        if count:
+            view = self._view(replace(images, dataset=known.name, tag=tag), "")
+            yield replace(view, count=count, limit=limit, truth=str(path))
 
     def survey(self) -> list[str]:
         """What is in the set, and what is wrong with it, in a line each, before a model runs."""
@@ -190,6 +217,7 @@ class EvalDataset:
         return AccuracyJob(
             images=self.images.spec,
             subset=self.tagged(tag).subset,
+            truth=self.tagged(tag).truth,
             parts=parts,
             classes=self.classes,
             device=request.device,
@@ -217,14 +245,15 @@ class EvalDataset:
         from harness.measure.accuracy.validator import preprocessing_of
 
         request = self._request
+        images = self.images if tag is None else self.tagged(tag)
         return [
-            self.images.fingerprint,
+            images.fingerprint,
             preprocessing_of(recipe).key(),
             request.device,
             request.amp,
             int(request.compile),
             request.decode,
-            *filter(None, [self.images.subset if tag is None else self.tagged(tag).subset]),
+            *filter(None, [images.subset, images.truth and self._truth]),
         ]
 
 

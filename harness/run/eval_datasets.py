@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 
-from harness.check.evaluated import dataset_tag
+from harness.check.evaluated import ACCURACIES, dataset_tag, wanted
 from harness.check.shards import span_of
 from harness.config import RunConfig, UsageError
 from harness.run.eval_dataset import EvalDataset
@@ -73,6 +73,8 @@ class EvalDatasets:
         ways = dict.fromkeys(map(own_classes, variants))
         self._found: dict[_Classes, list[EvalDataset]] = {way: [] for way in ways}
         self._why: dict[_Classes, str] = {}
+        known = (wanted(c) for variant in variants for c in variant.claims_of(*ACCURACIES))
+        self._claimed = frozenset(each.name for each in known if each is not None)
         for which in range(len(request.data)):
             self._open(request, which)
         for wrong in filter(None, (eval_dataset.misstated() for eval_dataset in self.opened)):
@@ -106,7 +108,7 @@ class EvalDatasets:
         place = request.data[which]
         known = (d for d in self.opened if d.place == place and d.classes == classes)
         try:
-            found = next(known, None) or EvalDataset(request, classes, which)
+            found = next(known, None) or EvalDataset(request, classes, which, self._claimed)
         except UsageError as error:
             self._why[way] = error.lines[0].removeprefix("--data: ")
         else:

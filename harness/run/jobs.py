@@ -25,6 +25,7 @@ class AccuracyJob:
         workers: processes that decode; None chooses by the machine.
         threads: cores that counting may use; None takes those of the machine.
         subset: of the classes that count, see `zoo.known_datasets.class_subset`; empty for all.
+        truth: a file of labels that replace the images' own, see `harness.datasets.real`.
         overrides: of the recipe's fields, how a result was evaluated, where it says so itself.
         until: seconds since the epoch after which no shard but the first is started any more.
     """
@@ -40,6 +41,7 @@ class AccuracyJob:
     threads: int | None = None
     until: float | None = None
     subset: str = ""
+    truth: str = ""
     overrides: tuple[tuple[str, Any], ...] = ()
 
 

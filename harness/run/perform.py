@@ -12,7 +12,6 @@ from concurrent.futures import BrokenExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from datetime import datetime, timezone
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -77,6 +76,7 @@ class Performer:
 
     def _count(self, job: Job, counting: AccuracyJob, part: str) -> Fact:
         """Count right answers on one shard of the images, or report why it can't be done."""
+        from harness.datasets.members import members_of, truth_of
         from harness.measure.devices import environment
 
         assert job.checkpoint is not None
@@ -87,8 +87,10 @@ class Performer:
             return unmeasured(job.recipe, ("accuracy", part), "accuracy.undecided", why)
         try:
             validator = self._with(counting)
-            labels = validator.open_images(counting.images, counting.classes).labels
-            shard = _members(labels, counting.subset)[span.begin : span.end]
+            image_set = validator.open_images(counting.images, counting.classes)
+            truth = truth_of(image_set.names, counting.truth)
+            members = members_of(image_set, counting.subset, counting.truth)
+            shard = members[span.begin : span.end]
             recipe = replace(job.recipe, **dict(counting.overrides))
             config = _config(recipe, span, counting.subset)
             value = validator.count(
@@ -100,6 +102,7 @@ class Performer:
                 classes=counting.classes,
                 entry=entry_of(span),
                 told=lambda *counts: self._tell(Interim(part, *counts)),
+                truth=truth,
             )
             value["precision"] = counting.amp
             if counting.decode != "pillow" and span.end <= _COMPARED and not span.alternative:
@@ -157,7 +160,7 @@ class Performer:
 
     def _with(self, counting: AccuracyJob) -> Validator:
         """The validator of these settings; the last one is kept."""
-        settings = replace(counting, parts=(), classes=None, subset="", overrides=())
+        settings = replace(counting, parts=(), classes=None, subset="", truth="", overrides=())
         if self._validator is None or self._validator[0] != settings:
             from harness.measure.accuracy.validator import Validator
 
@@ -305,20 +308,6 @@ def _config(recipe: Recipe, span: Span, subset: str = "") -> InputConfig:
 
 def _now() -> str:
     return datetime.now(timezone.utc).isoformat(timespec="seconds")
-
-
-@lru_cache(maxsize=2)
-def _members(labels: tuple[int, ...], subset: str) -> Any:
-    """The images of a subset of the classes, all for none, in the fixed order: their indices."""
-    import numpy as np
-
-    from harness.datasets import order
-    from zoo.known_datasets import class_subset
-
-    if not subset:
-        return order(len(labels))
-    (inside,) = np.isin(labels, class_subset(subset)).nonzero()
-    return inside[order(len(inside))]
 
 
 def explain(error: Exception) -> tuple[str, str]:

@@ -38,7 +38,9 @@ class Answers(NamedTuple):
 
 
 def answers(logits: Tensor, labels: Tensor) -> Answers:
-    """Judges logits (batch, classes) by labels (batch,).
+    """Judges logits (batch, classes) by labels (batch,), or by several for each (batch, most).
+
+    Of several, the one that comes first counts; -1 fills a row that has fewer.
 
     An image with a logit that is infinite or no number is ``invalid``, and answered wrong. So is
     one whose label is none of the classes, which is not in doubt either.
@@ -46,6 +48,10 @@ def answers(logits: Tensor, labels: Tensor) -> Answers:
     import torch
 
     logits = logits if logits.dtype == torch.float64 else logits.float()
+    if labels.ndim == 2:
+        values = logits.gather(1, labels.clamp(0, logits.shape[1] - 1))
+        best = values.masked_fill(labels < 0, -torch.inf).argmax(1, keepdim=True)
+        labels = labels.gather(1, best)[:, 0]
     known = (labels >= 0) & (labels < logits.shape[1])
     labels = labels.clamp(0, logits.shape[1] - 1)
     own = logits.gather(1, labels[:, None])

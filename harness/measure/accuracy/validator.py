@@ -143,6 +143,7 @@ class Validator:
         builder: Builder | None = None,
         entry: str | None = None,
         told: Told = lambda *counts: None,
+        truth: NDArray[np.int64] | None = None,
     ) -> dict[str, Any]:
         """Counts the images of a shard that a variant answers right.
 
@@ -156,6 +157,8 @@ class Validator:
             builder: builds the variant; by default the one that the recipe names.
             entry: which of the checkpoint's state dicts; None for the usual one.
             told: called a few times a second, from any thread and from one at a time.
+            truth: all classes that are right of each image of the set, in place of its label: int64
+                (images, most), filled with -1.
 
         Returns:
             ``images`` (all of the shard, those included that can't be read), ``top1`` and ``top5``
@@ -186,7 +189,8 @@ class Validator:
         indices = np.asarray(shard, dtype=np.int64)
         if len(indices) and not 0 <= indices.min() <= indices.max() < len(image_set):
             raise ValueError(f"a shard of {images} has images beyond its {len(image_set)}")
-        labels = translated(np.asarray(image_set.labels, dtype=np.int64)[indices], config.labels)
+        given = np.asarray(image_set.labels, dtype=np.int64) if truth is None else truth
+        labels = translated(given[indices], config.labels)
         model = self._load(recipe, checkpoint, builder, entry)
         decided = model.rescorer.decided
         decoded = self._open_decoded(image_set, config.preprocessing, self._decoder)

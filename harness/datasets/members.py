@@ -1,0 +1,42 @@
+"""Which images of a set count, in the fixed order, and by which labels."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from harness.datasets.real import real_labels
+from harness.datasets.types import ImageSet, order
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@lru_cache(maxsize=2)
+def truth_of(names: tuple[str, ...], truth: str) -> NDArray[np.int64] | None:
+    """The labels of a file in place of the images' own, see `real_labels`; None for no file."""
+    return real_labels(truth, names) if truth else None
+
+
+@lru_cache(maxsize=4)
+def members_of(images: ImageSet, subset: str, truth: str) -> NDArray[np.int64]:
+    """The indices of the images that count, in the fixed order.
+
+    Args:
+        images: the set.
+        subset: only images of these classes count, see `zoo.known_datasets`; empty for all.
+        truth: a file of labels: only images that have one there count; empty for their own.
+    """
+    import numpy as np
+
+    from zoo.known_datasets import class_subset
+
+    labels = truth_of(images.names, truth)
+    if labels is not None:
+        (inside,) = (labels >= 0).any(1).nonzero()
+    elif subset:
+        (inside,) = np.isin(images.labels, class_subset(subset)).nonzero()
+    else:
+        return order(len(images))
+    return inside[order(len(inside))]
