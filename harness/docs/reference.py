@@ -9,8 +9,10 @@ this repository, and is no part of `zoo docs`, which other zoos use.
 from __future__ import annotations
 
 import json
+import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,10 +20,11 @@ from typing import Any
 import typer
 
 from harness.causes import CAUSES
+from harness.config.commands import EXAMPLES
 from harness.docs.folder import difference, differs, read
 from harness.docs.index_format import index_format_page
 from harness.docs.index_schema import index_schema
-from harness.docs.markdown import Markdown, escaped, table
+from harness.docs.markdown import Markdown, table
 from zoo._util.files import replace_file
 
 COMMANDS = Path("docs/commands.md")
@@ -66,6 +69,11 @@ and it is the `cause` of a finding in the JSON document. The severity is the one
 as a rule; a message says so where a finding is graver. This page is made by
 `python -m harness.docs.reference`.
 """
+
+# So many commands make an option a shared one.
+_SHARED = 3
+# An option, or a sign that Markdown would take for its own.
+_TYPED = re.compile(r"^-{1,2}[a-z]|[*_\[\]<>|@]")
 
 _SECTIONS = {
     "error": "Errors: what is documented is wrong",
@@ -137,15 +145,39 @@ def _option(parameter: Any) -> tuple[str, str, str]:
 
 
 def commands_page() -> str:
-    """The page of all commands in Markdown."""
+    """The page of all commands in Markdown; an option of several commands is described once."""
+    described = commands()
+    count = Counter(option for command in described for option in command.options)
+    shared = sorted(option for option, times in count.items() if times >= _SHARED)
     parts = [_INTRODUCTION]
-    for command in commands():
-        parts += [f"## {command.name}", "\n\n".join(map(escaped, command.help))]
-        parts += [f"```text\n{command.usage}\n```"]
-        if command.options:
-            rows = [(_code(name), text, _code(env)) for name, text, env in command.options]
-            parts.append(table(("option", "meaning", "variable"), rows))
+    for command in described:
+        parts += [f"## {command.name}", "\n\n".join(map(_prose, command.help))]
+        examples = EXAMPLES.get(command.name.partition(" ")[2], ())
+        lines = [command.usage, *(f"\n# {why}\nzoo {line}" for line, why in examples)]
+        parts += ["```text\n{}\n```".format("\n".join(lines))]
+        own = [option for option in command.options if option not in shared]
+        others = ", ".join(f"`{option[0]}`" for option in command.options if option in shared)
+        parts += [_options(own)] if own else []
+        parts += [f"Of the [shared options](#shared-options): {others}."] if others else []
+    parts += ["## Shared options", _options(shared)]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _options(options: Iterable[tuple[str, str, str]]) -> str:
+    rows = [(_code(name), Markdown(_prose(text)), _code(env)) for name, text, env in options]
+    return table(("option", "meaning", "variable"), rows)
+
+
+def _prose(text: str) -> str:
+    """A text of this command's own, with what is typed letter by letter as code."""
+    return " ".join(map(_word, text.split()))
+
+
+def _word(word: str) -> str:
+    core = word.lstrip("(").rstrip("),.;:")
+    if not _TYPED.search(core):
+        return word
+    return word.replace(core, _in_cell(f"`{core}`"))
 
 
 def compact() -> str:

@@ -36,6 +36,9 @@ def helps(repository) -> dict[str, str]:
     return found
 
 
+SHARED = "Shared options"
+
+
 def sections(repository: Path) -> dict[str, str]:
     text = (repository / "docs" / "commands.md").read_text("utf-8")
     parts = re.split(r"^## (.*)$", text, flags=re.M)[1:]
@@ -45,28 +48,50 @@ def sections(repository: Path) -> dict[str, str]:
 def test_every_command_is_there(repository, helps):
     leaves = {name for name, text in helps.items() if "Commands:\n" not in text}
     assert len(leaves) > 8
-    assert set(sections(repository)) == leaves
+    assert set(sections(repository)) == {*leaves, SHARED}
     readme = (repository / "README.md").read_text("utf-8")
     table = readme.partition(BEGIN)[2].partition(END)[0]
     assert set(re.findall(r"^\| \[`(.*?)`\]", table, re.M)) == leaves
 
 
-def test_every_option_is_there(repository, helps):
-    for name, section in sections(repository).items():
+def rows(section: str) -> set[str]:
+    """The options that a table describes, as they are written."""
+    return set(re.findall(r"^\| `(-.*?)` \|", section, re.M))
+
+
+def test_every_option_is_described_once(repository, helps):
+    """In its command's table, or among the shared ones, where three commands or more name it."""
+    found = sections(repository)
+    shared = rows(found.pop(SHARED))
+    users = dict.fromkeys(shared, 0)
+    for name, section in found.items():
+        _, _, named = section.partition("[shared options](#shared-options): ")
+        linked = set(re.findall(r"`(-.*?)`", named))
+        assert linked <= shared, name
+        assert not rows(section) & linked, name
+        for option in linked:
+            users[option] += 1
         _, _, options = helps[name].partition("Options:\n")
         known = set(re.findall(r"(?<!\S)--[a-z][a-z-]+", "\n".join(
             line[:60] for line in options.splitlines() if re.match(r"  -", line)
         ))) - {"--help"}  # fmt: skip
-        shown = set(re.findall(r"--[a-z][a-z-]+", "\n".join(
-            re.findall(r"^\| `(.*?)` \|", section, re.M)
-        )))  # fmt: skip
+        shown = set(re.findall(r"--[a-z][a-z-]+", " ".join(rows(section) | linked)))
         assert shown == known, name
+    assert min(users.values()) >= 3
 
 
 def test_the_help_is_quoted(repository, helps):
     for name, section in sections(repository).items():
-        first = section.strip().split("\n")[0].replace("&#8203;", "").replace("\\", "")
-        assert " ".join(first.split()) in " ".join(helps[name].split()), name
+        if name == SHARED:
+            continue
+        help_ = " ".join(helps[name].split())
+        first = section.strip().split("\n")[0].replace("`", "")
+        assert " ".join(first.split()) in help_, name
+        (usage,) = re.findall(r"```text\n(.*?)```", section, re.DOTALL)
+        examples = re.findall(r"^# (.*)\n(zoo .*)$", usage, re.M)
+        assert len(examples) == helps[name].partition("Examples:")[2].count("\n  zoo "), name
+        for why, line in examples:
+            assert " ".join(f"{line} {why}".split()) in help_, name
 
 
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
