@@ -73,7 +73,7 @@ def test_every_option_is_described_once(repository, helps):
             users[option] += 1
         _, _, options = helps[name].partition("Options:\n")
         known = set(re.findall(r"(?<!\S)--[a-z][a-z-]+", "\n".join(
-            line[:60] for line in options.splitlines() if re.match(r"  -", line)
+            line.strip().partition("  ")[0] for line in options.splitlines() if line[:3] == "  -"
         ))) - {"--help"}  # fmt: skip
         shown = set(re.findall(r"--[a-z][a-z-]+", " ".join(rows(section) | linked)))
         assert shown == known, name
