@@ -11,6 +11,7 @@ import typer
 from harness.cli.options import command
 from harness.cli.output import emit, emit_json
 from harness.config import RunConfig, UsageError
+from zoo._util.text import plural
 from zoo.known_datasets import KNOWN
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def _per_class(found: Description) -> str:
     counts = found.classes
     least, most = min(counts.values()), max(counts.values())
     if least == most:
-        return f"{len(counts):,}, {most:,} images in each"
+        return f"{len(counts):,}, {plural(most, 'image')} in each"
     named = {number: name for name, number in counts.items()}
     return (
         f"{len(counts):,}, {least:,} to {most:,} images in each (fewest in {named[least]}, most in "

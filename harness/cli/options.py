@@ -150,7 +150,9 @@ def _refuse_absent(config: RunConfig, own: Mapping[str, Any], on_device: bool) -
     asked = "data" in dict(config.given) or "accuracy" in config.checks
     named = [own.get("data"), *(config.data if asked else ())]
     for place in filter(None, named):
-        if place != "sample" and not os.path.exists(place):
+        # A pattern of archives or shards is looked up when it is opened.
+        pattern = any(sign in os.path.basename(place) for sign in "*?[{")
+        if place != "sample" and not pattern and not os.path.exists(os.path.expanduser(place)):
             raise UsageError(f"--data: {place}: there is no such file or folder; write where it is")
     if on_device and config.engine == "local":
         from harness.measure.devices import DeviceError, refuse_absent

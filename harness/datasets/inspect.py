@@ -27,7 +27,8 @@ _V2 = "imagenet-v2-matched-frequency"
 # The names that the images of other sets with ImageNet's classes were published with.
 _OTHERS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("imagenet-1k-train", re.compile(r"n[0-9]{8}_[0-9]+(?:_n[0-9]{8})?\.[A-Za-z]+")),
-    ("imagenet-sketch", re.compile(r"sketch_[0-9]+\.[A-Za-z]+")),
+    # -R has sketches, too, and calls them ``sketch_0.jpg``.
+    ("imagenet-sketch", re.compile(r"sketch_[0-9]+\.JPEG")),
     (
         "imagenet-r",
         re.compile(

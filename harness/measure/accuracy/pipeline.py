@@ -21,6 +21,7 @@ from harness.measure.accuracy.classifier import Classifier, ValidationError
 from harness.measure.accuracy.scoring import Answers, answers
 from harness.measure.accuracy.variations import InputConfig
 from harness.measure.devices import is_out_of_memory, release_memory
+from zoo.known_datasets import class_subset
 
 if TYPE_CHECKING:
     import numpy as np
@@ -265,6 +266,8 @@ class EvalThread:
             inputs.record_stream(current)
             labels.record_stream(current)
         logits = self._model.logits(inputs, size)
+        if self._config.subset:
+            highest = max(highest, class_subset(self._config.subset)[-1])
         if self._config.labels == "as given" and highest >= logits.shape[1]:
             raise ValidationError(
                 f"{self._model.name}: it tells {logits.shape[1]} classes apart, and the images "

@@ -83,6 +83,8 @@ def test_sets_are_known_by_the_names_that_they_were_published_with():
         found = identify(shaped(name, classes, each))
         assert found.dataset is None
         assert found.other
+    sketches = shaped(lambda c, n: f"{SYNSETS[c]}/sketch_{n}.jpg", R[:3])
+    assert identify(sketches).dataset == "imagenet-r"
     spoilt = a_set(["n01440764/ILSVRC2012_val_00000293.JPEG"], [0], "/data/gaussian_noise/3")
     assert identify(spoilt).other == "ImageNet-C"
 

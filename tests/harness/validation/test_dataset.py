@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -316,3 +317,17 @@ def test_real_labels_are_all_that_are_right_of_an_image(zoo, made, flat, tmp_pat
     assert found(again)[str(top1)][1] in ("accuracy.contradicted", "accuracy.undecided")
     (place / "real.json").write_text("[1]")
     assert found(zoo.validate(index, place))[str(top1)][1] == "accuracy.other-dataset"
+
+
+def test_archives_are_named_by_a_pattern(zoo, place):
+    root = place("{synset}/ILSVRC2012_val_{number:08}.JPEG", "val")
+    for half in (0, 1):
+        with tarfile.open(zoo.folder / f"val-{half:02}.tar", "w") as archive:
+            for path in sorted(root.rglob("*.JPEG"))[half::2]:
+                archive.add(path, path.relative_to(root))
+    index = zoo.index(CLAIM, Image_Size=224)
+    for pattern in ("val-*.tar", "val-{00..01}.tar"):
+        outcome = zoo.validate(index, zoo.folder / pattern)
+        assert outcome.counts == (90.0, 95.0, 20), outcome.err
+    outcome = zoo.validate(index, zoo.folder / "none-*.tar")
+    assert (outcome.status, "there is no such file" in outcome.err) == (2, True)
