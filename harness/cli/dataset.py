@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.cli.options import command
-from harness.cli.output import emit, emit_json
+from harness.cli.output import emit, emit_json, wrapped
 from harness.config import RunConfig, UsageError
-from zoo._util.text import plural
+from zoo._util.text import foreign, plural
 from zoo.known_datasets import KNOWN
 
 if TYPE_CHECKING:
@@ -46,12 +46,13 @@ def dataset(
         return
     rows = list(_rows(found, place))
     wide = max(len(head) for head, _ in rows)
-    emit("".join(f"{head:<{wide}}  {text}\n" for head, text in rows))
+    for head, text in rows:
+        emit(wrapped(f"{head:<{wide}}  {text}", indent=wide + 2) + "\n")
 
 
 def _rows(found: Description, place: str) -> Iterator[tuple[str, str]]:
     images, known, identity = found.images, found.known, found.identity
-    yield "form", f"{images.form}, {images.where}"
+    yield "form", f"{images.form}, {foreign(images.where)}"
     if identity is None:
         yield "dataset", "of classes of its own, which are not ImageNet's"
     elif known is not None:
@@ -98,7 +99,7 @@ def _listed(names: list[str]) -> str:
     if not names:
         return "none"
     more = f"; and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
-    return f"{len(names):,}: {'; '.join(names[:_SHOWN])}{more}"
+    return f"{len(names):,}: {'; '.join(map(foreign, names[:_SHOWN]))}{more}"
 
 
 def _pass(found: Description, place: str) -> str:

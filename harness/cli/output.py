@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import sys
+import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import groupby
@@ -305,6 +306,18 @@ def _abandon(stream: TextIO) -> None:
 def terminal_width() -> int | None:
     """Columns of the terminal that standard output is; None where it is not one."""
     return shutil.get_terminal_size().columns if is_terminal(sys.stdout) else None
+
+
+def wrapped(text: str, indent: int = 0) -> str:
+    """The text, in lines as wide as the terminal, if it goes to one."""
+    width = terminal_width()
+    if width is None:
+        return text
+    # No indent leaves a narrow terminal without room for words.
+    indent = indent if width >= 2 * indent else 4 if indent else 0
+    return textwrap.fill(
+        text, width, subsequent_indent=" " * indent, break_on_hyphens=False, break_long_words=False
+    )
 
 
 def columns(rows: Sequence[Sequence[str]], left: int = 1) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.cli.options import command, completion
-from harness.cli.output import aligned, emit, emit_json, terminal_width
+from harness.cli.output import aligned, emit, emit_json, wrapped
 from harness.config import RunConfig, UsageError
 from harness.config.rules import UNVERIFIED
 from zoo._util.text import csv_text
@@ -69,7 +68,7 @@ def rule(
         f"Example: {found.example}",
         f"Remedy: {found.remedy}",
     )
-    emit("\n\n".join(map(_wrapped, paragraphs)) + "\n")
+    emit("\n\n".join(map(wrapped, paragraphs)) + "\n")
 
 
 def _list(causes: list[Cause], format: str) -> None:
@@ -82,20 +81,8 @@ def _list(causes: list[Cause], format: str) -> None:
     heads = aligned([(each.id, _severity(each)) for each in causes])
     wide = max(map(len, heads)) + 2
     for head, each in zip(heads, causes, strict=True):
-        emit(_wrapped(f"{head:<{wide}}{each.meaning}", indent=wide) + "\n")
+        emit(wrapped(f"{head:<{wide}}{each.meaning}", indent=wide) + "\n")
 
 
 def _severity(cause: Cause) -> str:
     return cause.severity or UNVERIFIED
-
-
-def _wrapped(text: str, indent: int = 0) -> str:
-    """The text, in lines as wide as the terminal, if it goes to one."""
-    width = terminal_width()
-    if width is None:
-        return text
-    # No indent leaves a narrow terminal without room for words.
-    indent = indent if width >= 2 * indent else 4 if indent else 0
-    return textwrap.fill(
-        text, width, subsequent_indent=" " * indent, break_on_hyphens=False, break_long_words=False
-    )
