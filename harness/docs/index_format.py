@@ -71,7 +71,7 @@ Models:
 ```
 
 A builder of your own is a class in your package, named by an entry point:
-[README](../README.md) has an example.
+[builders.md](builders.md) has an example.
 
 ## Variants of your own
 

@@ -243,9 +243,9 @@ def absent():
 
 
 @pytest.mark.slow
-def test_the_builder_of_the_readme_works_as_it_is_shown(repository, installed, zoo, index_of):
+def test_the_builder_of_the_page_works_as_it_is_shown(repository, installed, zoo, index_of):
     """Its class and its entry point, installed as a distribution of two files."""
-    text = (repository / "README.md").read_text("utf-8")
+    text = (repository / "docs" / "builders.md").read_text("utf-8")
     (entry,) = re.findall(r"```toml\n(\[project\.entry-points.*?)```", text, flags=re.DOTALL)
     (source,) = re.findall(r"```python\n(class Builder:.*?)```", text, flags=re.DOTALL)
     name, module, kind = re.search(r'(\w+) = "(\w+):(\w+)"', entry).groups()
