@@ -32,6 +32,7 @@ from zoo.images.io import is_image, read_regular, reason
 
 SAMPLE = "sample"
 _SPLITS = ("val", "validation")
+_OTHER_SPLITS = ("train", "training", "test")
 _FORMS = (
     "class folders (n01440764/...), images with a labels.txt, ILSVRC2012_val.tar, or Parquet shards"
 )
@@ -101,17 +102,15 @@ def _folder(folder: Path, parents: tuple[Path, ...]) -> ImageSet:
     inner = next((folder / n for n in _SPLITS if n in names and (folder / n).is_dir()), None)
     if inner is not None and not parents:
         return _folder(inner, (folder,))
+    images = None
     if any(item.is_dir() and (is_synset(item.name) or item.name.isdigit()) for item in found):
-        classes = class_folders(folder, found)
-        if classes is not None:
-            return classes
+        images = class_folders(folder, found)
     # Images first: asking whether folders are named as classes costs the import of torchvision.
-    if any(is_image(item.name) and not item.is_dir() for item in found):
+    if images is None and any(is_image(item.name) and not item.is_dir() for item in found):
         near = (folder, *parents, folder.parent)
-        labels = find_labels(*near, stem=folder.name)
-        images = labelled_images(folder, found, labels)
-        if images is not None:
-            return images
+        images = labelled_images(folder, found, find_labels(*near, stem=folder.name))
+    if images is not None:
+        return images
     shards = _shards(folder, names)
     if shards:
         return parquet_set(folder, shards)
@@ -123,6 +122,10 @@ def _folder(folder: Path, parents: tuple[Path, ...]) -> ImageSet:
     classes = class_folders(folder, found)
     if classes is not None:
         return classes
+    # What an archive was unpacked into, which alone may say what the images are.
+    alone = found[0] if len(found) == 1 and found[0].is_dir() else None
+    if alone is not None and not parents and alone.name not in _OTHER_SPLITS:
+        return _folder(folder / alone.name, (folder,))
     shown = ", ".join(sorted(names)[:3]) + (", ..." if len(names) > 3 else "")
     raise ImageSetError(
         f"{folder}: there is no image set in it (it holds {shown or 'nothing'}); expected {_FORMS}"

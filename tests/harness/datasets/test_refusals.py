@@ -211,6 +211,15 @@ def test_several_archives_are_read_where_they_are_one_series(forms, given, tmp_p
     assert "there is no label for" in refusal(shards)
 
 
+def test_a_folder_around_an_unpacked_archive_is_looked_into(forms, given, tmp_path):
+    inner = "imagenetv2-top-images-format-val"
+    forms["index folders"](tmp_path / "v2" / inner, given)
+    assert open_image_set(tmp_path / "v2").where == str(tmp_path / "v2" / inner)
+    forms["index folders"](tmp_path / "all" / "train", given)
+    assert "there is no image set in it" in refusal(tmp_path / "all")
+    assert "there is no image set in it" in refusal(tmp_path)
+
+
 def test_files_that_a_shard_names_lie_beside_it(tmp_path, given):
     arrow = pytest.importorskip("pyarrow")
     parquet = pytest.importorskip("pyarrow.parquet")
