@@ -94,7 +94,10 @@ Models:
 ## Results
 
 One result for each dataset. `Images` says how many images it speaks of, where these are not all.
-Accuracies are checked with `--data`; other metrics are kept, and not judged.
+Accuracies are checked with `--data`, each on images of its own `Dataset`: ImageNet, ImageNet-V2, -A,
+-R, Sketch and ReaL are known in any usual spelling ([accuracy](accuracy.md) names them). Other
+metrics are kept, and not judged. A result that was evaluated at another size, or cropped otherwise,
+says so itself.
 
 ```yaml
 Models:
@@ -105,6 +108,13 @@ Models:
     Metrics:
       Top 1 Accuracy: 74.83%
       Top 5 Accuracy: 92.18%
+  - Task: Image Classification
+    Dataset: ImageNet-V2 matched frequency
+    Image Size: 256
+    Crop Pct: 1.0
+    Crop Mode: squash
+    Metrics:
+      Top 1 Accuracy: 62.1%
   - Task: Image Classification
     Dataset: petals
     Images: 300
