@@ -94,8 +94,8 @@ Models:
 ## Results
 
 One result for each dataset. `Images` says how many images it speaks of, where these are not all.
-Accuracies are checked with `--data`, each on images of its own `Dataset`: ImageNet, ImageNet-V2, -A,
--R, Sketch and ReaL are known in any usual spelling ([accuracy](accuracy.md) names them). Other
+Accuracies are checked with `--data`, each on images of its own `Dataset`: ImageNet, ImageNet-V2,
+-A, -R, Sketch and ReaL are known in any usual spelling ([accuracy](accuracy.md) names them). Other
 metrics are kept, and not judged. A result that was evaluated at another size, or cropped otherwise,
 says so itself.
 
