@@ -23,6 +23,7 @@ from zoo.index.types import Collection, Index, Location, SourceText, Variant
 
 _TYPE = "Type: model-index"
 _HAS_TYPE = re.compile(rf"\s*{_TYPE}\b")
+_FOR_EDITORS = re.compile(r"\A# yaml-language-server:.*\n")
 _ENDS_A_COMMENT = ("-->", "--!>")
 _LISTS = ("Collections", "Models")
 _ITEM = re.compile(r" *-[ \t]+")
@@ -146,7 +147,9 @@ def _whole(file: _File) -> str | None:
         return None
     head = file.text[: document.start]
     if all(not line.strip() or is_comment(line) for line in head.splitlines()):
-        body = file.text  # a YAML file, which may begin with its author's comments
+        # A YAML file, which may begin with its author's comments; one for editors names a place
+        # from where the file is, and no page is there.
+        body = _FOR_EDITORS.sub("", file.text)
     else:
         body = file.text[line_start(file.text, document.start) : document.end]
     if "Type" not in keys:

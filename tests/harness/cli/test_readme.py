@@ -1,4 +1,4 @@
-"""The picture in the README is what the command prints today."""
+"""The terminal in the README is what the command prints today."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[3]
 
 
-def test_the_picture_shows_the_findings_of_the_documented_page(zoo_on_a_terminal, folder):
+def test_the_terminal_shows_the_findings_of_the_documented_page(zoo_on_a_terminal, folder):
     drawing = (ROOT / "docs" / "terminal.svg").read_text("utf-8")
     assert "](docs/terminal.svg)" in (ROOT / "README.md").read_text("utf-8")
     assert "http" not in drawing.replace("http://www.w3.org/2000/svg", "").partition("<defs>")[0]
@@ -34,4 +34,4 @@ def test_the_picture_shows_the_findings_of_the_documented_page(zoo_on_a_terminal
     told = [" ".join(line.split()) for line in printed.splitlines() if line.strip()]
     start = told.index(shown[0])
     assert len(shown) > 20
-    assert told[start : start + len(shown)] == shown, "run python -m harness.docs.picture"
+    assert told[start : start + len(shown)] == shown, "run python -m harness.docs.terminal"

@@ -1,6 +1,6 @@
-"""The picture of a terminal in the README: a run of the command, drawn as it looks.
+"""The terminal in the README: a run of the command, drawn as it looks.
 
-``python -m harness.docs.picture`` runs `COMMAND` in the root of the repository and writes
+``python -m harness.docs.terminal`` runs `COMMAND` in the root of the repository and writes
 ``docs/terminal.svg``. It takes as long as the run, and so is no part of `harness.docs.reference`.
 """
 
@@ -16,12 +16,12 @@ from pathlib import Path
 from zoo._util.files import replace_file
 
 COMMAND = "zoo verify --all --offline --index tests/fixtures/seed/resnest.yml"
-PICTURE = Path("docs/terminal.svg")
+DRAWING = Path("docs/terminal.svg")
 COLUMNS = 100
 LINES = 34
 """So many lines of the output are drawn; dots stand for the rest."""
 
-# Fonts of the reader's machine alone: a page that shows the picture loads nothing for it.
+# Fonts of the reader's machine alone: a page that shows the drawing loads nothing for it.
 _TEMPLATE = """\
 <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img"
  aria-label="A terminal: what zoo verify prints">
@@ -74,7 +74,7 @@ def printed() -> str:
     return b"".join(parts).decode().replace("\r\n", "\n")
 
 
-def picture(text: str) -> str:
+def drawing(text: str) -> str:
     """An SVG of the command and the first lines of what it printed."""
     from rich.console import Console
     from rich.terminal_theme import SVG_EXPORT_THEME
@@ -90,5 +90,5 @@ def picture(text: str) -> str:
 
 
 if __name__ == "__main__":
-    replace_file(PICTURE, picture(printed()).encode())
-    sys.stdout.write(f"{PICTURE}\n")
+    replace_file(DRAWING, drawing(printed()).encode())
+    sys.stdout.write(f"{DRAWING}\n")
