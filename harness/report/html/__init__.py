@@ -103,7 +103,7 @@ def _colours() -> str:
         f"@media (prefers-color-scheme: dark) {{ :root:not([data-theme]) {{ {dark} }} }}\n"
         f':root[data-theme="dark"] {{ {dark} }}\n'
         # Paper is white, whatever the screen was.
-        f"@media print {{ :root, :root[data-theme] {{ {light} }} }}\n"
+        f"@media print {{ :root:root, :root[data-theme] {{ {light} }} }}\n"
     )
 
 
@@ -141,6 +141,8 @@ def overview(report: Report, changes: Changes, link: Linker) -> dict[str, Any]:
         "words": WORDS,
         "bar": _bar(counts),
         "worst": lines(_worst(report), _WORST),
+        "differ": counts["error"] + counts["warning"],
+        "checked": _checked(counts),
         "environment": [(n, for_terminal(str(v))) for n, v in environment.items() if v is not None],
         "causes": _by_cause(report, statuses),
         "collections": _by_collection(report, statuses),
@@ -157,8 +159,14 @@ def _headline(counts: Mapping[str, int], variants: int) -> str:
     worst = [plural(counts[word], word) for word in ("error", "warning") if counts[word]]
     if worst:
         return f"{' and '.join(worst)}{whom}"
-    checked = sum(counts.values()) - counts["unverified"]
-    return f"Nothing is wrong{whom}" if checked else f"Nothing was checked{whom}"
+    if not _checked(counts):
+        return f"Nothing was checked{whom}"
+    return f"Nothing is wrong{whom}{', but for what is accepted' if counts.get('accepted') else ''}"
+
+
+def _checked(counts: Mapping[str, int]) -> int:
+    """How many claims could be checked."""
+    return sum(counts.values()) - counts["unverified"]
 
 
 def _bar(counts: Mapping[str, int]) -> list[dict[str, Any]]:

@@ -97,7 +97,7 @@ function groupOf({ kind, heading, said, members }, isOpen, step = STEP) {
   const list = el("ul", { class: "findings" });
   if (kind === "variant") {
     // Of one variant, its link is the heading; a name that is not of this report has none.
-    const named = members[0].variant ? [members[0].collection, members[0].collection ? " / " : null, variantLink(members[0])] : [heading];
+    const named = members[0].variant ? [members[0].collection ? [foreign(members[0].collection), " / "] : null, variantLink(members[0])].flat() : [foreign(heading)];
     return growing(el("section", { class: "group" }, el("h2", {}, named)), list, members, (f) => findingItem(f, false));
   }
   const title = kind === "rule" ? heading : kind === "rest" ? "" : heading.replace(/^\d+ findings? /, "");

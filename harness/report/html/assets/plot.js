@@ -126,11 +126,12 @@ function scale(values, logarithmic, from, to, room) {
 
 const measure = document.createElement("canvas").getContext("2d");
 
-/** Names the points of the frontier where there is room: no name covers a marker or a name. */
-function names(pareto, spots, radius, area) {
+/** Names the points of the frontier where there is room: no name covers a marker or a name, nor,
+ * if there is a way around it, the line of the frontier, which runs where the points truly lie. */
+function names(pareto, spots, truth, radius, area) {
   measure.font = `12px ${getComputedStyle(document.body).fontFamily}`;
   const boxes = spots.map(([x, y]) => [x - radius - 2, y - radius - 2, x + radius + 2, y + radius + 2]);
-  const corners = pareto.frontier.map((position) => spots[position]);
+  const corners = pareto.frontier.map((position) => truth[position]);
   const lines = corners.slice(1).flatMap(([x, y], i) => {
     const [x0, y0] = corners[i];
     const [middle, level] = pareto.better === "less" ? [x, y0] : [x0, y];
@@ -229,7 +230,7 @@ function drawPlot(host, pareto, { highlighted = () => true, height = 480 } = {})
   const image = svg("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "group",
     "aria-label": `Top-1 accuracy against ${pareto.title}` },
   xTicks, yTicks, axis, title, svg("path", { class: "stairs", d: stairs.join("") }),
-  svg("g", { "aria-hidden": "true" }, names(pareto, spots, radius, area)), order.map((position) => drawn[position]));
+  svg("g", { "aria-hidden": "true" }, names(pareto, spots, truth, radius, area)), order.map((position) => drawn[position]));
   host.replaceChildren(image, el("div", { class: "hover", hidden: true }));
   host.dataset.drawn = pareto.key;
 }

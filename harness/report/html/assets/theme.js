@@ -32,6 +32,9 @@ function setUpTheme() {
     }
     setTheme(theme);
   });
+  // Paper is white, and the plots are drawn in the colours of their ground.
+  window.addEventListener("beforeprint", () => setTheme("light"));
+  window.addEventListener("afterprint", () => setTheme(theme));
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => setTheme(theme));
 }
 
