@@ -1,4 +1,4 @@
-"""What a reader of the page sees at once, on a screen, a phone and paper: nothing cut, or struck."""
+"""What a reader of the page sees at once, on a screen, a phone and paper: nothing cut or struck."""
 
 from __future__ import annotations
 
