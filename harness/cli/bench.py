@@ -9,7 +9,7 @@ import typer
 
 from harness.cli import interrupts
 from harness.cli.again import say_interrupted
-from harness.cli.options import announce, command, prepared
+from harness.cli.options import command, prepared
 from harness.cli.output import FAILED, WARNING, columns, emit, emit_json, say
 from harness.config import RunConfig
 from zoo._util.text import csv_text, plural
@@ -29,7 +29,7 @@ def bench(
     from harness.cli.progress import StderrProgress
 
     session = prepared(config)
-    announce(config, session.subject)
+    say(session.subject)
     timings: list[tuple[str, dict[str, Any]]] = []
     failed = interrupted = False
     progress = StderrProgress(quiet=config.quiet)

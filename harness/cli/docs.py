@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from harness.cli.options import announce, command, prepared
+from harness.cli.options import command, prepared
 from harness.cli.output import FINDINGS, WARNING, Failure, emit, say
 from harness.config import RunConfig, UsageError
 from harness.config.commands import OWN
@@ -34,7 +34,7 @@ def docs(config: RunConfig, *, output: Path, check: bool) -> None:
         made = pages(session.index, Path(_REPORTS), output)
     except NameTaken as error:
         raise UsageError(*error.lines) from error
-    announce(config, session.source)
+    say(session.source)
     for line in (*made.remarks, *(remark for page in made.pages for remark in page.remarks)):
         say(line, WARNING)
     try:
@@ -81,7 +81,7 @@ def cite(config: RunConfig) -> None:
         else:
             entries[entry] = None
     if entries:
-        announce(config, session.source)
+        say(session.source)
     emit("\n".join(f"{entry}\n" for entry in entries))
     if missing:
         raise UsageError(*missing)

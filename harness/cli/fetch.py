@@ -7,7 +7,7 @@ from dataclasses import replace
 import typer
 
 from harness.cli.again import say_interrupted
-from harness.cli.options import FETCHING, announce, command, prepared
+from harness.cli.options import FETCHING, command, prepared
 from harness.cli.output import FAILED, FINDINGS, WARNING, emit, fail, say, with_advice
 from harness.config import RunConfig
 
@@ -25,7 +25,7 @@ def fetch(config: RunConfig, *, dry_run: bool) -> None:
     from zoo._util.text import for_terminal
 
     progress = StderrProgress(quiet=config.quiet)
-    announce(config, f"{session.source}, {session.file_plan}")
+    say(f"{session.source}, {session.file_plan}")
     if dry_run:
         return
     try:

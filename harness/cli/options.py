@@ -261,7 +261,7 @@ def look_up(config: RunConfig, *select: str, builds: bool = False) -> Session:
     index, more = _index_at_hand(config)
     select = select or config.select
     session = prepared(replace(config, index=index, select=select), builds=builds)
-    announce(config, f"{session.subject if builds else session.source}{more}")
+    say(f"{session.subject if builds else session.source}{more}")
     return session
 
 
@@ -278,7 +278,7 @@ def one_variant(config: RunConfig, name: str, *, announced: bool = True) -> Vari
     if len(found) != 1:
         raise UsageError(f"{name!r} names {len(found)} variants; name one of them")
     if announced:
-        announce(config, f"{subject(found, index, [OWN_BUILDER])}{more}")
+        say(f"{subject(found, index, [OWN_BUILDER])}{more}")
     return found[0]
 
 
@@ -289,11 +289,6 @@ def _index_at_hand(config: RunConfig) -> tuple[tuple[Path, ...], str]:
     if found := config.index or tuple(filter(None, [local_index()])):
         return found, ""
     return (Path("package:zoo"),), "; no index is here, so this is the one that ships with zoo"
-
-
-def announce(config: RunConfig, line: str) -> None:
-    """Say in the first line of a run which index it is about, and who builds; unless quiet."""
-    say(line)
 
 
 def prepared(config: RunConfig, *, builds: bool = True, lenient: bool = False) -> Session:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from harness.cli.options import MEASURING, announce, command, look_up, prepared
+from harness.cli.options import MEASURING, command, look_up, prepared
 from harness.cli.output import (
     WARNING,
     Failure,
@@ -304,7 +304,7 @@ def explain(
     asked = [(v, c) for v in session.variants for c in v.in_effect() if _is_meant(c.field, field)]
     if not asked:
         raise UsageError(_no_such_field(session, field))
-    announce(config, session.subject)
+    say(session.subject)
     report = session.verify(StderrProgress(quiet=True))
     if report.cut_short == "interrupted":
         raise KeyboardInterrupt

@@ -15,6 +15,7 @@ from harness.cli.options import FETCHING, command, one_variant, variant
 from harness.cli.output import INFO, WARNING, Failure, can_redraw, emit, say
 from harness.cli.progress import fetch_shown
 from harness.config import RunConfig, UsageError
+from harness.run.tally import duration
 from zoo.training.logs import Callbacks, EpochReport, StepReport
 
 if TYPE_CHECKING:
@@ -143,7 +144,7 @@ class TrainingProgress(Callbacks):
             self._written = time.monotonic()
             self._line(
                 f"epoch {report.epoch}/{report.epochs}, step {report.step}/{report.steps}: "
-                f"{_state(report)}, {_duration(report.seconds_left)} left"
+                f"{_state(report)}, {duration(report.seconds_left)} left"
             )
 
     def epoch(self, report: EpochReport) -> None:
@@ -156,7 +157,7 @@ class TrainingProgress(Callbacks):
         speed = report.images_per_second
         self._line(
             f"epoch {report.epoch}: loss {report.train_loss:.4f}{validated}, "
-            f"{'' if speed is None else f'{speed:.1f} images/s, '}{_duration(report.seconds)}"
+            f"{'' if speed is None else f'{speed:.1f} images/s, '}{duration(report.seconds)}"
         )
 
     def interrupted(self) -> None:
@@ -184,21 +185,10 @@ class TrainingProgress(Callbacks):
             task,
             completed=report.step,
             description=f"epoch {report.epoch}/{report.epochs}",
-            state=f"{_state(report)}, {_duration(report.seconds_left)} left",
+            state=f"{_state(report)}, {duration(report.seconds_left)} left",
             refresh=True,
         )
 
 
 def _state(report: StepReport) -> str:
     return f"loss {report.loss:.4f}, {report.images_per_second:.1f} images/s"
-
-
-def _duration(seconds: float) -> str:
-    """``42s``, ``3m 05s``, ``2h 07m``."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole}s"
-    minutes, rest = divmod(whole, 60)
-    if minutes < 60:
-        return f"{minutes}m {rest:02}s"
-    return f"{minutes // 60}h {minutes % 60:02}m"

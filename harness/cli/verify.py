@@ -12,8 +12,8 @@ import typer
 
 from harness.cli import interrupts
 from harness.cli.again import say_kept
-from harness.cli.options import ENGINE, IMAGES, MEASURING, announce, command, prepared, with_paths
-from harness.cli.output import WRONG_USE, fail
+from harness.cli.options import ENGINE, IMAGES, MEASURING, command, prepared, with_paths
+from harness.cli.output import WRONG_USE, fail, say
 from harness.cli.reporting import (
     BaselineOption,
     WritesBaseline,
@@ -139,7 +139,7 @@ def audit(
     baseline = BaselineOption.read(config, session, checks)
     from harness.run.plan import unread
 
-    announce(config, f"{session.source}, read and not built")
+    say(f"{session.source}, read and not built")
     baseline.tell()
     fail(*unread(session.index))
     finish(baseline.applied(session.audit()), config)
