@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from harness.cli.bars import (
     LATE,
     SOON,
+    Downloads,
     Due,
     bar_width,
     fitting,
@@ -18,10 +19,9 @@ from harness.cli.bars import (
     rows_of_all,
     write_line,
 )
-from harness.cli.downloads import Downloads
 from harness.cli.output import ERROR, WARNING, can_redraw, mistakes, say, stderr_console
 from harness.config import RunConfig
-from harness.run.progress import Progress
+from harness.run.progress import Progress, RunTally
 from zoo._util.text import foreign, truncate
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
     from harness.run.files import FilePlan
-    from harness.run.tally import Tally
     from zoo.index.types import Variant
 
 _REDRAW_S = 0.05
@@ -46,7 +45,7 @@ class StderrProgress(Progress):
         self._plans: set[str] = set()
         self._bar: tuple[Bars, TaskID] | None = None
         self._rows: dict[str, TaskID] = {}
-        self._tally: Tally | None = None
+        self._tally: RunTally | None = None
         self._due = Due()
         self._downloads: Downloads | None = None
 
@@ -84,7 +83,7 @@ class StderrProgress(Progress):
         """What there is of files that were fetched in this run; empty where none was."""
         return "" if self._downloads is None else self._downloads.kept()
 
-    def follow(self, tally: Tally) -> None:
+    def follow(self, tally: RunTally) -> None:
         """Show how far it is: rows of bars on a terminal, elsewhere lines from time to time."""
         self._tally = tally
         self._due = Due(SOON if tally.has_images else LATE)
@@ -103,7 +102,7 @@ class StderrProgress(Progress):
             for line in [*ended, *(self._tally.lines() if self._due() else [])]:
                 say(line)
 
-    def _redraw(self, bars: Bars, whole: TaskID, tally: Tally) -> None:
+    def _redraw(self, bars: Bars, whole: TaskID, tally: RunTally) -> None:
         """A row for all, and one for each variant that is being run on images."""
         width = bars.console.width
         busy = {each.name: each for each in tally.busy[:_MOST_ROWS]}

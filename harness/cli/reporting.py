@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import platform
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -144,10 +143,8 @@ def prepare_folder(folder: Path) -> None:
         raise NotBegun(str(error)) from error
 
 
-def write_folder(
-    report: Report, folder: Path, source_url: str | None = None, *, quiet: bool
-) -> Report:
-    """Write the report there, and say where it is, unless quiet.
+def write_folder(report: Report, folder: Path, source_url: str | None = None) -> Report:
+    """Write the report there, and say where it is.
 
     One of a run that was interrupted is not written, nor one of a run that failed in place of
     another: what is there is left as it is.
@@ -159,7 +156,6 @@ def write_folder(
     from harness.report.sentences import INTERRUPTED
     from harness.report.source import linker
 
-    speak: Callable[[str], None] = (lambda line: None) if quiet else say
     written = False
 
     @contextmanager
@@ -173,7 +169,7 @@ def write_folder(
         say(f"{folder}: left as it was, because the run did not come to its end", WARNING)
         return report
     try:
-        page = folders.write(report, folder, speak, undisturbed, linker(source_url))
+        page = folders.write(report, folder, say, undisturbed, linker(source_url))
     except KeyboardInterrupt:
         interrupts.say_now()
         say(f"{folder}: {'has the new report' if written else 'left as it was'}", WARNING)
@@ -183,7 +179,7 @@ def write_folder(
             return replace(report, cut_short=str(error))
         fail(str(error))
         return report
-    speak(f"the report is in {page}")
+    say(f"the report is in {page}")
     return report
 
 
@@ -256,32 +252,17 @@ def exit_status(report: Report, config: RunConfig) -> int:
 
 def unusable(paths: Sequence[Path], why: str, *, read: bool = True) -> Report:
     """The report of a run that can't begin: no variant, and what is wrong in the index, if read."""
-    from importlib.metadata import PackageNotFoundError, version
-
     from harness.check.schema import finding_of
+    from harness.run.progress import Clock
     from harness.types import Report
-    from zoo import __version__
     from zoo.index import load_index, local_index
 
-    started = datetime.now(timezone.utc)
-    index = None
+    clock, index = Clock(), None
     with suppress(OSError):  # There may be no working folder.
         here = local_index() if read else None
         index = load_index(paths or ([] if here is None else [here])) if read else None
-    try:
-        torch = version("torch")
-    except PackageNotFoundError:
-        torch = None
     return Report(
-        environment={
-            "zoo": __version__,
-            "torch": torch,
-            "python": platform.python_version(),
-            "platform": platform.platform(),
-            "device": "none",
-            "started": started.isoformat(timespec="seconds"),
-            "seconds": (datetime.now(timezone.utc) - started).total_seconds(),
-        },
+        environment=clock.environment("none"),
         variants=(),
         findings=tuple(map(finding_of, index.problems if index and index.unusable else ())),
         cut_short=why,

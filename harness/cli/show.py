@@ -27,6 +27,7 @@ from harness.cli.output import (
 from harness.config import RunConfig, UsageError
 from harness.config.rules import SEVERITIES, UNVERIFIED
 from harness.report.claims import COLUMNS, ClaimRow, claim_rows, found_in
+from harness.report.document import plain_place
 from harness.report.sentences import position
 from harness.run.plan import builder_of
 from harness.run.session import Session
@@ -152,12 +153,11 @@ def _known(config: RunConfig) -> tuple[Session, Report]:
 
 
 def _variant(variant: Variant, rows: Sequence[ClaimRow], config: RunConfig) -> dict[str, Any]:
-    where = variant.location
     return {
         "name": variant.name,
         "collection": _collection(variant),
         "builder": builder_of(variant, config),
-        "location": {"file": where.file, "line": where.line, "column": where.column},
+        "location": plain_place(variant.location),
         "claims": [row.entry() for row in rows],
     }
 

@@ -15,7 +15,7 @@ from harness.cli.options import FETCHING, command, one_variant, variant
 from harness.cli.output import INFO, WARNING, Failure, can_redraw, emit, say
 from harness.cli.progress import fetch_shown
 from harness.config import RunConfig, UsageError
-from harness.run.tally import duration
+from harness.run.progress import duration
 from zoo.training.logs import Callbacks, EpochReport, StepReport
 
 if TYPE_CHECKING:

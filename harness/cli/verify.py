@@ -108,7 +108,7 @@ def _run(
         interrupts.say_now()
     report = baseline.applied(report)
     if folder is not None:
-        report = write_folder(report, folder, source_url, quiet=config.quiet)
+        report = write_folder(report, folder, source_url)
     broken = cut_short(report)
     silent = report.cut_short == INTERRUPTED if not printed else config.format in _ON_SCREEN
     if broken is not None and not silent:

@@ -21,8 +21,8 @@ _OWN = {
     "table": "harness.report.table",
     "json": "harness.report.document",
     "markdown": "harness.report.markdown",
-    "csv": "harness.report.csv_format",
-    "concise": "harness.report.concise",
+    "csv": "harness.report.document:csv",
+    "concise": "harness.report.document:concise",
     "junit": "harness.report.junit",
     "sarif": "harness.report.sarif",
     "github": "harness.report.github",
@@ -88,7 +88,9 @@ def get_format(name: str) -> Format:
     """
     if name in _OWN:
         # A document for programs keeps names as they are.
-        return _presenting(import_module(_OWN[name]).render, names=name not in ("json", "csv"))
+        module, _, function = _OWN[name].partition(":")
+        render = getattr(import_module(module), function or "render")
+        return _presenting(render, names=name not in ("json", "csv"))
     from importlib.metadata import entry_points
 
     offered = entry_points(group=ENTRY_POINTS)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.report import sentences
-from harness.report.document import plain
+from harness.report.document import plain, plain_place
 from harness.report.view import rank
 from harness.types import Finding, Report
 from zoo.index.types import Claim, Location, Variant
@@ -71,19 +71,17 @@ class ClaimRow:
 
     def entry(self) -> dict[str, Any]:
         """As plain JSON data: null is "not known"; only an accepted finding has that key."""
-        found, where = self.finding, self.claim.location
+        found = self.finding
         accepted = found.accepted if found else None
+        known = ("status", "severity", "cause", "message")
         return {
             "field": self.claim.field,
             "dataset": self.claim.dataset,
             "of": "collection" if self.inherited else "variant",
             "documented": self.claim.raw,
             "measured": plain(self.measured),
-            "status": found.status if found else None,
-            "severity": found.severity if found else None,
-            "cause": found.cause if found else None,
-            "message": found.message if found else None,
-            "location": {"file": where.file, "line": where.line, "column": where.column},
+            **{name: getattr(found, name, None) for name in known},
+            "location": plain_place(self.claim.location),
             **({} if accepted is None else {"accepted": accepted}),
         }
 

@@ -1,4 +1,4 @@
-"""The JSON document: what scripts read. Its JSON Schema is published beside this module."""
+"""What scripts read: the JSON document, whose JSON Schema is beside this module, CSV, and lines."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, TextIO
 
-from harness.report import Options
-from harness.types import Finding, Report, VariantReport
-from zoo._util.text import json_text
+from harness.report import Options, sentences
+from harness.report.view import is_wanted
+from harness.types import FINDING_COLUMNS, Finding, Report, VariantReport, finding_row
+from zoo._util.text import csv_text, for_terminal, json_text
+from zoo.index.types import Location
 
 SCHEMA = 1
 
@@ -33,6 +35,34 @@ _CONVENTIONS = ("macs", "flops", "fvcore", "thop-2020", "torchvision")
 def render(report: Report, *, out: TextIO, options: Options) -> None:
     """Write the document, and nothing else; it holds ASCII alone, so any encoding carries it."""
     out.write(f"{json_text(document(report))}\n")
+
+
+def csv(report: Report, *, out: TextIO, options: Options) -> None:
+    """Write a row for each finding, with the columns of `Report.to_pandas`, matches included.
+
+    A fix begins as a diff does.
+    """
+    rows = ({k: plain(v) for k, v in finding_row(each).items()} for each in report.findings)
+    out.write(csv_text(FINDING_COLUMNS, rows, verbatim="fix"))
+
+
+def concise(report: Report, *, out: TextIO, options: Options) -> None:
+    """Write what is wrong and what could not be checked; matches too where all is asked for.
+
+    A line for each, as compilers and ruff write it, ``path:line:col: cause message``, and nothing
+    else, so that editors and ``wc -l`` can take it as it is.
+    """
+    locate = sentences.locator(report)
+    wanted = (finding for finding in report.findings if is_wanted(finding, options))
+    out.writelines(f"{for_terminal(_line(each, locate(each)))}\n" for each in wanted)
+
+
+def _line(finding: Finding, at: Location | None) -> str:
+    about = [part for part in (finding.variant, finding.field) if part]
+    text = ": ".join([*about, sentences.message(finding)])
+    known = finding.documented is not None or finding.measured is not None
+    values = f" ({sentences.both(finding)})" if known else ""
+    return f"{sentences.position(at)}: {finding.cause or finding.status} {text}{values}"
 
 
 def document(report: Report) -> dict[str, Any]:
@@ -71,7 +101,6 @@ def _variant(variant: VariantReport) -> dict[str, Any]:
 
 def plain_finding(finding: Finding) -> dict[str, Any]:
     """The finding; only an accepted one has the key for that, as most runs accept none."""
-    where = finding.location
     accepted = {} if finding.accepted is None else {"accepted": finding.accepted}
     return {
         "variant": finding.variant,
@@ -83,10 +112,15 @@ def plain_finding(finding: Finding) -> dict[str, Any]:
         "documented": finding.documented,
         "measured": plain(finding.measured),
         "message": finding.message,
-        "location": where and {"file": where.file, "line": where.line, "column": where.column},
+        "location": finding.location and plain_place(finding.location),
         "fix": finding.fix,
         **accepted,
     }
+
+
+def plain_place(at: Location) -> dict[str, Any]:
+    """The place of a claim or a variant."""
+    return {"file": at.file, "line": at.line, "column": at.column}
 
 
 def plain(value: Any) -> Any:

@@ -20,9 +20,8 @@ from harness.run.eval_datasets import EvalDatasets
 from harness.run.facts import SPEED, VariantFacts
 from harness.run.jobs import Job
 from harness.run.plan import builder_of, check_builders, index_here, read_index, subject
-from harness.run.progress import Clock, Progress
+from harness.run.progress import TIMING, Clock, Progress, RunTally, hearing, kept_words
 from harness.run.store import Store, StoreError
-from harness.run.tally import TIMING, Tally, hearing, kept_words
 from harness.run.variant_run import (
     VariantRun,
     agree,
@@ -250,7 +249,7 @@ class Session:
         self, batch_sizes: Sequence[int], seconds: float, progress: Progress
     ) -> Iterator[tuple[str, list[dict[str, Any]] | str]]:
         """Time every variant, one after the other; a line instead where one can't be timed."""
-        tally = Tally(len(self.variants) * len(batch_sizes), TIMING)
+        tally = RunTally(len(self.variants) * len(batch_sizes), TIMING)
         hear = hearing(tally, progress)
         with self._opened_store() as store:
             for run in self._runs(store):
@@ -328,7 +327,7 @@ class Session:
         # Entries that say the same of a variant are measured once.
         unique = sorted(dict.fromkeys(jobs), key=lambda job: job.recipe.builder)
         wanted = {job.recipe: None for job in unique}
-        tally = Tally(len(wanted))
+        tally = RunTally(len(wanted))
         for recipe in wanted:
             for run in by_recipe[recipe]:
                 tally.expect(recipe.name, to_evaluate(run.evidence()))
@@ -349,7 +348,7 @@ class Session:
                 missing.setdefault(run.recipe, []).append(run)
         if "speed" not in self.request.checks:
             return
-        tally = Tally(len(missing))
+        tally = RunTally(len(missing))
         hear = hearing(tally, progress)
         for recipe, (first, *others) in missing.items():
             fact = first.make(SPEED, self._local(1), anew=True, hear=hear)

@@ -93,7 +93,7 @@ def page_data(report: Report, changes: Changes, link: Linker) -> str:
             "groups": groups,
             "sources": {foreign(file): at for file in files if (at := link(file))},
             "causes": {
-                texts(cause.id): texts(_prose(cause.remedy), ours=True)
+                texts(cause.id): texts(cause.remedy.replace("`", ""), ours=True)
                 for cause in map(CAUSES.__getitem__, sorted(filter(None, causes)))
             },
             "plots": plain_data(table),
@@ -195,14 +195,14 @@ def _variant(texts: PageTexts, name: str, row: Row, variant: VariantReport) -> d
         "samples": samples,
         **{name: texts(getattr(row, name)) for name in _TEXTS},
         "place": texts(None if variant.location is None else str(variant.location)),
-        "claims": [_claim(texts, claim, variant) for claim in variant.claims],
+        "claims": [_claim(texts, claim) for claim in variant.claims],
         "facts": [
             _block(texts, block, [*foreign_texts(variant)]) for block in blocks(variant.facts)
         ],
     }
 
 
-def _claim(texts: PageTexts, claim: Claim, variant: VariantReport) -> list[int]:
+def _claim(texts: PageTexts, claim: Claim) -> list[int]:
     about = ", ".join(filter(None, (claim.task, claim.dataset)))
     return [texts(claim.field), texts(claim.raw), texts(str(claim.location)), texts(about or None)]
 
@@ -216,11 +216,6 @@ def _block(texts: PageTexts, block: Block, quoted: Iterable[str]) -> list[Any]:
         -1 if block.share is None else block.share,
         texts(block.provenance or None),
     ]
-
-
-def _prose(markdown: str) -> str:
-    """A sentence of the table of causes without the backquotes that it has for Markdown."""
-    return markdown.replace("`", "")
 
 
 # -- what was measured, with its provenance, as blocks of text ------------------------------

@@ -102,10 +102,10 @@ def test_a_run_that_fails_is_no_match_for_a_whole_report(make_report_of, tmp_pat
     from harness.cli.reporting import write_folder
 
     whole = make_report_of(None)
-    write_folder(make_report_of("no cluster"), tmp_path, quiet=True)  # There is none yet.
-    write_folder(whole, tmp_path, quiet=True)
+    write_folder(make_report_of("no cluster"), tmp_path)  # There is none yet.
+    write_folder(whole, tmp_path)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    write_folder(make_report_of("no cluster"), tmp_path, quiet=True)
+    write_folder(make_report_of("no cluster"), tmp_path)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
     assert "left as it was, because the run did not come to its end" in capsys.readouterr().err
 

@@ -9,7 +9,7 @@ from scipy.stats import hypergeom
 
 from harness.cli.bars import Due, fitting, rows_of, rows_of_all
 from harness.run.jobs import Interim
-from harness.run.tally import TIMING, Tally, described, kept_words
+from harness.run.progress import TIMING, RunTally, described, kept_words
 from harness.types import Measurement
 
 
@@ -31,9 +31,9 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def tally(clock) -> Tally:
+def tally(clock) -> RunTally:
     """One variant has 100 images in the store, and 60 more half way through a shard."""
-    made = Tally(2, clock=clock)
+    made = RunTally(2, clock=clock)
     made.expect("net", {"": ("imagenet-1k", 1000, 1000)})
     stored = counted("0-100", 100, 80, 9e9)
     made.learn("net", {stored.slot: stored}, [])
@@ -75,14 +75,14 @@ def test_what_has_ended_is_counted_once(tally, clock):
 
 
 def test_timings_and_builds_have_a_time_left(clock):
-    timed = Tally(4, TIMING, clock)
+    timed = RunTally(4, TIMING, clock)
     clock.now += 10
     timed.hear("net", Interim("batch 8", speed=41.25))
     clock.now += 4
     assert timed.events == ["net, batch 8: 41.2 images/s"]
     assert timed.lines() == ["in all: 1 of 4 timings, 26s left"]
     assert rows_of_all(timed)[0] == "1/4  41.2 images/s  26s left"
-    assert Tally(1).lines() == ["in all: 0 of 1 variant"]
+    assert RunTally(1).lines() == ["in all: 0 of 1 variant"]
 
 
 def test_a_narrow_screen_keeps_the_interval_longest(tally):
