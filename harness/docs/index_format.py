@@ -45,7 +45,7 @@ or beside it. What is in no table below is kept as text, and noted.
 
 What a collection says holds for each of its variants that says nothing itself. `Builder` names who
 builds the models: in a variant, its collection, or the index, in this order. `--builder` overrides
-all of them; where nobody says anything, `[tool.zoo] builder` counts, and then `zoo`.
+all of them; where none of them says anything, `[tool.zoo] builder` counts, and then `zoo`.
 
 ```yaml
 Builder: timm
@@ -157,7 +157,7 @@ _TOP = (
     ("Models", "list", "yes, or Import", "see above", "The variants, or paths of files with them."),
     ("Collections", "list", "no", "see above", "Families of variants, each with a Name."),
     ("Import", "list of paths", "no", "[resnest.yml]", "Other files of the index."),
-    ("Type", "text", "no", "model-index", "What the file is; read by nobody."),
+    ("Type", "text", "no", "model-index", "What the file is; it is not read."),
 )
 _BELOW = (
     ("Metadata", "mapping", "no", "see above", "Keys of the variant, or of the collection."),

@@ -243,35 +243,23 @@ def _texts(field: Field) -> list[Schema]:
     return [several, _text(field)] if field.kind == "text-or-texts" else [several]
 
 
-def _weights(field: Field) -> list[Schema]:
-    one = {"type": "string", "pattern": "^[^\\s]+$"}
-    several = {"type": "array", "items": {"anyOf": [one, {"type": "null"}, _nothing()]}}
-    return [one, several]
-
-
-def _link(field: Field) -> Schema:
-    return {"type": "string", "pattern": "^[hH][tT][tT][pP][sS]?://[^\\s]+$"}
-
-
-def _hash(field: Field) -> list[Schema]:
-    # YAML takes digits alone for a number, and digits around an e for another.
-    return [{"type": "string", "pattern": "^\\s*[0-9a-fA-F]{8,64}\\s*$"}, {"type": "number"}]
-
-
+_WEIGHTS: Schema = {"type": "string", "pattern": "^[^\\s]+$"}
+_LINK: Schema = {"type": "string", "pattern": "^[hH][tT][tT][pP][sS]?://[^\\s]+$"}
+_HASH: Schema = {"type": "string", "pattern": "^\\s*[0-9a-fA-F]{8,64}\\s*$"}
 _KINDS: Mapping[str, Any] = {
-    "count": _quantity("integer"),
-    "rounded-count": _quantity("integer"),
-    "bytes": _quantity("integer"),
-    "percent": _quantity("number"),
-    "ratio": _quantity("number"),
-    "number": _quantity("number"),
+    **dict.fromkeys(("count", "rounded-count", "bytes"), _quantity("integer")),
+    **dict.fromkeys(("percent", "ratio", "number"), _quantity("number")),
     "pixels": _pixels,
     "numbers": _numbers,
     "word": _word,
     "text": _text,
     "texts": _texts,
     "text-or-texts": _texts,
-    "link": _link,
-    "weights": _weights,
-    "hash": _hash,
+    "link": lambda field: _LINK,
+    "weights": lambda field: [
+        _WEIGHTS,
+        {"type": "array", "items": {"anyOf": [_WEIGHTS, {"type": "null"}, _nothing()]}},
+    ],
+    # YAML takes digits alone for a number, and digits around an e for another.
+    "hash": lambda field: [_HASH, {"type": "number"}],
 }

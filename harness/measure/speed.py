@@ -51,7 +51,7 @@ def bench(
     compile: bool = False,
     threads: int | None = None,
     builder: Builder | None = None,
-    told: Callable[[int, float | None], None] = lambda batch, speed: None,
+    heard: Callable[[int, float | None], None] = lambda batch, speed: None,
 ) -> list[dict[str, Any]]:
     """Time a variant's forward pass, once per batch size.
 
@@ -69,7 +69,7 @@ def bench(
         compile: run the model through ``torch.compile``.
         threads: of torch, on the CPU; None leaves them as they are.
         builder: builds the variant; by default the one that the recipe names.
-        told: called after each batch size with it and its images per second, None where it failed.
+        heard: called after each batch size with it and its images per second, None where it failed.
 
     Returns:
         One dict per batch size: ``batch``, ``precision``, ``image_size``, ``compiled``,
@@ -112,7 +112,7 @@ def bench(
         timings: list[dict[str, Any]] = []
         for size in batch_sizes:
             timings.append({"batch": size, **_figures(run, target, size, about, seconds)})
-            told(size, timings[-1].get("images_per_second"))
+            heard(size, timings[-1].get("images_per_second"))
         return timings
     finally:
         torch.set_num_threads(before)

@@ -58,8 +58,7 @@ def concise(report: Report, *, out: TextIO, options: Options) -> None:
 
 
 def _line(finding: Finding, at: Location | None) -> str:
-    about = [part for part in (finding.variant, finding.field) if part]
-    text = ": ".join([*about, sentences.message(finding)])
+    text = ": ".join(filter(None, (sentences.about(finding), sentences.message(finding))))
     known = finding.documented is not None or finding.measured is not None
     values = f" ({sentences.both(finding)})" if known else ""
     return f"{sentences.position(at)}: {finding.cause or finding.status} {text}{values}"

@@ -37,7 +37,7 @@ def render(report: Report, *, out: TextIO, options: Options) -> None:
 
 def _line(finding: Finding, options: Options) -> str:
     label, values = sentences.label(finding), f"({sentences.both(finding)})"
-    about = ": ".join(part for part in (finding.variant, finding.field) if part)
+    about = sentences.about(finding)
     if label not in _COMMANDS:
         cause = f" [{finding.cause}]" if finding.cause else ""
         text = f"{about}: {sentences.message(finding)} {values}{cause}"

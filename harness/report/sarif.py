@@ -172,8 +172,8 @@ def _kind(finding: Finding) -> str:
 
 
 def _sentence(finding: Finding) -> str:
-    about = [part for part in (finding.variant, finding.field) if part]
-    return f"{': '.join([*about, finding.message])} ({sentences.both(finding)})"
+    text = ": ".join(filter(None, (sentences.about(finding), finding.message)))
+    return f"{text} ({sentences.both(finding)})"
 
 
 def _message(text: str) -> dict[str, str]:

@@ -86,6 +86,11 @@ def label(finding: Finding) -> str:
     return "accepted" if finding.accepted is not None else finding.severity or finding.status
 
 
+def about(finding: Finding) -> str:
+    """Which claim of which variant: ``net: FLOPs``, or what of that is known."""
+    return ": ".join(filter(None, (finding.variant, finding.field)))
+
+
 def message(finding: Finding) -> str:
     """The message of a finding, with the reason where a baseline accepts it."""
     if finding.accepted is None:

@@ -10,8 +10,6 @@ from __future__ import annotations
 import atexit
 import json
 import os
-import signal
-import subprocess
 import sys
 import threading
 from contextlib import suppress
@@ -62,14 +60,8 @@ class _RemoteBuilder:
 
     def __init__(self, builder: str) -> None:
         self._builder = builder
-        self._process = subprocess.Popen(
-            guard.guarded("harness.run.builder_proxy:serve", builder),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            encoding="utf-8",
-            start_new_session=True,
+        self._process = guard.start(
+            "harness.run.builder_proxy:serve", builder, text=True, encoding="utf-8"
         )
         self._printing = threading.Thread(target=self._pass_on, daemon=True)
         self._printing.start()
@@ -153,9 +145,7 @@ class _RemoteBuilder:
 
 def serve() -> None:
     """Serve requests about the builder named on the command line, until input ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # What a builder prints is no answer.
+    answers = guard.answers()
     builder: Any = None
     identity = cache(lambda: default_identity(builder, origin_of(sys.argv[1])))
     for line in sys.stdin:

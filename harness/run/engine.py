@@ -57,7 +57,7 @@ class Engine(Protocol):
     """Runs jobs, in any order.
 
     Attributes:
-        hear: what is told how far they are.
+        hear: what hears how far they are.
     """
 
     hear: Hear

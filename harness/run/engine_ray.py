@@ -14,7 +14,6 @@ from __future__ import annotations
 import json
 import os
 import queue
-import signal
 import subprocess
 import sys
 import threading
@@ -147,12 +146,10 @@ class _Driver:
         self, address: str | None, device: str, timeout: float, max_memory: int | None
     ) -> None:
         self.where = f"Ray on {address or 'this machine'}"
-        self._process = subprocess.Popen(
-            guard.guarded("harness.run.engine_ray:main"),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,  # Ray's threads print what they like; its errors come as
-            start_new_session=True,  # answers. A terminal's Ctrl-C is for the run alone.
+        # Ray's threads print what they like; its errors come as answers.
+        self._process = guard.start(
+            "harness.run.engine_ray:main",
+            stderr=subprocess.DEVNULL,
             env={**_ENVIRONMENT, **os.environ},
         )
         self._answers: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
@@ -214,9 +211,7 @@ class _Driver:
 
 def main() -> None:
     """Serve a run as its Ray driver, until its standard input ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
+    answers = guard.answers()
     with suppress(BrokenPipeError):
         _serve(lambda message: print(json.dumps(message), file=answers, flush=True))
     # Ray's threads may be waiting for a head that is gone.

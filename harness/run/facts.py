@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import cached_property, partial
 from typing import Any
@@ -200,7 +200,7 @@ class VariantFacts:
             kinds = tuple(sorted({kind for kind, _ in built}))
             sizes = tuple(sorted({which for _, which in built if isinstance(which, tuple)}))
             if "checkpoint" in kinds:
-                jobs.append(Job(self.recipe, kinds, sizes, self._path(), self._siblings))
+                jobs.append(Job(self.recipe, kinds, sizes, self._file["path"], self._siblings))
             else:
                 jobs.append(Job(self.recipe, kinds, sizes))
         sizes = tuple(which for _, which in run if isinstance(which, tuple))
@@ -211,7 +211,7 @@ class VariantFacts:
             counting = replace(
                 self._images.counting(part), overrides=tuple(self._overrides(part).items())
             )
-            jobs.append(Job(self.recipe, ("accuracy",), (), self._path(), counting=counting))
+            jobs.append(Job(self.recipe, ("accuracy",), (), self._file["path"], counting=counting))
         config = self._config
         return [
             replace(job, offline=config.offline, public_hosts_only=config.public_hosts_only)
@@ -220,7 +220,9 @@ class VariantFacts:
 
     def _key(self, slot: Slot) -> str:
         kind, which = slot
-        depends = [self._path(), *self._stat()] if kind in ("checkpoint", "accuracy") else []
+        depends: list[str | int] = []
+        if kind in ("checkpoint", "accuracy"):
+            depends = [self._file["path"], *self._file["stat"]]
         if kind == "fvcore":
             depends = [version_of("fvcore")]
         if kind == "speed":
@@ -255,17 +257,12 @@ class VariantFacts:
         except BuilderError as error:
             return str(error)
 
-    def _path(self) -> str:
-        """Where the fetched file is."""
+    @property
+    def _file(self) -> Mapping[str, Any]:
+        """Where the fetched file is, and its size, modification time and inode."""
         fact = self._measured("file", None)
         assert fact is not None
-        return str(fact.value["path"])
-
-    def _stat(self) -> list[str | int]:
-        """Size, modification time and inode of the fetched file."""
-        fact = self._measured("file", None)
-        assert fact is not None
-        return list(fact.value["stat"])
+        return fact.value
 
 
 # Parts of the images that are asked for ahead: enough to keep several workers busy, and few

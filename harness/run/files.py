@@ -17,7 +17,7 @@ from harness.types import Fact, Measurement, Recipe, Unmeasured
 from zoo._util.text import human_bytes
 from zoo.weights.fetch import Fetcher, Located
 from zoo.weights.sources import locate, name_hash
-from zoo.weights.types import DEFAULT_MAX_BYTES, Fetched, NotFetched, Outcome
+from zoo.weights.types import DEFAULT_MAX_BYTES, Fetched, NoProgress, NotFetched, Outcome
 
 if TYPE_CHECKING:
     from zoo.index.types import Variant
@@ -74,7 +74,6 @@ class Files:
     def __init__(self, request: RunConfig, variants: Sequence[Variant]) -> None:
         self._request = request
         self._fetcher: Fetcher | None = None
-        self._progress = _Relay()
         self.planned: FilePlan | None = None
         # Of a variant with several files each is known by its place as the index writes it.
         self._located: dict[int, dict[str | None, Located]] = {}
@@ -108,8 +107,9 @@ class Files:
         """Fetch all; return the facts of kind ``file`` by the variant's identity."""
         if not self._located:
             return {}
-        self._progress.target = progress
-        outcomes = dict(self._open().fetch(self._all))
+        fetcher = self._open()
+        fetcher.progress = progress or NoProgress()
+        outcomes = dict(fetcher.fetch(self._all))
         return {
             id(variant): [
                 _fact(recipe, located, outcomes, which)
@@ -136,28 +136,8 @@ class Files:
                 no_download=self._request.no_download,
                 public_hosts_only=self._request.public_hosts_only,
                 max_bytes=self._request.max_bytes or DEFAULT_MAX_BYTES,
-                progress=self._progress,
             )
         return self._fetcher
-
-
-class _Relay:
-    """Forward the progress of a download to the current receiver."""
-
-    def __init__(self) -> None:
-        self.target: DownloadProgress | None = None
-
-    def start(self, url: str, total: int | None) -> None:
-        if self.target is not None:
-            self.target.start(url, total)
-
-    def advance(self, url: str, count: int) -> None:
-        if self.target is not None:
-            self.target.advance(url, count)
-
-    def done(self, url: str, outcome: Outcome) -> None:
-        if self.target is not None:
-            self.target.done(url, outcome)
 
 
 def _fact(

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
     import subprocess
@@ -43,12 +43,29 @@ _LOOK_SECONDS = 1.0
 _END_SECONDS = 5.0
 
 
-def guarded(target: str, *arguments: str) -> list[str]:
-    """The command that runs ``module:function`` under a guard, for as long as its input is open.
+def start(target: str, *arguments: str, **options: Any) -> subprocess.Popen[Any]:
+    """Run ``module:function`` under a guard, for as long as its input is open; `end` ends it.
 
-    It has to be started in a session of its own, with a pipe as its standard input; `end` ends it.
+    Its streams are pipes, unless the options, which are those of `subprocess.Popen`, say otherwise.
+    A terminal's Ctrl-C is for the run alone: it has a session of its own.
     """
-    return [sys.executable, "-c", _START, target, *arguments, _ROOT]
+    from subprocess import PIPE, Popen
+
+    command = [sys.executable, "-c", _START, target, *arguments, _ROOT]
+    pipes = {"stdin": PIPE, "stdout": PIPE, "stderr": PIPE}
+    return Popen(command, start_new_session=True, **{**pipes, **options})
+
+
+def answers() -> TextIO:
+    """In such a process: what its answers are written to.
+
+    All that other code prints goes to standard error, so that they keep the pipe alone, and the
+    run decides when to stop: a terminal's Ctrl-C may reach every process of the group.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    pipe = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    return pipe
 
 
 def end(process: subprocess.Popen[Any]) -> None:

@@ -132,11 +132,7 @@ def load_job(line: str) -> Job:
 
 
 def _timing(body: dict[str, Any] | None) -> BenchmarkJob | None:
-    return (
-        None
-        if body is None
-        else BenchmarkJob(**{**body, "batch_sizes": tuple(body["batch_sizes"])})
-    )
+    return None if body is None else BenchmarkJob(**{k: _tupled(v) for k, v in body.items()})
 
 
 def _counting(body: dict[str, Any] | None) -> AccuracyJob | None:

@@ -101,7 +101,7 @@ class Performer:
                 shard,
                 classes=counting.classes,
                 entry=entry_of(span),
-                told=lambda *counts: self._tell(Interim(part, *counts)),
+                heard=lambda *counts: self._tell(Interim(part, *counts)),
                 truth=truth,
             )
             value["precision"] = counting.amp
@@ -141,7 +141,7 @@ class Performer:
                 precision=cast("Amp", timing.amp),
                 seconds=timing.seconds,
                 compile=timing.compile,
-                told=lambda batch, speed: self._tell(Interim(f"batch {batch}", speed=speed)),
+                heard=lambda batch, speed: self._tell(Interim(f"batch {batch}", speed=speed)),
             )
         except Exception as error:  # noqa: BLE001 - whatever a model raises is reported in one line
             return unmeasured(recipe, ("speed", None), "build.failed", describe_error(error))

@@ -57,14 +57,7 @@ class WorkerProcess:
 
     def __init__(self, heard: Callable[[str], None] = lambda line: None) -> None:
         self._heard = heard
-        self._process = subprocess.Popen(
-            guard.guarded("harness.run.worker:main"),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            bufsize=0,
-            start_new_session=True,  # A terminal's Ctrl-C is for the run alone.
-        )
+        self._process = guard.start("harness.run.worker:main", bufsize=0)
         self._answers = bytearray()
         self._printed = 0
         self._foreign = ForeignOutput()

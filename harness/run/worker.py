@@ -7,17 +7,14 @@ about a variant, not the end of the run.
 from __future__ import annotations
 
 import os
-import signal
 import sys
+
+from harness.run import guard
 
 
 def main() -> None:
     """Serve jobs until standard input ends."""
-    # The run decides when to stop; a terminal's Ctrl-C reaches every process of the group.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # Model code may print: that goes to standard error, and the answers keep the pipe alone.
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
+    answers = guard.answers()
 
     # Before "ready": this distinguishes a broken torch from a job that fails.
     import torch  # noqa: F401

@@ -93,14 +93,16 @@ def measured(layers: int, side: str) -> tuple[float, float]:
         done.append(job)
         return []
 
-    real = guard.guarded
+    real = guard.start
     if side == "unchecked":
-        guard.guarded = lambda target, *arguments: real("unchecked_worker:main", *arguments)
+        guard.start = lambda target, *arguments, **more: real(
+            "unchecked_worker:main", *arguments, **more
+        )
     began, spent = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
     try:
         LocalEngine(1).run(jobs, react)
     finally:
-        guard.guarded = real
+        guard.start = real
     assert len(done) == VARIANTS
     now = resource.getrusage(resource.RUSAGE_CHILDREN)
     used = now.ru_utime + now.ru_stime - spent.ru_utime - spent.ru_stime

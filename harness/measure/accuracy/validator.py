@@ -142,7 +142,7 @@ class Validator:
         classes: tuple[str, ...] | None = None,
         builder: Builder | None = None,
         entry: str | None = None,
-        told: Told = lambda *counts: None,
+        heard: Told = lambda *counts: None,
         truth: NDArray[np.int64] | None = None,
     ) -> dict[str, Any]:
         """Counts the images of a shard that a variant answers right.
@@ -156,7 +156,7 @@ class Validator:
             classes: the classes that the set is labelled by, where they are not ImageNet's.
             builder: builds the variant; by default the one that the recipe names.
             entry: which of the checkpoint's state dicts; None for the usual one.
-            told: called a few times a second, from any thread and from one at a time.
+            heard: called a few times a second, from any thread and from one at a time.
             truth: all classes that are right of each image of the set, in place of its label: int64
                 (images, most), filled with -1.
 
@@ -215,7 +215,7 @@ class Validator:
             pinned=self.device.type == "cuda",
         ) as prefetcher:
             try:
-                counts = self._run(model, config, prefetcher, eval_threads, told)
+                counts = self._run(model, config, prefetcher, eval_threads, heard)
             except BrokenExecutor:
                 self._pool = None  # The next shard gets new processes.
                 raise
@@ -299,7 +299,7 @@ class Validator:
         config: InputConfig,
         prefetcher: Prefetcher,
         eval_threads: int,
-        told: Told,
+        heard: Told,
     ) -> AccuracyCounts:
         from harness.measure.accuracy.pipeline import AccuracyCounts, EvalThread, Telling
 
@@ -307,7 +307,7 @@ class Validator:
         threads = max(1, self.threads // eval_threads)
         running = [EvalThread(model, config) for _ in range(eval_threads)]
         total = AccuracyCounts()
-        tell = Telling(told)
+        tell = Telling(heard)
         with ThreadPoolExecutor(eval_threads) as pool:
             futures = [
                 pool.submit(_follow, eval_thread, prefetcher, threads, stop, tell)

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 from distributions import install, python_path
 
-from harness.run.guard import _end_by_force, descendants, end, guarded
+from harness.run.guard import _end_by_force, descendants, end
+from harness.run.guard import start as start_guarded
 
 pytestmark = pytest.mark.skipif(
     not sys.platform.startswith("linux"), reason="a guard takes Linux's prctl"
@@ -216,15 +217,8 @@ def test_a_guard_ends_as_what_it_guards_ended(tmp_path):
     expected = {"leave": 7, "stay": 0, "die": -11, "kill": -9, "copy": 0, "signals": 0}
     shown = {}
     for name, status in expected.items():
-        with subprocess.Popen(
-            guarded(f"ends:{name}"),
-            env=os.environ | {"PYTHONPATH": str(tmp_path)},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        ) as process:
+        own = os.environ | {"PYTHONPATH": str(tmp_path)}
+        with start_guarded(f"ends:{name}", env=own, text=True) as process:
             process.stdin.write("words\n")
             process.stdin.flush()
             shown[name] = process.stdout.read() + process.stderr.read()
@@ -251,14 +245,8 @@ def test_a_guard_is_not_ended_by_signals_of_what_it_guards(tmp_path):
         "    time.sleep(600)\n"
     )
     path = os.pathsep.join([str(tmp_path), str(Path(__file__).parents[3])])
-    with subprocess.Popen(
-        guarded("sends:stay"),
-        env=os.environ | {"PYTHONPATH": path},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    ) as process:
+    own = os.environ | {"PYTHONPATH": path}
+    with start_guarded("sends:stay", env=own, text=True, stderr=None) as process:
         pid = int(process.stdout.readline())
         end(process)
         assert left_of([process.pid, pid]) == []
