@@ -28,6 +28,7 @@ _PLACES = {
     "explain": "show:explain",
     "features": "classify:features",
     "cite": "docs:cite",
+    "schema": "docs:schema",
     **{f"cache {name}": f"cache:{name}" for name in ("info", "check", "clear")},
 }
 

@@ -8,8 +8,7 @@ from typing import Any
 import typer
 
 from harness.cli import interrupts
-from harness.cli.again import say_interrupted
-from harness.cli.options import command, prepared
+from harness.cli.options import command, prepared, say_interrupted
 from harness.cli.output import FAILED, WARNING, columns, emit, emit_json, say
 from harness.config import RunConfig
 from zoo._util.text import csv_text, plural

@@ -1,4 +1,4 @@
-"""`zoo docs` and `zoo cite`: what an index says, as pages and as BibTeX."""
+"""`zoo docs`, `zoo cite`, `zoo schema`: an index as pages and as BibTeX, and its JSON Schema."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import typer
 
 from harness.cli.options import command, prepared
-from harness.cli.output import FINDINGS, WARNING, Failure, emit, say
+from harness.cli.output import FINDINGS, WARNING, Failure, emit, emit_json, say
 from harness.config import RunConfig, UsageError
 from harness.config.commands import OWN
 from zoo._util.text import for_terminal
@@ -85,3 +85,13 @@ def cite(config: RunConfig) -> None:
     emit("\n".join(f"{entry}\n" for entry in entries))
     if missing:
         raise UsageError(*missing)
+
+
+@command()
+def schema(config: RunConfig) -> None:
+    """Write it to a file, and name that in the first line of an index:
+    # yaml-language-server: $schema=./model-index.schema.json
+    """
+    from harness.docs.index_schema import index_schema
+
+    emit_json(index_schema())

@@ -6,8 +6,7 @@ from dataclasses import replace
 
 import typer
 
-from harness.cli.again import say_interrupted
-from harness.cli.options import FETCHING, command, prepared
+from harness.cli.options import FETCHING, command, prepared, say_interrupted
 from harness.cli.output import FAILED, FINDINGS, WARNING, emit, fail, say, with_advice
 from harness.config import RunConfig
 

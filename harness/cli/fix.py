@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from harness.cli import interrupts
-from harness.cli.again import say_kept
-from harness.cli.options import FETCHING, STORE, command, prepared
+from harness.cli.options import FETCHING, STORE, command, prepared, say_kept
 from harness.cli.output import FAILED, color, emit, fail, is_terminal, say
 from harness.config import RunConfig
 

@@ -4,23 +4,33 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
+import shlex
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from harness.cli.again import begin
-from harness.cli.output import GONE, EarlyInterrupt, NotBegun, folder_is_gone, record, say, talk
-from harness.config import RunConfig, UsageError, resolve
+from harness.cli.output import (
+    GONE,
+    WARNING,
+    EarlyInterrupt,
+    NotBegun,
+    folder_is_gone,
+    record,
+    say,
+    talk,
+)
+from harness.config import RunConfig, UsageError, as_written, resolve
 from harness.config.commands import COMMANDS, OWN
 from harness.config.options import GENERAL, SHARED, Option
 from harness.config.rules import OWN_BUILDER
 from zoo import __version__
 
 if TYPE_CHECKING:
+    from harness.cli.progress import StderrProgress
     from harness.run.session import Session
     from zoo.index.types import Variant
 
@@ -303,3 +313,50 @@ def prepared(config: RunConfig, *, builds: bool = True, lenient: bool = False) -
         return prepare(config, builds=builds, lenient=lenient)
     except KeyboardInterrupt as error:
         raise EarlyInterrupt("interrupted") from error
+
+
+# -- the command that was called, to go on where an interrupt ended it -----------------------
+
+# What would begin anew instead of going on.
+_ANEW = ("refresh",)
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    name: str
+    arguments: tuple[str, ...]
+    options: tuple[tuple[Option, Any], ...]
+
+
+_calls: list[_Call] = []
+
+
+def begin(name: str, arguments: Iterable[Any], options: Iterable[tuple[Option, Any]]) -> None:
+    """Note what a command was called with; None is not given."""
+    words = [w for each in arguments for w in (each if isinstance(each, list | tuple) else [each])]
+    given = tuple((option, value) for option, value in options if value is not None)
+    _calls[:] = [_Call(name, tuple(str(w) for w in words if w is not None), given)]
+
+
+def again(without: Collection[str] = _ANEW, arguments: Sequence[str] | None = None) -> str:
+    """The command line of this call, quoted for a shell; with other arguments, or options less."""
+    call = _calls[-1]
+    words = ["zoo", *call.name.split(), *(call.arguments if arguments is None else arguments)]
+    for option, value in call.options:
+        if option.name not in without and not (arguments is not None and option.name == "all"):
+            words += as_written(option, value)
+    return shlex.join(words)
+
+
+def say_interrupted(kept: str, arguments: Sequence[str] | None = None) -> None:
+    """Say what an interrupt has left, and how to go on."""
+    say(f"interrupted: {kept}", WARNING)
+    say(f"continue with: {again(arguments=arguments)}", WARNING)
+
+
+def say_kept(session: Session, progress: StderrProgress) -> None:
+    """Say what of a run's measurements is stored, once it was interrupted."""
+    kept = session.kept
+    if any(option.name in _ANEW and value for option, value in _calls[-1].options):
+        kept += "; what follows takes all that is stored, and --refresh would begin anew"
+    say_interrupted("; ".join(filter(None, (progress.fetched(), kept))))

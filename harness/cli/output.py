@@ -320,23 +320,21 @@ def wrapped(text: str, indent: int = 0) -> str:
     )
 
 
-def columns(rows: Sequence[Sequence[str]], left: int = 1) -> list[str]:
-    """Rows with their cells in columns: the first ones flush left, numbers flush right."""
+def columns(rows: Sequence[Sequence[str]], left: int = 1, widest: int | None = None) -> list[str]:
+    """Rows with their cells in columns: the first ones flush left, numbers flush right.
+
+    A cell of more than ``widest`` characters pushes its own line alone.
+    """
     safe = [[foreign(cell) for cell in row] for row in rows]
-    if not safe:
-        return []
     widths = [max(map(len, column)) for column in zip(*safe, strict=True)]
-    justify = [str.ljust if i < left else str.rjust for i in range(len(widths))]
+    fits = [str.ljust if i < left else str.rjust for i in range(len(widths))]
+    room = [min(n, widest or n) for n in widths]
     return [
-        "  ".join(fit(cell, n) for fit, cell, n in zip(justify, row, widths, strict=True)).rstrip()
+        "  ".join(fit(cell, n) for fit, cell, n in zip(fits, row, room, strict=True)).rstrip()
         for row in safe
     ]
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     """Rows with all cells flush left; a cell of many characters pushes its own line alone."""
-    safe = [[foreign(cell) for cell in row] for row in rows]
-    if not safe:
-        return []
-    widths = [min(max(map(len, column)), 40) for column in zip(*safe, strict=True)]
-    return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in safe]
+    return columns(rows, left=len(rows[0]) if rows else 0, widest=40)

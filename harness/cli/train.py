@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from harness.cli import interrupts
-from harness.cli.again import again
 from harness.cli.bars import open_bars, write_line
-from harness.cli.options import FETCHING, command, one_variant, variant
+from harness.cli.options import FETCHING, again, command, one_variant, variant
 from harness.cli.output import INFO, WARNING, Failure, can_redraw, emit, say
 from harness.cli.progress import fetch_shown
 from harness.config import RunConfig, UsageError

@@ -11,8 +11,7 @@ from typing import Annotated
 import typer
 
 from harness.cli import interrupts
-from harness.cli.again import say_kept
-from harness.cli.options import ENGINE, IMAGES, MEASURING, command, prepared, with_paths
+from harness.cli.options import ENGINE, IMAGES, MEASURING, command, prepared, say_kept, with_paths
 from harness.cli.output import WRONG_USE, fail, say
 from harness.cli.reporting import (
     BaselineOption,

@@ -232,8 +232,8 @@ def resolve(
     usual = values.pop(SHARED["builder"], OWN_BUILDER)
     values |= variables
     values |= _checked(
-        _Entry(f"--{name}", known[name], _parsed(known[name], value))
-        for name, value in given.items()
+        _Entry(f"--{name}", known[name], known[name].rule.parse(v) if isinstance(v, str) else v)
+        for name, v in given.items()
     )
     own = {each.field: values.get(each, each.default) for each in OWN[command].values()}
     for each in OWN[command].values():
@@ -269,10 +269,6 @@ def _refuse_idle(config: RunConfig, given: Collection[str], images: bool) -> Non
         idle.append("--strict: has nothing to add to --fail-on never; leave out one of them")
     if idle:
         raise UsageError(*idle)
-
-
-def _parsed(option: Option, value: object) -> object:
-    return option.rule.parse(value) if isinstance(value, str) else value
 
 
 def _checked(entries: Iterable[_Entry]) -> dict[Option, Any]:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from decimal import Decimal
 from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
 from harness.docs.markdown import Markdown, code, escaped, link, plain_lines, slug, table
-from harness.report.sentences import quantity
 from zoo._util.text import truncate
 from zoo.index.schema import LinkError, check_link
 from zoo.index.types import Claim, Variant
 
+_PREFIXES = (("T", 10**12), ("G", 10**9), ("M", 10**6), ("k", 10**3))
 _NOT_METRICS = frozenset({"Task", "Dataset", "Images"})
 _MOST_METRICS = 8
 UNUSABLE = "(can't be right)"
@@ -115,7 +116,11 @@ def _amount(claim: Claim | None, unit: str = "") -> str | None:
         return None
     if not isinstance(claim.value, int):
         return _as_written(claim)
-    return quantity(claim.value, unit)
+    for prefix, size in _PREFIXES:
+        if claim.value >= size:
+            digits = f"{Decimal(f'{Decimal(claim.value) / size:.4g}'):f}"
+            return f"{digits} {prefix}{unit}"
+    return f"{claim.value} {unit}".rstrip()
 
 
 def unusable(variants: Iterable[Variant]) -> Iterator[Claim]:

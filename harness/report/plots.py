@@ -103,7 +103,8 @@ def draw(data: ParetoData, styles: Styles) -> Figure:
     xs, ys = zip(*data.steps(), strict=True)
     axes.plot(xs, ys, zorder=3, **_FRONTIER)
     radius = diameter(len(data.points)) / 2
-    truth = [(float(x), float(y)) for x, y in map(points_of(axes).transform, _coordinates(data))]
+    places = (point.xy for point in data.points)
+    truth = [(float(x), float(y)) for x, y in map(points_of(axes).transform, places)]
     spots = spread(truth, radius)
     _draw_points(axes, data, styles, truth, spots)
     write_names(axes, canvas, data, spots)
@@ -144,10 +145,6 @@ def _scale(axes: Axes, data: ParetoData) -> None:
     for side, spine in axes.spines.items():
         spine.set_visible(side in ("left", "bottom"))
         spine.set_color(LIGHT.muted)
-
-
-def _coordinates(data: ParetoData) -> Iterator[XY]:
-    return (point.xy for point in data.points)
 
 
 def _draw_points(

@@ -1,4 +1,4 @@
-"""A worker process as the run sees it: a line goes in, a line comes out, within limits.
+"""A worker process, and how the run sees it: a line goes in, a line comes out, within limits.
 
 What a worker's code does to itself ends with the worker: its time and memory are watched from
 here, what it prints is passed on up to a bound, and the processes that it started end with it.
@@ -11,6 +11,7 @@ import os
 import selectors
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -57,7 +58,7 @@ class WorkerProcess:
 
     def __init__(self, heard: Callable[[str], None] = lambda line: None) -> None:
         self._heard = heard
-        self._process = guard.start("harness.run.worker:main", bufsize=0)
+        self._process = guard.start("harness.run.process:serve", bufsize=0)
         self._answers = bytearray()
         self._printed = 0
         self._foreign = ForeignOutput()
@@ -228,3 +229,48 @@ def _machine_bytes() -> int:
         except (OSError, ValueError):
             continue  # No such control group, or the word "max".
     return min(limits)
+
+
+def serve() -> None:
+    """Be a worker: answer the jobs of standard input with facts, one line each, until it ends.
+
+    It runs the builders' code, so it is a process of its own: what crashes or hangs there is a fact
+    about a variant, not the end of the run.
+    """
+    answers = guard.answers()
+
+    # Before "ready": this distinguishes a broken torch from a job that fails.
+    import torch  # noqa: F401
+
+    from harness.run.jobs import CHANGED, CHECK, LOAD, NOTE, SAME, Interim, WorkerAnswer, load_job
+    from harness.run.perform import CheckedPerformer
+
+    def tell(interim: Interim) -> None:
+        answers.write(interim.dump() + "\n")
+        answers.flush()
+
+    performer = CheckedPerformer(tell)
+    own = os.getpid()
+    try:
+        print("ready", file=answers, flush=True)
+        for line in sys.stdin:
+            wanted, _, text = line.rstrip("\n").partition(" ")
+            answer = WorkerAnswer(SAME)
+            try:
+                if wanted == LOAD:
+                    performer.load(load_job(text))
+                elif wanted == NOTE:
+                    performer.note()
+                elif text:
+                    answer = performer.perform(load_job(text), check=wanted == CHECK)
+                else:
+                    answer = performer.check()
+            except Exception as error:  # noqa: BLE001 - an earlier job may have replaced anything
+                answer = WorkerAnswer(CHANGED, changed=f"Python itself ({type(error).__name__})")
+            if os.getpid() != own:
+                os._exit(0)  # A copy that model code made of this process: it has no say here.
+            answers.write(answer.dump() + "\n")  # `print` may be another function by now.
+            answers.flush()
+    except BrokenPipeError:
+        # The run has ended and waits for nothing: leave without a word, not even a flush at exit.
+        os._exit(0)

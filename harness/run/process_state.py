@@ -355,7 +355,7 @@ def _settings() -> dict[str, Any]:
         "import hooks": (list(map(id, sys.meta_path)), list(map(id, sys.path_hooks))),
         "warnings that are errors": [f for f in warnings.filters if f[0] == "error"],
         "decimal arithmetic": (decimal.getcontext().prec, decimal.getcontext().rounding),
-        "signal handlers": [_handler(number) for number in _SIGNALS],
+        "signal handlers": [signal.getsignal(number) for number in _SIGNALS],
         "a timer": [signal.getitimer(which)[0] > 0 for which in _TIMERS],
     }
     with suppress(ImportError):
@@ -400,10 +400,6 @@ _TIMERS = [
     for name in ("ITIMER_REAL", "ITIMER_VIRTUAL", "ITIMER_PROF")
     if hasattr(signal, name)
 ]
-
-
-def _handler(number: int) -> Any:
-    return signal.getsignal(number)
 
 
 def _measure_canary() -> str:

@@ -43,10 +43,10 @@ class Small:
         return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 10))
 """
 UNCHECKED = """
-from harness.run import jobs, worker
+from harness.run import jobs, process
 
 jobs.Job.guarded = property(lambda job: False)
-main = worker.main
+main = process.serve
 """
 
 

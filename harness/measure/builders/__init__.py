@@ -39,7 +39,7 @@ class Builder(Protocol):
     """Builds variants by name. Only `build` may import torch.
 
     It may have a method ``identity(name)``: a short text that changes whenever `build` could build
-    something else. By default that is a digest of its code, see `harness.run.sources`.
+    something else. By default that is a digest of its code, see `harness.run.builder_proxy`.
     """
 
     def knows(self, name: str) -> bool:

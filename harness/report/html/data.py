@@ -286,7 +286,8 @@ def _structure(fact: Measurement) -> Iterator[Block]:
 
 def _flops(fact: Measurement) -> Iterator[Block]:
     counts = [entry for entry in _sequence(fact.value.get("counts")) if isinstance(entry, Mapping)]
-    whole = next((c["value"] for c in counts if _plain(c) == "macs"), None)
+    plain = (c for c in counts if not c.get("variation"))
+    whole = next((c["value"] for c in plain if c.get("convention") == "macs"), None)
     size = f" at {fact.image_size[0]}x{fact.image_size[1]}" if fact.image_size else ""
     yield Block(
         f"Profile: operations by convention{size}",
@@ -303,11 +304,6 @@ def _flops(fact: Measurement) -> Iterator[Block]:
         share=2,
         provenance=_provenance(fact),
     )
-
-
-def _plain(count: Mapping[str, Any]) -> Any:
-    """The convention of a count that doesn't depart from it, else None."""
-    return None if count.get("variation") else count.get("convention")
 
 
 def _checkpoint(fact: Measurement) -> Iterator[Block]:
