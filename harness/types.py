@@ -89,6 +89,8 @@ class EvalImages:
         tag: begins the names of the parts that they are counted in, see `harness.check.shards`.
         chance: the share of right answers where labels and images have nothing to do with one
             another.
+        stating: the options that say of which dataset they are, beside others that were given, with
+            ``{}`` for its name.
     """
 
     spec: str
@@ -109,6 +111,7 @@ class EvalImages:
     digest: str = ""
     tag: str = ""
     chance: float = 0.001
+    stating: str = "--dataset {}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,7 +100,7 @@ def remedy(claim: Claim, images: EvalImages) -> str:
     if known.name == IMAGENET_1K:
         give = "ImageNet's validation images under their own names (ILSVRC2012_val_...)"
     kin = bool(images.family) and images.family == known.family
-    stated = f", or say --dataset {known.name} if they are of it"
+    stated = f", or say {images.stating.format(known.name)} if they are of it"
     stated = "" if images.other and not kin else stated
     return f"the images {images.identity}, so they contradict nothing; give {give}{stated}"
 
@@ -147,8 +147,8 @@ def _others_given(known: KnownDataset, given: tuple[EvalImages, ...]) -> NoImage
     """Why none of the given images are those of a set."""
     about = f"the claim is about {known.title}"
     if any(not each.dataset and not each.other for each in given):
-        said = f"{about}; say --dataset {known.name} if they are of it"
         which = next(each for each in given if not each.dataset and not each.other)
+        said = f"{about}; say {which.stating.format(known.name)} if they are of it"
         return NoImages("accuracy.unknown-dataset", f"the images {which.identity}, and {said}")
     sets = [KNOWN[each.dataset] for each in given if each.dataset]
     if known.images_of in (each.name for each in sets) and not known.subset:

@@ -196,10 +196,16 @@ class LazyGroup(_OwnManners, TyperGroup):
 def _general_words(args: list[str]) -> int:
     """How many words at the beginning are options that every command has, and their values."""
     switches = {f"--{each.name}": each.rule.is_switch for each in map(SHARED.get, GENERAL) if each}
-    switches |= {f"-{each.short}": True for each in map(SHARED.get, GENERAL) if each and each.short}
+    short = {each.short for each in map(SHARED.get, GENERAL) if each and each.short}
     place = 0
-    while place < len(args) and (name := args[place].partition("=")[0]) in switches:
-        place += 1 if switches[name] or "=" in args[place] else 2
+    while place < len(args):
+        name, equals, _ = args[place].partition("=")
+        if name[:1] == "-" and name[1:] and short.issuperset(name[1:]):  # -q, and -qv as well.
+            place += 1
+        elif name in switches:
+            place += 1 if switches[name] or equals else 2
+        else:
+            break
     return place
 
 

@@ -35,10 +35,11 @@ def init(
         typer.Argument(
             metavar="[VARIANT|GLOB]...",
             help="What to document, as its builder calls it: resnet50.a1_in1k. Default: all that "
-            f"the builder has, up to {_MOST}.",
+            f"the builder has, up to {_MOST}; --all for more.",
         ),
     ] = None,
     *,
+    every: bool,
     origin: str | None,
     index: Path | None,
     image_size: tuple[int, int] | None,
@@ -51,13 +52,15 @@ def init(
     is here already; 3 a variant could not be measured, or the file not be written; 130 an
     interrupt.
     """
+    if every and variants:
+        raise UsageError("zoo init is given both --all and names; leave out one of them")
     builder = _builder(config, origin, variants or ())
     file = _target(config, index)
     from harness.measure.builders import BuilderError
     from harness.run.builder_proxy import open_builder
 
     try:
-        names = _names(builder, open_builder(builder), variants or ())
+        names = _names(builder, open_builder(builder), variants or ["*"] * every)
     except BuilderError as error:
         raise UsageError(str(error)) from error
     entries = _measured(replace(config, builder=builder), names, file, image_size)
@@ -140,7 +143,7 @@ def _names(builder: str, known: BuilderProxy, wanted: list[str] | tuple[()]) -> 
         if len(names) > _MOST:
             raise UsageError(
                 f"the builder {builder} has {len(names):,} variants; name some of them, "
-                f"or a pattern such as '{names[0][:4]}*'"
+                f"or a pattern such as '{names[0][:4]}*', or say --all"
             )
         return names
     found: dict[str, None] = {}

@@ -132,8 +132,8 @@ def _selection(help: str) -> inspect.Parameter:
 
 def _selected(called: str, config: RunConfig, words: Iterable[str], *, every: bool) -> RunConfig:
     """The configuration with what is named in it: variants, and files or folders of an index."""
-    paths = tuple(Path(word) for word in words if is_index_path(word))
-    names = tuple(word for word in words if not is_index_path(word))
+    paths = tuple(Path(word) for word in words if is_index_path(word, every=every))
+    names = tuple(word for word in words if not is_index_path(word, every=every))
     if every and names:
         raise UsageError(f"zoo {called} is given both --all and names; leave out one of them")
     return replace(with_paths(config, paths), select=names)
@@ -144,15 +144,18 @@ def with_paths(config: RunConfig, paths: Iterable[Path]) -> RunConfig:
     paths, given = tuple(paths), dict(config.given)
     if not paths:
         return config
-    index = (*(config.index if "index" in given else ()), *paths)
+    index = tuple(dict.fromkeys((*(config.index if "index" in given else ()), *paths)))
     given["index"] = [*map(str, index)]
     return replace(config, index=index, given=tuple(given.items()))
 
 
-def is_index_path(word: str) -> bool:
-    """Whether a word that may name a variant is a file or a folder of an index."""
+def is_index_path(word: str, *, every: bool = False) -> bool:
+    """Whether a word that may name a variant is a file or a folder of an index.
+
+    Beside ``--all`` a bare word names no variant, and is one where there is such a folder.
+    """
     written = word.startswith("package:") or word.lower().endswith(_INDEX_ENDINGS)
-    return written or (os.path.basename(word) != word and os.path.exists(word))
+    return written or ((every or os.path.basename(word) != word) and os.path.exists(word))
 
 
 def _refuse_absent(config: RunConfig, own: Mapping[str, Any], on_device: bool) -> None:

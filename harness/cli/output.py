@@ -25,10 +25,10 @@ _LEVELS = dict(zip(LEVELS, (10, 20, 30, 40), strict=True))
 DEBUG, INFO, WARNING, ERROR = _LEVELS.values()
 # A message says what is wrong and, after a semicolon, what to do: with one of these it begins.
 _ADVICE = re.compile(
-    r"; (?=(?:add|ask|call|change|check|choose|clear|correct|delete|did|expected|fetch|find|free|"
-    r"get|give|go|if|install|leave|look|lower|make|mend|move|name|or|pass|pip|please|publish|put|"
-    r"raise|reduce|remove|rename|run|save|say|see|set|there are|try|unpack|unset|upload|use|wait|"
-    r"write|zoo)\b)"
+    r"; (?=(?:add|ask|call|change|check|choose|clear|correct|delete|did|expected|fetch|fill|find|"
+    r"free|get|give|go|if|install|leave|look|lower|make|mend|move|name|or|pass|pip|please|publish|"
+    r"put|raise|reduce|remove|rename|replace|run|save|say|see|set|start|there are|try|unpack|unset|"
+    r"upload|use|wait|write|zoo)\b)"
 )
 
 FINDINGS = 1

@@ -78,7 +78,8 @@ def documented(command: Callable[..., None]) -> Callable[..., None]:
 
 def _paths_of(given: Mapping[str, Any]) -> list[str]:
     """The files and folders of an index on a command line, by the option and without it."""
-    named = [str(word) for word in given.get("variants") or () if is_index_path(word)]
+    every = bool(given.get("every"))
+    named = [str(w) for w in given.get("variants") or () if is_index_path(w, every=every)]
     return [*(given["index"] or ()), *map(str, given.get("paths") or ()), *named]
 
 

@@ -219,12 +219,12 @@ def _next_steps(rows: Sequence[ClaimRow], config: RunConfig) -> str:
     if wrong:
         worst = min(wrong, key=lambda row: SEVERITIES.index(row.word))
         command = config.command("explain", worst.variant, worst.claim.field)
-        lines.append(f"{command} explains {'it' if len(wrong) == 1 else 'the worst of them'}")
+        lines.append(f"to explain {'it' if len(wrong) == 1 else 'the worst'}: {command}")
     fields = ", ".join(dict.fromkeys(row.claim.field for row in rows if row.is_open))
     if fields:
-        images = " (accuracies with --data)" * (not config.data and "Accuracy" in fields)
+        images = " (accuracies need --data)" * (not config.data and "Accuracy" in fields)
         command = config.command("verify", *(config.select or ("--all",)))
-        lines.append(f"not checked yet: {fields}; {command} checks them{images}")
+        lines.append(f"not checked yet: {fields}{images}; to check: {command}")
     return "".join(f"\n{for_terminal(line)}\n" for line in lines)
 
 

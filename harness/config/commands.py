@@ -43,7 +43,7 @@ COMMANDS: Mapping[str, str] = {
 EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = {
     "": (
         ("verify --all", "check everything that the index here claims"),
-        ("verify resnet50.a1_in1k --index package:timm --builder timm", "of another zoo"),
+        ("verify resnet50 --index package:torchvision --builder torchvision", "of another zoo"),
         ("-q audit model-index/", "options that every command has may come first"),
     ),
     "init": (
@@ -293,6 +293,7 @@ _OWN = (
     ),
     *_own(
         "init",
+        _one_call("all", "Every variant that the builder has, however many.", field="every"),
         Option(
             "from",
             choice("a package here", "package:timm", "package:torchvision"),

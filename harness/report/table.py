@@ -118,11 +118,11 @@ def _short(
     full = f"{whose}, {first}at {sentences.place(findings[0])}" if at else whose
     near = f"{whose}, {basename(truncate(at.file, FOREIGN))}:{at.line}" if at else whose
     words = (", ".join(causes), "".join(causes[:1]))
-    for line in [(where, cause) for where in (full, near) for cause in words] + [(near, "")]:
+    shown = [(where, cause) for where in (full, near) for cause in words]
+    for line in [*shown, (near, ""), (whose, words[1]), (whose, "")]:
         if _height(" ".join(line).rstrip(), width) == 1:
             return line
-    room = (width or 0) // 2 - 3
-    return f"{near[:room]}...{near[-room:]}", ""
+    return truncate(whose, width or 0), ""
 
 
 def _height(text: str, width: int | None) -> int:
@@ -309,7 +309,7 @@ def _together(console: Console, rule: RuleGroup, repeat: str) -> None:
         more = f"and {len(rule.values) - len(shown)} more; {_VERBOSE}"
         _paragraph(console, _text(more, "dim"), _INDENT + _LABEL)
     command = f"zoo explain {quoted(first.variant or '')} {quoted(first.field)} {repeat}".rstrip()
-    _paragraph(console, _text(f"{command} explains one of them", "dim"), _INDENT + _LABEL)
+    _paragraph(console, _text(f"to explain one of them: {command}", "dim"), _INDENT + _LABEL)
     console.print()
 
 

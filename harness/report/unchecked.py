@@ -33,12 +33,10 @@ _IMAGES: dict[str, tuple[tuple[str, ...], tuple[str, ...], str]] = {
         ("--data", "DIR"),
         "where DIR holds the whole validation set",
     ),
-    "accuracy.unknown-dataset": (
-        ("dataset",),
-        ("--dataset", "NAME"),
-        "where NAME is the dataset that is claimed, if the images are its",
-    ),
+    "accuracy.unknown-dataset": (("dataset",), ("--dataset", "NAME"), "if the images are of it"),
 }
+# The options that a message says to state a dataset by, one for each --data.
+_STATED = re.compile(r"\bsay ((?:--dataset [\w.-]+ ?)+)if ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,13 +105,18 @@ def _reason(findings: Sequence[Finding], options: Options, missing: tuple[str, .
     counts = Counter(_BEGINNING.sub("", finding.message, count=1) for finding in findings)
     (common, _), *others = counts.most_common()
     more = f" (and {plural(len(others), 'other reason')})" if others else ""
-    return Reason(tuple(findings), common + more, _remedy(findings[0], options, missing))
+    return Reason(tuple(findings), common + more, _remedy(findings, options, missing))
 
 
-def _remedy(finding: Finding, options: Options, missing: tuple[str, ...]) -> str:
+def _remedy(findings: Sequence[Finding], options: Options, missing: tuple[str, ...]) -> str:
+    finding = findings[0]
     cause = finding.cause or ""
     if cause in _IMAGES:
         without, more, where = _IMAGES[cause]
+        stated = list(dict.fromkeys(each for f in findings for each in _STATED.findall(f.message)))
+        if stated:
+            more = tuple(stated[0].split())
+            where += ", and others with --dataset of theirs" * bool(stated[1:])
         return f"to check: {options.again((*without, *missing), more)}, {where}"
     if _is_of_files(cause):
         found = ((without, more) for word, without, more in _WEIGHTS if word in finding.message)

@@ -81,6 +81,7 @@ class EvalDataset:
             family=found.family if found is not None and not dataset else "",
             digest=images.digest,
             tag="" if len(request.data) == 1 else images.digest[:8],
+            stating=_stating(request, which),
         )
         self.images = self._view(everything, "" if known is None else known.subset)
         self.views = (self.images, *self._further(everything))
@@ -159,10 +160,11 @@ class EvalDataset:
             return f", {KNOWN[self.images.dataset].title}: {how}"
         assert self._identity is not None
         family = self._identity.family
-        remedy = "" if self._identity.other else "; if you know which they are, say --dataset NAME"
+        say = self.images.stating.format("NAME")
+        remedy = "" if self._identity.other else f"; if you know which they are, say {say}"
         if family:
             names = [each.name for each in KNOWN.values() if each.family == family]
-            remedy = f"; say --dataset for which of them they are: {', '.join(names)}"
+            remedy = f"; say {say}, which of them they are: {', '.join(names)}"
         return f"; the images {self.images.identity}, so they contradict no accuracy{remedy}"
 
     def misstated(self) -> str:
@@ -255,6 +257,13 @@ class EvalDataset:
             request.decode,
             *filter(None, [images.subset, images.truth and self._truth]),
         ]
+
+
+def _stating(request: RunConfig, which: int) -> str:
+    """The options that state the dataset of one of the places, see `EvalImages.stating`."""
+    said = [*request.dataset, *(AUTO for _ in request.data)][: len(request.data)]
+    said[which] = "{}"
+    return " ".join(f"--dataset {name}" for name in said)
 
 
 def _chance(labels: Sequence[int]) -> float:

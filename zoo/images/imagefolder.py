@@ -14,12 +14,14 @@ from functools import cache
 from hashlib import blake2b
 from pathlib import Path
 
+from zoo._util.text import plural
 from zoo.errors import BadInput
 from zoo.images.io import is_image, reason
 
 # What Pillow reads, by what is in a file. PostScript is not among them: Pillow would start an
 # interpreter on it.
 _FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
+_NAMED = 3
 _Number = tuple[int, int]  # what a folder has alone, by whatever name it is reached
 
 
@@ -112,8 +114,11 @@ def read_tree(root: Path, classes: Sequence[str] | None = None) -> Tree:
     full = set(labels)
     empty = [name for name in found if numbers[name] not in full]
     if empty:
-        more = f" and {len(empty) - 1} more classes have" if len(empty) > 1 else " has"
-        raise BadInput(f"{root}: the class {empty[0]}{more} no images; fill or remove the folder")
+        names = ", ".join(empty[:_NAMED]) + (" ..." if empty[_NAMED:] else "")
+        raise BadInput(
+            f"{root}: {plural(len(empty), 'class folder')} without images: {names}; fill or remove "
+            "them"
+        )
     return Tree(root, tuple(classes), tuple(paths), tuple(labels), len(ignored))
 
 

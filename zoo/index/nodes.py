@@ -205,7 +205,9 @@ def _events(body: str, offset: int) -> Iterator[Any]:
         if "nesting depth" in str(error.problem):
             # libyaml 0.2.6 has a bound of its own, and looks ahead of the events that we count.
             raise _too_deep(place) from None
-        why = next((ours for theirs, ours in _FAULTS if theirs in str(error.problem)), _NO_FIT)
+        # What is said of a line that begins with a tab is of every kind.
+        problem = "'\\t'" if _after_tab(body, place - offset) else str(error.problem)
+        why = next((ours for theirs, ours in _FAULTS if theirs in problem), _NO_FIT)
         raise UnreadableIndex(
             f"not YAML: {why}",
             "check indentation, quotes and brackets around here",
@@ -213,6 +215,12 @@ def _events(body: str, offset: int) -> Iterator[Any]:
         ) from None
     except yaml.YAMLError:
         raise UnreadableIndex(f"not YAML: {_NO_FIT}", "save it as UTF-8 YAML", offset) from None
+
+
+def _after_tab(body: str, place: int) -> bool:
+    """Whether a tab is at a place, or in the indentation of its line."""
+    line = body[body.rfind("\n", 0, place) + 1 :].partition("\n")[0]
+    return "\t" in body[place : place + 1] + line[: len(line) - len(line.lstrip())]
 
 
 def _too_deep(place: int) -> UnreadableIndex:

@@ -104,7 +104,7 @@ def joined(device: str) -> Iterator[Ranks]:
     """
     import torch
 
-    world = _world()
+    world = world_size()
     if world == 1:
         yield Ranks(0, 1, _device(device, 0))
         return
@@ -140,7 +140,7 @@ def is_first() -> bool:
     return alone or os.environ.get("RANK", "0") == "0"
 
 
-def _world() -> int:
+def world_size() -> int:
     text = os.environ.get("WORLD_SIZE", "1")
     if not text.isdecimal() or not int(text):
         raise BadInput(f"WORLD_SIZE is {text!r}, and should be the number of processes; unset it")

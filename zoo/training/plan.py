@@ -23,6 +23,8 @@ _MOST_WORKERS = 8
 _MUCH = 0.03
 _MOST_NAMED = 5
 
+Trees = tuple[Tree, "Tree | None", list[str]]
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -70,8 +72,8 @@ class Plan:
         }
 
 
-def make_plan(settings: Settings, ranks: Ranks) -> Plan:
-    """Read the data and resolve the recipe.
+def make_plan(settings: Settings, ranks: Ranks, trees: Trees) -> Plan:
+    """Resolve the recipe for the images of `read_trees`.
 
     Raises:
         BadInput: the data can't be trained on, or the settings don't go with it.
@@ -84,7 +86,7 @@ def make_plan(settings: Settings, ranks: Ranks) -> Plan:
         raise BadInput(f"{settings.name}: {error}") from error
     notes: list[str] = []
     warnings: list[str] = []
-    train, val, beside = _trees(settings)
+    train, val, beside = trees
     recipe = settings.recipe
     if recipe is None:
         recipe = resolve_recipe(settings, variant, len(train), ranks.world, notes, warnings)
@@ -187,8 +189,12 @@ def _check_alone(made: Callable[[], ImageClassifier], image_size: tuple[int, int
         ) from error
 
 
-def _trees(settings: Settings) -> tuple[Tree, Tree | None, list[str]]:
-    """The images to train on and to validate on, and lines about what is not among them."""
+def read_trees(settings: Settings) -> Trees:
+    """The images to train on and to validate on, and lines about what is not among them.
+
+    Raises:
+        BadInput: they can't be trained on.
+    """
     warnings: list[str] = []
     data = Path(settings.data)
     root, beside = split(data)

@@ -15,7 +15,7 @@ from zoo.errors import BadInput, TrainingError
 from zoo.training import data, distributed
 from zoo.training.config import Settings
 from zoo.training.logs import Callbacks, EpochReport, SkippedImages, StepReport, Throughput
-from zoo.training.plan import Plan, build, make_plan
+from zoo.training.plan import Plan, build, make_plan, read_trees
 from zoo.training.run_dir import RunDir
 from zoo.training.state import LAST, Position
 from zoo.training.trainer import LOWER_LR, Scores, Trainer
@@ -85,8 +85,10 @@ def train(
         KeyboardInterrupt: after the saving; a second one ends it in the middle of a step.
         zoo.errors.WeightsError: the published weights can't be had.
     """
+    # Before torch is imported, which takes seconds; of several processes, once all are there.
+    trees = read_trees(settings) if distributed.world_size() == 1 else None
     with _plain_errors(), distributed.joined(settings.device) as ranks:
-        plan = make_plan(settings, ranks)
+        plan = make_plan(settings, ranks, trees or read_trees(settings))
         folder = RunDir(plan)
         try:
             return _Run(plan, ranks, folder, callbacks, fetch, after_step).run()

@@ -82,6 +82,8 @@ WRONG = [
         "zoo classify is given no IMAGE; write one, or see zoo classify --help",
     ),
     ("cache clear -qv --yes", "--quiet: is the contrary of --verbose; leave out one"),
+    ("-qv audit", "--quiet: is the contrary of --verbose; leave out one"),
+    ("init --all resnest50d", "zoo init is given both --all and names; leave out one"),
     (
         "list --format xml",
         "--format: 'xml' is not a format here; write table, json, csv or concise",

@@ -33,8 +33,8 @@ def hints(text: str) -> list[str]:
 
 
 def test_a_hint_is_found_with_its_options():
-    text = "no; zoo list --index 'a b' shows all\nzoo explain x FLOPs --offline explains it\n"
-    assert hints(text) == ["zoo list --index 'a b'", "zoo explain x FLOPs --offline"]
+    text = "no; zoo list --index 'a b' shows all\nzoo rule flops.differs says more\n"
+    assert hints(text) == ["zoo list --index 'a b'", "zoo rule flops.differs"]
 
 
 @pytest.mark.slow

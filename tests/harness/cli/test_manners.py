@@ -37,6 +37,7 @@ MISTAKES = {
     "fetch": "nosuch||--all --max-bytes 0|nosuch.yml",
     "init": "|nosuch|x --builder nosuch|--from package:x|--image-size x",
     "train": "nosuch --data images|resnest14d|resnest14d --data nowhere|resnest14d --data afile"
+    "|resnest14d --data images"
     "|resnest14d --data images --freeze|resnest14d --data images --device cuda:99"
     "|resnest14d --data images --val nowhere|resnest14d --data images --output afile"
     "|resnest14d --data images --lr 0",
@@ -53,6 +54,7 @@ MISTAKES = {
     "list": "nosuch|--format x|nosuch.yml",
     "show": "nosuch||resnest14d --depth 2|resnest14d --profile --device cuda:99",
     "explain": "nosuch FLOPs|resnest14d Nosuch|resnest14d|--all",
+    "schema": "x",
     "rule": "nosuch|--all flops.differs|--format x",
     "cache info": "x|--nosuch",
     "cache check": "x",

@@ -134,6 +134,16 @@ NAMING = [
 ]
 
 
+def test_beside_all_a_bare_word_is_the_folder_of_that_name(place, run):
+    (place / "mine").mkdir()
+    (place / "mine" / "a.yml").write_text(INDEX)
+    for words in (["--all", "mine"], ["mine", "--all", "./mine"], ["--all", "--index", "mine"]):
+        assert run("list", *words)[::2] == (0, ["1 variant of index mine"]), words
+    status, _, err = run("list", "--all", "resnest14d")
+    assert (status, err) == (2, ["zoo list is given both --all and names; leave out one of them"])
+    assert "write ./mine for the file or folder" in run("list", "mine")[2][-1]
+
+
 def test_the_first_line_of_a_run_names_the_index_and_who_builds(place, run):
     (place / "mine.yml").write_text(INDEX.replace("8.75", "0.875"))
     (place / "pyproject.toml").write_text('[tool.zoo]\nindex = "mine.yml"\noffline = true\n')

@@ -45,6 +45,15 @@ def test_five_lines_say_what_is_wrong_and_where(options, make_finding, make_repo
         assert "FLOPs of 334 variants" in first
 
 
+def test_a_narrow_terminal_cuts_no_name_in_its_middle(make_finding, make_report, shown):
+    at = Location("model-index/a-long-name-of-a-file.yml", 744, 9)
+    errors = [make_finding(variant=f"deeplab{n}", field="File Size", location=at) for n in (1, 2)]
+    for width in (36, 40, 49):
+        lead = shown("table", of(make_report, errors), width=width).partition("\n\n")[0]
+        assert re.search(r"^  error +File Size of 2 variants[^…]*$", lead, re.M), lead
+        assert "..." not in lead
+
+
 @each("options", [{}, {"width": 100}])
 def test_a_value_that_several_files_repeat_is_told_once(options, make_finding, make_report, shown):
     places = [Location("index.yml", 4, 9), Location("README.md", 30, 3), Location("t.yml", 2, 1)]

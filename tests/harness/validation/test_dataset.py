@@ -204,6 +204,20 @@ def test_sets_that_can_t_be_told_apart_are_refused(zoo, place):
     assert outcome.status == 2
 
 
+def test_of_several_places_each_has_its_dataset_in_the_remedy(zoo, place):
+    val = place("{label}/ILSVRC2012_val_{number:08}.JPEG", "val")
+    one = place(OTHERS["unnamed"], "one")
+    index = write_index(zoo, results(**{"ImageNet-R": "90.0"}))
+    for places, stated in (
+        ((one,), "--dataset {}"),
+        ((val, "--data", one), "--dataset auto --dataset {}"),
+        ((one, "--data", val), "--dataset {} --dataset auto"),
+    ):
+        outcome = zoo.validate(index, *places)
+        assert f"if you know which they are, say {stated.format('NAME')}\n" in outcome.err
+        assert f"say {stated.format('imagenet-r')} if they are of it" in str(outcome.document)
+
+
 def test_two_hundred_classes_are_scored_over_those_alone(zoo, made, tmp_path):
     """On -R, and as clean scores on ImageNet's own images; right by a peer's two best classes."""
     subset = class_subset("imagenet_r")

@@ -134,6 +134,15 @@ def test_each_cause_at_its_place(read, text, cause, severity, place, field):
     assert str(problem).isprintable()
 
 
+def test_a_tab_that_indents_is_called_one(read):
+    for before in ("\t- Name: x\n", "- Name: x\n\tLayers: 5\n", "- A:\n  \tB: 1\n", "-\tName: x\n"):
+        (problem,) = read(f"Models:\n{before}").problems
+        assert "not YAML: a tab where spaces should be; check" in str(problem), before
+    assert not read("Models:\n- Name: x\n  Metadata:\n    Layers:\t5\n").problems
+    (problem,) = read("Models: # a\tb\n- {Name: x\n").problems
+    assert "a mapping in braces is not closed" in str(problem)
+
+
 def test_who_and_what_are_said_once(read):
     index = read(
         "Models:\n- Name: m\n  Image Size: 0\n  Epochz: 1\n  In Collection: X\n- 3\n- Name: m\n"

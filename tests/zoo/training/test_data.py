@@ -193,8 +193,11 @@ def test_classes_are_numbered_by_name_and_kept_for_validation(images):
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        (lambda root: (root / "empty").mkdir(), "the class empty has no images"),
-        (lambda root: [(root / name).mkdir() for name in "ab"], "and 1 more classes have no"),
+        (lambda root: (root / "empty").mkdir(), "1 class folder without images: empty; fill"),
+        (
+            lambda root: [(root / name).mkdir() for name in "ab"],
+            "2 class folders without images: a, b; fill",
+        ),
         (lambda root: (root / "a\nb").mkdir(), "a name that can't be listed"),
     ],
 )

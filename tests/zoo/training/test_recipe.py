@@ -9,7 +9,7 @@ from zoo.index import load_index
 from zoo.preprocessing import package_variant
 from zoo.training import BadInput, Settings, TrainingRecipe, recipe_of
 from zoo.training.distributed import Ranks
-from zoo.training.plan import make_plan
+from zoo.training.plan import make_plan, read_trees
 
 PAGE = """\
 Collections:
@@ -89,7 +89,7 @@ def test_what_is_stated_is_told_from_what_is_named(variants):
 
 def plan(variant, images, **settings):
     given = Settings(variant.name, images, "out", variant=variant, **settings)
-    return make_plan(given, Ranks(0, 1, torch.device("cpu")))
+    return make_plan(given, Ranks(0, 1, torch.device("cpu")), read_trees(given))
 
 
 def test_claims_that_can_t_be_used_are_named_with_what_is_taken_instead(variants, images):
