@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from harness.edit.baseline import Baseline
     from harness.report import Options
     from harness.run.session import Session
-    from harness.types import Report
+    from harness.types import Finding, Report
 
 _WRITE = "--write-baseline"
 _READ_BY_PROGRAMS = ("json", "junit", "sarif", "github", "csv", "concise")
@@ -247,8 +247,16 @@ def exit_status(report: Report, config: RunConfig) -> int:
     if config.strict:
         failing.add(UNVERIFIED)
     new = (finding for finding in report.findings if finding.accepted is None)
-    found = {word for finding in new for word in (finding.severity, finding.status)}
+    found = {word for finding in new for word in (finding.severity, _status(finding))}
     return FINDINGS if failing & found else 0
+
+
+def _status(finding: Finding) -> str:
+    """Its status; of a key that is a slip of a known one, that its claim could not be checked."""
+    from zoo.index.claims import DID_YOU_MEAN
+
+    slip = finding.cause == "schema.unknown-key" and DID_YOU_MEAN in finding.message
+    return UNVERIFIED if slip else finding.status
 
 
 def unusable(paths: Sequence[Path], why: str, *, read: bool = True) -> Report:

@@ -283,7 +283,8 @@ _SHARED = (
         "strict",
         SWITCH,
         "Exit with 1 for a claim that could not be checked, too, such as a weights file on a host "
-        "that doesn't answer, or an accuracy without images; --fail-on never stays 0.",
+        "that doesn't answer, an accuracy without images, or a key that is a known one misspelt; "
+        "--fail-on never stays 0.",
         False,
     ),
     Option(

@@ -137,8 +137,11 @@ def alike(findings: Sequence[Finding]) -> str:
 def of_whom(findings: Sequence[Finding]) -> str:
     """Which fields of which variant, or of how many: ``FLOPs of 8 variants``."""
     fields = ", ".join(dict.fromkeys(finding.field for finding in findings if finding.field))
-    variants = {finding.variant for finding in findings} - {None}
-    whose = plural(len(variants), "variant") if len(variants) > 1 else "".join(map(str, variants))
+    variants = {finding.variant for finding in findings}
+    named = variants - {None}
+    whose = plural(len(named), "variant") if len(named) > 1 else "".join(map(str, named))
+    if named != variants and named:  # A collection's key is no variant's.
+        whose += " and of the index itself"
     return " of ".join(filter(None, (fields or "the index", whose)))
 
 

@@ -17,7 +17,7 @@ from harness.types import USUAL_SIZE, Recipe, Size
 from zoo._util.text import nearest, plural
 from zoo.index import load_index, local_index
 from zoo.index.readers import FOLDER
-from zoo.index.types import Claim, Index, Variant
+from zoo.index.types import Claim, Index, Problem, Variant
 from zoo.labels import are_of_imagenet
 from zoo.preprocessing import CLAIMS
 from zoo.variants import class_count
@@ -55,8 +55,8 @@ def read_index(
     index = load_index(paths)
     if not index.variants or (index.unusable and not lenient):
         empty = "no variant; a model-index lists them under Models:"
-        why = map(str, index.problems) if index.problems else (f"{n}: {empty}" for n in index.files)
-        raise UsageError(*why)
+        why = [*map(_line, index.problems)]
+        raise UsageError(*why or (f"{name}: {empty}" for name in index.files))
     try:
         return index, select(index, wanted, lister=f"zoo list{index_options(paths)}")
     except UsageError as error:  # It may be in what could not be read.
@@ -65,7 +65,14 @@ def read_index(
 
 def unread(index: Index) -> list[str]:
     """A line for each thing that kept a file or a folder of the index from yielding a variant."""
-    return [str(each) for each in index.problems if each.location.file in index.unusable]
+    return [_line(each) for each in index.problems if each.location.file in index.unusable]
+
+
+def _line(problem: Problem) -> str:
+    """The problem in one line; what is not there has no lines and columns."""
+    if os.path.exists(problem.location.file):
+        return str(problem)
+    return str(problem).replace(f"{problem.location}: ", f"{problem.location.file}: ", 1)
 
 
 def subject(

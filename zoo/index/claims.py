@@ -34,6 +34,8 @@ _NOTES = frozenset({
     "schema.quoted-number", "schema.unknown-key", "schema.fraction", "schema.missing-dataset",
 })  # fmt: skip
 ACCURACIES = ("Top 1 Accuracy", "Top 5 Accuracy")
+DID_YOU_MEAN = "did you mean"
+"""Of a note on a key or a metric that is one slip away from a known one."""
 _MAX_KEY = 200
 _MAX_PROBLEMS = 100_000  # in one file; a file with more is not an index with mistakes
 
@@ -74,6 +76,11 @@ def _takes(key: str, field: Field | None, value: Node, text: str) -> bool:
         return isinstance(value, Sequence if STRUCTURE[key] == "list" else Mapping)
     if field is None or (key in NESTED and isinstance(value, Mapping)):
         return isinstance(value, Mapping)
+    return takes(field, value, text)
+
+
+def takes(field: Field, value: Node, text: str) -> bool:
+    """Whether the value is one that the field can have."""
     try:
         read_value(value, field, text)
     except Wrong:
@@ -277,7 +284,7 @@ class ClaimReader:
             what = f"is not read as {says.field}: its key says {shown(says.beside)}"
             remedy = f"write the {says.field} of the whole model under {says.field}"
         elif meant is not None:
-            remedy = f"did you mean {meant}? It is kept as text and not verified"
+            remedy = f"{DID_YOU_MEAN} {meant}? It is kept as text and not verified"
         wrong = Wrong("schema.unknown-key", what, remedy, pair.value)
         self.report(wrong, pair.written, at=pair.start, documented=raw)
         return claim

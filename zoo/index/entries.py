@@ -6,15 +6,24 @@ all its variants is understood as what a variant says of itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from collections.abc import Mapping as Table
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from zoo._util.text import shown, truncate_middle
-from zoo.index.claims import ACCURACIES, ClaimReader, Level, Pair, raw_of, says_nothing
+from zoo.index.claims import (
+    ACCURACIES,
+    DID_YOU_MEAN,
+    ClaimReader,
+    Level,
+    Pair,
+    raw_of,
+    says_nothing,
+    takes,
+)
 from zoo.index.nodes import Mapping, Node, Scalar, Sequence, is_blank, kind_of, lookup
-from zoo.index.schema import FIELDS, NESTED, Field
+from zoo.index.schema import FIELDS, NESTED, Field, misspelt_accuracy
 from zoo.index.types import (
     SETTINGS,
     Claim,
@@ -170,7 +179,9 @@ class _EntryReader(ClaimReader):
             listed = self.foreign and isinstance(pair.value, Sequence)
             for metrics in pair.value.items if listed else [pair.value]:  # type: ignore[union-attr]
                 if isinstance(metrics, Mapping) and metrics.tag is None:
-                    claims += map(self._metric, self.pairs(metrics, metrics_of=task_of))
+                    named = self.pairs(metrics, metrics_of=task_of)
+                    present = {each.key for each in named}
+                    claims += (self._metric(each, task_of, present) for each in named)
                 else:
                     remedy = "list the metrics below it"
                     self.wrong_type(metrics, pair.written, "a mapping", remedy)
@@ -196,12 +207,24 @@ class _EntryReader(ClaimReader):
             for claim in claims
         ]
 
-    def _metric(self, pair: Pair) -> Claim:
-        """A metric: an accuracy, or one of the many words that no check of an index knows."""
+    def _metric(self, pair: Pair, task_of: str, present: Container[str]) -> Claim:
+        """A metric: an accuracy, or one of the many words that no check of an index knows.
+
+        One that a slip keeps from being an accuracy, which is not ``present``, is noted.
+        """
         if pair.key in ACCURACIES:
             return replace(self.claim(pair, FIELDS[pair.key]), metric=True)
         raw = raw_of(pair.value, self.source.text)
         where = self.source.locate(pair.value.start)
+        meant = misspelt_accuracy(pair.written, task_of)
+        if (
+            meant is not None
+            and meant not in present
+            and takes(FIELDS[meant], pair.value, self.source.text)
+        ):
+            remedy = f"{DID_YOU_MEAN} {meant}? It is kept as text and not verified"
+            wrong = Wrong("schema.unknown-key", "is not a known metric", remedy, pair.value)
+            self.report(wrong, pair.written, at=pair.start, documented=raw)
         return Claim(pair.key, raw, raw, "text", None, where, metric=True)
 
     def _check_order(self, claims: list[Claim]) -> None:

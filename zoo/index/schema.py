@@ -11,6 +11,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Literal
 
+from zoo._util.text import is_slip
 from zoo._util.text import nearest as nearest_words
 from zoo.index.units import (
     BYTE_UNITS,
@@ -269,6 +270,25 @@ def accuracy_of(name: str, task: str) -> str | None:
         plain = re.sub(r"[ _.()\[\]%-]", "", name[:80].lower()) in ("acc", "accuracy")
         key = "Top 1 Accuracy" if plain else None
     return key
+
+
+def misspelt_accuracy(name: str, task: str) -> str | None:
+    """The accuracy that a metric of a classifier is a letter or two away from; None where it isn't.
+
+    Metrics are free: only the whole word is compared, and its first letter and digits are its own
+    (``mAccuracy`` and ``Top 3 Accuracy`` are other metrics).
+    """
+    word = re.sub(r"[ _@.()\[\]%-]", "", name[:80].lower())
+    digits = re.sub(r"[^0-9]", "", word)
+    whole = f"top{digits}accuracy" if digits else "accuracy"
+    meant = accuracy_of(whole, task)
+    if "classification" not in task.lower() or meant is None:
+        return None
+    if word[:1] != whole[0] or not word.isalnum():
+        return None
+    if word.startswith(whole) and not re.search("accuracy[a-z]", name.lower()):
+        return None  # A word of its own behind it names another set: ``Top 1 Accuracy R``.
+    return meant if is_slip(word, whole) else None
 
 
 def metric_name(name: str, task: str) -> str:

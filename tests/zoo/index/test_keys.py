@@ -103,6 +103,29 @@ def test_a_key_that_says_more_than_a_unit_is_noted_as_unread(read):
             assert not {"FLOPs", "Parameters", "File Size"} & said(index).keys()
 
 
+def test_a_slip_in_an_accuracys_name_is_noted_and_other_metrics_are_free(read):
+    def noted(name, *more, task="Image Classification", value="74.83"):
+        lines = "".join(f"      {each}: {value}\n" for each in (name, *more))
+        result = f"  Results:\n  - Task: {task}\n    Dataset: ImageNet\n    Metrics:\n{lines}"
+        return [(p.cause, p.field, p.message + p.remedy) for p in read(NATIVE + result).problems]
+
+    for name, meant in (
+        ("Top 1 Accurracy", "Top 1"), ("top-5 acuracy (%)", "Top 5"), ("Tpo 1 Accuracy", "Top 1"),
+        ("top1_accruacy", "Top 1"), ("Acurracy", "Top 1"),
+    ):  # fmt: skip
+        ((cause, field, text),) = noted(name)
+        assert (cause, field) == ("schema.unknown-key", name)
+        assert f"did you mean {meant} Accuracy?" in text
+    for name in (
+        "Top 3 Accuracy", "Top 1 Accuracy R", "Top 1 Error", "mAccuracy", "Top 10 Accuracy", "mAP",
+        "Top 1 Accuracy+", "Accuracies of five", "top1map", "Precision",
+    ):  # fmt: skip
+        assert not noted(name), name
+    assert not noted("Acurracy", task="Object Detection")
+    assert not noted("Top 1 Accurracy", "Top 1 Accuracy")
+    assert not noted("Top 1 Accurracy", value="a table")
+
+
 def test_one_quantity_in_two_units_is_no_duplicate(read):
     text = f"{NATIVE}  Metadata:\n    FLOPs: 8.2G\n    MACs: 4.1G\n    Params: 25557032\n"
     index = read(f"{text}    Params (M): 25.56\n")
