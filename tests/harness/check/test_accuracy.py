@@ -102,9 +102,9 @@ def given(count, limit=None, **more):
 def claims(tmp_path):
     """An index of an accuracy, or of both, whatever an audit says of them."""
 
-    def write(top1="80.00%", images=None, top5=None):
+    def write(top1="80.00%", images=None, top5=None, dataset="ImageNet"):
         metrics = {"Top 1 Accuracy": top1} | ({} if top5 is None else {"Top 5 Accuracy": top5})
-        result = {"Task": "Image Classification", "Dataset": "ImageNet", "Metrics": metrics}
+        result = {"Task": "Image Classification", "Dataset": dataset, "Metrics": metrics}
         result |= {} if images is None else {"Images": images}
         entry = {"Name": "net", "Weights": "https://example.org/w.pth", "Results": [result]}
         path = tmp_path / "index.yml"
@@ -282,6 +282,51 @@ def test_images_of_an_unknown_set_contradict_nothing(claims):
     message = World(right, replace(unknown, limit=300)).the(claims("60.00%")).message
     assert "more images would decide" not in message
     assert "say --dataset imagenet-1k" in message
+
+
+V2 = "imagenet-v2-top-images"
+
+
+def test_images_of_another_set_decide_nothing(claims):
+    """Not even where all of them give what is claimed."""
+    right = shares(10_000, 80, 90, 1, 0)
+    other = given(10_000, dataset=V2, other=True, identity="have the names of ImageNet-V2")
+    for claim in ("80.00%", "95.00%", "0.8"):
+        world = World(right, other)
+        finding = world.the(claims(claim))
+        assert (finding.status, finding.cause) == ("unverified", "accuracy.other-dataset"), claim
+        assert "ImageNet-V2 (top images) are right" in finding.message
+        assert not [part for part in world.asked if "@" in part]
+        assert not finding.edits
+    # Of one of several sets that nothing tells apart, what agrees is let be.
+    family = given(10_000, dataset="", other=True, family="ImageNet-V2")
+    for claim, expected in (("80.00%", "match"), ("95.00%", "unverified")):
+        assert World(right, family).the(claims(claim, dataset="ImageNet-V2")).status == expected
+        assert World(right, family).the(claims(claim)).status == "unverified"
+
+
+def test_a_claim_is_held_against_all_images_of_its_own_set(claims):
+    right = shares(10_000, 80, 70, 1, 0)
+    world = World(right, given(10_000, dataset=V2, other=True, tag="v2"))
+    assert world.the(claims("80.00%", dataset="ImageNet V2 (top images)")).status == "match"
+    assert {span_of(part).tag for part in world.asked} == {"v2"}
+    assert max(span_of(part).end for part in world.asked) > 9_000
+    finding = world.the(claims("90.00%", dataset="ImageNet V2 (top images)"))
+    assert (finding.status, finding.cause) == ("mismatch", "accuracy.contradicted")
+    # Too many images for the set, and a set that nobody gave.
+    large = World(right, given(10_001, dataset=V2, other=True))
+    assert large.the(claims(dataset=V2)).cause == "accuracy.no-data"
+    for dataset in ("ImageNet-A", "ImageNet-ReaL", "ImageNet V2 (threshold 0.7)"):
+        assert world.the(claims(dataset=dataset)).cause == "accuracy.other-dataset"
+    assert world.the(claims(dataset="CIFAR-10")).cause == "accuracy.no-data"
+
+
+def test_few_right_answers_on_hard_images_are_the_model_s(claims):
+    """ImageNet-A has what models get wrong: chance is no sign of wrong labels there."""
+    hard = {"other": True, "dataset": "imagenet-a", "subset": "imagenet_a", "classes": 200}
+    world = World(shares(7_500, 0.4, 0.4, 0.4, 0.4), given(7_500, **hard, chance=0.005))
+    finding = world.the(claims("30.00%", dataset="ImageNet-A"))
+    assert (finding.status, finding.cause) == ("mismatch", "accuracy.contradicted")
 
 
 @pytest.mark.parametrize(("count", "sample"), [(20, True), (5000, False)])
