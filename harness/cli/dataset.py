@@ -109,5 +109,9 @@ def _pass(found: Description, place: str) -> str:
         return f"{options}, to a variant with these Class Names"
     if found.known is not None or identity.other:
         return options
-    names = [k.name for k in KNOWN.values() if not k.images_of and k.family == identity.family]
+    names = [
+        known.name
+        for known in KNOWN.values()
+        if not known.images_of and not identity.contradicts(found.images, known)
+    ]
     return f"{options} --dataset NAME, if you know which they are: {', '.join(names)}"

@@ -13,7 +13,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 
 from harness.datasets.types import ImageSet, ImageSource, Problems
@@ -23,21 +23,22 @@ from zoo.known_datasets import IMAGENET_1K, KNOWN, KnownDataset
 _VALIDATION = re.compile(
     r"(?:n[0-9]{8}_)?ILSVRC2012_val_([0-9]{8})(?:_n[0-9]{8})?\.[A-Za-z]+", re.IGNORECASE
 )
-_V2 = "imagenet-v2-matched-frequency"
+_TRAIN, _V2 = "imagenet-1k-train", "imagenet-v2-matched-frequency"
 # The names that the images of other sets with ImageNet's classes were published with.
 _OTHERS: tuple[tuple[str, re.Pattern[str]], ...] = (
-    ("imagenet-1k-train", re.compile(r"n[0-9]{8}_[0-9]+(?:_n[0-9]{8})?\.[A-Za-z]+")),
+    (_TRAIN, re.compile(r"(?i)n[0-9]{8}_[0-9]+(?:_n[0-9]{8})?\.[a-z]+")),
     # -R has sketches, too, and calls them ``sketch_0.jpg``.
-    ("imagenet-sketch", re.compile(r"sketch_[0-9]+\.JPEG")),
+    ("imagenet-sketch", re.compile(r"(?i:sketch)_[0-9]+\.JPEG")),
     (
         "imagenet-r",
         re.compile(
-            r"(?:art|cartoon|deviantart|embroidery|graffiti|graphic|misc|origami|painting|"
-            r"sculpture|sketch|sticker|tattoo|toy|videogame)_[0-9]+\.[A-Za-z]+"
+            r"(?i)(?:art|cartoon|deviantart|embroidery|graffiti|graphic|misc|origami|painting|"
+            r"sculpture|sketch|sticker|tattoo|toy|videogame)_[0-9]+\.[a-z]+"
         ),
     ),
+    ("imagenet-sketch", re.compile(r"(?i)sketch_[0-9]+\.[a-z]+")),
     ("imagenet-a", re.compile(r"[01]\.[0-9]+_.+_[01]\.[0-9]+\.[A-Za-z]+")),
-    (_V2, re.compile(r"[0-9a-f]{40}\.[A-Za-z]+")),
+    (_V2, re.compile(r"(?i)[0-9a-f]{40}\.[a-z]+")),
 )
 # ImageNet-C keeps the names of the images that it spoils, in folders named KIND/SEVERITY.
 _SPOILT = re.compile(
@@ -56,16 +57,18 @@ class Identity:
         evidence: by what; a clause that follows upon "the images".
         other: a set that is in no table, which they are in truth by their names.
         family: they are one of the sets that have this name in common, and nothing tells which.
+        weak: other sets may look the same, so that only counts contradict what is stated.
     """
 
     dataset: str | None
     evidence: str
     other: str = ""
     family: str = ""
+    weak: bool = False
 
     def contradicts(self, images: ImageSet, stated: KnownDataset) -> str:
         """Why images can't be of the set that they are stated to be of, empty where they may be."""
-        if self.dataset is not None or self.other or self.family:
+        if not self.weak and (self.dataset is not None or self.other or self.family):
             named = self.dataset or self.other
             alike = bool(self.family) and self.family == stated.family
             ours = alike or (named and named in (stated.name, stated.images_of))
@@ -96,20 +99,54 @@ def identify(images: ImageSet) -> Identity:
     numbers = [int(found[1]) for found in map(_VALIDATION.fullmatch, bases) if found]
     if len(numbers) == len(bases):
         return _by_number(images, numbers)
-    for name, pattern in _OTHERS:
-        if all(map(pattern.fullmatch, bases)):
-            known = KNOWN[name]
-            misfit = _misfit(images, known)
-            title = known.family or known.title
-            if misfit:
-                return Identity(None, f"have the names of {title}'s, and {misfit}", other=title)
-            return _recognised(images, known, f"have the names of {title}")
-    return _by_counts(images) or Identity(
+    counted = _by_counts(images)
+    named = _by_names(images, bases)
+    if named and named.dataset == _TRAIN and counted and counted.dataset == IMAGENET_1K:
+        ours = f"and the counts of {KNOWN[IMAGENET_1K].title}"
+        return Identity(None, f"{named.evidence}, {ours}")
+    if named:
+        return named
+    if counted:
+        mixed = _named_otherwise(bases, numbers, counted.dataset)
+        unsure = f"have the counts of one dataset, and {mixed}"
+        return Identity(None, unsure) if mixed else counted
+    return Identity(
         None,
         "are not known to be of ImageNet's validation set "
         f"({f'{len(numbers):,} of {len(bases):,} are' if numbers else 'they are not'} named "
         f"ILSVRC2012_val_..., and they are not {KNOWN[IMAGENET_1K].images:,} with as many in each)",
     )
+
+
+def _by_names(images: ImageSet, bases: list[str]) -> Identity | None:
+    """The set whose images were published with names such as these, None where there is none."""
+    misfit = None
+    for name, pattern in _OTHERS:
+        if not all(map(pattern.fullmatch, bases)):
+            continue
+        known = KNOWN[name]
+        title = known.family or known.title
+        # Files are often named by a hash of what they hold.
+        is_usual = name == _V2 and not _in_numbered_folders(images)
+        why = _misfit(images, known)
+        if not why:
+            found = _recognised(images, known, f"have the names of {title}")
+            return replace(found, weak=is_usual and found.dataset is None)
+        if not is_usual:
+            misfit = misfit or Identity(
+                None, f"have the names of {title}'s, and {why}", other=title
+            )
+    return misfit
+
+
+def _named_otherwise(bases: list[str], numbers: list[int], dataset: str | None) -> str:
+    """What some of the names say against what all are by their counts, empty for nothing."""
+    for name, pattern in _OTHERS:
+        if name not in (dataset, _V2) and any(map(pattern.fullmatch, bases)):
+            return f"some have the names of {KNOWN[name].title}'s"
+    if numbers and (dataset != IMAGENET_1K or len(set(numbers)) < len(numbers)):
+        return "some have names of the validation set's, which are not those of one image each"
+    return ""
 
 
 def _recognised(images: ImageSet, known: KnownDataset, evidence: str) -> Identity:
@@ -143,7 +180,8 @@ def _by_counts(images: ImageSet) -> Identity | None:
         words = f"are {len(images):,}, as many in each of {len(counts):,} classes"
         if known.family:
             words += f", in folders 0 to {len(counts) - 1}, as those of {known.family}"
-        return _recognised(images, known, words)
+        # So many of the training images would look the same.
+        return replace(_recognised(images, known, words), weak=known.name == IMAGENET_1K)
     return None
 
 

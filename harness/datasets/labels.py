@@ -30,7 +30,7 @@ from zoo._util.install import install_command
 from zoo.images.io import reason
 from zoo.labels import imagenet_categories, imagenet_synsets
 
-_SYNSET = re.compile(r"n[0-9]{8}")
+_SYNSET = re.compile(r"[nN][0-9]{8}")
 _NUMBER = re.compile(r"[0-9]{1,9}")
 
 
@@ -46,7 +46,7 @@ def is_synset(word: str) -> bool:
 def named_synset(name: str) -> str | None:
     """The synset at the end of an image's file name, None for none."""
     found = _NAMED.search(name.rpartition("/")[2])
-    return None if found is None else found[1]
+    return None if found is None else found[1].lower()
 
 
 def numbered(name: str) -> int | None:
@@ -62,7 +62,7 @@ def class_index(word: str) -> int:
         UnknownClassError: it is neither, or not one of the 1,000.
     """
     if is_synset(word):
-        index = _synset_indices().get(word)
+        index = _synset_indices().get(word.lower())
         if index is None:
             raise UnknownClassError(f"{word} is not one of ImageNet's 1,000 synsets")
         return index
@@ -231,7 +231,7 @@ LABEL_FILES = ("labels.txt", "labels.csv", "val.txt", "val_labels.txt", "val.csv
                "synset_labels.txt", "imagenet_2012_validation_synset_labels.txt")  # fmt: skip
 _MAX_BYTES = 64 << 20
 _NUMBERED = re.compile(r"_([0-9]{8})(?:[._]|$)")
-_NAMED = re.compile(r"_(n[0-9]{8})(?:\.|$)")
+_NAMED = re.compile(r"_([nN][0-9]{8})(?:\.|$)")
 _HEADER = re.compile(r"[A-Za-z_ ]+[,\t ]+(label|class|target|index|synset|wnid)s?", re.IGNORECASE)
 
 

@@ -77,7 +77,8 @@ class EvalDataset:
             shard_size=request.part,
             dataset=dataset,
             identity=found.evidence if found is not None else "",
-            other=bool(found and (found.other or found.family)) or dataset not in ("", IMAGENET_1K),
+            other=dataset not in ("", IMAGENET_1K)
+            or bool(not dataset and found and (found.other or found.family)),
             family=found.family if found is not None and not dataset else "",
             digest=images.digest,
             tag="" if len(request.data) == 1 else images.digest[:8],

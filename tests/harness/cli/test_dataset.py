@@ -7,6 +7,7 @@ from io import BytesIO
 
 from PIL import Image
 
+from zoo.known_datasets import KNOWN
 from zoo.labels import imagenet_synsets
 
 SYNSETS = imagenet_synsets()
@@ -62,6 +63,9 @@ def test_what_is_not_recognised_says_what_may_be_said(zoo, tmp_path):
     shown = rows(zoo("dataset", unknown))
     assert shown["dataset"].startswith("not recognised: the images are not known to be of")
     assert "--dataset NAME, if you know which they are: imagenet-1k, " in shown["pass"]
+    for name in KNOWN:  # -A and -R have no image of the first class.
+        may = name not in ("imagenet-a", "imagenet-r") and not KNOWN[name].images_of
+        assert (name in shown["pass"].split(": ")[1].split(", ")) == may, name
     v2 = write(tmp_path / "v2", {f"{n}/{n:040x}.jpeg": picture(n) for n in range(3)})
     shown = rows(zoo("dataset", v2))
     assert shown["dataset"].startswith("one of ImageNet-V2's, nothing says which")
@@ -76,6 +80,14 @@ def test_what_is_not_recognised_says_what_may_be_said(zoo, tmp_path):
         assert words in done.stderr
         assert done.stderr.startswith("error: ")
         assert len(done.stderr.splitlines()) <= 2
+
+
+def test_synsets_in_capitals_are_synsets(zoo, tmp_path):
+    for name in ("{0}/ILSVRC2012_VAL_{1:08}.JPEG", "ILSVRC2012_VAL_{1:08}_{0}.JPEG"):
+        files = {name.format(SYNSETS[n].upper(), n + 1): picture(n) for n in range(3)}
+        shown = rows(zoo("dataset", write(tmp_path / str(len(name)), files)))
+        assert shown["dataset"].startswith("imagenet-1k, ")
+        assert shown["classes"] == "3, 1 image in each"
 
 
 def test_labels_that_the_names_or_the_kit_speak_against_are_named(zoo, tmp_path):

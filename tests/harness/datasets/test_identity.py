@@ -141,6 +141,49 @@ def test_whole_sets_are_known_by_counts_that_no_other_has(monkeypatch):
         assert (found.dataset, found.other, found.family) == (None, "", "")
 
 
+def test_names_and_counts_that_say_different_things_say_nothing(monkeypatch):
+    """Scaled as above. What is stated then counts, unless it can't be."""
+    monkeypatch.setitem(KNOWN, "imagenet-1k", replace(KNOWN["imagenet-1k"], images=3000, each=3))
+    for name in [name for name in KNOWN if name.startswith("imagenet-v2")]:
+        monkeypatch.setitem(KNOWN, name, replace(KNOWN[name], images=1000, each=1))
+    every = [(c, n) for c in range(1000) for n in range(3)]
+    val = [f"{SYNSETS[c]}/ILSVRC2012_val_{3 * c + n + 1:08}.JPEG" for c, n in every]
+    labels = [c for c, _ in every]
+
+    def found(names, labels=labels):
+        images = a_set(names, labels)
+        return identify(images), images
+
+    stranger = {
+        **{"of -A": f"{SYNSETS[0]}/0.001_tub _ cat_0.9.jpg", "of -R": f"{SYNSETS[0]}/ART_0.jpg"},
+        **{"training": f"{SYNSETS[0]}/N01440764_10026.JPEG"},
+    }
+    for why, name in stranger.items():
+        mixed, images = found([name, *val[1:]])
+        assert (mixed.dataset, mixed.other, mixed.family) == (None, "", ""), why
+        assert "counts of one dataset" in mixed.evidence
+        assert mixed.contradicts(images, KNOWN["imagenet-1k"]) == ""
+    # The whole set, renamed by numbers or by hashes, is not taken for another, nor refused.
+    for spelt, dataset in (
+        (lambda c, n: f"{SYNSETS[c]}/{SYNSETS[c]}_{n}.JPEG", None),
+        (lambda c, n: f"{SYNSETS[c]}/{SYNSETS[c]}_{n:05}.JPEG", None),
+        (lambda c, n: f"{SYNSETS[c]}/{3000 * c + n:040x}.jpeg", "imagenet-1k"),
+        (lambda c, n: f"{SYNSETS[c].upper()}/{3 * c + n}.png", "imagenet-1k"),
+    ):
+        renamed, images = found([spelt(c, n) for c, n in every])
+        assert (renamed.dataset, renamed.other) == (dataset, "")
+        for name in ("imagenet-1k", "imagenet-1k-train"):
+            assert renamed.contradicts(images, KNOWN[name]) == "", name
+    hashed, images = found([f"{SYNSETS[c]}/{c:040X}.jpg" for c in (0, 7)], [0, 7])
+    assert (hashed.family, hashed.contradicts(images, KNOWN["imagenet-1k"])) == ("ImageNet-V2", "")
+    # In capitals they are what they were; other files of sketches are sketches of all classes.
+    for dataset, (name, classes) in NAMED.items():
+        shouted = shaped(lambda c, n, name=name: name(c, n).upper(), classes)
+        assert identify(shouted).dataset == dataset
+    sketches = shaped(lambda c, n: f"{SYNSETS[c]}/sketch_{n}.png", (0, 5, 999))
+    assert identify(sketches).dataset == "imagenet-sketch"
+
+
 def test_names_that_are_not_all_of_the_validation_set_tell_nothing():
     for names in (
         ["ILSVRC2012_val_00000001.JPEG", "cat.jpg"],
