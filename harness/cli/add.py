@@ -151,13 +151,10 @@ def _accuracy(
     import warnings
 
     from harness.edit.add_measure import measure_accuracy
-    from harness.measure.devices import DeviceError, choose_device
+    from harness.run.plan import device_here
     from zoo._util.text import plural
 
-    try:
-        chosen = choose_device(device)
-    except DeviceError as error:
-        raise UsageError(f"--device: {error}") from error
+    chosen = device_here(device)
     if labelled.note:
         say(labelled.note)
     count = plural(len(labelled.labels), "image")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from harness.cli.options import FETCHING, command, one_variant, variant
+from harness.cli.options import FETCHING_ONE, command, one_variant, variant
 from harness.cli.output import FAILED, WARNING, Failure, emit, emit_json, fail, is_terminal, say
 from harness.config import RunConfig, UsageError
 from zoo._util.text import foreign
@@ -33,7 +33,7 @@ Images = Annotated[
 ]
 # Every family gives a feature map for each of the strides 2, 4, 8, 16 and 32.
 STAGES = 5
-INFERENCE = ("index", "device", *(each for each in FETCHING if each != "max-bytes"))
+INFERENCE = ("index", "device", *FETCHING_ONE)
 
 
 @command(*INFERENCE)
@@ -124,7 +124,7 @@ class InferenceRun:
     def load(self, num_classes: int | None = None) -> ImageClassifier:
         """The model with its weights, on the device and in evaluation mode."""
         from harness.cli.progress import fetch_shown
-        from harness.measure.devices import DeviceError, choose_device
+        from harness.run.plan import device_here
         from zoo.errors import CheckpointError, WeightsError
         from zoo.registry import is_model
         from zoo.variants import base_name, load_variant
@@ -133,11 +133,9 @@ class InferenceRun:
         if not is_model(base):
             raise UsageError(f"{self.variant.location}: this package does not build {base}")
         try:
-            self._device = choose_device(self._config.device)
+            self._device = device_here(self._config.device)
             checkpoint = fetch_shown(self.variant, self._config)
             model = load_variant(self.variant, checkpoint, num_classes=num_classes)
-        except DeviceError as error:
-            raise UsageError(f"--device: {error}") from error
         except (WeightsError, CheckpointError) as error:
             raise Failure(str(error)) from error
         except ValueError as error:

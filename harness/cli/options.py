@@ -40,6 +40,7 @@ ENGINE = ("engine", "address")
 BUILDING = ("workers", "timeout", "max-memory")
 STORE = ("no-store", "refresh", "no-download")
 FETCHING = ("offline", "max-bytes", "allow-http", "public-hosts-only", "allow-local")
+FETCHING_ONE = tuple(each for each in FETCHING if each != "max-bytes")
 MEASURING = ("index", "builder", "device", *IMAGES, *BUILDING, *ENGINE, *STORE, *FETCHING)
 
 # Commands that read the index of the package where there is no other.

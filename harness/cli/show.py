@@ -26,8 +26,8 @@ from harness.cli.output import (
 )
 from harness.config import RunConfig, UsageError
 from harness.config.rules import SEVERITIES, UNVERIFIED
-from harness.report.claims import COLUMNS, ClaimRow, claim_rows, found_in
 from harness.report.document import plain_place
+from harness.report.rows import CLAIM_COLUMNS, ClaimRow, claim_rows, found_in
 from harness.report.sentences import position
 from harness.run.plan import builder_of
 from harness.run.session import Session
@@ -117,7 +117,7 @@ def show(config: RunConfig, *, profile: bool, depth: int | None, format: str) ->
     if format == "json":
         emit_json([_variant(v, of_it, config) for v, of_it in tables])
     elif format == "csv":
-        emit(csv_text(COLUMNS, (row.row() for row in rows)))
+        emit(csv_text(CLAIM_COLUMNS, (row.row() for row in rows)))
     elif format == "concise":
         emit("".join(f"{for_terminal(_line(row))}\n" for row in rows))
     else:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from harness.cli import interrupts
 from harness.cli.bars import open_bars, write_line
-from harness.cli.options import FETCHING, again, command, one_variant, variant
+from harness.cli.options import FETCHING_ONE, again, command, one_variant, variant
 from harness.cli.output import INFO, WARNING, Failure, can_redraw, emit, say
 from harness.cli.progress import fetch_shown
 from harness.config import RunConfig, UsageError
@@ -23,10 +23,9 @@ if TYPE_CHECKING:
 
 _LINE_SECONDS = 30.0
 _SAVE_SECONDS = 600.0
-_FETCHING = tuple(each for each in FETCHING if each != "max-bytes")
 
 
-@command("index", "amp", "compile", "decode-workers", "device", *_FETCHING)
+@command("index", "amp", "compile", "decode-workers", "device", *FETCHING_ONE)
 def train(
     config: RunConfig,
     variant: Annotated[str, variant("What to train.")],

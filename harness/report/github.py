@@ -6,12 +6,10 @@ like one: in a command it is escaped, and every other line begins with a word of
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TextIO
 
 from harness.report import Options, sentences
-from harness.report.groups import arrange
-from harness.report.unchecked import in_a_line
+from harness.report.groups import arrange, in_a_line
 from harness.types import Finding, Report
 from zoo._util.text import for_workflow_log
 
@@ -24,7 +22,7 @@ def render(report: Report, *, out: TextIO, options: Options) -> None:
     """Write a command per finding that is shown in full, a plain line per group of the others."""
     layout = arrange(report, options)
     lines = [_line(finding, options) for finding in layout.full]
-    lines += [_alike(findings) for findings in layout.alike]
+    lines += [for_workflow_log(sentences.alike_line(each)) for each in layout.alike]
     cut_short = sentences.cut_short(report)
     if cut_short is not None:
         lines.append(_command("error", cut_short, title="zoo"))
@@ -48,13 +46,6 @@ def _line(finding: Finding, options: Options) -> str:
         place = {"file": file, "line": str(at.line), "col": str(at.column)}
     title = " ".join(part for part in (about, f"({finding.cause})") if part)
     return _command(_COMMANDS[label], f"{finding.message} {values}", **place, title=title)
-
-
-def _alike(findings: Sequence[Finding]) -> str:
-    first = findings[0]
-    head = f"{sentences.label(first)}: {sentences.alike(findings)}"
-    text = "; ".join(sentences.messages(findings))
-    return for_workflow_log(f"{head}: {text} [{first.cause}]")
 
 
 def _command(name: str, message: str, **properties: str) -> str:

@@ -7,8 +7,7 @@ from typing import TextIO
 
 from harness.causes import CAUSES
 from harness.report import Options, sentences
-from harness.report.groups import Layout, RuleGroup, arrange
-from harness.report.unchecked import in_a_line
+from harness.report.groups import Layout, RuleGroup, arrange, in_a_line
 from harness.types import Finding, Report
 from zoo._util.text import for_markdown
 

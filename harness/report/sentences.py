@@ -134,6 +134,12 @@ def alike(findings: Sequence[Finding]) -> str:
     return f"{plural(len(findings), 'finding')} on {of_whom(findings)}"
 
 
+def alike_line(findings: Sequence[Finding]) -> str:
+    """The same with its words: ``note: 3 findings on FLOPs of 3 variants: message [cause]``."""
+    first, text = findings[0], "; ".join(messages(findings))
+    return f"{label(first)}: {alike(findings)}: {text} [{first.cause}]"
+
+
 def of_whom(findings: Sequence[Finding]) -> str:
     """Which fields of which variant, or of how many: ``FLOPs of 8 variants``."""
     fields = ", ".join(dict.fromkeys(finding.field for finding in findings if finding.field))

@@ -18,8 +18,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from harness.causes import CAUSES
 from harness.report import Options, sentences
-from harness.report.groups import FindingGroup, Layout, ReportedValue, RuleGroup, arrange
-from harness.report.unchecked import reasons
+from harness.report.groups import FindingGroup, Layout, ReportedValue, RuleGroup, arrange, reasons
 from harness.types import Finding, Report
 from zoo._util.text import FOREIGN, for_terminal, plural, truncate
 
@@ -227,9 +226,7 @@ def _alike_line(findings: Sequence[Finding]) -> str:
         return _line(told, told)
     first = findings[0]
     where = f"{sentences.place(first)}: " if first.location else ""
-    text = "; ".join(sentences.messages(findings))
-    head = f"{sentences.label(first)}: {sentences.alike(findings)}"
-    return f"{where}{head}: {text} [{first.cause}]"
+    return f"{where}{sentences.alike_line(findings)}"
 
 
 # A page for a terminal.

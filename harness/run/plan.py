@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.config import RunConfig, UsageError
 from harness.measure.builders import BuilderError
@@ -21,6 +21,9 @@ from zoo.index.types import Claim, Index, Problem, Variant
 from zoo.labels import are_of_imagenet
 from zoo.preprocessing import CLAIMS
 from zoo.variants import class_count
+
+if TYPE_CHECKING:
+    import torch
 
 # So many of many indexes are named.
 _MOST_NAMED = 3
@@ -179,6 +182,21 @@ def check_builders(variants: Iterable[Variant], config: RunConfig) -> None:
             )
     if wrong:
         raise UsageError(*wrong)
+
+
+def device_here(name: str) -> torch.device:
+    """The device of that name, on this machine; one that is absent is refused without torch.
+
+    Raises:
+        UsageError: there is no such device.
+    """
+    from harness.measure.devices import DeviceError, choose_device, refuse_absent
+
+    try:
+        refuse_absent(name)
+        return choose_device(name)
+    except DeviceError as error:
+        raise UsageError(f"--device: {error}") from error
 
 
 def recipe_of(variant: Variant, builder: str) -> Recipe:

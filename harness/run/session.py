@@ -19,7 +19,14 @@ from harness.run.engine import Engine, EngineError, LocalEngine
 from harness.run.eval_datasets import EvalDatasets
 from harness.run.facts import SPEED, VariantFacts
 from harness.run.jobs import Job
-from harness.run.plan import builder_of, check_builders, index_here, read_index, subject
+from harness.run.plan import (
+    builder_of,
+    check_builders,
+    device_here,
+    index_here,
+    read_index,
+    subject,
+)
 from harness.run.progress import TIMING, Clock, Progress, RunTally, hearing, kept_words
 from harness.run.store import Store, StoreError
 from harness.run.variant_run import (
@@ -63,13 +70,7 @@ def prepare(request: RunConfig, *, builds: bool = True, lenient: bool = False) -
     request = replace(request, index=request.index or (index_here(),))
     index, chosen = read_index(request.index, request.select, lenient=lenient)
     if request.device.startswith("cuda") and request.engine == "local":  # Torch's word is the last.
-        from harness.measure.devices import DeviceError, choose_device, refuse_absent
-
-        try:
-            refuse_absent(request.device)
-            choose_device(request.device)
-        except DeviceError as error:
-            raise UsageError(f"--device: {error}") from error
+        device_here(request.device)
     if builds:
         check_builders(chosen, request)
     return Session(request, index, chosen)

@@ -154,12 +154,6 @@ def make_variant() -> Callable[..., VariantReport]:
 
 
 @pytest.fixture(scope="session")
-def make_findings() -> Callable[..., Iterator[Finding]]:
-    """Makes the findings of a variant: ``make_findings(name, number)``."""
-    return findings_on
-
-
-@pytest.fixture(scope="session")
 def as_document() -> Callable[[Report], dict[str, Any]]:
     """A report as what is read from its file."""
     return lambda report: json.loads(json.dumps(document(report)))

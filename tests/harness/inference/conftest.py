@@ -16,7 +16,6 @@ import pytest
 from cli import run_zoo, said
 
 ROOT = Path(__file__).parents[3]
-MODEL = "efficientnet_lite0"
 
 
 @dataclass(frozen=True)

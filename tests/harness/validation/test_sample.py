@@ -7,7 +7,6 @@ import pytest
 # What the weights answer right of the 20, as an independent implementation has it too
 # (`measure_accuracy` compares the logits); none of it is near the published percentage.
 LITE = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2")
-PUBLISHED = {"Top 1 Accuracy": ("74.83%", "76.67%", "77.48%")}
 
 
 @pytest.fixture(scope="module")

@@ -13,8 +13,6 @@ from harness.edit.fix import Proposal, propose
 from harness.types import Edit, Finding
 from zoo.index import Index, load_index
 
-Wish = dict[str, object]
-
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
