@@ -40,7 +40,6 @@ class KnownDataset:
         labels: the rule of its labels, in a sentence.
         source: who published it.
         family: of sets that differ in the choice of their images alone, their common name.
-        is_claimed: accuracies are published on it; none are on the training images.
     """
 
     name: str
@@ -53,7 +52,6 @@ class KnownDataset:
     subset: str = ""
     images_of: str = ""
     family: str = ""
-    is_claimed: bool = True
 
     @property
     def classes(self) -> tuple[int, ...]:
@@ -179,7 +177,6 @@ KNOWN: dict[str, KnownDataset] = {
             rf"{_OF_1K}train(?:ing)?(?:images)?",
             _SYNSETS,
             "https://image-net.org/challenges/LSVRC/2012/",
-            is_claimed=False,
         ),
     )
 }

@@ -22,7 +22,8 @@ from typing import Any, NoReturn
 from harness.run.guard import kill_descendants
 
 # Those that a terminal, a supervisor or a system that shuts down sends; Windows has two of them.
-_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
+_NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
+_SIGNALS = [getattr(signal, name) for name in _NAMES if hasattr(signal, name)]
 _LATER = 0.05  # seconds
 # A terminal that is closed, and its shell, both send SIGHUP: one end is enough.
 _SAME = 2.0
@@ -86,9 +87,8 @@ def say_now() -> None:
 def withheld() -> Iterator[None]:
     """Finish what must not stop halfway, before any of the signals is heard; it takes no time."""
     mask = getattr(signal, "pthread_sigmask", None)
-    numbers = [getattr(signal, name) for name in _SIGNALS if hasattr(signal, name)]
     with _whole:
-        before = mask(signal.SIG_BLOCK, numbers) if mask else None
+        before = mask(signal.SIG_BLOCK, _SIGNALS) if mask else None
         try:
             yield
         finally:
@@ -140,9 +140,7 @@ def deferred() -> Iterator[None]:
     _last_words.clear()
     usual = (signal.default_int_handler, signal.SIG_DFL)
     taken = {
-        number: signal.getsignal(number)
-        for number in (getattr(signal, name) for name in _SIGNALS if hasattr(signal, name))
-        if signal.getsignal(number) in usual
+        number: signal.getsignal(number) for number in _SIGNALS if signal.getsignal(number) in usual
     }
     if _LAUNCHER in os.environ:  # It ends its processes by SIGTERM, in calls that hear nothing.
         taken.pop(signal.SIGTERM, None)

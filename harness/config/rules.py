@@ -16,13 +16,7 @@ from zoo.known_datasets import KNOWN, known_dataset
 # The groups of checks that `--checks` names. Speed is measured only when it is asked for: it
 # takes minutes, and a busy machine would make it a lottery.
 GROUPS = (
-    "metadata",
-    "parameters",
-    "layers",
-    "flops",
-    "preprocess",
-    "weights",
-    "accuracy",
+    *("metadata", "parameters", "layers", "flops", "preprocess", "weights", "accuracy"),
     "speed",
 )
 DEFAULT_GROUPS = GROUPS[:-1]

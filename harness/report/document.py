@@ -18,15 +18,8 @@ SCHEMA = 1
 
 _ENVIRONMENT = ("zoo", "torch", "python", "platform", "device", "started", "seconds")
 _MEASUREMENTS = (
-    "parameters",
-    "layers",
-    "image_size",
-    "flops",
-    "file_size",
-    "sha256",
-    "top1",
-    "top5",
-    "images",
+    *("parameters", "layers", "image_size", "flops", "file_size", "sha256"),
+    *("top1", "top5", "images"),
 )
 # Conventions that every variant shows, as null where nothing was counted.
 _CONVENTIONS = ("macs", "flops", "fvcore", "thop-2020", "torchvision")

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, Literal, cast
+from typing import Any, Literal, cast, get_args
 
 from harness.report.document import plain, plain_place
 from harness.report.sentences import PERCENT, label, value
@@ -18,14 +18,7 @@ from zoo.known_datasets import IMAGENET_1K, known_dataset
 RowStatus = Literal["error", "warning", "note", "accepted", "unverified", "match"]
 
 # From the worst to the best.
-STATUSES: tuple[RowStatus, ...] = (
-    "error",
-    "warning",
-    "note",
-    "accepted",
-    "unverified",
-    "match",
-)
+STATUSES: tuple[RowStatus, ...] = get_args(RowStatus)
 _MEASURABLE = ("Parameters", "FLOPs", "File Size", "Top 1 Accuracy", "Top 5 Accuracy")
 # How a claim stands that several findings are on: what speaks against it, for it, beside it.
 _CELL: tuple[RowStatus, ...] = ("error", "warning", "accepted", "match", "note", "unverified")

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
+from harness.report.rows import STATUSES
 from zoo._util.text import for_terminal, truncate
 
 # Of a plot as a file.
@@ -37,18 +38,25 @@ class Theme:
     status: dict[str, str]
 
 
-def _statuses(*colours: str) -> dict[str, str]:
-    names = ("error", "warning", "note", "accepted", "unverified", "match")
-    return dict(zip(names, colours, strict=True))
-
-
 LIGHT = Theme(
     *("#ffffff", "#f5f6f8", "#1b1f24", "#57606a", "#d8dde3", "#7f8894"),
-    _statuses("#a8330b", "#855500", "#005f99", "#8f4470", "#57606a", "#00694a"),
+    dict(
+        zip(
+            STATUSES,
+            ("#a8330b", "#855500", "#005f99", "#8f4470", "#57606a", "#00694a"),
+            strict=True,
+        )
+    ),
 )
 DARK = Theme(
     *("#14171b", "#1e2227", "#e8ebee", "#a3acb5", "#343b43", "#7a838e"),
-    _statuses("#ff9a76", "#f2c14e", "#7cc7f5", "#e0a3c6", "#a3acb5", "#5fd3a6"),
+    dict(
+        zip(
+            STATUSES,
+            ("#ff9a76", "#f2c14e", "#7cc7f5", "#e0a3c6", "#a3acb5", "#5fd3a6"),
+            strict=True,
+        )
+    ),
 )
 
 

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -102,7 +103,8 @@ class LocalEngine:
         if not pending:
             return
         number = self.workers or min(os.cpu_count() or 1, 1 + pending // _JOBS_PER_WORKER)
-        workers = [WorkerThread(waiting, self._limits) for _ in range(number)]
+        limits = partial(limits_of, timeout=self.timeout, max_memory=self.max_memory)
+        workers = [WorkerThread(waiting, limits) for _ in range(number)]
         try:
             answers = WorkerThread.answers_of(workers)
             while pending:
@@ -125,9 +127,6 @@ class LocalEngine:
         finally:
             for worker in workers:
                 worker.stop()
-
-    def _limits(self, job: Job) -> Limits:
-        return limits_of(job, self.timeout, self.max_memory)
 
 
 def limits_of(job: Job, timeout: float, max_memory: int | None) -> Limits:

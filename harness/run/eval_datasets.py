@@ -100,7 +100,8 @@ class EvalDatasets:
             else:
                 self._try(request, which, way, None)
         opened = any(d.place == place for d in self.opened)
-        if not opened and (None in self._found or not _is_there(place) or len(request.data) > 1):
+        there = place == "sample" or os.path.exists(os.path.expanduser(place))
+        if not opened and (None in self._found or not there or len(request.data) > 1):
             why = self._why.get(None) or next(iter(self._why.values()))
             raise UsageError(f"--data: {why}")
 
@@ -153,7 +154,3 @@ def _require_different(datasets: Sequence[EvalDataset]) -> None:
                 "or say which is which with --dataset, once for each in the same order"
             )
         places[key] = each.place
-
-
-def _is_there(place: str) -> bool:
-    return place == "sample" or os.path.exists(os.path.expanduser(place))

@@ -95,10 +95,6 @@ class WorkerProcess:
             self._process.stdin.write(line.encode() + b"\n")
         return self._line(limits)
 
-    def memory(self) -> int:
-        """Bytes that it and what it started hold."""
-        return memory_of(self._process.pid)
-
     def kill(self) -> None:
         """End it at once, and what it started; may be called from any thread."""
         guard.end(self._process)
@@ -134,9 +130,9 @@ class WorkerProcess:
                 raise WorkerEndedError("time", how)
             if limits.memory is not None and now - looked >= _LOOK_SECONDS:
                 looked = now
-                if self.memory() > limits.memory:
+                if memory_of(self._process.pid) > limits.memory:
                     self.kill()
-                    how = f"took more than {_gigabytes(limits.memory)} of memory and was ended"
+                    how = f"took more than {limits.memory / 2**30:.3g} GiB of memory and was ended"
                     raise WorkerEndedError("memory", how)
 
     def _take_answer(self) -> bool:
@@ -182,10 +178,6 @@ def _signal_name(number: int) -> str:
         return signal.Signals(number).name
     except ValueError:  # Real-time signals have no names of their own.
         return f"signal {number}"
-
-
-def _gigabytes(size: int) -> str:
-    return f"{size / 2**30:.3g} GiB"
 
 
 _OWN = ("RssAnon:", "RssShmem:", "VmSwap:")
