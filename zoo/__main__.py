@@ -26,7 +26,10 @@ def main() -> None:
     for number in ours:  # The command takes them from here on.
         signal.signal(number, usual[number])
     atexit.register(_ignore, ours)
-    status = run()
+    try:
+        status = run()
+    except KeyboardInterrupt:  # Before the command took it, or after it had done all.
+        status = 128 + signal.SIGINT
     for number in ours:  # All is done and said.
         signal.signal(number, lambda number, frame: os._exit(status))
     if interrupts.received():
