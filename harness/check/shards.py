@@ -16,6 +16,9 @@ SHARD_SIZE = 500
 # Another state dict of the same file is looked at as another way is, under a name that begins so.
 _ENTRY = "entry="
 
+AS_DOCUMENTED = "documented"
+"""Not another way, and yet no count of what is documented: predictions of more images."""
+
 
 @dataclass(frozen=True, slots=True)
 class Span:

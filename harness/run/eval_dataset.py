@@ -31,7 +31,8 @@ class EvalDataset:
         claimed: the known sets that accuracies of the run are about.
 
     Attributes:
-        images: its images, as checks see them.
+        image_set: its images, as they lie there.
+        images: the same, as checks see them.
         views: these, and those of its images that another claimed set is made of.
 
     Raises:
@@ -52,7 +53,7 @@ class EvalDataset:
             images = open_image_set(self.place, classes)
         except ImageSetError as error:
             raise UsageError(f"--data: {error}") from error
-        self._images = images
+        self.image_set = images
         self._identity = None if classes is not None else identify(images)
         stated = request.dataset[which] if which < len(request.dataset) else AUTO
         self._stated = None if stated == AUTO or classes is not None else KNOWN[stated]
@@ -89,7 +90,7 @@ class EvalDataset:
 
     def _view(self, images: EvalImages, subset: str) -> EvalImages:
         """The images of a subset of the classes, all for none."""
-        labels = self._images.labels
+        labels = self.image_set.labels
         if subset:
             inside = set(class_subset(subset))
             labels = tuple(label for label in labels if label in inside)
@@ -125,7 +126,7 @@ class EvalDataset:
         if path is None:
             return
         try:
-            count = count_labelled(path, self._images.names)
+            count = count_labelled(path, self.image_set.names)
             self._truth = digest_of(path)
         except ImageSetError:
             return  # Not numbered, or other labels: claims then say that there are none.
@@ -139,8 +140,8 @@ class EvalDataset:
         """What is in the set, and what is wrong with it, in a line each, before a model runs."""
         from harness.datasets import check
 
-        found = check(self._images)
-        lines = [f"{found.images:,} images of {found.classes:,} classes ({self._images.form})"]
+        found = check(self.image_set)
+        lines = [f"{found.images:,} images of {found.classes:,} classes ({self.image_set.form})"]
         if self._identity is not None:
             lines[0] += self._called()
         for names, what in (
@@ -172,7 +173,7 @@ class EvalDataset:
         """Why the images can't be of the set that they are stated to be of, empty otherwise."""
         if self._identity is None or self._stated is None:
             return ""
-        wrong = self._identity.contradicts(self._images, self._stated)
+        wrong = self._identity.contradicts(self.image_set, self._stated)
         return wrong and (
             f"{self._stated.name} was said of {self.place}, and {wrong}; leave --dataset out, or "
             "give the set that was meant"

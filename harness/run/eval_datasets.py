@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from harness.check.evaluated import ACCURACIES, dataset_tag, wanted
 from harness.check.shards import span_of
@@ -14,6 +15,9 @@ from harness.run.plan import own_classes
 from harness.types import EvalImages, Fact, Recipe, Slot
 from zoo.index.types import Variant
 from zoo.variants import IMAGENET_CLASSES
+
+if TYPE_CHECKING:
+    from harness.datasets import ImageSet
 
 _Classes = tuple[str, ...] | None
 
@@ -44,6 +48,10 @@ class VariantImages:
     def counted(self, part: str) -> EvalImages:
         """The images that a part is of."""
         return self._of(part).tagged(dataset_tag(span_of(part).tag))
+
+    def images(self, part: str) -> ImageSet:
+        """The whole set that a part's images are of."""
+        return self._of(part).image_set
 
     def _of(self, part: str) -> EvalDataset:
         tag = dataset_tag(span_of(part).tag)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
+from harness.check.diagnosis import PREFIX
 from harness.check.evaluated import ACCURACIES, setting_of, setting_tag
 from harness.check.schema import UNREADABLE, missing_for
 from harness.check.shards import span_of, untagged
@@ -20,8 +21,15 @@ from harness.run.eval_datasets import VariantImages
 from harness.run.jobs import BenchmarkJob, Job
 from harness.run.keys import identity_of, key_of, version_of
 from harness.run.plan import builder_of, flops_size, overrides_of, recipe_of
+from harness.run.predictions import (
+    Answered,
+    KeptPredictions,
+    documented,
+    relabelled,
+    unpredicted,
+)
 from harness.run.rows import why_unfit
-from harness.run.store import Store
+from harness.run.store import FOLDER, Store
 from harness.types import Fact, Measurement, Size, Slot, unmeasured
 from zoo._util.text import nearest
 from zoo.index.types import Variant
@@ -71,6 +79,7 @@ class VariantFacts:
         self._images = images if isinstance(images, VariantImages) else None
         self._no_images = images if isinstance(images, str) else ""
         self._asked: set[Slot] = set()
+        self.predictions = KeptPredictions(None if store is None else store.path.parent / FOLDER)
 
     @cached_property
     def _builder(self) -> BuilderProxy:
@@ -118,13 +127,64 @@ class VariantFacts:
 
         What is known of a file is not kept: the checkpoint cache has its own records of that.
         """
-        for fact in map(self._identified, facts):
+        for fact in map(self._identified, map(self._kept, facts)):
             self.facts[fact.slot] = fact
             if self.store is None or not isinstance(fact, Measurement) or fact.kind == "file":
                 continue
             # One that would not be believed again would be removed and made anew in each run.
             if keep and not why_unfit(fact, self.recipe):
                 self.store.put(self._key(fact.slot), replace(fact, part=_stored(fact.part)))
+
+    def _kept(self, fact: Fact) -> Fact:
+        """A count with where its predictions are, in place of them."""
+        if fact.kind != "accuracy" or fact.part is None or not isinstance(fact, Measurement):
+            return fact
+        given = fact.value.get("predictions")
+        where = self.predictions.put(self.predicted_in(fact.part), span_of(fact.part), given)
+        return replace(fact, value={**fact.value, "predictions": where})
+
+    def predicted_in(self, part: str) -> str:
+        """The file that has the predictions of a part."""
+        return self._key(("accuracy", part), of_part=False)[:32]
+
+    def answered(self) -> Iterator[Answered]:
+        """What was answered for the images of each dataset that were counted as documented."""
+        ends: dict[str, str] = {}
+        for (kind, which), fact in self.facts.items():
+            if kind == "accuracy" and isinstance(which, str) and isinstance(fact, Measurement):
+                span = span_of(which)
+                last = ends.get(span.tag)
+                if not span.alternative and (last is None or span_of(last).end < span.end):
+                    ends[span.tag] = which
+        for tag, part in ends.items():
+            name, end = self.predicted_in(part), span_of(part).end
+            found = self.predictions.of(name, 0, end)
+            if found is None or self._images is None or self.predictions.reaches(name, 0) < end:
+                continue
+            images, image_set = self._images.counted(part), self._images.images(part)
+            classes = self._images.classes
+            yield Answered(self.variant.name, tag, images, image_set, found, classes)
+
+    def _relabelled(self, slot: Slot) -> Fact | Slot:
+        """A count with labels in another order, or the count that is needed first."""
+        part = str(slot[1])
+        span, name = span_of(part), self.predicted_in(part)
+        end = self.predictions.reaches(name, span.begin)
+        if end < span.end:
+            needed: Slot = ("accuracy", documented(span, end))
+            known = self.facts.get(needed)
+            return needed if known is None else unpredicted(self.recipe, part, known)
+        like = next(
+            fact
+            for (_, which), fact in self.facts.items()
+            if fact.kind == "accuracy" and isinstance(fact, Measurement)
+            if span_of(str(which)).tag == span.tag
+        )
+        assert self._images is not None
+        found = self.predictions.of(name, span.begin, span.end)
+        if found is None:
+            return unpredicted(self.recipe, part, like)
+        return relabelled(found, self._images.images(part), part, like)
 
     def _identified(self, fact: Fact) -> Fact:
         """A count with what its images are, which the run knows and a store may not."""
@@ -169,24 +229,43 @@ class VariantFacts:
 
     def _unstored(self, missing: set[Slot]) -> set[Slot]:
         """Take what the store has; what it hasn't."""
-        if self.store is None or self._config.refresh:
-            return missing
         left = set()
         for slot in missing:
-            kind, which = slot
-            part = which if isinstance(which, str) else None
-            kept: Slot = slot if part is None else (kind, _stored(part))
-            unfit = partial(why_unfit, recipe=self.recipe, slot=kept)
-            fact = self.store.get(self._key(slot), unfit)
-            if fact is None:
+            if not _is_relabelled(slot):
+                left |= set() if self._take(slot) else {slot}
+                continue
+            found = self._relabelled(slot)
+            while isinstance(found, tuple) and self._take(found):
+                found = self._relabelled(slot)
+            if isinstance(found, tuple):
                 left.add(slot)
             else:
-                self.facts[slot] = self._identified(replace(fact, part=part))
+                self.facts[slot] = found
         return left
+
+    def _take(self, slot: Slot) -> bool:
+        """Take a fact from the store; whether it was there."""
+        if self.store is None or self._config.refresh:
+            return False
+        kind, which = slot
+        part = which if isinstance(which, str) else None
+        kept: Slot = slot if part is None else (kind, _stored(part))
+
+        def unfit(fact: Measurement) -> str:
+            why = why_unfit(fact, self.recipe, kept)
+            if why or kind != "accuracy" or part is None:
+                return why
+            return self.predictions.unfit(self.predicted_in(part), fact)
+
+        fact = self.store.get(self._key(slot), unfit)
+        if fact is not None:
+            self.facts[slot] = self._identified(replace(fact, part=part))
+        return fact is not None
 
     def _jobs(self, missing: set[Slot]) -> list[Job]:
         """One job for what a build tells, and one for each part of the images."""
-        fresh = missing - self._asked
+        needed = {self._relabelled(slot) if _is_relabelled(slot) else slot for slot in missing}
+        fresh = {slot for slot in needed if isinstance(slot, tuple)} - self._asked
         built = {slot for slot in fresh if slot[0] not in ("accuracy", "fvcore", "speed")}
         # Its arithmetic may take too long or too much memory, which shall cost nothing else.
         run = {slot for slot in fresh if slot[0] == "fvcore"}
@@ -218,7 +297,7 @@ class VariantFacts:
             for job in jobs
         ]
 
-    def _key(self, slot: Slot) -> str:
+    def _key(self, slot: Slot, *, of_part: bool = True) -> str:
         kind, which = slot
         depends: list[str | int] = []
         if kind in ("checkpoint", "accuracy"):
@@ -235,7 +314,7 @@ class VariantFacts:
         if kind == "accuracy" and isinstance(which, str) and self._images is not None:
             recipe = replace(self.recipe, **self._overrides(which))
             depends += self._images.identity(recipe, which)
-            which = _stored(which)
+            which = _stored(which) if of_part else None
         return key_of(kind, self.recipe, which, depends)
 
     def _overrides(self, part: str) -> dict[str, Any]:
@@ -273,6 +352,11 @@ _MOST_WAITING = 8
 def _place(part: str) -> tuple[str, str, int]:
     span = span_of(part)
     return span.alternative, span.tag, span.begin
+
+
+def _is_relabelled(slot: Slot) -> bool:
+    """Whether a count is worked out from the predictions of another one."""
+    return isinstance(slot[1], str) and span_of(slot[1]).alternative.startswith(PREFIX)
 
 
 def _stored(part: str | None) -> str | None:

@@ -15,7 +15,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from harness.check.shards import Span, entry_of, span_of
+from harness.check.shards import AS_DOCUMENTED, Span, entry_of, span_of
 from harness.measure.builders import get_builder
 from harness.run.jobs import (
     CHANGED,
@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 
 # A decoder that is not Pillow is compared with it on so many of the first images.
 _COMPARED = 500
+# Parts prepared as documented, of which the predictions are kept.
+_DOCUMENTED = ("", AS_DOCUMENTED)
 
 
 class Performer:
@@ -103,6 +105,7 @@ class Performer:
                 entry=entry_of(span),
                 heard=lambda *counts: self._tell(Interim(part, *counts)),
                 truth=truth,
+                keep=span.alternative in _DOCUMENTED,
             )
             value["precision"] = counting.amp
             if counting.decode != "pillow" and span.end <= _COMPARED and not span.alternative:
@@ -300,7 +303,7 @@ def _config(recipe: Recipe, span: Span, subset: str = "") -> InputConfig:
     from harness.measure.accuracy.validator import InputConfig, alternatives, preprocessing_of
 
     preprocessing = preprocessing_of(recipe)
-    if not span.alternative or entry_of(span) is not None:
+    if span.alternative in _DOCUMENTED or entry_of(span) is not None:
         return InputConfig(preprocessing, subset=subset)
     ways = (a.config for a in alternatives(preprocessing) if a.name == span.alternative)
     return replace(next(ways), subset=subset)

@@ -290,6 +290,7 @@ _counted = _holds(
     not_finite=_is_count,
     precision=_is_text,
     others=_maybe(_each(_is_text)),
+    predictions=_maybe(lambda pair: _each(_is_text)(pair) and len(pair) == 2),
 )
 _compared = _holds(images=_is_count, differ=_is_count)
 _timing = _holds(

@@ -82,6 +82,7 @@ class Session:
     Attributes:
         index: what was read.
         variants: those that the run is about, in the order of the index.
+        runs_seen: what is known of each of them.
     """
 
     def __init__(self, request: RunConfig, index: Index, variants: tuple[Variant, ...]) -> None:
@@ -93,7 +94,7 @@ class Session:
         self._dropped: list[str] = []
         self._kept: list[Measurement] = []
         self._failure: str | None = None
-        self._runs_seen: list[VariantRun] = []
+        self.runs_seen: list[VariantRun] = []
         # For `trace`: the report that was looked through, and what is where in it.
         self._found_in: Report | None = None
         self._found: dict[tuple[str | None, Location | None], list[Finding]] = {}
@@ -125,7 +126,7 @@ class Session:
     def plan(self) -> str:
         """What the run will do, in one line: variants, measurements, files, images."""
         with self._opened_store() as store:
-            runs = self._runs_seen = self._runs(store)
+            runs = self.runs_seen = self._runs(store)
             wanted = [s.advance() for s in runs]
         self._planned = [job for jobs in wanted for job in jobs]
         building = sum(map(bool, wanted))
@@ -188,7 +189,7 @@ class Session:
         """
         clock = Clock()
         with self._opened_store() as store:
-            runs = self._runs(store)
+            runs = self.runs_seen = self._runs(store)
             self._fetch(runs, Progress())
             for run in runs:
                 run.settle()
@@ -224,7 +225,7 @@ class Session:
             self._found_in, self._found = report, {}
             for finding in report.findings:
                 self._found.setdefault((finding.variant, finding.location), []).append(finding)
-            self._run_of = {id(run.variant): run for run in self._runs_seen}
+            self._run_of = {id(run.variant): run for run in self.runs_seen}
         findings = self._found.get((variant.name, claim.location), ())
         return trace_claim(self._run_of[id(variant)].evidence(), findings, claim)
 
@@ -418,10 +419,10 @@ class Session:
         """
         jobs, self._planned = self._planned, None
         if jobs is None:
-            self._runs_seen, jobs = self._runs(store), []
-        for run in self._runs_seen:
+            self.runs_seen, jobs = self._runs(store), []
+        for run in self.runs_seen:
             run.store = store
-        return self._runs_seen, jobs
+        return self.runs_seen, jobs
 
     @contextmanager
     def _opened_store(self) -> Iterator[Store | None]:

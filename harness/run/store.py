@@ -8,6 +8,7 @@ the reuse and nothing else: the run says so and measures anew. What a row has to
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -33,6 +34,10 @@ _SELECT = f"SELECT {_FIELDS} FROM measurements WHERE {_LENGTH} <= {_MOST_BYTES}"
 _SHORT = _FIELDS.replace("body", f"CASE WHEN {_LENGTH} <= {_MOST_BYTES} THEN body END")
 _SELECT_ALL = f"SELECT CAST(key AS BLOB), {_LENGTH} > {_MOST_BYTES}, {_SHORT} FROM measurements"
 
+
+# The folder of predictions, and how a row names one of its files (`harness.run.predictions`).
+FOLDER = "predictions-1"
+_FILE = re.compile(rb'"predictions": \["([0-9a-f]{32})"')
 
 # For another run's commit, which takes milliseconds.
 _WAIT_SECONDS = 2.0
@@ -214,7 +219,8 @@ class Store:
                 "SELECT CAST(kind AS BLOB), COUNT(*) FROM measurements GROUP BY 1 ORDER BY 1"
             ).fetchall()
         kinds = {kind.decode("utf-8", "replace"): count for kind, count in rows}
-        files = (self.path, Path(f"{self.path}-wal"), Path(f"{self.path}-shm"))
+        beside = (Path(f"{self.path}-wal"), Path(f"{self.path}-shm"))
+        files = (self.path, *beside, *self._predictions())
         return {
             "path": str(self.path),
             "measurements": sum(kinds.values()),
@@ -236,7 +242,16 @@ class Store:
         with _plain_errors(self.path):
             count = self._db.execute(f"DELETE FROM measurements{where}", values).rowcount
             self._db.execute("VACUUM")
+            rows = self._db.execute("SELECT body FROM measurements WHERE kind='accuracy'")
+            named = {name for (body,) in rows for name in _FILE.findall(body)}
+        for file in self._predictions():  # Nobody else knows what is in them.
+            if file.name.encode() not in named:
+                file.unlink(missing_ok=True)
         return int(count)
+
+    def _predictions(self) -> list[Path]:
+        folder = self.path.parent / FOLDER
+        return [*folder.iterdir()] if folder.is_dir() else []
 
     def close(self) -> None:
         """Close the store's file."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+from base64 import b64encode
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
@@ -18,7 +19,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from harness.datasets import DecodedSet, UnreadableImage
 from harness.datasets.decoded import CHUNK
 from harness.measure.accuracy.classifier import Classifier, ValidationError
-from harness.measure.accuracy.scoring import Answers, answers
+from harness.measure.accuracy.predictions import MOST_CLASSES, packed
+from harness.measure.accuracy.scoring import Answers, answers, predicted
 from harness.measure.accuracy.variations import InputConfig
 from harness.measure.devices import is_out_of_memory, release_memory
 from zoo.known_datasets import class_subset
@@ -41,11 +43,13 @@ class EvalBatch(NamedTuple):
     Attributes:
         pixels: uint8 (n, height, width, 3), those that can be read; pinned for a GPU.
         labels: int64 (n,), theirs.
+        places: int64 (n,), theirs in the shard.
         unreadable: the others.
     """
 
     pixels: Tensor
     labels: Tensor
+    places: Tensor
     unreadable: list[UnreadableImage]
 
 
@@ -142,13 +146,18 @@ class Prefetcher:
         import torch
 
         batch = self._decoded.get(self._shard[span], self._pool)
-        pixels, labels = batch.pixels, self._labels[span]
+        pixels, labels, places = (
+            batch.pixels,
+            self._labels[span],
+            torch.arange(span.start, span.stop),
+        )
         if batch.unreadable:
             pixels, labels = pixels[batch.readable], labels[batch.readable]
+            places = places[torch.from_numpy(batch.readable)]
         tensors = torch.from_numpy(pixels), torch.from_numpy(labels)
         if self._pinned:
             tensors = tensors[0].pin_memory(), tensors[1].pin_memory()
-        return EvalBatch(*tensors, batch.unreadable)
+        return EvalBatch(*tensors, places, batch.unreadable)
 
 
 # Batches that a GPU may have before it: enough to hide the host, few enough to fit.
@@ -157,13 +166,17 @@ _GPU_AHEAD = 2
 
 @dataclass(slots=True)
 class AccuracyCounts:
-    """Counts of images: seen, answered right, answered with what is no number."""
+    """Counts of images: seen, answered right, answered with what is no number.
+
+    Where predictions are kept, ``kept`` has them for some places of the shard at a time.
+    """
 
     images: int = 0
     top1: int = 0
     top5: int = 0
     invalid: int = 0
     unreadable: list[UnreadableImage] = field(default_factory=list)
+    kept: list[tuple[Tensor, Tensor]] = field(default_factory=list)
 
     def add(self, other: AccuracyCounts) -> None:
         """Adds the counts of another thread."""
@@ -172,12 +185,24 @@ class AccuracyCounts:
         self.top5 += other.top5
         self.invalid += other.invalid
         self.unreadable += other.unreadable
+        self.kept += other.kept
+
+    def predictions(self) -> str | None:
+        """What was kept of the images, as base64; None where nothing was."""
+        import torch
+
+        if not self.kept:
+            return None
+        places, values = (torch.cat(each).numpy() for each in zip(*self.kept, strict=True))
+        return b64encode(packed(values.astype(float), places, self.images)).decode()
 
 
 class _Asked(NamedTuple):
     found: Answers
     inputs: Tensor
     labels: Tensor
+    places: Tensor
+    others: Tensor | None
 
 
 class EvalThread:
@@ -186,14 +211,18 @@ class EvalThread:
     Args:
         model: shared by all evaluation threads.
         config: how images are read.
+        others: labels (shard, m) that predictions may be scored by; None keeps no predictions.
     """
 
-    def __init__(self, model: Classifier, config: InputConfig) -> None:
+    def __init__(
+        self, model: Classifier, config: InputConfig, others: Tensor | None = None
+    ) -> None:
         import torch
 
         self.counts = AccuracyCounts()
         self._model = model
         self._config = config
+        self._others = others
         self._tuner = model.tuner(config.preprocessing.image_size)
         self._asked: deque[_Asked] = deque()
         self._on_gpu = model.device.type == "cuda"
@@ -215,7 +244,7 @@ class EvalThread:
             size = self._tuner.size
             span = slice(begin, begin + size)
             try:
-                self._timed(batch.pixels[span], batch.labels[span], size)
+                self._timed(batch.pixels[span], batch.labels[span], batch.places[span], size)
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
@@ -237,22 +266,22 @@ class EvalThread:
         self._settle(0)
         return self.counts
 
-    def _timed(self, pixels: Tensor, labels: Tensor, size: int) -> None:
+    def _timed(self, pixels: Tensor, labels: Tensor, places: Tensor, size: int) -> None:
         import torch
 
         if not self._tuner.trying:
-            self._ask(pixels, labels, size)
+            self._ask(pixels, labels, places, size)
             self._settle(_GPU_AHEAD if self._on_gpu else 0)
             return
         self._settle(0)
         begin = time.perf_counter()
-        self._ask(pixels, labels, size)
+        self._ask(pixels, labels, places, size)
         if self._on_gpu:
             torch.cuda.synchronize(self._model.device)
         self._tuner.report(len(pixels), time.perf_counter() - begin)
         self._settle(0)
 
-    def _ask(self, pixels: Tensor, labels: Tensor, size: int) -> None:
+    def _ask(self, pixels: Tensor, labels: Tensor, places: Tensor, size: int) -> None:
         import torch
 
         device = self._model.device
@@ -260,11 +289,14 @@ class EvalThread:
         with self._copying():
             inputs = self._config.inputs(pixels, device)
             labels = labels.to(device, non_blocking=True)
+            others = None if self._others is None else self._others[places].to(device)
         if self._copies is not None:
             current = torch.cuda.current_stream(device)
             current.wait_stream(self._copies)
             inputs.record_stream(current)
             labels.record_stream(current)
+            if others is not None:
+                others.record_stream(current)
         logits = self._model.logits(inputs, size)
         if self._config.subset:
             highest = max(highest, class_subset(self._config.subset)[-1])
@@ -273,7 +305,11 @@ class EvalThread:
                 f"{self._model.name}: it tells {logits.shape[1]} classes apart, and the images "
                 f"have a class index of {highest}"
             )
-        self._asked.append(_Asked(answers(*self._config.scored(logits, labels)), inputs, labels))
+        found = answers(*self._config.scored(logits, labels))
+        if others is not None and logits.shape[1] < MOST_CLASSES:
+            near, kept = predicted(logits, others)
+            found = found._replace(near=near, kept=kept)
+        self._asked.append(_Asked(found, inputs, labels, places, others))
 
     def _copying(self) -> AbstractContextManager[object]:
         import torch
@@ -283,9 +319,11 @@ class EvalThread:
     def _settle(self, ahead: int) -> None:
         """Adds up all but the last ``ahead`` batches; on a GPU this waits for them."""
         while len(self._asked) > ahead:
-            found, inputs, labels = self._asked.popleft()
+            found, inputs, labels, places, others = self._asked.popleft()
             if self._model.amp == "off":
-                found = self._model.rescorer.rescore(found, inputs, labels, self._config)
+                found = self._model.rescorer.rescore(found, inputs, labels, self._config, others)
+            if found.kept is not None:
+                self.counts.kept.append((places, found.kept.cpu()))
             self.counts.top1 += int(found.top1.sum())
             self.counts.top5 += int(found.top5.sum())
             self.counts.invalid += int(found.invalid.sum())

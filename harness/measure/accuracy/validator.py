@@ -17,7 +17,7 @@ from concurrent.futures import BrokenExecutor, Executor, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.measure.accuracy.variations import Alternative, InputConfig, alternatives, translated
+from harness.measure.accuracy.variations import Alternative, InputConfig, alternatives
 from harness.measure.builders import builder_of
 from harness.measure.devices import (
     AMPS,
@@ -32,6 +32,7 @@ from zoo.preprocessing import Decoder, Preprocessing
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+    from torch import Tensor
 
     from harness.datasets import DecodedSet, ImageSet
     from harness.measure.accuracy.classifier import Classifier
@@ -144,6 +145,7 @@ class Validator:
         entry: str | None = None,
         heard: Told = lambda *counts: None,
         truth: NDArray[np.int64] | None = None,
+        keep: bool = False,
     ) -> dict[str, Any]:
         """Counts the images of a shard that a variant answers right.
 
@@ -159,6 +161,7 @@ class Validator:
             heard: called a few times a second, from any thread and from one at a time.
             truth: all classes that are right of each image of the set, in place of its label: int64
                 (images, most), filled with -1.
+            keep: return the predictions as well.
 
         Returns:
             ``images`` (all of the shard, those included that can't be read), ``top1`` and ``top5``
@@ -168,7 +171,8 @@ class Validator:
             (why the model can't run in float64, None where it can or need not), ``seconds``,
             ``batch`` (the batch size), ``not_kept`` (why decoded images were not kept, None if
             they were), ``entry`` and ``others`` (which of the file's state dicts was run, and those
-            of the same network that were not).
+            of the same network that were not), ``predictions`` (see
+            `harness.measure.accuracy.predictions`, as base64; None without ``keep``).
 
         Raises:
             ImageSetError: there is no such image set.
@@ -180,8 +184,10 @@ class Validator:
             Exception: what the builder or the model raises.
         """
         import numpy as np
+        import torch
 
         from harness.measure.accuracy.pipeline import Prefetcher
+        from harness.measure.accuracy.variations import all_orders, translated
 
         begin = time.perf_counter()
         config = InputConfig(config) if isinstance(config, Preprocessing) else config
@@ -191,6 +197,7 @@ class Validator:
             raise ValueError(f"a shard of {images} has images beyond its {len(image_set)}")
         given = np.asarray(image_set.labels, dtype=np.int64) if truth is None else truth
         labels = translated(given[indices], config.labels)
+        others = torch.from_numpy(all_orders(labels, imagenet=classes is None)) if keep else None
         model = self._load(recipe, checkpoint, builder, entry)
         decided = model.rescorer.decided
         decoded = self._open_decoded(image_set, config.preprocessing, self._decoder)
@@ -215,7 +222,7 @@ class Validator:
             pinned=self.device.type == "cuda",
         ) as prefetcher:
             try:
-                counts = self._run(model, config, prefetcher, eval_threads, heard)
+                counts = self._run(model, config, prefetcher, eval_threads, heard, others)
             except BrokenExecutor:
                 self._pool = None  # The next shard gets new processes.
                 raise
@@ -232,6 +239,7 @@ class Validator:
             "not_kept": decoded.kept_out,
             "entry": model.entry,
             "others": model.others,
+            "predictions": counts.predictions(),
         }
 
     def compare_decoders(
@@ -300,12 +308,13 @@ class Validator:
         prefetcher: Prefetcher,
         eval_threads: int,
         heard: Told,
+        others: Tensor | None,
     ) -> AccuracyCounts:
         from harness.measure.accuracy.pipeline import AccuracyCounts, EvalThread, Telling
 
         stop = threading.Event()
         threads = max(1, self.threads // eval_threads)
-        running = [EvalThread(model, config) for _ in range(eval_threads)]
+        running = [EvalThread(model, config, others) for _ in range(eval_threads)]
         total = AccuracyCounts()
         tell = Telling(heard)
         with ThreadPoolExecutor(eval_threads) as pool:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
 from functools import cache
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 from zoo.images.io import to_rgb
 from zoo.preprocessing import IMAGENET_MEAN, IMAGENET_STD, INTERPOLATIONS, Preprocessing
+from zoo.variants import IMAGENET_CLASSES
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,6 +34,7 @@ Labels = Literal[
     "ranks by text from 1",
 ]
 
+ORDER = "labels="  # begins the name of an alternative that reads the labels in another order
 _CROPS = (0.875, 0.9, 0.95, 1.0)
 _TENSORFLOW_MARGIN = 32  # pixels around the crop in TensorFlow's evaluation of EfficientNets
 _BYTE = 1 / 255
@@ -85,7 +87,7 @@ class InputConfig:
         """
         if not self.subset:
             return logits, labels
-        columns, ranks = _subset(self.subset, logits.shape[1], logits.device)
+        columns, ranks = subset_columns(self.subset, logits.shape[1], logits.device)
         return logits.index_select(1, columns), ranks[labels]
 
     def inputs(self, pixels: Tensor, device: torch.device) -> Tensor:
@@ -200,10 +202,26 @@ def alternatives(preprocessing: Preprocessing) -> list[Alternative]:
         ("ranks by text from 1", "labels as ranks of 1 to 1000 sorted as text (1, 10, 100)"),
     )
     found += [
-        Alternative(f"labels={order}", words, InputConfig(preprocessing, labels=order))
+        Alternative(f"{ORDER}{order}", words, InputConfig(preprocessing, labels=order))
         for order, words in orders
     ]
     return found
+
+
+def order_of(alternative: str) -> Labels:
+    """The order of the labels that an alternative of that name reads them in."""
+    word = alternative.removeprefix(ORDER)
+    return next((order for order in get_args(Labels) if order == word), "as given")
+
+
+def all_orders(labels: NDArray[np.int64], *, imagenet: bool) -> NDArray[np.int64]:
+    """All labels that images may be scored by, (n, m): as given, and in ImageNet's orders."""
+    import numpy as np
+
+    if labels.ndim == 2:  # Several for each image are by class, whatever a model's order.
+        return labels
+    orders = get_args(Labels) if imagenet and max(labels, default=0) < IMAGENET_CLASSES else ()
+    return np.stack([translated(labels, each) for each in orders or ("as given",)], axis=1)
 
 
 def translated(labels: NDArray[np.int64], order: Labels) -> NDArray[np.int64]:
@@ -263,7 +281,7 @@ def _centre(pixels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint
 
 
 @cache
-def _subset(table: str, classes: int, device: torch.device) -> tuple[Tensor, Tensor]:
+def subset_columns(table: str, classes: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """The columns of a subset of so many classes, and the rank of each class in it."""
     import torch
 

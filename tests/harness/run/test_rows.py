@@ -20,7 +20,8 @@ from harness.types import Measurement, Recipe
 MADE = "2026-01-02T03:04:05+00:00"
 COUNTED = {
     "images": 500, "top1": 380, "top5": 470, "unreadable": [["a.jpg", "no image"]],
-    "not_finite": 0, "decided_exactly": 2, "not_decided": None, "seconds": 1.5, "batch": 8,
+    "not_finite": 0, "predictions": None, "decided_exactly": 2, "not_decided": None,
+    "seconds": 1.5, "batch": 8,
     "not_kept": None, "entry": None, "others": [], "precision": "off",
 }  # fmt: skip
 TIMING = {

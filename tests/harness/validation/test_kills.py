@@ -7,7 +7,7 @@ import random
 import signal
 import time
 
-KILLS = 6
+KILLS = 10
 CLAIM = {"Top 1 Accuracy": "80.00%"}
 
 
@@ -47,3 +47,35 @@ def test_kills_at_random_moments_cost_no_image(zoo, mixed, tiled):
     assert {part: after[part] for part in kept} == kept
     unreadable = [name for body in after.values() for name, _ in body["value"]["unreadable"]]
     assert sorted(unreadable) == sorted(mixed.unreadable)
+
+    # A run that nothing interrupts says the same, and leaves the same predictions.
+    (file,) = (zoo.cache / "zoo" / "predictions-1").iterdir()
+    left = file.read_bytes()
+    assert len(left) == 24 * images
+    again = zoo.call(
+        "verify", *command[1:], "--checks", "accuracy", "--refresh", "--format", "json"
+    )
+    assert again.counts == outcome.counts
+    assert again.finding() == outcome.finding()
+    assert file.read_bytes() == left
+
+
+def test_damaged_predictions_are_made_anew(zoo, made, flat, tmp_path):
+    index, place = zoo.index(CLAIM), flat(made, tmp_path / "set", 100)
+    first = zoo.validate(index, place)
+    (file,) = (zoo.cache / "zoo" / "predictions-1").iterdir()
+    left = file.read_bytes()
+
+    def cut(data):
+        return data[:-30]
+
+    def flip(data):
+        return data[:40] + bytes([data[40] ^ 4]) + data[41:]
+
+    for damage in (cut, flip, lambda data: b""):
+        file.write_bytes(damage(left))
+        again = zoo.validate(index, place)
+        assert "made anew" in again.err
+        assert again.document["findings"] == first.document["findings"]
+        assert file.read_bytes() == left
+    assert "made anew" not in zoo.validate(index, place).err

@@ -1,0 +1,208 @@
+"""The predictions that a run keeps: a file for each variant and dataset, beside the store.
+
+An image's predictions stand at its place in the fixed order, so that a file has no more in it than
+them, and is the same whatever order its shards came in. What makes a shard's bytes valid is the
+digest in its row of the store, which is written after them: what a kill, a full disk or a hand has
+left otherwise is measured anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from base64 import b64decode
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.check.shards import AS_DOCUMENTED, Span, shard_names, span_of, tagged
+from harness.measure.accuracy.predictions import BYTES, Predictions
+from harness.types import EvalImages, Fact, Measurement, Recipe, unmeasured
+from zoo._util.files import make_private
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from harness.datasets import ImageSet
+
+
+class KeptPredictions:
+    """The predictions of one variant, by the names of their files.
+
+    Args:
+        folder: where the files are; None keeps them in memory.
+    """
+
+    def __init__(self, folder: Path | None) -> None:
+        self._folder = folder
+        self._memory: dict[str, bytearray] = {}
+        self._known: dict[str, set[tuple[int, int]]] = {}
+
+    def put(self, name: str, span: Span, encoded: object) -> list[str] | None:
+        """Keep what a worker sent of a shard; what its row says of it, None where that is nothing.
+
+        Args:
+            name: of the file.
+            span: the images.
+            encoded: base64.
+        """
+        try:
+            data = b64decode(encoded, validate=True) if isinstance(encoded, str) else b""
+        except ValueError:
+            data = b""
+        if len(data) != (span.end - span.begin) * BYTES or not data:
+            return None
+        try:
+            self._write(name, span.begin * BYTES, data)
+        except OSError:  # As with the store: it costs the reuse and nothing else.
+            self._remember(name, span.begin * BYTES, data)
+        self._known.setdefault(name, set()).add((span.begin, span.end))
+        return [name, hashlib.sha256(data).hexdigest()]
+
+    def unfit(self, name: str, fact: Measurement) -> str:
+        """Why a stored count is not to be believed, empty where its predictions are there."""
+        said = fact.value.get("predictions")
+        if said is None or fact.part is None:
+            return ""
+        span = span_of(fact.part)
+        data = self._read(name, span.begin, span.end)
+        if said != [name, hashlib.sha256(data).hexdigest()]:
+            return "its predictions are not what its digest says"
+        self._known.setdefault(name, set()).add((span.begin, span.end))
+        return ""
+
+    def reaches(self, name: str, begin: int) -> int:
+        """The end of the images from ``begin`` on whose predictions are known without a gap."""
+        for first, last in sorted(self._known.get(name, ())):
+            if first <= begin < last:
+                begin = last
+        return begin
+
+    def of(self, name: str, begin: int, end: int) -> Predictions | None:
+        """The predictions of images that are known; None where the file is gone since."""
+        data = self._read(name, begin, end)
+        return Predictions(data) if len(data) == (end - begin) * BYTES else None
+
+    def _write(self, name: str, place: int, data: bytes) -> None:
+        if self._folder is None or name in self._memory:
+            self._remember(name, place, data)
+            return
+        self._folder.mkdir(mode=0o700, exist_ok=True)
+        make_private(path := self._folder / name)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            written = os.pwrite(descriptor, data, place)
+        finally:
+            os.close(descriptor)
+        if written < len(data):
+            raise OSError("the disk is full")
+
+    def _remember(self, name: str, place: int, data: bytes) -> None:
+        held = self._memory.get(name)
+        if held is None:
+            held = self._memory[name] = bytearray()
+            with suppress(OSError):
+                held += (self._folder / name).read_bytes() if self._folder is not None else b""
+        held.extend(bytes(max(0, place + len(data) - len(held))))
+        held[place : place + len(data)] = data
+
+    def _read(self, name: str, begin: int, end: int) -> bytes:
+        if name in self._memory:
+            return bytes(self._memory[name][begin * BYTES : end * BYTES])
+        try:
+            assert self._folder is not None
+            with open(self._folder / name, "rb") as file:
+                file.seek(begin * BYTES)
+                return file.read((end - begin) * BYTES)
+        except (AssertionError, OSError):
+            return b""
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What a variant answered for the first images of a dataset.
+
+    Attributes:
+        variant: its name.
+        tag: of the dataset in its run.
+        images: the dataset, as checks see it.
+        image_set: its images, as they lie there.
+        predictions: of the first of them, in the fixed order.
+        classes: the variant's own, where the images are labelled by them.
+    """
+
+    variant: str
+    tag: str
+    images: EvalImages
+    image_set: ImageSet
+    predictions: Predictions
+    classes: tuple[str, ...] | None
+
+    @property
+    def members(self) -> NDArray[np.int64]:
+        """Which images of the set they are."""
+        from harness.datasets.members import members_of
+
+        members = members_of(self.image_set, self.images.subset, self.images.truth)
+        return members[: len(self.predictions)]
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """Their labels (n,), or, where several are right of an image, (n, most)."""
+        import numpy as np
+
+        from harness.datasets.members import truth_of
+
+        truth = truth_of(self.image_set.names, self.images.truth)
+        given = np.asarray(self.image_set.labels, dtype=np.int64) if truth is None else truth
+        return given[self.members]
+
+    @property
+    def right(self) -> NDArray[np.bool_]:
+        """By top-1 and by top-5, (n, 2)."""
+        return self.predictions.right(self.labels, self.images.subset)
+
+
+def documented(span: Span, begin: int) -> str:
+    """The part that makes the predictions of a span's images from ``begin`` on."""
+    (part,) = shard_names(begin, span.end, AS_DOCUMENTED, span.end - begin)
+    return tagged(part, span.tag)
+
+
+def relabelled(found: Predictions, images: ImageSet, part: str, like: Measurement) -> Measurement:
+    """The count of a part with its labels in another order, worked out from its predictions.
+
+    Args:
+        found: the part's.
+        images: all of the set.
+        part: its name, with the order.
+        like: a count of the same variant on these images.
+    """
+    import numpy as np
+
+    from harness.datasets.members import members_of
+    from harness.measure.accuracy.variations import order_of, translated
+
+    span = span_of(part)
+    members = members_of(images, "", "")[span.begin : span.end]
+    labels = np.asarray(images.labels, dtype=np.int64)[members]
+    right = found.right(translated(labels, order_of(span.alternative))).sum(0)
+    value = {
+        "images": len(found),
+        "top1": int(right[0]),
+        "top5": int(right[1]),
+        "unreadable": [[images.names[n], "it could not be read"] for n in members[found.unread]],
+        "not_finite": int(found.not_finite.sum()),
+        "seconds": 0.0,
+        "predictions": None,
+    }
+    return replace(like, part=part, value={**like.value, **value})
+
+
+def unpredicted(recipe: Recipe, part: str, fact: Fact) -> Fact:
+    """That a part can't be counted since the predictions that it takes were not made."""
+    cause = "accuracy.undecided" if isinstance(fact, Measurement) else fact.cause
+    why = "the predictions were not kept" if isinstance(fact, Measurement) else fact.why
+    return unmeasured(recipe, ("accuracy", part), cause, why)
