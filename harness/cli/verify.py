@@ -66,6 +66,7 @@ def _run(
     folder: Path | None = None,
     source_url: str | None = None,
     writes_baseline: bool = False,
+    predictions: Path | None = None,
 ) -> None:
     """Show the plan, measure, show the report, and exit with its status.
 
@@ -76,6 +77,7 @@ def _run(
         folder: where it is written to as well, or None.
         source_url: of the repository that its page links to; None for what git says.
         writes_baseline: whether its errors and warnings are accepted from now on.
+        predictions: where what the variants answered is written to, or None.
     """
     # What is written to be kept shall be about the whole index.
     session = prepared(config, lenient=folder is None and not writes_baseline)
@@ -105,6 +107,10 @@ def _run(
         progress.close()
     if report.cut_short == INTERRUPTED:
         interrupts.say_now()
+    if predictions is not None:
+        from harness.cli.predictions import answers_of, write_predictions
+
+        write_predictions(answers_of(session), predictions, quiet=config.quiet)
     report = baseline.applied(report)
     if folder is not None:
         report = write_folder(report, folder, source_url)
@@ -150,13 +156,14 @@ def audit(
     selects="What to validate.",
     needs_names=True,
 )
-def validate(config: RunConfig) -> None:
+def validate(config: RunConfig, *, predictions: Path | None) -> None:
     """Of ImageNet's 50,000 images a gross error shows after some hundred, one point after about
     27,000, and a confirmation within a tenth of a point takes nearly all (see docs/accuracy.md).
     """
     if not config.data:
         raise UsageError("zoo validate is given no images; name them with --data, or set ZOO_DATA")
-    _run(replace(config, checks=("accuracy",), verbose=not config.quiet))
+    config = replace(config, checks=("accuracy",), verbose=not config.quiet)
+    _run(config, predictions=predictions)
 
 
 @command(

@@ -16,6 +16,7 @@ COMMANDS: Mapping[str, str] = {
     "audit": "Check an index by itself, without building or measuring anything.",
     "verify": "Measure variants, and check what is documented against it.",
     "validate": "Measure accuracies on images, as far as it takes to decide the claims.",
+    "predictions": "Show what a variant answered on images: worst classes, surest mistakes, pairs.",
     "bench": "Time forward passes: images per second, latency, peak memory; random weights.",
     "report": "Write tables, Pareto plots and a page of what is in the store and what is not yet.",
     "fix": "Measure variants, and print corrections of their index as a unified diff.",
@@ -64,6 +65,10 @@ EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = {
     "validate": (
         ("validate resnest50d --data imagenet/val", "until its claims are decided"),
         ("validate --all --data val.tar --budget 2h", "all, for two hours at the most"),
+    ),
+    "predictions": (
+        ("predictions resnest50d --data imagenet/val", "after zoo validate on the same images"),
+        ("predictions resnest50d --data val --compare resnest26d", "which images differ"),
     ),
     "bench": (
         ("bench resnest50d --batch 1,8 --seconds 2", "two batch sizes, two seconds each"),
@@ -164,6 +169,24 @@ _OWN = (
     ),
     *_own("report", _folder("Where to write the report.", Path("reports"))),
     *_own("dataset explain", _format("table", "json")),
+    *_own(
+        "validate",
+        _folder(
+            "Write what each variant answered there as well, a Parquet file for each (CSV without "
+            "pyarrow): image, label, the five best classes. Default: nowhere.",
+            name="predictions",
+        ),
+    ),
+    *_own(
+        "predictions",
+        Option(
+            "compare",
+            TEXT,
+            "Another variant, on the same images. Default: none.",
+            metavar="VARIANT",
+        ),
+        _format("table", "json"),
+    ),
     *_own("bench rule", _format("table", "json", "csv")),
     *_own("list show", _format("table", "json", "csv", "concise")),
     *_own(

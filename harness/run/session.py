@@ -81,8 +81,7 @@ class Session:
 
     Attributes:
         index: what was read.
-        variants: those that the run is about, in the order of the index.
-        runs_seen: what is known of each of them.
+        variants, runs_seen: those that the run is about, and what is known of each.
     """
 
     def __init__(self, request: RunConfig, index: Index, variants: tuple[Variant, ...]) -> None:

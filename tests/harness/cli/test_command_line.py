@@ -176,7 +176,7 @@ def test_help_imports_nothing_that_is_slow(environment):
 
 OWN_ARGUMENTS = {
     "add": "a.pth --from resnest14d", "classify": "resnest14d a.jpg",
-    "dataset": "a",
+    "dataset": "a", "predictions": "a --data sample",
     "features": "resnest14d a.jpg -o a.npy", "train": "resnest14d --data a",
     "validate": "a --data sample", "explain": "a FLOPs", "verify": "--all", "fetch": "--all",
     **dict.fromkeys(("show", "bench", "cite"), "resnest14d"),

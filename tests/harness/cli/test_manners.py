@@ -31,6 +31,7 @@ MISTAKES = {
     "|--all -q -v|--all --log-file nowhere/x|--all --max-bytes x|--all --timeout x|--all --amp x"
     "|--all --max-memory 5|nosuch --builder timm|--all --address x",
     "validate": "nosuch --data sample|resnest14d|resnest14d --data nowhere|resnest14d --data afile",
+    "predictions": "nosuch --data sample|resnest14d|resnest14d --data nowhere|",
     "bench": "nosuch||resnest14d --batch 0|resnest14d --seconds 0|resnest14d --device cuda:99",
     "report": "nosuch|--output afile|--data nowhere|--device cuda:99|--all resnest14d",
     "fix": "nosuch|--all x|--data nowhere|--device cuda:99",

@@ -1,0 +1,267 @@
+"""`zoo predictions`, and the files that `zoo validate --predictions` writes."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from harness.cli.options import IMAGES, command, prepared, variant
+from harness.cli.output import Failure, columns, emit, emit_json, say, wrapped
+from harness.config import RunConfig, UsageError
+from zoo._util.files import replace_file
+from zoo._util.text import csv_text, plural
+from zoo.known_datasets import KNOWN
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from harness.run.predictions import Answered
+    from harness.run.session import Session
+
+_SHOWN = 10
+
+
+@command(*("index", "builder", "device", *IMAGES, "offline"))
+def predictions(
+    config: RunConfig,
+    name: Annotated[str, variant("One variant that zoo validate was run on.")],
+    *,
+    compare: str | None,
+    format: str,
+) -> None:
+    """No model is run: the predictions are those that zoo validate kept, for the same images and
+    with the same --device, --amp, --compile and --decode.
+    """
+    if not config.data:
+        raise UsageError("zoo predictions is given no images; name them with --data")
+    both = (name, *filter(None, [compare]))
+    session = prepared(replace(config, select=both, checks=("accuracy",)))
+    say(session.subject)
+    session.known()
+    found = {each: [a for a in answers_of(session) if a.variant == each] for each in both}
+    for each in both:
+        if not found[each]:
+            raise Failure(
+                f"{each}: no predictions of these images are kept; run zoo validate {each} first, "
+                "with the same options"
+            )
+    shown = [_summary(answered) for answered in found[name]]
+    pairs = [
+        _paired(one, other)
+        for one in (found[name] if compare else ())
+        for other in found[compare or ""]
+        if one.tag == other.tag
+    ]
+    if format == "json":
+        emit_json({"predictions": shown, "compared": pairs})
+        return
+    for summary in shown:
+        emit("".join(f"{line}\n" for line in _lines(summary)))
+    for pair in pairs:
+        emit("".join(f"{line}\n" for line in _compared(pair)))
+
+
+def answers_of(session: Session) -> list[Answered]:
+    """What the variants answered for the images of a run, by dataset."""
+    return [answered for run in session.runs_seen for answered in run.answered()]
+
+
+def _summary(answered: Answered) -> dict[str, Any]:
+    """What there is to say of the predictions of one dataset."""
+    import numpy as np
+
+    right, kept, labels = answered.right, answered.predictions, answered.labels
+    best = kept.best(answered.images.subset)
+    names = [answered.image_set.names[n] for n in answered.members]
+    wrong = np.flatnonzero(~right[:, 0] & (best[:, 0] >= 0))
+    surest = wrong[np.argsort(-kept.probability[wrong], kind="stable")][:_SHOWN]
+    found: dict[str, Any] = {
+        "variant": answered.variant,
+        "dataset": answered.images.dataset or None,
+        "images": len(kept),
+        "top1": round(100 * float(right[:, 0].mean()), 4),
+        "top5": round(100 * float(right[:, 1].mean()), 4),
+        "unreadable": int(kept.unread.sum()),
+        "not_finite": int(kept.not_finite.sum()),
+        "mistakes": [
+            {
+                "image": names[n],
+                "label": np.atleast_1d(labels[n])[np.atleast_1d(labels[n]) >= 0].tolist(),
+                "answered": int(best[n, 0]),
+                "probability": round(float(kept.probability[n]), 4),
+            }
+            for n in surest.tolist()
+        ],
+    }
+    if labels.ndim == 1:
+        by_class = kept.per_class(labels, answered.images.subset)
+        # Of classes with as few right answers, the one with the most images comes first.
+        order = sorted(
+            by_class, key=lambda c: (by_class[c][1] / by_class[c][0], -by_class[c][0], c)
+        )
+        found["worst"] = [
+            {"class": each, "images": by_class[each][0], "right": by_class[each][1]}
+            for each in order[:_SHOWN]
+        ]
+        pairs = Counter(zip(labels[wrong].tolist(), best[wrong, 0].tolist(), strict=True))
+        found["confused"] = [
+            {"label": label, "answered": answer, "images": count}
+            for (label, answer), count in sorted(pairs.items(), key=lambda p: (-p[1], p[0]))[
+                :_SHOWN
+            ]
+        ]
+    found["classes"] = list(answered.classes or ())
+    return found
+
+
+def _lines(found: Mapping[str, Any]) -> Iterator[str]:
+    def called(index: int) -> str:
+        return _called(index, found["classes"])
+
+    on = f" on {found['dataset']}" if found["dataset"] else ""
+    yield wrapped(
+        f"{found['variant']}{on}: {plural(found['images'], 'image')}, top-1 {found['top1']:.2f} %, "
+        f"top-5 {found['top5']:.2f} %; {found['unreadable']} could not be read, "
+        f"{found['not_finite']} with logits that are no finite numbers"
+    )
+    if found.get("worst"):
+        yield from ("", "worst classes")
+        yield from columns(
+            [("class", "images", "right")]
+            + [(called(w["class"]), str(w["images"]), str(w["right"])) for w in found["worst"]]
+        )
+    if found.get("confused"):
+        yield from ("", "most confused")
+        yield from columns(
+            [("label", "answered", "images")]
+            + [
+                (called(c["label"]), called(c["answered"]), str(c["images"]))
+                for c in found["confused"]
+            ],
+            left=2,
+        )
+    if found["mistakes"]:
+        yield from ("", "most confident mistakes")
+        yield from columns(
+            [("image", "label", "answered", "probability")]
+            + [
+                (
+                    m["image"],
+                    ", ".join(map(called, m["label"])),
+                    called(m["answered"]),
+                    f"{m['probability']:.3f}",
+                )
+                for m in found["mistakes"]
+            ],
+            left=3,
+        )
+
+
+def _called(index: int, own: Sequence[str]) -> str:
+    from zoo.labels import imagenet_categories
+
+    names = own or imagenet_categories()
+    return f"{index} {names[index]}" if index < len(names) else str(index)
+
+
+def _paired(one: Answered, other: Answered) -> dict[str, Any]:
+    """How two variants differ on the images that both answered."""
+    from harness.check.paired import difference, mcnemar
+
+    count = min(len(one.predictions), len(other.predictions))
+    rights = [each.right[:count, 0] for each in (one, other)]
+    first, second = int((rights[0] & ~rights[1]).sum()), int((~rights[0] & rights[1]).sum())
+    both = int((rights[0] & rights[1]).sum())
+    known = KNOWN.get(one.images.dataset)
+    population = max(one.images.count, known.images if known is not None else 0)
+    found = difference(population, count, first, second)
+    flipped = (rights[0] != rights[1]).nonzero()[0][:_SHOWN]
+    return {
+        "first": one.variant,
+        "second": other.variant,
+        "dataset": one.images.dataset or None,
+        "images": count,
+        "of": population,
+        "both": both,
+        "only_first": first,
+        "only_second": second,
+        "neither": count - both - first - second,
+        "points": round(100 * (first - second) / count, 4),
+        "interval": [round(each, 4) for each in found.points],
+        "certain": found.is_certain,
+        "mcnemar": mcnemar(first, second),
+        "flipped": [one.image_set.names[one.members[n]] for n in flipped],
+    }
+
+
+def _compared(pair: Mapping[str, Any]) -> Iterator[str]:
+    on = f" on {pair['dataset']}" if pair["dataset"] else ""
+    yield ""
+    yield f"{pair['first']} and {pair['second']}{on}, {plural(pair['images'], 'image')}"
+    yield from columns(
+        [
+            ("", f"{pair['second']} right", "wrong"),
+            (f"{pair['first']} right", str(pair["both"]), str(pair["only_first"])),
+            ("wrong", str(pair["only_second"]), str(pair["neither"])),
+        ]
+    )
+    low, high = pair["interval"]
+    yield wrapped(
+        f"{pair['points']:+.2f} points; {low:+.2f} to {high:+.2f} of all {pair['of']:,} images; "
+        f"McNemar's exact test: p = {pair['mcnemar']:.3g}"
+    )
+    if pair["flipped"]:
+        yield wrapped(f"the first that only one answers right: {', '.join(pair['flipped'])}")
+
+
+def write_predictions(found: Sequence[Answered], folder: Path, *, quiet: bool) -> None:
+    """Write a file for each variant and dataset: Parquet, or CSV where pyarrow is missing."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for answered in found:
+            name = re.sub(r"[^\w.+-]", "_", f"{answered.variant} {answered.tag}".strip())
+            table = _table(answered)
+            if find_spec("pyarrow") is not None:
+                import pyarrow as pa
+                from pyarrow import parquet
+
+                sink = pa.BufferOutputStream()
+                parquet.write_table(pa.table(table), sink)
+                path, data = folder / f"{name}.parquet", sink.getvalue().to_pybytes()
+            else:
+                rows = (
+                    dict(zip(table, row, strict=True)) for row in zip(*table.values(), strict=True)
+                )
+                path, data = folder / f"{name}.csv", csv_text(list(table), rows).encode()
+            replace_file(path, data)
+            if not quiet:
+                say(f"{path}: predictions of {plural(len(answered.predictions), 'image')}")
+    except OSError as error:
+        raise Failure(f"--predictions: {folder}: {error.strerror or error}") from error
+
+
+def _table(answered: Answered) -> dict[str, list[Any]]:
+    """The columns of a file."""
+    kept, labels, right = answered.predictions, answered.labels, answered.right
+    best = kept.best(answered.images.subset)
+    several = labels.ndim > 1
+    return {
+        "image": [answered.image_set.names[n] for n in answered.members],
+        "label": [" ".join(str(c) for c in row if c >= 0) for row in labels.tolist()]
+        if several
+        else labels.tolist(),
+        **{f"class{rank + 1}": _or_none(best[:, rank]) for rank in range(best.shape[1])},
+        "probability": [round(each, 5) for each in kept.probability.tolist()],
+        "correct": right[:, 0].tolist(),
+        "correct5": right[:, 1].tolist(),
+    }
+
+
+def _or_none(classes: NDArray[np.int64]) -> list[int | None]:
+    return [None if each < 0 else each for each in classes.tolist()]
