@@ -41,7 +41,7 @@ def docs(config: RunConfig, *, output: Path, check: bool) -> None:
         if check:
             usual = OWN["docs"]["output"].default
             there = () if output == usual else ("--output", str(output))
-            writer = config.command("docs", *there, only=("index",))
+            writer = config.command("docs", options=there, only=("index",))
             lines = list(folder.check(made.pages, output, writer))
             emit("".join(f"{for_terminal(line)}\n" for line in lines))
             if lines:

@@ -330,7 +330,9 @@ class BaselineOption:
 
         path = config.baseline or Path(baseline.DEFAULT)
         checks = () if tuple(groups) == DEFAULT_GROUPS else ("--checks", ",".join(groups))
-        writer = config.command("verify", "--all", *checks, only=SHARED.keys() - {"baseline"})
+        writer = config.command(
+            "verify", "--all", options=checks, only=SHARED.keys() - {"baseline"}
+        )
         files = covered(config.bound, session.request.index, session.index.files)
         if config.bound is not None and files is not None:
             of = f"{path} is of the index {named(config.bound)}, as settings say, and "

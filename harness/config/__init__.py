@@ -137,9 +137,25 @@ class RunConfig:
             for word in as_written(SHARED[name], value)
         )
 
-    def command(self, name: str, *words: str, only: Collection[str] = SHARED) -> str:
-        """A command with these arguments that sees what this run saw, to be run next."""
-        return f"zoo {shlex.join((name, *words))} {self.repeated(only)}".rstrip()
+    def command(
+        self,
+        name: str,
+        *words: str,
+        only: Collection[str] = SHARED,
+        options: Sequence[str] = (),
+    ) -> str:
+        """A command with these arguments that sees what this run saw, to be run next.
+
+        Args:
+            name: of the command.
+            words: its arguments; ``--all`` for every variant.
+            only: those of this run's options that it takes.
+            options: further ones.
+        """
+        more = " ".join(filter(None, (self.repeated(only), shlex.join(options))))
+        if any(word.startswith("-") and word != "--all" for word in words):
+            return f"zoo {name}{' ' * bool(more)}{more} -- {shlex.join(words)}"
+        return f"zoo {shlex.join((name, *words))} {more}".rstrip()
 
     def again(self, without: Collection[str] = (), more: Sequence[str] = ()) -> str:
         """The command that verifies the same once more, without some options and with others.
@@ -150,9 +166,8 @@ class RunConfig:
         off = [f"--{each.opposite}" for each in left if getattr(self, each.field) is True]
         off = [word for word in off if word not in more]
         only = SHARED.keys() - set(without)
-        return " ".join(
-            (self.command("verify", *(self.select or ("--all",)), only=only), *off, *more)
-        )
+        words = self.select or ("--all",)
+        return self.command("verify", *words, only=only, options=(*off, *more))
 
 
 def as_written(option: Option, value: Any) -> list[str]:

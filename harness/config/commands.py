@@ -44,7 +44,7 @@ COMMANDS: Mapping[str, str] = {
 EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = {
     "": (
         ("verify --all", "check everything that the index here claims"),
-        ("verify resnet50 --index package:torchvision --builder torchvision", "of another zoo"),
+        ("verify 'resnet50*' --index package:torchvision --builder torchvision", "of another zoo"),
         ("-q audit model-index/", "options that every command has may come first"),
     ),
     "init": (

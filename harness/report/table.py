@@ -101,7 +101,7 @@ def _lead(report: Report, layout: Layout, width: int | None) -> Iterator[tuple[s
     worst_first = sorted(found.items(), key=lambda item: item[0][0] == "warning")
     for at, ((label, causes), findings) in enumerate(worst_first):
         line = _short(findings, causes, wide)
-        room -= _height(" ".join(line), wide)
+        room -= _height(" ".join(line).rstrip(), wide)
         if room < (at < len(found) - 1):
             yield "", f"and {plural(len(found) - at, 'more cause')} below", ""
             return

@@ -29,14 +29,19 @@ if TYPE_CHECKING:
 _MOST_NAMED = 3
 
 
-def index_here() -> Path:
+def index_here(wanted: Iterable[str] = ()) -> Path:
     """The index of the working folder or of its project.
+
+    Args:
+        wanted: the words that name variants; one may be a folder's.
 
     Raises:
         UsageError: there is none. The index of this package would be another one than the user's.
     """
     found = local_index()
     if found is None:
+        for word in filter(os.path.exists, wanted):
+            raise UsageError(f"no index here; write ./{word} for the file or folder of that name")
         raise UsageError(
             f"no index here: {os.getcwd()} holds neither {FOLDER}/ nor {FOLDER}.yml, .yaml or .md; "
             "name one with --index PATH (package:zoo is the one that ships with zoo), or let zoo "

@@ -67,7 +67,7 @@ def prepare(request: RunConfig, *, builds: bool = True, lenient: bool = False) -
         )
     if request.builder is not None and builds:
         check_builders((), request)
-    request = replace(request, index=request.index or (index_here(),))
+    request = replace(request, index=request.index or (index_here(request.select),))
     index, chosen = read_index(request.index, request.select, lenient=lenient)
     if request.device.startswith("cuda") and request.engine == "local":  # Torch's word is the last.
         device_here(request.device)

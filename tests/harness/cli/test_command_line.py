@@ -16,7 +16,7 @@ from cli import said
 from distributions import install
 
 from harness.cli import main
-from harness.config.commands import COMMANDS
+from harness.config.commands import COMMANDS, EXAMPLES
 from harness.report.document import json_schema
 from harness.run.session import Session
 
@@ -101,6 +101,15 @@ WRONG = [
     ("explain resnest50d Layer --index ''", "--index: [''] is not a path; write a path"),
     ("audit --index", "--index is followed by no value; write --index PATH, or see zoo audit"),
 ]
+
+
+@pytest.mark.slow
+def test_an_example_of_another_zoo_has_variants(zoo):
+    pytest.importorskip("torchvision")
+    lines = [line for examples in EXAMPLES.values() for line, _ in examples if "--index pa" in line]
+    assert lines
+    for line in lines:
+        assert zoo(*shlex.split(line), "--offline", "--dry-run").returncode == 0, line
 
 
 def test_wrong_use_is_one_line_and_2(zoo):

@@ -37,6 +37,14 @@ def test_a_hint_is_found_with_its_options():
     assert hints(text) == ["zoo list --index 'a b'", "zoo rule flops.differs"]
 
 
+def test_a_name_that_looks_like_an_option_can_be_pasted(zoo, folder):
+    (folder / "odd.yml").write_text(INDEX.replace("resnet18", "--x"))
+    found = hints(zoo("show", "--index", "odd.yml", "--", "--x").stdout)
+    assert found == ["zoo verify --index odd.yml -- --x"]
+    done = zoo("-q", *shlex.split(found[0])[1:])
+    assert (done.returncode, "--x: Name: the builder zoo" in done.stdout) == (1, True)
+
+
 @pytest.mark.slow
 def test_every_hint_of_a_run_can_be_pasted(zoo, zoo_on_a_terminal, folder):
     """Of runs whose index, builder and other options are none of the usual ones."""

@@ -141,7 +141,8 @@ def test_beside_all_a_bare_word_is_the_folder_of_that_name(place, run):
         assert run("list", *words)[::2] == (0, ["1 variant of index mine"]), words
     status, _, err = run("list", "--all", "resnest14d")
     assert (status, err) == (2, ["zoo list is given both --all and names; leave out one of them"])
-    assert "write ./mine for the file or folder" in run("list", "mine")[2][-1]
+    for name in ("list", "verify", "fetch"):
+        assert "write ./mine for the file or folder of that name" in run(name, "mine")[2][-1]
 
 
 def test_the_first_line_of_a_run_names_the_index_and_who_builds(place, run):
