@@ -12,6 +12,9 @@ from types import MappingProxyType
 
 from zoo.index.types import Severity
 
+WRITE_IMAGES = "write Images"
+"""In the message of a claim that no further images settle, but a key beside it does."""
+
 
 @dataclass(frozen=True, slots=True)
 class Cause:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from harness.causes import severity_of
+from harness.causes import WRITE_IMAGES, severity_of
 from harness.check.base import (
     Evidence,
     Need,
@@ -116,7 +116,7 @@ def _not_of_own(evidence: Evidence, claim: Claim, images: EvalImages) -> str:
     if claim.images is None:
         return (
             f"the claim does not say how many images of {claim.dataset or 'its data set'} it is "
-            "about (Images)"
+            f"about; {WRITE_IMAGES}: {images.count} beside its Dataset, if it is about all of these"
         )
     if claim.dataset is not None and known_dataset(claim.dataset):
         return "the images given are of the variant's own classes, and the claim is about ImageNet"

@@ -29,7 +29,7 @@ def docs(config: RunConfig, *, output: Path, check: bool) -> None:
 
     if output.is_file():
         raise UsageError(f"--output: {output}: is a file; name a folder")
-    session = prepared(RunConfig(index=config.index), builds=False)
+    session = prepared(RunConfig(index=config.index, named_by=config.named_by), builds=False)
     try:
         made = pages(session.index, Path(_REPORTS), output)
     except NameTaken as error:
@@ -68,7 +68,9 @@ def cite(config: RunConfig) -> None:
 
     entries: dict[str, None] = {}
     missing = []
-    session = prepared(RunConfig(index=config.index, select=config.select), builds=False)
+    session = prepared(
+        RunConfig(index=config.index, named_by=config.named_by, select=config.select), builds=False
+    )
     for found in session.variants:
         collection = found.collection
         name = found.name if collection is None else collection.name

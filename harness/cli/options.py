@@ -292,7 +292,7 @@ def one_variant(config: RunConfig, name: str, *, announced: bool = True) -> Vari
     if len(found) != 1:
         raise UsageError(f"{name!r} names {len(found)} variants; name one of them")
     if announced:
-        say(f"{subject(found, index, [OWN_BUILDER])}{more}")
+        say(f"{subject(found, replace(config, index=index), [OWN_BUILDER])}{more}")
     return found[0]
 
 

@@ -140,7 +140,11 @@ def audit(
         raise UsageError("PATH is empty; name a file or a folder, or leave it out")
     config = with_paths(config, map(Path, paths or ()))
     checks = ("metadata",)
-    session = prepared(RunConfig(index=config.index, checks=checks), builds=False, lenient=True)
+    session = prepared(
+        RunConfig(index=config.index, named_by=config.named_by, checks=checks),
+        builds=False,
+        lenient=True,
+    )
     baseline = BaselineOption.read(config, session, checks)
     from harness.run.plan import unread
 

@@ -81,6 +81,7 @@ class RunConfig:
         cross_check: ``fvcore``: run the counter itself beside our own; None for no such run.
         bound: the index that the baseline is of, where settings name both; None for any. What
             another index says is judged without it.
+        named_by: the settings that name the index, where the working folder has another.
         given: the options of the command line among them, as they were written.
     """
 
@@ -120,6 +121,7 @@ class RunConfig:
     quiet: bool = _DEFAULTS["quiet"]
     verbose: bool = _DEFAULTS["verbose"]
     bound: tuple[Path, ...] | None = None
+    named_by: str = field(default="", compare=False)
     log_file: Path | None = _DEFAULTS["log-file"]
     log_level: str | None = _DEFAULTS["log-level"]
     given: tuple[tuple[str, Any], ...] = field(default=(), compare=False)
@@ -257,7 +259,17 @@ def resolve(
             raise UsageError(f"{missing}; write --{each.name} {each.metavar}")
     shared = {name: value for name, value in given.items() if not known[name].command}
     bound = None if "baseline" in given else _bound(variables, settings, home)
-    config = _run_config(values, given=tuple(shared.items()), bound=bound, usual_builder=usual)
+    of_settings = SHARED["index"] in settings and not {"index"} & given.keys()
+    named_by = ""
+    if of_settings and SHARED["index"] not in variables:
+        named_by = os.path.relpath(home / FILE, folder)
+    config = _run_config(
+        values,
+        given=tuple(shared.items()),
+        bound=bound,
+        named_by=named_by,
+        usual_builder=usual,
+    )
     _refuse_idle(config, shared.keys(), bool(config.data or own.get("data")))
     return config, own
 

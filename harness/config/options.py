@@ -114,7 +114,8 @@ _SHARED = (
         rules.INDEX,
         "A YAML file, a Markdown page, a folder of either, a quoted pattern such as "
         "'docs/**/*.md', or package:torchvision for what that package says of its weights; may be "
-        "repeated. Default: model-index/ or model-index.yml here, or where the pyproject.toml is; "
+        "repeated. Default: what the [tool.zoo] of the nearest pyproject.toml that has one names, "
+        "else model-index/ or model-index.yml here, or where the pyproject.toml is; "
         "for list, show, classify, features and train, failing that, the index of the package "
         "(package:zoo).",
         default=(),

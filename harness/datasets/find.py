@@ -26,6 +26,7 @@ from harness.datasets.labels import (
 from harness.datasets.parquet import parquet_set
 from harness.datasets.types import CHANGED, Entry, ImageSet, ImageSetError, image_set
 from zoo._util.install import install_command
+from zoo._util.text import shown as shown_name
 from zoo.errors import BadInput
 from zoo.images.imagefolder import class_files, listing, read_val_split
 from zoo.images.io import is_image, read_regular, reason
@@ -127,9 +128,21 @@ def _folder(folder: Path, parents: tuple[Path, ...]) -> ImageSet:
     if alone is not None and not parents and alone.name not in _OTHER_SPLITS:
         return _folder(folder / alone.name, (folder,))
     shown = ", ".join(sorted(names)[:3]) + (", ..." if len(names) > 3 else "")
+    own = sorted(item.name for item in found if item.is_dir() and _has_images(folder / item.name))
+    if own and not parents:
+        listed = ", ".join([*map(shown_name, own[:3]), *(["..."] if len(own) > 3 else [])])
+        raise ImageSetError(
+            f"{folder}: there is no image set in it (it holds {shown}): these folders are no "
+            "ImageNet classes, and no variant has Class Names that they could be; write Class "
+            f"Names: [{listed}] into the entry whose classes they are"
+        )
     raise ImageSetError(
         f"{folder}: there is no image set in it (it holds {shown or 'nothing'}); expected {_FORMS}"
     )
+
+
+def _has_images(folder: Path) -> bool:
+    return any(is_image(item.name) for item in listing(folder))
 
 
 def _shards(folder: Path, names: set[str]) -> list[Path]:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from harness.causes import CAUSES
+from harness.causes import CAUSES, WRITE_IMAGES
 from harness.report import Options
 from harness.report.sentences import label, of_whom
 from harness.report.view import rank
@@ -335,6 +335,8 @@ def in_a_line(report: Report, options: Options) -> str | None:
 def _kind(finding: Finding) -> tuple[str, ...]:
     """What findings of one reason have in common."""
     cause = finding.cause or finding.check
+    if WRITE_IMAGES in finding.message:
+        return (cause, WRITE_IMAGES)
     if _is_of_files(cause):
         return (cause, next((w for w, *_ in _WEIGHTS if w in finding.message), ""))
     return (cause,)
@@ -362,6 +364,8 @@ def _reason(findings: Sequence[Finding], options: Options, missing: tuple[str, .
 def _remedy(findings: Sequence[Finding], options: Options, missing: tuple[str, ...]) -> str:
     finding = findings[0]
     cause = finding.cause or ""
+    if WRITE_IMAGES in finding.message:
+        return f"to check: write it, then {options.again((), ())}"
     if cause in _IMAGES:
         without, more, where = _IMAGES[cause]
         stated = list(dict.fromkeys(each for f in findings for each in _STATED.findall(f.message)))

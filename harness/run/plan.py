@@ -16,7 +16,7 @@ from harness.run.builder_proxy import open_builder
 from harness.types import USUAL_SIZE, Recipe, Size
 from zoo._util.text import nearest, plural
 from zoo.index import load_index, local_index
-from zoo.index.readers import FOLDER
+from zoo.index.readers import FOLDER, index_in
 from zoo.index.types import Claim, Index, Problem, Variant
 from zoo.labels import are_of_imagenet
 from zoo.preprocessing import CLAIMS
@@ -83,13 +83,23 @@ def _line(problem: Problem) -> str:
     return str(problem).replace(f"{problem.location}: ", f"{problem.location.file}: ", 1)
 
 
-def subject(
-    variants: Sequence[Variant], index: Sequence[Path], builders: Iterable[str] = ()
-) -> str:
+def subject(variants: Sequence[Variant], config: RunConfig, builders: Iterable[str] = ()) -> str:
     """What a run is about: how many variants, of which index, and who builds them."""
     names = list(dict.fromkeys(builders))
     by = f", {'builder' if len(names) == 1 else 'builders'} {', '.join(names)}" if names else ""
-    return f"{plural(len(variants), 'variant')} of index {named(index)}{by}"
+    index = f"{named(config.index)}{_passed_over(config)}"
+    return f"{plural(len(variants), 'variant')} of index {index}{by}"
+
+
+def _passed_over(config: RunConfig) -> str:
+    """What is said beside an index that settings name where a nearer one is not read for it.
+
+    Settings count for all folders below theirs, as those of other tools of a ``pyproject.toml`` do.
+    """
+    here = index_in(Path.cwd()) if config.named_by else None
+    if here is None or any(os.path.realpath(path) == str(here) for path in config.index):
+        return ""
+    return f" (as {config.named_by} says; {here.name} here is not read)"
 
 
 def named(index: Sequence[Path]) -> str:

@@ -113,13 +113,13 @@ class Session:
     @property
     def source(self) -> str:
         """What the run is about: how many variants, and of which index."""
-        return subject(self.variants, self.request.index)
+        return subject(self.variants, self.request)
 
     @property
     def subject(self) -> str:
         """What the run is about, and who builds it."""
         builders = (builder_of(variant, self.request) for variant in self.variants)
-        return subject(self.variants, self.request.index, builders)
+        return subject(self.variants, self.request, builders)
 
     @cached_property
     def plan(self) -> str:

@@ -71,6 +71,24 @@ def test_the_index_of_the_project_is_found_from_its_folders(place, run, monkeypa
     assert run("audit")[1].splitlines()[1].startswith("model-index.yaml:")
 
 
+def test_an_index_that_settings_name_says_which_nearer_one_it_stands_for(place, run, monkeypatch):
+    (place / "pyproject.toml").write_text("[tool.zoo]\nindex = ['big.yml']\n")
+    (place / "big.yml").write_text(INDEX)
+    below = place / "below"
+    below.mkdir()
+    (below / "model-index.yml").write_text(INDEX)
+    passed = " (as ../pyproject.toml says; model-index.yml here is not read)"
+    monkeypatch.chdir(below)
+    for words in (["audit"], ["list"], ["verify", "--all", "--dry-run", "--offline"]):
+        line = run(*words)[2][0]
+        assert line.startswith(f"1 variant of index ../big.yml{passed}"), words
+    assert run("list", "--index", "model-index.yml")[2] == ["1 variant of index model-index.yml"]
+    (below / "model-index.yml").unlink()
+    assert run("list")[2] == ["1 variant of index ../big.yml"]
+    monkeypatch.chdir(place)
+    assert run("list")[2] == ["1 variant of index big.yml"]
+
+
 JUDGING = [
     ["audit"],
     ["verify", "--all"],

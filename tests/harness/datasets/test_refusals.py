@@ -103,7 +103,9 @@ def test_folders_that_are_no_classes_are_refused(tmp_path, given):
     (tmp_path / "n99999999").rename(tmp_path / "others")
     assert "'others' is neither a class index nor a synset" in refusal(tmp_path)
     (tmp_path / "n01440764").rename(tmp_path / "mine")
-    assert "there is no image set in it (it holds mine, others)" in refusal(tmp_path)
+    said = refusal(tmp_path)
+    assert "there is no image set in it (it holds mine, others)" in said
+    assert "write Class Names: [mine, others]" in said
 
 
 def test_other_files_are_listed_as_ignored(forms, given, tmp_path):

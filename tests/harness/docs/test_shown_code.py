@@ -103,6 +103,8 @@ def test_every_python_block_runs_as_it_is_printed(reader, real_image, monkeypatc
     for script, page in scripts.items():
         exec(compile(script, page.name, "exec"), {"__name__": "__main__"})
         texts[page.parent.name] = capsys.readouterr().out
+        for told in re.findall(r"^ *print\(error\)  # (.+)$", script, re.MULTILINE):
+            assert told in texts[page.parent.name].splitlines(), page
     lines = texts["models"].splitlines()
     best = [line.partition("%  ")[2] for line in lines if "%  " in line]
     assert len(best) == 5

@@ -126,6 +126,15 @@ def test_what_does_not_fit_the_pictures_is_told(added, zoo, old, new, status, ca
     assert words in findings["four"]["message"]
 
 
+def test_a_claim_of_unstated_images_is_told_the_key_and_no_other_images(added, zoo):
+    text = (added / "index.yml").read_text()
+    (added / "odd.yml").write_text(text.replace("    Images: 20\n", ""))
+    done = zoo(added, "verify", "four", "--data", "shapes", "--index", "odd.yml")
+    assert "write Images: 20 beside its Dataset" in " ".join(done.stdout.split())
+    assert "to check: write it, then zoo verify four" in " ".join(done.stdout.split())
+    assert "--data DIR" not in done.stdout
+
+
 def test_pictures_of_one_variant_are_none_for_another(added, zoo):
     # Folders named by numbers could be taken for ImageNet's class indices.
     index = added / "index.yml"
