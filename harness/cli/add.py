@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shlex
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli.options import command
+from harness.cli import interrupts
+from harness.cli.options import command, say_interrupted
 from harness.cli.output import WARNING, Failure, emit, say
 from harness.config import RunConfig, UsageError
 
@@ -46,8 +48,6 @@ def add(
     Exit status: 0 the entry is written; 2 wrong use: a checkpoint that does not fit, a name that is
     taken, images of other classes; 3 the file could not be written; 130 an interrupt.
     """
-    from functools import partial
-
     from harness.edit.add_entry import NewEntry, entry_of, settle_classes
     from harness.edit.add_insert import NotWritable, find_target, insert, rehearse
     from harness.edit.add_measure import Accuracy, NotAdded, check_unchanged, measure, open_labelled
@@ -55,6 +55,7 @@ def add(
 
     file = index or checkpoint.parent / _DEFAULT_INDEX
     called = checkpoint.stem if name is None else name
+    interrupts.say_last(partial(_say_left, file, _bytes(file)))
     try:
         _check_name(called, checkpoint, given=name is not None)
         target = find_target(checkpoint, file, base, collection)
@@ -98,6 +99,20 @@ def add(
     from zoo._util.text import for_terminal
 
     emit(for_terminal(f"{file}: {called}") + "\n")
+
+
+def _bytes(file: Path) -> bytes | None:
+    """What is in a file, None for none that can be read."""
+    try:
+        return file.read_bytes()
+    except OSError:
+        return None
+
+
+def _say_left(file: Path, before: bytes | None) -> None:
+    """Say after an interrupt that nothing was written, where that is so."""
+    if _bytes(file) == before:
+        say_interrupted(f"nothing is written to {file}")
 
 
 def _check_name(name: str, checkpoint: Path, *, given: bool) -> None:

@@ -163,3 +163,20 @@ def test_what_must_be_whole_is_not_left_halfway():
     code = f"with interrupts.withheld():\n{' ' * 12}" + f"\n{' ' * 12}".join(lines)
     done = python(held(code))
     assert (done.returncode, done.stdout) == (130, "whole\n")
+
+
+def test_add_says_that_nothing_was_written_where_that_is_so(tmp_path, capsys):
+    from harness.cli.add import _bytes, _say_left
+    from harness.cli.options import begin
+
+    begin("add", ["a.pth"], [])
+    index = tmp_path / "model-index.yml"
+    for before in (None, b"Models: []\n"):
+        if before is not None:
+            index.write_bytes(before)
+        _say_left(index, _bytes(index))
+        told = capsys.readouterr().err
+        assert told.startswith(f"interrupted: nothing is written to {index}")
+        assert "continue with: zoo add a.pth" in told
+    _say_left(index, None)
+    assert capsys.readouterr().err == ""
