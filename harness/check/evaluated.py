@@ -47,9 +47,12 @@ def view(evidence: Evidence, claim: Claim) -> Evidence | NoImages:
 
 def setting_of(claim: Claim) -> str:
     """How its result was evaluated, where that says so itself; else nothing."""
+    shown = (
+        (field, value if isinstance(value, tuple) else (value,)) for field, value in claim.settings
+    )
     return ", ".join(
-        f"{field} {'x'.join(map(str, value)) if isinstance(value, tuple) else value}"
-        for field, value in claim.settings
+        f"{field} {('x' if field == 'Image Size' else ' ').join(map(str, value))}"
+        for field, value in shown
     )
 
 

@@ -173,7 +173,7 @@ _GROUPS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
         "SHA256",
     )),
     ("How images are prepared", "What a result says itself holds for its metrics alone.", (
-        *SETTINGS, "Mean", "Std",
+        *SETTINGS,
     )),
     ("Results", "Of one result; the accuracies stand in its `Metrics`.", (
         "Task", "Dataset", "Images", "Top 1 Accuracy", "Top 5 Accuracy",

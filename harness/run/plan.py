@@ -235,7 +235,11 @@ def overrides_of(claim: Claim) -> dict[str, Any]:
     """The fields of a recipe that a result states for itself."""
     names = {key: name for name, key in CLAIMS.items()}
     return {
-        names[field]: float(value) if isinstance(value, Decimal) else value
+        names[field]: float(value)
+        if isinstance(value, Decimal)
+        else tuple(map(float, value))
+        if field in ("Mean", "Std") and isinstance(value, tuple)
+        else value
         for field, value in claim.settings
         if value is not None
     }

@@ -19,7 +19,7 @@ Unit = Literal["count", "bytes", "percent", "pixels", "ratio", "number", "url", 
 Severity = Literal["error", "warning", "note"]
 Result = tuple[str | None, str | None, int | None, tuple[tuple[str, "Value"], ...]]
 """Task, dataset, images and settings: what tells the results of a variant apart."""
-SETTINGS = ("Image Size", "Crop Pct", "Crop Mode", "Interpolation")
+SETTINGS = ("Image Size", "Crop Pct", "Crop Mode", "Interpolation", "Mean", "Std")
 """Keys of a variant that a result may state for itself."""
 _BREAK = re.compile(r"\r\n|\n|\r")
 

@@ -264,7 +264,7 @@ def test_two_hundred_classes_are_scored_over_those_alone(zoo, made, tmp_path):
 
 def test_a_result_may_state_how_it_was_evaluated(zoo, mixed):
     """It is counted as a variant with those settings is, and beside the variant's own result."""
-    stated = {"Image Size": 80, "Crop Pct": 1.0, "Crop Mode": "squash"}
+    stated = {"Image Size": 80, "Crop Pct": 1.0, "Crop Mode": "squash", "Mean": [0.9, 0.1, 0.5]}
     images = (mixed.place, "--samples", "300")
     own = zoo.index({"Top 1 Accuracy": "5.0"}, name="own.yml", **stated)
     expected = zoo.validate(own, *images).counts
@@ -289,7 +289,7 @@ def test_a_result_may_state_how_it_was_evaluated(zoo, mixed):
     settings = {e.get("setting"): e["top1"] for e in variant["measurements"]["evaluations"]}
     assert settings == {
         None: plain[0],
-        "Crop Mode squash, Crop Pct 1.0, Image Size 80x80": expected[0],
+        "Crop Mode squash, Crop Pct 1.0, Image Size 80x80, Mean 0.9 0.1 0.5": expected[0],
     }
     message = next(f["message"] for f in outcome.document["findings"] if f["documented"] == "6.0")
     assert "with Crop Mode squash, Crop Pct 1.0, Image Size 80x80" in message
