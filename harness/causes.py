@@ -137,9 +137,9 @@ _TABLE: tuple[tuple[str, Severity | None, str, str, str], ...] = (
     (
         "weights.missing",
         "error",
-        "The server says that there is no such file (404 or 410).",
+        "There is no such file: the server says so (404 or 410), or the folder that is named.",
         "A `Weights` URL whose release was deleted",
-        "Upload the file again, or write the URL where it is now.",
+        "Put the file there again, or write the URL or the path where it is now.",
     ),
     (
         "weights.unreadable",

@@ -77,7 +77,11 @@ def _flat(timing: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any
 
 
 def _row(name: str, timing: dict[str, Any]) -> tuple[str, ...]:
-    head = (name, str(timing["batch"]), timing["precision"])
+    head = (
+        name,
+        str(timing["batch"]),
+        "float32" if timing["precision"] == "off" else timing["precision"],
+    )
     if "failed" in timing:
         return (*head, timing["failed"], "", "", "", "")
     latency = timing["latency_ms"]

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from harness.cli.options import FETCHING_ONE, command, one_variant, variant
-from harness.cli.output import FAILED, WARNING, Failure, emit, emit_json, fail, is_terminal, say
+from harness.cli.options import FETCHING_ONE, command, not_ours, one_variant, variant
+from harness.cli.output import FAILED, WARNING, Failure, emit, emit_json, is_terminal, say
 from harness.config import RunConfig, UsageError
-from zoo._util.text import foreign
+from zoo._util.text import foreign, plural
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -94,6 +94,9 @@ def _shown(name: str, guesses: Sequence[Guess], names: Sequence[str]) -> str:
     return "".join(f"{foreign(line)}\n" for line in lines)
 
 
+_CHECK = "check how it is written, and the working folder"
+
+
 def _may_be_there(image: str) -> bool:
     return image == "-" or "://" in image or os.path.lexists(image)
 
@@ -102,8 +105,8 @@ class InferenceRun:
     """One variant on images; what could not be read is reported at once, and kept.
 
     Raises:
-        UsageError: there is no such variant or device, its entry can't be followed, or standard
-            input is named twice.
+        UsageError: there is no such variant or device, its entry can't be followed, none of the
+            images is there, or standard input is named twice.
     """
 
     def __init__(self, config: RunConfig, variant: str, images: Sequence[str], batch: int) -> None:
@@ -131,7 +134,8 @@ class InferenceRun:
 
         base = base_name(self.variant)
         if not is_model(base):
-            raise UsageError(f"{self.variant.location}: this package does not build {base}")
+            what = f"this package does not build {base}"
+            raise UsageError(not_ours(f"{self.variant.location}: {what}"))
         try:
             self._device = device_here(self._config.device)
             checkpoint = fetch_shown(self.variant, self._config)
@@ -157,14 +161,10 @@ class InferenceRun:
     def answers(
         self, load: Callable[[], Callable[[Tensor], Tensor]], *, drawn: bool = True
     ) -> Generator[Answer, None, None]:
-        """The model's outputs for each image that can be read; ``drawn`` with a bar meanwhile.
-
-        Where none of the images is there, no weights are fetched to say so.
-        """
-        if not any(map(_may_be_there, self._images)):
-            for name in self._images:
-                self._unreadable(fail, name, "there is no such file or folder")
-            return
+        """The model's outputs for each image that can be read; ``drawn`` with a bar meanwhile."""
+        gone = [name for name in self._images if not _may_be_there(name)]
+        if len(gone) == len(self._images):  # No weights are fetched to say so.
+            raise UsageError(*(f"{n}: there is no such file or folder; {_CHECK}" for n in gone))
         model = load()
         from harness.cli.progress import StderrProgress
         from zoo.images import UnreadableImage, Web, find
@@ -273,7 +273,8 @@ def features(
             raise Failure(f"{output}: not written, as no image could be read")
         with _writing(output):
             writer.finish()
-    say(f"{output}: {rows:,} vectors")
+    beside = f"; {output.with_suffix('.json')}: the image of each" * (output.suffix == ".npy")
+    say(f"{output}: {plural(rows, 'vector')}{beside}")
     run.end()
 
 

@@ -35,7 +35,8 @@ def init(
         typer.Argument(
             metavar="[VARIANT|GLOB]...",
             help="What to document, as its builder calls it: resnet50.a1_in1k. Default: all that "
-            f"the builder has, up to {_MOST}; --all for more.",
+            f"the builder has, up to {_MOST} (--all for more), "
+            "where --from or --builder says which.",
         ),
     ] = None,
     *,

@@ -296,6 +296,14 @@ def one_variant(config: RunConfig, name: str, *, announced: bool = True) -> Vari
     return found[0]
 
 
+def not_ours(what: str) -> str:
+    """That a command is for the networks of this package, and what is to be done with others."""
+    return (
+        f"{what}; name a model that comes with zoo (zoo list --index package:zoo shows them), or "
+        "use the package that builds this one"
+    )
+
+
 def _index_at_hand(config: RunConfig) -> tuple[tuple[Path, ...], str]:
     """The index that a look-up reads, and what the line that names it adds."""
     from zoo.index import local_index

@@ -379,7 +379,8 @@ class BaselineOption:
         made = write_baseline(report, self.baseline, self.groups, today)
         path, number = made.baseline.path, len(made.baseline.entries)
         entries = "1 entry" if number == 1 else f"{number} entries"
-        say(f"{path}: {entries}, {made.added} new, {made.removed} removed")
+        # With --quiet too: that a file was written is the result.
+        say(f"{path}: {entries}, {made.added} new, {made.removed} removed", WARNING)
         if made.expired:
             say(f"{path}: {made.expired} of them expired; a new day is yours to give", WARNING)
         return made.baseline

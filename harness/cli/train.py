@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 import time
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from harness.cli import interrupts
 from harness.cli.bars import open_bars, write_line
-from harness.cli.options import FETCHING_ONE, again, command, one_variant, variant
+from harness.cli.options import FETCHING_ONE, again, command, not_ours, one_variant, variant
 from harness.cli.output import INFO, WARNING, Failure, can_redraw, emit, say
 from harness.cli.progress import fetch_shown
 from harness.config import RunConfig, UsageError
@@ -56,7 +57,8 @@ def train(
     progress = TrainingProgress(first=is_first(), quiet=config.quiet)
     try:
         if not is_model(base_name(entry)):
-            raise UsageError(f"this package has no model {base_name(entry)!r} to train")
+            what = f"this package has no model {base_name(entry)!r} to train"
+            raise UsageError(not_ours(what))
         outcome = train(
             Settings(
                 entry.name,
@@ -91,6 +93,8 @@ def train(
         say(f"images were left out {outcome.unreadable} times, as they can't be read", WARNING)
     accuracy = "" if outcome.top1 is None else f"  top-1 {outcome.top1:.2f}%"
     emit(f"{outcome.output / 'model.pth'}  epoch {outcome.best_epoch}{accuracy}\n")
+    more = f"--from {shlex.quote(entry.name)} --data {shlex.quote(str(data))}"
+    say(f"add it to an index: zoo add {shlex.quote(str(outcome.output / 'model.pth'))} {more}")
 
 
 def _resumed() -> str:

@@ -61,6 +61,7 @@ def entry_of(evidence: Evidence, image_size: Size | None) -> tuple[NewEntry | No
         metadata["FLOPs Convention"] = convention
         if known is None:  # Nothing says what it is made for: this is what was counted.
             metadata["FLOPs Input"] = size
+            why = f"no input size is stated, {size[0]}x{size[1]} was counted; --image-size names it"
     elif failed := evidence.unmeasured("flops", size):
         why = f"no FLOPs: {failed.why}"
         why += "" if image_size else "; name the input that it takes with --image-size"

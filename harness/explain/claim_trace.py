@@ -9,7 +9,14 @@ from typing import Any
 from harness.check.base import Evidence
 from harness.check.compare import agrees, digits, grouped, number
 from harness.check.flops import accepted_conventions, measured_counts
-from harness.explain.flops import PLAIN, Candidate, candidates, explain, geometries
+from harness.explain.flops import (
+    PLAIN,
+    Candidate,
+    candidates,
+    explain,
+    geometries,
+    usual_geometries,
+)
 from harness.types import Finding
 from zoo.index.types import Claim
 
@@ -96,6 +103,13 @@ def _flops(evidence: Evidence, claim: Claim) -> Iterable[Section]:
     tries = candidates(asked, counts)
     held = accepted_conventions(evidence.variant, claim)
     found = explain(claim, tries)
+    if found is None or not found.certain:  # As the check goes on; what fits alone is shown.
+        more = [*asked, *usual_geometries(asked)]
+        among = candidates(more, measured_counts(evidence, more))
+        beyond = explain(claim, among)
+        if beyond is not None and beyond.candidate.geometry not in asked:
+            asked, tries, found = [*asked, beyond.candidate.geometry], among, beyond
+            counts = measured_counts(evidence, asked)
     rows: list[tuple[str, ...]] = [("input", *_COLUMNS)]
     for geometry in (g for g in asked if g.size in counts):
         here = (c for c in tries if c.geometry is geometry and c.scale is PLAIN)
@@ -104,7 +118,7 @@ def _flops(evidence: Evidence, claim: Claim) -> Iterable[Section]:
     legend = [f"{g}: {g.words}" for g in asked if g.size in counts]
     variations = sorted({c.variation for c in tries if c.variation})
     if variations:
-        legend.append(f"tried as well, at each input: {', '.join(variations)}")
+        legend += ["tried as well, at each input:", *(f"  {each}" for each in variations)]
     if found is not None and found.candidate.variation:
         legend.append(f"= {grouped(found.candidate.value)}: {found.candidate.words}")
     method = f"{fact.method}; torch {fact.versions['torch']}"

@@ -51,7 +51,7 @@ class FilePlan:
 
     def __str__(self) -> str:
         beside = [f"{self.present} here"] if self.present else []
-        beside += [f"{self.refused} can't be had"] if self.refused else []
+        beside += [f"{self.refused} not allowed or out of reach"] if self.refused else []
         rest = f" ({', '.join(beside)})" if beside else ""
         if not self.files:
             return f"no files to fetch{rest}"

@@ -8,7 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from zoo._util.text import shown
+from zoo._util.text import plural, shown
 from zoo.errors import BadInput
 from zoo.index.types import Variant
 
@@ -155,8 +155,9 @@ class TrainingRecipe:
     def sentence(self) -> str:
         """What is done, and which of it the index states."""
         parts = [
-            f"{self.epochs} epochs, batches of {self.batch_size}, LR {self.lr:g} (cosine, "
-            f"{self.warmup_epochs:g} epochs of warm-up), momentum {self.momentum:g}"
+            f"{plural(self.epochs, 'epoch')}, batches of {self.batch_size}, "
+            f"LR {self.lr:g} (cosine, {self.warmup_epochs:g} epochs of warm-up), "
+            f"momentum {self.momentum:g}"
             f"{' (Nesterov)' if self.nesterov else ''}, weight decay {self.weight_decay:g}"
         ]
         parts += [

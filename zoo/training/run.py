@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo._util.signals import HeldSignals
+from zoo._util.text import plural
 from zoo.errors import BadInput, TrainingError
 from zoo.training import data, distributed
 from zoo.training.config import Settings
@@ -207,7 +208,8 @@ class _Run:
             for sentence in self._plan.warnings:
                 self._callbacks.warn(sentence)
             if at.step:
-                self._callbacks.info(f"going on after {at.epoch} epochs and {at.in_epoch} steps")
+                done = f"{plural(at.epoch, 'epoch')} and {plural(at.in_epoch, 'step')}"
+                self._callbacks.info(f"going on after {done}")
         self._ranks.from_first(lambda: self._folder.begin(at))
 
     def _train_epoch(self) -> None:

@@ -161,7 +161,9 @@ def _headline(counts: Mapping[str, int], variants: int) -> str:
         return f"{' and '.join(worst)}{whom}"
     if not _checked(counts):
         return f"Nothing was checked{whom}"
-    return f"Nothing is wrong{whom}{', but for what is accepted' if counts.get('accepted') else ''}"
+    accepted = ", but for what is accepted" if counts.get("accepted") else ""
+    unchecked = f"; {counts['unverified']} not checked" if counts["unverified"] else ""
+    return f"Nothing is wrong{whom}{accepted}{unchecked}"
 
 
 def _checked(counts: Mapping[str, int]) -> int:

@@ -101,6 +101,7 @@ def test_an_index_of_one_s_own_models_says_what_they_measure(zoo, tmp_path, repo
         ("-odd", "left out: its name begins with a dash"),
         ("broken", "left out: mine can't build broken: RuntimeError: no such config"),
         ("flat", "no FLOPs: flat can't run at 224x224"),
+        ("conv", "no input size is stated, 224x224 was counted; --image-size"),
     ):
         assert [line for line in err if line.startswith(f"{name}: {words}")], name
     builder, models = written(tmp_path)

@@ -184,6 +184,7 @@ def test_pictures_of_any_mode(mode, pictures, model):
         (("no_such_model", "x.jpg"), 2, "'no_such_model' names no variant"),
         (("efficientnet_lite", "x.jpg"), 2, "did you mean efficientnet_lite"),
         ((MODEL,), 2, "IMAGE"),
+        ((MODEL, "x.jpg"), 2, "x.jpg: there is no such file or folder; check how it is written"),
         ((MODEL, "x.jpg", "--device", "tpu"), 2, "--device"),
         ((MODEL, "-", "-"), 2, "standard input holds one image"),
         ((MODEL, "x.jpg", "--batch", "0"), 2, "--batch"),

@@ -83,10 +83,10 @@ def test_wrong_use_is_one_line(zoo, checkpoint, tmp_path, arguments, status, wor
     assert os.listdir(tmp_path) == []
 
 
-def test_an_old_file_stays_where_nothing_could_be_read(zoo, checkpoint, tmp_path):
+def test_an_old_file_stays_where_no_image_is_there(zoo, checkpoint, tmp_path):
     (tmp_path / "out.npy").write_bytes(b"old")
     run = zoo("features", MODEL, "x.jpg", "-o", "out.npy", folder=tmp_path)
-    assert run.status == 3
+    assert run.status == 2
     assert (tmp_path / "out.npy").read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["out.npy"]
 

@@ -212,7 +212,7 @@ def test_the_run_says_what_it_will_do_and_exits_with_its_findings(faulty):
     assert first.startswith(f"{len(REFUSED) + len(HEALED)} variants of index ")
     # 404, 410, 403, the loop and the closed port are known beforehand.
     assert " 18 files to fetch, " in first
-    assert "(5 can't be had)" in first
+    assert "(5 not allowed or out of reach)" in first
     assert faulty.run.document["summary"]["mismatch"] == len(
         [case for case, (status, *_) in REFUSED.items() if status == "mismatch"]
     )
