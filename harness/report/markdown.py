@@ -11,6 +11,8 @@ from harness.report.groups import Layout, RuleGroup, arrange, in_a_line
 from harness.types import Finding, Report
 from zoo._util.text import for_markdown
 
+# So many of a collection are named in one row.
+_EACH = 20
 _HEADINGS = ("", "Variant", "Field", "Documented", "Measured", "What is wrong", "Cause", "Where")
 
 
@@ -22,7 +24,7 @@ def render(report: Report, *, out: TextIO, options: Options) -> None:
     for line in (sentences.cut_short(report), unchecked):
         if line:
             out.write(f"\n{for_markdown(line)}\n")
-    rows = list(_rows(layout))
+    rows = list(_rows(layout, options.verbose))
     if rows:
         out.write("\n")
         for row in (_HEADINGS, ["---"] * len(_HEADINGS), *rows):
@@ -34,12 +36,12 @@ def render(report: Report, *, out: TextIO, options: Options) -> None:
             out.write(f"- `{cause.id}`: {for_markdown(cause.remedy)}\n")
 
 
-def _rows(layout: Layout) -> Iterator[list[str]]:
+def _rows(layout: Layout, whole: bool) -> Iterator[list[str]]:
     for finding in layout.full:
         yield _row(finding, sentences.message(finding))
     for rule in layout.rules:
         if rule.sentence is not None and all(len([*told.all]) == 1 for told in rule.values):
-            yield _rule_row(rule)
+            yield _rule_row(rule, None if whole else _EACH)
         else:
             found = (finding for told in rule.values for finding in told.all)
             yield from (_row(finding, sentences.message(finding)) for finding in found)
@@ -59,21 +61,23 @@ def _row(finding: Finding, message: str, alike: Sequence[Finding] = ()) -> list[
     return [sentences.label(finding), *map(for_markdown, cells)]
 
 
-def _rule_row(rule: RuleGroup) -> list[str]:
-    """One row for all, whose cells name each: a table of a page has room for that."""
-    first = rule.findings[0]
+def _rule_row(rule: RuleGroup, room: int | None) -> list[str]:
+    """One row for all, whose cells name each, or as many as there is room for."""
+    findings = rule.findings[:room]
+    first, more = findings[0], len(rule.findings) - len(findings)
 
     def each(values: Iterable[object]) -> str:
         return "<br>".join(for_markdown(str(value)) for value in values)
 
-    documented, measured = zip(*map(sentences.values, rule.findings), strict=True)
+    documented, measured = zip(*map(sentences.values, findings), strict=True)
+    names = [*(f.variant for f in findings), *([f"and {more} more"] if more else [])]
     return [
         sentences.label(first),
-        each(f.variant for f in rule.findings),
+        each(names),
         for_markdown(first.field),
         each(documented),
         each(measured),
         for_markdown(rule.sentence or ""),
         for_markdown(sentences.value(first.cause)),
-        each(map(sentences.place, rule.findings)),
+        each(map(sentences.place, findings)),
     ]
