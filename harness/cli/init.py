@@ -25,6 +25,8 @@ _SUFFIXES = (".yml", ".yaml")
 _GLOB = "*?["
 # So many variants are taken where none is named.
 _MOST = 100
+# So many names of a builder are shown to one who named none of them.
+_SOME = 5
 
 
 @command("builder", *BUILDING)
@@ -168,8 +170,13 @@ def _unknown(builder: str, known: BuilderProxy, word: str) -> str:
     others = others_with(word, builder)
     for other in others:
         line += f"; {other} has it: --builder {other}"
-    near = [] if others else nearest(word, known.names())
-    return line + (f"; the nearest it has: {', '.join(near)}" if near else "")
+    if others:
+        return line
+    names = known.names()
+    if near := nearest(word, names):
+        return f"{line}; the nearest it has: {', '.join(near)}"
+    some = ", ".join([*map(shown, names[:_SOME]), *(["..."] if len(names) > _SOME else [])])
+    return f"{line}; name one of its: {some}" if some else line
 
 
 def _measured(

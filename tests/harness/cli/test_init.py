@@ -126,7 +126,7 @@ def test_what_can_not_be_done_is_one_line_and_writes_nothing(zoo, tmp_path):
         ([], "there is nothing to document; name variants, and whose they are: --from package:"),
         (["resnet18"], "the builder zoo has no variant called resnet18; timm has it"),
         ([*timm, "resnet50.a1_in1kk"], "timm has no variant called resnet50.a1_in1kk; the nearest"),
-        ([*timm, "nosuch*"], "the builder timm has no variant called nosuch*"),
+        ([*timm, "nosuch*"], "the builder timm has no variant called nosuch*; name one of its: "),
         ([*timm], "variants; name some of them, or a pattern such as"),
         ([*timm, "--builder", "zoo"], "is built by timm, not by zoo; leave out --from or --builde"),
         (["--builder", "nosuch", "x"], "no builder is called 'nosuch'; there are: timm, torchvis"),
