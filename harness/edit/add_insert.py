@@ -31,7 +31,7 @@ from harness.edit.yaml_edit import (
 from zoo._util.files import file_lock
 from zoo._util.text import nearest, shown
 from zoo.index import Collection, Index, Variant, load_index, package_index
-from zoo.index.nodes import Mapping, Node, Scalar, Sequence, kind_of
+from zoo.index.nodes import Mapping, Node, Scalar, Sequence, kind_of, lookup
 from zoo.index.schema import LinkError, check_weights
 from zoo.weights.sources import locate
 from zoo.weights.types import NotFetched
@@ -80,9 +80,11 @@ def find_target(checkpoint: Path, file: Path, origin: str, collection: str | Non
     base = _origin(origin, file, known)
     joined = _collection(collection, base, file, known)
     said = None if joined is None else joined.claim("Builder")
-    if said is None and known is not None:
-        said = YamlFile.read(str(file)).contents.builder
-    return AddTarget(real, weights, base, joined, said is not None and said.raw != OWN_BUILDER)
+    builders = [said.raw] if said is not None else []
+    if said is None and known is not None:  # A file that says nothing else is no index yet.
+        tops = [lookup(each, "Builder") for each in YamlFile.read(str(file)).documents]
+        builders = [node.text for node in tops if isinstance(node, Scalar)]
+    return AddTarget(real, weights, base, joined, any(each != OWN_BUILDER for each in builders))
 
 
 def _known_index(file: Path) -> Index | None:
