@@ -203,6 +203,7 @@ def test_each_option_is_declared_whole():
         "part",
         "bound",
         "given",
+        "named_by",
         "usual_builder",
     }:
         assert field.replace("_", "-") in SHARED
