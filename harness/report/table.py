@@ -116,8 +116,10 @@ def _short(
     first = "first " if len(findings) > 1 else ""
     full = f"{whose}, {first}at {sentences.place(findings[0])}" if at else whose
     near = f"{whose}, {basename(truncate(at.file, FOREIGN))}:{at.line}" if at else whose
-    words = (", ".join(causes), "".join(causes[:1]))
-    shown = [(where, cause) for where in (full, near) for cause in words]
+    # Each cause is a finding of its own: a name less, and the sum of the summary is a riddle.
+    more = f" +{len(causes) - 1}" if len(causes) > 1 else ""
+    words = (", ".join(causes), "".join(causes[:1]) + more)
+    shown = [(where, cause) for cause in words for where in (full, near)]
     for line in [*shown, (near, ""), (whose, words[1]), (whose, "")]:
         if _height(" ".join(line).rstrip(), width) == 1:
             return line

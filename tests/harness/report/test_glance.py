@@ -54,6 +54,19 @@ def test_a_narrow_terminal_cuts_no_name_in_its_middle(make_finding, make_report,
         assert "..." not in lead
 
 
+def test_each_error_of_the_summary_is_in_the_lines_below_it(make_finding, make_report, shown):
+    """A value with two causes is two errors, whatever room there is for its place."""
+    for file in ("i.yml", f"{'a-folder/' * 8}index.yml"):
+        at = Location(file, 744, 9)
+        causes = ("size.shared", "size.impossible", "size.differs")
+        errors = [make_finding(field="File Size", cause=cause, location=at) for cause in causes]
+        for width in (60, 80, 100, 120):
+            lead = shown("table", of(make_report, errors), width=width).partition("\n\n")[0]
+            assert "3 errors" in lead
+            named = sum(cause in lead for cause in causes)
+            assert named + sum(map(int, re.findall(r" \+(\d)", lead))) == 3, (width, lead)
+
+
 @each("options", [{}, {"width": 100}])
 def test_a_value_that_several_files_repeat_is_told_once(options, make_finding, make_report, shown):
     places = [Location("index.yml", 4, 9), Location("README.md", 30, 3), Location("t.yml", 2, 1)]
