@@ -146,7 +146,10 @@ class StderrProgress(Progress):
             state = TextColumn("{task.fields[state]}", markup=False)
             wide = bar_width(stderr_console().width)
             bar = open_bars(*([BarColumn(wide)] if wide else []), state)
-        self._bar = (bar, bar.add_task("measuring", total=total, state=f"0/{total}"))
+        self._bar = (
+            bar,
+            bar.add_task("measuring" if total else "images", total=total, state=f"0/{total}"),
+        )
         bar.refresh()
 
     def advance(self, name: str) -> None:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from zoo._util.text import plural
 from zoo.errors import BadInput
 from zoo.images.imagefolder import Tree, read_tree, split, unused
 from zoo.index.types import Variant
@@ -207,9 +208,11 @@ def read_trees(settings: Settings) -> Trees:
     val = None if beside is None else read_tree(beside, train.classes)
     for tree in (train, val):
         if tree is not None and tree.ignored:
-            warnings.append(f"{tree.root}: {tree.ignored} files are not images, and are left out")
+            files = plural(tree.ignored, "file")
+            warnings.append(f"{tree.root}: {files} left out, as images have other names")
     if val is not None and (lacking := len(val.classes) - len(set(val.labels))):
-        warnings.append(f"{val.root}: {lacking} classes have no images to validate on")
+        classes = "1 class has" if lacking == 1 else f"{lacking} classes have"
+        warnings.append(f"{val.root}: {classes} no images to validate on")
     return train, val, warnings
 
 

@@ -102,7 +102,7 @@ def test_a_bar_while_vectors_are_made_and_none_after(of_pictures):
     assert (status, out) == (3, "")
     assert re.search(r"a\.png .*1/\?", SGR.sub("", err))
     assert "album/b.png: it is no image that Pillow knows\n" in err
-    assert err.endswith("out.npy: 2 vectors\n")
+    assert err.endswith("out.npy: 2 vectors; out.json: the image of each\n")
 
 
 @pytest.mark.slow

@@ -73,11 +73,13 @@ def test_what_it_will_do_is_said_and_the_files_are_there(train, folder):
         "of 4 (--lr sets another)"
     )
     assert lines[3] == "the index also states Cutout: not done here"
-    assert lines[4] == "pets/train: 1 files are not images, and are left out"
+    assert lines[4] == "pets/train: 1 file left out, as images have other names"
     left_out = [line for line in lines if "left out:" in line]
     assert left_out == ["left out: pets/train/dog/3.png: no image of a known format"]
     assert any(line.startswith("epoch 2: loss ") and " images/s" in line for line in lines)
-    assert lines[-1] == "images were left out 2 times, as they can't be read"
+    left_out, hint = lines[-2:]
+    assert left_out == "images were left out 2 times, as they can't be read"
+    assert hint.startswith("add it to an index: zoo add runs/efficientnet_lite0/model.pth --from ")
     out = Path("runs/efficientnet_lite0")
     assert done.stdout.startswith(f"{out}/model.pth  epoch ")
     assert "top-1 " in done.stdout
