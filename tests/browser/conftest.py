@@ -154,6 +154,12 @@ def make_variant() -> Callable[..., VariantReport]:
 
 
 @pytest.fixture(scope="session")
+def make_findings() -> Callable[..., Iterator[Finding]]:
+    """Makes findings on a variant: ``make_findings(name, number, count=10)``."""
+    return findings_on
+
+
+@pytest.fixture(scope="session")
 def as_document() -> Callable[[Report], dict[str, Any]]:
     """A report as what is read from its file."""
     return lambda report: json.loads(json.dumps(document(report)))

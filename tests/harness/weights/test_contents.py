@@ -313,7 +313,7 @@ def test_what_matches_is_classified_with(opened, case, status, cause, word, lite
     assert done.status == (3 if severity == "error" else 0), done.err
     if severity == "error":
         assert case in done.err
-        assert len(done.err.splitlines()) == 1
+        assert len(done.err.splitlines()) == 2  # the first names the index
     else:
         assert "finite" not in done.err
 

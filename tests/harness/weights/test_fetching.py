@@ -140,7 +140,7 @@ def test_without_downloads_sizes_alone_are_asked_for(place, server, data):
     assert run.verdicts("right", "SHA256") == [("unverified", "weights.unreachable")]
     shown = place.zoo("verify", "--all", "--no-download", "--checks", "weights").out
     (line,) = [line for line in shown.splitlines() if "unverified: 3 findings" in line]
-    assert "on Weights, SHA256 of 1 variant: not compared: the file is on the server" in line
+    assert "on Weights, SHA256 of efficientnet_lite0: the file is on the server" in line
     assert "finding:" not in line
     assert run.verdicts("gone", "Weights") == [("mismatch", "weights.missing")]
 
