@@ -90,9 +90,9 @@ def main(data: str, damaged: str, index: str, results: str, *ports: str) -> None
         "alone": lambda: steps(
             data, index, "alone", freeze_norms=False, recipe=TrainingRecipe(2, 2)
         ),
+        "broken": lambda: broken(data, index, rank),
         "command": lambda: command(*given, "--batch-size", "8", "--output", "command"),
         "seven": lambda: command(*given, "--batch-size", "7"),
-        "broken": lambda: broken(data, index, rank),
     }
     found = {}
     # torchrun's own meeting point still has the addresses of the story before.
