@@ -229,6 +229,14 @@ _TABLE: tuple[tuple[str, Severity | None, str, str, str], ...] = (
         "Write the measured number, with `FLOPs Convention` and `FLOPs Input`.",
     ),
     (
+        "activations.differs",
+        "error",
+        "The documented activations are not those of the model, under any usual way to count them; "
+        "a warning where they are those of its deployed form.",
+        "`Activations: 1M` for a ResNet-50 at 224x224, which has 11.11M",
+        "Write the measured number, or say beside it what it is of.",
+    ),
+    (
         "flops.cross-check",
         "error",
         "fvcore itself, run by `--cross-check fvcore`, counts an operator otherwise than zoo's "

@@ -10,6 +10,7 @@ from functools import cache
 
 from harness.check import (
     accuracy,
+    activations,
     flops,
     numbers,
     preprocess,
@@ -31,6 +32,7 @@ _BUILT_IN: tuple[VariantCheck | IndexCheck, ...] = (
     numbers.PARAMETERS,
     numbers.LAYERS,
     flops.CHECK,
+    activations.CHECK,
     preprocess.CHECK,
     size.CHECK,
     weights.CHECK,

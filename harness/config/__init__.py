@@ -388,6 +388,11 @@ def _from_table(table: Mapping[str, object], where: str) -> Iterator[_Entry]:
     """What the table says, and those inside it for one command each."""
     names = _by_name(SHARED.values())
     for key, value in table.items():
+        if key == "tables":  # of an index, which reads it itself
+            from zoo.index.table_columns import mapping_faults
+
+            yield from (_Entry(f"{where}.tables]", None, why) for why in mapping_faults(value))
+            continue
         own = _by_name(OWN.get(key, {}).values())
         if own and isinstance(value, Mapping):
             known, prefix, inner = own, f"{where}.{key}]", value

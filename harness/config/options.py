@@ -112,7 +112,7 @@ _SHARED = (
     Option(
         "index",
         rules.INDEX,
-        "A YAML file, a Markdown page, a folder of either, a quoted pattern such as "
+        "A YAML file, a Markdown page, a CSV table, a folder of these, a quoted pattern such as "
         "'docs/**/*.md', or package:torchvision for what that package says of its weights; may be "
         "repeated. Default: what the [tool.zoo] of the nearest pyproject.toml that has one names, "
         "else model-index/ or model-index.yml here, or where the pyproject.toml is; "

@@ -73,6 +73,26 @@ Models:
 A builder of your own is a class in your package, named by an entry point:
 [builders.md](builders.md) has an example.
 
+## Tables
+
+A CSV file that `--index` names, or a Markdown page without a model-index, is read by its tables:
+each row is a variant, and each cell under a known header a claim. Known are the headers of timm's
+results and benchmarks, of torchvision's documentation and of mmpretrain's pages, and every key
+below with its unit (`Params (M)`, `GMACs`, `Top-1 (%)`). The dataset of accuracies is that of the
+file's name (`results-imagenet-real.csv`) or of the heading above the table. In a folder, and where
+a pattern matches, tables are read if no file holds a model-index. Headers of your own are said in
+the `pyproject.toml`, for all files or for those that a pattern fits:
+
+```toml
+[tool.zoo.tables]
+"Our net" = "Name"
+size_m = "Parameters (M)"
+
+[tool.zoo.tables."pets-*.csv"]
+dataset = "Oxford Pets"
+right = "Top 1 Accuracy"
+```
+
 ## Variants of your own
 
 A variant with a classifier of its own names the architecture that it has, how many classes it tells

@@ -16,7 +16,7 @@ from functools import cached_property
 from zoo._util.files import replace_file
 from zoo.index.entries import IndexContents, read_documents
 from zoo.index.nodes import Mapping, Node, Scalar, Sequence, UnreadableIndex
-from zoo.index.readers import Reader, built_in_for
+from zoo.index.readers import Reader, built_in_for, read_with
 from zoo.index.schema import canonical
 from zoo.index.types import Location, SourceText
 
@@ -129,7 +129,7 @@ class YamlFile:
             EditRefused: it can't be read.
         """
         try:
-            return reader.read(self.text)
+            return read_with(reader, self.path, self.text)
         except UnreadableIndex as error:
             raise EditRefused(f"{self.path} can't be read: {error.message}") from error
 
@@ -281,6 +281,8 @@ def insert_key(file: YamlFile, at: KeyNode, key: str, value: str) -> Replacement
         EditRefused: the other key stands where a line can't be put below it.
     """
     text = file.text
+    if at.key.start == at.key.end:
+        raise EditRefused(f"a table has no line below it for {key}")
     quote = text[at.key.start] if text[at.key.start] in ("'", '"') else ""
     end, separator = _end_of_value(text, at)
     # Where keys are in double quotes as in JSON, texts are as well.

@@ -15,10 +15,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.measure.builders import builder_of, preprocessing_of, resolved
-from harness.measure.flops import counts, fvcore_by_operator, macs
+from harness.measure.flops import counts, fvcore_activations, fvcore_by_operator, macs
 from harness.measure.meta import build_on_meta, deployed_form, describe_error, other_forms
 from harness.measure.record import ModuleCall, walk
-from harness.types import Fact, Measurement, Recipe, Size, Unmeasured, slots_of, unmeasured
+from harness.types import (
+    DEPLOYED,
+    Fact,
+    Measurement,
+    Recipe,
+    Size,
+    Unmeasured,
+    slots_of,
+    unmeasured,
+)
 
 if TYPE_CHECKING:
     from torch import nn
@@ -217,11 +226,16 @@ def _preprocess(recipe: Recipe) -> Fact:
 def _flops(record: ModuleCall, deployed: ModuleCall | None) -> dict[str, Any]:
     """``counts``: every figure of `harness.measure.flops`; ``activations``: elements that
     convolutions and linear layers put out, as the RegNet paper (arXiv 2003.13678) counts them;
-    ``by_operator``: the count of ``fvcore``, taken apart.
+    ``put_out``: other counts of these, by their rule; ``by_operator``: the count of ``fvcore``,
+    taken apart.
     """
+    put_out = fvcore_activations(record)
+    if deployed is not None:
+        put_out |= {f"{DEPLOYED}, {n}": v for n, v in fvcore_activations(deployed).items()}
     return {
         "counts": [asdict(c) for c in counts(record, deployed)],
         "activations": _activations(record),
+        "put_out": put_out,
         "by_operator": {name: n for name, n in fvcore_by_operator(record).items() if n},
     }
 

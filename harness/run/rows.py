@@ -246,7 +246,12 @@ _structure = _holds(
     no_forms=_is_text,
 )
 _count = _holds(convention=_is_text, variation=_is_text, value=_is_number, covered=_is_number)
-_flops = _holds(counts=_each(_count), activations=_is_count, by_operator=_by_name(_is_amount))
+_flops = _holds(
+    counts=_each(_count),
+    activations=_is_count,
+    put_out=_by_name(_is_count),
+    by_operator=_by_name(_is_amount),
+)
 _module = {"path": _is_text, "class": _is_text, "parameters": _is_count}
 _profile = _holds(
     modules=_each(_holds(macs=_is_amount, output=_maybe(_each(_is_count)), **_module)),

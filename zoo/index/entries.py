@@ -22,7 +22,16 @@ from zoo.index.claims import (
     says_nothing,
     takes,
 )
-from zoo.index.nodes import Mapping, Node, Scalar, Sequence, is_blank, kind_of, lookup
+from zoo.index.nodes import (
+    Mapping,
+    Node,
+    Scalar,
+    Sequence,
+    TableDocument,
+    is_blank,
+    kind_of,
+    lookup,
+)
 from zoo.index.schema import FIELDS, NESTED, Field, misspelt_accuracy
 from zoo.index.types import (
     SETTINGS,
@@ -61,8 +70,8 @@ _TOP: Table[str, Field | None] = {
 class IndexContents:
     """What one file documents; collections are not yet resolved.
 
-    ``is_index`` is False where the file holds nothing of a model-index; ``builder`` is what it says
-    of all its variants.
+    ``is_index`` is False where the file holds nothing of a model-index; ``is_table`` where its
+    variants are rows; ``builder`` is what it says of all its variants.
     """
 
     is_index: bool = False
@@ -71,6 +80,7 @@ class IndexContents:
     imports: list[tuple[str, Location]] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     claims_models: bool = False
+    is_table: bool = False
     builder: Claim | None = None
 
 
@@ -260,7 +270,9 @@ class _DocumentReader(_EntryReader):
     def read(self, document: Node) -> None:
         """Read one document, if it holds anything of a model-index."""
         self.card = isinstance(document, Mapping) and document.foreign
-        self.foreign = self.card or _is_metafile(document)
+        is_table = isinstance(document, TableDocument)
+        self.foreign = self.card or is_table or _is_metafile(document)
+        self.contents.is_table |= is_table
         if isinstance(document, Mapping) and _keys(document) & _TOP_KEYS:
             self._index(document)
         elif isinstance(document, Mapping) and _is_model(document):
@@ -273,6 +285,8 @@ class _DocumentReader(_EntryReader):
 
     def _index(self, document: Mapping) -> None:
         self.contents.is_index = True
+        for self.label, key, wrong in getattr(document, "faults", ()):
+            self.report(wrong, key)
         self.label = None
         for pair in self.pairs(document):
             if pair.written == "Collections":

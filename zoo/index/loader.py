@@ -19,7 +19,7 @@ from zoo._util.files import TooMany, is_pattern, matches
 from zoo._util.text import shown, truncate_middle
 from zoo.index.entries import IndexContents, read_documents
 from zoo.index.nodes import UnreadableIndex, check_utf8, read_text, reason_of
-from zoo.index.readers import PACKAGES, Reader, built_in_for, reader_for
+from zoo.index.readers import PACKAGES, Reader, built_in_for, read_with, reader_for
 from zoo.index.schema import nearest
 from zoo.index.types import Claim, Collection, Index, Location, Problem, SourceText, Variant
 
@@ -31,7 +31,7 @@ _NAMED = 12
 
 
 def load_index(paths: Sequence[str | Path]) -> Index:
-    """Read YAML files, Markdown pages, folders of either, patterns of files, or a package.
+    """Read YAML files, Markdown pages, tables, folders of these, patterns of files, or a package.
 
     A folder is searched through its subfolders, names sorted, hidden ones and links to folders left
     out; files in it that hold no model-index are passed over, and so are those that match a
@@ -160,13 +160,22 @@ class FileReader:
             remedy: what would be right where none holds one.
         """
         found, known = False, len(self.problems)
+        passed_over: list[tuple[str, Reader, str]] = []
         for number, (path, root) in enumerate(files):
             if number >= MAX_FILES:
                 self._refuse(named, f"holds more than {MAX_FILES:,} files", "name fewer files")
                 return
             reader = built_in_for(path)
             if reader is not None:
-                found |= self._read(path, reader, root, named=False)
+                read = self._read(path, reader, root, named=False)
+                found |= read
+                if not read:
+                    passed_over.append((path, reader, root))
+        if not found and len(self.problems) == known:
+            # Beside a model-index a table is no index; without one it is what there is.
+            for path, reader, root in passed_over:
+                del self._seen[os.path.realpath(path)]
+                found |= self._read(path, reader, root, named=False, tables=True)
         if not found and len(self.problems) == known:
             self._refuse(named, "holds no model-index", remedy)
 
@@ -204,7 +213,9 @@ class FileReader:
                 if not name.startswith(".") and built_in_for(name):
                     yield os.path.join(here, name)
 
-    def _read(self, path: str, reader: Reader, root: str, named: bool) -> bool:
+    def _read(
+        self, path: str, reader: Reader, root: str, named: bool, tables: bool = False
+    ) -> bool:
         """Read one file and what it imports; whether any variant came of it.
 
         Args:
@@ -212,6 +223,7 @@ class FileReader:
             reader: the reader of its format.
             root: the folder that its imports must not leave.
             named: a model-index is expected in it.
+            tables: its tables are read as well as where it is named.
         """
         real = os.path.realpath(path)
         if real in self._seen:
@@ -222,7 +234,8 @@ class FileReader:
         try:
             source = SourceText(path, read_text(path))
             check_utf8(source.text)
-            contents = read_documents(source, reader.read(source.text))
+            documents = read_with(reader, path, source.text, tables=named or tables)
+            contents = read_documents(source, documents)
         except UnreadableIndex as error:
             where = source.locate(min(error.index, len(source.text)))
             self._refuse(path, error.message, error.remedy, where)
@@ -234,7 +247,8 @@ class FileReader:
             return False
         if not contents.is_index:
             if named:
-                self._refuse(path, "holds no model-index", "write Collections: and Models: in it")
+                remedy = "write Collections: and Models: in it, or name a table of models"
+                self._refuse(path, "holds no model-index", remedy)
             return False
         self.files.append(path)
         self.contents.append(contents)
@@ -261,7 +275,7 @@ class FileReader:
     def _refuse_empty(self, path: str, known: int) -> None:
         """Name a file that yielded no variant; say why unless problems after ``known`` do."""
         if len(self.problems) == known:
-            self._refuse(path, "documents no variant", "write its models below Models:")
+            self._refuse(path, "documents no variant", "write its models below Models:, or as rows")
         self.unusable.append(path)
 
     def _import(self, importer: str, target: str, where: Location, root: str) -> bool:
@@ -342,7 +356,9 @@ def assemble(
             _resolved(replace(v, of_index=said) if said else v, here, everywhere, problems)
             for v in file.variants
         ]
-    problems += _duplicate_variants(variants)
+    # Tables say themselves what they have twice: models are listed at several sizes.
+    tables = {v.location.file for c in contents if c.is_table for v in c.variants}
+    problems += _duplicate_variants([v for v in variants if v.location.file not in tables])
     problems += _miscounted_classes(variants)
     collections = tuple(c for file in contents for c in file.collections)
     return tuple(variants), collections, tuple(problems)

@@ -13,6 +13,7 @@ MEANINGS: dict[str, str] = {
     "SHA256": "The SHA-256 of the checkpoint.",
     "File Size": "The checkpoint's size in bytes, or with a unit.",
     "Parameters": "How many parameters the model has, its classifier included.",
+    "Activations": "Numbers that its convolutions and linear layers put out for one image.",
     "Layers": "How many weighted layers deep the network is, as its name counts.",
     "FLOPs": "Operations of one forward pass of one image.",
     "FLOPs Convention": "What counts as an operation; without it, macs and fvcore are tried.",

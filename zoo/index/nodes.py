@@ -142,6 +142,16 @@ class Mapping:
     foreign: bool = False
 
 
+@dataclass(slots=True)
+class TableDocument(Mapping):
+    """An index that a reader made of a table.
+
+    ``faults`` are what is wrong with the table itself: the model, the key, and a `Wrong`.
+    """
+
+    faults: tuple[tuple[str | None, str, Any], ...] = ()
+
+
 Node = Scalar | Sequence | Mapping
 
 

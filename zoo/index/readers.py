@@ -32,6 +32,7 @@ from zoo.index.nodes import (
     lookup,
 )
 from zoo.index.schema import accuracy_key
+from zoo.index.tables import TableReader, read_tables
 from zoo.index.units import NotANumber, OutOfRange, parse_number
 
 _GROUP = "zoo.readers"
@@ -126,7 +127,7 @@ def package_index() -> Path:
     return installed if installed.is_dir() else package.parent / "model-index"
 
 
-BUILT_IN: tuple[Reader, ...] = (YamlReader(), MarkdownReader())
+BUILT_IN: tuple[Reader, ...] = (YamlReader(), MarkdownReader(), TableReader())
 PackageReaders = Callable[[], Listing[tuple[str, Reader]] | None]
 # The installed packages that document their own models: their files, each with its reader, or None
 # where the package is not installed.
@@ -139,6 +140,18 @@ PACKAGES: dict[str, PackageReaders] = {
 def built_in_for(path: str) -> Reader | None:
     """The built-in reader that takes a file of that name."""
     return next((reader for reader in BUILT_IN if reader.takes(path)), None)
+
+
+def read_with(reader: Reader, path: str, text: str, *, tables: bool = True) -> list[Node]:
+    """The documents of a file; of one without a model-index, its tables of models.
+
+    Raises:
+        UnreadableIndex: it can't be read.
+    """
+    found = reader.read(text)
+    if not found and tables and isinstance(reader, (MarkdownReader, TableReader)):
+        return read_tables(path, text)
+    return found
 
 
 def reader_for(path: str | os.PathLike[str]) -> Reader | None:

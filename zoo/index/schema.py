@@ -139,6 +139,7 @@ _VARIANT = (
     Field("Class Names", "texts", "[cat, dog]"),
     _whole("FLOPs", "6937106336", "1e16", "rounded-count"),
     _whole("Parameters", "27480000", "1e13", "rounded-count"),
+    _whole("Activations", "11110000", "1e13", "rounded-count"),
     _whole("File Size", "110273258", "1e13", "bytes"),
     _whole("Layers", "50", "10000"),
     _whole("Epochs", "270", "1e6"),
@@ -219,8 +220,8 @@ _OTHERS = (
 # What is measured, or needed to measure: a value here that can't be read is an error in any format.
 CHECKED = frozenset({
     "Name", "In Collection", "Weights", "SHA256", "FLOPs", "FLOPs Convention", "FLOPs Input",
-    "Parameters", "File Size", "Layers", "Image Size", "Crop Pct", "Interpolation", "Mean", "Std",
-    "Crop Mode", "Top 1 Accuracy", "Top 5 Accuracy", "Images",
+    "Parameters", "Activations", "File Size", "Layers", "Image Size", "Crop Pct", "Interpolation",
+    "Mean", "Std", "Crop Mode", "Top 1 Accuracy", "Top 5 Accuracy", "Images",
 })  # fmt: skip
 _MAX_LINK = 4096
 _UNSAFE = re.compile(r"[^\x21-\x7e\xa0-\ud7ff\ue000-\U0010ffff]|[\"<>\\^`{|}\xa0\u2028-\u202f]")

@@ -204,6 +204,7 @@ _COUNT = r"(?:params?|parameters?)"
 _NOUNS = {
     "FLOPs": re.compile(rf"([kmgbt]?)({_OPERATION_NOUN})"),
     "Parameters": re.compile(rf"([kmgbt]?)(?:(?:num(?:berof)?|n|total){_COUNT}|{_COUNT})"),
+    "Activations": re.compile(r"([kmgbt]?)(?:activations|acts)"),
     "File Size": re.compile(r"()(?:file|checkpoint|weightsfile)size"),
 }
 # Without a unit they are counts as well, however they are called.
@@ -223,7 +224,7 @@ _BYTE_WORDS = {
     "b": "B", "byte": "B", "bytes": "B", "kb": "kB", "mb": "MB", "gb": "GB", "kib": "KiB",
     "mib": "MiB", "gib": "GiB", "k": "kB", "m": "MB", "g": "GB", "megabytes": "MB",
 }  # fmt: skip
-_UNIT_OF_NOUN = re.compile(rf"([kmgbt]?)\s*(?:{_OPERATION_NOUN}|{_COUNT})")
+_UNIT_OF_NOUN = re.compile(rf"([kmgbt]?)\s*(?:{_OPERATION_NOUN}|{_COUNT}|activations|acts)")
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,12 @@ from harness.measure.flops.base import (
     module_parts,
 )
 from harness.measure.flops.deepspeed import deepspeed_parts
-from harness.measure.flops.fvcore import fvcore_by_operator, fvcore_of, fvcore_parts
+from harness.measure.flops.fvcore import (
+    fvcore_activations,
+    fvcore_by_operator,
+    fvcore_of,
+    fvcore_parts,
+)
 from harness.measure.flops.macs import attention_products, macs, macs_of
 from harness.measure.flops.ptflops import ptflops
 from harness.measure.flops.thop import THOP, THOP_2020
@@ -37,6 +42,7 @@ __all__ = [
     "FlopCounter",
     "NotCountedError",
     "counts",
+    "fvcore_activations",
     "fvcore_by_operator",
     "itemised",
     "macs",

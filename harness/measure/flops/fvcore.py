@@ -9,6 +9,7 @@ from math import prod
 from harness.measure.flops.base import Parts, Pass, Tally
 from harness.measure.flops.macs import ATTENTION, MACS, conv, linear, product
 from harness.measure.record import ModuleCall, Op, walk
+from harness.types import WITH_PRODUCTS
 
 
 def fvcore_of(op: Op) -> tuple[str, int] | None:
@@ -150,3 +151,33 @@ def _is_over_positions(op: Op) -> bool:
     if x is None or len(x) != 4 or not isinstance(axes, list | tuple):
         return False
     return sorted(n % 4 for n in axes) == [2, 3]
+
+
+# What fvcore's ``ActivationCountAnalysis`` has handles for.
+_PUT_OUT = frozenset(
+    {"conv", "addmm", "bmm", "einsum", "matmul", "linear"},
+)
+
+
+def fvcore_activations(record: ModuleCall) -> dict[str, int]:
+    """Elements that the operators of fvcore's count of activations put out.
+
+    Returns:
+        ``fvcore`` (as it counts), and with the two products of attention that is one operator,
+        which it does not know: without them where there is none.
+    """
+    plain = fused = 0
+    for _, call in walk(record):
+        for op in call.calls:
+            if not isinstance(op, Op):
+                continue
+            if op.name in ATTENTION:
+                query, key = op.inputs[:2]
+                assert query is not None
+                assert key is not None
+                fused += prod(query[:-1]) * key[-2] + prod(op.outputs[0])
+            elif _FVCORE.get(op.name, ("",))[0] in _PUT_OUT and not isinstance(
+                op.attributes.get("padding"), str
+            ):
+                plain += prod(op.outputs[0])
+    return {"fvcore": plain, WITH_PRODUCTS: plain + fused} if fused else {"fvcore": plain}

@@ -1,0 +1,70 @@
+"""Activations: the numbers that convolutions and products of matrices put out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from harness.check.base import (
+    Evidence,
+    Need,
+    VariantCheck,
+    matched,
+    mismatched,
+    not_measured,
+    not_read,
+    replaced,
+)
+from harness.check.compare import agrees, grouped, number, written
+from harness.types import DEPLOYED, WITH_PRODUCTS, Finding, Size
+
+_ID = "activations"
+
+
+def find(evidence: Evidence) -> Iterable[Finding | Need]:
+    """The claim is what fvcore counts, or the RegNet paper; or it is the deployed form's."""
+    variant, (height, width) = evidence.variant, evidence.size
+    for claim in variant.claims_of("Activations"):
+        fact = evidence.measurement("flops", evidence.size)
+        if number(claim) is None:
+            yield not_read(claim, variant, _ID)
+            continue
+        if fact is None:
+            if evidence.unmeasured("flops", evidence.size) is None:
+                yield Need("flops", (evidence.size,))
+            else:
+                yield not_measured(evidence, claim, _ID, "flops", evidence.size)
+            continue
+        counted = {
+            **fact.value["put_out"],
+            "convolutions and linear layers": fact.value["activations"],
+        }
+        held = next((rule for rule, n in counted.items() if agrees(claim, n)), None)
+        best = counted.get(WITH_PRODUCTS, counted["fvcore"])
+        has = f"the model puts out {{}} activations at {height}x{width}"
+        if held is not None and not held.startswith(DEPLOYED):
+            message = f"{has.format(grouped(counted[held]))}, as documented"
+            yield matched(claim, variant, _ID, counted[held], message)
+            continue
+        message = f"{has.format(grouped(best))}, not {claim.raw}"
+        if held is not None:
+            message += f", which its deployed form does; write {written(claim, best)}, or say so"
+        else:
+            message += f"; write {written(claim, best)}"
+        yield mismatched(
+            claim,
+            variant,
+            _ID,
+            "activations.differs",
+            best,
+            message,
+            "warning" if held else None,
+            edits=() if held else (replaced(claim, best),),
+        )
+
+
+def _needs(size: Size) -> tuple[Need, ...]:
+    """None to start from: most variants claim no such thing."""
+    return ()
+
+
+CHECK = VariantCheck(_ID, "flops", _needs, find)

@@ -1,0 +1,38 @@
+"""Tables held against timm, and mended cell by cell."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import pytest
+from cli import run_zoo
+
+HEAD = "model,infer_img_size,infer_samples_per_sec,param_count,infer_gmacs,infer_macts\r\n"
+# From timm's own benchmark: one has attention.
+RIGHT = 'test_vit,160,103244.27,0.37,0.04,0.48\r\nresnet10t,176,1,"5.44",0.7,1.51\r\n'
+WRONG = RIGHT.replace('"5.44",0.7,1.51', '"5.54",0.9,2.51').replace("0.37", "0.33")
+OPTIONS = ("--all", "--index", "benchmark-infer-amp.csv", "--builder", "timm")
+
+
+@pytest.fixture
+def zoo(folder, tmp_path, repository):
+    environment = os.environ | {"XDG_CACHE_HOME": str(tmp_path), "PYTHONPATH": str(repository)}
+    return lambda *words: run_zoo(words, cwd=folder, environment=environment)
+
+
+@pytest.mark.slow
+def test_a_right_table_holds_and_a_wrong_one_is_mended_to_it(zoo, folder):
+    table = folder / "benchmark-infer-amp.csv"
+    table.write_bytes((HEAD + RIGHT).encode())
+    report = json.loads(zoo("verify", *OPTIONS, "--format", "json").stdout)
+    assert report["summary"]["match"] == 8, report["findings"]
+    assert not [f for f in report["findings"] if f["status"] != "match"]
+    table.write_bytes(("\ufeff" + HEAD + WRONG).encode())
+    report = json.loads(zoo("verify", *OPTIONS, "--format", "json").stdout)
+    wrong = {f["field"]: f for f in report["findings"] if f["status"] == "mismatch"}
+    place = wrong["FLOPs"]["location"]
+    assert (place["line"], place["column"]) == (3, 24)
+    assert wrong["Activations"]["cause"] == "activations.differs"
+    assert zoo("fix", *OPTIONS, "--write").returncode == 0
+    assert table.read_bytes().decode() == "\ufeff" + HEAD + RIGHT

@@ -1,0 +1,189 @@
+"""Tables as an index: every cell with its place, and what is wrong with a table in one line."""
+
+from __future__ import annotations
+
+import csv
+from decimal import Decimal
+
+import pytest
+
+from zoo.index import load_index
+
+HEADER = "model,img_size,top1,top1_err,param_count\n"
+DATASETS = {
+    "results-imagenet.csv": "imagenet-1k",
+    "results-imagenet-real.csv": "imagenet-real",
+    "results-imagenet-a.csv": "imagenet-a",
+    "results-imagenet-a-clean.csv": "imagenet-a-clean",
+    "results-imagenet-r.csv": "imagenet-r",
+    "results-sketch.csv": "imagenet-sketch",
+    "results-imagenetv2-matched-frequency.csv": "imagenet-v2-matched-frequency",
+    "results-tiny-imagenet.csv": None,
+    "results-imagenet-21k.csv": None,
+    "mine.csv": None,
+}
+
+
+@pytest.fixture
+def load(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def loaded(text: str, name: str = "table.csv"):
+        (tmp_path / name).write_bytes(text.encode())
+        return load_index([name])
+
+    return loaded
+
+
+def said(index):
+    return [str(problem) for problem in index.problems]
+
+
+def test_every_cell_is_a_claim_at_its_place(shared_corpus, tmp_path):
+    number = {"param_count": "Parameters", "top1": "Top 1 Accuracy", "top5": "Top 5 Accuracy"}
+    number |= {"crop_pct": "Crop Pct", "infer_gmacs": "FLOPs", "infer_macts": "Activations"}
+    scale = {"param_count": 10**6, "infer_gmacs": 10**9, "infer_macts": 10**6}
+    for path in sorted((shared_corpus / "timm-tables").glob("*.csv")):
+        lines = path.read_text().splitlines()[:300]
+        (tmp_path / path.name).write_text("\n".join(lines))
+        index = load_index([tmp_path / path.name])
+        rows = list(csv.DictReader(lines))
+        assert not said(index)
+        assert [v.name for v in index.variants] == [row["model"] for row in rows]
+        for row, variant in zip(rows, index.variants, strict=True):
+            side = int(row.get("img_size") or row["infer_img_size"])
+            assert variant.stated("Image Size") == (side, side)
+            for column, field in number.items():
+                claim = variant.claim(field)
+                assert (claim is not None) == bool(row.get(column)), (path, row)
+                if claim is None:
+                    continue
+                cell = Decimal(row[column].replace(",", ""))
+                assert claim.value == cell * scale.get(column, 1)
+                exponent = int(cell.as_tuple().exponent)
+                assert claim.step == Decimal(scale.get(column, 1)).scaleb(exponent)
+                place = claim.location
+                assert lines[place.line - 1][place.column - 1 :].lstrip('"').startswith(row[column])
+
+
+def test_a_result_is_of_the_dataset_that_the_file_is_named_after(load):
+    for name, dataset in DATASETS.items():
+        index = load(HEADER + "a,224,80.1,19.9,25.56\n", name)
+        assert index.variants[0].claim("Top 1 Accuracy").dataset == dataset, name
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r\n", "\r"])
+def test_bytes_around_the_cells_do_not_matter(load, ending):
+    for mark in ("", "\ufeff"):
+        for separator, name in ((",", "a.csv"), (";", "a.csv"), ("\t", "a.tsv")):
+            text = '"model",param_count\n\n"res""net", "1,014.45"\n'.replace(",p", f"{separator}p")
+            text = text.replace('"res""net", ', f'"res""net"{separator} ').replace("\n", ending)
+            (variant,) = load(mark + text, name).variants
+            assert variant.name == 'res"net'
+            assert variant.stated("Parameters") == 1_014_450_000
+
+
+def test_what_is_wrong_with_a_table_is_one_line_each(load):
+    wrong = {
+        HEADER + "a,224,80.1,19.9,1,014.45\n": "2:1: a: Name: is a row of 6 cells",
+        HEADER + "a,224,80.1,19.9\n": "2:1: a: Name: is a row of 4 cells",
+        HEADER + "a,224,80.1,19.9,1\na,224,80.2,19.8,1\n": "3:1: a: Name: is a second row",
+        HEADER + "a,224,80.1,18.9,1\n": "2:12: a: Top 1 Error: is 18.9, where",
+        HEADER + "a,224,80.1,19.9,many\n": "2:17: a: Parameters (M): is 'many', which",
+        HEADER + f"a,224,80.1,19.9,{'9' * 200_000}\n": "2:17: a: Parameters (M): is 9",
+        HEADER + "a\0b,224,80.1,19.9,1\n": "2:1: a\\x00b: Name: is",
+        HEADER + 'a,224,80.1,19.9,"1\n': "2:17: a quote is not closed",
+        HEADER + ",224,80.1,19.9,1\n": "2:1: Name: ",
+        "a,224,80.1\nb,224,80.1\n": "1:1: has no column for the model's name",
+        "model,param_count,x\na,1.5,2\n": "1:19: x: is a column of no known meaning",
+        "model,flops,top1\na,4.1,80\n": "1:7: flops: gives no unit",
+        "model,param_count\n" + "a,1\n" * 30_001: "has more than 30,000 rows",
+        HEADER: "documents no variant",
+        "": "holds no model-index",
+    }
+    for text, line in wrong.items():
+        found = said(load(text))
+        assert len(found) == 1, (text[:80], found)
+        assert line in found[0]
+        assert len(found[0]) < 400
+
+
+def test_one_model_at_two_sizes_is_no_duplicate_and_no_file_is_another(load, tmp_path):
+    load(HEADER + "a,224,80.1,19.9,1\na,288,80.2,19.8,1\n")
+    load("model,infer_gmacs\na,1.5\n", "benchmark.csv")
+    index = load_index(["table.csv", "benchmark.csv"])
+    assert not said(index)
+    assert len(index.variants) == 3
+
+
+def test_accuracies_of_at_most_one_are_fractions_and_errors_the_rest(load):
+    for text in ("0.801", "80.1"):
+        claim = load(f"model,top1\na,{text}\n").variants[0].claim("Top 1 Accuracy")
+        assert (claim.value, claim.step, claim.raw) == (Decimal("80.1"), Decimal("0.1"), text)
+    for text in ("0.199", "19.9"):
+        claim = load(f"model,Top-1 error\na,{text}\n").variants[0].claim("Top 1 Accuracy")
+        assert (claim.value, claim.raw) == (Decimal("80.1"), text)
+    assert not said(load(HEADER + "a,224,0.801,0.199,1\n"))
+
+
+def test_a_project_says_what_its_headers_mean(load, tmp_path):
+    (tmp_path / "pyproject.toml").write_text(
+        '[tool.zoo.tables]\n"Mein Netz" = "Name"\nGroesse = "Parameters (M)"\n'
+        '[tool.zoo.tables."pets-*.csv"]\ndataset = "Oxford Pets"\nRichtig = "Top 1 Accuracy"\n'
+    )
+    text = "Mein Netz,Groesse,Richtig\na,25.56,80.1\n"
+    assert load(text, "pets-1.csv").variants[0].claim("Top 1 Accuracy").dataset == "Oxford Pets"
+    (variant,) = load(text).variants
+    assert variant.stated("Parameters") == 25_560_000
+    assert variant.claim("Top 1 Accuracy") is None
+
+
+PAGE = r"""
+| Model | Params (M) | Flops (G) | Pretrain | Top-1 (%) | Download |
+| :---: | ---------: | --------- | -------- | :-------- | -------- |
+| `hidden` |
+## Image Classification on ImageNet-1k
+| Model | Params (M) | Flops (G) | Pretrain | Top-1 (%) | Download |
+| :---: | ---------: | --------- | -------- | :-------- | -------- |
+| `swin-t`\* | 28.29 | **4.36** | x | 81.18 | [a](a.py) \| [model](https://x.org/t-66f9d902.pth) |
+| [b](https://x.org) | 1,014.45 | - | |
+```
+| Model | Params (M) |
+|---|---|
+| example | 1 |
+```
+Image Classification on CIFAR-10
+--------------------------------
+### CIFAR-100
+Weight | Params | GFLOPS
+---|---|---
+c_Weights.V1 | 61.1M | 0.71
+"""
+
+
+def test_a_page_without_a_model_index_is_read_by_its_tables(load, tmp_path):
+    page = PAGE[PAGE.index("## ") :]
+    index = load(page, "README.md")
+    assert not said(index)
+    assert [v.name for v in index.variants] == ["swin-t", "b", "c_Weights.V1"]
+    swin, other, third = index.variants
+    assert swin.stated("Parameters") == 28_290_000
+    assert swin.stated("FLOPs") == 4_360_000_000
+    assert swin.stated("Weights") == "https://x.org/t-66f9d902.pth"
+    assert swin.claim("Top 1 Accuracy").dataset == "ImageNet-1k"
+    assert other.stated("Parameters") == 1_014_450_000
+    assert third.stated("Parameters") == 61_100_000
+    assert third.stated("FLOPs") == 710_000_000
+    for variant in index.variants:
+        for claim in (variant.claim("Name"), variant.claim("Parameters"), variant.claim("FLOPs")):
+            if claim is not None:
+                line = page.splitlines()[claim.location.line - 1]
+                assert line[claim.location.column - 1 :].startswith(claim.raw.split()[0])
+    # Beside a model-index the tables of a page, or of a folder, are no index.
+    comment = "<!--\nType: model-index\nModels:\n- Name: own\n-->\n"
+    assert [v.name for v in load(page + comment, "README.md").variants] == ["own"]
+    (tmp_path / "other.md").write_text(page)
+    (tmp_path / "more.csv").write_text(HEADER + "a,224,80.1,19.9,1\n")
+    assert [v.name for v in load_index([tmp_path]).variants] == ["own"]
+    (tmp_path / "README.md").unlink()
+    assert len(load_index([tmp_path]).variants) == 4

@@ -1,0 +1,152 @@
+"""What the headers of tables mean, and the datasets that their files and headings name."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from fnmatch import fnmatch
+from functools import lru_cache
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from zoo.index.schema import FIELDS, canonical
+from zoo.index.units import measured_key
+from zoo.known_datasets import known_dataset
+
+NAME, DATASET, WEIGHTS = "Name", "Dataset", "Weights"
+ACCURACIES = ("Top 1 Accuracy", "Top 5 Accuracy")
+ERRORS = {"Top 1 Error": ACCURACIES[0], "Top 5 Error": ACCURACIES[1]}
+SIZE = "Image Size"
+# Header, in small letters -> the key of an index, with its unit; None for what is nobody's claim.
+_BUILT_IN: dict[str, str | None] = {
+    # Who a row is about.
+    **dict.fromkeys(("model", "name", "model name", "variant", "arch", "architecture"), NAME),
+    **dict.fromkeys(("network", "weight"), NAME),
+    # timm's results and benchmarks.
+    "param count": "Parameters (M)",
+    **dict.fromkeys(("img size", "infer img size", "resolution", "input size"), SIZE),
+    "infer gmacs": "GMACs",
+    "infer macts": "Activations (M)",
+    "macts": "Activations (M)",
+    "infer samples per sec": "Throughput",
+    **dict.fromkeys(
+        ("top1 diff", "top5 diff", "rank diff", "infer step time", "infer batch size"), None
+    ),
+    **dict.fromkeys(
+        ("train img size", "train samples per sec", "train step time", "train batch size"), None
+    ),
+    # mmpretrain's pages and torchvision's documentation.
+    "download": WEIGHTS,
+    **dict.fromkeys(
+        ("pretrain", "config", "recipe", "paper", "code", "notes", "description"), None
+    ),
+}
+_ERROR = re.compile(r"top[- ]?([15])[- ]?err(?:or)?(?: rate)?(?: ?\(%\))?")
+# Words around the name of a dataset in that of a file.
+_NEUTRAL = frozenset({"results", "result", "benchmark", "eval", "table", "accuracy", "val", "timm"})
+_OTHER_DATASETS = {"sketch": "imagenet-sketch"}
+
+
+def meaning(header: str, own: Mapping[str, str]) -> str | None:
+    """The key that a header means; empty where none is known, None where it is no claim."""
+    text = " ".join(header.replace("_", " ").split()).lower()
+    if header in own:
+        return own[header]
+    if text in _BUILT_IN:
+        return _BUILT_IN[text]
+    if error := _ERROR.fullmatch(text):
+        return f"Top {error[1]} Error"
+    for form in (header, text):
+        key = canonical(form)
+        says = measured_key(form)
+        if key in FIELDS and (says is None or not says.beside or has_no_unit(form)):
+            return header if form == header else key
+        if says is not None and has_no_unit(form):
+            return header
+    return ""
+
+
+def has_no_unit(header: str) -> bool:
+    """Whether it speaks of Parameters or FLOPs, and not in which unit."""
+    says = measured_key(header)
+    if says is None or says.field not in ("Parameters", "FLOPs"):
+        return False
+    return says.beside == "no unit" or (not says.beside and not says.scale)
+
+
+# Datasets.
+
+
+def dataset_of(stem: str) -> str | None:
+    """The dataset that a file's name says, as timm's do."""
+    words = [word for word in re.split(r"[-_. ]+", stem.lower()) if word]
+    while words and words[0] in _NEUTRAL:
+        words.pop(0)
+    while words and words[-1] in _NEUTRAL:
+        words.pop()
+    return _known(_OTHER_DATASETS.get("-".join(words), "-".join(words)))
+
+
+def _known(name: str) -> str | None:
+    known = known_dataset(name)
+    return None if known is None else known.name
+
+
+def heading_dataset(title: str) -> str | None:
+    """The dataset that a heading names: ``Image Classification on CIFAR-10``."""
+    before, on, name = title.rpartition(" on ")
+    return (name.strip() or None) if on and before else _known(title)
+
+
+# What a project says of its own tables.
+
+
+def own_columns(file: str) -> dict[str, str]:
+    """`[tool.zoo.tables]` of the nearest pyproject.toml that has it: header -> key.
+
+    A table inside it speaks of the files that its name fits, and has their ``dataset``.
+    """
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        path = folder / "pyproject.toml"
+        try:
+            found = _tables(path, path.stat().st_mtime_ns)
+        except OSError:
+            continue
+        if found is not None:
+            break
+    else:
+        return {}
+    columns = {k: v for k, v in found.items() if isinstance(v, str)}
+    for pattern, inner in found.items():
+        if isinstance(inner, dict) and fnmatch(file, pattern):
+            columns |= {k: v for k, v in inner.items() if isinstance(v, str)}
+    return columns
+
+
+@lru_cache(maxsize=8)
+def _tables(path: Path, _: int) -> dict[str, Any] | None:
+    toml = import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
+    try:
+        tool = toml.loads(path.read_text("utf-8")).get("tool", {})
+        return tool["zoo"]["tables"] if isinstance(tool["zoo"]["tables"], dict) else None
+    except (ValueError, KeyError, TypeError):
+        return None  # the command says what is wrong there
+
+
+def mapping_faults(tables: object, where: str = "") -> Iterator[str]:
+    """What is wrong in a `[tool.zoo.tables]`, a line each."""
+    if not isinstance(tables, dict):
+        yield f"{where}{tables!r} is not a table; write headers and the keys that they mean"
+        return
+    for header, key in tables.items():
+        if isinstance(key, dict) and not where:
+            yield from mapping_faults(key, f"{header}: ")
+        elif not isinstance(key, str):
+            yield f"{where}{header}: {key!r} is no key of an index; write one such as GMACs"
+        elif not (where and header == "dataset") and key not in ERRORS and key:
+            says = measured_key(key)
+            if canonical(key) not in FIELDS or (says is not None and says.beside):
+                yield f"{where}{header}: {key!r} is no key of an index; write one such as GMACs"
