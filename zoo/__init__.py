@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 from zoo._version import __version__
 
 if TYPE_CHECKING:
-    from zoo.labels import categories
     from zoo.preprocessing import preprocess
     from zoo.registry import create_model, list_models
+    from zoo.variants import categories
 
 __all__ = ["__version__", "categories", "create_model", "list_models", "preprocess"]
 
 _HOMES = {
-    "categories": "zoo.labels",
+    "categories": "zoo.variants",
     "create_model": "zoo.registry",
     "list_models": "zoo.registry",
     "preprocess": "zoo.preprocessing",

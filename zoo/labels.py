@@ -60,21 +60,6 @@ def _squeezed(name: str) -> str:
     return "".join(char for char in name if char.isalnum())
 
 
-def categories(name: str) -> tuple[str, ...]:
-    """The names of the classes that a model tells apart: one per output, in its order.
-
-    Args:
-        name: a model of the index that ships with this package; all of them classify ImageNet.
-
-    Raises:
-        UnknownModelError: if the index has no model of that name.
-    """
-    from zoo.preprocessing import package_variant
-
-    package_variant(name)
-    return imagenet_categories()
-
-
 def are_of_imagenet(names: Sequence[str]) -> bool:
     """Whether these are ImageNet's classes in their usual order, as synsets or in English."""
     if len(names) != len(imagenet_synsets()):

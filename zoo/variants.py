@@ -134,3 +134,19 @@ def load_variant(
     if num_classes is not None and num_classes != model.num_classes:
         model.reset_classifier(num_classes)
     return model
+
+
+def categories(name: str) -> tuple[str, ...]:
+    """The names of the classes that a model tells apart: one per output, in its order.
+
+    Args:
+        name: a model of the index that ships with this package; all of them classify ImageNet.
+
+    Raises:
+        UnknownModelError: if the index has no model of that name.
+    """
+    from zoo.labels import imagenet_categories
+    from zoo.preprocessing import package_variant
+
+    package_variant(name)
+    return imagenet_categories()

@@ -9,12 +9,12 @@ import pytest
 from zoo.errors import UnknownModelError
 from zoo.labels import (
     are_of_imagenet,
-    categories,
     imagenet_categories,
     imagenet_synsets,
     is_imagenet,
     same_data,
 )
+from zoo.variants import categories
 
 ARE = """ImageNet|imagenet|ImageNet_1K|ImageNet (1k)|imagenet/1k|ILSVRC2012|ILSVRC-2012|ILSVRC 2012
 imagenet-1k|ImageNet-1K|ImageNet 1000|timm/imagenet-1k-wds|ILSVRC/imagenet-1k|ImageNet-1k (val)
