@@ -241,6 +241,54 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class Mistake:
+    """An image that a variant answered wrong.
+
+    Attributes:
+        image: its name.
+        labels: the classes that are right of it.
+        answered: the class that was answered.
+        probability: of that class, from 0 to 1.
+        thumbnail: the image as a small JPEG, where it was asked for and can be read.
+    """
+
+    image: str
+    labels: tuple[int, ...]
+    answered: int
+    probability: float
+    thumbnail: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PredictionSummary:
+    """What a variant answered for the images of one dataset, as far as it is shown.
+
+    Attributes:
+        dataset: by its name in `zoo.known_datasets`; empty where unknown.
+        setting: the preprocessing that its result states; empty for the variant's own.
+        images, top1, top5: how many there are, and how many of them are right.
+        unreadable, not_finite: images that could not be read, or have logits that are no numbers.
+        names: of all classes, in their order.
+        by_class: of each class the images, and those that are right by top-1, the worst first;
+            None where several classes may be right of an image.
+        confused: (label, answered, images), the most images first.
+        mistakes: the most confident first.
+    """
+
+    dataset: str
+    setting: str
+    images: int
+    top1: int
+    top5: int
+    unreadable: int
+    not_finite: int
+    names: Sequence[str]
+    by_class: Mapping[int, tuple[int, int]] | None
+    confused: tuple[tuple[int, int, int], ...]
+    mistakes: tuple[Mistake, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class VariantReport:
     """One variant: what is documented of it, and what was measured.
 
@@ -252,6 +300,7 @@ class VariantReport:
         intervals: ``top1`` and ``top5`` -> (lowest, highest) percent that the images counted
             leave possible for the population that the claim speaks of.
         location: of the variant's entry in the index.
+        answers: what it answered, by dataset, where the report is going to show that.
     """
 
     name: str
@@ -262,6 +311,7 @@ class VariantReport:
     facts: tuple[Fact, ...] = ()
     intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     location: Location | None = None
+    answers: tuple[PredictionSummary, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib.util import find_spec
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from harness.cli.options import IMAGES, command, prepared, variant
 from harness.cli.output import Failure, columns, emit, emit_json, say, wrapped
 from harness.config import RunConfig, UsageError
+from harness.run.predictions import SHOWN
 from zoo._util.files import replace_file
 from zoo._util.text import csv_text, plural
 from zoo.known_datasets import KNOWN
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 
     from harness.run.predictions import Answered
     from harness.run.session import Session
-
-_SHOWN = 10
 
 
 @command(*("index", "builder", "device", *IMAGES, "offline"))
@@ -73,51 +72,36 @@ def answers_of(session: Session) -> list[Answered]:
 
 
 def _summary(answered: Answered) -> dict[str, Any]:
-    """What there is to say of the predictions of one dataset."""
-    import numpy as np
-
-    right, kept, labels = answered.right, answered.predictions, answered.labels
-    best = kept.best(answered.images.subset)
-    names = [answered.image_set.names[n] for n in answered.members]
-    wrong = np.flatnonzero(~right[:, 0] & (best[:, 0] >= 0))
-    surest = wrong[np.argsort(-kept.probability[wrong], kind="stable")][:_SHOWN]
-    found: dict[str, Any] = {
+    """What there is to say of the predictions of one dataset, as a document has it."""
+    found = answered.summary()
+    shown: dict[str, Any] = {
         "variant": answered.variant,
-        "dataset": answered.images.dataset or None,
-        "images": len(kept),
-        "top1": round(100 * float(right[:, 0].mean()), 4),
-        "top5": round(100 * float(right[:, 1].mean()), 4),
-        "unreadable": int(kept.unread.sum()),
-        "not_finite": int(kept.not_finite.sum()),
+        "dataset": found.dataset or None,
+        "images": found.images,
+        "top1": round(100 * found.top1 / found.images, 4),
+        "top5": round(100 * found.top5 / found.images, 4),
+        "unreadable": found.unreadable,
+        "not_finite": found.not_finite,
         "mistakes": [
             {
-                "image": names[n],
-                "label": np.atleast_1d(labels[n])[np.atleast_1d(labels[n]) >= 0].tolist(),
-                "answered": int(best[n, 0]),
-                "probability": round(float(kept.probability[n]), 4),
+                "image": each.image,
+                "label": list(each.labels),
+                "answered": each.answered,
+                "probability": each.probability,
             }
-            for n in surest.tolist()
+            for each in found.mistakes
         ],
     }
-    if labels.ndim == 1:
-        by_class = kept.per_class(labels, answered.images.subset)
-        # Of classes with as few right answers, the one with the most images comes first.
-        order = sorted(
-            by_class, key=lambda c: (by_class[c][1] / by_class[c][0], -by_class[c][0], c)
-        )
-        found["worst"] = [
-            {"class": each, "images": by_class[each][0], "right": by_class[each][1]}
-            for each in order[:_SHOWN]
+    if found.by_class is not None:
+        shown["worst"] = [
+            {"class": each, "images": images, "right": right}
+            for each, (images, right) in islice(found.by_class.items(), SHOWN)
         ]
-        pairs = Counter(zip(labels[wrong].tolist(), best[wrong, 0].tolist(), strict=True))
-        found["confused"] = [
-            {"label": label, "answered": answer, "images": count}
-            for (label, answer), count in sorted(pairs.items(), key=lambda p: (-p[1], p[0]))[
-                :_SHOWN
-            ]
+        shown["confused"] = [
+            {"label": label, "answered": answer, "images": images}
+            for label, answer, images in found.confused
         ]
-    found["classes"] = list(answered.classes or ())
-    return found
+    return shown | {"classes": list(answered.classes or ())}
 
 
 def _lines(found: Mapping[str, Any]) -> Iterator[str]:
@@ -181,7 +165,7 @@ def _paired(one: Answered, other: Answered) -> dict[str, Any]:
     known = KNOWN.get(one.images.dataset)
     population = max(one.images.count, known.images if known is not None else 0)
     found = difference(population, count, first, second)
-    flipped = (rights[0] != rights[1]).nonzero()[0][:_SHOWN]
+    flipped = (rights[0] != rights[1]).nonzero()[0][:SHOWN]
     return {
         "first": one.variant,
         "second": other.variant,

@@ -6,7 +6,7 @@ import os
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -24,6 +24,11 @@ from harness.cli.reporting import (
 )
 from harness.config import RunConfig, UsageError
 from harness.config.rules import NEVER
+from zoo._util.text import human_bytes, plural
+
+if TYPE_CHECKING:
+    from harness.run.session import Session
+    from harness.types import Report
 
 REPORTING = ("format", "fail-on", "strict")
 COMMAND_CLASSES = {"verify": WritesBaseline}
@@ -67,6 +72,7 @@ def _run(
     source_url: str | None = None,
     writes_baseline: bool = False,
     predictions: Path | None = None,
+    thumbnails: bool = False,
 ) -> None:
     """Show the plan, measure, show the report, and exit with its status.
 
@@ -78,6 +84,7 @@ def _run(
         source_url: of the repository that its page links to; None for what git says.
         writes_baseline: whether its errors and warnings are accepted from now on.
         predictions: where what the variants answered is written to, or None.
+        thumbnails: whether its page shows images that were answered wrong.
     """
     # What is written to be kept shall be about the whole index.
     session = prepared(config, lenient=folder is None and not writes_baseline)
@@ -113,6 +120,8 @@ def _run(
         write_predictions(answers_of(session), predictions, quiet=config.quiet)
     report = baseline.applied(report)
     if folder is not None:
+        if report.cut_short != INTERRUPTED:
+            report = _with_answers(report, session, thumbnails=thumbnails)
         report = write_folder(report, folder, source_url)
     broken = cut_short(report)
     silent = report.cut_short == INTERRUPTED if not printed else config.format in _ON_SCREEN
@@ -122,6 +131,24 @@ def _run(
     if not printed:
         raise typer.Exit(exit_status(report, config))
     finish(report, config)
+
+
+def _with_answers(report: Report, session: Session, *, thumbnails: bool) -> Report:
+    """The report with what the variants answered, for its page."""
+    from harness.run.predictions import Thumbnails
+
+    seen = Thumbnails() if thumbnails else None
+    variants = tuple(
+        replace(variant, answers=tuple(answered.summary(seen) for answered in run.answered()))
+        for variant, run in zip(report.variants, session.runs_seen, strict=True)
+    )
+    if seen is not None:
+        rest = f"; {seen.left_out:,} more would be too many" if seen.left_out else ""
+        shown = (
+            f"{plural(len(seen), 'image')} as {'a thumbnail' if len(seen) == 1 else 'thumbnails'}"
+        )
+        say(f"the page shows {shown}, {human_bytes(seen.size)}{rest}")
+    return replace(report, variants=variants)
 
 
 @documented
@@ -174,9 +201,13 @@ def validate(config: RunConfig, *, predictions: Path | None) -> None:
     *(*_REPORTED, "offline", "no-download", "refresh"),
     selects="What to report. Default: all.",
 )
-def report(config: RunConfig, *, output: Path, source_url: str | None) -> None:
+def report(config: RunConfig, *, output: Path, source_url: str | None, thumbnails: bool) -> None:
     """As zoo verify --output, for those who want the files and not the verdict: findings don't
     change the exit status, which is 0, or 3 where the run failed or was cut short.
     """
     config = replace(config, fail_on=NEVER)
-    _run(config, printed=False, folder=output, source_url=source_url)
+    if thumbnails and not config.data:
+        raise UsageError(
+            "--thumbnails: there are no images to show; name them with --data, or leave it out"
+        )
+    _run(config, printed=False, folder=output, source_url=source_url, thumbnails=thumbnails)

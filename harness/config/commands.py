@@ -77,6 +77,7 @@ EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = {
     "report": (
         ("report", "the page and tables of all variants, in reports/"),
         ("report ResNeSt --output site --offline", "one collection, without a network"),
+        ("report --data imagenet/val --thumbnails", "with accuracies by class, and mistakes"),
     ),
     "fix": (
         ("fix | git apply", "correct what was measured to be wrong"),
@@ -167,7 +168,18 @@ _OWN = (
             "or to the .yml that follows; known-findings.yml by default.",
         ),
     ),
-    *_own("report", _folder("Where to write the report.", Path("reports"))),
+    *_own(
+        "report",
+        _folder("Where to write the report.", Path("reports")),
+        Option(
+            "thumbnails",
+            SWITCH,
+            "Show the most confident mistakes on the images of --data in the page, as thumbnails "
+            "of 64 pixels, ten for each variant and dataset at the most. Default: no image is in "
+            "the page.",
+            False,
+        ),
+    ),
     *_own("dataset explain", _format("table", "json")),
     *_own(
         "validate",

@@ -11,14 +11,26 @@ from __future__ import annotations
 import hashlib
 import os
 from base64 import b64decode
+from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.check.evaluated import setting_tag
 from harness.check.shards import AS_DOCUMENTED, Span, shard_names, span_of, tagged
 from harness.measure.accuracy.predictions import BYTES, Predictions
-from harness.types import EvalImages, Fact, Measurement, Recipe, unmeasured
+from harness.types import (
+    EvalImages,
+    Fact,
+    Measurement,
+    Mistake,
+    PredictionSummary,
+    Recipe,
+    unmeasured,
+)
 from zoo._util.files import make_private
 
 if TYPE_CHECKING:
@@ -26,6 +38,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from harness.datasets import ImageSet
+
+SHOWN = 10
+"""Of the most confused classes, and of the most confident mistakes."""
+
+_SIDE = 64
+_MOST_OF_THUMBNAILS = 2_000_000
 
 
 class KeptPredictions:
@@ -163,6 +181,96 @@ class Answered:
     def right(self) -> NDArray[np.bool_]:
         """By top-1 and by top-5, (n, 2)."""
         return self.predictions.right(self.labels, self.images.subset)
+
+    def summary(
+        self, seen: Callable[[ImageSet, int], bytes | None] | None = None
+    ) -> PredictionSummary:
+        """What there is to say of them.
+
+        Args:
+            seen: makes the thumbnail of an image by its index; None for no thumbnails.
+        """
+        import numpy as np
+
+        from zoo.labels import imagenet_categories
+
+        kept, labels, members = self.predictions, self.labels, self.members
+        right = kept.right(labels, self.images.subset)
+        best = kept.best(self.images.subset)[:, 0]
+        wrong = np.flatnonzero(~right[:, 0] & (best >= 0))
+        surest = wrong[np.argsort(-kept.probability[wrong], kind="stable")][:SHOWN]
+        by_class, confused = None, Counter[tuple[int, int]]()
+        if labels.ndim == 1:
+            counts = kept.per_class(labels, self.images.subset)
+            # Of classes with as few right answers, the one with the most images comes first.
+            order = sorted(counts, key=lambda c: (counts[c][1] / counts[c][0], -counts[c][0], c))
+            by_class = {each: counts[each] for each in order}
+            confused.update(zip(labels[wrong].tolist(), best[wrong].tolist(), strict=True))
+        gravest = sorted(confused.items(), key=lambda pair: (-pair[1], pair[0]))[:SHOWN]
+        return PredictionSummary(
+            dataset=self.images.dataset,
+            setting=setting_tag(self.tag),
+            images=len(kept),
+            top1=int(right[:, 0].sum()),
+            top5=int(right[:, 1].sum()),
+            unreadable=int(kept.unread.sum()),
+            not_finite=int(kept.not_finite.sum()),
+            names=self.classes or imagenet_categories(),
+            by_class=by_class,
+            confused=tuple((label, answer, images) for (label, answer), images in gravest),
+            mistakes=tuple(
+                Mistake(
+                    image=self.image_set.names[members[n]],
+                    labels=tuple(c for c in np.atleast_1d(labels[n]).tolist() if c >= 0),
+                    answered=int(best[n]),
+                    probability=round(float(kept.probability[n]), 4),
+                    thumbnail=seen(self.image_set, int(members[n])) if seen is not None else None,
+                )
+                for n in surest.tolist()
+            ),
+        )
+
+
+class Thumbnails:
+    """Small JPEGs of images, each made once, until they are as large as a page may hold.
+
+    Attributes:
+        size: bytes of all of them.
+        left_out: how many more were asked for.
+    """
+
+    def __init__(self) -> None:
+        self._made: dict[tuple[str, int], bytes | None] = {}
+        self.size = self.left_out = 0
+
+    def __len__(self) -> int:
+        return sum(each is not None for each in self._made.values())
+
+    def __call__(self, images: ImageSet, index: int) -> bytes | None:
+        """The image as a model is shown it, not turned; None where it can't be read."""
+        from harness.datasets.decoded import DecodeTask, decode_one
+        from zoo.images.io import UnreadableImage
+        from zoo.preprocessing import Preprocessing
+
+        key = images.fingerprint, index
+        if key not in self._made:
+            if self.size > _MOST_OF_THUMBNAILS:
+                self.left_out += 1
+                return None
+            task = DecodeTask(index, 0, images.names[index], images.sources[index])
+            pixels = decode_one(task, Preprocessing((_SIDE, _SIDE), crop_pct=1.0), "pillow")
+            made = None if isinstance(pixels, UnreadableImage) else _jpeg(pixels)
+            self._made[key] = made
+            self.size += len(made or b"")
+        return self._made[key]
+
+
+def _jpeg(pixels: NDArray[np.uint8]) -> bytes:
+    """Of the pixels alone: what else the file of the image said, such as a place, isn't in it."""
+    from PIL import Image
+
+    Image.fromarray(pixels).save(out := BytesIO(), "JPEG", quality=75, optimize=True)
+    return out.getvalue()
 
 
 def documented(span: Span, begin: int) -> str:

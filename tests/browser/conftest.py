@@ -15,8 +15,17 @@ import pytest
 from harness.report.document import document
 from harness.report.html import render
 from harness.report.html.changes import Changes, compare
-from harness.types import Finding, Measurement, Report, Unmeasured, VariantReport
+from harness.types import (
+    Finding,
+    Measurement,
+    Mistake,
+    PredictionSummary,
+    Report,
+    Unmeasured,
+    VariantReport,
+)
 from zoo.index.types import Claim, Location
+from zoo.labels import imagenet_categories
 
 ENVIRONMENT = {
     "zoo": "0.1",
@@ -86,6 +95,21 @@ def facts(name: str, parameters: int, macs: int) -> tuple[Measurement | Unmeasur
     )
 
 
+def answers(number: int, classes: int = 12, each: int = 50, **changes: Any) -> PredictionSummary:
+    """Of class c, (7 c + number) modulo ``each`` images are right."""
+    counts = {c: (each, (7 * c + number) % each) for c in range(classes)}
+    worst = sorted(counts, key=lambda c: (counts[c][1], c))
+    right = sum(count for _, count in counts.values())
+    values = {
+        **{"dataset": "imagenet-1k", "setting": "", "images": classes * each, "top1": right},
+        **{"top5": right + 9, "unreadable": 1, "not_finite": 0, "names": imagenet_categories()},
+        "by_class": {c: counts[c] for c in worst},
+        "confused": tuple((c, (c + number) % classes, 9) for c in worst[:10]),
+        "mistakes": (Mistake("val/image.jpeg", (1,), 2, 0.987),),
+    }
+    return PredictionSummary(**{**values, **changes})
+
+
 def variant(number: int, collection: str | None, name: str = "") -> VariantReport:
     """Larger numbers are larger, slower and, for the most part, more accurate variants."""
     name = name or f"net{number}"
@@ -105,7 +129,10 @@ def variant(number: int, collection: str | None, name: str = "") -> VariantRepor
     )
     place = Location("model-index/net.yml", line, 3)
     made = facts(name, parameters, macs)
-    return VariantReport(name, collection, "zoo", measured, claims, made, location=place)
+    seen = (answers(number),)
+    return VariantReport(
+        name, collection, "zoo", measured, claims, made, location=place, answers=seen
+    )
 
 
 def findings_on(name: str, number: int, count: int = 10) -> Iterator[Finding]:
@@ -151,6 +178,12 @@ def made() -> Callable[..., Report]:
 def make_variant() -> Callable[..., VariantReport]:
     """Makes a variant of a report: ``make_variant(number, collection, name)``."""
     return variant
+
+
+@pytest.fixture(scope="session")
+def make_answers() -> Callable[..., PredictionSummary]:
+    """Makes what a variant answered: ``make_answers(number, classes=12, each=50, ...)``."""
+    return answers
 
 
 @pytest.fixture(scope="session")
@@ -237,7 +270,8 @@ def show(browser: Any, tmp_path: Path) -> Iterator[Callable[..., Opened]]:
     for here in opened:
         assert here.said == []
         beyond = [url for url in here.asked if url.split("#")[0] != here.address]
-        assert [url for url in beyond if not url.startswith("data:image/svg+xml")] == []
+        own = ("data:image/svg+xml", "data:image/jpeg;base64,")
+        assert [url for url in beyond if not url.startswith(own)] == []
 
 
 @pytest.fixture(scope="module")

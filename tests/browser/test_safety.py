@@ -13,14 +13,18 @@ from hostile import HIDDEN, MARKUP, finding_of
 
 from harness.report.html import render
 from harness.report.html.changes import Changes
-from harness.types import Report
+from harness.types import Mistake, Report
 from zoo._util.text import FOREIGN, truncate
 
 TEXTS = (*MARKUP, *HIDDEN)
+JPEG = base64.b64decode(
+    "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDAAMCAgICAgMCAgIDAwMDBAYEBAQEBAgGBgUGCQgKCgkICQkKDA8MCgsOCwkJDR"
+    "ENDg8QEBEQCgwSExIQEw8QEBD/yQALCAABAAEBAREA/8wABgAQEAX/2gAIAQEAAD8A0s8g/9k="
+)
 
 
 @pytest.fixture(scope="module")
-def attack(make_variant) -> Report:
+def attack(make_variant, make_answers) -> Report:
     """Hostile text wherever an index, a builder or a server has a word to say."""
     variants, found = [], []
     for number, text in enumerate(TEXTS):
@@ -30,6 +34,10 @@ def attack(make_variant) -> Report:
             for claim in variant.claims[:2]
         )
         places = replace(variant.location, file=text)
+        mistake = Mistake(text, (0, 1), 2, 0.5, JPEG)
+        answers = make_answers(
+            number, dataset=text, setting=text, names=[text] * 12, mistakes=(mistake,)
+        )
         facts = tuple(replace(fact, name=text) for fact in variant.facts)
         facts = (replace(facts[0], method=text, device=text, versions={text: text}), *facts[1:])
         variants.append(
@@ -39,6 +47,7 @@ def attack(make_variant) -> Report:
                 claims=(*claims, *variant.claims[2:]),
                 facts=(*facts[:-1], replace(facts[-1], cause=text, why=text)),
                 location=places,
+                answers=(answers,),
             )
         )
         found.append(finding_of(text, fix=f"-{text}\n+{text}"))
@@ -83,6 +92,10 @@ def test_every_hostile_variant_has_its_panel_and_its_link(show, hostile_page):
         shown = truncate(shown, FOREIGN)
         assert here.texts("#panel-title") == [shown]
         assert panel.inner_text().count(shown[:190]) >= 6
+        answers = panel.locator(".answers")
+        assert answers.locator("h3").inner_text().startswith(f"Answers on {shown[:190]}")
+        assert answers.locator("figure .place").inner_text() == shown
+        assert answers.locator("img").count() == 1
         # No value runs into the next column.
         beyond = """all => all.filter((e) => e.getBoundingClientRect().right
           > e.closest("td, th").getBoundingClientRect().right + 1).map((e) => e.textContent)"""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -24,6 +25,22 @@ def large(made, tmp_path_factory):
 
 def test_the_page_of_300_variants_is_small(large):
     assert large.stat().st_size < MOST_BYTES
+
+
+def test_answers_on_1000_classes_take_little_more_than_a_letter_for_each(made, make_answers):
+    report = made(300)
+
+    def size(*, classes):
+        variants = (
+            replace(each, answers=(make_answers(n, classes),))
+            for n, each in enumerate(report.variants)
+        )
+        return len(render(replace(report, variants=tuple(variants)), Changes()))
+
+    some = size(classes=12)
+    assert size(classes=1000) - some < 300 * 1150 + 40_000
+    # Of a data set with more classes the worst are shown.
+    assert size(classes=5000) - some < 300 * 1150 + 40_000
 
 
 def test_a_page_of_more_variants_grows_no_faster_than_they_do(made):

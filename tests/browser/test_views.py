@@ -186,7 +186,7 @@ def test_each_cell_says_whether_its_claim_holds(show, make_variant):
 
 
 def test_the_accuracy_of_a_sample_is_a_count_and_never_a_percentage(show, make_variant):
-    made = replace(make_variant(20, None, "net"), facts=())
+    made = replace(make_variant(20, None, "net"), facts=(), answers=())
     made.measurements.update(top1=90.0, images=20)
     made = replace(made, intervals={"top1": (48.28, 99.92)})
     (claim,) = (c for c in made.claims if "Top 1" in c.field)
@@ -376,3 +376,41 @@ def test_the_menu_remembers_what_was_chosen_in_a_view(show, usual):
     here.page.get_by_role("link", name="Findings", exact=True).click()
     here.page.wait_for_url("**#findings?state=error")
     assert count_of(here) == 12
+
+
+def test_answers_are_shown_by_class_and_of_few_images_without_a_percentage(
+    show, made, make_answers
+):
+    report = made(2)
+    many, few = make_answers(0, 1000), make_answers(0, 20, 1, dataset="", confused=())
+    several = make_answers(0, dataset="imagenet-real", by_class=None, confused=())
+    first = replace(report.variants[0], answers=(many, few, several))
+    here = show(
+        replace(report, variants=(first, report.variants[1])), fragment="#comparison?variant=net0"
+    )
+    first, second, third = here.page.locator("#panel .answers").all()
+    assert f"{many.top1:,} ({100 * many.top1 / many.images:.2f}%) are answered right" in (
+        first.inner_text()
+    )
+    assert first.locator(".columns > div").count() == 10
+    worst = [
+        f"{c} {many.names[c]}\t{right} of {images}" for c, (images, right) in many.by_class.items()
+    ]
+    rows = [
+        " ".join(row.split("\n")).strip() for row in first.locator("tbody tr").all_inner_texts()
+    ]
+    assert [re.sub(r"\s*\t\s*", "\t", row) for row in rows[:10]] == worst[:10]
+    assert "\t9 of 50" in rows[10]
+    first.locator("summary").click()
+    table = first.locator("details tbody tr")
+    table.nth(999).wait_for()
+    assert table.count() == 1000
+    assert table.nth(999).inner_text().split("\t")[0].strip() == worst[-1].split("\t")[0]
+    assert first.locator("img").count() == 0
+    assert "val/image.jpeg" not in first.inner_text()
+    text = second.inner_text()
+    assert text.startswith("Answers on images of no known dataset\n")
+    assert "%" not in text
+    assert "0 of 1" in text
+    assert second.locator(".columns, .share").count() == 0
+    assert "no class has an accuracy of its own" in third.inner_text()

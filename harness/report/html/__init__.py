@@ -37,7 +37,7 @@ _STYLES = ("page.css", "tables.css", "panel.css")
 # In this order they make one script: each may use what stands before it.
 _SCRIPTS = (
     *("dom.js", "data.js", "route.js", "theme.js", "table.js", "filters.js"),
-    *("findings.js", "comparison.js", "plot.js", "plots.js", "panel.js", "main.js"),
+    *("findings.js", "comparison.js", "plot.js", "plots.js", "panel.js", "answers.js", "main.js"),
 )
 
 # Of the table for browsers without script, which is a second copy of what the script shows.

@@ -14,6 +14,7 @@ from typing import Any
 from harness.causes import CAUSES
 from harness.report import Options
 from harness.report.groups import RuleGroup, arrange
+from harness.report.html.answers import PageAnswers
 from harness.report.html.changes import Changes, key
 from harness.report.pareto import plain_data
 from harness.report.rows import STATUSES, Row, rows, standing
@@ -67,10 +68,11 @@ class PageTexts:
 def page_data(report: Report, changes: Changes, link: Linker) -> str:
     """The JSON text, safe inside a script element of HTML."""
     texts = PageTexts()
+    answers = PageAnswers(texts)
     table = rows(report)
     names = unique_names(table)
     variants = [
-        _variant(texts, name, row, variant)
+        _variant(texts, name, row, variant) | {"answers": [*map(answers, variant.answers)]}
         for name, row, variant in zip(names, table, report.variants, strict=True)
     ]
     collections = {v.name: v.collection for v in report.variants}
@@ -91,6 +93,8 @@ def page_data(report: Report, changes: Changes, link: Linker) -> str:
             "variants": variants,
             "findings": findings,
             "groups": groups,
+            "classes": answers.classes,
+            "thumbnails": answers.thumbnails,
             "sources": {foreign(file): at for file in files if (at := link(file))},
             "causes": {
                 texts(cause.id): texts(cause.remedy.replace("`", ""), ours=True)

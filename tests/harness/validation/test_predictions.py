@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import re
+from base64 import b64decode
+from collections import Counter
+from io import BytesIO
+
 import pytest
+from PIL import Image
 
 from harness.check.paired import difference, mcnemar
 
@@ -59,3 +66,61 @@ def test_the_exact_test_and_interval_are_those_of_scipy():
     assert difference(50_000, 50_000, 70, 20).points == (0.1, 0.1)
     assert difference(50_000, 10_000, 700, 500).is_certain
     assert not difference(50_000, 10_000, 510, 500).is_certain
+
+
+def test_the_page_counts_each_class_and_shows_images_where_it_is_asked_to(
+    zoo, made, flat, tmp_path
+):
+    labels = [*made.seconds[:12], *made.labels[12:IMAGES]]
+    index, place = zoo.index(CLAIM), flat(made, tmp_path / "set", IMAGES, labels)
+    # What a camera wrote into an image is not for the readers of a page.
+    image = Image.open(place / made.names[0])
+    (place / made.names[0]).unlink()
+    exif = Image.Exif()
+    exif[0x010E] = "a secret"
+    image.save(place / made.names[0], quality=95, comment=b"a secret", exif=exif)
+    asked = ("report", "--all", "--index", index, "--data", place, "--output", "out", "--offline")
+    zoo.call(*asked)
+    page = (zoo.folder / "out/index.html").read_text()
+    assert "/9j/4AAQ" not in page  # as a JPEG begins in base64
+    assert not any(name in page for name in made.names[:IMAGES])
+    shown = page_data(page)
+    assert shown["thumbnails"] == []
+    (answers,) = shown["variants"][0]["answers"]
+    numbers, images = shown["classes"][answers["classes"]]
+    names = [shown["texts"][n] for n in numbers]
+    counts = Counter(labels), Counter(made.labels[12:IMAGES])
+    assert [int(name.split()[0]) for name in names] == sorted(counts[0])
+    for packed, count in zip((images, answers["right"]), counts, strict=True):
+        assert packed == [1, "".join(chr(65 + count[c]) for c in sorted(counts[0]))]
+    assert answers["counts"][:2] == [IMAGES, IMAGES - 12]
+    taken = Counter(zip(labels[:12], made.labels[:12], strict=True))
+    confused = {
+        tuple(int(shown["texts"][n].split()[0]) for n in pair): (number, of)
+        for *pair, number, of in answers["confused"]
+    }
+    assert confused.items() <= {p: (n, counts[0][p[0]]) for p, n in taken.items()}.items()
+    assert len(confused) == min(10, len(taken))
+
+    again = zoo.call(*asked, "--thumbnails")
+    assert "the page shows 10 images as thumbnails" in again.err
+    shown = page_data((zoo.folder / "out/index.html").read_text())
+    (answers,) = shown["variants"][0]["answers"]
+    named = [shown["texts"][each[0]] for each in answers["mistakes"]]
+    assert set(named) <= set(made.names[:12])
+    for text in shown["thumbnails"]:
+        data = b64decode(text, validate=True)
+        assert b"secret" not in data
+        thumbnail = Image.open(BytesIO(data))
+        assert (thumbnail.format, thumbnail.size, dict(thumbnail.getexif())) == (
+            "JPEG",
+            (64, 64),
+            {},
+        )
+    refused = zoo.call(*asked[:4], "--thumbnails")
+    assert refused.status == 2
+    assert "--thumbnails: there are no images to show" in refused.err
+
+
+def page_data(page):
+    return json.loads(re.search(r'<script[^>]* id="data">(.*?)</script>', page, re.DOTALL)[1])

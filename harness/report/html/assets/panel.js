@@ -6,11 +6,12 @@ function section(title, ...content) {
   return el("section", {}, el("h3", {}, title), ...content);
 }
 
-function plainTable(caption, head, rows, isNumeric = false) {
+/** Columns from `numeric` on hold numbers. */
+function plainTable(caption, head, rows, numeric = head.length) {
   return el("div", { class: "scroll", role: "region", "aria-label": caption, tabindex: "0" },
     el("table", { class: "data" }, el("caption", { class: "hidden" }, caption),
       el("thead", {}, el("tr", {}, head.map((name, column) =>
-        el("th", { scope: "col", class: isNumeric && column ? "number" : null }, name)))),
+        el("th", { scope: "col", class: column >= numeric ? "number" : null }, name)))),
       el("tbody", {}, rows)));
 }
 
@@ -57,7 +58,7 @@ function factBlock([title, lines, head, rows, share, provenance]) {
   if (lines.length) content.push(pairs(lines.map(([name, value]) => [text(name), text(value)])));
   if (rows.length) {
     content.push(plainTable(text(title), head.map(text), rows.map((cells) => el("tr", {},
-      cells.map((cell, column) => factCell(text(cell), column, column === share)))), true));
+      cells.map((cell, column) => factCell(text(cell), column, column === share)))), 1));
   }
   if (provenance >= 0) content.push(el("p", { class: "provenance" }, foreign(text(provenance))));
   return section(text(title), ...content);
@@ -66,10 +67,13 @@ function factBlock([title, lines, head, rows, share, provenance]) {
 function factCell(value, column, isShare) {
   if (column === 0) return el("th", { scope: "row" }, foreign(value));
   const cell = el("td", { class: "number" }, foreign(value));
-  if (isShare) {
-    cell.classList.add("share");
-    cell.style.setProperty("--share", `${Math.min(100, Number.parseFloat(value) || 0)}%`);
-  }
+  return isShare ? addShare(cell, Number.parseFloat(value) || 0) : cell;
+}
+
+/** Draws a percentage into a cell as well. */
+function addShare(cell, percentage) {
+  cell.classList.add("share");
+  cell.style.setProperty("--share", `${Math.min(100, percentage)}%`);
   return cell;
 }
 
@@ -77,7 +81,7 @@ function fillPanel(variant) {
   const found = findings.filter((f) => f.variant === variant.name && !isPast(f));
   const open = found.filter((f) => f.label !== "match");
   const held = found.filter((f) => f.label === "match");
-  const blocks = variant.facts.map(factBlock);
+  const blocks = [...variant.facts.map(factBlock), ...variant.answers.map(answersBlock)];
   const closer = el("button", { type: "button", class: "close", "aria-label": "Close", onclick: () => panel.close() }, "×");
   panel.replaceChildren(el("div", { class: "panel-head" },
     el("h2", { id: "panel-title", tabindex: "-1" }, foreign(variant.key)), closer),
