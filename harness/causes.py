@@ -300,6 +300,15 @@ _TABLE: tuple[CauseRow, ...] = (
         "Correct the value that the message names.",
     ),
     (
+        "build.device-failed",
+        None,
+        "The GPU failed while the variant was measured, in two processes: CUDA reported an error "
+        "that no later call survives.",
+        "A kernel of a model's own that reads beyond its tensor; memory of the card with an error",
+        "Run it with CUDA_LAUNCH_BLOCKING=1, which shows the layer, and on another device, which "
+        "shows whose fault it is.",
+    ),
+    (
         "weights.unreachable",
         None,
         "The file could not be had here: no answer from the server, no download wanted, a limit or "

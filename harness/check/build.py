@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 
-from harness.check.base import Evidence, Need, mismatched
+from harness.causes import severity_of
+from harness.check.base import Evidence, Need, mismatched, unverified
 from harness.check.compare import agrees, digits, grouped, number, senses
 from harness.check.schema import UNREADABLE
 from harness.types import Fact, Finding, Measurement, Unmeasured
@@ -44,7 +45,10 @@ def find(evidence: Evidence) -> Iterable[Finding | Need]:
         return  # Nothing was built, for a reason that is not the builder's.
     if failures and len(failures) == len(made):
         first = failures[0]
-        yield mismatched(name, evidence.variant, "build", first.cause, None, first.why)
+        if severity_of(first.cause) == "error":
+            yield mismatched(name, evidence.variant, "build", first.cause, None, first.why)
+        else:
+            yield unverified(name, evidence.variant, "build", first.cause, first.why)
 
 
 def _beside(kind: str, fact: Fact) -> bool:

@@ -6,6 +6,7 @@ A third party adds one with an entry point in the group ``zoo.checks`` that name
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from functools import cache
 
 from harness.check import (
@@ -21,6 +22,8 @@ from harness.check import (
     weights_name,
 )
 from harness.check.base import IndexCheck, VariantCheck
+from harness.types import Fact, Finding, Slot
+from zoo.index.types import Index, Variant
 
 _BUILT_IN: tuple[VariantCheck | IndexCheck, ...] = (
     schema.CHECK,
@@ -49,9 +52,24 @@ def checks() -> tuple[VariantCheck | IndexCheck, ...]:
     return (*_BUILT_IN, *found)
 
 
-def index_checks(groups: tuple[str, ...]) -> list[IndexCheck]:
-    """The checks of these groups that read the index alone."""
-    return [c for c in checks() if isinstance(c, IndexCheck) and c.group in groups]
+def findings_of_index(
+    groups: tuple[str, ...],
+    index: Index,
+    variants: Sequence[Variant],
+    facts: Mapping[int, Mapping[Slot, Fact]] | None = None,
+) -> list[Finding]:
+    """What an index says of itself, held against what was measured where that helps."""
+    findings: list[Finding] = []
+    for check in checks():
+        if not isinstance(check, IndexCheck) or check.group not in groups:
+            continue
+        if facts is None or check.find_measured is None:
+            findings += check.find(index, variants)
+        else:
+            findings += check.find_measured(index, variants, facts)
+    if "metadata" not in groups:
+        findings += schema.find_in_fields_of(groups, index, variants)
+    return findings
 
 
 def variant_checks(groups: tuple[str, ...]) -> list[VariantCheck]:

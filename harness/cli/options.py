@@ -169,7 +169,8 @@ def _refuse_absent(config: RunConfig, own: Mapping[str, Any], on_device: bool) -
         if place != "sample" and not pattern and not os.path.exists(os.path.expanduser(place)):
             raise UsageError(f"--data: {place}: there is no such file or folder; write where it is")
     if on_device and config.engine == "local":
-        from harness.measure.devices import DeviceError, refuse_absent
+        from harness.measure.cuda import refuse_absent
+        from harness.measure.devices import DeviceError
 
         try:
             refuse_absent(config.device)

@@ -44,30 +44,16 @@ def choose_device(word: str = "auto") -> torch.device:
     if device.type != "cuda":
         raise DeviceError(f"device {word!r}: it must be auto, cpu, cuda or cuda:N")
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    _refuse_beyond(count, word)
+    refuse_beyond(count, word)
     return torch.device("cuda", device.index or 0)
 
 
-def refuse_absent(word: str) -> None:
-    """Refuse a device of CUDA that its driver doesn't have, without importing torch.
+def refuse_beyond(count: int, word: str) -> None:
+    """Refuse a device of CUDA with a number that ``count`` devices don't have.
 
     Raises:
-        DeviceError: there is no such device here.
+        DeviceError: it has.
     """
-    if not word.startswith("cuda"):
-        return
-    count = ctypes.c_int(0)
-    try:
-        driver = ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
-        if driver.cuInit(0) or driver.cuDeviceGetCount(ctypes.byref(count)):
-            count.value = 0
-    except (OSError, AttributeError):
-        if os.path.exists("/dev/kfd"):  # AMD's, which torch calls by the same name.
-            return
-    _refuse_beyond(count.value, word)
-
-
-def _refuse_beyond(count: int, word: str) -> None:
     if int(word.partition(":")[2] or 0) >= count:
         raise DeviceError(
             f"device {word!r}: there are {count} CUDA devices here; choose another, or write auto"
@@ -143,6 +129,12 @@ def usable_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def default_threads() -> int:
+    """How many threads calculate by default: as ``OMP_NUM_THREADS`` says, else one per core."""
+    word = os.environ.get("OMP_NUM_THREADS", "")
+    return int(word) if word.isdigit() and int(word) > 0 else usable_cores()
 
 
 def environment(device: torch.device) -> dict[str, Any]:

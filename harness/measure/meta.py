@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from harness.measure.builders import BuilderError, forms_of
+from harness.measure.cuda import ending, on_device
 from zoo._util.text import FOREIGN, foreign
 
 if TYPE_CHECKING:
@@ -34,12 +35,12 @@ def build_on_meta(builder: Builder, name: str) -> nn.Module:
     """
     import torch
 
-    with without_initialisation():
+    with without_initialisation(), on_device():
         try:
             with torch.device("meta"):
                 model = builder.build(name)
         except Exception as error:
-            if not _may_build_on_cpu(error):
+            if ending(error) or not _may_build_on_cpu(error):
                 raise
             model = builder.build(name)
     if not isinstance(model, torch.nn.Module):
@@ -105,7 +106,7 @@ def other_forms(builder: Builder, name: str, model: nn.Module) -> dict[str, nn.M
     """
     import torch
 
-    with without_initialisation(), torch.device("meta"):
+    with without_initialisation(), on_device(), torch.device("meta"):
         found = forms_of(builder, name, model)
     return {form: _moved_to_meta(other).eval() for form, other in found.items()}
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.measure.builders import builder_of, preprocessing_of, resolved
+from harness.measure.cuda import on_device
 from harness.measure.flops import counts, fvcore_activations, fvcore_by_operator, macs
 from harness.measure.meta import build_on_meta, deployed_form, describe_error, other_forms
 from harness.measure.record import ModuleCall, walk
@@ -192,9 +193,10 @@ def _pass(tracer: Tracer, size: Size) -> ModuleCall:
 
     first = _first_channels(tracer.model)
     if first != _COLOURS:
-        with suppress(Exception):
+        with suppress(Exception), on_device():
             return tracer.trace([torch.empty(1, first, *size, device="meta")])
-    return tracer.trace([torch.empty(1, _COLOURS, *size, device="meta")])
+    with on_device():
+        return tracer.trace([torch.empty(1, _COLOURS, *size, device="meta")])
 
 
 def _first_channels(model: nn.Module) -> int:
@@ -212,7 +214,8 @@ def _preprocess(recipe: Recipe) -> Fact:
     ``settings`` and ``others``, see `harness.measure.builders.StatedPreprocessing`.
     """
     try:
-        known = preprocessing_of(builder_of(recipe), recipe.name, recipe.weights)
+        with on_device():
+            known = preprocessing_of(builder_of(recipe), recipe.name, recipe.weights)
     except Exception as error:  # noqa: BLE001 - whatever a builder raises is a finding
         why = f"{recipe.builder} can't say how to prepare images: {describe_error(error)}"
         return _not_made("preprocess", recipe, why)
@@ -248,7 +251,8 @@ def _fvcore(recipe: Recipe, model: nn.Module, record: ModuleCall, size: Size) ->
 
     try:
         refuse_too_large(sum(p.numel() for p in model.parameters()), macs((record,)))
-        counted = fvcore_operators(builder_of(recipe), recipe.name, record.inputs)
+        with on_device():
+            counted = fvcore_operators(builder_of(recipe), recipe.name, record.inputs)
     except TooLargeError as error:
         return unmeasured(recipe, ("fvcore", size), "flops.cross-check", str(error))
     except Exception as error:  # noqa: BLE001 - whatever a model raises is a finding

@@ -27,9 +27,10 @@ from typing import Any
 
 from harness.config import USUAL_TIMEOUT
 from harness.run import guard
-from harness.run.engine import EngineError, Hear, React, WorkerThread, limits_of, unheard
+from harness.run.engine import EngineError, Hear, React, limits_of, unheard
 from harness.run.jobs import Job, dump_facts, dump_job, load_facts, load_job
 from harness.run.ray_address import check_address
+from harness.run.worker import WaitingJobs, WorkerThread
 from zoo._util.install import install_command
 from zoo._util.text import plural
 
@@ -391,6 +392,6 @@ def _perform(line: str, timeout: float, max_memory: int | None) -> str:
         while _workers:
             _workers.popitem()[1].stop()
         limits = partial(limits_of, timeout=timeout, max_memory=max_memory)
-        _workers[gpus] = WorkerThread(queue.SimpleQueue(), limits)
+        _workers[gpus] = WorkerThread(WaitingJobs(), limits)
     job, facts = _workers[gpus].do(load_job(line))
     return json.dumps({"facts": dump_facts(facts), "changed": job.changed})

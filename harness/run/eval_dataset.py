@@ -12,7 +12,6 @@ from harness.check.decide import FIRST_LOOK
 from harness.check.shards import span_of
 from harness.config import RunConfig, UsageError
 from harness.config.rules import AUTO
-from harness.run.engine import EngineError
 from harness.run.jobs import AccuracyJob
 from harness.types import EvalImages, Fact, Measurement, Recipe, Slot
 from zoo.known_datasets import IMAGENET_1K, KNOWN, class_subset
@@ -210,14 +209,8 @@ class EvalDataset:
         return [f"decoded images are not kept, the next run decodes anew: {x}" for x in fresh]
 
     def counting(self, parts: tuple[str, ...], tag: str) -> AccuracyJob:
-        """What a worker shall count of the view with that tag.
-
-        Raises:
-            EngineError: this machine is to count on a device that it has not.
-        """
+        """What a worker shall count of the view with that tag."""
         request = self._request
-        if request.engine == "local" and request.device not in ("auto", "cpu"):
-            _require(request.device)
         return AccuracyJob(
             images=self.images.spec,
             subset=self.tagged(tag).subset,
@@ -271,17 +264,6 @@ def _stating(request: RunConfig, which: int) -> str:
 def _chance(labels: Sequence[int]) -> float:
     """How many are right by chance where each image has the label of another one."""
     return sum((count / len(labels)) ** 2 for count in Counter(labels).values())
-
-
-@lru_cache(maxsize=1)
-def _require(device: str) -> None:
-    """Asked once and here: else each part of each variant would fail for the same reason."""
-    from harness.measure.devices import DeviceError, choose_device
-
-    try:
-        choose_device(device)
-    except DeviceError as error:
-        raise EngineError(f"--device: {error}") from error
 
 
 @lru_cache(maxsize=256)

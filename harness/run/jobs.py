@@ -6,6 +6,7 @@ Workers run other people's model code, so nothing that comes from one is unpickl
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -199,8 +200,8 @@ class Interim:
 
 
 # What a worker says of itself with the facts of a job: it was not compared with what it was; it is
-# still the same; it is, and should be left all the same; it was changed.
-UNCHECKED, SAME, LEAVING, CHANGED = "?=~!"
+# still the same; it is, and should be left all the same; it was changed; CUDA has ended in it.
+UNCHECKED, SAME, LEAVING, CHANGED, LOST = "?=~!#"
 SO_FAR = "+"  # It has not ended, and this is how far it is.
 # What a worker is asked, with or without a job: to load the job's builder, to note what it is like,
 # to do the job, and to compare itself with what it was, after the job or now.
@@ -214,7 +215,7 @@ class WorkerAnswer:
     Attributes:
         state: one of the marks above.
         facts: as a line; empty where they are not to be believed.
-        changed: what was changed, in words.
+        changed: what was changed, in words; or the error that ended CUDA.
     """
 
     state: str
@@ -232,7 +233,14 @@ class WorkerAnswer:
         return cls(line[:1], facts, changed)
 
 
-def none_made(job: Job, why: str) -> list[Fact]:
+def none_made(job: Job, why: str, cause: str = "build.failed") -> list[Fact]:
     """The facts of a job of which nothing came."""
     recipe = job.recipe
-    return [unmeasured(recipe, slot, "build.failed", why) for slot in job.slots]
+    return [unmeasured(recipe, slot, cause, why) for slot in job.slots]
+
+
+def not_on_device(job: Job, error: str, facts: Iterable[Fact] = ()) -> list[Fact]:
+    """The facts of a job whose device failed twice; those that were measured before it count."""
+    why = f"{job.recipe.name}: its device failed in two processes: {error}"
+    made = {fact.slot: fact for fact in facts if isinstance(fact, Measurement)}
+    return [made.get(fact.slot, fact) for fact in none_made(job, why, "build.device-failed")]

@@ -4,22 +4,23 @@ is offline, and whatever fails as a cause and one line.
 
 from __future__ import annotations
 
-import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import BrokenExecutor
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from harness.check.shards import AS_DOCUMENTED, Span, entry_of, span_of
+from harness.measure import cuda
 from harness.measure.builders import get_builder
 from harness.run.jobs import (
     CHANGED,
     LEAVING,
+    LOST,
     SAME,
     UNCHECKED,
     AccuracyJob,
@@ -29,7 +30,9 @@ from harness.run.jobs import (
     WorkerAnswer,
     dump_facts,
     none_made,
+    not_on_device,
 )
+from harness.run.offline import network_of
 from harness.run.process_state import REPLACED, ProcessState
 from harness.types import Fact, Measurement, Recipe, unmeasured
 from zoo._util.text import foreign
@@ -56,7 +59,7 @@ class Performer:
 
     def perform(self, job: Job) -> list[Fact]:
         """The facts of a job, one for each of its slots."""
-        with _network_of(job):
+        with network_of(job):
             return self._perform(job)
 
     def _perform(self, job: Job) -> list[Fact]:
@@ -113,6 +116,7 @@ class Performer:
                     recipe, checkpoint, counting.images, shard, counting.classes
                 )
         except Exception as error:  # noqa: BLE001 - whatever a model raises is a finding
+            cuda.notice(error)
             cause, why = explain(error)
             return unmeasured(job.recipe, ("accuracy", part), cause, why)
         return Measurement(
@@ -147,6 +151,7 @@ class Performer:
                 heard=lambda batch, speed: self._tell(Interim(f"batch {batch}", speed=speed)),
             )
         except Exception as error:  # noqa: BLE001 - whatever a model raises is reported in one line
+            cuda.notice(error)
             return unmeasured(recipe, ("speed", None), "build.failed", describe_error(error))
         about = timings[0]["environment"]
         return Measurement(
@@ -199,6 +204,12 @@ class CheckedPerformer:
     def perform(self, job: Job, *, check: bool = False) -> WorkerAnswer:
         """The facts of a job; with ``check``, never unchecked ones."""
         facts = self._facts(job)
+        noticed = bool(cuda.failure())
+        cuda.probe()
+        if error := cuda.failure():
+            # What was measured before it holds, unless nobody knows what came before.
+            facts = not_on_device(job, error, facts if noticed else ())
+            return WorkerAnswer(LOST, dump_facts(facts), error)
         if self._state is None or job.running:
             return WorkerAnswer(SAME, dump_facts(facts))
         self._last = _as_witness(job, facts) or self._last
@@ -212,7 +223,7 @@ class CheckedPerformer:
     def load(self, job: Job) -> None:
         """Load the builder of a job; what is wrong with it is reported where it builds."""
         before = set(sys.modules)
-        with suppress(BaseException), _network_of(job):
+        with suppress(BaseException), network_of(job):
             builder = get_builder(job.recipe.builder)
             self._builders.add(type(builder).__module__.partition(".")[0])
         loaded = {name.partition(".")[0] for name in set(sys.modules) - before}
@@ -255,7 +266,7 @@ class CheckedPerformer:
             return True
         job, values = self._witness
         try:
-            with _network_of(job):
+            with network_of(job):
                 return _values(Performer().perform(job)) == values
         except BaseException:  # noqa: BLE001 - it was built before
             return False
@@ -270,6 +281,7 @@ class CheckedPerformer:
             why = f"{job.recipe.name} called for an end of Python (exit status {status})"
             return none_made(job, why)
         except BaseException as error:  # noqa: BLE001 - KeyboardInterrupt and its like
+            cuda.notice(error)
             why = f"{job.recipe.builder} can't build {job.recipe.name}: {describe_error(error)}"
             return none_made(job, why)
 
@@ -354,87 +366,3 @@ def explain(error: Exception) -> tuple[str, str]:
         if is_so:
             return "accuracy.undecided", message
     return "build.failed", f"the model's own code failed: {words}"
-
-
-def _network_of(job: Job) -> AbstractContextManager[None]:
-    limited = job.offline or job.public_hosts_only
-    return network_refused(but_public=not job.offline) if limited else nullcontext()
-
-
-_SENDING = ("socket.connect", "socket.sendto", "socket.sendmsg")
-_ASKING = ("getaddrinfo", "gethostbyname", "gethostbyaddr", "getnameinfo")
-_NETWORK = (*_SENDING, *(f"socket.{name}" for name in _ASKING))
-# What sockets take for an address beside one.
-_ADDRESSES = {"": "0.0.0.0", "<broadcast>": "255.255.255.255"}
-
-
-class OfflineError(ConnectionError):
-    """Model code asked for the network in an offline run, or for a host that is refused."""
-
-
-class _State:
-    hooked = False
-    refused = ""  # "all" hosts, or "private" ones
-
-
-@contextmanager
-def network_refused(*, but_public: bool = False) -> Iterator[None]:
-    """Raise OfflineError where Python code of this process connects to, or looks up, a host.
-
-    Sockets of this machine that have a path for an address are let through. It is process-wide:
-    only a worker should do this.
-
-    Args:
-        but_public: let public hosts through, and the proxies that lead to them.
-    """
-    if not _State.hooked:
-        sys.addaudithook(_refuse)  # It can't be taken away again, so a flag rules it.
-        _State.hooked = True
-    if not but_public:
-        # With it the library reads its cache at once, and not after some attempts.
-        os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    before, _State.refused = _State.refused, "private" if but_public else "all"
-    try:
-        yield
-    finally:
-        _State.refused = before
-
-
-def _refuse(event: str, arguments: tuple[Any, ...]) -> None:
-    if not _State.refused or event not in _NETWORK:
-        return
-    host = arguments[0]
-    if event in _SENDING:
-        host = arguments[1]
-        if not isinstance(host, tuple):
-            return
-    if isinstance(host, tuple):
-        host = host[0]
-    if isinstance(host, bytes | bytearray):
-        host = host.decode("ascii", "replace")
-    if _State.refused == "all":
-        raise OfflineError(f"building needs {host}, and this run is offline")
-    if event in _SENDING and not _is_allowed(_ADDRESSES.get(host, host)):
-        why = "is not a public address; --public-hosts-only refuses it, see --any-host"
-        raise OfflineError(f"building needs {host}, which {why}")
-
-
-def _is_allowed(host: str) -> bool:
-    """Whether all addresses of a host are public, or those of a proxy of the user's."""
-    import socket
-    import urllib.request
-    from urllib.parse import urlsplit
-
-    from zoo.weights.network import is_public
-
-    def addresses(name: str) -> set[str]:
-        try:
-            return {str(place[0]) for *_, place in socket.getaddrinfo(name, None)}
-        except OSError:
-            return set()
-
-    private = {address for address in addresses(host) if not is_public(address)}
-    if not private:
-        return True
-    proxies = (urlsplit(url).hostname for url in urllib.request.getproxies().values())
-    return private <= set().union(*(addresses(name) for name in proxies if name))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from harness.config import RunConfig, UsageError
 from harness.measure.builders import BuilderError
 from harness.run.builder_proxy import open_builder
+from harness.run.worker import DeviceShare
 from harness.types import USUAL_SIZE, Recipe, Size
 from zoo._util.text import nearest, plural
 from zoo.index import load_index, local_index
@@ -205,13 +206,42 @@ def device_here(name: str) -> torch.device:
     Raises:
         UsageError: there is no such device.
     """
-    from harness.measure.devices import DeviceError, choose_device, refuse_absent
+    from harness.measure.cuda import refuse_absent
+    from harness.measure.devices import DeviceError, choose_device
 
     try:
         refuse_absent(name)
         return choose_device(name)
     except DeviceError as error:
         raise UsageError(f"--device: {error}") from error
+
+
+def shares_here(name: str) -> list[DeviceShare]:
+    """The GPUs of this machine for a worker each: of ``cuda`` and ``auto`` all that are visible.
+
+    Raises:
+        UsageError: there is no such device.
+    """
+    from harness.measure.cuda import visible
+
+    seen, of = visible() or (), name.partition(":")[2]
+    if not (seen or name.startswith("cuda")):  # Torch need not be asked.
+        return []
+    # Its word is the last; it counts one MIG slice, where several are named.
+    asked = "cuda" if of and int(of) < len(seen) else name
+    if device_here(asked).type != "cuda" or not seen:
+        return []
+    numbers = [int(of)] if of else range(len(seen))
+    return [
+        DeviceShare(f"cuda:{number}", seen[number], place, len(numbers))
+        for place, number in enumerate(numbers)
+    ]
+
+
+def on(shares: Sequence[DeviceShare]) -> str:
+    """Where models are run, as the end of a phrase; empty where it goes without saying."""
+    names = ", ".join(share.name for share in shares)
+    return f" on {plural(len(shares), 'GPU')} ({names})" if shares else ""
 
 
 def recipe_of(variant: Variant, builder: str) -> Recipe:

@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -54,11 +54,21 @@ class WorkerEndedError(Exception):
 
 
 class WorkerProcess:
-    """One worker, started at once; `kill` it. What it says before its answer is ``heard``."""
+    """One worker, started at once; `kill` it.
 
-    def __init__(self, heard: Callable[[str], None] = lambda line: None) -> None:
+    Args:
+        heard: is given what it says before its answer.
+        environment: further variables of its own.
+    """
+
+    def __init__(
+        self,
+        heard: Callable[[str], None] = lambda line: None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self._heard = heard
-        self._process = guard.start("harness.run.process:serve", bufsize=0)
+        seen = {**os.environ, **(environment or {})}
+        self._process = guard.start("harness.run.process:serve", bufsize=0, env=seen)
         self._answers = bytearray()
         self._printed = 0
         self._foreign = ForeignOutput()

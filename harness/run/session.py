@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from harness.check import flops, schema
+from harness.check import flops
 from harness.check.accuracy import to_evaluate
 from harness.check.base import Evidence, VariantCheck
 from harness.check.build import apply_alias_findings
-from harness.check.registry import index_checks, variant_checks
+from harness.check.registry import findings_of_index, variant_checks
 from harness.config import GROUPS, RunConfig, UsageError
 from harness.explain.claim_trace import ClaimTrace, trace_claim
 from harness.run.engine import Engine, EngineError, LocalEngine
@@ -22,9 +22,10 @@ from harness.run.jobs import Job
 from harness.run.plan import (
     builder_of,
     check_builders,
-    device_here,
     index_here,
+    on,
     read_index,
+    shares_here,
     subject,
 )
 from harness.run.progress import TIMING, Clock, Progress, RunTally, hearing, kept_words
@@ -38,7 +39,7 @@ from harness.run.variant_run import (
     ordered,
     told_of,
 )
-from harness.types import Fact, Finding, Measurement, Recipe, Report, Slot, Unmeasured
+from harness.types import Fact, Finding, Measurement, Recipe, Report, Unmeasured
 from zoo._util.text import plural
 from zoo.index.types import Claim, Index, Location, Variant
 
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from harness.run.files import Files
+    from harness.run.worker import DeviceShare
 
 
 def prepare(request: RunConfig, *, builds: bool = True, lenient: bool = False) -> Session:
@@ -69,8 +71,8 @@ def prepare(request: RunConfig, *, builds: bool = True, lenient: bool = False) -
         check_builders((), request)
     request = replace(request, index=request.index or (index_here(request.select),))
     index, chosen = read_index(request.index, request.select, lenient=lenient)
-    if request.device.startswith("cuda") and request.engine == "local":  # Torch's word is the last.
-        device_here(request.device)
+    if request.device.startswith("cuda") and request.engine == "local":
+        shares_here(request.device)
     if builds:
         check_builders(chosen, request)
     return Session(request, index, chosen)
@@ -105,7 +107,7 @@ class Session:
     def audit(self) -> Report:
         """What the index says of itself, without building anything."""
         clock = Clock()
-        findings = self._index_findings()
+        findings = findings_of_index(self.request.checks, self.index, self.variants)
         reports = tuple(s.report() for s in self._runs(None))
         found = ordered(findings, self.variants)
         return Report(clock.environment("none"), reports, found, unread=self.index.unusable)
@@ -139,7 +141,7 @@ class Session:
             self.file_plan,
             "no images"
             if self._eval_datasets is None
-            else f"up to {plural(self._eval_datasets.limit, 'image')}",
+            else f"up to {plural(self._eval_datasets.limit, 'image')}{on(self._shares)}",
         ]
         return ", ".join(parts)
 
@@ -198,11 +200,12 @@ class Session:
         agree(runs)
         found = [f for s in runs if s.findings is not None for f in s.findings]
         found = apply_alias_findings(found, self.index.variants, built_names(runs))
-        findings = [*self._index_findings(facts_of(runs, found)), *found]
+        facts = facts_of(runs, found)
+        of_index = findings_of_index(self.request.checks, self.index, self.variants, facts)
         return Report(
             environment=clock.environment(device_of(runs)),
             variants=tuple(s.report() for s in runs),
-            findings=ordered(findings, self.variants),
+            findings=ordered([*of_index, *found], self.variants),
             cut_short=cut_short,
             unread=self.index.unusable,
         )
@@ -256,7 +259,7 @@ class Session:
             for run in self._runs(store):
                 run.timing = replace(run.timing, batch_sizes=tuple(batch_sizes), seconds=seconds)
                 if not run.waits(SPEED):
-                    run.make(SPEED, self._local(1), anew=True, hear=hear)
+                    run.make(SPEED, self._local(1, self._shares[:1]), anew=True, hear=hear)
                 fact = run.facts[SPEED]
                 name = run.variant.name
                 yield name, fact.why if isinstance(fact, Unmeasured) else fact.value["timings"]
@@ -352,7 +355,7 @@ class Session:
         tally = RunTally(len(missing))
         hear = hearing(tally, progress)
         for recipe, (first, *others) in missing.items():
-            fact = first.make(SPEED, self._local(1), anew=True, hear=hear)
+            fact = first.make(SPEED, self._local(1, self._shares[:1]), anew=True, hear=hear)
             for run in others:
                 run.facts[SPEED] = fact
             tally.finish(recipe.name)
@@ -360,8 +363,10 @@ class Session:
 
     def _engine(self, progress: Progress) -> Engine:
         if self.request.engine == "local":
-            # A model on images takes all cores: two at a time would only share them.
-            return self._local(1 if self._eval_datasets is not None else self.request.workers)
+            if self._eval_datasets is None:
+                return self._local(self.request.workers)
+            # A model on images takes all cores, or a GPU: two at a time would only share them.
+            return self._local(1, self._shares)
         from harness.run.engine_ray import RayEngine
 
         request = self.request
@@ -369,23 +374,13 @@ class Session:
             request.address, request.device, request.timeout, request.max_memory, progress.warn
         )
 
-    def _local(self, workers: int | None) -> LocalEngine:
-        return LocalEngine(workers, self.request.timeout, self.request.max_memory)
+    def _local(self, workers: int | None, shares: Sequence[DeviceShare] = ()) -> LocalEngine:
+        return LocalEngine(workers, self.request.timeout, self.request.max_memory, shares)
 
-    def _index_findings(
-        self, facts: Mapping[int, Mapping[Slot, Fact]] | None = None
-    ) -> list[Finding]:
-        """What the index says of itself, held against what was measured where that helps."""
-        groups = self.request.checks
-        findings: list[Finding] = []
-        for check in index_checks(groups):
-            if facts is None or check.find_measured is None:
-                findings += check.find(self.index, self.variants)
-            else:
-                findings += check.find_measured(self.index, self.variants, facts)
-        if "metadata" not in groups:
-            findings += schema.find_in_fields_of(groups, self.index, self.variants)
-        return findings
+    @cached_property
+    def _shares(self) -> list[DeviceShare]:
+        """The GPUs that models are run on here; none where it is the CPU, or Ray's to say."""
+        return shares_here(self.request.device) if self.request.engine == "local" else []
 
     def _with_fixes(self, findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
         """The findings with the diffs that mend them; nothing is loaded where none can be."""
@@ -399,16 +394,10 @@ class Session:
         checks = variant_checks(self.request.checks)
         checks += [flops.CROSS_CHECK] if self.request.cross_check else []
         siblings = tuple(dict.fromkeys(v.name for v in self.index.variants))[:_MOST_SIBLINGS]
+        images = (lambda _: None) if self._eval_datasets is None else self._eval_datasets.of
         return [
-            VariantRun(
-                variant,
-                self.request,
-                checks,
-                store,
-                siblings,
-                None if self._eval_datasets is None else self._eval_datasets.of(variant),
-            )
-            for variant in self.variants
+            VariantRun(each, self.request, checks, store, siblings, images(each))
+            for each in self.variants
         ]
 
     def _begun(self, store: Store | None) -> tuple[list[VariantRun], list[Job]]:

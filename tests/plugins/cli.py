@@ -236,11 +236,13 @@ class _Here:
     facts: ClassVar[dict[str, str]] = {}
     performer: ClassVar[Any] = None
 
-    def __init__(self, workers: int | None, timeout: float, max_memory: int | None) -> None:
+    def __init__(
+        self, workers: int | None, timeout: float, max_memory: int | None, shares: Any = ()
+    ) -> None:
         from harness.config import USUAL_TIMEOUT
         from harness.run.engine import LocalEngine
 
-        self._real = LocalEngine(workers, timeout, max_memory)
+        self._real = LocalEngine(workers, timeout, max_memory, shares)
         self.hear: Any = self._real.hear
         self._limited = timeout != USUAL_TIMEOUT or max_memory is not None
 

@@ -22,11 +22,13 @@ from harness.measure.accuracy.classifier import Classifier, ValidationError
 from harness.measure.accuracy.predictions import MOST_CLASSES, packed
 from harness.measure.accuracy.scoring import Answers, answers, predicted
 from harness.measure.accuracy.variations import InputConfig
+from harness.measure.cuda import on_device
 from harness.measure.devices import is_out_of_memory, release_memory
 from zoo.known_datasets import class_subset
 
 if TYPE_CHECKING:
     import numpy as np
+    import torch
     from numpy.typing import NDArray
     from torch import Tensor
 
@@ -64,7 +66,7 @@ class Prefetcher:
         pool: processes that decode; None decodes in the threads that ask.
         workers: how many processes ``pool`` has.
         ahead: prepare batches before they are asked for.
-        pinned: put pixels where a GPU can fetch them by itself.
+        pinned: the GPU that pixels are put for where it can fetch them by itself.
     """
 
     def __init__(
@@ -77,7 +79,7 @@ class Prefetcher:
         pool: Executor | None = None,
         workers: int = 0,
         ahead: bool = False,
-        pinned: bool = False,
+        pinned: torch.device | None = None,
     ) -> None:
         self._decoded = decoded
         self._shard, self._labels = shard, labels
@@ -155,8 +157,9 @@ class Prefetcher:
             pixels, labels = pixels[batch.readable], labels[batch.readable]
             places = places[torch.from_numpy(batch.readable)]
         tensors = torch.from_numpy(pixels), torch.from_numpy(labels)
-        if self._pinned:
-            tensors = tensors[0].pin_memory(), tensors[1].pin_memory()
+        if self._pinned is not None:
+            with on_device(self._pinned):
+                tensors = tensors[0].pin_memory(), tensors[1].pin_memory()
         return EvalBatch(*tensors, places, batch.unreadable)
 
 
@@ -220,6 +223,7 @@ class EvalThread:
         import torch
 
         self.counts = AccuracyCounts()
+        self.device = model.device
         self._model = model
         self._config = config
         self._others = others

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from harness.measure.accuracy.predictions import BEST, SUBSETS
+from harness.measure.cuda import ending
 from zoo.variants import IMAGENET_CLASSES
 
 if TYPE_CHECKING:
@@ -193,6 +194,8 @@ class Float64Rescorer:
                 # One by one: in doubt, a batch would only ask for more memory.
                 logits = torch.cat([self._exact(inputs[i : i + 1].double()) for i in rows.tolist()])
             except (RuntimeError, TypeError) as error:
+                if ending(error):  # Of the device, which is no trait of the model's.
+                    raise
                 self.unable = str(error).strip().splitlines()[0]
                 return found
             self.decided += int(found.doubtful.sum())

@@ -8,7 +8,6 @@ out.
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections import OrderedDict
@@ -19,13 +18,14 @@ from typing import TYPE_CHECKING, Any
 
 from harness.measure.accuracy.variations import Alternative, InputConfig, alternatives
 from harness.measure.builders import builder_of
+from harness.measure.cuda import on_device
 from harness.measure.devices import (
     AMPS,
     Amp,
     choose_device,
+    default_threads,
     full_float32,
     keep_freed_memory,
-    usable_cores,
 )
 from zoo.preprocessing import Decoder, Preprocessing
 
@@ -115,7 +115,7 @@ class Validator:
         self.device = choose_device(device)
         self.amp = amp
         self.compile = compile
-        self.threads = threads or _default_threads()
+        self.threads = threads or default_threads()
         self._on_cpu = self.device.type == "cpu"
         # On a CPU the threads that run the model decode as well (`Prefetcher`).
         self.decode_workers = (
@@ -219,7 +219,7 @@ class Validator:
             pool=self._decoders(),
             workers=self.decode_workers,
             ahead=self.decode_workers > 0 or not self._on_cpu,
-            pinned=self.device.type == "cuda",
+            pinned=self.device if self.device.type == "cuda" else None,
         ) as prefetcher:
             try:
                 counts = self._run(model, config, prefetcher, eval_threads, heard, others)
@@ -262,7 +262,9 @@ class Validator:
             self._open_decoded(image_set, config.preprocessing, decoder)
             for decoder in (self._decoder, "pillow")
         ]
-        return disagreement(self._load(recipe, checkpoint, None), config, (sets[0], sets[1]), shard)
+        model = self._load(recipe, checkpoint, None)
+        with on_device(self.device):
+            return disagreement(model, config, (sets[0], sets[1]), shard)
 
     def open_images(self, spec: str, classes: tuple[str, ...] | None = None) -> ImageSet:
         """The image set that `count` uses, opened once while the same few are asked for.
@@ -369,16 +371,17 @@ class Validator:
         key = (*made_of, builder, entry, *file)
         if self._model is None or self._model[0] != key:
             self._model = None  # Freed before the next one takes its memory.
-            model = Classifier(
-                builder or builder_of(recipe),
-                recipe.name,
-                checkpoint,
-                device=self.device,
-                amp=self.amp,
-                compiled=self.compile,
-                batch_size=self._batch_size,
-                entry=entry,
-            )
+            with on_device(self.device):
+                model = Classifier(
+                    builder or builder_of(recipe),
+                    recipe.name,
+                    checkpoint,
+                    device=self.device,
+                    amp=self.amp,
+                    compiled=self.compile,
+                    batch_size=self._batch_size,
+                    entry=entry,
+                )
             self._model = key, model
         return self._model[1]
 
@@ -395,7 +398,7 @@ def _follow(
 
     try:
         torch.set_num_threads(threads)  # Of this thread alone.
-        with torch.inference_mode():
+        with on_device(eval_thread.device), torch.inference_mode():
             while not stop.is_set():
                 batch = prefetcher.next()
                 if batch is None:
@@ -406,8 +409,3 @@ def _follow(
     except BaseException:
         stop.set()
         raise
-
-
-def _default_threads() -> int:
-    word = os.environ.get("OMP_NUM_THREADS", "")
-    return int(word) if word.isdigit() and int(word) > 0 else usable_cores()

@@ -12,7 +12,7 @@ from distributions import install, python_path
 
 from harness.run.engine import LocalEngine
 from harness.run.jobs import Job, dump_job, load_job
-from harness.run.perform import OfflineError, network_refused
+from harness.run.offline import OfflineError, network_refused
 from harness.types import Measurement, Recipe, Unmeasured
 
 # What stands in a library's file, and what is to be said of a variant that needs the library.

@@ -1,0 +1,404 @@
+"""A thread of the run with its worker process: what it asks of it, and what it believes of that."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+from harness.config.rules import OWN_BUILDER
+from harness.measure.cuda import VISIBLE
+from harness.measure.devices import default_threads
+from harness.run.jobs import (
+    CHANGED,
+    CHECK,
+    DO,
+    LEAVING,
+    LOAD,
+    LOST,
+    NOTE,
+    SAME,
+    UNCHECKED,
+    Interim,
+    Job,
+    WorkerAnswer,
+    dump_job,
+    load_facts,
+    none_made,
+    not_on_device,
+)
+from harness.run.process import Limits, WorkerEndedError, WorkerProcess
+from harness.types import Fact, Measurement, Recipe
+
+_NOTE_SECONDS = 120.0
+
+
+class EngineError(Exception):
+    """Nothing can be measured here; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceShare:
+    """The device of one worker, with its part of what decodes for all of them.
+
+    Attributes:
+        name: the device, as the run calls it.
+        visible: as ``CUDA_VISIBLE_DEVICES`` names it to the worker, which sees no other.
+        place, of: which it is, of how many.
+        device: as the worker calls it.
+    """
+
+    name: str
+    visible: str
+    place: int = 0
+    of: int = 1
+    device: str = "cuda"
+
+    def given(self, job: Job) -> Job:
+        """A job as the worker of this device gets it."""
+        counting, timing = job.counting, job.timing
+        if counting is not None:
+            threads, workers = counting.threads, counting.workers
+            if self.of > 1:
+                threads = self._part(threads or default_threads())
+                workers = workers and self._part(workers)
+            counting = replace(counting, device=self.device, threads=threads, workers=workers)
+        if timing is not None:
+            timing = replace(timing, device=self.device)
+        return replace(job, counting=counting, timing=timing)
+
+    def named(self, fact: Fact) -> Fact:
+        """A fact that the worker made, with the device as the run calls it."""
+        if isinstance(fact, Measurement) and fact.device.startswith("cuda"):
+            return replace(fact, device=self.name)
+        return fact
+
+    def _part(self, count: int) -> int:
+        return max(1, count // self.of + (self.place < count % self.of))
+
+
+class WaitingJobs:
+    """The jobs that no worker has begun.
+
+    Attributes:
+        failed: the error of a device on which a variant failed in two processes, by its recipe and
+            whether it was run on data: it is not tried again on other data.
+    """
+
+    def __init__(self) -> None:
+        self.failed: dict[tuple[Recipe, bool], str] = {}
+        self._jobs: deque[Job | None] = deque()
+        self._last: dict[WorkerThread, Recipe] = {}
+        self._more = threading.Condition()
+
+    def put(self, job: Job | None) -> None:
+        """Add a job; None wakes a worker."""
+        with self._more:
+            self._jobs.append(job)
+            self._more.notify()
+
+    def get(self, worker: WorkerThread, *, block: bool) -> Job | None:
+        """A job for a worker: of the model that it has, else of one that no other worker has.
+
+        Raises:
+            queue.Empty: there is none now, and it doesn't ``block``.
+        """
+        with self._more:
+            while not self._jobs:
+                if not block:
+                    raise queue.Empty
+                self._more.wait()
+            job = self._jobs[0]
+            if job is not None and job.running:
+                own = self._last.get(worker)
+                others = {self._last[each] for each in self._last if each is not worker}
+                running = [each for each in self._jobs if each is not None and each.running]
+                mine = (each for each in running if each.recipe == own)
+                free = (each for each in running if each.recipe not in others)
+                job = next(mine, None) or next(free, job)
+            self._jobs.remove(job)
+            if job is not None:
+                self._last[worker] = job.recipe
+            return job
+
+
+_Answer = tuple["WorkerThread", "Job | None", "list[Fact] | Interim | BaseException"]
+
+
+# A job as it was done, and its facts.
+_Done = tuple[Job, "list[Fact]"]
+
+
+class WorkerThread:
+    """A thread that owns one worker process at a time and feeds it jobs.
+
+    Facts that the worker made since it was last compared with what it was are held back. Where it
+    turns out to be changed, or ends, they are thrown away, and their jobs done again in a fresh
+    worker, which is compared after each; one that changes a fresh worker changes its own numbers
+    alone. A worker in which CUDA has ended is replaced, and its job tried once more.
+
+    Args:
+        waiting: where jobs come from.
+        limits: what one may take.
+        share: the worker's device, where it has one of its own.
+    """
+
+    def __init__(
+        self,
+        waiting: WaitingJobs,
+        limits: Callable[[Job], Limits],
+        share: DeviceShare | None = None,
+    ) -> None:
+        self.thread = threading.Thread(target=self._serve, daemon=True)
+        self.waiting = waiting
+        self.limits = limits
+        self.share = share
+        self.answers: queue.SimpleQueue[_Answer] = queue.SimpleQueue()
+        self.replies: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self.process: WorkerProcess | None = None
+        self.stopped = threading.Event()
+        self._held: list[_Done] = []
+        self._following: list[Job] = []
+        self._again: deque[Job] = deque()
+        self._careful = False
+        self._ran: Recipe | None = None
+        self._builder: str | None = None
+        self._doing: Job | None = None
+        self._used: WorkerProcess | None = None
+        self._noted: WorkerProcess | None = None
+        self._tried: set[Job] = set()
+
+    @staticmethod
+    def answers_of(workers: list[WorkerThread]) -> queue.SimpleQueue[_Answer]:
+        """Start the threads with one queue of answers."""
+        answers: queue.SimpleQueue[_Answer] = queue.SimpleQueue()
+        for worker in workers:
+            worker.answers = answers
+            worker.thread.start()
+        return answers
+
+    def do(self, job: Job) -> tuple[Job, list[Fact]]:
+        """One job at once: the same, with what it changed in its process, and its facts.
+
+        Raises:
+            EngineError: no worker process can be started.
+        """
+        self._again.append(job)
+        self._careful = True
+        while True:
+            for done in self._try(self._again.popleft()):
+                return done
+
+    def _serve(self) -> None:
+        job: Job | None = None
+        try:
+            while not self.stopped.is_set():
+                job = self._next()
+                if self.stopped.is_set():
+                    return
+                for done in self._settle() if job is None else self._try(job):
+                    self._deliver(*done)
+        except Exception as error:  # noqa: BLE001 - raised again in the run's thread
+            self.answers.put((self, job, error))
+
+    def _next(self) -> Job | None:
+        """The next job; None where there is none now, and what is held back is waited for."""
+        self._careful = bool(self._again)
+        if self._again:
+            return self._again.popleft()
+        if self._following:
+            return self._following.pop()
+        try:
+            return self.waiting.get(self, block=not self._held)
+        except queue.Empty:
+            return None
+
+    def _try(self, job: Job) -> list[_Done]:
+        """Do a job; return what can be believed now, which may be none or several jobs' facts."""
+        if failed := self.waiting.failed.get((job.recipe, job.running)):
+            return [(job, not_on_device(job, failed))]
+        # Another builder's library would change the process as it is loaded.
+        other = self._builder not in (None, job.recipe.builder)
+        if self._held and (job.running or other or not self._has_process()):
+            self._again.append(job)
+            return self._settle()
+        if other or self._ran not in (None, job.recipe):
+            self._drop()  # What a model that ran has left there is not looked for.
+        process = self._worker()
+        self._builder = job.recipe.builder
+        alone = process is not self._used
+        self._used = process
+        given = job if self.share is None else self.share.given(job)
+        line = f"{CHECK if self._careful else DO} {dump_job(given)}"
+        self._doing = job
+        try:
+            if job.guarded and process is not self._noted:
+                process.ask(f"{LOAD} {dump_job(job)}", self.limits(job))
+                # The comparison is ours, and so is the time that it takes on a busy machine.
+                process.ask(NOTE, Limits(_NOTE_SECONDS))
+                self._noted = process
+            answer, facts = _answer_of(job, process.ask(line, self.limits(job)))
+        except WorkerEndedError as error:
+            # What earlier jobs left behind may be to blame: a fresh worker tells. Not so for
+            # time, which would be spent twice.
+            spent = error.reason == "time" or self.stopped.is_set()
+            # A failing device may take the process with it.
+            once_more = self.share is not None and job.running and self._is_first(job)
+            final = spent or (alone and not once_more)
+            return self._failed(job, none_made(job, f"{job.recipe.name} {error}"), final=final)
+        if job.running and job.recipe.builder != OWN_BUILDER:
+            self._ran = job.recipe
+        return self._judged(job, answer, facts, alone=alone)
+
+    def _judged(
+        self, job: Job, answer: WorkerAnswer, facts: list[Fact] | None, *, alone: bool
+    ) -> list[_Done]:
+        """What of an answer can be believed now, by what the worker says of itself."""
+        if answer.state == LOST and facts is not None:
+            if final := not self._is_first(job):
+                self.waiting.failed[job.recipe, job.running] = answer.changed
+            return self._failed(job, facts, final=final)
+        if answer.state == CHANGED:
+            job = replace(job, changed=f"{job.recipe.name} changed {answer.changed}")
+            why = f"{job.changed} in the process that measures it, where no number holds then"
+            facts = none_made(job, why) if facts is None else facts
+            return self._failed(job, facts, final=alone)
+        assert facts is not None
+        self._held.append((job, facts if self.share is None else [*map(self.share.named, facts)]))
+        if answer.state == UNCHECKED:
+            return []
+        if answer.state == LEAVING:
+            self._drop()
+        return self._released()
+
+    def _is_first(self, job: Job) -> bool:
+        """Whether its device failed, or took the worker with it, for the first time."""
+        first = job not in self._tried
+        self._tried.add(job)
+        return first
+
+    def _failed(self, job: Job, facts: list[Fact], *, final: bool) -> list[_Done]:
+        """Leave the worker to which a job happened; its facts count if it had no other job."""
+        self._drop()
+        if final:
+            self._repeat()
+            return [(job, facts)]
+        self._repeat(replace(job, changed=""))
+        return []
+
+    def _settle(self) -> list[_Done]:
+        """Have the worker compared now, for nothing else is to be done by it."""
+        state = CHANGED
+        if self._held and self.process is not None and self._has_process():
+            with suppress(WorkerEndedError):
+                line = self.process.ask(CHECK, Limits(_NOTE_SECONDS))
+                state = WorkerAnswer.load(line).state
+        done = self._released() if state in (SAME, LEAVING) else []
+        if state != SAME and (self._held or done):
+            self._drop()
+            self._repeat()
+        return done
+
+    def _repeat(self, *jobs: Job) -> None:
+        """Do again, one by one, what was held back, and these jobs."""
+        self._again.extendleft(reversed([*(job for job, _ in self._held), *jobs]))
+        self._held.clear()
+
+    def _released(self) -> list[_Done]:
+        held, self._held = self._held, []
+        return held
+
+    def _deliver(self, job: Job, facts: list[Fact]) -> None:
+        """Hand the facts to the run; the last job's model is the one that the worker still has."""
+        if self.stopped.is_set():
+            return
+        self.answers.put((self, job, facts))
+        following = self.replies.get()
+        if following is not None and job.changed:
+            self._again.appendleft(following)  # It will change its worker, too.
+        elif following is not None:
+            self._following.append(following)
+
+    def _has_process(self) -> bool:
+        return self.process is not None and self.process.alive
+
+    def _worker(self) -> WorkerProcess:
+        if not self._has_process():
+            self._drop()
+        if self.process is None:
+            seen = {} if self.share is None else {VISIBLE: self.share.visible}
+            self.process = WorkerProcess(self._heard, seen)
+            if self.stopped.is_set():  # It came too late to be ended with the others.
+                self.process.kill()
+            try:
+                self.process.wait_until_ready()
+            except WorkerEndedError as error:
+                self._drop()
+                raise EngineError(
+                    f"a measuring process could not start: it {error}; what it said stands above"
+                ) from None
+        return self.process
+
+    def _heard(self, line: str) -> None:
+        """Pass on how far the job is; what model code may have written there is no word of it."""
+        if self.thread.ident is None:  # It serves no run, whose queue would be emptied.
+            return
+        with suppress(ValueError, TypeError):
+            self.answers.put((self, self._doing, Interim.load(line)))
+
+    def _drop(self) -> None:
+        process, self.process = self.process, None
+        self._ran = self._builder = None
+        if process is not None:
+            process.kill()
+            process.close()
+
+    def stop(self) -> None:
+        """End the worker at once, and the thread with it."""
+        self.stopped.set()
+        self.replies.put(None)
+        self.waiting.put(None)
+        process = self.process
+        if process is not None:
+            process.kill()
+        # The thread sees the end of the answers; only then may the pipes be closed under it. An
+        # interrupt may have come before it was started.
+        if self.thread.ident is not None:
+            self.thread.join(timeout=5)
+        self._drop()
+
+
+def _answer_of(job: Job, line: str) -> tuple[WorkerAnswer, list[Fact] | None]:
+    """What a worker says of itself, and the facts; None where they are not to be believed.
+
+    Raises:
+        WorkerEndedError: see `_facts_of`.
+    """
+    answer = WorkerAnswer.load(line)
+    if answer.state == CHANGED:
+        try:
+            return answer, _facts_of(job, answer.facts)
+        except WorkerEndedError:
+            return answer, None
+    return answer, _facts_of(job, answer.facts)
+
+
+def _facts_of(job: Job, line: str) -> list[Fact]:
+    """The facts of an answer.
+
+    Raises:
+        WorkerEndedError: model code got hold of the pipe and spoilt it. More of it may follow,
+            and every later answer would be taken for that of another job.
+    """
+    try:
+        facts = load_facts(line)
+    except (ValueError, TypeError, KeyError, AttributeError):
+        facts = []
+    slots = sorted(map(str, (fact.slot for fact in facts)))
+    mine = all(fact.name == job.recipe.name for fact in facts)
+    if not mine or slots != sorted(map(str, job.slots)):
+        raise WorkerEndedError("died", "spoilt the answer of the process that built it")
+    return facts
