@@ -1,0 +1,265 @@
+"""Workers with a device each, and devices that fail: real processes, on the CPU."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+
+import pytest
+import torch
+from distributions import install, python_path
+from PIL import Image
+
+from harness.config import UsageError
+from harness.measure import cuda
+from harness.run import plan
+from harness.run.engine import LocalEngine
+from harness.run.jobs import AccuracyJob, BenchmarkJob, Job
+from harness.run.worker import DeviceShare, WaitingJobs
+from harness.types import Measurement, Recipe, Unmeasured
+
+BUILDER = '''
+import json
+import multiprocessing
+import os
+from pathlib import Path
+
+import torch
+from torch import nn
+
+ASSERT = "CUDA error: device-side assert triggered"
+
+
+def first(what):
+    """Whether it is the first time in any process."""
+    try:
+        Path(os.environ["MARKS"], what).touch(exist_ok=False)
+    except FileExistsError:
+        return False
+    return True
+
+
+class Net(nn.Module):
+    def __init__(self, kind):
+        super().__init__()
+        self.kind = kind
+        self.fc = nn.Linear(3, 1000)
+
+    def forward(self, x):
+        if self.kind == "trace" and first("trace"):
+            raise torch.AcceleratorError(ASSERT + "\\nCUDA kernel errors might be reported late")
+        if not x.is_meta:
+            seen = os.environ.get("CUDA_VISIBLE_DEVICES")
+            decoders = len(multiprocessing.active_children())
+            with open(Path(os.environ["MARKS"], "log"), "a") as log:
+                print(json.dumps([self.kind, seen, os.getpid(), decoders]), file=log)
+            if self.kind == "dies" and seen == "MIG-b" and first("death"):
+                os._exit(3)
+            if self.kind == "forward":
+                try:
+                    raise RuntimeError("CUDA error: an illegal memory access was encountered")
+                except RuntimeError as error:
+                    raise ValueError("the layer failed") from error
+        return self.fc(x.mean((2, 3)))
+
+
+class Builder:
+    def knows(self, name):
+        return True
+
+    def names(self):
+        return []
+
+    def identity(self, name):
+        return "1"
+
+    def build(self, name):
+        if name == "build":
+            raise torch.AcceleratorError(ASSERT + "\\nCompile with `TORCH_USE_CUDA_DSA`")
+        return Net(name)
+'''
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch, store_home):
+    """A builder, weights, and 40 images in four shards: the jobs that count a variant's."""
+    install(tmp_path / "site", "devices = devices_builders:Builder", BUILDER)
+    monkeypatch.setenv("PYTHONPATH", python_path(tmp_path / "site"))
+    monkeypatch.setenv("MARKS", str(tmp_path))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "7")
+    torch.save({"fc.weight": torch.eye(1000, 3), "fc.bias": torch.zeros(1000)}, tmp_path / "w.pt")
+    (tmp_path / "images").mkdir()
+    names = [f"{number:02}.png" for number in range(40)]
+    for number, name in enumerate(names):
+        Image.new("RGB", (32, 32), (6 * number, 0, 0)).save(tmp_path / "images" / name)
+    lines = "".join(f"{name} 0\n" for name in names)
+    (tmp_path / "images" / "labels.txt").write_text(lines)
+
+    def jobs(name, workers=0):
+        recipe = Recipe(name, "devices", image_size=(32, 32))
+        return [
+            Job(
+                recipe,
+                ("accuracy",),
+                (),
+                str(tmp_path / "w.pt"),
+                counting=AccuracyJob(
+                    str(tmp_path / "images"), (f"{at}-{at + 10}",), device="cpu", workers=workers
+                ),
+            )
+            for at in range(0, 40, 10)
+        ]
+
+    return jobs
+
+
+def run(jobs, *shares, workers=1):
+    """Each job's facts, by the name of its variant."""
+    found = {}
+
+    def react(job, facts):
+        found.setdefault(job.recipe.name, []).extend(facts)
+        return []
+
+    LocalEngine(workers, shares=shares).run(jobs, react)
+    return found
+
+
+def logged():
+    """What models said as they ran: their variant, the devices they see, process, decoders."""
+    with open(os.path.join(os.environ["MARKS"], "log")) as log:
+        return list(map(json.loads, log))
+
+
+@pytest.mark.slow
+def test_each_device_has_a_worker_that_sees_it_alone(here):
+    """Shards of one variant go to both, with the decoders shared; who dies is replaced there."""
+    shares = [DeviceShare(f"cuda:{n}", id, n, 2, "cpu") for n, id in enumerate(("GPU-a", "MIG-b"))]
+    found = run(here("dies", workers=2), *shares)["dies"]
+    assert sorted(fact.part for fact in found) == ["0-10", "10-20", "20-30", "30-40"]
+    assert all(isinstance(fact, Measurement) for fact in found), found
+    said = logged()
+    processes = {seen: {pid for _, shown, pid, _ in said if shown == seen} for _, seen, *_ in said}
+    assert {seen: len(pids) for seen, pids in processes.items()} == {"GPU-a": 1, "MIG-b": 2}
+    # The one that came later found its shard decoded.
+    assert {decoders for _, seen, _, decoders in said if seen == "GPU-a"} == {1}
+
+
+@pytest.mark.slow
+def test_an_error_that_ends_cuda_costs_its_variant_alone(here):
+    """At the build, in a pass and on images: a new process, once more, and then a finding."""
+    built = [
+        Job(Recipe(name, "devices"), ("structure", "flops"), ((32, 32),))
+        for name in ("good", "build", "trace", "last")
+    ]
+    found = run([*built, *here("forward")[:3], *here("plain")[:1]])
+    for name in ("good", "trace", "last", "plain"):
+        assert all(isinstance(fact, Measurement) for fact in found[name]), found[name]
+    for name, line in (("build", "device-side assert triggered"), ("forward", "an illegal memory")):
+        for fact in found[name]:
+            assert isinstance(fact, Unmeasured)
+            assert fact.cause == "build.device-failed"
+            expected = f"{name}: its device failed in two processes: CUDA error: {line}"
+            assert fact.why.startswith(expected)
+            assert "TORCH_USE" not in fact.why
+    assert len(found["forward"]) == 3
+    # What failed twice is not tried on its other images.
+    assert Counter(kind for kind, *_ in logged())["forward"] == 2
+    assert len({pid for _, _, pid, _ in logged()}) == 3
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (torch.AcceleratorError("CUDA error: misaligned address\nmore"), "CUDA error: misaligned"),
+        (torch.AcceleratorError("the accelerator is gone"), "the accelerator is gone"),
+        (RuntimeError("CUDA error: unspecified launch failure"), "CUDA error: unspecified launch"),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"), "cuDNN error"),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_EXECUTION_FAILED when calling x"), "CUDA error"),
+        (RuntimeError("HIP error: an illegal memory access"), "HIP error"),
+        (RuntimeError("CUDA error: uncorrectable ECC error encountered"), "CUDA error: unc"),
+        (RuntimeError("Triton Error [CUDA]: an illegal memory access"), "Triton Error"),
+        (RuntimeError("in layer 3:\nCUDA error: device-side assert triggered"), "CUDA error: dev"),
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"), ""),
+        (RuntimeError("CUDA error: out of memory"), ""),
+        (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), ""),
+        (RuntimeError("Found no NVIDIA driver on your system"), ""),
+        (AssertionError("Torch not compiled with CUDA enabled"), ""),
+        (ValueError("CUDA error: that is what a user wrote"), ""),
+    ],
+)
+def test_which_errors_end_cuda(error, line):
+    assert cuda.ending(error).startswith(line)
+    assert bool(cuda.ending(error)) is bool(line)
+    raised = KeyError("layer")
+    raised.__context__ = error
+    assert cuda.ending(raised) == cuda.ending(error)
+
+
+@pytest.mark.parametrize(
+    ("variable", "count", "expected"),
+    [
+        (None, 2, ("0", "1")),
+        ("3, 1", 2, ("3", "1")),
+        ("0,1,-1,2", 2, ("0", "1")),
+        ("GPU-8932f937,GPU-1", 2, ("GPU-8932f937", "GPU-1")),
+        ("MIG-a,MIG-b", 1, ("MIG-a", "MIG-b")),
+        ("MIG-a,MIG-b", 0, ()),
+        ("", 0, ()),
+        (None, None, None),
+    ],
+)
+def test_a_list_that_the_user_set_is_heeded(monkeypatch, variable, count, expected):
+    monkeypatch.setattr(cuda, "_count", lambda: count)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if variable is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", variable)
+    assert cuda.visible() == expected
+
+
+def test_which_devices_a_run_takes(monkeypatch):
+    """All that are visible, or the one that is named; nothing is asked of torch without any."""
+    monkeypatch.setattr(cuda, "visible", lambda: ("5", "MIG-b"))
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    both = [DeviceShare("cuda:0", "5", 0, 2), DeviceShare("cuda:1", "MIG-b", 1, 2)]
+    assert plan.shares_here("cuda") == plan.shares_here("auto") == both
+    assert plan.shares_here("cuda:1") == [DeviceShare("cuda:1", "MIG-b")]
+    assert plan.shares_here("cpu") == []
+    assert plan.on(both) == " on 2 GPUs (cuda:0, cuda:1)"
+    assert plan.on(both[1:]) == " on 1 GPU (cuda:1)"
+    assert plan.on([]) == ""
+    with pytest.raises(UsageError, match="there are 2 CUDA devices here"):
+        plan.shares_here("cuda:2")
+    # A torch without CUDA runs on the CPU, whatever the driver has.
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert plan.shares_here("auto") == []
+    with pytest.raises(UsageError, match="there are 0 CUDA devices here"):
+        plan.shares_here("cuda")
+
+
+def test_what_decodes_is_shared_out():
+    counting = AccuracyJob("sample", ("0-10",), workers=5, threads=9)
+    job = Job(Recipe("a"), ("accuracy",), (), "w.pth", counting=counting)
+    shares = [DeviceShare(f"cuda:{n}", str(n), n, 4) for n in range(4)]
+    given = [share.given(job).counting for share in shares]
+    assert [each.workers for each in given] == [2, 1, 1, 1]
+    assert [each.threads for each in given] == [3, 2, 2, 2]
+    assert {each.device for each in given} == {"cuda"}
+    alone = DeviceShare("cuda:3", "3").given(job).counting
+    assert (alone.workers, alone.threads, alone.device) == (5, 9, "cuda")
+    for workers in (0, None):
+        chosen = Job(Recipe("a"), ("accuracy",), (), counting=AccuracyJob("x", (), workers=workers))
+        assert shares[0].given(chosen).counting.workers == workers
+    timed = Job(Recipe("a"), ("speed",), (), timing=BenchmarkJob((1,), 1.0, "cuda:3"))
+    assert shares[3].given(timed).timing.device == "cuda"
+
+
+def test_a_worker_keeps_its_model_while_there_is_work_for_it():
+    """A job of the model that it has, else of one that nobody has; help comes at the end."""
+    waiting = WaitingJobs()
+    for name in "aabbc":
+        waiting.put(Job(Recipe(name), ("accuracy",), (), counting=AccuracyJob("x", ())))
+    taken = [waiting.get(who, block=False).recipe.name for who in (1, 2, 1, 1, 2)]
+    assert "".join(taken) == "abacb"
