@@ -10,8 +10,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, Future
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -222,6 +224,7 @@ class DecodedSet:
         self._slots: Slots | None = None
         self._map: Mapped | None = None
         self._lock: int | None = None
+        self._room, self._room_lock = 0, threading.Lock()  # Images that there is room for.
 
     @classmethod
     def open(
@@ -253,14 +256,30 @@ class DecodedSet:
         """The share of images whose pixels are kept, 0 to 1."""
         return 0.0 if self._map is None else self._map.filled() / len(self.images)
 
+    def reserve(self, indices: NDArray[np.int64]) -> None:
+        """Make room for those of these images that are not kept yet, before they are asked for.
+
+        Where there is none for all of them, `get` looks for some for each portion.
+        """
+        with self._room_lock:
+            self._room = 0
+            if self._map is not None and self.kept_out is None:
+                missing = self._map.empty(self._rank[indices])
+                with suppress(OSError):  # Which is said when it happens again.
+                    self._room = missing if missing and self._make_room(missing) else 0
+
     def get(
-        self, indices: Sequence[int] | NDArray[np.int64], pool: Executor | None = None
+        self,
+        indices: Sequence[int] | NDArray[np.int64],
+        pool: Executor | None = None,
+        memory: NDArray[np.uint8] | None = None,
     ) -> DecodedBatch:
         """The pixels of some images; decodes and keeps those that are not kept yet.
 
         Args:
             indices: which images of the set, in any order.
             pool: of `decoding_pool`; None decodes in this process.
+            memory: where the pixels are to be; None makes new memory.
 
         Raises:
             BrokenProcessPool: a worker of the pool died.
@@ -269,7 +288,8 @@ class DecodedSet:
 
         wanted = [int(index) for index in indices]
         height, width = self.preprocessing.image_size
-        pixels = np.zeros((len(wanted), height, width, 3), dtype=np.uint8)
+        shape = (len(wanted), height, width, 3)
+        pixels = np.empty(shape, dtype=np.uint8) if memory is None else memory
         missing = self._read(wanted, pixels, range(len(wanted)))
         unread: dict[int, UnreadableImage] = {}
         if missing:
@@ -368,8 +388,12 @@ class DecodedSet:
     def _has_room(self, images: int) -> bool:
         if self._slots is None or self.kept_out is not None:
             return False
+        with self._room_lock:
+            if self._room >= images:
+                self._room -= images
+                return True
         try:
-            room = cache.make_room(self._root, images * self._slots.slot_bytes, self._max_bytes)
+            room = self._make_room(images)
         except OSError as error:
             self.kept_out = f"{self._root}: {reason(error)}"
             return False
@@ -378,3 +402,7 @@ class DecodedSet:
                 f"{self._root}: decoded images would exceed {self._max_bytes} bytes, or the disk"
             )
         return room
+
+    def _make_room(self, images: int) -> bool:
+        assert self._slots is not None
+        return cache.make_room(self._root, images * self._slots.slot_bytes, self._max_bytes)

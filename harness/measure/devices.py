@@ -106,16 +106,6 @@ def keep_freed_memory() -> bool:
     )
 
 
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that a device or the machine has no memory left for a batch."""
-    if isinstance(error, MemoryError):
-        return True
-    if not isinstance(error, RuntimeError):
-        return False
-    text = str(error).lower()  # torch.OutOfMemoryError is a RuntimeError that says so.
-    return "out of memory" in text or "can't allocate memory" in text
-
-
 def release_memory(device: torch.device) -> None:
     """Give the device's cached memory back, after an allocation failed."""
     import torch

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from harness.measure.builders import BuilderError, forms_of
@@ -16,7 +17,7 @@ from harness.measure.cuda import ending, on_device
 from zoo._util.text import FOREIGN, foreign
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
     from harness.measure.builders import Builder
 
@@ -46,6 +47,15 @@ def build_on_meta(builder: Builder, name: str) -> nn.Module:
     if not isinstance(model, torch.nn.Module):
         raise BuilderError(f"build() returned {type(model).__name__}, not a torch.nn.Module")
     return _moved_to_meta(model).eval()
+
+
+def all_tensors(model: nn.Module) -> Iterator[Tensor]:
+    """The parameters and buffers of a model, and tensors that are plain attributes."""
+    import torch
+
+    attributes = (value for module in model.modules() for value in vars(module).values())
+    plain = (value for value in attributes if isinstance(value, torch.Tensor))
+    return chain(model.parameters(), model.buffers(), plain)
 
 
 def describe_error(error: BaseException) -> str:

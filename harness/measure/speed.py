@@ -20,11 +20,11 @@ from harness.measure.devices import (
     choose_device,
     environment,
     full_float32,
-    is_out_of_memory,
     keep_freed_memory,
     precision,
     release_memory,
 )
+from zoo._util.memory import is_out_of_memory
 
 if TYPE_CHECKING:
     import torch
@@ -134,7 +134,7 @@ def _figures(
                 warm_up(lambda: timer(model, inputs), limit=seconds)
             repeats = _repeats(lambda: timer(model, inputs), seconds / REPEATS)
     except (RuntimeError, MemoryError) as error:
-        if not is_out_of_memory(error):
+        if not is_out_of_memory(error, images=size):
             raise
         release_memory(device)
         return {**about, "failed": f"there is no memory for a batch of {size}"}

@@ -333,8 +333,9 @@ def explain(error: Exception) -> tuple[str, str]:
     """
     from harness.datasets import ImageSetError
     from harness.measure.accuracy.classifier import ValidationError
-    from harness.measure.devices import DeviceError, is_out_of_memory
+    from harness.measure.devices import DeviceError
     from harness.measure.meta import describe_error
+    from zoo._util.memory import is_out_of_memory
     from zoo._util.text import bounded
     from zoo.errors import CheckpointError
 

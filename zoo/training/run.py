@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from zoo._util.memory import is_out_of_memory
 from zoo._util.signals import HeldSignals
 from zoo._util.text import plural
 from zoo.errors import BadInput, TrainingError
@@ -360,10 +361,8 @@ def _plain_errors() -> Iterator[None]:
     except MemoryError as error:
         raise TrainingError("memory is short; lower --workers or --batch-size") from error
     except RuntimeError as error:
-        from torch.cuda import OutOfMemoryError
-
-        if isinstance(error, OutOfMemoryError):
-            raise TrainingError("the GPU's memory is short; lower --batch-size") from error
+        if is_out_of_memory(error):
+            raise TrainingError("the device's memory is short; lower --batch-size") from error
         # The loader has no class for it, and raises it wherever this process happens to be.
         if not str(error).startswith("DataLoader worker (pid"):
             raise

@@ -8,204 +8,39 @@ from __future__ import annotations
 
 import threading
 import time
-from base64 import b64encode
 from collections import deque
-from collections.abc import Callable
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from harness.datasets import DecodedSet, UnreadableImage
-from harness.datasets.decoded import CHUNK
 from harness.measure.accuracy.classifier import Classifier, ValidationError
-from harness.measure.accuracy.predictions import MOST_CLASSES, packed
-from harness.measure.accuracy.scoring import Answers, answers, predicted
-from harness.measure.accuracy.variations import InputConfig
-from harness.measure.cuda import on_device
-from harness.measure.devices import is_out_of_memory, release_memory
+from harness.measure.accuracy.counts import AccuracyCounts, Ended, EvalRequest, Told
+from harness.measure.accuracy.lanes import Arriving, Lane
+from harness.measure.accuracy.prefetch import EvalBatch, Prefetcher
+from harness.measure.accuracy.scoring import DOUBTFUL, FLAGS, INVALID, TOP1, TOP5, UNSURE, judged
+from harness.measure.devices import release_memory
+from zoo._util.memory import is_out_of_memory
 from zoo.known_datasets import class_subset
 
 if TYPE_CHECKING:
     import numpy as np
-    import torch
     from numpy.typing import NDArray
     from torch import Tensor
 
-Told = Callable[[int, int, int, float], None]
-"""Is given the images evaluated so far, those right by top-1 and by top-5, and the seconds."""
-
 _TELL_SECONDS = 0.25
-_THREADS = 32  # they wait for the decoding processes, and cost next to nothing
-
-
-class EvalBatch(NamedTuple):
-    """Some images of a shard.
-
-    Attributes:
-        pixels: uint8 (n, height, width, 3), those that can be read; pinned for a GPU.
-        labels: int64 (n,), theirs.
-        places: int64 (n,), theirs in the shard.
-        unreadable: the others.
-    """
-
-    pixels: Tensor
-    labels: Tensor
-    places: Tensor
-    unreadable: list[UnreadableImage]
-
-
-class Prefetcher:
-    """Hands out a shard, batch by batch, to any number of threads.
-
-    Args:
-        decoded: where the pixels come from.
-        shard: indices of images.
-        labels: of these images, int64 (n,).
-        size: from the number of images that are left to that of the next batch.
-        pool: processes that decode; None decodes in the threads that ask.
-        workers: how many processes ``pool`` has.
-        ahead: prepare batches before they are asked for.
-        pinned: the GPU that pixels are put for where it can fetch them by itself.
-    """
-
-    def __init__(
-        self,
-        decoded: DecodedSet,
-        shard: NDArray[np.int64],
-        labels: NDArray[np.int64],
-        size: Callable[[int], int],
-        *,
-        pool: Executor | None = None,
-        workers: int = 0,
-        ahead: bool = False,
-        pinned: torch.device | None = None,
-    ) -> None:
-        self._decoded = decoded
-        self._shard, self._labels = shard, labels
-        self._size = size
-        self._pool = pool
-        self._pinned = pinned
-        self._begin = 0
-        self._lock = threading.Lock()
-        self._pending: deque[tuple[int, Future[EvalBatch]]] = deque()
-        self._in_flight = 2 * CHUNK * max(1, workers)
-        self._threads = ThreadPoolExecutor(_THREADS if workers else 2) if ahead else None
-
-    def next(self) -> EvalBatch | None:
-        """The next batch, None after the last. Safe to call from several threads.
-
-        Raises:
-            BrokenProcessPool: a decoding process died.
-        """
-        if self._threads is None:
-            with self._lock:
-                span = self._take()
-            return None if span is None else self._prepare(span)
-        with self._lock:
-            self._submit(self._threads)
-            if not self._pending:
-                return None
-            _, future = self._pending.popleft()
-            self._submit(self._threads)
-        return future.result()
-
-    def close(self) -> None:
-        """Drops what was prepared and not asked for."""
-        for _, future in self._pending:
-            future.cancel()
-        if self._threads is not None:
-            self._threads.shutdown()
-
-    def __enter__(self) -> Prefetcher:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def _take(self) -> slice | None:
-        if self._begin >= len(self._shard):
-            return None
-        span = slice(self._begin, min(self._begin + self._next_size(), len(self._shard)))
-        self._begin = span.stop
-        return span
-
-    def _next_size(self) -> int:
-        return self._size(len(self._shard) - self._begin)
-
-    def _submit(self, threads: ThreadPoolExecutor) -> None:
-        """Keeps enough images in preparation for all decoders and for two batches."""
-        while sum(count for count, _ in self._pending) < max(
-            self._in_flight, 2 * self._next_size()
-        ):
-            span = self._take()
-            if span is None:
-                return
-            count = span.stop - span.start
-            self._pending.append((count, threads.submit(self._prepare, span)))
-
-    def _prepare(self, span: slice) -> EvalBatch:
-        import torch
-
-        batch = self._decoded.get(self._shard[span], self._pool)
-        pixels, labels, places = (
-            batch.pixels,
-            self._labels[span],
-            torch.arange(span.start, span.stop),
-        )
-        if batch.unreadable:
-            pixels, labels = pixels[batch.readable], labels[batch.readable]
-            places = places[torch.from_numpy(batch.readable)]
-        tensors = torch.from_numpy(pixels), torch.from_numpy(labels)
-        if self._pinned is not None:
-            with on_device(self._pinned):
-                tensors = tensors[0].pin_memory(), tensors[1].pin_memory()
-        return EvalBatch(*tensors, places, batch.unreadable)
-
-
-# Batches that a GPU may have before it: enough to hide the host, few enough to fit.
-_GPU_AHEAD = 2
-
-
-@dataclass(slots=True)
-class AccuracyCounts:
-    """Counts of images: seen, answered right, answered with what is no number.
-
-    Where predictions are kept, ``kept`` has them for some places of the shard at a time.
-    """
-
-    images: int = 0
-    top1: int = 0
-    top5: int = 0
-    invalid: int = 0
-    unreadable: list[UnreadableImage] = field(default_factory=list)
-    kept: list[tuple[Tensor, Tensor]] = field(default_factory=list)
-
-    def add(self, other: AccuracyCounts) -> None:
-        """Adds the counts of another thread."""
-        self.images += other.images
-        self.top1 += other.top1
-        self.top5 += other.top5
-        self.invalid += other.invalid
-        self.unreadable += other.unreadable
-        self.kept += other.kept
-
-    def predictions(self) -> str | None:
-        """What was kept of the images, as base64; None where nothing was."""
-        import torch
-
-        if not self.kept:
-            return None
-        places, values = (torch.cat(each).numpy() for each in zip(*self.kept, strict=True))
-        return b64encode(packed(values.astype(float), places, self.images)).decode()
 
 
 class _Asked(NamedTuple):
-    found: Answers
+    """Answers on their way; ``number`` is that of the last batch before them."""
+
+    number: int
+    found: Arriving
     inputs: Tensor
     labels: Tensor
-    places: Tensor
     others: Tensor | None
+    places: NDArray[np.int64]
+    exact: NDArray[np.bool_] | None = None
 
 
 class EvalThread:
@@ -213,26 +48,28 @@ class EvalThread:
 
     Args:
         model: shared by all evaluation threads.
-        config: how images are read.
-        others: labels (shard, m) that predictions may be scored by; None keeps no predictions.
+        lane: to the device of the model.
+        request: what is asked.
+
+    Attributes:
+        counts: of each shard, what this thread has done of it.
+        ended: is given the number and the counts of each shard that it has done all of.
     """
 
     def __init__(
-        self, model: Classifier, config: InputConfig, others: Tensor | None = None
+        self,
+        model: Classifier,
+        lane: Lane,
+        request: EvalRequest,
     ) -> None:
-        import torch
-
-        self.counts = AccuracyCounts()
-        self.device = model.device
-        self._model = model
-        self._config = config
-        self._others = others
-        self._tuner = model.tuner(config.preprocessing.image_size)
+        self.counts = [AccuracyCounts() for _ in request.ends]
+        self._model, self._lane, self._request = model, lane, request
+        self.ended: Ended = lambda number, counts: None
+        self._config = request.config
+        self._tuner = model.tuner(request.config.preprocessing.image_size)
         self._asked: deque[_Asked] = deque()
-        self._on_gpu = model.device.type == "cuda"
-        self._copies: torch.cuda.Stream | None = None
-        if self._on_gpu:
-            self._copies = torch.cuda.Stream(model.device)  # type: ignore[no-untyped-call]
+        self._number = 0
+        self._shard = 0
 
     def take(self, batch: EvalBatch) -> None:
         """Answers the images of a batch.
@@ -241,67 +78,77 @@ class EvalThread:
             MemoryError: there is no memory for a single image.
             ValidationError: the model is no classifier, or has not that many classes.
         """
-        self.counts.images += len(batch.pixels) + len(batch.unreadable)
-        self.counts.unreadable += batch.unreadable
+        import numpy as np
+
+        for place, why in batch.unreadable.items():
+            shard = int(np.searchsorted(self._request.ends, place, side="right"))
+            self.counts[shard].unreadable.append(why)
+            self._add(shard, 1)
         begin = 0
         while begin < len(batch.pixels):
             size = self._tuner.size
             span = slice(begin, begin + size)
-            try:
-                self._timed(batch.pixels[span], batch.labels[span], batch.places[span], size)
-            except (RuntimeError, MemoryError) as error:
-                if not is_out_of_memory(error):
-                    raise
-            else:
+            if self._answer(batch.pixels[span], batch.places[span], size):
                 begin += size
                 continue
-            # Here and not above: the error holds on to the activations as long as it is handled.
             self._settle(0)
             release_memory(self._model.device)
             self._tuner.too_large(min(size, len(batch.pixels) - begin))
+        if batch.memory is not None:
+            self._lane.release(batch.memory)
 
-    def so_far(self) -> tuple[int, int, int]:
-        """Images answered, and those right by top-1 and top-5, without what is being calculated."""
-        waiting = sum(len(asked.labels) for asked in self._asked)
-        return self.counts.images - waiting, self.counts.top1, self.counts.top5
+    def so_far(self) -> tuple[int, int, int, int]:
+        """The last shard that images were settled of: its number, the images, and those right."""
+        counts = self.counts[self._shard]
+        return self._shard, counts.images, counts.top1, counts.top5
 
-    def finish(self) -> AccuracyCounts:
-        """Waits for what is still being calculated; returns the counts."""
+    def finish(self) -> None:
+        """Waits for what is still being calculated."""
         self._settle(0)
-        return self.counts
 
-    def _timed(self, pixels: Tensor, labels: Tensor, places: Tensor, size: int) -> None:
-        import torch
+    @property
+    def ends(self) -> NDArray[np.int64]:
+        """Of each shard, the place after its last image."""
+        return self._request.ends
 
-        if not self._tuner.trying:
-            self._ask(pixels, labels, places, size)
-            self._settle(_GPU_AHEAD if self._on_gpu else 0)
-            return
-        self._settle(0)
+    def current(self) -> AbstractContextManager[object]:
+        """Within it the calling thread is the one that runs the model."""
+        return self._lane.current()
+
+    def _answer(self, pixels: Tensor, places: NDArray[np.int64], size: int) -> bool:
+        """Ask for the images of a batch, and count earlier ones; False where memory is short."""
+        timed = self._tuner.times(len(pixels))
+        if timed:
+            self._settle(0)
         begin = time.perf_counter()
-        self._ask(pixels, labels, places, size)
-        if self._on_gpu:
-            torch.cuda.synchronize(self._model.device)
-        self._tuner.report(len(pixels), time.perf_counter() - begin)
-        self._settle(0)
+        # The first batch makes what all of them use, and a timed one is waited for.
+        steady = self._number > 0 and not timed
+        with self._lane.steady() if steady else nullcontext():
+            try:
+                self._ask(pixels, places, size)
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error, images=len(pixels)):
+                    raise
+                # No more here: the error holds on to the activations as long as it is handled.
+                return False
+            if not timed:
+                self._settle(self._lane.ahead)
+        if timed:
+            self._lane.wait()
+            self._tuner.report(len(pixels), time.perf_counter() - begin)
+            self._settle(0)
+        return True
 
-    def _ask(self, pixels: Tensor, labels: Tensor, places: Tensor, size: int) -> None:
-        import torch
-
-        device = self._model.device
-        highest = int(labels.max())
-        with self._copying():
-            inputs = self._config.inputs(pixels, device)
-            labels = labels.to(device, non_blocking=True)
-            others = None if self._others is None else self._others[places].to(device)
-        if self._copies is not None:
-            current = torch.cuda.current_stream(device)
-            current.wait_stream(self._copies)
-            inputs.record_stream(current)
-            labels.record_stream(current)
-            if others is not None:
-                others.record_stream(current)
+    def _ask(self, pixels: Tensor, places: NDArray[np.int64], size: int) -> None:
+        layout = self._tuner.format_of(len(pixels))
+        self._model.lay_out(layout)
+        inputs = self._lane.upload(
+            lambda: self._config.inputs(
+                pixels, self._model.device, channels_last=layout == "channels_last"
+            )
+        )
         logits = self._model.logits(inputs, size)
+        highest = int(self._request.labels[places].max())
         if self._config.subset:
             highest = max(highest, class_subset(self._config.subset)[-1])
         if self._config.labels == "as given" and highest >= logits.shape[1]:
@@ -309,28 +156,79 @@ class EvalThread:
                 f"{self._model.name}: it tells {logits.shape[1]} classes apart, and the images "
                 f"have a class index of {highest}"
             )
-        found = answers(*self._config.scored(logits, labels))
-        if others is not None and logits.shape[1] < MOST_CLASSES:
-            near, kept = predicted(logits, others)
-            found = found._replace(near=near, kept=kept)
-        self._asked.append(_Asked(found, inputs, labels, places, others))
+        labels = self._of(self._request.judges, places)
+        others = None if self._request.others is None else self._of(self._request.others, places)
+        rows = judged(logits, labels, self._config, others)
+        found = self._lane.download(rows)
+        self._number += 1
+        self._asked.append(_Asked(self._number, found, inputs, labels, others, places))
 
-    def _copying(self) -> AbstractContextManager[object]:
+    def _of(self, table: Tensor, places: NDArray[np.int64]) -> Tensor:
+        """The rows of a table on the device, which nothing is sent for as long as they follow."""
         import torch
 
-        return nullcontext() if self._copies is None else torch.cuda.stream(self._copies)
+        first, last = int(places[0]), int(places[-1])
+        if last - first + 1 == len(places):
+            return table[first : last + 1]
+        return table.index_select(0, torch.from_numpy(places).to(table.device, non_blocking=True))
 
     def _settle(self, ahead: int) -> None:
-        """Adds up all but the last ``ahead`` batches; on a GPU this waits for them."""
-        while len(self._asked) > ahead:
-            found, inputs, labels, places, others = self._asked.popleft()
-            if self._model.amp == "off":
-                found = self._model.rescorer.rescore(found, inputs, labels, self._config, others)
-            if found.kept is not None:
-                self.counts.kept.append((places, found.kept.cpu()))
-            self.counts.top1 += int(found.top1.sum())
-            self.counts.top5 += int(found.top5.sum())
-            self.counts.invalid += int(found.invalid.sum())
+        """Count all but the last ``ahead`` batches; on a GPU this waits for them."""
+        while self._asked and self._asked[0].number <= self._number - ahead:
+            asked = self._asked.popleft()
+            rows = asked.found()
+            if asked.exact is None and self._model.amp == "off":
+                unsure = rows[:, UNSURE].nonzero()[0]
+                if len(unsure) and self._ask_exactly(asked, rows, unsure):
+                    rest = rows[:, UNSURE] == 0
+                    asked, rows = asked._replace(places=asked.places[rest]), rows[rest]
+            self._count(asked, rows)
+
+    def _ask_exactly(
+        self, asked: _Asked, rows: NDArray[np.float64], unsure: NDArray[np.int64]
+    ) -> bool:
+        """Ask for some images of a batch in float64; whether that can be done."""
+        import torch
+
+        def of(tensor: Tensor) -> Tensor:
+            return torch.cat([tensor[row : row + 1] for row in unsure.tolist()])
+
+        logits = self._model.rescorer.logits(of(asked.inputs))
+        if logits is None:
+            return False
+        labels = of(asked.labels)
+        others = None if asked.others is None else of(asked.others)
+        again = judged(logits, labels, self._config, others)
+        places, exact = asked.places[unsure], rows[unsure, DOUBTFUL] != 0
+        found = self._lane.download(again)
+        # With the inputs of all of them: these may be read until the answer comes.
+        self._asked.append(
+            asked._replace(number=self._number, found=found, places=places, exact=exact)
+        )
+        return True
+
+    def _count(self, asked: _Asked, rows: NDArray[np.float64]) -> None:
+        import numpy as np
+
+        shards = np.searchsorted(self._request.ends, asked.places, side="right")
+        for shard in np.unique(shards).tolist():
+            mine, counts = shards == shard, self.counts[shard]
+            some = rows[mine]
+            counts.top1 += int(some[:, TOP1].sum())
+            counts.top5 += int(some[:, TOP5].sum())
+            counts.invalid += int(some[:, INVALID].sum())
+            counts.exact += 0 if asked.exact is None else int(asked.exact[mine].sum())
+            if rows.shape[1] > FLAGS:
+                begin = self._request.ends[shard - 1] if shard else 0
+                counts.kept.append((asked.places[mine] - begin, some[:, FLAGS:]))
+            self._add(shard, len(some))
+
+    def _add(self, shard: int, images: int) -> None:
+        self._shard, counts = shard, self.counts[shard]
+        counts.images += images
+        ends = self._request.ends
+        if counts.images == ends[shard] - (ends[shard - 1] if shard else 0):
+            self.ended(shard, counts)
 
 
 class Telling:
@@ -339,7 +237,7 @@ class Telling:
     def __init__(self, told: Told) -> None:
         self._told = told
         self._lock = threading.Lock()
-        self._counts: dict[int, tuple[int, int, int]] = {}
+        self._counts: dict[int, tuple[int, int, int, int]] = {}
         self._begun = self._last = time.monotonic()
 
     def __call__(self, eval_thread: EvalThread) -> None:
@@ -349,5 +247,64 @@ class Telling:
             if now - self._last < _TELL_SECONDS:
                 return
             self._last = now
-            images, top1, top5 = map(sum, zip(*self._counts.values(), strict=True))
-            self._told(images, top1, top5, now - self._begun)
+            shard = max(each[0] for each in self._counts.values())
+            images, top1, top5 = map(sum, zip(*(c[1:] for c in self._counts.values()), strict=True))
+            self._told(shard, images, top1, top5, now - self._begun)
+
+
+def run(
+    running: Sequence[EvalThread],
+    prefetcher: Prefetcher,
+    threads: int,
+    tell: Callable[[EvalThread], None],
+    over: Callable[[], bool],
+    ended: Ended,
+) -> None:
+    """Run evaluation threads, side by side, to the end of their shards.
+
+    Args:
+        running: each is run in a thread of its own.
+        prefetcher: has been started with the images of the shards.
+        threads: how many torch may use in each of them.
+        tell: called with each of them after each of its batches.
+        over: whether the time is over: no other shard is begun then.
+        ended: see `EvalThread`; of several, called for each shard when all are done.
+    """
+    import torch
+
+    stop = threading.Event()
+    if len(running) == 1:
+        running[0].ended = ended
+
+    def follow(eval_thread: EvalThread) -> None:
+        try:
+            torch.set_num_threads(threads)  # Of this thread alone.
+            with torch.inference_mode(), eval_thread.current():
+                while not stop.is_set():
+                    if over():
+                        prefetcher.stop_after(eval_thread.ends)
+                    batch = prefetcher.next()
+                    if batch is None:
+                        break
+                    eval_thread.take(batch)
+                    tell(eval_thread)
+                eval_thread.finish()
+        except BaseException:
+            stop.set()
+            raise
+
+    with ThreadPoolExecutor(len(running)) as pool:
+        futures = [pool.submit(follow, eval_thread) for eval_thread in running]
+        try:
+            for future in futures:
+                future.result()
+        finally:
+            stop.set()
+    begin = 0
+    for shard, end in enumerate(running[0].ends.tolist()):
+        if len(running) > 1 or end == begin:
+            total = AccuracyCounts()
+            for eval_thread in running:
+                total.add(eval_thread.counts[shard])
+            ended(shard, total)
+        begin = end

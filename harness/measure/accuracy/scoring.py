@@ -13,12 +13,16 @@ import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from harness.measure.accuracy.predictions import BEST, SUBSETS
+from harness.measure.accuracy.predictions import BEST, MOST_CLASSES, SUBSETS
 from harness.measure.cuda import ending
+from harness.measure.devices import release_memory
+from harness.measure.meta import all_tensors
+from zoo._util.memory import is_out_of_memory
 from zoo.variants import IMAGENET_CLASSES
 
 if TYPE_CHECKING:
     import numpy as np
+    import torch
     from numpy.typing import NDArray
     from torch import Tensor, nn
 
@@ -34,18 +38,12 @@ _MAGNITUDE = 0x7FFFFFFF  # of a float32's bits, without its sign
 
 
 class Answers(NamedTuple):
-    """Of each image, bool (batch,): among the first 1 and 5 classes; in doubt; not a number.
-
-    Where predictions are kept, ``near`` is what another label that it may be scored by leaves in
-    doubt, and ``kept`` (batch, VALUES) what is kept of it.
-    """
+    """Of each image, bool (batch,): among the first 1 and 5 classes; in doubt; not a number."""
 
     top1: Tensor
     top5: Tensor
     doubtful: Tensor
     invalid: Tensor
-    near: Tensor | None = None
-    kept: Tensor | None = None
 
 
 class _First(NamedTuple):
@@ -146,6 +144,36 @@ def predicted(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     return near, torch.cat([*best, numbers], 1)
 
 
+# What `judged` gives of an image before what is kept of it.
+TOP1, TOP5, INVALID, DOUBTFUL, UNSURE = range(5)
+FLAGS = 5
+
+
+def judged(
+    logits: Tensor, labels: Tensor, config: InputConfig, others: Tensor | None = None
+) -> Tensor:
+    """All that is asked of logits (batch, classes), in one tensor (batch, FLAGS or more).
+
+    Flags come first, 1 for yes: whether the answer is right by top-1 and by top-5, is no number,
+    and is in doubt, or is so by one of ``others``. What is kept of it follows.
+
+    Args:
+        logits: of all classes.
+        labels: that the images are judged by, as `InputConfig.scored` takes them.
+        config: how answers are scored.
+        others: labels (batch, m) that what is kept may be scored by; None keeps nothing.
+    """
+    import torch
+
+    found = answers(*config.scored(logits, labels))
+    flags = [found.top1, found.top5, found.invalid, found.doubtful]
+    if others is None or logits.shape[1] >= MOST_CLASSES:
+        return torch.stack([*flags, found.doubtful], 1).to(torch.float32)
+    near, kept = predicted(logits, others)
+    flags.append(found.doubtful | near)
+    return torch.cat([torch.stack(flags, 1).to(kept.dtype), kept], 1)
+
+
 class Float64Rescorer:
     """Answers again, in float64, what float32 leaves in doubt.
 
@@ -156,56 +184,64 @@ class Float64Rescorer:
     def __init__(self, model: nn.Module) -> None:
         self._model = model
         self._exact: nn.Module | None = None
+        self._on_cpu = False
         self._lock = threading.Lock()
-        self.decided = 0
         self.unable: str | None = None
 
-    def rescore(
-        self,
-        found: Answers,
-        inputs: Tensor,
-        labels: Tensor,
-        config: InputConfig | None = None,
-        others: Tensor | None = None,
-    ) -> Answers:
-        """The same answers, with those in doubt decided by the model in float64.
+    def logits(self, inputs: Tensor) -> Tensor | None:
+        """The logits in float64 of inputs (n, channels, height, width), where they are.
 
-        A model that can't run in float64 keeps its answers; ``unable`` then says why.
+        Where the device has no memory for it, what it holds without need is freed, and then the CPU
+        calculates. A model that can't run in float64 gives None; ``unable`` then says why.
 
-        Args:
-            found: the answers to a batch.
-            inputs: the batch as the model saw it, float32 (batch, channels, height, width).
-            labels: (batch,).
-            config: how answers are scored; by default over all classes.
-            others: labels (batch, m) that what is kept may be scored by, where it is kept.
+        Raises:
+            MemoryError: the CPU has no memory for it either.
         """
+        for attempt in ("at once", "freed", "on the CPU"):
+            with self._lock:
+                if self.unable is not None:
+                    return None
+                self._on_cpu |= attempt == "on the CPU"
+                try:
+                    return self._run(inputs)
+                except (RuntimeError, TypeError, MemoryError) as error:
+                    if ending(error):  # Of the device, which is no trait of the model's.
+                        raise
+                    if not is_out_of_memory(error):
+                        lines = str(error).strip().splitlines() or [type(error).__name__]
+                        self.unable = lines[0]
+                        return None
+                # Only now: the error holds on to what it was raised among.
+                if self._on_cpu or attempt == "freed":
+                    self._exact = None
+                release_memory(inputs.device)
+        raise MemoryError("there is no memory to answer a single image in float64")
+
+    def _run(self, inputs: Tensor) -> Tensor:
         import torch
 
-        unsure = found.doubtful if found.near is None else found.doubtful | found.near
-        rows = unsure.nonzero()[:, 0]
-        if not len(rows):
-            return found
-        with self._lock:
-            if self.unable is not None:
-                return found
-            try:
-                if self._exact is None:
-                    self._exact = copy.deepcopy(self._model).double()
-                # One by one: in doubt, a batch would only ask for more memory.
-                logits = torch.cat([self._exact(inputs[i : i + 1].double()) for i in rows.tolist()])
-            except (RuntimeError, TypeError) as error:
-                if ending(error):  # Of the device, which is no trait of the model's.
-                    raise
-                self.unable = str(error).strip().splitlines()[0]
-                return found
-            self.decided += int(found.doubtful.sum())
-        own = logits, labels[rows]
-        again = answers(*(own if config is None else config.scored(*own)))
-        for old, new in zip(found[:4], again[:4], strict=True):
-            old[rows] = new
-        if found.kept is not None and others is not None:
-            found.kept[rows] = predicted(logits, others[rows])[1].to(found.kept.dtype)
-        return found
+        device = torch.device("cpu") if self._on_cpu else inputs.device
+        if self._exact is None:
+            if device == inputs.device:
+                self._exact = copy.deepcopy(self._model).double()
+            else:
+                self._exact = _copied(self._model, device)
+        # One by one: in doubt, a batch would only ask for more memory.
+        each = [self._exact(one.to(device).double()) for one in torch.split(inputs, 1)]
+        return torch.cat(each).to(inputs.device)
+
+
+def _copied(model: nn.Module, device: torch.device) -> nn.Module:
+    """A copy of a model in float64 on another device, with no copy on its own."""
+    import torch
+
+    memo: dict[int, object] = {}
+    for tensor in all_tensors(model):
+        wide = tensor.detach().to(device)
+        if isinstance(tensor, torch.nn.Parameter):
+            wide = torch.nn.Parameter(wide, requires_grad=False)
+        memo[id(tensor)] = wide
+    return copy.deepcopy(model, memo).double()
 
 
 _BATCH = 16

@@ -8,14 +8,15 @@ out.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
-from concurrent.futures import BrokenExecutor, Executor, ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import BrokenExecutor, Executor
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.measure.accuracy.lanes import Lane, lane_to
 from harness.measure.accuracy.variations import Alternative, InputConfig, alternatives
 from harness.measure.builders import builder_of
 from harness.measure.cuda import on_device
@@ -32,17 +33,11 @@ from zoo.preprocessing import Decoder, Preprocessing
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-    from torch import Tensor
 
     from harness.datasets import DecodedSet, ImageSet
     from harness.measure.accuracy.classifier import Classifier
-    from harness.measure.accuracy.pipeline import (
-        AccuracyCounts,
-        EvalThread,
-        Prefetcher,
-        Telling,
-        Told,
-    )
+    from harness.measure.accuracy.counts import AccuracyCounts, Told
+    from harness.measure.accuracy.prefetch import Prefetcher
     from harness.measure.builders import Builder
     from harness.types import Recipe
 
@@ -89,6 +84,8 @@ class Validator:
         batch_size: images that go through the model at once; None finds it by measuring.
         cache_root: the folder of decoded images; None is the user's cache folder.
         cache_bytes: what all decoded images may take up on disk; None is the cache's default.
+        strict: have CUDA raise an error where the loop waits for it, see `CudaLane.steady`.
+        lane: the way to the device, where it is not the usual one.
 
     Raises:
         DeviceError: there is no such device.
@@ -107,6 +104,8 @@ class Validator:
         batch_size: int | None = None,
         cache_root: Path | None = None,
         cache_bytes: int | None = None,
+        strict: bool = False,
+        lane: Lane | None = None,
     ) -> None:
         if amp not in AMPS:
             raise ValueError(f"amp must be one of {', '.join(AMPS)}, not {amp!r}")
@@ -116,7 +115,8 @@ class Validator:
         self.amp = amp
         self.compile = compile
         self.threads = threads or default_threads()
-        self._on_cpu = self.device.type == "cpu"
+        self.lane = lane or lane_to(self.device, strict=strict)
+        self._on_cpu = not self.lane.overlaps
         # On a CPU the threads that run the model decode as well (`Prefetcher`).
         self.decode_workers = (
             decode_workers if decode_workers is not None else 0 if self._on_cpu else self.threads
@@ -125,6 +125,7 @@ class Validator:
         self._batch_size = batch_size
         self._cache_root, self._cache_bytes = cache_root, cache_bytes
         self._pool: Executor | None = None
+        self._prefetcher: Prefetcher | None = None
         self._images: OrderedDict[tuple[str, tuple[str, ...] | None], ImageSet] = OrderedDict()
         self._decoded: OrderedDict[str, DecodedSet] = OrderedDict()
         self._model: tuple[tuple[object, ...], Classifier] | None = None
@@ -140,21 +141,50 @@ class Validator:
         config: Preprocessing | InputConfig,
         shard: Sequence[int] | NDArray[np.int64],
         *,
+        heard: Callable[[int, int, int, float], None] = lambda *counts: None,
+        **how: Any,
+    ) -> dict[str, Any]:
+        """Counts the images of a shard that a variant answers right; see `count_shards`."""
+        (found,) = self.count_shards(
+            recipe,
+            checkpoint,
+            images,
+            config,
+            [shard],
+            heard=lambda number, *counts: heard(*counts),
+            **how,
+        )
+        assert found is not None
+        return found
+
+    def count_shards(
+        self,
+        recipe: Recipe,
+        checkpoint: Path,
+        images: str,
+        config: Preprocessing | InputConfig,
+        shards: Sequence[Sequence[int] | NDArray[np.int64]],
+        *,
         classes: tuple[str, ...] | None = None,
         builder: Builder | None = None,
         entry: str | None = None,
         heard: Told = lambda *counts: None,
         truth: NDArray[np.int64] | None = None,
         keep: bool = False,
-    ) -> dict[str, Any]:
-        """Counts the images of a shard that a variant answers right.
+        following: Sequence[int] | NDArray[np.int64] = (),
+        made: Callable[[int, dict[str, Any]], None] = lambda number, value: None,
+        over: Callable[[], bool] = lambda: False,
+    ) -> list[dict[str, Any] | None]:
+        """Counts the images of each shard that a variant answers right.
+
+        A GPU is given them as one stream of batches, a CPU one shard after the other.
 
         Args:
             recipe: the variant.
             checkpoint: its weights.
             images: the image set, as `harness.datasets.open_image_set` takes it.
             config: how its images and labels are read.
-            shard: indices of images.
+            shards: of each, indices of images.
             classes: the classes that the set is labelled by, where they are not ImageNet's.
             builder: builds the variant; by default the one that the recipe names.
             entry: which of the checkpoint's state dicts; None for the usual one.
@@ -162,17 +192,22 @@ class Validator:
             truth: all classes that are right of each image of the set, in place of its label: int64
                 (images, most), filled with -1.
             keep: return the predictions as well.
+            following: images that will probably be asked for next.
+            made: called with a shard's number and its counts as soon as they are complete, from
+                any thread and from one at a time.
+            over: whether the time is over: no shard but those that have begun is counted then.
 
         Returns:
-            ``images`` (all of the shard, those included that can't be read), ``top1`` and ``top5``
-            (those answered right), ``unreadable`` (a list of [name, why]), ``not_finite`` (images
-            with a logit that is no finite number; they count as wrong), ``decided_exactly``
-            (images whose answer hung on rounding, and was decided in float64), ``not_decided``
-            (why the model can't run in float64, None where it can or need not), ``seconds``,
-            ``batch`` (the batch size), ``not_kept`` (why decoded images were not kept, None if
-            they were), ``entry`` and ``others`` (which of the file's state dicts was run, and those
-            of the same network that were not), ``predictions`` (see
-            `harness.measure.accuracy.predictions`, as base64; None without ``keep``).
+            Of each shard, None where the time was over: ``images`` (all of the shard, those
+            included that can't be read), ``top1`` and ``top5`` (those answered right),
+            ``unreadable`` (a list of [name, why]), ``not_finite`` (images with a logit that is no
+            finite number; they count as wrong), ``decided_exactly`` (images whose answer hung on
+            rounding, and was decided in float64), ``not_decided`` (why the model can't run in
+            float64, None where it can or need not), ``seconds``, ``batch`` (the batch size),
+            ``not_kept`` (why decoded images were not kept, None if they were), ``entry`` and
+            ``others`` (which of the file's state dicts was run, and those of the same network that
+            were not), ``predictions`` (see `harness.measure.accuracy.predictions`, as base64; None
+            without ``keep``).
 
         Raises:
             ImageSetError: there is no such image set.
@@ -184,63 +219,72 @@ class Validator:
             Exception: what the builder or the model raises.
         """
         import numpy as np
-        import torch
 
-        from harness.measure.accuracy.pipeline import Prefetcher
-        from harness.measure.accuracy.variations import all_orders, translated
+        from harness.measure.accuracy.classifier import GPU_SIZES
+        from harness.measure.accuracy.counts import EvalRequest
+        from harness.measure.accuracy.pipeline import EvalThread, Telling, run
 
         begin = time.perf_counter()
         config = InputConfig(config) if isinstance(config, Preprocessing) else config
         image_set = self.open_images(images, classes)
-        indices = np.asarray(shard, dtype=np.int64)
-        if len(indices) and not 0 <= indices.min() <= indices.max() < len(image_set):
-            raise ValueError(f"a shard of {images} has images beyond its {len(image_set)}")
+        parts = _indices(shards, images, len(image_set))
         given = np.asarray(image_set.labels, dtype=np.int64) if truth is None else truth
-        labels = translated(given[indices], config.labels)
-        others = torch.from_numpy(all_orders(labels, imagenet=classes is None)) if keep else None
-        model = self._load(recipe, checkpoint, builder, entry)
-        decided = model.rescorer.decided
         decoded = self._open_decoded(image_set, config.preprocessing, self._decoder)
+        prefetcher = self._prefetcher_of(decoded)
+        loaded = None if self._model is None else self._model[0]
+        if self.lane.overlaps and loaded != _key_of(recipe, checkpoint, builder, entry):
+            # Decoding needs no model, and a model takes a while to load.
+            prefetcher.start(np.concatenate(parts), lambda left: GPU_SIZES[0])
+        model = self._load(recipe, checkpoint, builder, entry)
         tuner = model.tuner(config.preprocessing.image_size)
         eval_threads = self._side_by_side()
 
         def batch(left: int) -> int:
             if not self._on_cpu:
-                return tuner.size
+                return tuner.plan(left)
             # Ever smaller towards the end, so that all threads end together; of whole batches.
             batches = min(_CPU_BATCH, left // (2 * eval_threads)) // tuner.size
             return max(1, batches) * tuner.size
 
-        with Prefetcher(
-            decoded,
-            indices,
-            labels,
-            batch,
-            pool=self._decoders(),
-            workers=self.decode_workers,
-            ahead=self.decode_workers > 0 or not self._on_cpu,
-            pinned=self.device if self.device.type == "cuda" else None,
-        ) as prefetcher:
+        found: list[dict[str, Any] | None] = [None] * len(parts)
+
+        def ended(first: int, number: int, counts: AccuracyCounts) -> None:
+            nonlocal begin
+            now = time.perf_counter()
+            found[first + number] = value = {
+                **counts.facts(),
+                "not_decided": model.rescorer.unable,
+                "seconds": now - begin,
+                "batch": tuner.best,
+                "not_kept": decoded.kept_out,
+                "entry": model.entry,
+                "others": model.others,
+                "predictions": counts.predictions(),
+            }
+            begin = now
+            made(first + number, value)
+
+        together = len(parts) if self.lane.overlaps else 1
+        for first in range(0, len(parts), together):
+            if first and over():
+                break
+            some = parts[first : first + together]
+            request = EvalRequest.of(
+                config, given, some, self.device, keep=keep, imagenet=classes is None
+            )
+            indices = np.concatenate(some)
+            decoded.reserve(indices)
+            prefetcher.start(indices, batch, np.asarray(following, dtype=np.int64))
+            tell = Telling(lambda number, *counts, first=first: heard(first + number, *counts))
+            running = [EvalThread(model, self.lane, request) for _ in range(eval_threads)]
+            threads = max(1, self.threads // eval_threads)
             try:
-                counts = self._run(model, config, prefetcher, eval_threads, heard, others)
+                run(running, prefetcher, threads, tell, over, partial(ended, first))
             except BrokenExecutor:
                 self._pool = None  # The next shard gets new processes.
+                self._leave_prefetcher()
                 raise
-        return {
-            "images": counts.images,
-            "top1": counts.top1,
-            "top5": counts.top5,
-            "unreadable": [[item.name, item.why] for item in counts.unreadable],
-            "not_finite": counts.invalid,
-            "decided_exactly": model.rescorer.decided - decided,
-            "not_decided": model.rescorer.unable,
-            "seconds": time.perf_counter() - begin,
-            "batch": tuner.size,
-            "not_kept": decoded.kept_out,
-            "entry": model.entry,
-            "others": model.others,
-            "predictions": counts.predictions(),
-        }
+        return found
 
     def compare_decoders(
         self,
@@ -282,6 +326,7 @@ class Validator:
 
     def close(self) -> None:
         """Ends the decoding processes and lets go of the pixels. Closing twice does nothing."""
+        self._leave_prefetcher()
         while self._decoded:
             self._decoded.popitem()[1].close()
         if self._pool is not None:
@@ -303,35 +348,24 @@ class Validator:
         """
         return min(self.threads, _MAX_LANES) if self._on_cpu and not self.compile else 1
 
-    def _run(
-        self,
-        model: Classifier,
-        config: InputConfig,
-        prefetcher: Prefetcher,
-        eval_threads: int,
-        heard: Told,
-        others: Tensor | None,
-    ) -> AccuracyCounts:
-        from harness.measure.accuracy.pipeline import AccuracyCounts, EvalThread, Telling
+    def _prefetcher_of(self, decoded: DecodedSet) -> Prefetcher:
+        """Hands out images of that set; kept as long as no other set is asked for."""
+        from harness.measure.accuracy.prefetch import Prefetcher
 
-        stop = threading.Event()
-        threads = max(1, self.threads // eval_threads)
-        running = [EvalThread(model, config, others) for _ in range(eval_threads)]
-        total = AccuracyCounts()
-        tell = Telling(heard)
-        with ThreadPoolExecutor(eval_threads) as pool:
-            futures = [
-                pool.submit(_follow, eval_thread, prefetcher, threads, stop, tell)
-                for eval_thread in running
-            ]
-            try:
-                for future in futures:
-                    total.add(future.result())
-            finally:
-                stop.set()
-        # In the order of names, not of threads.
-        total.unreadable.sort(key=lambda item: item.name)
-        return total
+        if self._prefetcher is None:
+            self._prefetcher = Prefetcher(
+                decoded,
+                self.lane,
+                pool=self._decoders(),
+                workers=self.decode_workers,
+                ahead=self.decode_workers > 0 or self.lane.overlaps,
+            )
+        return self._prefetcher
+
+    def _leave_prefetcher(self, but_of: DecodedSet | None = None) -> None:
+        if self._prefetcher is not None and self._prefetcher.decoded is not but_of:
+            self._prefetcher.close()
+            self._prefetcher = None
 
     def _open_decoded(
         self, images: ImageSet, preprocessing: Preprocessing, decoder: Decoder
@@ -345,6 +379,7 @@ class Validator:
                 images, preprocessing, root=self._cache_root, decoder=decoder, **limit
             )
         self._decoded.move_to_end(key)
+        self._leave_prefetcher(but_of=self._decoded[key])
         while len(self._decoded) > _OPEN_SETS:
             self._decoded.popitem(last=False)[1].close()
         return self._decoded[key]
@@ -365,10 +400,7 @@ class Validator:
     ) -> Classifier:
         from harness.measure.accuracy.classifier import Classifier
 
-        status = checkpoint.stat()
-        file = (str(checkpoint), status.st_size, status.st_mtime_ns, status.st_ino)
-        made_of = (recipe.builder, recipe.name, recipe.base, recipe.classes)
-        key = (*made_of, builder, entry, *file)
+        key = _key_of(recipe, checkpoint, builder, entry)
         if self._model is None or self._model[0] != key:
             self._model = None  # Freed before the next one takes its memory.
             with on_device(self.device):
@@ -380,32 +412,29 @@ class Validator:
                     amp=self.amp,
                     compiled=self.compile,
                     batch_size=self._batch_size,
+                    overlaps=self.lane.overlaps,
                     entry=entry,
                 )
             self._model = key, model
         return self._model[1]
 
 
-def _follow(
-    eval_thread: EvalThread,
-    prefetcher: Prefetcher,
-    threads: int,
-    stop: threading.Event,
-    tell: Telling,
-) -> AccuracyCounts:
-    """Run one evaluation thread to its end."""
-    import torch
+def _indices(
+    shards: Sequence[Sequence[int] | NDArray[np.int64]], images: str, count: int
+) -> list[NDArray[np.int64]]:
+    import numpy as np
 
-    try:
-        torch.set_num_threads(threads)  # Of this thread alone.
-        with on_device(eval_thread.device), torch.inference_mode():
-            while not stop.is_set():
-                batch = prefetcher.next()
-                if batch is None:
-                    break
-                eval_thread.take(batch)
-                tell(eval_thread)
-            return eval_thread.finish()
-    except BaseException:
-        stop.set()
-        raise
+    parts = [np.asarray(shard, dtype=np.int64) for shard in shards]
+    for part in parts:
+        if len(part) and not 0 <= part.min() <= part.max() < count:
+            raise ValueError(f"a shard of {images} has images beyond its {count}")
+    return parts
+
+
+def _key_of(
+    recipe: Recipe, checkpoint: Path, builder: Builder | None, entry: str | None
+) -> tuple[object, ...]:
+    """What a loaded model is that of."""
+    status = checkpoint.stat()
+    file = (str(checkpoint), status.st_size, status.st_mtime_ns, status.st_ino)
+    return (recipe.builder, recipe.name, recipe.base, recipe.classes, builder, entry, *file)

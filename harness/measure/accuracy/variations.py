@@ -90,17 +90,19 @@ class InputConfig:
         columns, ranks = subset_columns(self.subset, logits.shape[1], logits.device)
         return logits.index_select(1, columns), ranks[labels]
 
-    def inputs(self, pixels: Tensor, device: torch.device) -> Tensor:
-        """What the model is fed: float32 (n, 3, height, width), channels innermost in memory.
+    def inputs(self, pixels: Tensor, device: torch.device, *, channels_last: bool = True) -> Tensor:
+        """What the model is fed: float32 (n, 3, height, width).
 
         Args:
             pixels: uint8 (n, height, width, 3).
             device: where the model is.
+            channels_last: have the channels innermost in memory.
         """
+        pixels = pixels.to(device, non_blocking=True)
         return self.preprocessing.to_tensor(
             pixels if self.channels == "RGB" else pixels.flip(-1),
             device=device,
-            channels_last=True,
+            channels_last=channels_last,
         )
 
 

@@ -166,9 +166,7 @@ def test_the_referee_says_why_it_could_not_decide():
     model = FloatOnly()
     nn.init.ones_(model.weight)
     rescorer = Float64Rescorer(model.eval())
-    inputs, labels = torch.rand(2, 3, 8, 8), torch.zeros(2, dtype=torch.long)
     with torch.inference_mode():
-        before = answers(model(inputs), labels)
-        assert rescorer.rescore(before, inputs, labels) is before
+        assert rescorer.logits(torch.rand(2, 3, 8, 8)) is None
     assert rescorer.unable is not None
     assert "Double" in rescorer.unable

@@ -15,8 +15,9 @@ import zoo
 from harness.measure.accuracy.classifier import BatchTuner, load_model
 from harness.measure.accuracy.validator import Validator, preprocessing_of
 from harness.measure.builders.native import NativeBuilder
-from harness.measure.devices import is_out_of_memory, keep_freed_memory
+from harness.measure.devices import keep_freed_memory
 from harness.types import Recipe
+from zoo._util.memory import is_out_of_memory
 
 
 def exhausted(kind):
