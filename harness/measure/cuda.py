@@ -14,7 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING
 
-from harness.measure.devices import DeviceError, is_out_of_memory, refuse_beyond
+from harness.measure.devices import DeviceError, refuse_beyond
+from zoo._util.memory import is_out_of_memory
 from zoo._util.text import foreign
 
 if TYPE_CHECKING:
