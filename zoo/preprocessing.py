@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from zoo.index.types import Variant
 
-Decoder = Literal["pillow", "fast"]
+Decoder = Literal["pillow", "fast", "gpu"]
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -41,6 +41,7 @@ CLAIMS = {
 }
 CROP_MODES = ("center", "squash", "border")
 _MAX_SIDE = 65_536
+_END_OF_JPEG, _TRAILER = b"\xff\xd9", 64
 # torchvision resizes tensors with these; "nearest-exact" is the rule that Pillow calls nearest.
 _TENSOR_INTERPOLATIONS = {
     "nearest": "nearest-exact",
@@ -215,9 +216,10 @@ class Preprocessing:
 
         Args:
             data: the whole file, in any format that Pillow reads.
-            decoder: ``fast`` has torchvision decode and resize colour and gray JPEGs, on tensors.
-                Its pixels are close to Pillow's and not equal. What it can't do, another format or
-                interpolation or a damaged file, Pillow does.
+            decoder: ``fast`` has torchvision decode and resize colour and gray JPEGs, on tensors,
+                and ``gpu`` has it do so on the current CUDA device (nvJPEG). The pixels are close
+                to Pillow's and not equal. What they can't do, another format or interpolation or a
+                damaged file, Pillow does.
             upright: turn the image as its EXIF says, which published evaluations don't do. It
                 is Pillow that does it.
 
@@ -226,6 +228,7 @@ class Preprocessing:
 
         Raises:
             ValueError: there is no such decoder, or as `to_pixels`.
+            MemoryError: the device has none left.
             OSError: the image can't be decoded; Pillow raises other errors on some bad files.
         """
         from PIL import Image
@@ -233,7 +236,7 @@ class Preprocessing:
         from zoo.images import io
 
         if decoder not in get_args(Decoder):
-            raise ValueError(f"decoder must be pillow or fast, not {decoder!r}")
+            raise ValueError(f"decoder must be one of {get_args(Decoder)}, not {decoder!r}")
         with Image.open(BytesIO(data)) as image:
             if image.format == "EPS":
                 # Pillow would start Ghostscript on it.
@@ -241,8 +244,8 @@ class Preprocessing:
             if upright:
                 # First to RGB: an image that was turned has forgotten the format that it had.
                 return self.to_pixels(io.upright(io.to_rgb(image)))
-            if decoder == "fast" and image.format == "JPEG" and image.mode in ("RGB", "L"):
-                pixels = self._decode_jpeg(data)
+            if decoder != "pillow" and image.format == "JPEG" and image.mode in ("RGB", "L"):
+                pixels = self._decode_jpeg(data, "cuda" if decoder == "gpu" else "cpu")
                 if pixels is not None:
                     return pixels
             return self.to_pixels(image)
@@ -308,11 +311,13 @@ class Preprocessing:
             )
         return size
 
-    def _decode_jpeg(self, data: bytes) -> NDArray[np.uint8] | None:
-        """The pixels as torchvision decodes and resizes them, None where it can't."""
+    def _decode_jpeg(self, data: bytes, device: str = "cpu") -> NDArray[np.uint8] | None:
+        """The pixels as torchvision decodes and resizes them there, None where it can't."""
         interpolation = _TENSOR_INTERPOLATIONS.get(self.interpolation)
         if interpolation is None or self.crop_mode != "center":
             return None
+        if device != "cpu" and _END_OF_JPEG not in data[-_TRAILER:]:
+            return None  # It may be cut short, which nvJPEG doesn't say.
         import warnings
 
         import torch
@@ -325,14 +330,16 @@ class Preprocessing:
                 from torchvision.io import ImageReadMode, decode_jpeg
 
                 raw = torch.frombuffer(bytearray(data), dtype=torch.uint8)
-                planes = decode_jpeg(raw, mode=ImageReadMode.RGB)
-            except (ImportError, RuntimeError):
+                planes = decode_jpeg(raw, mode=ImageReadMode.RGB, device=device)
+            except (ImportError, RuntimeError) as error:
+                if "out of memory" in str(error).lower():
+                    raise MemoryError(str(error)) from error
                 return None
         size = list(self._resized(*planes.shape[-2:]))
         mode = InterpolationMode(interpolation)
         planes = functional.resize(planes, size, interpolation=mode, antialias=True)
         planes = functional.center_crop(planes, list(self.image_size))
-        result: NDArray[np.uint8] = planes.movedim(0, -1).contiguous().numpy()
+        result: NDArray[np.uint8] = planes.movedim(0, -1).contiguous().cpu().numpy()
         return result
 
 

@@ -212,8 +212,10 @@ def _how(counted: Sequence[Mapping[str, Any]]) -> str:
     compared = [value["decoder"] for value in counted if value.get("decoder")]
     if compared:
         images, differ = (sum(each[key] for each in compared) for key in ("images", "differ"))
+        name = compared[0].get("name", "fast")  # Older counts say none.
         words += (
-            f" with the fast decoder, which changes the answer to {differ:,} of {images:,} of them"
+            f" with the {name} decoder, which changes the answer to {differ:,} of {images:,} of "
+            "them"
         )
     without = sum(value["not_finite"] for value in counted)
     if without:

@@ -173,8 +173,8 @@ _SHARED = (
     Option("compile", SWITCH, "Compile the models first.", False, opposite="eager"),
     Option(
         "decode",
-        choice("a decoder", "pillow", "fast"),
-        "pillow, or fast, whose pixels differ a little.",
+        choice("a decoder", "pillow", "fast", "gpu"),
+        "pillow; or fast, or gpu (nvJPEG, on the CUDA device), whose pixels differ a little.",
         "pillow",
         aliases=("decoder",),
     ),

@@ -74,10 +74,15 @@ def decoder_identity(decoder: Decoder) -> str:
     jpeg = features.version_feature("libjpeg_turbo") or features.version_codec("jpg")
     # The number rises when the same image comes to other pixels here.
     identity = f"{decoder} 2 pillow={features.version('pil')} jpeg={jpeg}"
-    if decoder == "fast":
+    if decoder != "pillow":
         from importlib.metadata import version
 
         identity += f" torchvision={version('torchvision')} torch={version('torch')}"
+    if decoder == "gpu":
+        import torch
+
+        # Some cards decode with a part of their own.
+        identity += f" cuda={torch.version.cuda} {torch.cuda.get_device_name()}"
     return identity
 
 

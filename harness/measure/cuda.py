@@ -10,6 +10,7 @@ import ctypes
 import os
 import re
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING
@@ -151,3 +152,30 @@ def on_device(device: torch.device | None = None) -> Iterator[None]:
         except Exception as error:
             notice(error)
             raise
+
+
+def refuse_decoding(device: torch.device) -> None:
+    """Refuse to decode images on a device that can't, as a tiny one tells.
+
+    Raises:
+        DeviceError: it can't.
+    """
+    import io
+
+    import torch
+    from PIL import Image
+
+    if device.type != "cuda":
+        raise DeviceError("decode 'gpu': models are run on the CPU here; choose pillow or fast")
+    file = io.BytesIO()
+    Image.new("RGB", (16, 16)).save(file, "JPEG")
+    try:
+        from torchvision.io import decode_jpeg
+
+        with on_device(device), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Of its deprecation.
+            data = torch.frombuffer(bytearray(file.getvalue()), dtype=torch.uint8)
+            decode_jpeg(data, device=device)
+    except (ImportError, RuntimeError) as error:
+        why = foreign(" ".join(str(error).split()))
+        raise DeviceError(f"decode 'gpu': torchvision can't decode on {device}: {why}") from error

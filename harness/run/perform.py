@@ -112,9 +112,10 @@ class Performer:
             )
             value["precision"] = counting.amp
             if counting.decode != "pillow" and span.end <= _COMPARED and not span.alternative:
-                value["decoder"] = validator.compare_decoders(
+                compared = validator.compare_decoders(
                     recipe, checkpoint, counting.images, shard, counting.classes
                 )
+                value["decoder"] = {"name": counting.decode, **compared}
         except Exception as error:  # noqa: BLE001 - whatever a model raises is a finding
             cuda.notice(error)
             cause, why = explain(error)

@@ -238,6 +238,18 @@ def shares_here(name: str) -> list[DeviceShare]:
     ]
 
 
+def check_decoding(config: RunConfig) -> None:
+    """See that there is a GPU to decode on; which of them a cluster has is its own to say.
+
+    Raises:
+        UsageError: there is none, or none that models are run on.
+    """
+    on_cpu = config.device == "cpu"
+    if on_cpu or (config.engine == "local" and not shares_here(config.device)):
+        why = "--device cpu runs models elsewhere" if on_cpu else "there is no CUDA device here"
+        raise UsageError(f"--decode gpu: {why}; leave it out, or write --decode fast")
+
+
 def on(shares: Sequence[DeviceShare]) -> str:
     """Where models are run, as the end of a phrase; empty where it goes without saying."""
     names = ", ".join(share.name for share in shares)

@@ -22,6 +22,7 @@ from harness.run.jobs import Job
 from harness.run.plan import (
     builder_of,
     check_builders,
+    check_decoding,
     index_here,
     on,
     read_index,
@@ -73,6 +74,8 @@ def prepare(request: RunConfig, *, builds: bool = True, lenient: bool = False) -
     index, chosen = read_index(request.index, request.select, lenient=lenient)
     if request.device.startswith("cuda") and request.engine == "local":
         shares_here(request.device)
+    if request.decode == "gpu" and request.data:
+        check_decoding(request)
     if builds:
         check_builders(chosen, request)
     return Session(request, index, chosen)

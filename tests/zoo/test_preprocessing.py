@@ -219,6 +219,37 @@ def test_the_fast_decoder_uses_torchvision(
         ours.decode(photographs[0])
 
 
+def test_the_gpu_decoder_is_nvjpeg_or_pillow(
+    photographs: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is no whole JPEG, and what nvJPEG refuses, is Pillow's."""
+    io = pytest.importorskip("torchvision.io")
+    real, asked, fails = io.decode_jpeg, [], ""
+
+    def decode(data: torch.Tensor, *, mode: object, device: str) -> torch.Tensor:
+        asked.append(device)
+        if fails:
+            raise RuntimeError(fails)
+        return torch.as_tensor(real(data, mode=mode))
+
+    monkeypatch.setattr(io, "decode_jpeg", decode)
+    ours = Preprocessing.from_settings(224, 0.875, "bicubic")
+    fast = ours.decode(photographs[0], "fast")
+    assert np.array_equal(ours.decode(photographs[0], "gpu"), fast)
+    assert asked == ["cpu", "cuda"]
+    with pytest.raises(OSError, match="truncated"):
+        ours.decode(photographs[0][:-100], "gpu")
+    for name in ("CMYK", "16-bit", "animated GIF"):
+        data = odd_images()[name]
+        assert np.array_equal(ours.decode(data), ours.decode(data, "gpu")), name
+    assert len(asked) == 2
+    fails = "nvjpegDecode failed: 5"
+    assert np.array_equal(ours.decode(photographs[0], "gpu"), ours.decode(photographs[0]))
+    fails = "CUDA out of memory. Tried to allocate 2 GiB"
+    with pytest.raises(MemoryError, match="Tried to allocate"):
+        ours.decode(photographs[0], "gpu")
+
+
 @pytest.mark.parametrize("decoder", ["pillow", "fast"])
 def test_a_truncated_image_is_an_error_under_both_decoders(
     decoder: str, photographs: list[bytes]

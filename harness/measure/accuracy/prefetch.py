@@ -174,7 +174,9 @@ class Prefetcher:
         import torch
 
         memory = self._lane.pixels(len(images), *self.decoded.preprocessing.image_size)
-        batch = self.decoded.get(images, self._pool, None if memory is None else memory.numpy())
+        into = None if memory is None else memory.numpy()
+        with self._lane.current():  # Which may decode.
+            batch = self.decoded.get(images, self._pool, into)
         places = np.arange(len(images))
         pixels, missing = batch.pixels, places[:0]
         if batch.unreadable:

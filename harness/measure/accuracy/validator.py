@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from harness.measure.accuracy.lanes import Lane, lane_to
 from harness.measure.accuracy.variations import Alternative, InputConfig, alternatives
 from harness.measure.builders import builder_of
-from harness.measure.cuda import on_device
+from harness.measure.cuda import on_device, refuse_decoding
 from harness.measure.devices import (
     AMPS,
     Amp,
@@ -88,7 +88,7 @@ class Validator:
         lane: the way to the device, where it is not the usual one.
 
     Raises:
-        DeviceError: there is no such device.
+        DeviceError: there is no such device, or it decodes no images.
         ValueError: an option is none of those named above.
     """
 
@@ -117,10 +117,10 @@ class Validator:
         self.threads = threads or default_threads()
         self.lane = lane or lane_to(self.device, strict=strict)
         self._on_cpu = not self.lane.overlaps
-        # On a CPU the threads that run the model decode as well (`Prefetcher`).
-        self.decode_workers = (
-            decode_workers if decode_workers is not None else 0 if self._on_cpu else self.threads
-        )
+        # On a CPU the threads that run the model decode as well (`Prefetcher`). Of a GPU that
+        # decodes, each process would take memory for a context of its own.
+        here = self._on_cpu if decode_workers is None else decode_workers == 0
+        self.decode_workers = 0 if here or decoder == "gpu" else decode_workers or self.threads
         self._decoder: Decoder = decoder
         self._batch_size = batch_size
         self._cache_root, self._cache_bytes = cache_root, cache_bytes
@@ -132,6 +132,8 @@ class Validator:
         full_float32()
         if self._on_cpu:
             keep_freed_memory()
+        if decoder == "gpu":
+            refuse_decoding(self.device)
 
     def count(
         self,

@@ -227,6 +227,7 @@ def test_a_count_that_is_not_the_plain_one_says_so(claims):
     for value, words in (
         ({"precision": "bf16"}, "right by top-1 in bf16: the whole"),
         ({"decoder": {"images": 40, "differ": 3}}, "changes the answer to 18 of 240 of them"),
+        ({"decoder": {"name": "gpu", "images": 4, "differ": 0}}, "with the gpu decoder, which"),
         ({"not_finite": 5}, "(for 30 the model gives what is no finite number"),
     ):
         message = World(everywhere(80, 300), given(300), **value).the(index).message

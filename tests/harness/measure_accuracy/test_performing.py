@@ -199,13 +199,34 @@ def test_a_difference_of_decoders_is_seen(ask, monkeypatch):
 
     real = Preprocessing._decode_jpeg
 
-    def upside_down(self, data):
-        return 255 - real(self, data)
+    def upside_down(self, data, device):
+        return 255 - real(self, data, device)
 
     monkeypatch.setattr(Preprocessing, "_decode_jpeg", upside_down)
     found = ask("plain", "0-60", decode="fast").value["decoder"]
     assert found["images"] == 60
     assert found["differ"] > 30
+
+
+def test_a_gpu_decoder_is_compared_as_the_fast_one_is(ask, monkeypatch):
+    from torchvision import io
+
+    real, devices = io.decode_jpeg, []
+
+    def decode(data, *, mode, device):
+        devices.append(device)
+        return real(data, mode=mode)
+
+    monkeypatch.setattr(io, "decode_jpeg", decode)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "a card")
+    refused = ask("plain", "0-60", decode="gpu")
+    assert refused.cause == "accuracy.undecided"
+    assert refused.why == "decode 'gpu': models are run on the CPU here; choose pillow or fast"
+    monkeypatch.setattr(accuracy, "refuse_decoding", lambda device: None)
+    found = ask("plain", "0-60", decode="gpu", workers=2).value
+    assert (found["decoder"]["name"], found["decoder"]["images"]) == ("gpu", 60)
+    # In this process, whatever was said: others would take the GPU's memory.
+    assert set(devices) == {"cuda"}
 
 
 def node(cores, gpus=0, alive=True):

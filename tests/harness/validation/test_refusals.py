@@ -93,6 +93,19 @@ def test_the_environment_names_the_images(zoo, some):
     assert nowhere.counts == outcome.counts
 
 
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [((), "there is no CUDA device here"), (("--device", "cpu"), "--device cpu runs models elsew")],
+)
+def test_decoding_on_a_gpu_takes_one(zoo, some, monkeypatch, options, why):
+    monkeypatch.setattr("harness.measure.cuda._count", lambda: 0)
+    outcome = zoo.validate(zoo.index(CLAIM), some, "--decode", "gpu", *options)
+    assert outcome.status == 2
+    (line,) = outcome.err.strip().splitlines()
+    assert f"--decode gpu: {why}" in line
+    assert "--decode fast" in line
+
+
 def test_a_device_that_is_not_there_ends_the_run_with_one_line(zoo, some):
     torch = pytest.importorskip("torch")
     if torch.cuda.is_available():
