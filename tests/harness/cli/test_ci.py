@@ -21,6 +21,7 @@ from click.testing import CliRunner
 from harness.cli import main
 
 NIGHTLY = Path(".github/workflows/nightly.yml")
+ON_GPU = NIGHTLY.with_name("nightly-gpu.yml")
 PINNED = re.compile(r"[\w-]+(/[\w-]+)+@v\d+")
 
 
@@ -49,7 +50,11 @@ def test_files_are_valid_by_the_published_schemas(repository, tmp_path):
         return CliRunner().invoke(check_jsonschema.main, ["--builtin-schema", schema, str(path)])
 
     broken = tmp_path / "broken.yml"
-    for schema, name in ("github-workflows", NIGHTLY), ("github-actions", Path("action.yml")):
+    for schema, name in (
+        ("github-workflows", NIGHTLY),
+        ("github-workflows", ON_GPU),
+        ("github-actions", Path("action.yml")),
+    ):
         done = check(f"vendor.{schema}", repository / name)
         assert done.exit_code == 0, done.output
         # The schema tells a broken one.
@@ -72,10 +77,50 @@ def test_the_workflow_asks_for_no_more_than_it_needs(read):
     assert checkout["with"]["persist-credentials"] is False
 
 
+def test_no_pull_request_reaches_the_gpu(read, repository):
+    """Nor anything that it can start; and docs/ci.md shows the workflow, byte by byte."""
+    workflow = read(ON_GPU)
+    assert set(workflow[True]) == {"schedule", "workflow_dispatch"}  # YAML 1.1 takes ``on`` so.
+    (job,) = workflow["jobs"].values()
+    assert workflow["permissions"] == job["permissions"] == {"contents": "read"}
+    assert "self-hosted" in job["runs-on"]
+    assert job["timeout-minutes"] <= 360
+    used = [step["uses"] for step in job["steps"] if "uses" in step]
+    assert all(PINNED.fullmatch(name) for name in used), used
+    assert job["steps"][0]["with"]["persist-credentials"] is False
+    page = (repository / "docs" / "ci.md").read_text(encoding="utf-8")
+    assert f"```yaml\n{(repository / ON_GPU).read_text(encoding='utf-8')}```\n" in page
+
+
+def test_the_commands_of_the_gpu_s_night_are_the_commands_that_there_are(
+    read, repository, zoo, folder, with_zoo
+):
+    (job,) = read(ON_GPU)["jobs"].values()
+    (command,) = (s["run"] for s in job["steps"] if s.get("run", "").startswith("zoo "))
+    shutil.copy(repository / "known-findings.yml", folder)
+    assert set(job["env"]) == {"ZOO_DATA"}
+    words = shlex.split(command.replace("cuda", "cpu"))
+    done = zoo(*words[1:], "--dry-run", "--offline", ZOO_DATA="sample")
+    assert done.returncode == 0, done.stderr
+    assert "20 images" in done.stdout + done.stderr
+    # A card that is not there fails the step, after the report of it.
+    step = next(s for s in job["steps"] if "run.sh" in s.get("run", ""))
+    script = folder / "tests" / "gpu" / "run.sh"
+    script.parent.mkdir(parents=True)
+    for text, status, summary in (("exit 77", 77, ""), ("echo '| a |' > $1; exit 1", 1, "| a |\n")):
+        script.write_text(f"#!/bin/sh\n{text}\n")
+        script.chmod(0o755)
+        (folder / "summary.md").write_text("")
+        variables = {"GITHUB_STEP_SUMMARY": str(folder / "summary.md")}
+        assert run_step(step, folder, with_zoo | variables).returncode == status
+        assert (folder / "summary.md").read_text() == summary
+
+
 def test_no_input_is_part_of_a_script(read):
     """What stands in ``run`` is run: text from outside has to come as a variable."""
     steps = [*read("action.yml")["runs"]["steps"]]
-    steps += next(iter(read(NIGHTLY)["jobs"].values()))["steps"]
+    for workflow in (NIGHTLY, ON_GPU):
+        steps += next(iter(read(workflow)["jobs"].values()))["steps"]
     assert not [step["run"] for step in steps if "${{" in step.get("run", "")]
 
 

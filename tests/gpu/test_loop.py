@@ -1,0 +1,45 @@
+"""The host never waits for a batch that it has just given out."""
+
+from __future__ import annotations
+
+import card
+import numpy as np
+import pytest
+
+from harness.measure.accuracy import scoring
+from harness.measure.accuracy.validator import Validator, preprocessing_of
+
+
+@pytest.mark.parametrize("name", card.VARIANTS)
+def test_more_batches_take_no_more_synchronisations(name, given, synchronisations, monkeypatch):
+    """Beginning and end may wait; so may an answer that hangs on rounding, of which there is none.
+
+    A count of so many batches is held against one of three times as many.
+    """
+    monkeypatch.setattr(scoring, "_DOUBT", 0.0)
+    recipe = card.recipe_of(name)
+    with Validator(card.DEVICE, batch_size=min(64, card.COMPARED)) as validator:
+
+        def count(times):
+            return validator.count(
+                recipe,
+                given.checkpoints[name],
+                str(given.compared[name]),
+                preprocessing_of(recipe),
+                np.tile(np.arange(card.COMPARED), times),
+                keep=True,
+            )
+
+        count(1)  # Loads, decodes, and keeps the constants.
+        waits = {}
+        for times in (4, 12):
+            with synchronisations() as found:
+                counts = count(times)
+            right = given.right(card.COMPARED)
+            assert (counts["top1"], counts["top5"]) == tuple(times * each for each in right)
+            waits[times * -(-card.COMPARED // counts["batch"])] = list(found)
+    few, many = waits
+    figure = f"{len(waits[few])} in {few} batches, {len(waits[many])} in {many}"
+    held = None if card.ON_CPU else len(waits[many]) <= len(waits[few])
+    card.record("synchronisations in the loop", name, figure, "no more in more", held)
+    assert held is not False, waits[many][-5:]
