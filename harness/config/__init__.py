@@ -26,7 +26,6 @@ from harness.config.rules import (
     NEVER,
     OWN_BUILDER,
     SWITCH_WORDS,
-    USUAL_BATCHES,
     USUAL_SECONDS,
     USUAL_TIMEOUT,
     UsageError,
@@ -36,7 +35,6 @@ from harness.config.rules import (
 __all__ = [
     "DEFAULT_GROUPS",
     "GROUPS",
-    "USUAL_BATCHES",
     "USUAL_SECONDS",
     "USUAL_TIMEOUT",
     "RunConfig",

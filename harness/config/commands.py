@@ -216,9 +216,19 @@ _OWN = (
         Option(
             "batch",
             rules.BATCHES,
-            "Batch sizes with commas between them.",
-            rules.USUAL_BATCHES,
+            "Batch sizes with commas between them; best is the one that pays most, as validations "
+            "find it. Default: 1,8,32 on a CPU, 1,32,256,best on a GPU.",
+            (),
             aliases=("batch-size",),
+        ),
+        Option("precision", rules.CAST, "Cast the model to float32, bf16 or fp16.", "float32"),
+        Option("tf32", SWITCH, "Let a GPU multiply float32 with the 10 bits of TF32.", False),
+        Option("memory-format", rules.LAYOUT, "channels_last or contiguous.", "channels_last"),
+        Option(
+            "compile-mode",
+            rules.COMPILE,
+            f"How --compile works, which it turns on: {', '.join(rules.COMPILE_MODES)}. It may be "
+            "written behind it: --compile max-autotune. Default: default.",
         ),
         Option(
             "seconds",

@@ -27,7 +27,6 @@ NEVER = "never"
 OWN_BUILDER = "zoo"  # It builds what this package has written.
 LEVELS = ("debug", "info", "warning", "error")
 # Speeds that are measured so can be shown beside one another.
-USUAL_BATCHES = (1, 8, 32)
 USUAL_SECONDS = 5.0
 # Seconds that one variant may take: a hang costs no more, and no model is slower to build.
 USUAL_TIMEOUT = 300.0
@@ -280,14 +279,18 @@ def _address(value: object) -> str:
     return _text(value)
 
 
+_BEST_BATCH = "best"
+
+
 def _batches(value: object) -> tuple[int, ...]:
     entries = value.split(",") if isinstance(value, str) else value
     try:
-        sizes = tuple(int(entry) for entry in entries)  # type: ignore[attr-defined]
+        words = [str(entry).strip() for entry in entries]  # type: ignore[attr-defined]
+        sizes = tuple(0 if word == _BEST_BATCH else int(word) or -1 for word in words)
     except (TypeError, ValueError):
         sizes = ()
-    if not sizes or min(sizes) < 1:
-        raise ValueError(f"{value!r} is not a list of sizes; write one such as 1,8,32")
+    if not sizes or min(sizes) < 0:
+        raise ValueError(f"{value!r} is not a list of sizes; write one such as 1,8,32 or 1,best")
     return sizes
 
 
@@ -344,6 +347,10 @@ DURATION = duration()
 AGE = OptionRule(_age, metavar="AGE")
 SIZE = OptionRule(_size, metavar="SIZE")
 MEMORY = OptionRule(_memory, metavar="SIZE")
+COMPILE_MODES = ("default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs")
+COMPILE = choice("a mode of torch.compile", *COMPILE_MODES)
+CAST = choice("a precision", "float32", "bf16", "fp16")
+LAYOUT = choice("a memory format", "channels_last", "contiguous")
 CHECKS = OptionRule(_groups, metavar="LIST", words=lambda: GROUPS)
 NAMES = OptionRule(_names, repeated=True)
 KINDS = OptionRule(_kinds, metavar="LIST", words=_all_kinds, repeated=True)

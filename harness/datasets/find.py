@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness.datasets.archives import tar_set
 from harness.datasets.labels import (
@@ -30,6 +31,11 @@ from zoo._util.text import shown as shown_name
 from zoo.errors import BadInput
 from zoo.images.imagefolder import class_files, listing, read_val_split
 from zoo.images.io import is_image, read_regular, reason
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from zoo.preprocessing import Preprocessing
 
 SAMPLE = "sample"
 _SPLITS = ("val", "validation")
@@ -343,3 +349,15 @@ def sample_set() -> ImageSet:
         source = ImageFile(str(path), status.st_size, status.st_mtime_ns)
         entries.append(Entry(match.group(1), (*version, status.st_size), source))
     return image_set("sample", "sample", entries, labels, can_be_census=False)
+
+
+def sample_inputs(transform: Preprocessing) -> Tensor | None:
+    """The sample images as a transform prepares them; None where they are not installed."""
+    import torch
+
+    try:
+        images = sample_set()
+    except ImageSetError:
+        return None
+    pixels = (transform.decode(source.read()) for source in images.sources)
+    return torch.stack([transform.to_tensor(each) for each in pixels])

@@ -9,8 +9,9 @@ import platform
 import sys
 from contextlib import AbstractContextManager
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+
+from harness.measure.machine import gpu_limits, processor, vector
 
 if TYPE_CHECKING:
     import torch
@@ -76,12 +77,63 @@ def precision(device: torch.device, amp: Amp) -> AbstractContextManager[Any]:
     return torch.autocast(device.type, dtype=dtype)
 
 
-def full_float32() -> None:
-    """Have CUDA multiply float32 as float32: its convolutions take TF32's 10 bits by default."""
+# Where torch may multiply float32 in fewer bits, the general places first: one that has no word of
+# its own takes theirs.
+_FLOAT32 = (
+    *("", "cuda.matmul", "cudnn", "cudnn.conv", "cudnn.rnn"),
+    *("mkldnn", "mkldnn.matmul", "mkldnn.conv", "mkldnn.rnn"),
+)
+_SWITCH = "fp32_precision"
+
+
+def full_float32(*, tf32: bool = False, backends: Any = None) -> None:
+    """Have float32 multiplied as float32, which CUDA's convolutions don't do by default.
+
+    To be called once a model is built, since its builder may have set it otherwise.
+
+    Args:
+        tf32: let CUDA take TF32's 10 bits instead.
+        backends: torch's, by default.
+    """
     import torch
 
-    torch.backends.cuda.matmul.allow_tf32 = False
-    torch.backends.cudnn.allow_tf32 = False
+    backends = backends or torch.backends
+    # The older switches as well: torch refuses to read them where the newer ones disagree.
+    torch.set_float32_matmul_precision("high" if tf32 else "highest")
+    backends.cuda.matmul.allow_tf32 = tf32
+    backends.cudnn.allow_tf32 = tf32
+    for place, holder in _float32_switches(backends):
+        holder.fp32_precision = "tf32" if tf32 and place.startswith("cu") else "ieee"
+
+
+def float32_settings(device: torch.device, backends: Any = None) -> dict[str, Any]:
+    """How float32 is multiplied on a device now: ``tf32``, and each switch of torch's for it."""
+    import torch
+
+    backends = backends or torch.backends
+    own = ("cuda", "cudnn") if device.type == "cuda" else ("mkldnn",)
+    words = {place: holder.fp32_precision for place, holder in _float32_switches(backends)}
+    if not words and device.type == "cuda":  # An older torch.
+        old = {"cuda.matmul": backends.cuda.matmul, "cudnn": backends.cudnn}
+        words = {place: "tf32" if each.allow_tf32 else "ieee" for place, each in old.items()}
+    for place in list(words):  # The general ones come first.
+        general = place.rpartition(".")[0]
+        if words[place] == "none" and place:
+            words[place] = words.get(general, words.get("", "none"))
+    found = {place: word for place, word in words.items() if place.partition(".")[0] in own}
+    return {"tf32": "tf32" in found.values() and device.type == "cuda", "float32": found}
+
+
+def _float32_switches(backends: Any) -> list[tuple[str, Any]]:
+    """The newer switches that this torch has, by their places."""
+    found = []
+    for place in _FLOAT32:
+        holder = backends
+        for name in filter(None, place.split(".")):
+            holder = getattr(holder, name, None)
+        if hasattr(holder, _SWITCH):
+            found.append((place, holder))
+    return found
 
 
 @cache
@@ -131,37 +183,37 @@ def environment(device: torch.device) -> dict[str, Any]:
     """What a speed depends on besides the model: to be kept with each figure.
 
     Returns:
-        ``device`` (its kind), ``device_name``, ``cpu``, ``cores`` (usable), ``threads`` (of
-        torch), ``torch``, ``python``, ``platform``; on a GPU also ``cuda``, ``cudnn`` and
-        ``device_memory`` (bytes).
+        ``device`` (its kind), ``device_name``, ``cpu``, ``cpu_model``, ``cpu_capability`` (the
+        vector instructions that torch uses), ``vector`` (those that there are), ``cores``
+        (usable), ``threads`` (of torch), ``torch``, ``python``, ``platform``, ``float32`` and
+        ``tf32`` (see `float32_settings`); on a GPU also ``capability``, ``cuda``, ``cudnn``,
+        ``cudnn_benchmark``, ``device_memory`` (bytes), and where NVML tells them ``driver``,
+        ``power_limit`` (watts) and ``mig``.
     """
     import torch
 
     facts: dict[str, Any] = {
         "device": device.type,
-        "device_name": cpu_name(),
-        "cpu": cpu_name(),
+        "device_name": processor()["cpu"],
+        **processor(),
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+        "vector": vector(),
         "cores": usable_cores(),
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
         "python": platform.python_version(),
         "platform": platform.platform(),
+        **float32_settings(device),
     }
     if device.type == "cuda":
         properties = torch.cuda.get_device_properties(device)
-        facts["device_name"] = properties.name
-        facts["device_memory"] = properties.total_memory
-        facts["cuda"] = torch.version.cuda
-        facts["cudnn"] = torch.backends.cudnn.version()  # type: ignore[no-untyped-call]
+        facts |= {
+            "device_name": properties.name,
+            "device_memory": properties.total_memory,
+            "capability": f"{properties.major}.{properties.minor}",
+            "cuda": torch.version.cuda or torch.version.hip,
+            "cudnn": torch.backends.cudnn.version(),  # type: ignore[no-untyped-call]
+            "cudnn_benchmark": torch.backends.cudnn.benchmark,
+            **gpu_limits(device.index or 0),
+        }
     return facts
-
-
-@cache
-def cpu_name() -> str:
-    """The processor's model name, as the system gives it."""
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            key, _, value = line.partition(":")
-            if key.strip() == "model name":
-                return value.strip()
-    return platform.processor() or platform.machine()

@@ -1,29 +1,34 @@
 """How fast a variant runs: images per second, latency and memory, with what they depend on.
 
-Speed doesn't depend on the values of the weights, so a model is timed as it is initialised.
+Speed doesn't depend on the values of the weights, so a model is timed as it is initialised where
+its weights are not at hand. Where they are, what is timed also answers: on a few images its top-1
+is compared with that of the plain model, since a fast model that answers otherwise is another one.
 """
 
 from __future__ import annotations
 
-import math
 import statistics
-import sys
-import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from harness.measure.builders import builder_of
+from harness.measure.clocks import BEST, CpuClock, clock_of, percentile, warm_up
+from harness.measure.cuda import on_device
 from harness.measure.devices import (
+    AMPS,
     Amp,
     choose_device,
     environment,
     full_float32,
     keep_freed_memory,
-    precision,
     release_memory,
 )
+from harness.measure.devices import precision as autocast
 from zoo._util.memory import is_out_of_memory
 
 if TYPE_CHECKING:
@@ -33,52 +38,70 @@ if TYPE_CHECKING:
     from harness.measure.builders import Builder
     from harness.types import Recipe, Size
 
-REPEATS = 5
-_STEADY = 0.05  # of the median, between two windows of a warm-up
-_WINDOW = 3
-_MIN_PASSES = 5  # per repeat: fewer have no percentiles
-_SAMPLE_S = 0.002
+Layout = Literal["channels_last", "contiguous"]
+Precision = Literal["float32", "bf16", "fp16"]
+# Of a compiled model: some modes compile at the first, and record graphs at a later one.
+_FIRST_PASSES = 3
 
 
 def bench(
     recipe: Recipe,
     *,
     device: str = "auto",
-    batch_sizes: Sequence[int] = (1, 8, 32),
-    precision: Amp = "off",
+    batch_sizes: Sequence[int] = (),
+    amp: Amp = "off",
+    precision: Precision = "float32",
+    tf32: bool = False,
+    layout: Layout = "channels_last",
+    compile: str = "",
     image_size: Size | None = None,
     seconds: float = 5.0,
-    compile: bool = False,
     threads: int | None = None,
     builder: Builder | None = None,
+    checkpoint: Path | None = None,
+    images: Tensor | None = None,
     heard: Callable[[int, float | None], None] = lambda batch, speed: None,
 ) -> list[dict[str, Any]]:
     """Time a variant's forward pass, once per batch size.
 
-    A batch size is warmed up until its passes take equally long, then timed in `REPEATS` runs. The
-    input is random, in ``channels_last``, and on the device already. Process-wide settings are
-    changed, so this is for a process that only measures.
+    A batch size is warmed up until its passes take equally long, then timed in five runs. The
+    input is random, and on the device already. Process-wide settings are changed, so this is for a
+    process that only measures.
 
     Args:
         recipe: the variant.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
-        batch_sizes: images per pass.
-        precision: ``off`` for float32; ``bf16`` or ``fp16`` for autocast.
+        batch_sizes: images per pass; `BEST` stands for the size that pays most; none are those
+            that are usual on the device.
+        amp: ``bf16`` or ``fp16`` for autocast.
+        precision: ``bf16`` or ``fp16`` casts the model and its input.
+        tf32: let CUDA multiply float32 with TF32's 10 bits.
+        layout: memory format of weights and input.
+        compile: the mode of ``torch.compile``; empty runs the model as it is.
         image_size: (height, width) of the input; None takes the recipe's, else 224x224.
-        seconds: how long to time each batch size, warm-up not counted.
-        compile: run the model through ``torch.compile``.
+        seconds: how long to time each batch size, warm-up and compilation not counted.
         threads: of torch, on the CPU; None leaves them as they are.
         builder: builds the variant; by default the one that the recipe names.
+        checkpoint: its weights, where they are at hand.
+        images: (n, 3, height, width), prepared for the variant, to compare answers on.
         heard: called after each batch size with it and its images per second, None where it failed.
 
     Returns:
-        One dict per batch size: ``batch``, ``precision``, ``image_size``, ``compiled``,
-        ``images_per_second`` (the median of the repeats, whose lowest and highest are in
-        ``images_per_second_range``), ``latency_ms`` (of one pass: ``p50``, ``p90``, ``p99``),
-        ``passes`` (how many were timed), ``peak_memory`` (bytes: on CUDA those allocated at most,
+        One dict per batch size. What the figure depends on: ``batch``, ``best`` (whether it was
+        `BEST`), ``precision`` (``off`` for float32, ``bf16`` or ``fp16``), ``amp`` (``off`` where
+        the model itself was cast), ``layout``, ``compile`` (the mode, or None) and ``compiled``,
+        ``image_size``, ``weights`` (``random`` or ``checkpoint``), ``environment``. The figure:
+        ``images_per_second`` by the clock on the wall (the median of the repeats, whose lowest and
+        highest are in ``images_per_second_range``), ``latency_ms`` of one pass (``p50``, ``p90``,
+        ``p99``; on CUDA by the device's events), ``graph_latency_ms`` (the same from a CUDA graph,
+        for a single image on CUDA; else None, as where it can't be captured), ``passes`` (how many
+        were timed), ``compile_seconds``, ``peak_memory`` (bytes: on CUDA those allocated at most,
         weights included; on the CPU by how much the process grew above its size with the model
-        loaded; None where the system reports none), ``weights`` (``random``), ``environment``.
-        A batch that doesn't fit has ``failed`` (one line) instead of the figures.
+        loaded; None where the system reports none), ``peak_reserved`` (on CUDA, by its allocator),
+        ``joules_per_image`` (of the whole card, where NVML tells). ``agreement``: on how many of
+        the ``images`` the top-1 is the ``same`` as the plain model's in float32; None where
+        that was not asked, with ``not_compared`` to say why.
+        A batch that doesn't fit has ``failed`` (one line) instead of the figure.
 
     Raises:
         DeviceError: there is no such device.
@@ -87,185 +110,200 @@ def bench(
     """
     import torch
 
-    if not batch_sizes or min(batch_sizes) < 1 or seconds <= 0:
-        raise ValueError(
-            f"batch sizes {list(batch_sizes)}, {seconds} seconds: both must be above 0"
-        )
-    target = choose_device(device)
+    _require(batch_sizes, seconds, amp, precision)
+    clock = clock_of(choose_device(device))
     before = torch.get_num_threads()
     if threads is not None:
         torch.set_num_threads(threads)
-    full_float32()
-    if target.type == "cpu":
+    if clock.device.type == "cpu":
         keep_freed_memory()
-    try:
-        model = (builder or builder_of(recipe)).build(recipe.name).eval()
-        model = model.requires_grad_(False).to(target).to(memory_format=torch.channels_last)
-        about = {
-            "precision": precision,
+    with ExitStack() as stack:
+        stack.callback(torch.set_num_threads, before)
+        stack.enter_context(on_device(clock.device))
+        model = (builder or builder_of(recipe)).build(recipe.name).eval().requires_grad_(False)
+        full_float32()  # The builder may have set it otherwise.
+        about: dict[str, Any] = {
+            "precision": amp if amp != "off" else "off" if precision == "float32" else precision,
+            "amp": amp,
+            "layout": layout,
+            "compile": compile or None,
+            "compiled": bool(compile),
             "image_size": list(image_size or recipe.image_size or (224, 224)),
-            "compiled": compile,
             "weights": "random",
-            "environment": environment(target),
         }
-        run: Any = torch.compile(model, dynamic=False) if compile else model
+        plain = _Plain.of(model, checkpoint, images, clock.device)
+        about["weights"] = plain.weights
+        full_float32(tf32=tf32)
+        dtype = {"float32": None, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
+        form = torch.channels_last if layout == "channels_last" else torch.contiguous_format
+        model = model.to(clock.device, dtype).to(memory_format=form)
+        about["environment"] = environment(clock.device) | clock.facts()
+        timed = _Timed(model, clock, about, dtype, form, seconds)
+        sizes = list(batch_sizes or clock.batch_sizes)
+        best = timed.best() if BEST in sizes else None
         timings: list[dict[str, Any]] = []
-        for size in batch_sizes:
-            timings.append({"batch": size, **_figures(run, target, size, about, seconds)})
+        for size in dict.fromkeys(best if each == BEST else each for each in sizes):
+            assert size is not None
+            figures = timed.figures(size, plain)
+            timings.append({"batch": size, "best": size == best, **figures})
             heard(size, timings[-1].get("images_per_second"))
         return timings
-    finally:
-        torch.set_num_threads(before)
 
 
-def _figures(
-    model: nn.Module, device: torch.device, size: int, about: dict[str, Any], seconds: float
-) -> dict[str, Any]:
-    import torch
-
-    height, width = about["image_size"]
-    memory = _CudaMemory(device) if device.type == "cuda" else _ResidentMemory()
-    try:
-        with torch.inference_mode(), precision(device, about["precision"]):
-            inputs = torch.randn(size, 3, height, width, device=device)
-            inputs = inputs.contiguous(memory_format=torch.channels_last)
-            timer = _cuda_pass if device.type == "cuda" else _cpu_pass
-            with memory:  # Not while it counts: watching takes time.
-                warm_up(lambda: timer(model, inputs), limit=seconds)
-            repeats = _repeats(lambda: timer(model, inputs), seconds / REPEATS)
-    except (RuntimeError, MemoryError) as error:
-        if not is_out_of_memory(error, images=size):
-            raise
-        release_memory(device)
-        return {**about, "failed": f"there is no memory for a batch of {size}"}
-    speeds = [size * len(passes) / sum(passes) for passes in repeats]
-    passes = sorted(t for repeat in repeats for t in repeat)
-    return {
-        **about,
-        "images_per_second": statistics.median(speeds),
-        "images_per_second_range": [min(speeds), max(speeds)],
-        "latency_ms": {f"p{p}": 1e3 * percentile(passes, p) for p in (50, 90, 99)},
-        "passes": len(passes),
-        "peak_memory": memory.peak,
-    }
+def _require(sizes: Sequence[int], seconds: float, amp: Amp, precision: Precision) -> None:
+    if (sizes and min(sizes) < 0) or seconds <= 0:
+        raise ValueError(f"batch sizes {list(sizes)}, {seconds} seconds: both must be above 0")
+    if amp not in AMPS:
+        raise ValueError(f"amp must be one of {', '.join(AMPS)}, not {amp!r}")
+    if amp != "off" and precision != "float32":
+        raise ValueError(f"amp {amp} and a model in {precision}: choose one of them")
 
 
-def warm_up(one_pass: Callable[[], float], limit: float) -> int:
-    """Run passes until two windows of them take equally long, at most ``limit`` seconds.
+@dataclass(frozen=True, slots=True)
+class _Plain:
+    """What the plain model answers: in float32, not compiled, contiguous.
 
-    Returns:
-        How many passes it took.
-    """
-    times: list[float] = []
-    begin = time.perf_counter()
-    while time.perf_counter() - begin < limit or len(times) < 2:
-        times.append(one_pass())
-        if len(times) >= 2 * _WINDOW:
-            last = statistics.median(times[-_WINDOW:])
-            earlier = statistics.median(times[-2 * _WINDOW : -_WINDOW])
-            if abs(last - earlier) <= _STEADY * last:
-                break
-    return len(times)
-
-
-def percentile(ordered: Sequence[float], percent: float) -> float:
-    """The smallest value that at least ``percent`` of them don't exceed (nearest rank)."""
-    return ordered[max(0, math.ceil(len(ordered) * percent / 100) - 1)]
-
-
-def _repeats(one_pass: Callable[[], float], seconds: float) -> list[list[float]]:
-    """The times of the passes of each repeat."""
-    found = []
-    for _ in range(REPEATS):
-        passes: list[float] = []
-        while sum(passes) < seconds or len(passes) < _MIN_PASSES:
-            passes.append(one_pass())
-        found.append(passes)
-    return found
-
-
-def _cpu_pass(model: nn.Module, inputs: Tensor) -> float:
-    begin = time.perf_counter()
-    model(inputs)
-    return time.perf_counter() - begin
-
-
-def _cuda_pass(model: nn.Module, inputs: Tensor) -> float:
-    """The device's own time of a pass: what the host does beside it doesn't count."""
-    import torch
-
-    begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
-    begin.record()
-    model(inputs)
-    end.record()
-    end.synchronize()
-    return float(begin.elapsed_time(end)) / 1e3
-
-
-class _CudaMemory:
-    """The most that was allocated on the device within the block."""
-
-    def __init__(self, device: torch.device) -> None:
-        self._device = device
-        self.peak: int | None = None
-
-    def __enter__(self) -> None:
-        import torch
-
-        torch.cuda.reset_peak_memory_stats(self._device)
-
-    def __exit__(self, *_: object) -> None:
-        import torch
-
-        self.peak = torch.cuda.max_memory_allocated(self._device)
-
-
-class _ResidentMemory:
-    """By how much the process grew within the block, at most.
-
-    Looked at all the time by a thread: the system's own record of the peak can't be reset
-    everywhere, and would hide a small batch behind a large one before it.
+    Attributes:
+        images: that it was asked about, if it was.
+        top1: its answers.
+        weights: that it has.
+        why: it was not asked.
     """
 
-    def __init__(self) -> None:
-        self.peak: int | None = None
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-        self._start: int | None = None
+    images: Tensor | None = None
+    top1: Tensor | None = None
+    weights: str = "random"
+    why: str | None = "no weights are at hand"
 
-    def __enter__(self) -> None:
-        _give_back()
-        self._start = resident_bytes()
-        if self._start is not None:
-            self._thread.start()
+    @classmethod
+    def of(
+        cls, model: nn.Module, checkpoint: Path | None, images: Tensor | None, device: torch.device
+    ) -> _Plain:
+        """Load the weights into a model, and have it answer."""
+        import torch
 
-    def __exit__(self, *_: object) -> None:
-        self._ended.set()
-        if self._start is not None:
-            self._thread.join()
+        from zoo.errors import CheckpointError
+        from zoo.weights.load import load_into
 
-    def _watch(self) -> None:
-        assert self._start is not None
-        most = 0
-        while not self._ended.wait(_SAMPLE_S):
-            most = max(most, (resident_bytes() or 0) - self._start)
-        self.peak = most
+        if checkpoint is None:
+            return cls()
+        try:
+            load_into(model, checkpoint)
+        except CheckpointError as error:
+            return cls(why=str(error))
+        if images is None:
+            return cls(weights="checkpoint", why="the sample images are not installed")
+        model.to(device)
+        with torch.inference_mode():
+            found = [model(image[None].to(device)) for image in images]
+        if any(not isinstance(one, torch.Tensor) or one.ndim != 2 for one in found):
+            return cls(weights="checkpoint", why="it gives no logits")
+        return cls(images, torch.cat(found).argmax(1).cpu(), "checkpoint", None)
+
+    def agreement(self, run: Callable[[Tensor], Any], size: int, form: Any) -> dict[str, int]:
+        """How often what is timed answers the same; in batches of that size, as it is timed."""
+        import torch
+
+        assert self.images is not None
+        assert self.top1 is not None
+        same = 0
+        for begin in range(0, len(self.images), size):
+            batch = self.images[begin : begin + size]
+            rows = torch.arange(size) % len(batch)
+            found = run(batch[rows].contiguous(memory_format=form))[: len(batch)].argmax(1).cpu()
+            same += int((found == self.top1[begin : begin + size]).sum())
+        return {"images": len(self.images), "same": same}
 
 
-def resident_bytes() -> int | None:
-    """The memory that this process has in RAM, None where the system doesn't report it."""
-    if not sys.platform.startswith("linux"):
-        return None
-    import resource
+@dataclass(slots=True)
+class _Timed:
+    """A model as it is timed."""
 
-    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    return pages * resource.getpagesize()
+    model: nn.Module
+    clock: CpuClock
+    about: dict[str, Any]
+    dtype: torch.dtype | None
+    form: Any
+    seconds: float
+
+    def inputs(self, size: int) -> Tensor:
+        import torch
+
+        shape = (size, 3, *self.about["image_size"])
+        made = torch.randn(shape, device=self.clock.device, dtype=self.dtype)
+        return made.contiguous(memory_format=self.form)
+
+    def best(self) -> int:
+        """The batch size that the tuner of validations chooses, for the model as it is."""
+        import torch
+
+        from harness.measure.accuracy.classifier import BatchTuner
+
+        tuner, inputs = BatchTuner(self.clock.candidates), None
+        with torch.inference_mode(), autocast(self.clock.device, self.about["amp"]):
+            while tuner.trying:
+                size = tuner.size
+                try:
+                    if inputs is None or len(inputs) != size:
+                        inputs = None  # Freed before the next one takes its memory.
+                        inputs = self.inputs(size)
+                    tuner.report(size, self.clock.one(partial(self.model, inputs)))
+                except (RuntimeError, MemoryError) as error:
+                    if not is_out_of_memory(error, images=size):
+                        raise
+                    inputs = None
+                    release_memory(self.clock.device)
+                    tuner.too_large(size)
+        return tuner.size
+
+    def figures(self, size: int, plain: _Plain) -> dict[str, Any]:
+        import torch
+
+        clock, about = self.clock, self.about
+        run: Any = self.model
+        if about["compile"]:
+            torch.compiler.reset()  # A size too many would be run as it is, without a word.
+            run = torch.compile(self.model, dynamic=False, mode=about["compile"])
+        memory = clock.memory()
+        agreement = compile_seconds = None
+        try:
+            with torch.inference_mode(), autocast(clock.device, about["amp"]):
+                inputs = self.inputs(size)
+                call = partial(run, inputs)
+                if about["compile"]:
+                    begin = time.perf_counter()
+                    for _ in range(_FIRST_PASSES):
+                        clock.one(call)
+                    compile_seconds = time.perf_counter() - begin
+                with memory:  # Not while it counts: watching takes time.
+                    warm_up(lambda: clock.one(call), self.seconds, clock.least_warm_up)
+                found = clock.timed(call, self.seconds)
+                graph = clock.graph_latencies(call, self.seconds) if size == 1 else None
+                if plain.images is not None:
+                    agreement = plain.agreement(
+                        lambda x: run(x.to(clock.device, self.dtype)), size, self.form
+                    )
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error, images=size):
+                raise
+            release_memory(clock.device)
+            return {**about, "failed": f"there is no memory for a batch of {size}"}
+        speeds = [size * each for each in found.per_second]
+        return {
+            **about,
+            "images_per_second": statistics.median(speeds),
+            "images_per_second_range": [min(speeds), max(speeds)],
+            "latency_ms": _percentiles(found.latencies),
+            "graph_latency_ms": None if graph is None else _percentiles(graph),
+            "passes": found.passes,
+            "compile_seconds": compile_seconds,
+            **memory.peaks,
+            "joules_per_image": None if found.joules is None else found.joules / size,
+            "agreement": agreement,
+            "not_compared": plain.why,
+        }
 
 
-def _give_back() -> None:
-    """Have the C library return what earlier batches left with it."""
-    import ctypes
-
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)
+def _percentiles(passes: Sequence[float]) -> dict[str, float]:
+    ordered = sorted(passes)
+    return {f"p{p}": 1e3 * percentile(ordered, p) for p in (50, 90, 99)}

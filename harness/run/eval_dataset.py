@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import time
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -12,6 +14,7 @@ from harness.check.decide import FIRST_LOOK
 from harness.check.shards import span_of
 from harness.config import RunConfig, UsageError
 from harness.config.rules import AUTO
+from harness.measure import machine
 from harness.run.jobs import AccuracyJob
 from harness.types import EvalImages, Fact, Measurement, Recipe, Slot
 from zoo.known_datasets import IMAGENET_1K, KNOWN, class_subset
@@ -246,7 +249,7 @@ class EvalDataset:
         return [
             images.fingerprint,
             preprocessing_of(recipe).key(),
-            request.device,
+            _arithmetic(request),
             request.amp,
             int(request.compile),
             request.decode,
@@ -259,6 +262,18 @@ def _stating(request: RunConfig, which: int) -> str:
     said = [*request.dataset, *(AUTO for _ in request.data)][: len(request.data)]
     said[which] = "{}"
     return " ".join(f"--dataset {name}" for name in said)
+
+
+def _arithmetic(request: RunConfig) -> str:
+    """What counts, by what it is and not by the word of an option.
+
+    Of the nodes of a cluster only it itself knows what they are.
+    """
+    address = request.address or os.environ.get("RAY_ADDRESS")
+    if request.engine == "ray" and address:
+        kinds = {"auto": "any device", "cpu": "processors"}
+        return f"{kinds.get(request.device, 'GPUs')} of the cluster at {address}"
+    return json.dumps(machine.arithmetic(request.device), sort_keys=True)
 
 
 def _chance(labels: Sequence[int]) -> float:

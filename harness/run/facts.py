@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import platform
+import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import cached_property
 from typing import Any
 
@@ -13,8 +12,11 @@ from harness.check.diagnosis import PREFIX
 from harness.check.evaluated import ACCURACIES, setting_of, setting_tag
 from harness.check.schema import UNREADABLE, missing_for
 from harness.check.shards import span_of, untagged
-from harness.config import USUAL_BATCHES, USUAL_SECONDS, RunConfig
+from harness.config import USUAL_SECONDS, RunConfig
+from harness.measure import machine
 from harness.measure.builders import BuilderError, others_with
+from harness.measure.clocks import usual_batches
+from harness.measure.devices import usable_cores
 from harness.run.builder_proxy import BuilderProxy, open_builder
 from harness.run.engine import Engine, Hear, unheard
 from harness.run.eval_datasets import VariantImages
@@ -50,7 +52,6 @@ class VariantFacts:
 
     Attributes:
         facts: those that are known, or known to be impossible to make.
-        timing: how its speed is measured.
     """
 
     def __init__(
@@ -66,9 +67,6 @@ class VariantFacts:
         self.size = flops_size(variant, self.recipe)
         self.facts: dict[Slot, Fact] = {}
         self.store = store
-        self.timing = BenchmarkJob(
-            USUAL_BATCHES, USUAL_SECONDS, config.device, config.amp, config.compile
-        )
         self._config = config
         self._siblings = siblings
         self._settings = {
@@ -80,6 +78,14 @@ class VariantFacts:
         self._no_images = images if isinstance(images, str) else ""
         self._asked: set[Slot] = set()
         self.predictions = KeptPredictions(None if store is None else store.path.parent / FOLDER)
+
+    @cached_property
+    def timing(self) -> BenchmarkJob:
+        """How its speed is measured."""
+        config = self._config
+        mode = "default" if config.compile else ""
+        usual = usual_batches(config.device)
+        return BenchmarkJob(usual, USUAL_SECONDS, config.device, config.amp, compile=mode)
 
     @cached_property
     def _builder(self) -> BuilderProxy:
@@ -121,6 +127,13 @@ class VariantFacts:
         engine.hear = hear
         engine.run(self._jobs({slot} if anew else self._recall({slot})), react)
         return self.facts[slot]
+
+    def time(self, engine: Engine, hear: Hear) -> list[dict[str, Any]] | str:
+        """Its speed, measured anew; a line instead where it can't be."""
+        if not self.waits(SPEED):
+            self.make(SPEED, engine, anew=True, hear=hear)
+        fact = self.facts[SPEED]
+        return fact.value["timings"] if isinstance(fact, Measurement) else fact.why
 
     def learn(self, facts: Iterable[Fact], *, keep: bool = True) -> None:
         """Take in new facts, and keep the measured ones in the store.
@@ -284,7 +297,9 @@ class VariantFacts:
                 jobs.append(Job(self.recipe, kinds, sizes))
         sizes = tuple(which for _, which in run if isinstance(which, tuple))
         jobs += [Job(self.recipe, ("fvcore",), sizes)] if run else []
-        jobs += [Job(self.recipe, ("speed",), (), timing=self.timing)] if timed else []
+        at_hand = self._measured("file", None)
+        weights = at_hand.value["path"] if at_hand is not None else None
+        jobs += [Job(self.recipe, ("speed",), (), weights, timing=self.timing)] if timed else []
         for part in parts:
             assert self._images is not None
             counting = replace(
@@ -323,11 +338,9 @@ class VariantFacts:
 
     def _machine(self) -> list[str | int]:
         """What a speed depends on: it is a fact of a machine, and a cache folder may be shared."""
-        timing = self.timing
-        batches = ",".join(map(str, timing.batch_sizes))
-        how = [timing.device, timing.amp, str(timing.compile), str(timing.seconds)]
-        where: list[str | int] = [platform.node(), platform.machine(), os.cpu_count() or 0]
-        return [*(self.recipe.image_size or (0, 0)), batches, *how, *where]
+        how = {**asdict(self.timing), "image_size": self.recipe.image_size}
+        where = machine.speed_conditions(how.pop("device"), usable_cores())
+        return [json.dumps([how, where], sort_keys=True)]
 
     def _identity(self, name: str) -> str:
         """What the builder would build under a sibling's name; empty where it has none."""

@@ -7,7 +7,7 @@ file's size or hash is never seen here.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +20,7 @@ from zoo.weights.sources import locate, name_hash
 from zoo.weights.types import DEFAULT_MAX_BYTES, Fetched, NoProgress, NotFetched, Outcome
 
 if TYPE_CHECKING:
+    from harness.run.facts import VariantFacts
     from zoo.index.types import Variant
     from zoo.weights.types import DownloadProgress
 
@@ -138,6 +139,18 @@ class Files:
                 max_bytes=self._request.max_bytes or DEFAULT_MAX_BYTES,
             )
         return self._fetcher
+
+
+def learn_at_hand(request: RunConfig, runs: Sequence[VariantFacts]) -> Sequence[VariantFacts]:
+    """Tell runs of the weights that are on this machine already, without the network."""
+    files = Files(replace(request, offline=True), [run.variant for run in runs])
+    try:
+        facts = files.fetch([(run.variant, run.recipe) for run in runs], None)
+    finally:
+        files.close()
+    for run in runs:
+        run.learn(facts.get(id(run.variant), ()))
+    return runs
 
 
 def _fact(

@@ -53,14 +53,18 @@ class BenchmarkJob:
     Attributes:
         batch_sizes: images per pass.
         seconds: how long to time each of them.
-        device, amp, compile: how the model is run, as the command's options name it.
+        device, amp, precision, tf32, layout, compile: how the model is run, see
+            `harness.measure.speed.bench`.
     """
 
     batch_sizes: tuple[int, ...]
     seconds: float
     device: str = "auto"
     amp: str = "off"
-    compile: bool = False
+    precision: str = "float32"
+    tf32: bool = False
+    layout: str = "channels_last"
+    compile: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +72,8 @@ class Job:
     """Measure facts of one variant: each kind, at each size where size matters.
 
     Attributes:
-        checkpoint: the file for the kind ``checkpoint``, which is on this machine.
+        checkpoint: the file for the kinds ``checkpoint``, ``accuracy`` and, where it is at hand,
+            ``speed``; it is on this machine.
         siblings: other variants that the file may turn out to hold.
         counting: for the kind ``accuracy``: what to count, and how.
         timing: for the kind ``speed``: what to time, and how.

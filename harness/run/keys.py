@@ -64,8 +64,9 @@ _ENTRIES = {"speed": "harness.measure.speed"}
 _ENTRY = "harness.measure.profile"
 # What is imported there for one kind alone.
 _ALONE = {
-    "checkpoint": "harness.measure.checkpoint",
-    "fvcore": "harness.measure.cross_check",
+    "checkpoint": ("harness.measure.checkpoint", "zoo.weights.load"),
+    "fvcore": ("harness.measure.cross_check",),
+    "accuracy": ("harness.measure.accuracy",),
 }
 # A native model is known by its source text (see `zoo.registry.model_source`), and built with no
 # weights.
@@ -80,7 +81,7 @@ def measuring_code(kind: str, builder: str) -> str:
     """A digest of what measures that kind: a change in how is a change in what comes out."""
     if kind in _NUMBERED:
         return f"{kind} {_NUMBERED[kind]}"
-    others = [module for other, module in _ALONE.items() if other != kind]
+    others = [each for other, modules in _ALONE.items() if other != kind for each in modules]
     sources = import_closure([_ENTRIES.get(kind, _ENTRY)], without=others)
     module = module_of(builder)
     if module is not None:

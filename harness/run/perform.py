@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -137,18 +137,21 @@ class Performer:
 
     def _time(self, job: Job, timing: BenchmarkJob) -> Fact:
         """Time the variant, or report why it can't be done."""
+        from harness.datasets.find import sample_inputs
+        from harness.measure.accuracy.validator import preprocessing_of
         from harness.measure.meta import describe_error
         from harness.measure.speed import bench
 
         recipe = job.recipe
+        at_hand: dict[str, Any] = {}
         try:
+            if job.checkpoint is not None:
+                at_hand = {"checkpoint": Path(job.checkpoint)}
+                at_hand["images"] = sample_inputs(preprocessing_of(recipe))
             timings = bench(
                 recipe,
-                device=timing.device,
-                batch_sizes=timing.batch_sizes,
-                precision=cast("Amp", timing.amp),
-                seconds=timing.seconds,
-                compile=timing.compile,
+                **asdict(timing),
+                **at_hand,
                 heard=lambda batch, speed: self._tell(Interim(f"batch {batch}", speed=speed)),
             )
         except Exception as error:  # noqa: BLE001 - whatever a model raises is reported in one line
@@ -161,7 +164,8 @@ class Performer:
             builder=recipe.builder,
             value={"timings": timings},
             image_size=None,
-            method="forward passes of a model with random weights",
+            method="forward passes of a model with "
+            + ("random weights" if timings[0]["weights"] == "random" else "its weights"),
             versions={"torch": about["torch"]},
             device=about["device_name"],
             made=_now(),

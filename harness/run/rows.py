@@ -16,6 +16,7 @@ from typing import Any
 
 from harness.check.shards import span_of
 from harness.check.weights import MISFIT, REFUSED
+from harness.config.rules import COMPILE_MODES
 from harness.types import Measurement, Recipe, Slot
 from zoo.preprocessing import CROP_MODES
 
@@ -191,6 +192,10 @@ def _is_time(value: Any) -> bool:
         return False
 
 
+def _one_of(*words: str) -> Test:
+    return lambda value: _is_text(value) and value in words
+
+
 def _maybe(test: Test) -> Test:
     return lambda value: value is None or test(value)
 
@@ -272,11 +277,11 @@ _preprocess = _holds(
     settings=_each(_settings),
     others=_each(_settings),
 )
-_refused = _holds(refused=lambda value: _is_text(value) and value in REFUSED, why=_is_text)
+_refused = _holds(refused=_one_of(*REFUSED), why=_is_text)
 _opened = _holds(
     tensors=_is_count,
     fits=_is_flag,
-    misfit=_maybe(lambda value: _is_text(value) and value in MISFIT),
+    misfit=_maybe(_one_of(*MISFIT)),
     sentence=_is_text,
     notes=_each(_is_text),
     half=_maybe(_is_text),
@@ -300,11 +305,23 @@ _counted = _holds(
 _compared = _holds(images=_is_count, differ=_is_count)
 _timing = _holds(
     batch=_is_count,
+    best=_is_flag,
     precision=_is_text,
+    amp=_one_of("off", "bf16", "fp16"),
+    layout=_one_of("channels_last", "contiguous"),
     image_size=_is_size,
+    compile=_maybe(_one_of(*COMPILE_MODES)),
     compiled=_is_flag,
     weights=_is_text,
-    environment=_holds(device=_is_text, device_name=_is_text, torch=_is_text),
+    environment=_holds(
+        device=_is_text,
+        device_name=_is_text,
+        cpu=_is_text,
+        cores=_is_count,
+        threads=_is_count,
+        torch=_is_text,
+        tf32=_is_flag,
+    ),
 )
 _figures = _holds(
     images_per_second=_is_amount,
@@ -312,6 +329,12 @@ _figures = _holds(
     latency_ms=_holds(p50=_is_amount, p90=_is_amount, p99=_is_amount),
     passes=_is_count,
     peak_memory=_maybe(_is_integer),
+    compile_seconds=_maybe(_is_amount),
+    peak_reserved=_maybe(_is_integer),
+    joules_per_image=_maybe(_is_amount),
+    graph_latency_ms=_maybe(_holds(p50=_is_amount, p90=_is_amount, p99=_is_amount)),
+    agreement=_maybe(_holds(images=_is_count, same=_is_count)),
+    not_compared=_maybe(_is_text),
 )
 
 

@@ -15,6 +15,7 @@ from harness.check.build import apply_alias_findings
 from harness.check.registry import findings_of_index, variant_checks
 from harness.config import GROUPS, RunConfig, UsageError
 from harness.explain.claim_trace import ClaimTrace, trace_claim
+from harness.measure.clocks import usual_batches
 from harness.run.engine import Engine, EngineError, LocalEngine
 from harness.run.eval_datasets import EvalDatasets
 from harness.run.facts import SPEED, VariantFacts
@@ -40,7 +41,7 @@ from harness.run.variant_run import (
     ordered,
     told_of,
 )
-from harness.types import Fact, Finding, Measurement, Recipe, Report, Unmeasured
+from harness.types import Fact, Finding, Measurement, Recipe, Report
 from zoo._util.text import plural
 from zoo.index.types import Claim, Index, Location, Variant
 
@@ -253,19 +254,17 @@ class Session:
             return run.make(("profile", run.size), self._local(1))
 
     def bench(
-        self, batch_sizes: Sequence[int], seconds: float, progress: Progress
+        self, progress: Progress, batch_sizes: Sequence[int] = (), **how: Any
     ) -> Iterator[tuple[str, list[dict[str, Any]] | str]]:
-        """Time every variant, one after the other; a line instead where one can't be timed."""
-        tally = RunTally(len(self.variants) * len(batch_sizes), TIMING)
-        hear = hearing(tally, progress)
+        """Time every variant, as its `BenchmarkJob` says; a line where one can't be timed."""
+        from harness.run.files import learn_at_hand
+
+        sizes = tuple(batch_sizes) or usual_batches(self.request.device)
+        hear = hearing(RunTally(len(self.variants) * len(sizes), TIMING), progress)
         with self._opened_store() as store:
-            for run in self._runs(store):
-                run.timing = replace(run.timing, batch_sizes=tuple(batch_sizes), seconds=seconds)
-                if not run.waits(SPEED):
-                    run.make(SPEED, self._local(1, self._shares[:1]), anew=True, hear=hear)
-                fact = run.facts[SPEED]
-                name = run.variant.name
-                yield name, fact.why if isinstance(fact, Unmeasured) else fact.value["timings"]
+            for run in learn_at_hand(self.request, self._runs(store)):
+                run.timing = replace(run.timing, batch_sizes=sizes, **how)
+                yield run.variant.name, run.time(self._local(1, self._shares[:1]), hear)
 
     @property
     def file_plan(self) -> str:
@@ -358,9 +357,9 @@ class Session:
         tally = RunTally(len(missing))
         hear = hearing(tally, progress)
         for recipe, (first, *others) in missing.items():
-            fact = first.make(SPEED, self._local(1, self._shares[:1]), anew=True, hear=hear)
+            first.time(self._local(1, self._shares[:1]), hear)
             for run in others:
-                run.facts[SPEED] = fact
+                run.facts[SPEED] = first.facts[SPEED]
             tally.finish(recipe.name)
             progress.advance(recipe.name)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.measure.accuracy.scoring import Float64Rescorer
-from harness.measure.devices import Amp, precision
+from harness.measure.devices import Amp, full_float32, precision
 from harness.measure.meta import all_tensors, build_on_meta, without_initialisation
 from zoo.weights.checkpoint import CheckpointInfo, read_checkpoint
 from zoo.weights.load import load_into
@@ -185,6 +185,7 @@ class Classifier:
         if isinstance(contents, CheckpointInfo):  # Else loading it says what is wrong.
             self.entry, self.others = contents.container, list(contents.others)
         model = load_model(builder, name, checkpoint, entry)
+        full_float32()  # The builder may have set it otherwise.
         model = model.to(device).to(memory_format=torch.channels_last)
         self._model, self._format = model, FORMATS[0]
         self.rescorer = Float64Rescorer(model)

@@ -167,6 +167,6 @@ def test_no_speed_is_taken_at_a_default_size(tmp_path):
     path = tmp_path / "index.yml"
     path.write_text("Models:\n- Name: resnest14d\n  Metadata: {Image Size: large}\n")
     session = prepare(RunConfig(index=(path,), no_store=True))
-    ((name, why),) = session.bench([1], 0.1, Progress())
+    ((name, why),) = session.bench(Progress(), [1], seconds=0.1)
     assert name == "resnest14d"
     assert "Image Size is 'large'" in why

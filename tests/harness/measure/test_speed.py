@@ -16,7 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from harness.measure.builders.native import NativeBuilder
-from harness.measure.speed import REPEATS, bench, percentile, resident_bytes, warm_up
+from harness.measure.clocks import REPEATS, percentile, resident_bytes, warm_up
+from harness.measure.speed import bench
 from harness.types import Recipe
 
 MIB = 1 << 20
@@ -136,7 +137,7 @@ def test_precision_and_threads_reach_the_model() -> None:
             Recipe("sleeper", image_size=(8, 8)),
             device="cpu",
             batch_sizes=(1,),
-            precision=word,
+            amp=word,
             seconds=0.05,
             threads=1,
             builder=Given(model),
@@ -186,12 +187,12 @@ def test_percentiles_are_nearest_ranks() -> None:
 
 def test_arguments_out_of_range_are_refused() -> None:
     with pytest.raises(ValueError, match="above 0"):
-        bench(Recipe("efficientnet_lite0"), batch_sizes=())
+        bench(Recipe("efficientnet_lite0"), batch_sizes=(-1,))
     with pytest.raises(ValueError, match="above 0"):
-        bench(Recipe("efficientnet_lite0"), batch_sizes=(0,))
+        bench(Recipe("efficientnet_lite0"), seconds=0)
     with pytest.raises(ValueError, match="amp must be"):
         bench(
             Recipe("efficientnet_lite0", image_size=(32, 32)),
             device="cpu",
-            precision="int8",  # type: ignore[arg-type]
+            amp="int8",  # type: ignore[arg-type]
         )

@@ -25,12 +25,15 @@ COUNTED = {
     "not_kept": None, "entry": None, "others": [], "precision": "off",
 }  # fmt: skip
 TIMING = {
-    "batch": 1, "precision": "off", "image_size": [224, 224], "compiled": False,
-    "weights": "random", "images_per_second": 9.5, "images_per_second_range": [9.0, 10],
+    "batch": 1, "best": False, "precision": "off", "amp": "off", "layout": "channels_last",
+    "image_size": [224, 224], "compile": None, "compiled": False, "weights": "random",
+    "graph_latency_ms": None, "compile_seconds": None, "peak_reserved": None,
+    "joules_per_image": None, "agreement": {"images": 20, "same": 20}, "not_compared": None,
+    "images_per_second": 9.5, "images_per_second_range": [9.0, 10],
     "latency_ms": {"p50": 1.0, "p90": 2.0, "p99": 3.0}, "passes": 9, "peak_memory": None,
     "environment": {
         "device": "cpu", "device_name": "c", "cpu": "c", "cores": 2, "threads": 1, "torch": "2",
-        "python": "3", "platform": "p",
+        "python": "3", "platform": "p", "tf32": False,
     },
 }  # fmt: skip
 OPENED = {
@@ -76,8 +79,9 @@ def test_every_kind_of_fact_comes_back(facts, tmp_path):
         {**OPENED, "refused": "weights.not-finite", "why": "w holds NaN"},
     ):
         assert why_unfit(by_hand("checkpoint", value)) == ""
-    failed = {k: v for k, v in TIMING.items() if k in ("batch", "precision", "image_size")}
-    failed |= {k: TIMING[k] for k in ("compiled", "weights", "environment")} | {"failed": "none"}
+    conditions = ("batch", "best", "precision", "amp", "layout", "image_size", "compile")
+    failed = {k: TIMING[k] for k in (*conditions, "compiled", "weights", "environment")}
+    failed["failed"] = "none"
     assert why_unfit(by_hand("speed", {"timings": [TIMING, failed]})) == ""
     assert why_unfit(by_hand("of a third party", {"any": [{}]})) == ""
     assert store.failure is None
@@ -150,7 +154,7 @@ FREE = {
     *("no_forms", "name", "entry", "precision", "others", "holds", "half", "seconds", "batch"),
     *("decided_exactly", "not_decided", "not_kept", "environment", "class", "path", "weights"),
     *("interpolation", "num_classes", "convention", "variation", "forms", "by_operator"),
-    *("unreadable", "url"),
+    *("unreadable", "url", "not_compared"),
 }
 NOWHERE = (10**400, -(10**400), float("nan"), float("inf"), DEEP)
 NO_FIGURE = (DELETE, {"a": []}, "no such thing", [1, {}])
