@@ -16,7 +16,6 @@ from typing import Any
 
 from harness.check.shards import span_of
 from harness.check.weights import MISFIT, REFUSED
-from harness.config.rules import COMPILE_MODES
 from harness.types import Measurement, Recipe, Slot
 from zoo.preprocessing import CROP_MODES
 
@@ -310,7 +309,7 @@ _timing = _holds(
     amp=_one_of("off", "bf16", "fp16"),
     layout=_one_of("channels_last", "contiguous"),
     image_size=_is_size,
-    compile=_maybe(_one_of(*COMPILE_MODES)),
+    compile=_maybe(_is_text),
     compiled=_is_flag,
     weights=_is_text,
     environment=_holds(

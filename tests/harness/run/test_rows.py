@@ -154,7 +154,7 @@ FREE = {
     *("no_forms", "name", "entry", "precision", "others", "holds", "half", "seconds", "batch"),
     *("decided_exactly", "not_decided", "not_kept", "environment", "class", "path", "weights"),
     *("interpolation", "num_classes", "convention", "variation", "forms", "by_operator"),
-    *("unreadable", "url", "not_compared"),
+    *("unreadable", "url", "not_compared", "compile"),
 }
 NOWHERE = (10**400, -(10**400), float("nan"), float("inf"), DEEP)
 NO_FIGURE = (DELETE, {"a": []}, "no such thing", [1, {}])
