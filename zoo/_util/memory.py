@@ -32,7 +32,9 @@ def is_out_of_memory(error: BaseException, *, images: int = 1) -> bool:
     """
     if isinstance(error, MemoryError):
         return True
-    if not isinstance(error, RuntimeError):  # As torch's own class for it is.
+    if not isinstance(error, RuntimeError):
         return False
+    if any(kind.__name__ == "OutOfMemoryError" for kind in type(error).__mro__):  # torch's own.
+        return True
     text = str(error)
     return bool(_SHORT.search(text) or (images > 1 and _TOO_LARGE.search(text)))

@@ -27,6 +27,7 @@ GPU_SIZES: tuple[int, ...] = (16, 32, 64, 128, 256, 512, 1024, 2048)
 FORMATS: tuple[str, ...] = ("channels_last", "contiguous_format")
 _PAYS = 1.05  # a larger batch takes more memory: it has to be this much faster
 _FORMAT_PAYS = 1.02
+_NEARLY = 7 / 8
 _WARM_UPS = 1
 _TRIALS = 4
 
@@ -34,9 +35,9 @@ _TRIALS = 4
 class BatchTuner:
     """Tries sizes, the smallest first, until a larger one no longer pays; then the other formats.
 
-    Of a batch that is partly filled it is known that a full one is at least as fast. One that is no
-    fuller than the next smaller size tells nothing: it is not timed, and takes the best size so
-    far. So few images decide nothing for many. Safe to use from several threads.
+    A batch that is nearly full tells as much as a full one, so that shards need not be a multiple
+    of the size. Fewer images tell nothing: they are not timed, and take the best size so far. So
+    few images decide nothing for many. Safe to use from several threads.
 
     Args:
         sizes: the candidates, ascending; a single one is a fixed size.
@@ -48,7 +49,6 @@ class BatchTuner:
         self._sizes, self._formats = sizes, formats
         self._best = sizes[0], formats[0]
         self._trial = self._best if len(sizes) > 1 or len(formats) > 1 else None
-        self._below = sizes[0] // 2  # Batches of more images tell of the trial.
         self._left = _WARM_UPS + _TRIALS
         self._speeds: dict[tuple[int, str], float] = {}
 
@@ -73,17 +73,17 @@ class BatchTuner:
 
     def times(self, images: int) -> bool:
         """Whether the time of a batch of so many images is asked for."""
-        return self._trial is not None and images > self._below
+        return self._trial is not None and images >= _NEARLY * self._trial[0]
 
     def format_of(self, images: int) -> str:
         """How a batch of so many images should lie in memory."""
         trial = self._trial
-        return (trial if trial is not None and images > self._below else self._best)[1]
+        return (trial if trial is not None and self.times(images) else self._best)[1]
 
     def report(self, images: int, seconds: float) -> None:
         """What a batch took."""
         with self._lock:
-            if self._trial is None or images <= self._below:
+            if self._trial is None or not self.times(images):
                 return
             self._left -= 1
             if self._left >= _TRIALS:
@@ -115,7 +115,7 @@ class BatchTuner:
             self._best = best, usual
             larger = [each for each in self._sizes if each > size]
             if best == size and larger:
-                self._below, self._left = size, _WARM_UPS + _TRIALS
+                self._left = _WARM_UPS + _TRIALS
                 return larger[0], usual
         elif self._speeds[size, layout] >= self._speeds[self._best] * _FORMAT_PAYS:
             self._best = size, layout
@@ -124,7 +124,6 @@ class BatchTuner:
     def _other_format(self) -> tuple[int, str] | None:
         """The best size in a format that it was not tried in."""
         size = self._best[0]
-        self._below = max((each for each in self._sizes if each < size), default=size // 2)
         self._left = _WARM_UPS + _TRIALS
         rest = (each for each in self._formats if (size, each) not in self._speeds)
         return next(((size, each) for each in rest), None)
