@@ -91,6 +91,8 @@ class EvalImages:
             another.
         stating: the options that say of which dataset they are, beside others that were given, with
             ``{}`` for its name.
+        made_of: the images of the run that these are some of, scored otherwise: what was answered
+            for those settles these; None where they are all of theirs.
     """
 
     spec: str
@@ -112,6 +114,7 @@ class EvalImages:
     tag: str = ""
     chance: float = 0.001
     stating: str = "--dataset {}"
+    made_of: EvalImages | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -102,6 +102,8 @@ def _seen_by(evidence: Evidence, claim: Claim) -> Evidence | Finding:
 
 def _misses(evidence: Evidence, claim: Claim, images: EvalImages) -> str:
     """Why the claim can't be held against its images, empty where it can."""
+    if not images.limit:
+        return f"none of the images evaluated is one of {KNOWN[images.dataset].title}; give more"
     other = _not_of_own(evidence, claim, images) if images.own else ""
     population = _population(claim, images)
     if not other and images.count > population:
@@ -231,14 +233,21 @@ def _population(claim: Claim, images: EvalImages) -> int:
     return claim.images
 
 
+def seen_images(evidence: Evidence) -> Iterator[tuple[Claim, EvalImages]]:
+    """The accuracies that images can be held against, each with these."""
+    for claim in evidence.variant.claims_of(*FIELDS):
+        seen = None if number(claim) is None else _seen_by(evidence, claim)
+        if isinstance(seen, Evidence) and seen.images is not None:
+            yield claim, seen.images
+
+
 def to_evaluate(evidence: Evidence) -> dict[str, tuple[str, int, int]]:
     """The images that claims may ask for, by their tag: of which dataset, how many, of how many."""
     found: dict[str, tuple[str, int, int]] = {}
-    for claim in evidence.variant.claims_of(*FIELDS):
-        seen = None if number(claim) is None else _seen_by(evidence, claim)
-        if isinstance(seen, Evidence) and (images := seen.images) is not None:
-            of = max(_population(claim, images), found.get(images.tag, ("", 0, 0))[2])
-            found[images.tag] = images.dataset, min(images.limit, images.count, of), of
+    for claim, images in seen_images(evidence):
+        run, of = images.made_of or images, _population(claim, images)
+        of = max(of if run is images else IMAGENET, found.get(run.tag, ("", 0, 0))[2])
+        found[run.tag] = run.dataset, min(run.limit, run.count, of), of
     return found
 
 

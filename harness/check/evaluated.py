@@ -34,7 +34,10 @@ def view(evidence: Evidence, claim: Claim) -> Evidence | NoImages:
     if isinstance(images, NoImages):
         return images
     setting = setting_of(claim)
-    images = replace(images, tag=_joined(images.tag, setting))
+    images = replace(images, tag=joined(images.tag, setting))
+    if images.made_of is not None:
+        source = images.made_of
+        images = replace(images, made_of=replace(source, tag=joined(source.tag, setting)))
     ways = evidence.ways.get(setting, {}) if setting else evidence.alternatives
     if images.subset or images.truth:
         # Folders that are synsets, and labels by number: they can't be in another order.
@@ -56,7 +59,7 @@ def setting_of(claim: Claim) -> str:
     )
 
 
-def _joined(tag: str, setting: str) -> str:
+def joined(tag: str, setting: str) -> str:
     """The tag of images that are counted in that setting; ``dataset_tag`` takes it apart."""
     return f"{tag};{setting}" if setting else tag
 

@@ -19,6 +19,9 @@ _ENTRY = "entry="
 AS_DOCUMENTED = "documented"
 """Not another way, and yet no count of what is documented: predictions of more images."""
 
+PREDICTED = ("", AS_DOCUMENTED)
+"""Parts prepared as documented, of which the predictions are kept."""
+
 
 @dataclass(frozen=True, slots=True)
 class Span:

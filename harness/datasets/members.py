@@ -19,9 +19,19 @@ def truth_of(names: tuple[str, ...], truth: str) -> NDArray[np.int64] | None:
     return real_labels(truth, names) if truth else None
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=8)
 def members_of(images: ImageSet, subset: str, truth: str) -> NDArray[np.int64]:
-    """The indices of the images that count, in the fixed order.
+    """The indices of the images that count, in the fixed order of all of the set.
+
+    Arguments as for `places_of`.
+    """
+    found: NDArray[np.int64] = order(len(images))[places_of(images, subset, truth)]
+    return found
+
+
+@lru_cache(maxsize=8)
+def places_of(images: ImageSet, subset: str, truth: str) -> NDArray[np.int64]:
+    """The places, in the fixed order of all of the set, of the images that count, ascending.
 
     Args:
         images: the set.
@@ -34,9 +44,10 @@ def members_of(images: ImageSet, subset: str, truth: str) -> NDArray[np.int64]:
 
     labels = truth_of(images.names, truth)
     if labels is not None:
-        (inside,) = (labels >= 0).any(1).nonzero()
+        inside = np.asarray((labels >= 0).any(1))
     elif subset:
-        (inside,) = np.isin(images.labels, class_subset(subset)).nonzero()
+        inside = np.isin(images.labels, class_subset(subset))
     else:
-        return order(len(images))
-    return inside[order(len(inside))]
+        return np.arange(len(images))
+    found: NDArray[np.int64] = np.flatnonzero(inside[order(len(images))])
+    return found

@@ -93,10 +93,10 @@ class EvalDataset:
     def _view(self, images: EvalImages, subset: str) -> EvalImages:
         """The images of a subset of the classes, all for none."""
         labels = self.image_set.labels
+        samples = self._request.samples
         if subset:
             inside = set(class_subset(subset))
             labels = tuple(label for label in labels if label in inside)
-        samples = self._request.samples
         return replace(
             images,
             subset=subset,
@@ -117,7 +117,7 @@ class EvalDataset:
                 tag = f"{images.tag} {known.name}".lstrip()
                 found = self._view(replace(images, dataset=known.name, tag=tag), known.subset)
                 if found.count:
-                    yield found
+                    yield self._limited(replace(found, made_of=self.images), self.images.limit)
 
     def _relabelled(self, images: EvalImages) -> Iterator[EvalImages]:
         """The same images with all their classes, those that have any."""
@@ -132,11 +132,20 @@ class EvalDataset:
             self._truth = digest_of(path)
         except ImageSetError:
             return  # Not numbered, or other labels: claims then say that there are none.
-        limit = min(self._request.samples or count, count)
         tag = f"{images.tag} {known.name}".lstrip()
         if count:
             view = self._view(replace(images, dataset=known.name, tag=tag), "")
-            yield replace(view, count=count, limit=limit, truth=str(path))
+            view = replace(view, count=count, truth=str(path), made_of=self.images)
+            yield self._limited(view, self.images.limit)
+
+    def _limited(self, view: EvalImages, first: int) -> EvalImages:
+        """A view of which only what is among the first images of the set may be looked at."""
+        from harness.datasets.members import places_of
+
+        if first >= self.images.count:
+            return replace(view, limit=view.count)
+        places = places_of(self.image_set, view.subset, view.truth)
+        return replace(view, limit=int((places < first).sum()))
 
     def survey(self) -> list[str]:
         """What is in the set, and what is wrong with it, in a line each, before a model runs."""
@@ -193,6 +202,7 @@ class EvalDataset:
         images = images or self.images
         if self._until is None or time.time() < self._until:
             return images
+        counting = images.made_of or images
         spans = (
             span_of(which)
             for (kind, which), fact in facts.items()
@@ -200,9 +210,13 @@ class EvalDataset:
         )
         counted = 0
         for span in sorted(spans, key=lambda s: s.begin):
-            if not span.alternative and span.begin == counted and span.tag == images.tag:
+            if not span.alternative and span.begin == counted and span.tag == counting.tag:
                 counted = span.end
-        return replace(images, limit=counted or min(FIRST_LOOK, images.limit), over=True)
+        counted = counted or min(FIRST_LOOK, counting.limit)
+        return replace(
+            self._limited(images, counted) if images.made_of else replace(images, limit=counted),
+            over=True,
+        )
 
     def remarks(self, facts: Iterable[Fact]) -> list[str]:
         """What a person should know of how these were counted, in a line each, and once."""
@@ -218,6 +232,7 @@ class EvalDataset:
             images=self.images.spec,
             subset=self.tagged(tag).subset,
             truth=self.tagged(tag).truth,
+            also=next(filter(None, (view.truth for view in self.views)), ""),
             parts=parts,
             classes=self.classes,
             device=request.device,
@@ -254,6 +269,7 @@ class EvalDataset:
             int(request.compile),
             request.decode,
             *filter(None, [images.subset, images.truth and self._truth]),
+            *(["in the order of all"] if images.made_of else []),
         ]
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from harness.check.evaluated import ACCURACIES, dataset_tag, wanted
-from harness.check.shards import span_of
+from harness.check.shards import Span, span_of, tagged
 from harness.config import RunConfig, UsageError
 from harness.run.eval_dataset import EvalDataset
 from harness.run.jobs import AccuracyJob
@@ -17,6 +17,9 @@ from zoo.index.types import Variant
 from zoo.variants import IMAGENET_CLASSES
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from harness.datasets import ImageSet
 
 _Classes = tuple[str, ...] | None
@@ -52,6 +55,19 @@ class VariantImages:
     def images(self, part: str) -> ImageSet:
         """The whole set that a part's images are of."""
         return self._of(part).image_set
+
+    def places(self, span: Span) -> NDArray[np.int64]:
+        """The places of a span's images among those that the model is run on, ascending."""
+        import numpy as np
+
+        from harness.datasets.members import places_of
+
+        part = tagged("0-0", span.tag)
+        images = self.counted(part)
+        if images.made_of is None:
+            return np.arange(span.begin, span.end)
+        places = places_of(self.images(part), images.subset, images.truth)
+        return places[span.begin : span.end]
 
     def _of(self, part: str) -> EvalDataset:
         tag = dataset_tag(span_of(part).tag)

@@ -8,12 +8,12 @@ from dataclasses import asdict, replace
 from functools import cached_property
 from typing import Any
 
-from harness.check.diagnosis import PREFIX
 from harness.check.evaluated import ACCURACIES, setting_of, setting_tag
 from harness.check.schema import UNREADABLE, missing_for
 from harness.check.shards import span_of, untagged
 from harness.config import USUAL_SECONDS, RunConfig
 from harness.measure import machine
+from harness.measure.accuracy.predictions import Predictions
 from harness.measure.builders import BuilderError, others_with
 from harness.measure.clocks import usual_batches
 from harness.measure.devices import usable_cores
@@ -23,13 +23,8 @@ from harness.run.eval_datasets import VariantImages
 from harness.run.jobs import BenchmarkJob, Job
 from harness.run.keys import identity_of, key_of, version_of
 from harness.run.plan import builder_of, flops_size, overrides_of, recipe_of
-from harness.run.predictions import (
-    Answered,
-    KeptPredictions,
-    documented,
-    relabelled,
-    unpredicted,
-)
+from harness.run.predictions import Answered, KeptPredictions
+from harness.run.rescoring import Rescoring, apart
 from harness.run.rows import why_unfit
 from harness.run.store import FOLDER, Store
 from harness.types import Fact, Measurement, Size, Slot, unmeasured
@@ -91,6 +86,11 @@ class VariantFacts:
     def _builder(self) -> BuilderProxy:
         # Only who builds asks for it: an index may be read where its builder isn't installed.
         return open_builder(self.recipe.builder)
+
+    @property
+    def _scores(self) -> Rescoring:
+        """What is worked out from predictions."""
+        return Rescoring(self.recipe, self.facts, self._images, self.predictions, self.predicted_in)
 
     def takes(self, job: Job) -> bool:
         """Whether the facts of a job are this variant's, whose recipe the job has.
@@ -170,34 +170,11 @@ class VariantFacts:
                 if not span.alternative and (last is None or span_of(last).end < span.end):
                     ends[span.tag] = which
         for tag, part in ends.items():
-            name, end = self.predicted_in(part), span_of(part).end
-            found = self.predictions.of(name, 0, end)
-            if found is None or self._images is None or self.predictions.reaches(name, 0) < end:
-                continue
-            images, image_set = self._images.counted(part), self._images.images(part)
-            classes = self._images.classes
-            yield Answered(self.variant.name, tag, images, image_set, found, classes)
-
-    def _relabelled(self, slot: Slot) -> Fact | Slot:
-        """A count with labels in another order, or the count that is needed first."""
-        part = str(slot[1])
-        span, name = span_of(part), self.predicted_in(part)
-        end = self.predictions.reaches(name, span.begin)
-        if end < span.end:
-            needed: Slot = ("accuracy", documented(span, end))
-            known = self.facts.get(needed)
-            return needed if known is None else unpredicted(self.recipe, part, known)
-        like = next(
-            fact
-            for (_, which), fact in self.facts.items()
-            if fact.kind == "accuracy" and isinstance(fact, Measurement)
-            if span_of(str(which)).tag == span.tag
-        )
-        assert self._images is not None
-        found = self.predictions.of(name, span.begin, span.end)
-        if found is None:
-            return unpredicted(self.recipe, part, like)
-        return relabelled(found, self._images.images(part), part, like)
+            found = self._scores.predictions(replace(span_of(part), begin=0))
+            if isinstance(found, Predictions) and self._images is not None:
+                images, image_set = self._images.counted(part), self._images.images(part)
+                classes = self._images.classes
+                yield Answered(self.variant.name, tag, images, image_set, found, classes)
 
     def _identified(self, fact: Fact) -> Fact:
         """A count with what its images are, which the run knows and a store may not."""
@@ -242,19 +219,23 @@ class VariantFacts:
 
     def _unstored(self, missing: set[Slot]) -> set[Slot]:
         """Take what the store has; what it hasn't."""
-        left = set()
-        for slot in missing:
-            if not _is_relabelled(slot):
-                left |= set() if self._take(slot) else {slot}
-                continue
-            found = self._relabelled(slot)
-            while isinstance(found, tuple) and self._take(found):
-                found = self._relabelled(slot)
-            if isinstance(found, tuple):
-                left.add(slot)
-            else:
-                self.facts[slot] = found
+        left, before = missing, len(missing) + 1
+        while len(left) < before:  # What one brings may settle another.
+            before = len(left)
+            left = {slot for slot in left if not self._settled(slot)}
         return left
+
+    def _settled(self, slot: Slot) -> bool:
+        """Whether a fact is in the store, or worked out from what is."""
+        if self._take(slot):
+            return True
+        found = self._scores.derived(slot)
+        while isinstance(found, set) and sum(map(self._take, found)):
+            found = self._scores.derived(slot)
+        if found is None or isinstance(found, set):
+            return False
+        self.facts[slot] = self._identified(found)
+        return True
 
     def _take(self, slot: Slot) -> bool:
         """Take a fact from the store; whether it was there."""
@@ -277,14 +258,18 @@ class VariantFacts:
 
     def _jobs(self, missing: set[Slot]) -> list[Job]:
         """One job for what a build tells, and one for each part of the images."""
-        needed = {self._relabelled(slot) if _is_relabelled(slot) else slot for slot in missing}
-        fresh = {slot for slot in needed if isinstance(slot, tuple)} - self._asked
+        derived = {slot: self._scores.derived(slot) for slot in missing}
+        needed = {slot for slot, found in derived.items() if found is None}
+        needed = needed.union(*(found for found in derived.values() if isinstance(found, set)))
+        fresh = needed - self._asked
         built = {slot for slot in fresh if slot[0] not in ("accuracy", "fvcore", "speed")}
         # Its arithmetic may take too long or too much memory, which shall cost nothing else.
         run = {slot for slot in fresh if slot[0] == "fvcore"}
         counted = [which for kind, which in fresh if kind == "accuracy" and isinstance(which, str)]
         waiting = sum(kind == "accuracy" for kind, _ in self._asked - self.facts.keys())
-        parts = sorted(counted, key=_place)[: max(0, _MOST_WAITING - waiting)]
+        parts = apart(sorted(counted, key=_place), self._asked - self.facts.keys())[
+            : max(0, _MOST_WAITING - waiting)
+        ]
         timed = fresh & {SPEED}
         self._asked |= built | run | timed | {("accuracy", part) for part in parts}
         jobs: list[Job] = []
@@ -365,11 +350,6 @@ _MOST_WAITING = 8
 def _place(part: str) -> tuple[str, str, int]:
     span = span_of(part)
     return span.alternative, span.tag, span.begin
-
-
-def _is_relabelled(slot: Slot) -> bool:
-    """Whether a count is worked out from the predictions of another one."""
-    return isinstance(slot[1], str) and span_of(slot[1]).alternative.startswith(PREFIX)
 
 
 def _stored(part: str | None) -> str | None:

@@ -27,6 +27,7 @@ class AccuracyJob:
         threads: cores that counting may use; None takes those of the machine.
         subset: of the classes that count, see `zoo.known_datasets.class_subset`; empty for all.
         truth: a file of labels that replace the images' own, see `harness.datasets.real`.
+        also: one of labels that what is kept may be scored by as well.
         overrides: of the recipe's fields, how a result was evaluated, where it says so itself.
         until: seconds since the epoch after which no shard but the first is started any more.
     """
@@ -43,6 +44,7 @@ class AccuracyJob:
     until: float | None = None
     subset: str = ""
     truth: str = ""
+    also: str = ""
     overrides: tuple[tuple[str, Any], ...] = ()
 
 

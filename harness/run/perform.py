@@ -14,7 +14,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from harness.check.shards import AS_DOCUMENTED, Span, entry_of, span_of
+from harness.check.shards import PREDICTED, Span, entry_of, span_of
 from harness.measure import cuda
 from harness.measure.builders import get_builder
 from harness.run.jobs import (
@@ -45,8 +45,6 @@ if TYPE_CHECKING:
 
 # A decoder that is not Pillow is compared with it on so many of the first images.
 _COMPARED = 500
-# Parts prepared as documented, of which the predictions are kept.
-_DOCUMENTED = ("", AS_DOCUMENTED)
 
 
 class Performer:
@@ -108,7 +106,8 @@ class Performer:
                 entry=entry_of(span),
                 heard=lambda *counts: self._tell(Interim(part, *counts)),
                 truth=truth,
-                keep=span.alternative in _DOCUMENTED,
+                also=truth_of(image_set.names, counting.also),
+                keep=span.alternative in PREDICTED,
             )
             value["precision"] = counting.amp
             if counting.decode != "pillow" and span.end <= _COMPARED and not span.alternative:
@@ -173,7 +172,9 @@ class Performer:
 
     def _with(self, counting: AccuracyJob) -> Validator:
         """The validator of these settings; the last one is kept."""
-        settings = replace(counting, parts=(), classes=None, subset="", truth="", overrides=())
+        settings = replace(
+            counting, parts=(), classes=None, subset="", truth="", also="", overrides=()
+        )
         if self._validator is None or self._validator[0] != settings:
             from harness.measure.accuracy.validator import Validator
 
@@ -320,7 +321,7 @@ def _config(recipe: Recipe, span: Span, subset: str = "") -> InputConfig:
     from harness.measure.accuracy.validator import InputConfig, alternatives, preprocessing_of
 
     preprocessing = preprocessing_of(recipe)
-    if span.alternative in _DOCUMENTED or entry_of(span) is not None:
+    if span.alternative in PREDICTED or entry_of(span) is not None:
         return InputConfig(preprocessing, subset=subset)
     ways = (a.config for a in alternatives(preprocessing) if a.name == span.alternative)
     return replace(next(ways), subset=subset)

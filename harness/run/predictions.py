@@ -14,22 +14,22 @@ from base64 import b64decode
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.check.evaluated import setting_tag
-from harness.check.shards import AS_DOCUMENTED, Span, shard_names, span_of, tagged
+from harness.check.shards import (
+    Span,
+    span_of,
+)
 from harness.measure.accuracy.predictions import BYTES, Predictions
 from harness.types import (
     EvalImages,
-    Fact,
     Measurement,
     Mistake,
     PredictionSummary,
-    Recipe,
-    unmeasured,
 )
 from zoo._util.files import make_private
 
@@ -161,21 +161,12 @@ class Answered:
     @property
     def members(self) -> NDArray[np.int64]:
         """Which images of the set they are."""
-        from harness.datasets.members import members_of
-
-        members = members_of(self.image_set, self.images.subset, self.images.truth)
-        return members[: len(self.predictions)]
+        return members_in(self.image_set, self.images)[: len(self.predictions)]
 
     @property
     def labels(self) -> NDArray[np.int64]:
         """Their labels (n,), or, where several are right of an image, (n, most)."""
-        import numpy as np
-
-        from harness.datasets.members import truth_of
-
-        truth = truth_of(self.image_set.names, self.images.truth)
-        given = np.asarray(self.image_set.labels, dtype=np.int64) if truth is None else truth
-        return given[self.members]
+        return labels_in(self.image_set, self.images)[self.members]
 
     @property
     def right(self) -> NDArray[np.bool_]:
@@ -273,44 +264,18 @@ def _jpeg(pixels: NDArray[np.uint8]) -> bytes:
     return out.getvalue()
 
 
-def documented(span: Span, begin: int) -> str:
-    """The part that makes the predictions of a span's images from ``begin`` on."""
-    (part,) = shard_names(begin, span.end, AS_DOCUMENTED, span.end - begin)
-    return tagged(part, span.tag)
+def members_in(image_set: ImageSet, images: EvalImages) -> NDArray[np.int64]:
+    """Which images of a whole set are those that are counted, in the fixed order."""
+    from harness.datasets.members import members_of
+
+    return members_of(image_set, images.subset, images.truth)
 
 
-def relabelled(found: Predictions, images: ImageSet, part: str, like: Measurement) -> Measurement:
-    """The count of a part with its labels in another order, worked out from its predictions.
-
-    Args:
-        found: the part's.
-        images: all of the set.
-        part: its name, with the order.
-        like: a count of the same variant on these images.
-    """
+def labels_in(image_set: ImageSet, images: EvalImages) -> NDArray[np.int64]:
+    """The labels of a whole set that count, (n,) or, where several are right, (n, most)."""
     import numpy as np
 
-    from harness.datasets.members import members_of
-    from harness.measure.accuracy.variations import order_of, translated
+    from harness.datasets.members import truth_of
 
-    span = span_of(part)
-    members = members_of(images, "", "")[span.begin : span.end]
-    labels = np.asarray(images.labels, dtype=np.int64)[members]
-    right = found.right(translated(labels, order_of(span.alternative))).sum(0)
-    value = {
-        "images": len(found),
-        "top1": int(right[0]),
-        "top5": int(right[1]),
-        "unreadable": [[images.names[n], "it could not be read"] for n in members[found.unread]],
-        "not_finite": int(found.not_finite.sum()),
-        "seconds": 0.0,
-        "predictions": None,
-    }
-    return replace(like, part=part, value={**like.value, **value})
-
-
-def unpredicted(recipe: Recipe, part: str, fact: Fact) -> Fact:
-    """That a part can't be counted since the predictions that it takes were not made."""
-    cause = "accuracy.undecided" if isinstance(fact, Measurement) else fact.cause
-    why = "the predictions were not kept" if isinstance(fact, Measurement) else fact.why
-    return unmeasured(recipe, ("accuracy", part), cause, why)
+    truth = truth_of(image_set.names, images.truth)
+    return np.asarray(image_set.labels, dtype=np.int64) if truth is None else truth

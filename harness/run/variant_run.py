@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from harness.check import build
-from harness.check.accuracy import FIELDS, counted_so_far
+from harness.check.accuracy import FIELDS, counted_so_far, seen_images
 from harness.check.base import Evidence, Need, VariantCheck
 from harness.check.build import ALIAS
 from harness.check.evaluated import setting_tag
@@ -170,14 +170,20 @@ class VariantRun(VariantFacts):
 
     def _counted(self) -> dict[str, list[Mapping[str, Any]]]:
         """What was counted as documented of each dataset, by its tag, in the order of the run."""
-        found: dict[str, list[Mapping[str, Any]]] = {}
         given = () if self._images is None else self._images.available(self.facts)
-        found |= {images.tag: [] for images in given}
-        for fact in self.facts.values():
-            if isinstance(fact, Measurement) and fact.kind == "accuracy" and fact.part is not None:
-                span = span_of(fact.part)
-                if not span.alternative:
-                    found.setdefault(span.tag, []).append(fact.value)
+        seen = {images.tag for _, images in seen_images(self.evidence())} if given else set()
+        found: dict[str, list[Mapping[str, Any]]] = {images.tag: [] for images in given}
+        ends: dict[str, int] = {}
+        counted = (
+            (span_of(fact.part), fact.value)
+            for fact in self.facts.values()
+            if isinstance(fact, Measurement) and fact.kind == "accuracy" and fact.part is not None
+        )
+        for span, value in sorted(counted, key=lambda each: (each[0].begin, each[0].end)):
+            # What was answered for another set's sake is no claim's affair.
+            if not span.alternative and span.tag in seen and span.begin == ends.get(span.tag, 0):
+                found.setdefault(span.tag, []).append(value)
+                ends[span.tag] = span.end
         return {tag: values for tag, values in found.items() if values}
 
     def _accuracies(self) -> dict[str, Any]:

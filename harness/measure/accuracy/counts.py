@@ -102,6 +102,7 @@ class EvalRequest(NamedTuple):
         *,
         keep: bool,
         imagenet: bool,
+        also: NDArray[np.int64] | None = None,
     ) -> EvalRequest:
         """What is asked of shards.
 
@@ -112,13 +113,16 @@ class EvalRequest(NamedTuple):
             device: where they are answered.
             keep: keep predictions.
             imagenet: the labels may be in one of ImageNet's orders.
+            also: further labels that predictions may be scored by, (images, most).
         """
         import numpy as np
         import torch
 
-        labels = translated(given[np.concatenate(shards)], config.labels)
-        others = None
+        indices = np.concatenate(shards)
+        labels, others = translated(given[indices], config.labels), None
         if keep:
-            others = torch.from_numpy(all_orders(labels, imagenet=imagenet)).to(device)
+            orders = all_orders(labels, imagenet=imagenet)
+            more = orders[:, :0] if also is None else also[indices]
+            others = torch.from_numpy(np.concatenate([orders, more], axis=1)).to(device)
         ends = np.cumsum([len(shard) for shard in shards])
         return cls(config, ends, labels, torch.from_numpy(labels).to(device), others)

@@ -88,6 +88,15 @@ class Predictions:
     def __len__(self) -> int:
         return len(self._entries)
 
+    def at(self, places: NDArray[np.int64]) -> Predictions:
+        """Those of some of the images."""
+        return Predictions(self._entries[places].tobytes())
+
+    def scores(self, subset: str) -> bool:
+        """Whether they can be scored over a subset, which takes a model of ImageNet's classes."""
+        some = ~self.unread & ~self.not_finite
+        return not subset or not some.any() or bool((self.best(subset)[some] >= 0).any())
+
     def best(self, subset: str = "") -> NDArray[np.int64]:
         """The five best classes (n, 5), of all or of a subset of them; -1 is none."""
         import numpy as np

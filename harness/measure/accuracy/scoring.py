@@ -128,7 +128,7 @@ def predicted(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     first = _First.of(logits)
     near, best = first.unsure(labels).any(1), [first.best()]
     for table in SUBSETS:
-        if logits.shape[1] != IMAGENET_CLASSES:
+        if logits.shape[1] < IMAGENET_CLASSES:
             best.append(torch.full_like(best[0], -1))
             continue
         columns, ranks = subset_columns(table, logits.shape[1], logits.device)

@@ -172,6 +172,7 @@ class Validator:
         entry: str | None = None,
         heard: Told = lambda *counts: None,
         truth: NDArray[np.int64] | None = None,
+        also: NDArray[np.int64] | None = None,
         keep: bool = False,
         following: Sequence[int] | NDArray[np.int64] = (),
         made: Callable[[int, dict[str, Any]], None] = lambda number, value: None,
@@ -193,6 +194,7 @@ class Validator:
             heard: called a few times a second, from any thread and from one at a time.
             truth: all classes that are right of each image of the set, in place of its label: int64
                 (images, most), filled with -1.
+            also: further labels that the predictions may be scored by, in the form of ``truth``.
             keep: return the predictions as well.
             following: images that will probably be asked for next.
             made: called with a shard's number and its counts as soon as they are complete, from
@@ -272,7 +274,7 @@ class Validator:
                 break
             some = parts[first : first + together]
             request = EvalRequest.of(
-                config, given, some, self.device, keep=keep, imagenet=classes is None
+                *(config, given, some, self.device), keep=keep, imagenet=classes is None, also=also
             )
             indices = np.concatenate(some)
             decoded.reserve(indices)

