@@ -379,9 +379,10 @@ class Validator:
         key = f"{images.fingerprint} {preprocessing.pixels_key()} {decoder}"
         if key not in self._decoded:
             limit = {} if self._cache_bytes is None else {"max_bytes": self._cache_bytes}
-            self._decoded[key] = DecodedSet.open(
-                images, preprocessing, root=self._cache_root, decoder=decoder, **limit
-            )
+            with on_device(self.device):
+                self._decoded[key] = DecodedSet.open(
+                    images, preprocessing, root=self._cache_root, decoder=decoder, **limit
+                )
         self._decoded.move_to_end(key)
         self._leave_prefetcher(but_of=self._decoded[key])
         while len(self._decoded) > _OPEN_SETS:
