@@ -135,7 +135,8 @@ _SHARED = (
     Option(
         "device",
         rules.DEVICE,
-        "cpu, cuda or cuda:N; auto is cuda where there is one, else cpu.",
+        "cpu, cuda or cuda:N; auto is cuda where there is one, else cpu. With cuda, images are "
+        "evaluated on all GPUs of the machine.",
         "auto",
     ),
     Option(

@@ -294,7 +294,8 @@ def facts_of(
 def device_of(runs: Iterable[VariantRun]) -> str:
     """Where arithmetic was done, if any was; shapes are worked out on the CPU."""
     counted = (f for s in runs for (kind, _), f in s.facts.items() if kind == "accuracy")
-    return next((f.device for f in counted if isinstance(f, Measurement)), "cpu")
+    found = {f.device for f in counted if isinstance(f, Measurement)}
+    return ", ".join(sorted(found, key=lambda name: (len(name), name))) or "cpu"
 
 
 def built_names(runs: Iterable[VariantRun]) -> dict[str, str]:

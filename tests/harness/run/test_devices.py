@@ -11,11 +11,12 @@ import torch
 from distributions import install, python_path
 from PIL import Image
 
-from harness.config import UsageError
+from harness.config import UsageError, configure
 from harness.measure import cuda
 from harness.run import plan
 from harness.run.engine import LocalEngine
 from harness.run.jobs import AccuracyJob, BenchmarkJob, Job
+from harness.run.session import prepare
 from harness.run.worker import DeviceShare, WaitingJobs
 from harness.types import Measurement, Recipe, Unmeasured
 
@@ -237,6 +238,23 @@ def test_which_devices_a_run_takes(monkeypatch):
     assert plan.shares_here("auto") == []
     with pytest.raises(UsageError, match="there are 0 CUDA devices here"):
         plan.shares_here("cuda")
+
+
+def test_the_plan_says_on_which_devices_images_are_evaluated(here, tmp_path, monkeypatch):
+    monkeypatch.setattr(cuda, "visible", lambda: ("0", "1"))
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    index = tmp_path / "index.yml"
+    index.write_text("Models:\n- Name: resnest14d\n  Metadata:\n    Parameters: 1\n")
+    asked = {"index": index, "data": tmp_path / "images", "dataset": "imagenet-1k"}
+    for device, end in (
+        ("auto", " on 2 GPUs (cuda:0, cuda:1)"),
+        ("cuda", " on 2 GPUs (cuda:0, cuda:1)"),
+        ("cuda:1", " on 1 GPU (cuda:1)"),
+        ("cpu", ""),
+    ):
+        session = prepare(configure(**asked, device=device))
+        assert session.plan.endswith(f"up to 40 images{end}")
 
 
 def test_what_decodes_is_shared_out():
