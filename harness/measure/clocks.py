@@ -10,6 +10,7 @@ import statistics
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 
 from harness.measure import machine
 from harness.measure.cuda import ending
-from zoo._util.memory import is_out_of_memory
 
 if TYPE_CHECKING:
     import torch
@@ -29,6 +29,7 @@ _WINDOW = 3
 _MIN_PASSES = 5  # per repeat: fewer have no percentiles
 _SAMPLE_S = 0.002
 _BEFORE_CAPTURE = 3
+_AHEAD = 8  # Passes that a GPU may have before it: enough to hide the host.
 _LEAST_ENERGY_S = 1.0  # NVML brings its count up to date some ten times a second.
 
 
@@ -145,35 +146,49 @@ class CudaClock(CpuClock):
         )
 
     def _in_a_row(self, call: Callable[[], Any], seconds: float) -> tuple[int, float]:
-        """Passes that are sent without waiting for any but the last; how many, and the time."""
+        """Passes that are sent before those before them end; how many, and the time.
+
+        Not too many: a pass of a few kernels is sent a thousand times as fast as it is done, and
+        the last of them would be waited for long after the time.
+        """
         import torch
 
+        sent: deque[torch.cuda.Event] = deque()
         count, begin = 0, time.perf_counter()
         while time.perf_counter() - begin < seconds or count < _MIN_PASSES:
+            if len(sent) == _AHEAD:
+                sent.popleft().synchronize()
             call()
+            sent.append(torch.cuda.Event())  # type: ignore[no-untyped-call]
+            sent[-1].record()
             count += 1
         torch.cuda.synchronize(self.device)
         return count, time.perf_counter() - begin
 
     def graph_latencies(self, call: Callable[[], Any], seconds: float) -> list[float] | None:
-        """Of a pass that is recorded once, and sent as a whole; None where it can't be."""
+        """Of a pass that is recorded once, and sent as a whole; None where it can't be.
+
+        To be asked for last: torch's allocator may not find back from a recording that fails.
+        """
         import torch
 
+        current = torch.cuda.current_stream(self.device)
         try:
             aside = torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
-            aside.wait_stream(torch.cuda.current_stream(self.device))
+            aside.wait_stream(current)
             with torch.cuda.stream(aside):
                 for _ in range(_BEFORE_CAPTURE):
                     call()
-            torch.cuda.current_stream(self.device).wait_stream(aside)
+            current.wait_stream(aside)
             graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(graph):
+            # Of its own accord torch stays on the stream of a recording that fails.
+            with torch.cuda.stream(current), torch.cuda.graph(graph):
                 call()
             return self._alone(graph.replay, seconds / REPEATS)
         except RuntimeError as error:
-            if is_out_of_memory(error) or ending(error):
+            if ending(error):
                 raise
-            return None
+            return None  # A recording also needs memory of its own.
 
 
 def usual_batches(device: str) -> tuple[int, ...]:

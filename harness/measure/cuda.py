@@ -33,6 +33,8 @@ _ENDING = re.compile(
     r"|uncorrectable (ECC|NVLink) error",
     re.IGNORECASE,
 )
+# Of a graph that can't be recorded, which ends the recording alone.
+_OF_CAPTURE = re.compile(r"captur", re.IGNORECASE)
 
 
 def refuse_absent(word: str) -> None:
@@ -115,7 +117,8 @@ def _ending_line(error: RuntimeError) -> str:
     lines = [line for line in str(error).splitlines() if line.strip()]
     name = "AcceleratorError"  # Of newer versions of torch, whatever it says.
     first = (lines or [name])[0] if name in (each.__name__ for each in type(error).__mro__) else ""
-    return next(filter(_ENDING.search, lines), first)
+    line = next(filter(_ENDING.search, lines), first)
+    return "" if _OF_CAPTURE.search(line) else line
 
 
 def probe() -> None:

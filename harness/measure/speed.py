@@ -94,10 +94,11 @@ def bench(
         ``images_per_second`` by the clock on the wall (the median of the repeats, whose lowest and
         highest are in ``images_per_second_range``), ``latency_ms`` of one pass (``p50``, ``p90``,
         ``p99``; on CUDA by the device's events), ``graph_latency_ms`` (the same from a CUDA graph,
-        for a single image on CUDA; else None, as where it can't be captured), ``passes`` (how many
-        were timed), ``compile_seconds``, ``peak_memory`` (bytes: on CUDA those allocated at most,
-        weights included; on the CPU by how much the process grew above its size with the model
-        loaded; None where the system reports none), ``peak_reserved`` (on CUDA, by its allocator),
+        for a single image on CUDA; else None, as where it can't be captured or the model is
+        compiled), ``passes`` (how many were timed), ``compile_seconds``, ``peak_memory`` (bytes:
+        on CUDA those allocated at most, weights included; on the CPU by how much the process grew
+        above its size with the model loaded; None where the system reports none),
+        ``peak_reserved`` (on CUDA, by its allocator),
         ``joules_per_image`` (of the whole card, where NVML tells). ``agreement``: on how many of
         the ``images`` the top-1 is the ``same`` as the plain model's in float32; None where
         that was not asked, with ``not_compared`` to say why.
@@ -147,6 +148,9 @@ def bench(
             figures = timed.figures(size, plain)
             timings.append({"batch": size, "best": size == best, **figures})
             heard(size, timings[-1].get("images_per_second"))
+        for timing in timings:
+            if timing["batch"] == 1 and "failed" not in timing:
+                timing["graph_latency_ms"] = timed.graph_latency()
         return timings
 
 
@@ -278,7 +282,6 @@ class _Timed:
                 with memory:  # Not while it counts: watching takes time.
                     warm_up(lambda: clock.one(call), self.seconds, clock.least_warm_up)
                 found = clock.timed(call, self.seconds)
-                graph = clock.graph_latencies(call, self.seconds) if size == 1 else None
                 if plain.images is not None:
                     agreement = plain.agreement(
                         lambda x: run(x.to(clock.device, self.dtype)), size, self.form
@@ -294,7 +297,7 @@ class _Timed:
             "images_per_second": statistics.median(speeds),
             "images_per_second_range": [min(speeds), max(speeds)],
             "latency_ms": _percentiles(found.latencies),
-            "graph_latency_ms": None if graph is None else _percentiles(graph),
+            "graph_latency_ms": None,
             "passes": found.passes,
             "compile_seconds": compile_seconds,
             **memory.peaks,
@@ -302,6 +305,17 @@ class _Timed:
             "agreement": agreement,
             "not_compared": plain.why,
         }
+
+    def graph_latency(self) -> dict[str, float] | None:
+        """Of a single image; a compiled model may use graphs of its own."""
+        import torch
+
+        if self.about["compile"]:
+            return None
+        with torch.inference_mode(), autocast(self.clock.device, self.about["amp"]):
+            call = partial(self.model, self.inputs(1))
+            found = self.clock.graph_latencies(call, self.seconds)
+        return None if found is None else _percentiles(found)
 
 
 def _percentiles(passes: Sequence[float]) -> dict[str, float]:

@@ -175,6 +175,13 @@ def test_an_error_that_ends_cuda_costs_its_variant_alone(here):
     [
         (torch.AcceleratorError("CUDA error: misaligned address\nmore"), "CUDA error: misaligned"),
         (torch.AcceleratorError("the accelerator is gone"), "the accelerator is gone"),
+        # A graph that could not be recorded, cudaErrorStreamCapture...: the next call is all right.
+        (
+            torch.AcceleratorError("CUDA error: operation not permitted when stream is capturing"),
+            "",
+        ),
+        (torch.AcceleratorError("CUDA error: capturing stream has unjoined work\nmore"), ""),
+        (RuntimeError("CUDA error: operation failed due to a previous error during capture"), ""),
         (RuntimeError("CUDA error: unspecified launch failure"), "CUDA error: unspecified launch"),
         (RuntimeError("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"), "cuDNN error"),
         (RuntimeError("CUDA error: CUBLAS_STATUS_EXECUTION_FAILED when calling x"), "CUDA error"),
