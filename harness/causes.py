@@ -363,6 +363,32 @@ _TABLE: tuple[CauseRow, ...] = (
         "Give the images of that set as well: `--data` may be repeated, once for each.",
     ),
     (
+        "speed.differs",
+        "warning",
+        "A bench under the same conditions (device, batch size, precision, layout) is far from the "
+        "documented speed: 1.5 times on a GPU, twice on a CPU, beyond all of its repeats.",
+        "`Throughput` of 5,000 images/s where the same card gives 1,900 to 1,950",
+        "Write what `zoo bench` measures, with its conditions; or say how the figure was made.",
+    ),
+    (
+        "speed.other-device",
+        None,
+        "The speed was measured on another device or under other conditions than the bench, so "
+        "the two are no comparison.",
+        "`Throughput` with `device: V100`, verified on a CPU",
+        "Run `zoo verify --checks speed` on that device; state device, batch size, precision and "
+        "layout.",
+    ),
+    (
+        "speed.undecided",
+        None,
+        "The bench is near the documented speed and not at it, or the claim leaves a condition "
+        "open by which speeds differ.",
+        "A `Latency` a fifth above the bench's; one that names no layout",
+        "State device, batch size, precision and layout, and measure on a machine that does "
+        "nothing else.",
+    ),
+    (
         "accuracy.undecided",
         None,
         "What was seen neither confirms nor refutes the accuracy: too few images, or labels that "

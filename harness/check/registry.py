@@ -18,6 +18,7 @@ from harness.check import (
     schema,
     shared,
     size,
+    speed,
     weights,
     weights_name,
 )
@@ -40,6 +41,7 @@ _BUILT_IN: tuple[VariantCheck | IndexCheck, ...] = (
     size.CHECK,
     weights.CHECK,
     accuracy.CHECK,
+    speed.CHECK,
 )
 
 

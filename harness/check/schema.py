@@ -13,6 +13,7 @@ from harness.check.base import IndexCheck
 from harness.types import Finding
 from zoo._util.text import quoted
 from zoo.index.schema import FIELDS
+from zoo.index.speeds import SPEEDS
 from zoo.index.types import SETTINGS, Claim, Index, Problem, Variant
 from zoo.index.values import UNITS
 
@@ -60,6 +61,7 @@ _FIELDS = {
         "Mean",
         "Std",
     },
+    "speed": set(SPEEDS),
 }
 
 

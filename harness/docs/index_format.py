@@ -8,6 +8,7 @@ from harness.check.schema import groups_reading
 from harness.docs.markdown import Markdown, table
 from zoo.index.meanings import MEANINGS
 from zoo.index.schema import FIELDS, NESTED, Field
+from zoo.index.speeds import SPEEDS
 from zoo.index.types import SETTINGS
 from zoo.index.units import COUNT_UNITS
 from zoo.index.values import EXPECTED
@@ -142,6 +143,32 @@ Models:
       Top 1 Accuracy: 97.3%
 ```
 
+## Speeds
+
+A speed is a figure of one machine: `zoo verify --checks speed` compares it only with a bench on
+that device, with that batch size, precision and layout ([checks](checks.md#speed)). So it is
+written with its conditions, as one mapping or a list of them; `precision`, `amp`, `tf32`, `layout`
+and `compile` take the words of `zoo bench`, `device` is the whole name of a GPU or processor. What
+OpenMMLab's metafiles call `hardware`, `mode` and `resolution` is understood.
+
+```yaml
+Models:
+- Name: resnest50d
+  Metadata:
+    Throughput:
+    - value: 1250 images/s
+      device: NVIDIA A100-SXM4-80GB
+      batch size: 256
+      precision: bf16
+      layout: channels_last
+      reference: resnest26d
+    Latency: {value: 41.3 ms, device: Intel Xeon Platinum 8488C, threads: 4, batch size: 1}
+    Memory: {value: 1.9 GB, device: NVIDIA A100-SXM4-80GB, batch size: 256, amp: bf16}
+```
+
+`reference` names a variant of the index: where devices differ, the ratio to it is shown as claimed
+and as measured.
+
 ## Several files
 
 A folder is read with all that is in it. A file may name others, from its own folder, and with
@@ -197,6 +224,9 @@ _GROUPS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     )),
     ("Results", "Of one result; the accuracies stand in its `Metrics`.", (
         "Task", "Dataset", "Images", "Top 1 Accuracy", "Top 5 Accuracy",
+    )),
+    ("How fast it is", "A number, a mapping of a value and its conditions, or a list of these.", (
+        *sorted(SPEEDS, key=list(FIELDS).index),
     )),
     ("How it was trained", "`zoo train` trains by the numbers among them.", (
         "Epochs", "Batch Size", "LR", "LR Step Size", "LR Gamma", "Momentum", "RMSProp Decay",
@@ -264,6 +294,8 @@ def _kind(field: Field) -> str:
     text = EXPECTED[field.kind].removeprefix("a ").removeprefix("an ")
     if field.key in NESTED:
         text += ", or a mapping"
+    if field.kind == "speed":
+        text += ", or as above"
     if field.kind == "weights":
         text += ", a path, or a list of them"
     if field.kind == "text-or-texts":

@@ -14,6 +14,7 @@ from typing import Any
 from zoo.index.claims import NOTHING
 from zoo.index.meanings import MEANINGS
 from zoo.index.schema import CHECKED, FIELDS, NESTED, Field
+from zoo.index.speeds import CONDITIONS
 from zoo.index.types import SETTINGS
 from zoo.index.values import longest
 
@@ -151,7 +152,7 @@ def _described(key: str, schema: Schema) -> Schema:
 
 
 def _ref(name: str) -> Schema:
-    return {"$ref": f"#/definitions/{name.replace(' ', '%20')}"}
+    return {"$ref": f"#/definitions/{name.replace(' ', '%20').replace('/', '~1')}"}
 
 
 def _has_config() -> Schema:
@@ -243,6 +244,15 @@ def _texts(field: Field) -> list[Schema]:
     return [several, _text(field)] if field.kind == "text-or-texts" else [several]
 
 
+def _speed(field: Field) -> list[Schema]:
+    numbers = _quantity("number")(field)
+    stated = {
+        "type": "object",
+        "properties": {"value": {"anyOf": numbers}, **{name: {} for name in CONDITIONS}},
+    }
+    return [*numbers, stated, {"type": "array", "items": {"anyOf": [*numbers, stated]}}]
+
+
 _WEIGHTS: Schema = {"type": "string", "pattern": "^[^\\s]+$"}
 _LINK: Schema = {"type": "string", "pattern": "^[hH][tT][tT][pP][sS]?://[^\\s]+$"}
 _HASH: Schema = {"type": "string", "pattern": "^\\s*[0-9a-fA-F]{8,64}\\s*$"}
@@ -250,6 +260,7 @@ _KINDS: Mapping[str, Any] = {
     **dict.fromkeys(("count", "rounded-count", "bytes"), _quantity("integer")),
     **dict.fromkeys(("percent", "ratio", "number"), _quantity("number")),
     "pixels": _pixels,
+    "speed": _speed,
     "numbers": _numbers,
     "word": _word,
     "text": _text,

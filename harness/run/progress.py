@@ -206,7 +206,7 @@ class RunTally:
             self.finish(f"{name}, {so_far.part}")
             self.speed = f"{so_far.speed:,.1f} images/s"
             self.events.append(f"{self.last}: {self.speed}")
-        elif (key := (name, span_of(so_far.part).tag)) in self._of:
+        elif self._of and (key := (name, span_of(so_far.part).tag)) in self._of:
             self._touch(key, so_far.seconds)
             self._of[key].open[so_far.part] = so_far
 

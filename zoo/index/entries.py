@@ -33,6 +33,7 @@ from zoo.index.nodes import (
     lookup,
 )
 from zoo.index.schema import FIELDS, NESTED, Field, misspelt_accuracy
+from zoo.index.speeds import SPEEDS, speed_claims
 from zoo.index.types import (
     SETTINGS,
     Claim,
@@ -124,6 +125,8 @@ class _EntryReader(ClaimReader):
                 claims += self._results(pair)
             elif pair.key in NESTED and isinstance(value, Mapping) and value.tag is None:
                 claims += self._nested(pair, value)
+            elif pair.key in SPEEDS:
+                claims += speed_claims(self, pair)
             else:
                 claims += self._claims(pair, FIELDS.get(pair.key))
         return claims

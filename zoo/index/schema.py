@@ -18,6 +18,8 @@ from zoo.index.units import (
     COUNT_UNITS,
     OPERATION_UNITS,
     PIXEL_UNITS,
+    RATE_UNITS,
+    TIME_UNITS,
     measured_key,
 )
 
@@ -30,6 +32,7 @@ Kind = Literal[
     "number",  # a decimal number
     "pixels",  # a height and a width
     "numbers",  # a list of numbers, one per channel
+    "speed",  # a number, or several, each with what it was measured under
     "word",  # one of a few words
     "text",  # a line of text
     "texts",  # a list of texts
@@ -50,7 +53,8 @@ CONVENTIONS = (
 
 _UNITS: dict[str, dict[str, Decimal]] = {
     "rounded-count": COUNT_UNITS, "bytes": BYTE_UNITS, "percent": {"%": Decimal(1)},
-    "pixels": PIXEL_UNITS,
+    "pixels": PIXEL_UNITS, "FLOPs": OPERATION_UNITS, "Throughput": RATE_UNITS,
+    "Latency": TIME_UNITS, "inference time (ms/im)": TIME_UNITS, "Memory": BYTE_UNITS,
 }  # fmt: skip
 
 
@@ -86,7 +90,7 @@ class Field:
     @property
     def units(self) -> dict[str, Decimal]:
         """The units that may stand beside a number of this field, with their factors."""
-        return OPERATION_UNITS if self.key == "FLOPs" else _UNITS.get(self.kind, {})
+        return _UNITS.get(self.key) or _UNITS.get(self.kind, {})
 
     @property
     def range(self) -> str:
@@ -119,6 +123,10 @@ def _percent(key: str, example: str) -> Field:
 
 def _pixels(key: str, example: str) -> Field:
     return Field(key, "pixels", example, Decimal(8), Decimal(16384))
+
+
+def _speed(key: str, example: str, low: int = 0, high: str = "1e9") -> Field:
+    return Field(key, "speed", example, Decimal(low), Decimal(high), above=True)
 
 
 def _text(*rows: tuple[str, str]) -> tuple[Field, ...]:
@@ -158,6 +166,10 @@ _VARIANT = (
     _number("Weight Decay", "0.0001", "1", above=False),
     _pixels("Image Size", "224"),
     _pixels("FLOPs Input", "224x285"),
+    _speed("Throughput", "1250"),
+    _speed("Latency", "8.1"),
+    _speed("Memory", "1.2 GB", 100_000, "1e15"),
+    _speed("inference time (ms/im)", "64.1"),
     Field("Mean", "numbers", "[0.485, 0.456, 0.406]", Decimal(0), Decimal(1)),
     Field("Std", "numbers", "[0.229, 0.224, 0.225]", Decimal(0), Decimal(1), above=True),
     Field("Interpolation", "word", "bicubic", words=INTERPOLATIONS),
@@ -208,14 +220,15 @@ _OTHER_SPELLINGS = {
     "Learning Rate": "LR",
     "Crop Percentage": "Crop Pct",
     "Filesize": "File Size",
+    **dict.fromkeys(("Throughput (images/s)", "Throughput (img/s)", "Images/s"), "Throughput"),
+    "Latency (ms)": "Latency",
 }
 
 # Keys of other zoos that are spelt right, and that nothing here reads.
 _OTHERS = (
     "Alias", "Downstream", "Framework", "Frameworks", "License", "Memory (GB)", "Modality",
     "Pretrained", "Resolution", "Training Json Log", "Training Log", "Training Memory (GB)",
-    "backbone", "crop size", "inference time (ms/im)", "iterations",
-    "lr schd",
+    "backbone", "crop size", "iterations", "lr schd",
 )  # fmt: skip
 # What is measured, or needed to measure: a value here that can't be read is an error in any format.
 CHECKED = frozenset({

@@ -44,6 +44,11 @@ BYTE_UNITS = {
     **{f"{p}iB": Decimal(2**n) for p, n in {"K": 10, "M": 20, "G": 30, "T": 40}.items()},
 }
 
+RATE_UNITS = {f"{noun}/s": Decimal(1) for noun in ("images", "img", "imgs", "im", "samples")} | {
+    "fps": Decimal(1), "FPS": Decimal(1)
+}  # fmt: skip
+TIME_UNITS = {"ms": Decimal(1), "s": Decimal(1000), "us": Decimal("0.001")}
+
 
 class NotANumber(ValueError):
     """The text is not such a number; the message says why, in a few words."""

@@ -25,14 +25,15 @@ from zoo.index.units import (
 UNITS: dict[str, Unit] = {
     "count": "count", "rounded-count": "count", "bytes": "bytes", "percent": "percent",
     "ratio": "ratio", "number": "number", "pixels": "pixels", "numbers": "number", "word": "text",
-    "text": "text", "texts": "list", "text-or-texts": "list", "link": "url", "weights": "url",
-    "hash": "text",
+    "speed": "number", "text": "text", "texts": "list", "text-or-texts": "list", "link": "url",
+    "weights": "url", "hash": "text",
 }  # fmt: skip
-_NUMERIC = frozenset({"count", "rounded-count", "bytes", "percent", "ratio", "number"})
+_NUMERIC = frozenset({"count", "rounded-count", "bytes", "percent", "ratio", "number", "speed"})
 EXPECTED = {
     "count": "a whole number", "rounded-count": "a whole number", "bytes": "a number of bytes",
     "percent": "a percentage", "ratio": "a fraction of one", "number": "a number",
     "pixels": "a size in pixels (height x width)", "numbers": "a list of numbers",
+    "speed": "a number",
     "word": "a word", "text": "text", "texts": "a list of texts",
     "text-or-texts": "a list of texts", "link": "a URL", "weights": "a URL", "hash": "a SHA-256",
 }  # fmt: skip
@@ -185,7 +186,7 @@ def _quantity(scalar: Scalar, field: Field) -> tuple[int | Decimal, Decimal]:
     if kind == "ratio" and "/" in scalar.text:
         return _quotient(scalar, field)
     number = _parse(scalar, field)
-    if kind in ("percent", "ratio", "number"):
+    if kind in ("percent", "ratio", "number", "speed"):
         return number.value, number.step
     try:
         if kind == "rounded-count":

@@ -49,7 +49,7 @@ def test_every_key_is_on_the_page_with_its_meaning():
 
 def test_the_yaml_of_the_page_is_read_without_a_finding(tmp_path):
     blocks = re.findall(r"```yaml\n(.*?)```", index_format_page(), re.S)
-    assert len(blocks) == 4
+    assert len(blocks) == 5
     for number, block in enumerate(blocks):
         path = tmp_path / f"{number}.yml"
         path.write_text(block)

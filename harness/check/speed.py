@@ -1,0 +1,318 @@
+"""Throughput, latency and memory: held against a bench that was made under the same conditions.
+
+A speed is a figure of one machine, so a claim is compared only where device, batch size, precision
+and layout are those of a bench, and the input and the compilation, too. What the claim leaves open,
+such as its layout, can confirm it and can't contradict it. Anything else is
+``speed.other-device``, with the ratio to another variant where the claim names one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from harness.check.base import IndexCheck, matched, mismatched, not_read, unverified
+from harness.check.compare import number
+from harness.check.schema import is_unreadable
+from harness.types import Fact, Finding, Measurement, Slot, Unmeasured
+from zoo.index.speeds import SPEEDS
+from zoo.index.types import Claim, Index, Variant
+
+_ID = "speed"
+OTHER, DIFFERS, UNDECIDED = "speed.other-device", "speed.differs", "speed.undecided"
+# So many times faster or slower than all repeats of a bench a claim may be. Between the two
+# nothing is said: other work on the machine, its temperature and versions make such differences.
+HELD = 1.1
+OFF_ON_GPU = 1.5
+OFF_ON_CPU = 2.0
+# What other programs count as this one's memory, such as CUDA's own.
+_OVERHEAD = 1_000_000_000
+_UNITS = {"Throughput": "images/s", "Latency": "ms", "inference time (ms/im)": "ms per image"}
+# Words of a device's name that tell none from another.
+_NEUTRAL = frozenset(
+    {"nvidia", "geforce", "tesla", "quadro", "amd", "radeon", "intel", "r", "tm", "c", "core"}
+    | {"cpu", "gpu", "gpus", "processor", "graphics", "gen", "with", "family", "1x", "apple"}
+)
+# Of two devices of one name: their form, power and memory. A claim may leave them open.
+_FORM = re.compile(r"sxm\d*|pcie|pci|nvl|oam|hbm\d*e?|\d+gb|ghz")
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A claim beside one timing of a bench.
+
+    Attributes:
+        differs: the conditions that are others, in words.
+        open: those that the claim says nothing of.
+    """
+
+    timing: Mapping[str, Any]
+    differs: tuple[str, ...]
+    open: tuple[str, ...]
+
+
+def find_measured(
+    index: Index, variants: Sequence[Variant], facts: Mapping[int, Mapping[Slot, Fact]]
+) -> Iterator[Finding]:
+    """What was timed of each variant beside what its index claims."""
+    timed = {v.name: list(_timings(facts.get(id(v), {}))) for v in reversed(variants)}
+    by_name = {v.name: v for v in reversed(variants)}
+    for variant in variants:
+        own = facts.get(id(variant), {})
+        for claim in variant.claims_of(*sorted(SPEEDS)):
+            if is_unreadable(claim) or number(claim) is None:
+                yield not_read(claim, variant, _ID)
+            elif found := list(_timings(own)):
+                yield _finding(claim, variant, found, _Ratios(by_name, timed))
+            elif why := next(iter(_failures(own)), None):
+                yield unverified(claim, variant, _ID, why.cause, f"not timed: {why.why}")
+
+
+def _failures(facts: Mapping[Slot, Fact]) -> Iterator[Unmeasured]:
+    for fact in facts.values():
+        if isinstance(fact, Unmeasured) and fact.kind == "speed":
+            yield fact
+
+
+def _timings(facts: Mapping[Slot, Fact]) -> Iterator[Mapping[str, Any]]:
+    for fact in facts.values():
+        if isinstance(fact, Measurement) and fact.kind == "speed":
+            for timing in fact.value.get("timings", ()):
+                if timing.get("images_per_second"):
+                    yield timing
+
+
+def _finding(
+    claim: Claim, variant: Variant, timings: list[Mapping[str, Any]], ratios: _Ratios
+) -> Finding:
+    compared = [compare(claim, timing) for timing in timings]
+    same = [each for each in compared if not each.differs and figures(claim, each.timing)]
+    if not same:
+        nearest = min(compared, key=lambda each: len(each.differs))
+        what = "; ".join(nearest.differs) or "the bench has no such figure"
+        ratio = ratios.told(claim, variant.name, nearest.timing)
+        message = f"not compared with the bench on {_device(nearest.timing)}: {what}{ratio}"
+        return unverified(claim, variant, _ID, OTHER, message)
+    best = min(same, key=lambda each: (_factor(claim, each.timing), len(each.open)))
+    low, middle, high = figures(claim, best.timing) or (0.0, 0.0, 0.0)
+    factor, value = _factor(claim, best.timing), round(middle, 3)
+    told = f"{_shown(claim, middle)} ({_shown(claim, low)} to {_shown(claim, high)})"
+    message = f"the bench has {told} on {_how(best.timing)}"
+    if factor <= HELD:
+        return matched(claim, variant, _ID, value, f"{message}, as documented")
+    strict = [each for each in same if not each.open]
+    off = OFF_ON_GPU if _on_gpu(best.timing) else OFF_ON_CPU
+    if strict and min(_factor(claim, each.timing) for each in same) > off:
+        message += f", not {claim.raw}; write what is measured, and what it was measured under"
+        return mismatched(claim, variant, _ID, DIFFERS, value, message)
+    if strict:
+        why = f"within {off:g} times of it, as other versions or other work on the machine may be"
+    else:
+        why = f"the claim says nothing of its {' and '.join(best.open)}, by which speeds differ"
+    return unverified(claim, variant, _ID, UNDECIDED, f"{message}, not {claim.raw}: {why}", value)
+
+
+def figures(claim: Claim, timing: Mapping[str, Any]) -> tuple[float, float, float] | None:
+    """The lowest, the usual and the highest figure of a timing that a claim may be held against."""
+    speed = float(timing["images_per_second"])
+    slow, fast = timing.get("images_per_second_range") or (speed, speed)
+    if claim.field == "Throughput":
+        return slow, speed, fast
+    if claim.field == "Memory":
+        peak = timing.get("peak_memory")
+        return (peak, peak, timing.get("peak_reserved") or peak) if peak else None
+    images = timing["batch"] if claim.field == "Latency" else 1
+    low, usual, high = (1e3 * images / each for each in (fast, speed, slow))
+    latency = timing.get("latency_ms") or {}
+    if claim.field != "Latency" or not latency:
+        return low, usual, high
+    return min(low, latency["p50"]), latency["p50"], max(high, latency["p90"])
+
+
+def _factor(claim: Claim, timing: Mapping[str, Any]) -> float:
+    """How many times the claim is above all that was timed, or below it; 1 where it is within."""
+    found, value = figures(claim, timing), number(claim) or Decimal(1)
+    assert found is not None
+    step = claim.step or Decimal(0)
+    high, low = float(value + step), float(max(value - step, value / 2))
+    above = low / found[2]
+    if claim.field == "Memory" and above > HELD:  # Neither the one nor the other.
+        above = max((HELD + OFF_ON_GPU) / 2, low / (found[2] + _OVERHEAD))
+    return max(1.0, above, found[0] / high)
+
+
+def compare(claim: Claim, timing: Mapping[str, Any]) -> Comparison:
+    """Which conditions of a claim are those of a timing."""
+    stated, differs, left = dict(claim.settings), list[str](), list[str]()
+
+    def check(name: str, is_same: bool | None, has: object) -> None:
+        """Note a condition that is another one, or that the claim leaves open (None)."""
+        if is_same is None:
+            left.append(name)
+        elif not is_same:
+            differs.append(f"it is of {name} {_words(stated[name])}, the bench of {_words(has)}")
+
+    if "device" not in stated:
+        differs.append("it names no device")
+    else:
+        check("device", same_device(str(stated["device"]), _device(timing)), _device(timing))
+    batch = stated.get("batch size")
+    check("batch size", None if batch is None else batch == timing["batch"], timing["batch"])
+    _check_precision(stated, timing, check)
+    layout = timing.get("layout", "channels_last")
+    check("layout", stated["layout"] == layout if "layout" in stated else None, layout)
+    size = stated.get("image size")
+    if size is not None:
+        check("image size", size == tuple(timing["image_size"]), timing["image_size"])
+    compiled = timing.get("compile") or ("default" if timing.get("compiled") else "off")
+    stated.setdefault("compile", "off")  # A figure of PyTorch is of eager mode unless it says.
+    check("compile", stated["compile"] == compiled, compiled)
+    backend = str(stated.get("backend", "PyTorch")).lower()
+    torch = str(timing.get("environment", {}).get("torch", ""))
+    if not re.fullmatch(r"(?:py)?torch(?:[ -]?v?[\d.]+)?", backend):
+        check("backend", False, "PyTorch")
+    elif (version := re.search(r"\d[\d.]*", backend)) and not torch.startswith(version[0]):
+        check("backend", None, torch)
+    if not _on_gpu(timing):
+        threads = timing.get("environment", {}).get("threads")
+        check("threads", stated["threads"] == threads if "threads" in stated else None, threads)
+    if claim.field == "Memory" and not _on_gpu(timing):
+        left.append("sharing of memory")
+    return Comparison(timing, tuple(differs), tuple(left))
+
+
+def _check_precision(stated: dict[str, Any], timing: Mapping[str, Any], check: Any) -> None:
+    """A model that is cast, one in mixed precision, and what others call either."""
+    amp, cast = timing.get("amp", "off"), timing.get("precision", "float32")
+    if "amp" not in timing and cast != "float32":  # Of a bench that knew --amp alone.
+        amp, cast = ("off" if cast == "off" else cast), "float32"
+    has = f"amp {amp}" if amp != "off" else cast
+    words = [f"{name} {stated[name]}" for name in ("precision", "amp", "mode") if name in stated]
+    if not words:
+        check("precision", None, has)
+        return
+    said = " ".join(words)
+    stated["precision"] = said.removeprefix("precision ").removeprefix("mode ")
+    mixed = bool(re.search(r"\bamp\b(?! off)|\bmixed\b", said.lower()))
+    of = re.search(r"(bf16|bfloat16)|(fp16|float16|half)|(tf32)|(fp32|float32|32)", said.lower())
+    width = "" if of is None else ("bf16", "fp16", "tf32", "float32")[(of.lastindex or 1) - 1]
+    is_exact = "mode" not in stated or width == "float32"
+    if mixed:
+        check("precision", (amp == width if width else None) if amp != "off" else False, has)
+    elif width in ("bf16", "fp16"):
+        is_same = cast == width if is_exact else None if width in (cast, amp) else False
+        check("precision", is_same, has)
+    elif not width:
+        check("precision", False, has)
+    else:
+        check("precision", amp == "off" and cast == "float32", has)
+        used = bool(timing.get("environment", {}).get("tf32"))
+        if _on_gpu(timing) and (width == "tf32" or "tf32" in stated):
+            stated.setdefault("tf32", "on")
+            check("tf32", (stated["tf32"] == "on") == used, "on" if used else "off")
+        elif _on_gpu(timing):
+            check("tf32", None, used)
+
+
+def same_device(stated: str, found: str) -> bool | None:
+    """Whether two names are of one device; None where one may be a form of the other."""
+    one, other = (frozenset(_name_words(each)) for each in (stated, found))
+    if not one or not other:
+        return False
+    if one == other:
+        return True
+    # Of a name that says less, such as A100, there may be several.
+    return None if one < other and all(map(_FORM.fullmatch, other - one)) else False
+
+
+def _name_words(name: str) -> Iterator[str]:
+    shorter = re.sub(r"@.*|\((?:r|tm|c)\)|\b\d+(?:st|nd|rd|th)\b", " ", name[:200].lower())
+    for word in re.findall(r"[a-z0-9]+", shorter):
+        if word not in _NEUTRAL:
+            yield word
+
+
+def _device(timing: Mapping[str, Any]) -> str:
+    return str(timing.get("environment", {}).get("device_name", "an unknown device"))
+
+
+def _on_gpu(timing: Mapping[str, Any]) -> bool:
+    return not str(timing.get("environment", {}).get("device", "cpu")).startswith("cpu")
+
+
+def _words(value: object) -> str:
+    parts = value if isinstance(value, tuple | list) else (value,)
+    return "x".join(map(str, parts))
+
+
+def _how(timing: Mapping[str, Any]) -> str:
+    environment, amp = timing.get("environment", {}), timing.get("amp", "off")
+    precision = timing.get("precision", "float32")
+    parts = [
+        f"batch {timing['batch']}",
+        f"amp {amp}" if amp != "off" else "float32" if precision == "off" else precision,
+        timing.get("layout", "channels_last"),
+        "" if _on_gpu(timing) else f"{environment.get('threads', '?')} threads",
+        "compiled" if timing.get("compiled") else "",
+    ]
+    return f"{_device(timing)} ({', '.join(filter(None, parts))})"
+
+
+def _shown(claim: Claim, value: float) -> str:
+    if claim.field == "Memory":
+        return f"{value / 1e9:,.2f} GB"
+    return f"{value:,.{1 if value >= 100 else 2}f} {_UNITS[claim.field]}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Ratios:
+    """How variants stand to one another, in what is claimed of them and in what was timed."""
+
+    variants: Mapping[str, Variant]
+    timed: Mapping[str, Sequence[Mapping[str, Any]]]
+
+    def told(self, claim: Claim, name: str, timing: Mapping[str, Any]) -> str:
+        """What to add to a message, empty where the claim names no reference."""
+        reference = dict(claim.settings).get("reference")
+        if reference is None:
+            return ""
+        other = self.variants.get(str(reference))
+        theirs = None if other is None else self._claim_like(claim, other)
+        timings = self.timed.get(str(reference), ())
+        beside = next((each for each in timings if _conditions(each) == _conditions(timing)), None)
+        if other is None or beside is None:
+            return f"; its reference {reference} was not timed in this run"
+        own, found = figures(claim, timing), figures(claim, beside)
+        if own is None or found is None:
+            return ""
+        said = f"; beside {reference} in this run it is {own[1] / found[1]:.2f} times as much"
+        value, at = number(claim), None if theirs is None else number(theirs)
+        if value and at:
+            return f"{said}, and {value / at:.2f} times as claimed"
+        return f"{said}; {reference} claims no such figure under these conditions"
+
+    def _claim_like(self, claim: Claim, other: Variant) -> Claim | None:
+        conditions = _without_reference(claim)
+        return next(
+            (c for c in other.claims_of(claim.field) if _without_reference(c) == conditions), None
+        )
+
+
+def _without_reference(claim: Claim) -> dict[str, Any]:
+    return {name: value for name, value in claim.settings if name != "reference"}
+
+
+def _conditions(timing: Mapping[str, Any]) -> tuple[Any, ...]:
+    keys = ("batch", "precision", "amp", "layout", "compile", "compiled")
+    return (_device(timing), *(timing.get(key) for key in keys))
+
+
+def _find(index: Index, variants: Sequence[Variant]) -> Iterable[Finding]:
+    """Nothing: a speed is no affair of the text alone."""
+    return ()
+
+
+CHECK = IndexCheck(_ID, "speed", _find, find_measured)
