@@ -186,9 +186,7 @@ def compare(claim: Claim, timing: Mapping[str, Any]) -> Comparison:
 
 def _check_precision(stated: dict[str, Any], timing: Mapping[str, Any], check: Any) -> None:
     """A model that is cast, one in mixed precision, and what others call either."""
-    amp, cast = timing.get("amp", "off"), timing.get("precision", "float32")
-    if "amp" not in timing and cast != "float32":  # Of a bench that knew --amp alone.
-        amp, cast = ("off" if cast == "off" else cast), "float32"
+    amp, cast = _arithmetic(timing)
     has = f"amp {amp}" if amp != "off" else cast
     words = [f"{name} {stated[name]}" for name in ("precision", "amp", "mode") if name in stated]
     if not words:
@@ -248,12 +246,17 @@ def _words(value: object) -> str:
     return "x".join(map(str, parts))
 
 
+def _arithmetic(timing: Mapping[str, Any]) -> tuple[str, str]:
+    """Of what kind its mixed precision is, ``off`` for none; what the model was cast to."""
+    amp, said = timing.get("amp", "off"), timing["precision"]
+    return (amp, "float32" if amp != "off" or said == "off" else said)
+
+
 def _how(timing: Mapping[str, Any]) -> str:
-    environment, amp = timing.get("environment", {}), timing.get("amp", "off")
-    precision = timing.get("precision", "float32")
+    environment, (amp, cast) = timing.get("environment", {}), _arithmetic(timing)
     parts = [
         f"batch {timing['batch']}",
-        f"amp {amp}" if amp != "off" else "float32" if precision == "off" else precision,
+        f"amp {amp}" if amp != "off" else cast,
         timing.get("layout", "channels_last"),
         "" if _on_gpu(timing) else f"{environment.get('threads', '?')} threads",
         "compiled" if timing.get("compiled") else "",

@@ -21,7 +21,7 @@ def timing(speed=1000.0, device="cuda:0", **changes):
     }
     batch = changes.get("batch", 32)
     values = {
-        **{"batch": batch, "precision": "bf16" if gpu else "float32", "amp": "off"},
+        **{"batch": batch, "precision": "bf16" if gpu else "off", "amp": "off"},
         **{"layout": "channels_last", "compile": None, "compiled": False, "image_size": [224, 224]},
         **{"images_per_second": speed, "images_per_second_range": [0.98 * speed, 1.02 * speed]},
         "latency_ms": dict.fromkeys(("p50", "p90", "p99"), 1e3 * batch / speed),
@@ -105,11 +105,20 @@ def test_only_what_is_stated_and_equal_contradicts(held):
         right = wrong.replace("9999", "1001") % left_open
         assert held([timing()], right)[0][0] == "match", left_open
     # Float32 of a GPU that can calculate in TF32 says which it was, or may have been either.
-    plain = timing(precision="float32")
+    plain = timing(precision="off")
     exact = ON_CARD.replace("bf16", "float32")
     assert held([plain], wrong % exact)[0][1] == "speed.undecided"
     assert held([plain], wrong % f"{exact}, tf32: false")[0][1] == "speed.differs"
     assert held([plain], wrong % f"{exact}, tf32: true")[0][1] == "speed.other-device"
+    # A cast model and one in mixed precision are two things, and "amp" alone may be of either kind.
+    mixed = timing(amp="bf16")
+    for precision, cause in (
+        *(("amp: bf16", "differs"), ("precision: amp", "undecided"), ("amp: true", "undecided")),
+        *(("precision: bf16", "other-device"), ("amp: fp16", "other-device")),
+        *(("mode: BF16", "undecided"), ("mode: FP32", "other-device")),
+    ):
+        claim = wrong % ON_CARD.replace("precision: bf16", precision)
+        assert held([mixed], claim)[0][1] == f"speed.{cause}", precision
     # Of a processor its threads, since a machine may have any share of its cores.
     assert held([timing(device="cpu")], wrong % ON_CHIP)[0][1] == "speed.differs"
     fewer = ON_CHIP.replace(", threads: 4", "")
