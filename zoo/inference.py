@@ -18,6 +18,7 @@ from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from zoo._util.cores import usable_cores
 from zoo.images.io import UnreadableImage, reason
 from zoo.images.sources import InputImage
 
@@ -55,7 +56,7 @@ def answers(
     *,
     batch_size: int = USUAL_BATCH,
     device: str | torch.device = "cpu",
-    decoders: int = 2,
+    decoders: int | None = None,
     upright: bool = False,
 ) -> Iterator[Answer | UnreadableImage]:
     """Run a model on images; what can't be read is skipped, and reported in its place.
@@ -70,7 +71,7 @@ def answers(
         images: which; asked for as they are needed.
         batch_size: at most so many go through the model at once.
         device: where the model is.
-        decoders: threads that read and decode images.
+        decoders: threads that read and decode images; by default one for each usable core.
         upright: turn images as their EXIF says, as people see them. The usual evaluations, whose
             accuracies are published, don't.
 
@@ -81,6 +82,8 @@ def answers(
         ValueError: ``batch_size`` or ``decoders`` is below 1, or the model is in training mode,
             in which its answers depend on the rest of the batch.
     """
+    if decoders is None:
+        decoders = max(2, usable_cores())  # One may wait for a disk, or for the web.
     if batch_size < 1 or decoders < 1:
         raise ValueError(f"batch_size {batch_size} and decoders {decoders} must be 1 or more")
     if getattr(model, "training", False):

@@ -188,7 +188,8 @@ _SHARED = (
     Option(
         "decode-workers",
         whole(0),
-        "Processes that decode images; 0 decodes in the process itself. Default: by the machine.",
+        "Processes that decode images; 0 decodes in the process itself. Default: by the cores "
+        "and the container's quota.",
         aliases=("workers",),
     ),
     Option(

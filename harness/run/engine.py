@@ -6,7 +6,6 @@ worth measuring is decided above it.
 
 from __future__ import annotations
 
-import os
 import queue
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -19,6 +18,7 @@ from harness.run.jobs import Interim, Job
 from harness.run.process import Limits, usual_limit
 from harness.run.worker import DeviceShare, EngineError, WaitingJobs, WorkerThread
 from harness.types import Fact
+from zoo._util.cores import usable_cores
 
 __all__ = ["Engine", "EngineError", "Hear", "LocalEngine", "React", "limits_of", "unheard"]
 
@@ -84,7 +84,7 @@ class LocalEngine:
             pending += 1
         if not pending:
             return
-        number = self.workers or min(os.cpu_count() or 1, 1 + pending // _JOBS_PER_WORKER)
+        number = self.workers or min(usable_cores(), 1 + pending // _JOBS_PER_WORKER)
         limits = partial(limits_of, timeout=self.timeout, max_memory=self.max_memory)
         shares: Sequence[DeviceShare | None] = self.shares or [None] * number
         workers = [WorkerThread(waiting, limits, share) for share in shares]

@@ -16,7 +16,6 @@ from harness.measure import machine
 from harness.measure.accuracy.predictions import Predictions
 from harness.measure.builders import BuilderError, others_with
 from harness.measure.clocks import usual_batches
-from harness.measure.devices import usable_cores
 from harness.run.builder_proxy import BuilderProxy, open_builder
 from harness.run.engine import Engine, Hear, unheard
 from harness.run.eval_datasets import VariantImages
@@ -28,6 +27,7 @@ from harness.run.rescoring import Rescoring, apart
 from harness.run.rows import why_unfit
 from harness.run.store import FOLDER, Store
 from harness.types import Fact, Measurement, Size, Slot, unmeasured
+from zoo._util.cores import usable_cores
 from zoo._util.text import nearest
 from zoo.index.types import Variant
 

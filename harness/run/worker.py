@@ -32,6 +32,7 @@ from harness.run.jobs import (
 )
 from harness.run.process import Limits, WorkerEndedError, WorkerProcess
 from harness.types import Fact, Measurement, Recipe
+from zoo._util.cores import usable_cores
 
 _NOTE_SECONDS = 120.0
 
@@ -64,7 +65,7 @@ class DeviceShare:
             threads, workers = counting.threads, counting.workers
             if self.of > 1:
                 threads = self._part(threads or default_threads())
-                workers = workers and self._part(workers)
+                workers = 0 if workers == 0 else self._part(workers or usable_cores())
             counting = replace(counting, device=self.device, threads=threads, workers=workers)
         if timing is not None:
             timing = replace(timing, device=self.device)

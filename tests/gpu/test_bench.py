@@ -6,7 +6,7 @@ import card
 import pytest
 import torch
 
-from harness.measure.devices import usable_cores
+from zoo._util.cores import usable_cores
 
 NAME = card.VARIANTS[1]
 BATCH = 4 if card.ON_CPU else 128

@@ -9,10 +9,10 @@ import card
 import pytest
 
 from harness.check.shards import shard_names
-from harness.measure.devices import usable_cores
 from harness.run.jobs import AccuracyJob, Job, dump_job, load_job
 from harness.run.perform import Performer
 from harness.types import Measurement
+from zoo._util.cores import usable_cores
 
 ROUNDS = 1 if card.ON_CPU else 3
 BATCHES = (4,) if card.ON_CPU else (128, 512)

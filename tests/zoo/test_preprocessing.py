@@ -13,11 +13,13 @@ import sys
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch.utils._python_dispatch import TorchDispatchMode
 from torchvision import transforms
 from torchvision.transforms import InterpolationMode
 
@@ -27,6 +29,7 @@ from zoo.preprocessing import (
     IMAGENET_STD,
     INTERPOLATIONS,
     Preprocessing,
+    _constants,
     preprocess,
     variant_preprocessing,
 )
@@ -189,6 +192,48 @@ def test_every_byte_normalises_as_torchvision_does() -> None:
     theirs = transforms.Normalize(mean, std)(transforms.ToTensor()(levels))
     ours = Preprocessing.from_settings(16, 1.0, mean=[127 / 255], std=[128 / 255])
     assert torch.equal(ours.to_tensor(levels), theirs)
+
+
+class Ops(TorchDispatchMode):
+    """The names of torch's operations, in their order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: list[str] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.names.append(str(func.overloadpacket).removeprefix("aten."))
+        return func(*args, **kwargs or {})
+
+
+def test_constants_are_made_once_for_a_device_and_settings() -> None:
+    """A copy to a GPU from memory that isn't pinned makes the whole queue wait."""
+    ours = Preprocessing.from_settings(16, 1.0, mean=[0.31, 0.32, 0.33], std=[0.21, 0.22, 0.23])
+    pixels = torch.from_numpy(noise(16, 16))[None]
+    for device in ("cpu", "meta"):
+        with torch.inference_mode():
+            ours.to_tensor(pixels, device=device, channels_last=True)
+        moved = device == "meta"  # The pixels themselves.
+        for exact, arithmetic in ((True, ["div_", "sub_", "div_"]), (False, ["addcmul"])):
+            with Ops() as seen:
+                ours.to_tensor(pixels, device=device, channels_last=True, exact=exact)
+            names = [name for name in seen.names if name not in ("slice", "permute")]
+            assert names == ["_to_copy"] * moved + ["_to_copy", *arithmetic], (device, exact)
+    # Made where no gradients are, and used where there may be some.
+    parameter = torch.ones(3, 1, 1, requires_grad=True)
+    (parameter * ours.to_tensor(pixels)).sum().backward()
+    made = _constants.cache_info().misses
+    for same in (ours, Preprocessing(ours.image_size, mean=ours.mean, std=ours.std)):
+        same.to_tensor(pixels, device=torch.device("cpu"))
+    assert _constants.cache_info().misses == made
+
+
+def test_one_multiplication_and_addition_is_close(photographs: list[bytes]) -> None:
+    ours = Preprocessing.from_settings(224, 0.875, "bicubic")
+    for data in photographs[:3]:
+        pixels = ours.decode(data)
+        exact, fused = ours.to_tensor(pixels), ours.to_tensor(pixels, exact=False)
+        torch.testing.assert_close(fused, exact, rtol=0, atol=2e-6)
 
 
 def test_the_fast_decoder_is_close_and_leaves_the_rest_to_pillow(photographs: list[bytes]) -> None:

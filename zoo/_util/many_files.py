@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import warnings
 from collections.abc import Iterable, Mapping
@@ -36,6 +37,7 @@ def replace_files(files: Mapping[Path, bytes], remove: Iterable[Path] = ()) -> N
     if child == 0:
         status = 1
         try:
+            gc.disable()  # What is garbage here may end what the original still uses.
             os.setsid()
             _replace_all(files, remove)
             status = 0

@@ -7,7 +7,9 @@ counts, so that a training can go on from any step as if it had never stopped.
 
 from __future__ import annotations
 
+import gc
 import math
+import os
 import signal
 import struct
 from collections.abc import Callable, Iterator, Sequence
@@ -29,6 +31,11 @@ if TYPE_CHECKING:
     from zoo.training.config import Augmentation
 
     Pixels = NDArray[np.uint8]
+
+# A forked process has no threads but one. What is garbage in this one may join its threads, or end
+# its processes, when it is collected, and so is never collected in a copy.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=gc.freeze)
 
 _LEAST_SHARE = {"light": 0.5, "crop": 0.08, "auto": 0.08}
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from zoo._util.text import plural
 from zoo.errors import BadInput, TrainingError
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class Ranks:
     rank: int
     world: int
     device: torch.device
+    _wrappers: list[nn.Module] = field(default_factory=list)
 
     @property
     def first(self) -> bool:
@@ -86,7 +88,17 @@ class Ranks:
         from torch.nn.parallel import DistributedDataParallel
 
         devices = [self.device] if self.device.type == "cuda" else None
-        return DistributedDataParallel(model, device_ids=devices)
+        self._wrappers.append(DistributedDataParallel(model, device_ids=devices))
+        return self._wrappers[-1]
+
+    def leave(self) -> None:
+        """Close what leads to the other processes, although a model or an error may be kept.
+
+        A wrapped model holds the sockets and their threads: while they are open, the others wait
+        for this process.
+        """
+        for wrapper in self._wrappers:
+            vars(wrapper).clear()
 
 
 @contextmanager
@@ -105,32 +117,67 @@ def joined(device: str) -> Iterator[Ranks]:
     import torch
 
     world = world_size()
-    if world == 1:
-        yield Ranks(0, 1, _device(device, 0))
-        return
+    if world > 1:
+        _check_environment(world, device)
+    mine = _device(device, world)
+    # Whatever takes "the GPU", such as a thread that pins memory, takes this process's own.
+    with torch.cuda.device(mine) if mine.type == "cuda" else nullcontext():
+        if world == 1:
+            yield Ranks(0, 1, mine)
+            return
+        ranks = _met(world, mine)
+        end = torch.distributed.destroy_process_group
+        try:
+            yield ranks
+        except BaseException as error:
+            if mine.type == "cuda":
+                # NCCL's orderly end waits for the others, who may be gone.
+                end = getattr(torch.distributed.distributed_c10d, "_abort_process_group", end)
+            if isinstance(error, TrainingError) or not _is_lost(error):
+                raise
+            raise TrainingError(
+                "another process of this training has ended; see what it said, and go on with "
+                "--resume auto"
+            ) from error
+        finally:
+            ranks.leave()
+            end()
+
+
+def _check_environment(world: int, device: str) -> None:
     missing = [name for name in _NEEDED if not os.environ.get(name)]
     if missing:
         raise BadInput(
             f"WORLD_SIZE is {world}, and {missing[0]} is not set: start the processes with "
             "torchrun, or unset WORLD_SIZE"
         )
+    for name, limit in (("RANK", world), ("MASTER_PORT", 1 << 16), ("LOCAL_RANK", world)):
+        text = os.environ.get(name, "0")
+        if not text.isdecimal() or int(text) >= limit:
+            raise BadInput(
+                f"{name} is {text!r}, and should be a number below {limit}; start the processes "
+                "with torchrun"
+            )
     if device.startswith("cuda:"):
         raise BadInput(f"--device {device}: torchrun gives each process a GPU; write cuda")
-    mine = _device(device, int(os.environ.get("LOCAL_RANK", "0")))
-    if mine.type == "cuda":
-        torch.cuda.set_device(mine)
-    torch.distributed.init_process_group("nccl" if mine.type == "cuda" else "gloo")
+
+
+def _met(world: int, mine: torch.device) -> Ranks:
+    """This process among the others, once all are there."""
+    import torch.distributed
+
+    if not torch.distributed.is_available():
+        raise BadInput("this build of torch trains in one process alone; unset WORLD_SIZE")
+    backend = "nccl" if mine.type == "cuda" and torch.distributed.is_nccl_available() else "gloo"
     try:
-        yield Ranks(torch.distributed.get_rank(), world, mine)
-    except RuntimeError as error:
-        if isinstance(error, TrainingError) or not _is_lost(error):
-            raise
+        torch.distributed.init_process_group(backend)
+    except (RuntimeError, ValueError) as error:
+        where = ":".join(os.environ[name] for name in _NEEDED[1:])
+        reason = str(error).partition("\n")[0]
         raise TrainingError(
-            "another process of this training has ended; see what it said, and go on with "
-            "--resume auto"
+            f"the {world} processes of this training can't meet at {where}: {reason}"
         ) from error
-    finally:
-        torch.distributed.destroy_process_group()
+    return Ranks(torch.distributed.get_rank(), world, mine)
 
 
 def is_first() -> bool:
@@ -147,24 +194,34 @@ def world_size() -> int:
     return int(text)
 
 
-def _is_lost(error: RuntimeError) -> bool:
+def _is_lost(error: BaseException) -> bool:
     """Whether a collective failed; gloo's errors have no class of their own."""
     from torch.distributed import DistError
 
+    if not isinstance(error, RuntimeError):
+        return False
     return isinstance(error, DistError) or "gloo" in str(error).lower()
 
 
-def _device(name: str, local_rank: int) -> torch.device:
+def _device(name: str, world: int) -> torch.device:
+    """The device of that name; of several processes, each takes the GPU of its number."""
     import torch
 
+    found = name
     if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    kind, _, number = name.partition(":")
+        found = "cuda" if torch.cuda.is_available() else "cpu"
+    kind, _, number = found.partition(":")
     if kind not in ("cpu", "cuda") or (number and not (kind == "cuda" and number.isdecimal())):
         raise BadInput(f"--device {name}: write auto, cpu, cuda or cuda:N")
     if kind == "cpu":
         return torch.device("cpu")
-    index, count = int(number or local_rank), torch.cuda.device_count()
+    count = torch.cuda.device_count()
+    seen = f"--device {name}: torch sees {plural(count, 'GPU')} here"
+    own = os.environ.get("LOCAL_RANK", "") if world > 1 else "0"
+    if not own and count > 1:
+        raise BadInput(f"{seen}, and LOCAL_RANK doesn't say which; start with torchrun")
+    index = int(number or own or 0)
     if index >= count:
-        raise BadInput(f"--device {name}: torch sees {count} GPUs here, and number {index} is none")
+        more = "start fewer processes, or write --device cpu" if world > 1 else "choose another"
+        raise BadInput(f"{seen}, and number {index} is none; {more}")
     return torch.device("cuda", index)

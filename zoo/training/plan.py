@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from zoo._util.cores import usable_cores
 from zoo._util.text import plural
 from zoo.errors import BadInput
 from zoo.images.imagefolder import Tree, read_tree, split, unused
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from zoo.models._base import ImageClassifier
     from zoo.training.distributed import Ranks
 
-_MOST_WORKERS = 8
 # What an epoch may leave out without a word.
 _MUCH = 0.03
 _MOST_NAMED = 5
@@ -98,7 +98,9 @@ def make_plan(settings: Settings, ranks: Ranks, trees: Trees) -> Plan:
             f"{left} of the {len(train)} images fill no batch of {recipe.batch_size}: so many, "
             "drawn anew, are left out of each epoch"
         )
-    workers = _workers(ranks.world) if settings.workers is None else settings.workers
+    workers = settings.workers
+    if workers is None:
+        workers = _workers(ranks.world, len(train) // recipe.batch_size)
     checked = f"{len(val)} to validate on" if val else "none to validate on"
     places = f"{ranks.world} processes" if ranks.world > 1 else "1 process"
     start = "its published weights" if settings.finetune else "random weights"
@@ -216,11 +218,8 @@ def read_trees(settings: Settings) -> Trees:
     return train, val, warnings
 
 
-def _workers(world: int) -> int:
-    """One for each core that this process has for itself, within reason."""
-    try:
-        cores = len(os.sched_getaffinity(0))
-    except AttributeError:  # not on every system
-        cores = os.cpu_count() or 1
-    here = int(os.environ.get("LOCAL_WORLD_SIZE", str(world)))
-    return max(1, min(_MOST_WORKERS, cores // here))
+def _workers(world: int, batches: int) -> int:
+    """One for each core that this process has for itself, and no more than there are batches."""
+    here = os.environ.get("LOCAL_WORLD_SIZE", "")
+    share = usable_cores() // (int(here) if here.isdecimal() and int(here) else world)
+    return max(1, min(share, batches))

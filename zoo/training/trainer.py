@@ -260,7 +260,9 @@ class Trainer:
 
     def _inputs(self, batch: TrainBatch) -> tuple[Tensor, Tensor]:
         device = self._ranks.device
-        images = self._preprocessing.to_tensor(batch.pixels, device=device, channels_last=True)
+        images = self._preprocessing.to_tensor(
+            batch.pixels, device=device, channels_last=True, exact=False
+        )
         return images, batch.labels.to(device, non_blocking=True)
 
     def _precision(self) -> Any:

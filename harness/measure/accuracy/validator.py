@@ -28,6 +28,7 @@ from harness.measure.devices import (
     full_float32,
     keep_freed_memory,
 )
+from zoo._util.cores import usable_cores
 from zoo.preprocessing import Decoder, Preprocessing
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ class Validator:
         # On a CPU the threads that run the model decode as well (`Prefetcher`). Of a GPU that
         # decodes, each process would take memory for a context of its own.
         here = self._on_cpu if decode_workers is None else decode_workers == 0
-        self.decode_workers = 0 if here or decoder == "gpu" else decode_workers or self.threads
+        self.decode_workers = 0 if here or decoder == "gpu" else decode_workers or usable_cores()
         self._decoder: Decoder = decoder
         self._batch_size = batch_size
         self._cache_root, self._cache_bytes = cache_root, cache_bytes

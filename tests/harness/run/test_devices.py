@@ -264,7 +264,8 @@ def test_the_plan_says_on_which_devices_images_are_evaluated(here, tmp_path, mon
         assert session.plan.endswith(f"up to 40 images{end}")
 
 
-def test_what_decodes_is_shared_out():
+def test_what_decodes_is_shared_out(monkeypatch):
+    monkeypatch.setattr("harness.run.worker.usable_cores", lambda: 10)
     counting = AccuracyJob("sample", ("0-10",), workers=5, threads=9)
     job = Job(Recipe("a"), ("accuracy",), (), "w.pth", counting=counting)
     shares = [DeviceShare(f"cuda:{n}", str(n), n, 4) for n in range(4)]
@@ -274,9 +275,9 @@ def test_what_decodes_is_shared_out():
     assert {each.device for each in given} == {"cuda"}
     alone = DeviceShare("cuda:3", "3").given(job).counting
     assert (alone.workers, alone.threads, alone.device) == (5, 9, "cuda")
-    for workers in (0, None):
+    for workers, part in ((0, 0), (None, 3)):  # By default the cores are shared.
         chosen = Job(Recipe("a"), ("accuracy",), (), counting=AccuracyJob("x", (), workers=workers))
-        assert shares[0].given(chosen).counting.workers == workers
+        assert shares[0].given(chosen).counting.workers == part
     timed = Job(Recipe("a"), ("speed",), (), timing=BenchmarkJob((1,), 1.0, "cuda:3"))
     assert shares[3].given(timed).timing.device == "cuda"
 

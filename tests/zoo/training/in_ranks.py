@@ -90,8 +90,9 @@ def main(data: str, damaged: str, index: str, results: str, *ports: str) -> None
         "alone": lambda: steps(
             data, index, "alone", freeze_norms=False, recipe=TrainingRecipe(2, 2)
         ),
-        "broken": lambda: broken(data, index, rank),
         "command": lambda: command(*given, "--batch-size", "8", "--output", "command"),
+        # Its decoders are forked where trainings were before, and another one follows.
+        "broken": lambda: broken(data, index, rank),
         "seven": lambda: command(*given, "--batch-size", "7"),
     }
     found = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 
 import numpy as np
@@ -40,6 +41,33 @@ def test_workers_and_ranks_change_nothing(images):
     for whole, *parts in zip(alone, *halves, strict=True):
         assert torch.equal(whole.pixels, torch.cat([part.pixels for part in parts]))
         assert torch.equal(whole.labels, torch.cat([part.labels for part in parts]))
+
+
+def test_decoders_end_nothing_that_is_garbage_here(images, tmp_path):
+    """The threads of a process group, say, whose end waits for what a copy doesn't have."""
+
+    class Left:
+        def __init__(self):
+            self.cycle, self.owner = self, os.getpid()
+
+        def __del__(self):
+            (tmp_path / ("here" if os.getpid() == self.owner else "elsewhere")).touch()
+
+    def collecting(image):
+        gc.collect()
+        return SMALL.to_pixels(image)
+
+    tree = read_tree(images / "train")
+    gc.collect()
+    gc.disable()
+    try:
+        Left()
+        assert list(loader(TrainImages(tree, collecting), EveryImage(4, 4), workers=1))
+    finally:
+        gc.enable()
+    gc.collect()
+    assert (tmp_path / "here").exists()
+    assert not (tmp_path / "elsewhere").exists()
 
 
 def test_an_epoch_can_begin_at_any_step(images):

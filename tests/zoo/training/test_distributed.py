@@ -16,9 +16,9 @@ import pytest
 import torch
 
 from zoo.images.imagefolder import read_tree
-from zoo.training import BadInput, Settings, train
+from zoo.training import BadInput, Settings, TrainingError, train
 from zoo.training.data import EpochBatches
-from zoo.training.distributed import is_first
+from zoo.training.distributed import is_first, joined
 
 ROOT = Path(__file__).parents[3]
 PATHS = (str(ROOT), str(ROOT / "tests" / "plugins"))
@@ -155,3 +155,96 @@ def test_an_environment_that_names_no_others(monkeypatch, images, tiny, tmp_path
     monkeypatch.setenv("WORLD_SIZE", "two")
     with pytest.raises(BadInput, match="should be the number of processes"):
         train(given)
+
+
+def test_processes_that_can_t_meet(monkeypatch):
+    (port,) = free_ports(1)
+    with socket.create_server(("", int(port))):
+        surroundings(monkeypatch, MASTER_PORT=port)
+        with pytest.raises(TrainingError, match=f"2 processes .* can't meet at localhost:{port}: "):
+            joined("cpu").__enter__()
+    for name, value in (("RANK", "2"), ("RANK", "x"), ("LOCAL_RANK", "-1"), ("MASTER_PORT", "a")):
+        surroundings(monkeypatch, **{name: value})
+        with pytest.raises(BadInput, match=f"{name} is '{value}', and should be a number below"):
+            joined("cpu").__enter__()
+
+
+def surroundings(monkeypatch, **others: str) -> None:
+    """The environment of the first of two processes."""
+    usual = {"WORLD_SIZE": "2", "RANK": "0", "LOCAL_RANK": "0", "MASTER_ADDR": "localhost"}
+    for name, value in (usual | {"MASTER_PORT": "29500"} | others).items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture
+def gpus(monkeypatch) -> list[object]:
+    """What is asked of two GPUs that aren't there, and of NCCL, in its order."""
+    said: list[object] = []
+
+    @contextlib.contextmanager
+    def current(device):
+        said.append(device)
+        yield
+        said.append("left")
+
+    distributed = torch.distributed
+    for place, name, value in (
+        (torch.cuda, "is_available", lambda: True),
+        (torch.cuda, "device_count", lambda: 2),
+        (torch.cuda, "device", current),
+        (distributed, "is_nccl_available", lambda: True),
+        (distributed, "init_process_group", said.append),
+        (distributed, "get_rank", lambda: 1),
+        (distributed, "destroy_process_group", lambda: said.append("destroyed")),
+        (distributed.distributed_c10d, "_abort_process_group", lambda: said.append("aborted")),
+    ):
+        monkeypatch.setattr(place, name, value)
+    return said
+
+
+@pytest.mark.parametrize(
+    ("raised", "seen"),
+    [
+        (None, None),
+        (KeyError, "KeyError"),
+        (KeyboardInterrupt, "KeyboardInterrupt"),
+        (torch.distributed.DistBackendError, "TrainingError: another process"),
+        (RuntimeError, "RuntimeError"),
+    ],
+)
+def test_on_gpus_nobody_waits_for_those_who_are_gone(monkeypatch, gpus, raised, seen):
+    surroundings(monkeypatch, RANK="1", LOCAL_RANK="1")
+    found = None
+    try:
+        with joined("auto") as ranks:
+            assert (ranks.rank, ranks.device) == (1, torch.device("cuda", 1))
+            if raised is not None:
+                raise raised
+    except BaseException as error:  # noqa: BLE001
+        found = f"{type(error).__name__}: {error}"
+    assert (found or "").startswith(seen or "")
+    assert (found is None) == (seen is None)
+    # The GPU is this process's before NCCL takes one, and an orderly end waits for the others.
+    end = "destroyed" if raised is None else "aborted"
+    assert gpus == [torch.device("cuda", 1), "nccl", end] + ["left"] * (raised is None)
+
+
+def test_each_process_has_a_gpu_of_its_own(monkeypatch, gpus):
+    with joined("cuda:1") as ranks:  # A single process may choose.
+        assert ranks.device == torch.device("cuda", 1)
+    assert gpus == [torch.device("cuda", 1), "left"]
+    cases = {
+        "cuda:1": ({}, "torchrun gives each process a GPU; write cuda"),
+        "auto": ({"LOCAL_RANK": "2", "WORLD_SIZE": "3"}, "2 GPUs here, and number 2 is none"),
+        "cuda": ({"LOCAL_RANK": ""}, "LOCAL_RANK doesn't say which"),
+    }
+    for name, (others, why) in cases.items():
+        surroundings(monkeypatch, **others)
+        if not others.get("LOCAL_RANK", "0"):
+            monkeypatch.delenv("LOCAL_RANK")
+        with pytest.raises(BadInput, match=why):
+            joined(name).__enter__()
+    # Where a process sees the one that is its own, as other launchers have it.
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    with joined("cuda") as ranks:
+        assert ranks.device == torch.device("cuda", 0)
