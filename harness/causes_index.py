@@ -79,6 +79,14 @@ INDEX_CAUSES: tuple[CauseRow, ...] = (
         "Correct the spelling if one of the known keys was meant.",
     ),
     (
+        "schema.not-literal",
+        "note",
+        "A package makes some of its settings as it is imported; these can't be read from its "
+        "source, and are not verified.",
+        "A loop of timm that adds configurations to a table",
+        "Nothing, or document them in an index of your own.",
+    ),
+    (
         "schema.fraction",
         "note",
         "An accuracy is at most one percent: a fraction or an error rate may have been written.",

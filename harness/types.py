@@ -42,6 +42,7 @@ class Recipe:
         weights: as the index writes it.
         base: the variant of the builder whose architecture this one has, None for its own.
         classes: what its classifier tells apart, None for as many as the builder gives it.
+        modules: paths of modules of its that are looked at.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Recipe:
     base: str | None = None
     classes: int | None = None
     crop_mode: str | None = None
+    modules: tuple[str, ...] = ()
 
     @property
     def architecture(self) -> str:
@@ -174,9 +176,12 @@ class Unmeasured:
 Fact = Measurement | Unmeasured
 
 
+_WITHOUT_SIZE = frozenset({"structure", "interface", "preprocess", "checkpoint", "speed"})
+
+
 def slots_of(kind: str, sizes: Sequence[Size]) -> Sequence[Size | None]:
     """The sizes at which a kind of fact is made; one None where no size matters."""
-    return (None,) if kind in ("structure", "preprocess", "checkpoint", "speed") else sizes
+    return (None,) if kind in _WITHOUT_SIZE else sizes
 
 
 def unmeasured(recipe: Recipe, slot: Slot, cause: str, why: str) -> Unmeasured:

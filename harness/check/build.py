@@ -24,7 +24,8 @@ _FLOAT32 = 4
 _LEAST_SIZE, _MOST_SIZE = 0.995, 1.02
 # Causes that follow from the built model, not from the variant's own files.
 _OF_THE_MODEL = frozenset(
-    {"flops.differs", "layers.differs", "size.impossible", "size.larger", "size.half-precision"}
+    {"flops.differs", "activations.differs", "layers.differs"}
+    | {"size.impossible", "size.larger", "size.half-precision"}
 )
 # So many digits of a count are not equal by chance.
 _ENOUGH_DIGITS = 4

@@ -56,8 +56,8 @@ class Profiler:
 
         Args:
             recipe: the variant.
-            kinds: ``structure``, ``preprocess`` and ``checkpoint``, made once, and ``flops``,
-                ``profile`` and ``fvcore``, made at each size.
+            kinds: ``structure``, ``interface``, ``preprocess`` and ``checkpoint``, made once, and
+                ``flops``, ``profile``, ``runs`` and ``fvcore``, made at each size.
             sizes: input geometries, (height, width) in pixels.
             checkpoint: the file to match, for ``checkpoint``.
             siblings: other variants of the builder that the file may turn out to hold.
@@ -80,26 +80,13 @@ class Profiler:
             if size is None:
                 if kind == "structure":
                     value = built.structure()
+                elif kind == "interface":
+                    value = _interface(built.model, recipe.modules)
                 else:
                     value = built.checkpoint(checkpoint, siblings)
                 facts.append(_measurement(kind, recipe, value, None))
                 continue
-            try:
-                if size not in records:
-                    records[size] = built.trace(size)
-                record = records[size]
-                if kind == "fvcore":
-                    facts.append(_fvcore(recipe, built.model, record, size))
-                    continue
-                if kind == "flops":
-                    value = _flops(record, built.trace_deployed(size))
-                else:
-                    value = _profile(record, built.model)
-            except Exception as error:  # noqa: BLE001 - whatever a model raises is a finding
-                why = f"{recipe.name} can't run at {size[0]}x{size[1]}: {describe_error(error)}"
-                facts.append(_not_made(kind, recipe, why, size))
-                continue
-            facts.append(_measurement(kind, recipe, value, size))
+            facts.append(_at_size(built, recipe, kind, size, records))
         return facts
 
     def _variant(self, recipe: Recipe) -> _BuiltVariant:
@@ -178,6 +165,28 @@ class _BuiltVariant:
             if name != self._name and self._builder.knows(name)
         ]
         return inspect(self.model, Path(path), others)
+
+
+def _at_size(
+    built: _BuiltVariant, recipe: Recipe, kind: str, size: Size, records: dict[Size, ModuleCall]
+) -> Fact:
+    """A fact of one pass, whose record is kept for others at that size."""
+    try:
+        if size not in records:
+            records[size] = built.trace(size)
+        record = records[size]
+        if kind == "fvcore":
+            return _fvcore(recipe, built.model, record, size)
+        if kind == "flops":
+            value = _flops(record, built.trace_deployed(size))
+        else:
+            value = _runs(record) if kind == "runs" else _profile(record, built.model)
+    except Exception as error:  # noqa: BLE001 - whatever a model raises is a finding
+        why = f"{recipe.name} can't run at {size[0]}x{size[1]}: {describe_error(error)}"
+        if kind != "runs":
+            return _not_made(kind, recipe, why, size)
+        value = {"outputs": [], "features": None, "refused": why}  # what was to be known
+    return _measurement(kind, recipe, value, size)
 
 
 def _pass(tracer: Tracer, size: Size) -> ModuleCall:
@@ -262,6 +271,37 @@ def _fvcore(recipe: Recipe, model: nn.Module, record: ModuleCall, size: Size) ->
     versions = {**fact.versions, "fvcore": version("fvcore")}
     method = "traced on the CPU by fvcore, in evaluation mode, batch 1"
     return replace(fact, method=method, versions=versions, device="cpu")
+
+
+def _interface(model: nn.Module, paths: Sequence[str]) -> dict[str, Any]:
+    """``parameters``: how many; ``modules``: path -> the class, and the shape of the weight, None
+    where the model has no such module.
+    """
+    known = dict(model.named_modules())
+    modules: dict[str, Any] = {}
+    for path in paths:
+        module = known.get(path)
+        weight: Any = getattr(module, "weight", None)
+        shape = list(weight.shape) if hasattr(weight, "shape") else None
+        modules[path] = module and {"class": type(module).__name__, "weight": shape}
+    return {"parameters": sum(p.numel() for p in model.parameters()), "modules": modules}
+
+
+def _runs(record: ModuleCall) -> dict[str, Any]:
+    """``outputs``: the shapes that come out; ``features``: that of what is pooled over all of its
+    positions at last, None where there is no such pool; ``refused``: why it can't.
+    """
+    pooled = [
+        call.inputs[0]
+        for _, call in walk(record)
+        if "Pool" in call.type and call.inputs and call.outputs
+        if len(call.inputs[0]) == 4 and prod(call.outputs[0]) <= max(call.inputs[0][1::2])
+    ]
+    return {
+        "outputs": [list(shape) for shape in record.outputs],
+        "features": list(pooled[-1]) if pooled else None,
+        "refused": "",
+    }
 
 
 def _activations(record: ModuleCall) -> int:

@@ -302,6 +302,8 @@ class VariantFacts:
         depends: list[str | int] = []
         if kind in ("checkpoint", "accuracy"):
             depends = [self._file["path"], *self._file["stat"]]
+        if kind == "interface":
+            depends = list(self.recipe.modules)
         if kind == "fvcore":
             depends = [version_of("fvcore")]
         if kind == "speed":

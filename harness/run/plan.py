@@ -270,6 +270,12 @@ def recipe_of(variant: Variant, builder: str) -> Recipe:
         base=_text(variant.claim("Base")),
         classes=class_count(variant),
         crop_mode=_text(variant.effective("Crop Mode")),
+        modules=tuple(
+            path
+            for field in ("Classifier", "First Conv")
+            if (claim := variant.effective(field)) is not None and isinstance(claim.value, tuple)
+            for path in map(str, claim.value)
+        ),
     )
 
 

@@ -236,6 +236,11 @@ _KIND_NAMES = (
 _kinds = _holds(**dict.fromkeys(_KIND_NAMES, _is_integer))
 _LAYOUT_NAMES = ("tensors", "float_elements", "vector_elements", "other_bytes", "path_bytes")
 _layout = dict.fromkeys(_LAYOUT_NAMES, _is_count)
+_interface = _holds(
+    parameters=_is_count,
+    modules=_by_name(_maybe(_holds(**{"class": _is_text}, weight=_maybe(_each(_is_count))))),
+)
+_runs = _holds(outputs=_each(_each(_is_count)), features=_maybe(_each(_is_count)), refused=_is_text)
 _structure = _holds(
     parameters=_is_count,
     trainable=_is_count,
@@ -399,6 +404,8 @@ def _is_speed(fact: Measurement) -> bool:
 
 _KINDS: Mapping[str, Callable[[Measurement], bool]] = {
     "structure": _is_structure,
+    "interface": lambda fact: _interface(fact.value),
+    "runs": lambda fact: _runs(fact.value),
     "flops": _is_flops,
     "fvcore": _is_fvcore,
     "profile": _is_profile,

@@ -32,6 +32,7 @@ NOTHING = frozenset({
 })  # fmt: skip
 _NOTES = frozenset({
     "schema.quoted-number", "schema.unknown-key", "schema.fraction", "schema.missing-dataset",
+    "schema.not-literal",
 })  # fmt: skip
 ACCURACIES = ("Top 1 Accuracy", "Top 5 Accuracy")
 DID_YOU_MEAN = "did you mean"

@@ -19,7 +19,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Protocol
 
-from zoo.index import torchvision
+from zoo.index import timm, torchvision
+from zoo.index.cards import with_stats
 from zoo.index.nodes import (
     Mapping,
     Node,
@@ -133,6 +134,7 @@ PackageReaders = Callable[[], Listing[tuple[str, Reader]] | None]
 # where the package is not installed.
 PACKAGES: dict[str, PackageReaders] = {
     torchvision.NAME: torchvision.readers,
+    timm.NAME: timm.readers,
     "zoo": lambda: [(str(path), BUILT_IN[0]) for path in sorted(package_index().glob("*.yml"))],
 }
 
@@ -149,9 +151,10 @@ def read_with(reader: Reader, path: str, text: str, *, tables: bool = True) -> l
         UnreadableIndex: it can't be read.
     """
     found = reader.read(text)
-    if not found and tables and isinstance(reader, (MarkdownReader, TableReader)):
-        return read_tables(path, text)
-    return found
+    if isinstance(reader, MarkdownReader):
+        read, found = found, with_stats(text, found)
+        return found if read or not tables else [*found, *read_tables(path, text)]
+    return read_tables(path, text) if tables and isinstance(reader, TableReader) else found
 
 
 def reader_for(path: str | os.PathLike[str]) -> Reader | None:

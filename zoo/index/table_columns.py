@@ -18,7 +18,7 @@ from zoo.known_datasets import known_dataset
 NAME, DATASET, WEIGHTS = "Name", "Dataset", "Weights"
 ACCURACIES = ("Top 1 Accuracy", "Top 5 Accuracy")
 ERRORS = {"Top 1 Error": ACCURACIES[0], "Top 5 Error": ACCURACIES[1]}
-SIZE = "Image Size"
+SIZE, COUNTED_AT = "Image Size", "FLOPs Input"
 # Header, in small letters -> the key of an index, with its unit; None for what is nobody's claim.
 _BUILT_IN: dict[str, str | None] = {
     # Who a row is about.
@@ -26,11 +26,13 @@ _BUILT_IN: dict[str, str | None] = {
     **dict.fromkeys(("network", "weight"), NAME),
     # timm's results and benchmarks.
     "param count": "Parameters (M)",
-    **dict.fromkeys(("img size", "infer img size", "resolution", "input size"), SIZE),
+    **dict.fromkeys(("img size", "resolution", "input size"), SIZE),
+    # A benchmark runs at any size, and says nothing of how the weights are evaluated.
+    "infer img size": COUNTED_AT,
     "infer gmacs": "GMACs",
     "infer macts": "Activations (M)",
     "macts": "Activations (M)",
-    "infer samples per sec": "Throughput",
+    **dict.fromkeys(("infer samples per sec", "img/s", "images/s", "samples / sec"), "Throughput"),
     **dict.fromkeys(
         ("top1 diff", "top5 diff", "rank diff", "infer step time", "infer batch size"), None
     ),

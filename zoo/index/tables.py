@@ -24,6 +24,7 @@ from zoo.index.nodes import Node, Scalar, Sequence, TableDocument, UnreadableInd
 from zoo.index.schema import FIELDS, canonical
 from zoo.index.table_columns import (
     ACCURACIES,
+    COUNTED_AT,
     DATASET,
     ERRORS,
     NAME,
@@ -206,10 +207,11 @@ class _Table:
         at = named.start + inset
         place = Scalar(title, True, at, at + len(title))
         # One model may be evaluated at several sizes.
-        given = [title, *(values[f][1].text for f in (SIZE, "Crop Pct", DATASET) if f in values)]
+        told = (SIZE, COUNTED_AT, "Crop Pct", DATASET)
+        given = [title, *(values[f][1].text for f in told if f in values)]
         first = seen.setdefault(tuple(given), number)
         if first != number and title:
-            what = f"is a second row of this model{' and size' if SIZE in values else ''}; the "
+            what = f"is a second row of this model{' and size' if len(given) > 1 else ''}; the "
             what += f"first is row {first} of the table"
             wrong = Wrong("schema.duplicate-name", what, "keep one of the two", place)
             self._fault(title, NAME, wrong)
