@@ -1,4 +1,6 @@
-"""The causes of what is wrong in the text of an index, the first rows of `harness.causes`."""
+"""The causes of what is wrong in the text of an index, and at the ends of a model: rows of
+`harness.causes`.
+"""
 
 from __future__ import annotations
 
@@ -99,5 +101,68 @@ INDEX_CAUSES: tuple[CauseRow, ...] = (
         "A result of a model card names no data set, so that nothing can be held against it.",
         "`metrics:` without a `dataset:` beside them",
         "Add the dataset with its name and type.",
+    ),
+)
+
+MODEL_CAUSES: tuple[CauseRow, ...] = (
+    (
+        "interface.missing-module",
+        "error",
+        "The model has no module of the path that is named as its classifier or its first "
+        "convolution, so that who changes classes or channels by it fails.",
+        "`Classifier: head.fc` for a model whose classifier is `fc`",
+        "Write the path of the module as the built model has it.",
+    ),
+    (
+        "interface.outputs",
+        "error",
+        "Another number of outputs or of input channels than documented.",
+        "`Outputs: 1000` for a model of 21,841 classes",
+        "Write the measured number.",
+    ),
+    (
+        "interface.size",
+        "error",
+        "The model does not run at a size that is documented for it.",
+        "`Test Image Size: 288` for a model whose windows do not divide it",
+        "Write a size that it runs at, or `Sizes: fixed`.",
+    ),
+    (
+        "interface.sizes",
+        "warning",
+        "The model takes images of other sizes although its sizes are said to be fixed, or takes "
+        "none although they are not.",
+        "`Sizes: any` for a vision transformer that checks its input",
+        "Correct `Sizes`.",
+    ),
+    (
+        "interface.pool-size",
+        "warning",
+        "The features that are pooled have another height and width than documented.",
+        "`Pool Size: 7` for a model that pools 8x8 features",
+        "Write the measured size.",
+    ),
+    (
+        "interface.unknown",
+        None,
+        "Nothing in the built model tells what was documented of its input or output.",
+        "`Pool Size` for a model that takes a mean",
+        "Nothing: it is said so that it is not taken for verified.",
+    ),
+    (
+        "weights.shared-settings",
+        "error",
+        "One checkpoint stands under two names with another mean, standard deviation or number of "
+        "outputs: one file can't have both.",
+        "Two entries of one URL, one normalised as ImageNet and one by 0.5",
+        "Correct the entry that is wrong.",
+    ),
+    (
+        "activations.differs",
+        "error",
+        "The documented activations are not those of the model, under any usual way to count them; "
+        "a warning where they are those of its deployed form.",
+        "`Activations: 1M` for a ResNet-50 at 224x224, which has 11.11M",
+        "Write the measured number, or say beside it what it is of.",
     ),
 )
