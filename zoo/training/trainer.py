@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -336,15 +336,21 @@ def make_average(model: nn.Module, decay: float) -> AveragedModel:
     """
     from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-    def update(
-        averages: Sequence[Tensor], weights: Sequence[Tensor], updates: Tensor | int
-    ) -> None:
-        if averages[0].is_floating_point():
-            count = int(updates)
-            now = min(decay, (1 + count) / (10 + count))
-            get_ema_multi_avg_fn(now)(averages, weights, updates)  # type: ignore[no-untyped-call]
-            return
-        for average, weight in zip(averages, weights, strict=True):
-            average.copy_(weight)  # A norm's count of batches has no average.
+    class Average(AveragedModel):
+        def update_parameters(self, model: nn.Module) -> None:
+            # The count of updates is on the CPU. Torch's own method copies it to the device and
+            # back in each step, and a GPU runs dry while the host waits for that.
+            count = int(self.n_averaged)
+            both = ((*each.parameters(), *each.buffers()) for each in (self.module, model))
+            pairs = [(a.detach(), w.detach()) for a, w in zip(*both, strict=True)]
+            decayed = [pair for pair in pairs if count and pair[0].is_floating_point()]
+            if decayed:
+                update = get_ema_multi_avg_fn(min(decay, (1 + count) / (10 + count)))  # type: ignore[no-untyped-call]
+                update(*map(list, zip(*decayed, strict=True)), count)
+            for average, weight in pairs:
+                # Of a norm's count of batches there is no average.
+                if not (count and average.is_floating_point()):
+                    average.copy_(weight)
+            self.n_averaged += 1
 
-    return AveragedModel(model, multi_avg_fn=update, use_buffers=True)
+    return Average(model, use_buffers=True)

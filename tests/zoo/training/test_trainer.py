@@ -320,6 +320,15 @@ def test_steps_are_those_of_sgd_written_out(nesterov):
         torch.testing.assert_close(p.detach(), values[name])
 
 
+def test_the_average_asks_a_device_for_nothing():
+    """On the meta device, where there is no value to ask for: a GPU would be waited for."""
+    model = nn.Sequential(nn.Linear(1, 1, device="meta"), nn.BatchNorm1d(1, device="meta"))
+    average = make_average(model, 0.5)
+    for _ in range(3):
+        average.update_parameters(model)
+    assert int(average.state_dict()["n_averaged"]) == 3
+
+
 @pytest.mark.parametrize("decay", [0.5, 0.15, 0.0])
 def test_the_average_is_that_of_a_calculation_by_hand(decay):
     model = nn.Sequential(nn.Linear(1, 1, bias=False), nn.BatchNorm1d(1))
