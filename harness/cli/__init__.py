@@ -70,10 +70,16 @@ def _unexpected(error: Exception) -> int:
 
             traceback.print_exc()
         record("internal error", ERROR, error=error)
-        fail(
-            f"internal error: {type(error).__name__}: {foreign(error)}; "
-            "please report it, with what ZOO_DEBUG=1 shows"
-        )
+        from harness.measure.cuda import ending
+
+        if failed := ending(error):
+            remedy = "run it again (CUDA_LAUNCH_BLOCKING=1 shows where it is), or with --device cpu"
+            fail(f"the GPU failed: {failed}; {remedy}")
+        else:
+            fail(
+                f"internal error: {type(error).__name__}: {foreign(error)}; "
+                "please report it, with what ZOO_DEBUG=1 shows"
+            )
     return FAILED
 
 

@@ -11,6 +11,7 @@ import torch
 from distributions import install, python_path
 from PIL import Image
 
+from harness import cli
 from harness.config import UsageError, configure
 from harness.measure import cuda
 from harness.run import plan
@@ -289,3 +290,16 @@ def test_a_worker_keeps_its_model_while_there_is_work_for_it():
         waiting.put(Job(Recipe(name), ("accuracy",), (), counting=AccuracyJob("x", ())))
     taken = [waiting.get(who, block=False).recipe.name for who in (1, 2, 1, 1, 2)]
     assert "".join(taken) == "abacb"
+
+
+def test_a_command_that_computes_itself_says_that_the_gpu_failed(monkeypatch, capsys):
+    """As classify and train do; what the process asks of CUDA afterwards could only fail."""
+
+    def fails(arguments):
+        raise torch.AcceleratorError("CUDA error: an illegal memory access\nmore")
+
+    monkeypatch.setattr(cli, "_run", fails)
+    assert cli.main(["classify"]) == 3
+    line, hint = capsys.readouterr().err.splitlines()
+    assert line == "error: the GPU failed: CUDA error: an illegal memory access"
+    assert hint.endswith("or with --device cpu")
