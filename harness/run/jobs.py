@@ -83,6 +83,7 @@ class Job:
         public_hosts_only: model code is kept from private hosts.
         changed: set when it is done: what it changed of the process that did it, for whatever is
             built there next; empty if nothing.
+        failed: how its device failed at the first try; empty if it didn't.
     """
 
     recipe: Recipe
@@ -95,6 +96,7 @@ class Job:
     offline: bool = False
     public_hosts_only: bool = False
     changed: str = ""
+    failed: str = ""
 
     @property
     def guarded(self) -> bool:

@@ -315,6 +315,9 @@ class Session:
         def react(job: Job, facts: list[Fact]) -> list[Job]:
             if job.changed:
                 changed.setdefault(job.recipe.name, job.changed)
+            if job.failed and any(isinstance(fact, Measurement) for fact in facts):
+                what = f"{job.recipe.name}: {job.failed}"
+                progress.warn(f"{what}; it was measured in a new process, at the second try")
             following: dict[Job, None] = {}
             for run in by_recipe[job.recipe]:
                 if run.findings is None and run.takes(job):

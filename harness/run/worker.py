@@ -170,7 +170,6 @@ class WorkerThread:
         self._doing: Job | None = None
         self._used: WorkerProcess | None = None
         self._noted: WorkerProcess | None = None
-        self._tried: set[Job] = set()
 
     @staticmethod
     def answers_of(workers: list[WorkerThread]) -> queue.SimpleQueue[_Answer]:
@@ -245,10 +244,10 @@ class WorkerThread:
         except WorkerEndedError as error:
             # What earlier jobs left behind may be to blame: a fresh worker tells. Not so for
             # time, which would be spent twice.
-            spent = error.reason == "time" or self.stopped.is_set()
-            # A failing device may take the process with it.
-            once_more = self.share is not None and job.running and self._is_first(job)
-            final = spent or (alone and not once_more)
+            final = alone or error.reason == "time" or self.stopped.is_set()
+            if error.reason == "died" and self.share is not None and job.running and not job.failed:
+                # A failing device may take the process with it.
+                final, job = self.stopped.is_set(), replace(job, failed=str(error))
             return self._failed(job, none_made(job, f"{job.recipe.name} {error}"), final=final)
         if job.running and job.recipe.builder != OWN_BUILDER:
             self._ran = job.recipe
@@ -259,9 +258,10 @@ class WorkerThread:
     ) -> list[_Done]:
         """What of an answer can be believed now, by what the worker says of itself."""
         if answer.state == LOST and facts is not None:
-            if final := not self._is_first(job):
+            if job.failed:
                 self.waiting.failed[job.recipe, job.running] = answer.changed
-            return self._failed(job, facts, final=final)
+            again = replace(job, failed=answer.changed)
+            return self._failed(again, facts, final=bool(job.failed))
         if answer.state == CHANGED:
             job = replace(job, changed=f"{job.recipe.name} changed {answer.changed}")
             why = f"{job.changed} in the process that measures it, where no number holds then"
@@ -274,12 +274,6 @@ class WorkerThread:
         if answer.state == LEAVING:
             self._drop()
         return self._released()
-
-    def _is_first(self, job: Job) -> bool:
-        """Whether its device failed, or took the worker with it, for the first time."""
-        first = job not in self._tried
-        self._tried.add(job)
-        return first
 
     def _failed(self, job: Job, facts: list[Fact], *, final: bool) -> list[_Done]:
         """Leave the worker to which a job happened; its facts count if it had no other job."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 import torch
@@ -17,6 +18,8 @@ from harness.measure import cuda
 from harness.run import plan
 from harness.run.engine import LocalEngine
 from harness.run.jobs import AccuracyJob, BenchmarkJob, Job
+from harness.run.perform import Performer
+from harness.run.progress import Progress
 from harness.run.session import prepare
 from harness.run.worker import DeviceShare, WaitingJobs
 from harness.types import Measurement, Recipe, Unmeasured
@@ -117,15 +120,16 @@ def here(tmp_path, monkeypatch, store_home):
 
 
 def run(jobs, *shares, workers=1):
-    """Each job's facts, by the name of its variant."""
-    found = {}
+    """Each job's facts, by the name of its variant, and how its first try failed."""
+    found, tried = {}, {}
 
     def react(job, facts):
         found.setdefault(job.recipe.name, []).extend(facts)
+        tried[job.recipe.name] = max(job.failed, tried.get(job.recipe.name, ""))
         return []
 
     LocalEngine(workers, shares=shares).run(jobs, react)
-    return found
+    return found, tried
 
 
 def logged():
@@ -138,7 +142,9 @@ def logged():
 def test_each_device_has_a_worker_that_sees_it_alone(here):
     """Shards of one variant go to both, with the decoders shared; who dies is replaced there."""
     shares = [DeviceShare(f"cuda:{n}", id, n, 2, "cpu") for n, id in enumerate(("GPU-a", "MIG-b"))]
-    found = run(here("dies", workers=2), *shares)["dies"]
+    found, tried = run(here("dies", workers=2), *shares)
+    assert tried == {"dies": "ended the process that built it (exit status 3)"}
+    found = found["dies"]
     assert sorted(fact.part for fact in found) == ["0-10", "10-20", "20-30", "30-40"]
     assert all(isinstance(fact, Measurement) for fact in found), found
     said = logged()
@@ -155,7 +161,9 @@ def test_an_error_that_ends_cuda_costs_its_variant_alone(here):
         Job(Recipe(name, "devices"), ("structure", "flops"), ((32, 32),))
         for name in ("good", "build", "trace", "last")
     ]
-    found = run([*built, *here("forward")[:3], *here("plain")[:1]])
+    found, tried = run([*built, *here("forward")[:3], *here("plain")[:1]])
+    assert tried["trace"] == "CUDA error: device-side assert triggered"
+    assert {tried[name] for name in ("good", "last", "plain")} == {""}
     for name in ("good", "trace", "last", "plain"):
         assert all(isinstance(fact, Measurement) for fact in found[name]), found[name]
     for name, line in (("build", "device-side assert triggered"), ("forward", "an illegal memory")):
@@ -263,6 +271,25 @@ def test_the_plan_says_on_which_devices_images_are_evaluated(here, tmp_path, mon
     ):
         session = prepare(configure(**asked, device=device))
         assert session.plan.endswith(f"up to 40 images{end}")
+
+
+def test_a_number_of_a_second_try_is_said_to_be_one(tmp_path, monkeypatch, store_home):
+    class SecondTry(LocalEngine):
+        def run(self, jobs, react):
+            for job in jobs:
+                react(replace(job, failed="CUDA error: x"), Performer().perform(job))
+
+    class Heard(Progress):
+        def warn(self, sentence):
+            warned.append(sentence)
+
+    warned = []
+    monkeypatch.setattr("harness.run.session.LocalEngine", SecondTry)
+    index = tmp_path / "index.yml"
+    index.write_text("Models:\n- Name: resnest14d\n  Metadata:\n    Parameters: 1\n")
+    prepare(configure(index=index, checks="parameters")).verify(Heard())
+    line = "resnest14d: CUDA error: x; it was measured in a new process, at the second try"
+    assert warned == [line]
 
 
 def test_what_decodes_is_shared_out(monkeypatch):
