@@ -6,6 +6,7 @@ With them goes what the memory of a pass is read from.
 from __future__ import annotations
 
 import math
+import os
 import statistics
 import sys
 import threading
@@ -29,6 +30,8 @@ _WINDOW = 3
 _MIN_PASSES = 5  # per repeat: fewer have no percentiles
 _SAMPLE_S = 0.002
 _BEFORE_CAPTURE = 3
+_NEGLIGIBLE = 0.2  # of a core: what a system does beside anything
+_OWN_OF_CUDA = 2 << 30  # bytes that the driver and libraries may hold for a process
 _AHEAD = 8  # Passes that a GPU may have before it: enough to hide the host.
 _LEAST_ENERGY_S = 1.0  # NVML brings its count up to date some ten times a second.
 
@@ -279,3 +282,49 @@ def _give_back() -> None:
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)
+
+
+class Contention:
+    """Whether other programs used, within the block, what is timed in it.
+
+    On the CPU it is asked of the cores that this process may use, on a GPU of its memory.
+
+    Attributes:
+        found: None where the system doesn't tell.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._before: tuple[float, float] | None = None
+        self.found: bool | None = None
+
+    def __enter__(self) -> Contention:
+        if self._device.type == "cpu":
+            self._before = _others_seconds()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        import torch
+
+        if self._device.type == "cuda":
+            free, total = torch.cuda.mem_get_info(self._device)
+            own = torch.cuda.memory_reserved(self._device)
+            self.found = total - free - own > _OWN_OF_CUDA
+        elif self._before is not None and (after := _others_seconds()) is not None:
+            begin, used = self._before
+            spare = len(os.sched_getaffinity(0)) - torch.get_num_threads()
+            others = (after[1] - used) / max(after[0] - begin, 1e-9)
+            self.found = others > max(0, spare) + _NEGLIGIBLE
+
+
+def _others_seconds() -> tuple[float, float] | None:
+    """Now, and how long others have kept the cores of this process busy, in all; if Linux tells."""
+    if not sys.platform.startswith("linux"):
+        return None
+    mine, busy = {f"cpu{number}" for number in os.sched_getaffinity(0)}, 0
+    for line in Path("/proc/stat").read_text(encoding="ascii").splitlines():
+        name, *ticks = line.split()
+        if name in mine:
+            # User, nice, system, idle, waiting, interrupts (two kinds), stolen; guests are users.
+            busy += sum(map(int, ticks[:8])) - int(ticks[3]) - int(ticks[4])
+    return time.perf_counter(), busy / os.sysconf("SC_CLK_TCK") - time.process_time()

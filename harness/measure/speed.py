@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from harness.measure.builders import builder_of
-from harness.measure.clocks import BEST, CpuClock, clock_of, percentile, warm_up
+from harness.measure.clocks import BEST, Contention, CpuClock, clock_of, percentile, warm_up
 from harness.measure.cuda import on_device
 from harness.measure.devices import (
     AMPS,
@@ -99,9 +99,10 @@ def bench(
         on CUDA those allocated at most, weights included; on the CPU by how much the process grew
         above its size with the model loaded; None where the system reports none),
         ``peak_reserved`` (on CUDA, by its allocator),
-        ``joules_per_image`` (of the whole card, where NVML tells). ``agreement``: on how many of
-        the ``images`` the top-1 is the ``same`` as the plain model's in float32; None where
-        that was not asked, with ``not_compared`` to say why.
+        ``contended`` (whether other programs used the same cores or GPU meanwhile, None where the
+        system doesn't tell), ``joules_per_image`` (of the whole card, where NVML tells).
+        ``agreement``: on how many of the ``images`` the top-1 is the ``same`` as the plain model's
+        in float32; None where that was not asked, with ``not_compared`` to say why.
         A batch that doesn't fit has ``failed`` (one line) instead of the figure.
 
     Raises:
@@ -281,7 +282,8 @@ class _Timed:
                     compile_seconds = time.perf_counter() - begin
                 with memory:  # Not while it counts: watching takes time.
                     warm_up(lambda: clock.one(call), self.seconds, clock.least_warm_up)
-                found = clock.timed(call, self.seconds)
+                with Contention(clock.device) as contention:
+                    found = clock.timed(call, self.seconds)
                 if plain.images is not None:
                     agreement = plain.agreement(
                         lambda x: run(x.to(clock.device, self.dtype)), size, self.form
@@ -301,6 +303,7 @@ class _Timed:
             "passes": found.passes,
             "compile_seconds": compile_seconds,
             **memory.peaks,
+            "contended": contention.found,
             "joules_per_image": None if found.joules is None else found.joules / size,
             "agreement": agreement,
             "not_compared": plain.why,

@@ -11,6 +11,7 @@ from typing import Any
 from harness.check.evaluated import ACCURACIES, setting_of, setting_tag
 from harness.check.schema import UNREADABLE, missing_for
 from harness.check.shards import span_of, untagged
+from harness.check.speed import to_time
 from harness.config import USUAL_SECONDS, RunConfig
 from harness.measure import machine
 from harness.measure.accuracy.predictions import Predictions
@@ -29,6 +30,7 @@ from harness.run.store import FOLDER, Store
 from harness.types import Fact, Measurement, Size, Slot, unmeasured
 from zoo._util.cores import usable_cores
 from zoo._util.text import nearest
+from zoo.index.speeds import SPEEDS
 from zoo.index.types import Variant
 
 SPEED: Slot = ("speed", None)
@@ -127,6 +129,35 @@ class VariantFacts:
         engine.hear = hear
         engine.run(self._jobs({slot} if anew else self._recall({slot})), react)
         return self.facts[slot]
+
+    def also_to_time(self) -> list[BenchmarkJob]:
+        """What its claims on this device ask for beside the usual timing."""
+        config, usual = self._config, self.timing
+        where = machine.speed_conditions(config.device, usable_cores())
+        on_gpu = machine.resolve(config.device) is not None
+        device = str(where.get("device_name") if on_gpu else where["cpu"])
+        wanted = to_time(self.variant.claims_of(*SPEEDS), device, on_gpu=on_gpu)
+        sizes = usual.batch_sizes
+        jobs = [replace(usual, **how) for how in wanted]
+        return [
+            job
+            for job in jobs
+            if job.batch_sizes[0] not in sizes or replace(job, batch_sizes=sizes) != usual
+        ]
+
+    def time_as(self, job: BenchmarkJob, engine: Engine, hear: Hear) -> None:
+        """A further timing, from the store or made; it is a fact beside the usual one."""
+        usual, before = self.timing, self.facts.pop(SPEED, None)
+        self.timing = job
+        try:
+            if not self.recall(SPEED):
+                self._asked.discard(SPEED)
+                self.time(engine, hear)
+            self.facts["speed", repr(job)] = self.facts.pop(SPEED)
+        finally:
+            self.timing = usual
+            if before is not None:
+                self.facts[SPEED] = before
 
     def time(self, engine: Engine, hear: Hear) -> list[dict[str, Any]] | str:
         """Its speed, measured anew; a line instead where it can't be."""

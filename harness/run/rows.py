@@ -336,6 +336,7 @@ _figures = _holds(
     compile_seconds=_maybe(_is_amount),
     peak_reserved=_maybe(_is_integer),
     joules_per_image=_maybe(_is_amount),
+    contended=_maybe(_is_flag),
     graph_latency_ms=_maybe(_holds(p50=_is_amount, p90=_is_amount, p99=_is_amount)),
     agreement=_maybe(_holds(images=_is_count, same=_is_count)),
     not_compared=_maybe(_is_text),

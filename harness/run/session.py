@@ -357,14 +357,16 @@ class Session:
                 missing.setdefault(run.recipe, []).append(run)
         if "speed" not in self.request.checks:
             return
-        tally = RunTally(len(missing))
-        hear = hearing(tally, progress)
+        further = [(run, job) for run in runs for job in run.also_to_time()]
+        sizes = sum(len(first.timing.batch_sizes) for first, *_ in missing.values())
+        hear = hearing(RunTally(sizes + len(further), TIMING), progress)
         for recipe, (first, *others) in missing.items():
             first.time(self._local(1, self._shares[:1]), hear)
             for run in others:
                 run.facts[SPEED] = first.facts[SPEED]
-            tally.finish(recipe.name)
             progress.advance(recipe.name)
+        for run, job in further:
+            run.time_as(job, self._local(1, self._shares[:1]), hear)
 
     def _engine(self, progress: Progress) -> Engine:
         if self.request.engine == "local":

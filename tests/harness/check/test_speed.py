@@ -25,7 +25,8 @@ def timing(speed=1000.0, device="cuda:0", **changes):
         **{"layout": "channels_last", "compile": None, "compiled": False, "image_size": [224, 224]},
         **{"images_per_second": speed, "images_per_second_range": [0.98 * speed, 1.02 * speed]},
         "latency_ms": dict.fromkeys(("p50", "p90", "p99"), 1e3 * batch / speed),
-        **{"peak_memory": 400_000_000, "peak_reserved": 500_000_000, "environment": environment},
+        **{"peak_memory": 400_000_000, "peak_reserved": 500_000_000, "contended": False},
+        "environment": environment,
     }
     environment |= changes.pop("environment", {})
     return {**values, **changes}
@@ -206,3 +207,18 @@ def test_devices_are_told_apart_by_every_word_that_tells_them_apart():
         ("", CARD, False),
     ):
         assert same_device(stated, found) is same, (stated, found)
+
+
+def test_a_busy_machine_contradicts_no_claim_of_more_speed(held):
+    for contended in (True, None):
+        busy = timing(contended=contended)
+        for claim, cause in (
+            ("Throughput: {value: 9999, %s}", "speed.undecided"),
+            ("Latency: {value: 1, %s}", "speed.undecided"),
+            ("inference time (ms/im): {value: 0.1, %s}", "speed.undecided"),
+            # What is slower than a busy machine is slower than any.
+            ("Throughput: {value: 9, %s}", "speed.differs"),
+            ("Latency: {value: 999, %s}", "speed.differs"),
+            ("Memory: {value: 9 GB, %s}", "speed.differs"),
+        ):
+            assert held([busy], claim % ON_CARD)[0][1] == cause, (claim, contended)

@@ -15,6 +15,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from harness.measure import clocks
 from harness.measure.builders.native import NativeBuilder
 from harness.measure.clocks import REPEATS, percentile, resident_bytes, warm_up
 from harness.measure.speed import bench
@@ -196,3 +197,23 @@ def test_arguments_out_of_range_are_refused() -> None:
             device="cpu",
             amp="int8",  # type: ignore[arg-type]
         )
+
+
+def test_other_programs_on_the_same_cores_are_noticed(monkeypatch):
+    """By what Linux counts of each core, less what this process used."""
+    cores, threads = len(os.sched_getaffinity(0)), torch.get_num_threads()
+    spare = max(0, cores - threads)
+    for others, contended in ((0.0, False), (spare + 0.1, False), (spare + 0.5, True)):
+        said = iter([(10.0, 3.0), (12.0, 3.0 + 2 * others)])
+        monkeypatch.setattr(clocks, "_others_seconds", lambda said=said: next(said))
+        with clocks.Contention(torch.device("cpu")) as found:
+            pass
+        assert found.found is contended, others
+    monkeypatch.undo()
+    now, others = clocks._others_seconds()
+    begin = time.process_time()
+    while time.process_time() - begin < 0.3:
+        pass
+    later, more = clocks._others_seconds()
+    # Its own time is none of others'.
+    assert more - others <= (later - now) * cores - 0.2

@@ -28,7 +28,8 @@ TIMING = {
     "batch": 1, "best": False, "precision": "off", "amp": "off", "layout": "channels_last",
     "image_size": [224, 224], "compile": None, "compiled": False, "weights": "random",
     "graph_latency_ms": None, "compile_seconds": None, "peak_reserved": None,
-    "joules_per_image": None, "agreement": {"images": 20, "same": 20}, "not_compared": None,
+    "joules_per_image": None, "contended": False,
+    "agreement": {"images": 20, "same": 20}, "not_compared": None,
     "images_per_second": 9.5, "images_per_second_range": [9.0, 10],
     "latency_ms": {"p50": 1.0, "p90": 2.0, "p99": 3.0}, "passes": 9, "peak_memory": None,
     "environment": {
