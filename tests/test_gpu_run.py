@@ -64,7 +64,7 @@ def test_what_does_not_hold_is_never_silent(run, tmp_path):
     assert (done.returncode, done.stderr) == (0, "")
     text = report.read_text()
     assert done.stdout.endswith(f"{text}\nwritten to {report}\n")
-    assert text.count("| a check |") == text.count("| ended |") == 7
+    assert text.count("| a check |") == text.count("| ended |") == 8
     (tmp_path / "loop").write_text('{"held": false}')
     done = run(report, ZOO_GPU_TESTS_DEVICE="cpu")
     assert (done.returncode, done.stderr) == (1, "")

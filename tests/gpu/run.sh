@@ -104,13 +104,14 @@ step() {
 }
 
 # The limits add up to the 470 seconds; each is some times what the step should take.
-step counts 70
-step loop 45
+step counts 65
+step loop 40
 step errors 80
-step memory 50
-step bench 50
-step throughput 130
-step devices 45
+step memory 45
+step bench 55
+step decode 25
+step throughput 120
+step devices 40
 
 "$python" tests/gpu/table.py "$work/rows" "$work/steps" "$report" || status=1
 exit $status
