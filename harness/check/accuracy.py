@@ -105,7 +105,7 @@ def _misses(evidence: Evidence, claim: Claim, images: EvalImages) -> str:
     if not images.limit:
         return f"none of the images evaluated is one of {KNOWN[images.dataset].title}; give more"
     other = _not_of_own(evidence, claim, images) if images.own else ""
-    population = _population(claim, images)
+    population = population_of(claim, images)
     if not other and images.count > population:
         return (
             f"{images.count:,} images were given, and the claim is about {population:,}: give those"
@@ -172,7 +172,7 @@ class _Looks:
 
 def _look(evidence: Evidence, claim: Claim, images: EvalImages) -> _Looks | Need | Unmeasured:
     """The verdict as far as the counts go, what to count next, or why it can't be counted."""
-    population = _population(claim, images)
+    population = population_of(claim, images)
     claimed = number(claim)
     assert claimed is not None
     seen: list[Observation] = []
@@ -225,7 +225,7 @@ def _how(counted: Sequence[Mapping[str, Any]]) -> str:
     return words + named_entry(counted[0])
 
 
-def _population(claim: Claim, images: EvalImages) -> int:
+def population_of(claim: Claim, images: EvalImages) -> int:
     """How many images the claim speaks of; of the sample images alone no claim can speak."""
     known = KNOWN[images.dataset] if are_others(claim, images) and images.dataset else wanted(claim)
     if claim.images is None or images.sample or are_others(claim, images):
@@ -245,7 +245,7 @@ def to_evaluate(evidence: Evidence) -> dict[str, tuple[str, int, int]]:
     """The images that claims may ask for, by their tag: of which dataset, how many, of how many."""
     found: dict[str, tuple[str, int, int]] = {}
     for claim, images in seen_images(evidence):
-        run, of = images.made_of or images, _population(claim, images)
+        run, of = images.made_of or images, population_of(claim, images)
         of = max(of if run is images else IMAGENET, found.get(run.tag, ("", 0, 0))[2])
         found[run.tag] = run.dataset, min(run.limit, run.count, of), of
     return found
@@ -298,7 +298,7 @@ def _contradicted(
 ) -> Finding | Need:
     """Names the preprocessing that restores the claim, once the alternatives are counted."""
     decision = looked.decision
-    population = _population(claim, images)
+    population = population_of(claim, images)
     slip = find_slip(evidence, claim, looked.last, decision, population)
     if is_unknown(claim, images):
         clause = "" if slip is None else f"{slip.clause}; "
@@ -353,7 +353,7 @@ def _of_unknown(
     evidence: Evidence, claim: Claim, images: EvalImages, looked: _Looks, clause: str
 ) -> Finding | Need:
     """What is said where images that may be of another data set exclude a claim."""
-    population, key = _population(claim, images), FIELDS[claim.field]
+    population, key = population_of(claim, images), FIELDS[claim.field]
     # Hard images of another set may well be answered no better than by chance.
     hard = are_others(claim, images)
     chance = not hard and chance_of(evidence, key, images, population, looked.seen)
@@ -369,7 +369,7 @@ def _of_unknown(
 def _counted_out(claim: Claim, images: EvalImages, looked: _Looks) -> tuple[Edit, ...]:
     """The accuracy to be written; none unless every image that the claim speaks of was seen."""
     decision = looked.decision
-    population = _population(claim, images)
+    population = population_of(claim, images)
     all_seen = images.count == decision.drawn == population and not decision.unreadable
     # Of own images nobody can tell which data set they are.
     if images.sample or images.own or not all_seen or looked.how:

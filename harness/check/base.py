@@ -54,6 +54,7 @@ class Evidence:
             where none were given.
         alternatives: other ways to prepare an image, by name, each with its words.
         ways: the same for each setting that results have of their own, by its text.
+        precisions: those that are compared with the run's.
         preferred: field -> the rule that explains most of the collection's claims of it.
     """
 
@@ -67,6 +68,7 @@ class Evidence:
     no_images: str = ""
     more_images: tuple[EvalImages, ...] = ()
     ways: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    precisions: tuple[str, ...] = ()
 
     def measurement(self, kind: str, which: Size | str | None = None) -> Measurement | None:
         """The measured fact, or None where it is missing or could not be made."""

@@ -15,6 +15,7 @@ from harness.check import (
     flops,
     interface,
     numbers,
+    paired,
     preprocess,
     schema,
     shared,
@@ -44,6 +45,7 @@ _BUILT_IN: tuple[VariantCheck | IndexCheck, ...] = (
     size.CHECK,
     weights.CHECK,
     accuracy.CHECK,
+    paired.CHECK,
     speed.CHECK,
 )
 

@@ -15,6 +15,7 @@ SHARD_SIZE = 500
 
 # Another state dict of the same file is looked at as another way is, under a name that begins so.
 _ENTRY = "entry="
+_PRECISION = "precision="
 
 AS_DOCUMENTED = "documented"
 """Not another way, and yet no count of what is documented: predictions of more images."""
@@ -58,6 +59,17 @@ def untagged(shard: str) -> tuple[str, str]:
     """The tag of a shard's name, empty for none, and the rest of the name."""
     tag, found, rest = shard.partition("]")
     return (tag[1:], rest) if found and tag.startswith("[") else ("", shard)
+
+
+def with_precision(precision: str) -> str:
+    """The alternative that counts the same in another precision than the run's."""
+    return f"{_PRECISION}{precision}"
+
+
+def precision_of(span: Span) -> str:
+    """The precision that a span is counted in, empty for that of the run."""
+    head, found, name = span.alternative.partition(_PRECISION)
+    return name if found and not head else ""
 
 
 def with_entry(name: str) -> str:

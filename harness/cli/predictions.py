@@ -66,9 +66,9 @@ def predictions(
         emit("".join(f"{line}\n" for line in _compared(pair)))
 
 
-def answers_of(session: Session) -> list[Answered]:
-    """What the variants answered for the images of a run, by dataset."""
-    return [answered for run in session.runs_seen for answered in run.answered()]
+def answers_of(session: Session, *, precisions: bool = False) -> list[Answered]:
+    """What the variants answered for the images of a run, by dataset, and in other precisions."""
+    return [a for run in session.runs_seen for a in run.answered(precisions=precisions)]
 
 
 def _summary(answered: Answered) -> dict[str, Any]:
@@ -209,7 +209,8 @@ def write_predictions(found: Sequence[Answered], folder: Path, *, quiet: bool) -
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for answered in found:
-            name = re.sub(r"[^\w.+-]", "_", f"{answered.variant} {answered.tag}".strip())
+            words = answered.variant, answered.tag, answered.precision.replace("off", "")
+            name = re.sub(r"[^\w.+-]", "_", " ".join(filter(None, words)))
             table = _table(answered)
             if find_spec("pyarrow") is not None:
                 import pyarrow as pa

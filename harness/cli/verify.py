@@ -117,7 +117,7 @@ def _run(
     if predictions is not None:
         from harness.cli.predictions import answers_of, write_predictions
 
-        write_predictions(answers_of(session), predictions, quiet=config.quiet)
+        write_predictions(answers_of(session, precisions=True), predictions, quiet=config.quiet)
     report = baseline.applied(report)
     if folder is not None:
         if report.cut_short != INTERRUPTED:
@@ -181,19 +181,34 @@ def audit(
     finish(baseline.applied(session.audit()), config)
 
 
+def _in_precisions(config: RunConfig, named: tuple[str, ...] | None) -> RunConfig:
+    """The configuration of a run in these precisions."""
+    if named is None:
+        return config
+    if not config.data:
+        raise UsageError("--precision: there are no images to look at; name them with --data")
+    if "amp" in dict(config.given):
+        raise UsageError("--precision: says what --amp says; leave out one of them")
+    first, *others = named
+    return replace(config, amp=first, precisions=tuple(others))
+
+
 @documented
 @command(
     *("index", "device", *IMAGES, *ENGINE, "offline", *REPORTING),
     selects="What to validate.",
     needs_names=True,
 )
-def validate(config: RunConfig, *, predictions: Path | None) -> None:
+def validate(
+    config: RunConfig, *, predictions: Path | None, precision: tuple[str, ...] | None
+) -> None:
     """Of ImageNet's 50,000 images a gross error shows after some hundred, one point after about
     27,000, and a confirmation within a tenth of a point takes nearly all (see docs/accuracy.md).
     """
     if not config.data:
         raise UsageError("zoo validate is given no images; name them with --data, or set ZOO_DATA")
     config = replace(config, checks=("accuracy",), verbose=not config.quiet)
+    config = _in_precisions(config, precision)
     _run(config, predictions=predictions)
 
 
@@ -201,11 +216,18 @@ def validate(config: RunConfig, *, predictions: Path | None) -> None:
     *(*_REPORTED, "offline", "no-download", "refresh"),
     selects="What to report. Default: all.",
 )
-def report(config: RunConfig, *, output: Path, source_url: str | None, thumbnails: bool) -> None:
+def report(
+    config: RunConfig,
+    *,
+    output: Path,
+    source_url: str | None,
+    thumbnails: bool,
+    precision: tuple[str, ...] | None,
+) -> None:
     """As zoo verify --output, for those who want the files and not the verdict: findings don't
     change the exit status, which is 0, or 3 where the run failed or was cut short.
     """
-    config = replace(config, fail_on=NEVER)
+    config = _in_precisions(replace(config, fail_on=NEVER), precision)
     if thumbnails and not config.data:
         raise UsageError(
             "--thumbnails: there are no images to show; name them with --data, or leave it out"

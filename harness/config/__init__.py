@@ -71,6 +71,7 @@ class RunConfig:
         dataset: the datasets that these are stated to be of, by their names in
             `zoo.known_datasets`; ``auto`` where the images themselves have to tell.
         part: how many images are counted, and kept in the store, at a time.
+        precisions: those that are compared with ``amp`` on the same images.
         budget: seconds after which no further images are looked at.
         workers, decode_workers: None chooses by the machine.
         timeout: seconds that one variant's build and measurements may take, see `LocalEngine`.
@@ -95,6 +96,7 @@ class RunConfig:
     part: int = SHARD_SIZE
     budget: float | None = _DEFAULTS["budget"]
     amp: str = _DEFAULTS["amp"]
+    precisions: tuple[str, ...] = ()
     compile: bool = _DEFAULTS["compile"]
     decode: str = _DEFAULTS["decode"]
     workers: int | None = _DEFAULTS["workers"]

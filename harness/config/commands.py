@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from harness.config import rules
-from harness.config.options import Option
+from harness.config.options import PRECISIONS, Option
 from harness.config.rules import ADDRESS, PATH, SWITCH, TEXT, choice, real, whole
 
 # Each with the first sentence of its help; `harness.cli` has a function for each.
@@ -189,6 +189,7 @@ _OWN = (
             name="predictions",
         ),
     ),
+    *_own("validate report", PRECISIONS),
     *_own(
         "predictions",
         Option(

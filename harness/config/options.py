@@ -314,4 +314,13 @@ _SHARED = (
     ),
 )
 
+PRECISIONS = Option(
+    "precision",
+    rules.PRECISIONS,
+    "Evaluate the same images in several precisions and compare each with the first: "
+    "off,bf16,fp16, of which off is float32. The claims are held against the first. "
+    "Default: what --amp says.",
+    configurable=False,
+)
+
 SHARED: Mapping[str, Option] = {each.name: each.completed() for each in _SHARED}

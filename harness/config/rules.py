@@ -294,6 +294,15 @@ def _batches(value: object) -> tuple[int, ...]:
     return sizes
 
 
+_PRECISIONS = ("off", "bf16", "fp16")
+
+
+def _precisions(value: object) -> tuple[str, ...]:
+    words = [word.replace("float32", "off") for word in _several(value)]
+    found = dict.fromkeys(map(choice("a precision", *_PRECISIONS).check, words))
+    return tuple(sorted(found, key=_PRECISIONS.index))
+
+
 def _datasets(value: object) -> tuple[str, ...]:
     entries = value if isinstance(value, list | tuple) else [value]
     found = []
@@ -351,6 +360,7 @@ COMPILE_MODES = ("default", "reduce-overhead", "max-autotune", "max-autotune-no-
 COMPILE = choice("a mode of torch.compile", *COMPILE_MODES)
 CAST = choice("a precision", "float32", "bf16", "fp16")
 LAYOUT = choice("a memory format", "channels_last", "contiguous")
+PRECISIONS = OptionRule(_precisions, metavar="LIST", words=lambda: _PRECISIONS)
 CHECKS = OptionRule(_groups, metavar="LIST", words=lambda: GROUPS)
 NAMES = OptionRule(_names, repeated=True)
 KINDS = OptionRule(_kinds, metavar="LIST", words=_all_kinds, repeated=True)

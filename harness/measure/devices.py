@@ -66,6 +66,7 @@ def precision(device: torch.device, amp: Amp) -> AbstractContextManager[Any]:
     """Run a model in the types of ``amp``; ``off`` leaves it in its own, float32.
 
     Raises:
+        DeviceError: this torch does not have them there.
         ValueError: there is no such setting.
     """
     import torch
@@ -75,7 +76,10 @@ def precision(device: torch.device, amp: Amp) -> AbstractContextManager[Any]:
     if amp == "off":
         return contextlib.nullcontext()
     dtype = torch.bfloat16 if amp == "bf16" else torch.float16
-    return torch.autocast(device.type, dtype=dtype)
+    found = torch.autocast(device.type, dtype=dtype)
+    if not found._enabled:  # It has only warned.
+        raise DeviceError(f"{amp}: torch {torch.__version__} does not run it on a {device.type}")
+    return found
 
 
 # Where torch may multiply float32 in fewer bits, the general places first: one that has no word of

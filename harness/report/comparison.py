@@ -7,6 +7,7 @@ from dataclasses import fields
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from harness.report.markdown import precision_table
 from harness.report.rows import Row, rows
 from harness.report.sentences import cut_short, quantity, span, summary
 from harness.types import Report
@@ -176,6 +177,7 @@ def markdown(report: Report, compared: Sequence[Row]) -> str:
     absent = [name for name in empty if name not in _TEXTS]
     if compared and absent:
         lines += ["", f"No variant has a value for: {'; '.join(absent)}."]
+    lines += "".join(precision_table(report)).splitlines()
     return "\n".join([*lines, "", *_READING, ""])
 
 

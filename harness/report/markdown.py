@@ -8,6 +8,7 @@ from typing import TextIO
 from harness.causes import CAUSES
 from harness.report import Options, sentences
 from harness.report.groups import Layout, RuleGroup, arrange, in_a_line
+from harness.report.view import precisions
 from harness.types import Finding, Report
 from zoo._util.text import for_markdown
 
@@ -29,11 +30,23 @@ def render(report: Report, *, out: TextIO, options: Options) -> None:
         out.write("\n")
         for row in (_HEADINGS, ["---"] * len(_HEADINGS), *rows):
             out.write(f"| {' | '.join(row)} |\n")
+    out.writelines(precision_table(report))
     known = [CAUSES[cause] for cause in layout.causes() if cause in CAUSES]
     if known:
         out.write("\n### What to do\n\n")
         for cause in known:
             out.write(f"- `{cause.id}`: {for_markdown(cause.remedy)}\n")
+
+
+def precision_table(report: Report) -> Iterator[str]:
+    """The precisions that were compared, side by side; nothing where none were."""
+    rows, notes = precisions(report)
+    if rows:
+        head, *others = rows
+        yield "\n"
+        for row in (head, ["---"] * 3 + ["---:"] * (len(head) - 3), *others):
+            yield f"| {' | '.join(map(for_markdown, row))} |\n"
+        yield from (f"\n{for_markdown(note)}\n" for note in notes)
 
 
 def _rows(layout: Layout, whole: bool) -> Iterator[list[str]]:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, TextIO
 from harness.causes import CAUSES
 from harness.report import Options, sentences
 from harness.report.groups import FindingGroup, Layout, ReportedValue, RuleGroup, arrange, reasons
+from harness.report.view import in_columns, precisions
 from harness.types import Finding, Report
 from zoo._util.text import FOREIGN, for_terminal, plural, truncate
 
@@ -149,6 +150,7 @@ def _lines(report: Report, layout: Layout, options: Options) -> list[str]:
         about = f"{sentences.label(first)}: {sentences.alike(reason.findings)}"
         lines.append(f"{where}{about}: {reason.why}; {reason.remedy} [{first.cause}]")
     lines += filter(None, (sentences.explained(report),))
+    lines += _precisions(report)
     lines += lines[: len(lines) > _SCREEN]
     return [for_terminal(line) for line in lines]
 
@@ -165,6 +167,11 @@ def _colored_lines(console: Console, report: Report, layout: Layout, options: Op
                 text.stylize(style, at, at + len(word))
                 break
         console.print(text, soft_wrap=True)
+
+
+def _precisions(report: Report) -> list[str]:
+    rows, notes = precisions(report)
+    return [*(in_columns(rows, 3) if rows else ()), *notes]
 
 
 def _line(told: ReportedValue, leader: ReportedValue) -> str:
@@ -265,6 +272,8 @@ def _page(console: Console, report: Report, layout: Layout, options: Options) ->
         console.print()
     _unchecked(console, report, options)
     _remedies(console, layout.causes())
+    for row in _precisions(report):
+        console.print(_text(row), soft_wrap=True)
     explained = sentences.explained(report)
     if explained is not None:
         _paragraph(console, _text(explained, "bold"))

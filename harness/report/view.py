@@ -121,3 +121,62 @@ def rank(finding: Finding) -> int:
     if finding.accepted is not None:
         return len(_RANK)
     return _RANK[finding.severity] + 2 * (finding.status == "match")
+
+
+# -- precisions, side by side ---------------------------------------------------------------
+
+# So many of the images that only one precision answers right are named.
+_FLIPPED = 10
+
+
+def precisions(report: Report) -> tuple[list[tuple[str, ...]], list[str]]:
+    """A table of the precisions that were compared, its head first, and what is to be read with it.
+
+    Both are empty where none were.
+    """
+    rows, notes = [], []
+    for variant in report.variants:
+        for found in variant.measurements.get("evaluations") or ():
+            if "precision" not in found:
+                continue
+            against = found.get("against")
+            name = _called(found["precision"])
+            about = " ".join(filter(None, (found.get("dataset"), found.get("setting"))))
+            cells = ["-"] * 6
+            if against is not None:
+                low, high = against["interval"]
+                cells = [
+                    f"{against['changed']:,}",
+                    f"{against['only_other']:,}",
+                    f"{against['only_this']:,}",
+                    f"{against['points']:+.2f} ({low:+.2f} to {high:+.2f})",
+                    f"{against['mcnemar']:.3g}",
+                    against["verdict"],
+                ]
+                flipped, other = against["flipped"], _called(against["precision"])
+                more = len(flipped) - _FLIPPED
+                shown = ", ".join(flipped[:_FLIPPED]) + (f" and {more:,} more" * (more > 0))
+                what = f"only one of {other} and {name} is right on {shown or 'none of them'}"
+                notes.append(f"{variant.name}: {what}")
+            shares = (f"{found[key]:.2f}" for key in ("top1", "top5"))
+            rows.append((variant.name, about, name, f"{found['images']:,}", *shares, *cells))
+    head = ("variant", "images of", "precision", "images", "top-1", "top-5")
+    beside = ("changed", "only the first", "only this", "points (of all)", "McNemar p", "verdict")
+    return ([(*head, *beside), *rows] if rows else []), notes
+
+
+def _called(precision: str) -> str:
+    return "float32" if precision == "off" else precision
+
+
+def in_columns(rows: Sequence[Sequence[str]], left: int) -> list[str]:
+    """Rows in columns, the first ones flush left."""
+    safe = [[foreign(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*safe, strict=True)]
+    return [
+        "  ".join(
+            cell.ljust(width) if at < left else cell.rjust(width)
+            for at, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in safe
+    ]

@@ -255,7 +255,9 @@ class EvalDataset:
         # Their labels are looked up by name: they can't be in another order.
         return {name: words for name, words in found.items() if not name.startswith("labels=")}
 
-    def identity(self, recipe: Recipe, tag: str | None = None) -> list[str | int]:
+    def identity(
+        self, recipe: Recipe, tag: str | None = None, precision: str = ""
+    ) -> list[str | int]:
         """What a count depends on beside the model and its weights."""
         from harness.measure.accuracy.validator import preprocessing_of
 
@@ -265,7 +267,7 @@ class EvalDataset:
             images.fingerprint,
             preprocessing_of(recipe).key(),
             _arithmetic(request),
-            request.amp,
+            precision or request.amp,
             int(request.compile),
             request.decode,
             *filter(None, [images.subset, images.truth and self._truth]),

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from harness.check.evaluated import ACCURACIES, dataset_tag, wanted
-from harness.check.shards import Span, span_of, tagged
+from harness.check.shards import Span, precision_of, span_of, tagged
 from harness.config import RunConfig, UsageError
 from harness.run.eval_dataset import EvalDataset
 from harness.run.jobs import AccuracyJob
@@ -38,7 +39,9 @@ class VariantImages:
 
     def counting(self, part: str) -> AccuracyJob:
         """What a worker shall count, see `EvalDataset.counting`."""
-        return self._of(part).counting((part,), dataset_tag(span_of(part).tag))
+        span = span_of(part)
+        job = self._of(part).counting((part,), dataset_tag(span.tag))
+        return replace(job, amp=precision_of(span) or job.amp)
 
     def alternatives(self, recipe: Recipe) -> dict[str, str]:
         """Other ways to prepare an image, by name, each with its words."""
@@ -46,7 +49,8 @@ class VariantImages:
 
     def identity(self, recipe: Recipe, part: str) -> list[str | int]:
         """What a count depends on beside the model and its weights."""
-        return self._of(part).identity(recipe, dataset_tag(span_of(part).tag))
+        span = span_of(part)
+        return self._of(part).identity(recipe, dataset_tag(span.tag), precision_of(span))
 
     def counted(self, part: str) -> EvalImages:
         """The images that a part is of."""

@@ -9,8 +9,9 @@ from functools import cached_property
 from typing import Any
 
 from harness.check.evaluated import ACCURACIES, setting_of, setting_tag
+from harness.check.paired import AGREEMENT
 from harness.check.schema import UNREADABLE, missing_for
-from harness.check.shards import span_of, untagged
+from harness.check.shards import Span, precision_of, span_of, tagged, untagged
 from harness.check.speed import to_time
 from harness.config import USUAL_SECONDS, RunConfig
 from harness.measure import machine
@@ -90,7 +91,7 @@ class VariantFacts:
         return open_builder(self.recipe.builder)
 
     @property
-    def _scores(self) -> Rescoring:
+    def _rescoring(self) -> Rescoring:
         """What is worked out from predictions."""
         return Rescoring(self.recipe, self.facts, self._images, self.predictions, self.predicted_in)
 
@@ -191,21 +192,28 @@ class VariantFacts:
         """The file that has the predictions of a part."""
         return self._key(("accuracy", part), of_part=False)[:32]
 
-    def answered(self) -> Iterator[Answered]:
-        """What was answered for the images of each dataset that were counted as documented."""
-        ends: dict[str, str] = {}
-        for (kind, which), fact in self.facts.items():
-            if kind == "accuracy" and isinstance(which, str) and isinstance(fact, Measurement):
-                span = span_of(which)
-                last = ends.get(span.tag)
-                if not span.alternative and (last is None or span_of(last).end < span.end):
-                    ends[span.tag] = which
-        for tag, part in ends.items():
-            found = self._scores.predictions(replace(span_of(part), begin=0))
+    def answered(self, *, precisions: bool = False) -> Iterator[Answered]:
+        """What was answered for the images of each dataset that were counted as documented.
+
+        Args:
+            precisions: and what was in other precisions.
+        """
+        spans = [
+            span_of(which)
+            for (kind, which), fact in self.facts.items()
+            if kind == "accuracy" and isinstance(which, str) and isinstance(fact, Measurement)
+        ]
+        ends: dict[tuple[str, str], Span] = {}
+        for span in sorted(spans, key=lambda span: span.end):
+            if not span.alternative or (precisions and precision_of(span)):
+                ends[span.tag, span.alternative] = span
+        for (tag, way), span in ends.items():
+            part = tagged("0-0", tag)
+            found = self._rescoring.predictions(replace(span, begin=0), way)
             if isinstance(found, Predictions) and self._images is not None:
                 images, image_set = self._images.counted(part), self._images.images(part)
-                classes = self._images.classes
-                yield Answered(self.variant.name, tag, images, image_set, found, classes)
+                classes, amp = self._images.classes, precision_of(span) or self._config.amp
+                yield Answered(self.variant.name, tag, images, image_set, found, classes, amp)
 
     def _identified(self, fact: Fact) -> Fact:
         """A count with what its images are, which the run knows and a store may not."""
@@ -260,9 +268,9 @@ class VariantFacts:
         """Whether a fact is in the store, or worked out from what is."""
         if self._take(slot):
             return True
-        found = self._scores.derived(slot)
+        found = self._rescoring.derived(slot)
         while isinstance(found, set) and sum(map(self._take, found)):
-            found = self._scores.derived(slot)
+            found = self._rescoring.derived(slot)
         if found is None or isinstance(found, set):
             return False
         self.facts[slot] = self._identified(found)
@@ -273,6 +281,8 @@ class VariantFacts:
         if self.store is None or self._config.refresh:
             return False
         kind, which = slot
+        if kind == AGREEMENT:
+            return False
         part = which if isinstance(which, str) else None
         kept: Slot = slot if part is None else (kind, _stored(part))
 
@@ -289,7 +299,7 @@ class VariantFacts:
 
     def _jobs(self, missing: set[Slot]) -> list[Job]:
         """One job for what a build tells, and one for each part of the images."""
-        derived = {slot: self._scores.derived(slot) for slot in missing}
+        derived = {slot: self._rescoring.derived(slot) for slot in missing}
         needed = {slot for slot, found in derived.items() if found is None}
         needed = needed.union(*(found for found in derived.values() if isinstance(found, set)))
         fresh = needed - self._asked
@@ -386,5 +396,10 @@ def _place(part: str) -> tuple[str, str, int]:
 
 
 def _stored(part: str | None) -> str | None:
-    """A part's name in the store: which images they are is in its key, whatever run it was."""
-    return None if part is None else untagged(part)[1]
+    """A part's name in the store: which images they are is in its key, whatever run it was, and in
+    which precision.
+    """
+    if part is None:
+        return None
+    rest = untagged(part)[1]
+    return rest.rpartition("@")[2] if precision_of(span_of(rest)) else rest

@@ -14,7 +14,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from harness.check.shards import PREDICTED, Span, entry_of, span_of
+from harness.check.shards import PREDICTED, Span, entry_of, precision_of, span_of
 from harness.measure import cuda
 from harness.measure.builders import get_builder
 from harness.run.jobs import (
@@ -107,7 +107,8 @@ class Performer:
                 heard=lambda *counts: self._tell(Interim(part, *counts)),
                 truth=truth,
                 also=truth_of(image_set.names, counting.also),
-                keep=span.alternative in PREDICTED,
+                keep=span.alternative in PREDICTED or bool(precision_of(span)),
+                amp=cast("Amp", counting.amp),
             )
             value["precision"] = counting.amp
             if counting.decode != "pillow" and span.end <= _COMPARED and not span.alternative:
@@ -173,7 +174,7 @@ class Performer:
     def _with(self, counting: AccuracyJob) -> Validator:
         """The validator of these settings; the last one is kept."""
         settings = replace(
-            counting, parts=(), classes=None, subset="", truth="", also="", overrides=()
+            counting, parts=(), classes=None, subset="", truth="", also="", overrides=(), amp="off"
         )
         if self._validator is None or self._validator[0] != settings:
             from harness.measure.accuracy.validator import Validator
@@ -182,7 +183,6 @@ class Performer:
                 self._validator[1].close()
             validator = Validator(
                 counting.device,
-                amp=cast("Amp", counting.amp),
                 compile=counting.compile,
                 decode_workers=counting.workers,
                 threads=counting.threads,
@@ -321,7 +321,7 @@ def _config(recipe: Recipe, span: Span, subset: str = "") -> InputConfig:
     from harness.measure.accuracy.validator import InputConfig, alternatives, preprocessing_of
 
     preprocessing = preprocessing_of(recipe)
-    if span.alternative in PREDICTED or entry_of(span) is not None:
+    if span.alternative in PREDICTED or precision_of(span) or entry_of(span) is not None:
         return InputConfig(preprocessing, subset=subset)
     ways = (a.config for a in alternatives(preprocessing) if a.name == span.alternative)
     return replace(next(ways), subset=subset)

@@ -149,6 +149,7 @@ class Answered:
         image_set: its images, as they lie there.
         predictions: of the first of them, in the fixed order.
         classes: the variant's own, where the images are labelled by them.
+        precision: that it was run in.
     """
 
     variant: str
@@ -157,6 +158,7 @@ class Answered:
     image_set: ImageSet
     predictions: Predictions
     classes: tuple[str, ...] | None
+    precision: str = "off"
 
     @property
     def members(self) -> NDArray[np.int64]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.check.decide import interim
 from harness.check.intervals import Interval
-from harness.check.shards import span_of
+from harness.check.shards import precision_of, span_of
 from harness.run.engine import Hear
 from harness.run.jobs import Interim, Job
 from harness.types import Fact, Measurement, Slot
@@ -98,6 +98,7 @@ class VariantTally:
         population: images that they speak of.
         images, right: evaluated as documented, and right by top-1, in this run and before.
         others: evaluated in another way, to explain a contradiction.
+        precisions: evaluated in another precision than the run's.
         fresh, seconds: evaluated in this run, and the time that it took.
         open: how far the shards are that have not ended.
     """
@@ -109,19 +110,22 @@ class VariantTally:
     images: int = 0
     right: int = 0
     others: int = 0
+    precisions: int = 0
     fresh: int = 0
     seconds: float = 0.0
     open: dict[str, Interim] = field(default_factory=dict)
 
     def learn(self, facts: Mapping[Slot, Fact], new: list[Fact]) -> None:
         """Count what is known, and what of it is new."""
-        self.images = self.right = self.others = 0
+        self.images = self.right = self.others = self.precisions = 0
         for (kind, part), fact in facts.items():
             if kind == "accuracy" and isinstance(part, str) and isinstance(fact, Measurement):
                 span = span_of(part)
                 if span.tag != self.tag:
                     continue
-                if span.alternative:
+                if precision_of(span):
+                    self.precisions += fact.value["images"]
+                elif span.alternative:
                     self.others += fact.value["images"]
                 else:
                     self.images += fact.value["images"]
@@ -139,7 +143,9 @@ class VariantTally:
         for each in self.open.values():
             made.fresh += each.images
             made.seconds += each.seconds
-            if span_of(each.part).alternative:
+            if precision_of(span_of(each.part)):
+                made.precisions += each.images
+            elif span_of(each.part).alternative:
                 made.others += each.images
             else:
                 made.images += each.images
@@ -305,6 +311,8 @@ def described(tally: VariantTally) -> str:
     parts = [f"{tally.images:,} of {max(tally.most, tally.images):,} images"]
     if tally.others:
         parts.append(f"{tally.others:,} prepared in other ways")
+    if tally.precisions:
+        parts.append(f"{tally.precisions:,} in other precisions")
     if tally.speed:
         parts.append(f"{tally.speed:,.1f} images/s")
         parts += [f"at most {duration(left / tally.speed)} left"] if left > 0 else []

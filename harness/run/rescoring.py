@@ -14,17 +14,19 @@ from typing import TYPE_CHECKING
 from harness.check.decide import IMAGENET, looks
 from harness.check.diagnosis import PREFIX
 from harness.check.evaluated import joined, setting_tag
+from harness.check.paired import AGREEMENT
 from harness.check.shards import (
     AS_DOCUMENTED,
     PREDICTED,
     Span,
+    precision_of,
     shard_names,
     span_of,
     tagged,
 )
 from harness.measure.accuracy.predictions import Predictions
 from harness.run.predictions import KeptPredictions, labels_in, members_in
-from harness.types import EvalImages, Fact, Measurement, Recipe, Slot, unmeasured
+from harness.types import EvalImages, Fact, Measurement, Recipe, Slot, Unmeasured, unmeasured
 from zoo.known_datasets import KNOWN
 
 if TYPE_CHECKING:
@@ -73,7 +75,8 @@ class Rescoring:
         reach = self.kept.reaches(name, begin)
         if reach < end:
             rest = Span(way, reach, end, tag)
-            wanted = [documented(rest)] if images is source else planned(source, rest)
+            more = images is source and not precision_of(span)
+            wanted = [documented(rest)] if more else planned(source, rest)
             left = [self._unanswered(name, part) for part in wanted]
             slots: set[Slot] = {("accuracy", part) for part in left if part}
             return next((self.facts[slot] for slot in slots if slot in self.facts), slots)
@@ -81,27 +84,65 @@ class Rescoring:
         return self._counted_in(tag, way) if found is None else found.at(places - begin)
 
     def derived(self, slot: Slot) -> Fact | set[Slot] | None:
-        """A count worked out from predictions, or the counts that it takes first; None for one
-        that a model makes.
+        """A fact worked out from predictions, or the counts that it takes first; None for one that
+        a model makes.
         """
         part = slot[1]
-        if slot[0] != "accuracy" or not isinstance(part, str) or self.images is None:
+        if not isinstance(part, str) or self.images is None:
             return None
         span, images = span_of(part), self.images.counted(part)
-        relabels = span.alternative.startswith(PREFIX)
-        if span.alternative and not relabels:
-            return None
-        found = self.predictions(span)
+        if slot[0] == AGREEMENT:
+            return self._agreement(part, span, images)
+        if slot[0] == "accuracy" and not (span.alternative and not _relabels(span)):
+            return self._count(slot, span, images)
+        return None
+
+    def _count(self, slot: Slot, span: Span, images: EvalImages) -> Fact | set[Slot] | None:
+        assert self.images is not None
+        part, found = str(slot[1]), self.predictions(span)
         if isinstance(found, Predictions):
             if not found.scores(images.subset):
                 return unmeasured(self.recipe, slot, "accuracy.undecided", _NOT_OF_IMAGENET)
-            source = images.made_of or images
-            like = self._counted_in(joined(source.tag, setting_tag(span.tag)), "")
-            return rescored(found, images, self.images.images(part), part, like)
-        if images.made_of is None and not relabels:
+            whole = self.images.images(part)
+            return rescored(found, images, whole, part, self._like(span, images))
+        if images.made_of is None and not _relabels(span):
             begun = self.kept.reaches(self.file_of(part), span.begin) > span.begin
             return found if begun and isinstance(found, set) else None
-        return found if isinstance(found, set) else unpredicted(self.recipe, part, found)
+        return found if isinstance(found, set) else unpredicted(self.recipe, slot, found)
+
+    def _agreement(self, part: str, span: Span, images: EvalImages) -> Fact | set[Slot]:
+        """How often the model is right in a part's precision and in that of the run."""
+        assert self.images is not None
+        both = [self.predictions(span, way) for way in ("", span.alternative)]
+        missing: set[Slot] = set().union(*(each for each in both if isinstance(each, set)))
+        if missing:
+            return missing
+        first, second = both
+        if not isinstance(first, Predictions) or not isinstance(second, Predictions):
+            fact = next(each for each in both if isinstance(each, Measurement | Unmeasured))
+            return unpredicted(self.recipe, (AGREEMENT, part), fact)
+        whole = self.images.images(part)
+        members = members_in(whole, images)[span.begin : span.end]
+        labels = labels_in(whole, images)[members]
+        rights = [each.right(labels, images.subset) for each in (first, second)]
+        flipped = (rights[0][:, 0] != rights[1][:, 0]).nonzero()[0]
+        value = {
+            **first.agreement(second, labels, images.subset)._asdict(),
+            "precision": precision_of(span),
+            "images": len(first),
+            "unreadable": int(first.unread.sum()),
+            "top1": int(rights[1][:, 0].sum()),
+            "top5": int(rights[1][:, 1].sum()),
+            "first5": int(rights[0][:, 1].sum()),
+            "changed": int((first.best(images.subset) != second.best(images.subset))[:, 0].sum()),
+            "flipped": [whole.names[n] for n in members[flipped]],
+        }
+        return replace(self._like(span, images), kind=AGREEMENT, part=part, value=value)
+
+    def _like(self, span: Span, images: EvalImages) -> Measurement:
+        """A count of images of the set that a span's are of."""
+        source = images.made_of or images
+        return self._counted_in(joined(source.tag, setting_tag(span.tag)), "")
 
     def _unanswered(self, name: str, part: str) -> str:
         """The part, or what of it is still to be answered; empty where that is nothing."""
@@ -131,16 +172,26 @@ def apart(parts: Sequence[str], running: Iterable[Slot]) -> list[str]:
     found = []
     for part in parts:
         span = span_of(part)
-        if span.alternative in PREDICTED:
-            if any(
-                other.tag == span.tag and other.begin < span.end and span.begin < other.end
-                for other in busy
-                if other.alternative in PREDICTED
-            ):
-                continue
+        if not any(
+            _way(other) == _way(span) is not None
+            and other.tag == span.tag
+            and other.begin < span.end
+            and span.begin < other.end
+            for other in busy
+        ):
             busy.append(span)
-        found.append(part)
+            found.append(part)
     return found
+
+
+def _relabels(span: Span) -> bool:
+    """Whether the labels of a span's images are read in another order."""
+    return span.alternative.startswith(PREFIX)
+
+
+def _way(span: Span) -> str | None:
+    """What the images of a span are predicted in, None where that is not kept."""
+    return "" if span.alternative in PREDICTED else precision_of(span) or None
 
 
 def planned(images: EvalImages, span: Span) -> list[str]:
@@ -195,8 +246,8 @@ def rescored(
     return replace(like, part=part, value={**kept, **value})
 
 
-def unpredicted(recipe: Recipe, part: str, fact: Fact) -> Fact:
-    """That a part can't be counted since the predictions that it takes were not made."""
+def unpredicted(recipe: Recipe, slot: Slot, fact: Fact) -> Fact:
+    """That a fact can't be made since the predictions that it takes were not."""
     cause = "accuracy.undecided" if isinstance(fact, Measurement) else fact.cause
     why = "the predictions were not kept" if isinstance(fact, Measurement) else fact.why
-    return unmeasured(recipe, ("accuracy", part), cause, why)
+    return unmeasured(recipe, slot, cause, why)

@@ -12,6 +12,7 @@ from harness.check.base import Evidence, Need, VariantCheck
 from harness.check.build import ALIAS
 from harness.check.evaluated import setting_tag
 from harness.check.flops import figure
+from harness.check.paired import PrecisionCompared, compared_precisions
 from harness.check.shards import span_of
 from harness.config import RunConfig
 from harness.explain import preferred_rules
@@ -139,6 +140,7 @@ class VariantRun(VariantFacts):
                 setting: given.alternatives(replace(self.recipe, **overrides))
                 for setting, overrides in self._settings.items()
             },
+            self._config.precisions,
         )
 
     def report(self) -> VariantReport:
@@ -191,20 +193,35 @@ class VariantRun(VariantFacts):
 
         Those of the first dataset, and under ``evaluations`` of each one.
         """
-        found = [
-            {
+        others: dict[str, list[PrecisionCompared]] = {}
+        for each in compared_precisions(self.evidence()):
+            others.setdefault(each.images.tag, []).append(each)
+        found: list[dict[str, Any]] = []
+        for tag, values in self._counted().items():
+            about = {
                 "dataset": values[0]["dataset"] or None,
                 "digest": values[0]["digest"],
                 "of": values[0]["of"],
                 **({"setting": setting_tag(tag)} if setting_tag(tag) else {}),
-                "images": (images := sum(value["images"] for value in values)),
-                **{
-                    name: round(100 * sum(value[name] for value in values) / images, 4)
-                    for name in ("top1", "top5")
-                },
             }
-            for tag, values in self._counted().items()
-        ]
+            images = sum(value["images"] for value in values)
+            right = {name: sum(value[name] for value in values) for name in ("top1", "top5")}
+            for each in others.get(tag, ()):  # It may go on where the claims are decided.
+                if each.drawn > images:
+                    images, counts = each.drawn, each.counts
+                    right = {"top1": counts["both"] + counts["first"], "top5": counts["first5"]}
+            own = {"precision": self._config.amp} if tag in others else {}
+            found.append({**about, **own, "images": images, **_percent(right, images)})
+            for other in others.get(tag, ()):
+                found.append(
+                    {
+                        **about,
+                        "precision": other.precision,
+                        "images": other.drawn,
+                        **_percent(other.counts, other.drawn),
+                        "against": other.against(self._config.amp),
+                    }
+                )
         first = found[0] if found else dict.fromkeys(("top1", "top5", "images"))
         return {**{key: first[key] for key in ("top1", "top5", "images")}, "evaluations": found}
 
@@ -217,6 +234,10 @@ class VariantRun(VariantFacts):
             if decision is not None:
                 found.setdefault(FIELDS[claim.field], decision.interval.percent)
         return found
+
+
+def _percent(right: Mapping[str, int], images: int) -> dict[str, float]:
+    return {name: round(100 * right[name] / images, 4) for name in ("top1", "top5")}
 
 
 class _ReadFacts(Mapping[Slot, Fact]):

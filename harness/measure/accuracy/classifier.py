@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.measure.accuracy.scoring import Float64Rescorer
-from harness.measure.devices import Amp, full_float32, precision
+from harness.measure.devices import Amp, DeviceError, full_float32, precision
 from harness.measure.meta import all_tensors, build_on_meta, without_initialisation
 from zoo.weights.checkpoint import CheckpointInfo, read_checkpoint
 from zoo.weights.load import load_into
@@ -145,7 +145,7 @@ class Classifier:
         name: of the variant.
         checkpoint: its weights.
         device: where it runs.
-        amp: see `harness.measure.devices.precision`.
+        amp: see `harness.measure.devices.precision`; it may be changed between batches.
         compiled: run it through ``torch.compile``.
         batch_size: at most so many images at once; None finds it by measuring.
         overlaps: the device works beside the host, and its batches are worth tuning.
@@ -193,11 +193,12 @@ class Classifier:
             options: Any = {"freezing": True} if device.type == "cpu" else None
             self._run = torch.compile(model, dynamic=False, options=options)
         self._fixed, self._overlaps = batch_size, overlaps
-        self._tuners: dict[tuple[int, int], BatchTuner] = {}
+        self._tuners: dict[tuple[Amp, tuple[int, int]], BatchTuner] = {}
 
     def tuner(self, image_size: tuple[int, int]) -> BatchTuner:
         """What chooses the batch size for inputs of that size; kept as long as the model is."""
-        if image_size not in self._tuners:
+        key = self.amp, image_size
+        if key not in self._tuners:
             sizes, formats = GPU_SIZES, FORMATS
             if not self._overlaps:
                 sizes, formats = CPU_SIZES, FORMATS[:1]
@@ -205,8 +206,8 @@ class Classifier:
                 sizes, formats = (_COMPILED_SIZES.get(self.device.type, 16),), FORMATS[:1]
             if self._fixed is not None:
                 sizes = (self._fixed,)
-            self._tuners[image_size] = BatchTuner(sizes, formats)
-        return self._tuners[image_size]
+            self._tuners[key] = BatchTuner(sizes, formats)
+        return self._tuners[key]
 
     def lay_out(self, layout: str) -> None:
         """Have the weights lie in memory in one of `FORMATS`, as the next inputs do."""
@@ -228,8 +229,14 @@ class Classifier:
         if self.compiled and count < size:
             fill = inputs.new_zeros((size - count, *inputs.shape[1:]))
             inputs = torch.cat([inputs, fill]).contiguous(memory_format=torch.channels_last)
-        with precision(self.device, self.amp):
-            found = self._run(inputs)
+        try:
+            with precision(self.device, self.amp):
+                found = self._run(inputs)
+        except RuntimeError as error:
+            if self.amp == "off" or "not implemented for" not in str(error):
+                raise
+            why = str(error).splitlines()[0]
+            raise DeviceError(f"{self.amp}: this {self.device.type} can't run it: {why}") from error
         if not isinstance(found, torch.Tensor) or found.ndim != 2 or len(found) != len(inputs):
             shape = tuple(found.shape) if isinstance(found, torch.Tensor) else type(found).__name__
             raise ValidationError(

@@ -175,6 +175,7 @@ class Validator:
         truth: NDArray[np.int64] | None = None,
         also: NDArray[np.int64] | None = None,
         keep: bool = False,
+        amp: Amp | None = None,
         following: Sequence[int] | NDArray[np.int64] = (),
         made: Callable[[int, dict[str, Any]], None] = lambda number, value: None,
         over: Callable[[], bool] = lambda: False,
@@ -197,6 +198,7 @@ class Validator:
                 (images, most), filled with -1.
             also: further labels that the predictions may be scored by, in the form of ``truth``.
             keep: return the predictions as well.
+            amp: in place of the validator's.
             following: images that will probably be asked for next.
             made: called with a shard's number and its counts as soon as they are complete, from
                 any thread and from one at a time.
@@ -241,6 +243,7 @@ class Validator:
             # Decoding needs no model, and a model takes a while to load.
             prefetcher.start(np.concatenate(parts), lambda left: GPU_SIZES[0])
         model = self._load(recipe, checkpoint, builder, entry)
+        model.amp = amp or self.amp
         tuner = model.tuner(config.preprocessing.image_size)
         eval_threads = self._side_by_side()
 

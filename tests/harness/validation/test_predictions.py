@@ -209,3 +209,81 @@ def test_one_pass_over_the_images_settles_every_claim_about_them(
             config = InputConfig(preprocessing_of(recipe), subset=table)
             counted = validator.count(recipe, checkpoint, str(place), config, seen)
             assert found[name]["top1"] == round(100 * counted["top1"] / len(seen), 4)
+
+
+def test_precisions_are_compared_on_the_same_images(zoo, made, flat, tmp_path, forwarded):
+    """Against the files that are written of each, and a run in that precision alone."""
+    pandas, _ = pytest.importorskip("pandas"), pytest.importorskip("pyarrow")
+    stats = pytest.importorskip("scipy.stats")
+    count, draw = 150, random.Random(2)
+    labels = [draw.choice(pair) for pair in zip(made.labels, made.seconds, strict=True)][:count]
+    place = flat(made, tmp_path / "val", count, labels)
+    claims = {"ImageNet": "60.0", "ImageNet-R clean": "80.0"}
+    index = results(zoo.index({}), **claims)
+    words = ("--precision", "bf16,float32", "--predictions", "kept")
+    outcome = zoo.validate(index, place, *words)
+    assert sum(forwarded) == 2 * count, outcome.err
+    assert f"{count} in other precisions" in outcome.err
+    evaluations = outcome.document["variants"][0]["measurements"]["evaluations"]
+    assert [(e["dataset"], e["precision"]) for e in evaluations] == [
+        (name, precision)
+        for name in ("imagenet-1k", "imagenet-r-clean")
+        for precision in ("off", "bf16")
+    ]
+    for plain, cast in zip(evaluations[::2], evaluations[1::2], strict=True):
+        assert plain["images"] == cast["images"]
+        against = cast["against"]
+        assert against["precision"] == "off"
+        gap = cast["top1"] - plain["top1"]
+        assert against["points"] == pytest.approx(gap, abs=1e-3)
+        assert against["interval"][0] <= gap <= against["interval"][1]
+        discordant = against["only_this"] + against["only_other"]
+        assert len(against["flipped"]) == discordant
+        p = stats.binomtest(against["only_this"], discordant).pvalue if discordant else 1
+        assert against["mcnemar"] == pytest.approx(p)
+    tables = [
+        pandas.read_parquet(zoo.folder / f"kept/efficientnet_lite0{end}.parquet").set_index("image")
+        for end in ("", "_bf16")
+    ]
+    flipped = tables[0].correct != tables[1].correct
+    assert set(evaluations[1]["against"]["flipped"]) == set(flipped[flipped].index)
+    changed = (tables[0].class1 != tables[1].class1).sum()
+    assert (evaluations[1]["against"]["changed"], changed > 0) == (changed, True)
+    assert evaluations[1]["top5"] == round(100 * tables[1].correct5.mean(), 4)
+
+    alone = zoo.validate(index, place, "--amp", "bf16")
+    assert alone.counts == tuple(evaluations[1][key] for key in ("top1", "top5", "images"))
+    assert sum(forwarded) == 2 * count
+    table = zoo.call(
+        *("validate", "--all", "--index", index, "--data", place, "--precision", "off,bf16")
+    )
+    assert sum(forwarded) == 2 * count
+    lines = [line.split() for line in table.out.splitlines()]
+    (row,) = (line for line in lines if line[1:3] == ["imagenet-1k", "bf16"])
+    assert row[3:5] == [str(count), f"{evaluations[1]['top1']:.2f}"]
+    refused = zoo.validate(index, place, "--precision", "off,bf16", "--amp", "fp16")
+    assert (refused.status, "leave out one of them" in refused.err) == (2, True)
+    assert zoo.validate(index, place, "--precision", "off,fp8").status == 2
+
+
+def test_a_precision_that_the_machine_has_not_is_said_in_one_line(
+    zoo, made, flat, tmp_path, monkeypatch
+):
+    import torch
+
+    class Autocast:
+        """As an older torch has it, which warns and runs float32."""
+
+        _enabled = False
+
+        def __init__(self, *arguments, **more):
+            pass
+
+    monkeypatch.setattr(torch, "autocast", Autocast)
+    index, place = results(zoo.index({}), ImageNet="99.0"), flat(made, tmp_path / "val", 60)
+    outcome = zoo.validate(index, place, "--precision", "off,fp16")
+    assert outcome.status in (0, 1), outcome.err
+    (found,) = (f for f in outcome.document["findings"] if f["check"] == "precision")
+    assert (found["status"], found["cause"]) == ("unverified", "accuracy.undecided")
+    assert found["message"].startswith("not compared in fp16: fp16: torch ")
+    assert outcome.counts[2] == 60
