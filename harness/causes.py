@@ -243,6 +243,14 @@ _TABLE: tuple[CauseRow, ...] = (
         "Nothing, if it is meant.",
     ),
     (
+        "weights.moving-revision",
+        "note",
+        "The weights are named by a branch or a tag of their repository, which can stand for other "
+        "files tomorrow.",
+        "`Weights: hf-hub:timm/resnet50.a1_in1k`, which means the branch main",
+        "Write the commit that was checked, as the edit does.",
+    ),
+    (
         "weights.all-zero",
         "note",
         "Every weight of the checkpoint is 0: the model answers alike to all images.",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["fault_server", "ray_cluster"]
+pytest_plugins = ["fault_server", "hub_server", "ray_cluster"]
 
 # Several of pytest's workers share the cores: a torch that takes all of them slows the others.
 if "PYTEST_XDIST_WORKER" in os.environ:

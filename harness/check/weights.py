@@ -24,6 +24,7 @@ from harness.check.owners import file_name
 from harness.check.schema import UNREADABLE, missing_for
 from harness.types import Finding, Measurement, Size
 from zoo.index.types import Claim, Index, Variant
+from zoo.weights.hub import pinned
 from zoo.weights.sources import name_hash
 
 SEVERAL = "weights.several-files"
@@ -104,12 +105,23 @@ def _of_one_file(evidence: Evidence, claim: Claim) -> Iterator[Finding | Need]:
         yield from _name_against_file(evidence, claim, file)
         for stated, digits in _stated(evidence):
             yield _stated_against_file(variant, stated, digits, sha256)
-    if file.value["path"] is None:
+    commit = file.value.get("commit")
+    moves = pinned(claim.value, commit) if commit is not None else None
+    if moves is not None and moves != claim.value:
+        message = (
+            f"the revision can move to other files; the one that was checked is at commit {commit}"
+        )
+        edits, cause = (replaced(claim, moves),), "weights.moving-revision"
+        yield mismatched(claim, variant, _FILE, cause, commit, message, edits=edits)
+    if file.value["path"] is None and file.value.get("header") is None:
         # The same message for both claims: a report groups files that were not downloaded.
         cause = "weights.unreachable"
         yield unverified(claim, variant, "weights-tensors", cause, _NOT_DOWNLOADED)
-        yield from _unhashed(evidence, cause, _NOT_DOWNLOADED)
+        if sha256 is None:
+            yield from _unhashed(evidence, cause, _NOT_DOWNLOADED)
         return
+    if sha256 is None:  # a header alone has none
+        yield from _unhashed(evidence, "weights.unreachable", _NOT_DOWNLOADED)
     if ("checkpoint", None) not in evidence.facts:
         yield CHECKPOINT
         return
@@ -223,7 +235,8 @@ def _contents(evidence: Evidence, claim: Claim) -> Finding:
         cause = "weights.all-zero"
         return mismatched(claim, variant, check, cause, value["tensors"], message)
     if value["fits"]:
-        message = "; ".join((f"{value['sentence']} the model", *value["notes"]))
+        unread = ["by the file's header: its values were not read"] * bool(value.get("by_header"))
+        message = "; ".join((f"{value['sentence']} the model", *value["notes"], *unread))
         return matched(claim, variant, check, value["tensors"], message)
     holds = [name for name in value["holds"] if name != variant.name]
     if holds:

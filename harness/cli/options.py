@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 IMAGES = ("data", "dataset", "samples", "budget", "amp", "compile", "decode", "decode-workers")
 ENGINE = ("engine", "address")
 BUILDING = ("workers", "timeout", "max-memory")
-STORE = ("no-store", "refresh", "no-download")
+STORE = ("no-store", "refresh", "no-download", "headers")
 FETCHING = ("offline", "max-bytes", "allow-http", "public-hosts-only", "allow-local")
 FETCHING_ONE = tuple(each for each in FETCHING if each != "max-bytes")
 MEASURING = ("index", "builder", "device", *IMAGES, *BUILDING, *ENGINE, *STORE, *FETCHING)

@@ -110,6 +110,7 @@ class RunConfig:
     refresh: bool = _DEFAULTS["refresh"]
     offline: bool = _DEFAULTS["offline"]
     no_download: bool = _DEFAULTS["no-download"]
+    headers: bool = _DEFAULTS["headers"]
     max_bytes: int | None = _DEFAULTS["max-bytes"]
     allow_http: bool = _DEFAULTS["allow-http"]
     public_hosts_only: bool = _DEFAULTS["public-hosts-only"]

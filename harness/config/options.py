@@ -26,7 +26,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         *("engine", "address"),
     ),
     "Store and network": (
-        *("no-store", "refresh", "offline", "no-download", "max-bytes"),
+        *("no-store", "refresh", "offline", "no-download", "headers", "max-bytes"),
         *("allow-http", "public-hosts-only", "allow-local"),
     ),
     "Report": ("format", "fail-on", "strict", "baseline"),
@@ -239,6 +239,14 @@ _SHARED = (
         "offline", SWITCH, "Use no network: weights from the cache alone.", False, opposite="online"
     ),
     Option("no-download", SWITCH, "Ask servers for sizes alone.", False, opposite="download"),
+    Option(
+        "headers",
+        SWITCH,
+        "Download no weights: ask servers for size and SHA-256, and read the tensors' names, "
+        "shapes and types from the head of each safetensors file.",
+        False,
+        opposite="whole-files",
+    ),
     Option(
         "max-bytes",
         rules.SIZE,

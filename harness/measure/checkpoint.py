@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from zoo.errors import MismatchedCheckpointError
 from zoo.weights.checkpoint import CheckpointInfo
-from zoo.weights.load import examine
+from zoo.weights.headers import KEPT
+from zoo.weights.load import examine, examine_header
 from zoo.weights.match import explain_size, recognise, specs_of
 
 if TYPE_CHECKING:
@@ -26,7 +27,8 @@ def inspect(
 
     Args:
         model: the variant, built anywhere; the meta device will do.
-        path: the file.
+        path: the file, or the kept header of one on a server (see `zoo.weights.headers`), which
+            shows all but the values.
         siblings: other variants that the file may turn out to hold, with what builds them; they
             are built only where the file is not this variant's.
 
@@ -42,7 +44,8 @@ def inspect(
         exactly), ``all_zero`` (whether every weight of a layer is 0) and
         ``odd_layout`` (whether any tensor is sparse, quantized or the like).
     """
-    found = examine(model, path)
+    by_header = path.suffix == KEPT
+    found = (examine_header if by_header else examine)(model, path)
     contents, result, error = found.contents, found.match, found.error
     refused, why = None, ""
     if error is not None and not isinstance(error, MismatchedCheckpointError):
@@ -64,6 +67,7 @@ def inspect(
         "reasons": explain_size(contents, result),
         "holds": list(recognise(contents.tensors, known)),
         "all_zero": found.all_zero,
+        "by_header": by_header,
         "odd_layout": any(tensor.layout != "strided" for tensor in contents.tensors),
     }
 

@@ -268,7 +268,7 @@ _BEGINNING = re.compile(r"(?:no weights to evaluate|not \w+): ")
 # What a message says -> the options that are in the way, and those that would help.
 _WEIGHTS: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
     ("--offline", ("offline",), ()),
-    ("was not downloaded", ("no-download",), ()),
+    ("was not downloaded", ("no-download", "headers"), ()),
     ("--max-bytes", ("max-bytes",), ("--max-bytes", "N")),
     ("--allow-http", (), ("--allow-http",)),
     ("--any-host", ("public-hosts-only",), ("--any-host",)),

@@ -318,7 +318,8 @@ class VariantFacts:
             kinds = tuple(sorted({kind for kind, _ in built}))
             sizes = tuple(sorted({which for _, which in built if isinstance(which, tuple)}))
             if "checkpoint" in kinds:
-                jobs.append(Job(self.recipe, kinds, sizes, self._file["path"], self._siblings))
+                opened = self._file["path"] or self._file["header"]
+                jobs.append(Job(self.recipe, kinds, sizes, opened, self._siblings))
             else:
                 jobs.append(Job(self.recipe, kinds, sizes))
         sizes = tuple(which for _, which in run if isinstance(which, tuple))
@@ -342,7 +343,9 @@ class VariantFacts:
         kind, which = slot
         depends: list[str | int] = []
         if kind in ("checkpoint", "accuracy"):
-            depends = [self._file["path"], *self._file["stat"]]
+            file = self._file
+            # A kept header is named by the version of the file that it is of.
+            depends = [file["path"], *file["stat"]] if file["path"] else [file["header"]]
         if kind == "interface":
             depends = list(self.recipe.modules)
         if kind == "fvcore":

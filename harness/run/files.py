@@ -14,15 +14,26 @@ from typing import TYPE_CHECKING
 
 from harness.config import RunConfig
 from harness.types import Fact, Measurement, Recipe, Unmeasured
-from zoo._util.text import human_bytes
+from zoo._util.text import human_bytes, plural
 from zoo.weights.fetch import Fetcher, Located
+from zoo.weights.headers import first_bytes, has_header
 from zoo.weights.sources import locate, name_hash
-from zoo.weights.types import DEFAULT_MAX_BYTES, Fetched, NoProgress, NotFetched, Outcome
+from zoo.weights.types import (
+    DEFAULT_MAX_BYTES,
+    Fetched,
+    NoProgress,
+    NotFetched,
+    Outcome,
+    ServerFile,
+)
 
 if TYPE_CHECKING:
     from harness.run.facts import VariantFacts
     from zoo.index.types import Variant
     from zoo.weights.types import DownloadProgress
+
+# Downloads share the line; a header is a few kilobytes, and what takes time is the answer.
+FILES_AT_A_TIME, HEADERS_AT_A_TIME = 4, 8
 
 _METHOD = {
     "fetched": "fetched, hashed while it was written",
@@ -42,6 +53,7 @@ class FilePlan:
         unknown: those whose size none says.
         present: on this machine already.
         refused: that are not available, as far as is known before the download.
+        headers: only the heads of the files are read, and ``bytes`` are theirs.
     """
 
     files: int
@@ -49,6 +61,7 @@ class FilePlan:
     unknown: int
     present: int
     refused: int
+    headers: bool = False
 
     def __str__(self) -> str:
         beside = [f"{self.present} here"] if self.present else []
@@ -56,6 +69,9 @@ class FilePlan:
         rest = f" ({', '.join(beside)})" if beside else ""
         if not self.files:
             return f"no files to fetch{rest}"
+        if self.headers:
+            what = f"{plural(self.files, 'file')} to ask about, {human_bytes(self.bytes)} to read"
+            return f"{what}{rest}"
         size = human_bytes(self.bytes) if self.bytes or not self.unknown else "of unknown size"
         more = f" and {self.unknown} of unknown size" if self.unknown and self.bytes else ""
         return f"{self.files} file{'s' * (self.files != 1)} to fetch, {size}{more}{rest}"
@@ -97,8 +113,17 @@ class Files:
         if not self._located or self._request.offline:
             return FilePlan(0, 0, 0, 0, 0)
         plan = self._open().plan(self._all)
+        size = plan.bytes
+        if self._request.headers:
+            heads = {source.key: (source, size) for source, size in plan.sizes.items()}
+            size = sum(first_bytes(size) for source, size in heads.values() if has_header(source))
         self.planned = FilePlan(
-            plan.files, plan.bytes, plan.unknown, plan.present, len(plan.refused)
+            plan.files,
+            size,
+            plan.unknown,
+            plan.present,
+            len(plan.refused),
+            headers=self._request.headers,
         )
         return self.planned
 
@@ -135,6 +160,8 @@ class Files:
             self._fetcher = Fetcher(
                 offline=self._request.offline,
                 no_download=self._request.no_download,
+                headers=self._request.headers,
+                workers=HEADERS_AT_A_TIME if self._request.headers else FILES_AT_A_TIME,
                 public_hosts_only=self._request.public_hosts_only,
                 max_bytes=self._request.max_bytes or DEFAULT_MAX_BYTES,
             )
@@ -153,6 +180,14 @@ def learn_at_hand(request: RunConfig, runs: Sequence[VariantFacts]) -> Sequence[
     return runs
 
 
+def _described(outcome: Outcome) -> str:
+    """How a file that was not downloaded is known."""
+    hashed = isinstance(outcome, ServerFile) and outcome.sha256 is not None
+    opened = isinstance(outcome, ServerFile) and outcome.header is not None
+    said = f"the server's word for its size{' and SHA-256' if hashed else ''}"
+    return f"{said}, and the file's own header" if opened else said
+
+
 def _fact(
     recipe: Recipe, located: Located, outcomes: dict[Located, Outcome], which: str | None
 ) -> Fact:
@@ -161,6 +196,7 @@ def _fact(
         cause, why = outcome.cause, outcome.why
         return Unmeasured("file", recipe.name, recipe.builder, cause, why, part=which)
     fetched = outcome if isinstance(outcome, Fetched) else None
+    described = outcome if isinstance(outcome, ServerFile) else None
     name = "" if isinstance(located, NotFetched) else located.name
     return Measurement(
         kind="file",
@@ -168,14 +204,16 @@ def _fact(
         builder=recipe.builder,
         value={
             "size": outcome.size,
-            "sha256": fetched.sha256 if fetched else None,
+            "sha256": outcome.sha256,
             "name_hash": name_hash(name),
             "path": str(fetched.path) if fetched else None,
             "stat": list(fetched.stat) if fetched else None,
             "final_url": fetched.final_url if fetched else None,
+            "commit": described.commit if described else None,
+            "header": str(described.header) if described and described.header else None,
         },
         image_size=None,
-        method=_METHOD[fetched.origin] if fetched else "the server's word for its size",
+        method=_METHOD[fetched.origin] if fetched else _described(outcome),
         versions={},
         device="disk" if fetched else "network",
         made=datetime.now(timezone.utc).isoformat(timespec="seconds"),

@@ -16,7 +16,8 @@ from functools import partial
 from urllib.parse import urlsplit
 
 from zoo.images.io import MAX_IMAGE, UnreadableImage, is_image, read_regular, reason
-from zoo.weights.http import HttpClient, content_length
+from zoo.weights.answers import content_length
+from zoo.weights.http import HttpClient
 from zoo.weights.network import RequestClock
 from zoo.weights.retry import PermanentError, Retries, RetryPolicy, TransientError
 from zoo.weights.sources import HttpSource, locate, shown_url

@@ -9,7 +9,8 @@ MEANINGS: dict[str, str] = {
     "Base": "The variant whose architecture this one has, with a classifier of its own.",
     "Classes": "How many classes the classifier tells apart, where they are not ImageNet's.",
     "Class Names": "The classes in the order of the outputs, where they are not ImageNet's.",
-    "Weights": "Where the checkpoint is: a URL, or a path from the index's folder; or several.",
+    "Weights": "Where the checkpoint is: a URL, `hf-hub:ORG/NAME[@REVISION][/FILE]`, or a path "
+    "from the index's folder; or several.",
     "SHA256": "The SHA-256 of the checkpoint.",
     "File Size": "The checkpoint's size in bytes, or with a unit.",
     "Parameters": "How many parameters the model has, its classifier included.",

@@ -22,6 +22,7 @@ from zoo.index.units import (
     TIME_UNITS,
     measured_key,
 )
+from zoo.weights import hub
 
 Kind = Literal[
     "count",  # a whole number
@@ -38,7 +39,7 @@ Kind = Literal[
     "texts",  # a list of texts
     "text-or-texts",  # a list of texts, or one text
     "link",  # an http or https URL
-    "weights",  # an http, https, file or package URL, or a relative path
+    "weights",  # an http, https, file or package URL, an hf-hub: name, or a relative path
     "hash",  # a SHA-256 in hexadecimal
 ]
 
@@ -370,16 +371,21 @@ def check_link(text: str) -> None:
 
 
 def check_weights(text: str) -> None:
-    """Accept an http, https, file or package URL, or the relative path of a file.
+    """Accept an http, https, file or package URL, an ``hf-hub:`` name, or a relative path.
 
     Raises:
         LinkError: anything else.
     """
     _check_characters(text)
+    try:
+        if hub.short(text) is not None:
+            return
+    except ValueError as error:
+        raise LinkError(f"is no name of a file on the Hub; {error}") from error
     if not any(form.fullmatch(text) for form in (_HTTP, _PACKAGE, _FILE, _RELATIVE)):
         raise LinkError(
-            "is not an http, https, file or package URL, nor the relative path of a file"
-            + _scheme_of(text)
+            "is not an http, https, file or package URL, an hf-hub: name, nor the relative path of "
+            "a file" + _scheme_of(text)
         )
 
 

@@ -12,9 +12,13 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from zoo._util.files import hash_file
 from zoo._util.text import FOREIGN, truncate
-from zoo.weights.cache import Cache, CorruptFile, UnusableFile, url_digest
-from zoo.weights.http import HttpClient, content_length, content_range, validator
+from zoo.weights import hub
+from zoo.weights.answers import content_length, content_range, says_page, validator
+from zoo.weights.cache import Cache, CorruptFile, UnusableFile, raise_if, url_digest
+from zoo.weights.headers import fetch_header
+from zoo.weights.http import HttpClient
 from zoo.weights.network import RequestClock
 from zoo.weights.partial import PartialFile, ServedVersion, wait_for
 from zoo.weights.retry import PermanentError, Retries, RetryPolicy, TransientError
@@ -22,6 +26,7 @@ from zoo.weights.sources import HttpSource, name_hash, shown_url
 from zoo.weights.types import (
     DEFAULT_MAX_BYTES,
     HASH_MISMATCH,
+    MISSING,
     UNREACHABLE,
     UNREADABLE,
     DownloadProgress,
@@ -30,7 +35,7 @@ from zoo.weights.types import (
     NoProgress,
     NotFetched,
     Outcome,
-    SizeOnly,
+    ServerFile,
 )
 
 if TYPE_CHECKING:
@@ -49,6 +54,7 @@ class FetchContext:
         cache: where checkpoints are kept; torch.hub's cache by default.
         offline: make no request; use the cache alone.
         no_download: ask servers for sizes only.
+        headers: ask servers for sizes, hashes and the headers of safetensors files only.
         public_hosts_only: reach no host of this machine, or of a private network.
         rehash: read cached files again even where a record vouches for them.
         max_bytes: a download is cut off there.
@@ -60,6 +66,7 @@ class FetchContext:
     cache: Cache = field(default_factory=Cache)
     offline: bool = False
     no_download: bool = False
+    headers: bool = False
     public_hosts_only: bool = False
     rehash: bool = False
     max_bytes: int = DEFAULT_MAX_BYTES
@@ -68,6 +75,8 @@ class FetchContext:
     progress: DownloadProgress = field(default_factory=NoProgress)
 
     def __post_init__(self) -> None:
+        # What a plan has been told need not be asked for again.
+        self.described: dict[str, ServerFile] = {}
         self.stop = threading.Event()
         self.client = HttpClient(self.policy, self.stop, public_only=self.public_hosts_only)
 
@@ -214,11 +223,7 @@ def _is_page(head: bytes, content_type: str) -> bool:
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     if text.startswith(_PAGE_STARTS):
         return True
-    called = content_type.partition(";")[0].strip().lower() in {
-        "text/html",
-        "application/xhtml+xml",
-    }
-    return called and b"\0" not in head and not head.startswith(_BINARY_STARTS)
+    return says_page(content_type) and b"\0" not in head and not head.startswith(_BINARY_STARTS)
 
 
 def fetch_http(source: HttpSource, context: FetchContext) -> Outcome:
@@ -227,8 +232,19 @@ def fetch_http(source: HttpSource, context: FetchContext) -> Outcome:
     Raises:
         Interrupted: the run is being stopped; what has come is kept for the next one.
     """
+    outcome = _fetch_one(source, context)
+    other = source.fallback
+    absent = isinstance(outcome, NotFetched) and outcome.cause == MISSING
+    return fetch_http(other, context) if other is not None and absent else outcome
+
+
+def _fetch_one(source: HttpSource, context: FetchContext) -> Outcome:
     old: CorruptFile | None = None
     try:
+        shared = source.hub.cached() if source.hub is not None else None
+        if shared is not None:
+            sha256, status = hash_file(shared, lambda: raise_if(context.stop))
+            return Fetched(shared, status[0], sha256, "found", source.url, None, None, status)
         held = context.cache.look_up(source, rehash=context.rehash, stop=context.stop)
         if isinstance(held, UnusableFile):
             raise PermanentError(held.cause, f"{held.path} is not used: {held.why}")
@@ -236,10 +252,11 @@ def fetch_http(source: HttpSource, context: FetchContext) -> Outcome:
             old = held
         elif held is not None:
             return held
-        if context.offline:
-            raise _absent()
-        if context.no_download:
-            return SizeOnly(source.url, _size(source, context))
+        if _is_offline(source, context):
+            raise _absent(source, context)
+        if context.no_download or context.headers:
+            described = _describe(source, context)
+            return fetch_header(source, context, described) if context.headers else described
         return _fetch_locked(source, context, old)
     except PermanentError as refusal:
         outcome = NotFetched(refusal.cause, refusal.why, source.url, refusal.permanent)
@@ -255,37 +272,48 @@ def fetch_http(source: HttpSource, context: FetchContext) -> Outcome:
     return NotFetched(HASH_MISMATCH, why, source.url, outcome.permanent)
 
 
-def planned_size(source: HttpSource, context: FetchContext) -> SizeOnly | NotFetched | None:
-    """What the server says the file's size is; None where the cache seems to hold the file.
+def planned(source: HttpSource, context: FetchContext) -> ServerFile | NotFetched | None:
+    """What the server says of the file; None where the cache seems to hold it.
 
     It is asked once, and for a short time: a plan that waits is worse than one with a gap, and
     the download itself retries.
     """
-    if context.cache.holds(source):
+    if context.cache.holds(source) or (source.hub is not None and source.hub.cached() is not None):
         return None
     try:
-        if context.offline:
-            raise _absent()
+        if _is_offline(source, context):
+            raise _absent(source, context)
         clock = RequestClock(context.policy.plan_s, brief=True)
-        return SizeOnly(source.url, context.client.size(source, clock))
+        described = context.client.describe(source, clock)
+        context.described[source.key] = described
+        return described
     except PermanentError as refusal:
+        if source.fallback is not None and refusal.cause == MISSING:
+            return planned(source.fallback, context)
         return NotFetched(refusal.cause, refusal.why, source.url, refusal.permanent)
     except TransientError as failure:
         if failure.silent is not None:
             context.client.slow(failure.silent)
-        return SizeOnly(source.url, None)
+        return ServerFile(source.url, None)
 
 
-def _absent() -> PermanentError:
-    why = "it is not in the cache, and --offline allows no request"
+def _is_offline(source: HttpSource, context: FetchContext) -> bool:
+    return context.offline or (source.hub is not None and hub.offline())
+
+
+def _absent(source: HttpSource, context: FetchContext) -> PermanentError:
+    said = "--offline" if context.offline else "HF_HUB_OFFLINE"
+    why = f"it is not in the cache, and {said} allows no request"
     return PermanentError(UNREACHABLE, why, permanent=False)
 
 
-def _size(source: HttpSource, context: FetchContext) -> int | None:
+def _describe(source: HttpSource, context: FetchContext) -> ServerFile:
+    if source.key in context.described:
+        return context.described[source.key]
     retries = Retries(context.policy, context.stop)
     while True:
         try:
-            return context.client.size(source)
+            return context.client.describe(source)
         except TransientError as failure:
             retries.retry(context.client, source, failure)
 

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 from zoo._util.files import hash_file
 from zoo.weights.cache import raise_if
-from zoo.weights.download import FetchContext, fetch_http, planned_size
+from zoo.weights.download import FetchContext, fetch_http, planned
 from zoo.weights.partial import sweep
 from zoo.weights.sources import AnySource, HttpSource
 from zoo.weights.types import (
@@ -28,7 +28,7 @@ from zoo.weights.types import (
     Interrupted,
     NotFetched,
     Outcome,
-    SizeOnly,
+    ServerFile,
 )
 
 Located = AnySource | NotFetched
@@ -118,12 +118,12 @@ class Fetcher(FetchContext):
             return NotFetched(UNREACHABLE, f"{path} can't be read: {error}", source.url)
         return Fetched(path, status[0], sha256, "local", source.url, None, None, status)
 
-    def _look_ahead(self, source: Located) -> SizeOnly | NotFetched | None:
+    def _look_ahead(self, source: Located) -> ServerFile | NotFetched | None:
         """What is to be downloaded, why it can't be, or None for a file that is there."""
         if isinstance(source, NotFetched):
             return source
         if isinstance(source, HttpSource):
-            return planned_size(source, self)
+            return planned(source, self)
         path = source.find()
         return path if isinstance(path, NotFetched) else None
 

@@ -6,12 +6,9 @@ httpx is imported when the first server is asked.
 from __future__ import annotations
 
 import contextlib
-import email.utils
 import functools
 import os
-import re
 import threading
-import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
@@ -20,10 +17,13 @@ from urllib.parse import urljoin, urlsplit
 
 from zoo._util.text import FOREIGN, truncate
 from zoo._version import __version__
+from zoo.weights import hub
+from zoo.weights.answers import content_length, content_range, number, retry_after, says_page
+from zoo.weights.hub import HubFile
 from zoo.weights.network import Network, PrivateAddressError, RequestClock, rule
 from zoo.weights.retry import PermanentError, RetryPolicy, TransientError
 from zoo.weights.sources import HttpSource, is_loopback, shown_url
-from zoo.weights.types import MISSING, UNREACHABLE, UNSAFE, Interrupted
+from zoo.weights.types import MISSING, UNREACHABLE, UNREADABLE, UNSAFE, Interrupted, ServerFile
 
 if TYPE_CHECKING:
     import ssl
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 
 _REDIRECTS = {301, 302, 303, 307, 308}
 _PORTS = {"https": 443, "http": 80}
-_NUMBER = re.compile(r"[0-9]{1,18}")
-_CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-[0-9]{1,18}/([0-9]{1,18}|\*)")
 
 
 class _Host:
@@ -74,29 +72,35 @@ class HttpClient:
         source: HttpSource,
         headers: Mapping[str, str] | None = None,
         clock: RequestClock | None = None,
+        *,
+        follow: Callable[[httpx.Response], bool] = lambda response: True,
     ) -> Iterator[tuple[httpx.Response, str]]:
         """The answer to one request, redirects followed, body unread, and the URL it came from.
 
         Only 200, 206 and 416 are handed over. All redirects and the head of the answer together
-        have the time of ``clock``, or ``stall_s`` of the policy.
+        have the time of ``clock``, or ``stall_s`` of the policy. A redirect that ``follow``
+        declines is handed over too. A token of the Hub is sent to the Hub's own host alone.
 
         Raises:
             PermanentError: 404, 410, an unsafe redirect, a host that is down, any other answer.
             TransientError: connection errors, stalls, 408, 429, 5xx.
         """
-        url = source.key
+        url, on_hub = source.key, source.hub
         clock = clock or RequestClock(self._policy.stall_s)
         with self._network.timed(clock):
             for hop in range(self._policy.redirects + 1):
+                own = {**(headers or {}), **(on_hub.authorization(url) if on_hub else {})}
                 with (
                     _translated(url, redirected=hop > 0),
-                    contextlib.closing(self._send(method, url, headers, clock)) as response,
+                    contextlib.closing(self._send(method, url, own, clock)) as response,
                 ):
                     target = response.headers.get("Location")
-                    if response.status_code in _REDIRECTS and target:
+                    redirects = response.status_code in _REDIRECTS and target
+                    if redirects and follow(response):
                         url = _redirected(url, target, source.allow_http)
                         continue
-                    _check_status(response, url)
+                    if not redirects:
+                        _check_status(response, url, on_hub)
                     yield response, url
                     return
         most = self._policy.redirects
@@ -137,31 +141,53 @@ class HttpClient:
             why = f"the connection broke after {size} bytes: {_line(error)}"
             raise TransientError(why) from error
 
-    def size(self, source: HttpSource, clock: RequestClock | None = None) -> int | None:
-        """The size of the file in bytes as the server says it, None where it doesn't.
+    def describe(self, source: HttpSource, clock: RequestClock | None = None) -> ServerFile:
+        """What the server says of a file: its size and, on the Hub, its SHA-256 and commit.
 
         HEAD is asked first; servers that refuse it are asked for one byte. Both have the time of
-        ``clock``, or each ``stall_s`` of the policy.
+        ``clock``, or each ``stall_s`` of the policy. The Hub answers of a large file before it
+        redirects to the host that keeps it, which need not be asked then.
 
         Raises:
             PermanentError, TransientError: as `ask`.
         """
-        plain = {"Accept-Encoding": "identity"}
+        plain, on_hub = {"Accept-Encoding": "identity"}, source.hub
+
+        def linked(response: httpx.Response) -> bool:
+            here = on_hub is not None and on_hub.is_at(str(response.url))
+            return here and "X-Linked-Size" in response.headers
+
+        commit = None
         try:
-            with self.ask("HEAD", source, plain, clock) as (response, _):
+            with self.ask(
+                "HEAD", source, plain, clock, follow=lambda answer: not linked(answer)
+            ) as (response, url):
+                head = response.headers
                 length = content_length(response)
+                if on_hub is not None and on_hub.is_at(url):
+                    commit = hub.commit_of(head.get("X-Repo-Commit"))
+                if linked(response):
+                    length = number(head["X-Linked-Size"])
+                    sha256 = hub.sha256_of(head.get("X-Linked-Etag"))
+                    return ServerFile(source.url, length, sha256, commit)
+                if on_hub is not None and says_page(head.get("Content-Type", "")):
+                    where = shown_url(url)
+                    raise PermanentError(
+                        UNREADABLE, f"{where} answers with an HTML page, not a file"
+                    )
                 if length is not None:
-                    return length
+                    return ServerFile(source.url, length, commit=commit)
         except PermanentError as refusal:
             # Signed links and some stores answer GET alone.
             if refusal.cause != UNREACHABLE or not refusal.permanent:
                 raise
         first = {**plain, "Range": "bytes=0-0"}
         with self.ask("GET", source, first, clock) as (response, _):
+            length = content_length(response) if response.status_code == 200 else None
             if response.status_code == 206:
                 span = content_range(response)
-                return span[1] if span else None
-            return content_length(response) if response.status_code == 200 else None
+                length = span[1] if span else None
+            return ServerFile(source.url, length, commit=commit)
 
     def lost(self, url: str, why: str) -> None:
         """The host of a URL was up and is no more: the other URLs on it need not try."""
@@ -322,10 +348,13 @@ def _redirected(url: str, target: str, allow_http: bool) -> str:
     )
 
 
-def _check_status(response: httpx.Response, url: str) -> None:
+def _check_status(response: httpx.Response, url: str, on_hub: HubFile | None) -> None:
     status = response.status_code
     if status in {200, 206, 416}:
         return
+    refusal = on_hub.refusal(status, response.headers) if on_hub and on_hub.is_at(url) else None
+    if refusal is not None:
+        raise PermanentError(*refusal)
     reason = truncate(response.reason_phrase, FOREIGN)
     said = f"{_place(url)} answers {status} {reason}".rstrip()
     if status in {404, 410}:
@@ -371,48 +400,3 @@ def _place(url: str) -> str:
 
 def _line(error: Exception) -> str:
     return truncate(" ".join(str(error).split()), FOREIGN) or type(error).__name__
-
-
-def content_length(response: httpx.Response) -> int | None:
-    """The length that an answer declares for its body, in bytes."""
-    return _number(response.headers.get("Content-Length", ""))
-
-
-def content_range(response: httpx.Response) -> tuple[int, int | None] | None:
-    """First byte and whole length of a ``Content-Range: bytes 5-9/10``, None if there is none."""
-    match = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
-    return (int(match[1]), _number(match[2])) if match else None
-
-
-def validator(response: httpx.Response) -> str | None:
-    """What ``If-Range`` may hold for this answer: RFC 9110, 8.8.2.2 and 13.1.5.
-
-    A strong ETag; else a Last-Modified at least a minute older than the answer, since a younger
-    one may stand for two versions.
-    """
-    etag: str | None = response.headers.get("ETag")
-    if etag is not None:
-        return etag if etag.startswith('"') else None
-    modified: str | None = response.headers.get("Last-Modified")
-    try:
-        then = email.utils.parsedate_to_datetime(modified or "")
-        now = email.utils.parsedate_to_datetime(response.headers.get("Date", ""))
-        return modified if (now - then).total_seconds() >= 60 else None
-    except (TypeError, ValueError):
-        return None
-
-
-def retry_after(response: httpx.Response) -> float | None:
-    """Seconds that ``Retry-After`` asks for, from a number or a date; None where it is absent."""
-    text = response.headers.get("Retry-After", "").strip()
-    seconds = _number(text)
-    if seconds is not None:
-        return float(seconds)
-    try:
-        return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - time.time())
-    except (TypeError, ValueError):
-        return None
-
-
-def _number(text: str) -> int | None:
-    return int(text) if _NUMBER.fullmatch(text) else None

@@ -31,9 +31,11 @@ from zoo.weights.checkpoint import (
     TensorInfo,
     UnsafeCheckpoint,
     read_checkpoint,
+    read_safetensors_header,
 )
 from zoo.weights.checkpoint.torchfile import inflate
 from zoo.weights.checkpoint.types import ITEM_SIZES, Rejection, printable, unreadable
+from zoo.weights.headers import read_header
 from zoo.weights.match import Match, TensorSpec, match, specs_of
 from zoo.weights.values import ValueCheck
 
@@ -81,6 +83,20 @@ def examine(
     except CheckpointError as error:
         return Examination(contents, result, error)
     return Examination(contents, result, None, all_zero)
+
+
+def examine_header(model: nn.Module, path: Path) -> Examination:
+    """Decide as `examine` does by a kept header (see `zoo.weights.headers`): values aside."""
+    header = read_header(path)
+    if header is None:
+        error = UnreadableCheckpointError(f"{path}: the kept header is damaged; run it again")
+        return Examination(None, None, error)
+    contents = read_safetensors_header(header.data, header.size)
+    if isinstance(contents, UnsafeCheckpoint):
+        return Examination(None, None, UnsafeCheckpointError(f"{path}: {contents}"))
+    if not isinstance(contents, CheckpointInfo):
+        return Examination(None, None, UnreadableCheckpointError(f"{path}: {contents}"))
+    return Examination(contents, match(contents.tensors, specs_of(model)), None)
 
 
 def load_tensors(

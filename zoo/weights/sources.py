@@ -16,11 +16,12 @@ import stat
 import sys
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from zoo._util.text import truncate
+from zoo.weights import hub
 from zoo.weights.types import (
     INSECURE,
     MISSING,
@@ -70,9 +71,24 @@ class WeightsSource:
 
 @dataclass(frozen=True, slots=True)
 class HttpSource(WeightsSource):
-    """A file on a server. ``key`` is the URL that is asked: no fragment, host in lower case."""
+    """A file on a server. ``key`` is the URL that is asked: no fragment, host in lower case.
+
+    Attributes:
+        allow_http: plain http to any host.
+        hub: what it is on Hugging Face's Hub; None for a file of any other server.
+    """
 
     allow_http: bool = False
+    hub: hub.HubFile | None = None
+
+    @property
+    def fallback(self) -> HttpSource | None:
+        """The next file that a repository's checkpoint may be, where the index names none."""
+        if self.hub is None or self.hub.named or self.hub.path == hub.USUAL_FILES[-1]:
+            return None
+        path = hub.USUAL_FILES[hub.USUAL_FILES.index(self.hub.path) + 1]
+        other = replace(self.hub, path=path)
+        return replace(self, key=other.url, name=path, hub=other)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +179,8 @@ def locate(
     """The source that a ``Weights:`` value names.
 
     Args:
-        url: ``https://``, ``http://``, ``file://``, ``package://MODULE/path`` or a path.
+        url: ``https://``, ``http://``, ``hf-hub:ORG/NAME[@REV][/FILE]``, ``file://``,
+            ``package://MODULE/path`` or a path.
         index_dir: the folder of the index file; relative paths start there.
         allow_http: plain http to any host, not only to this machine.
         allow_local: local files outside ``index_dir`` too.
@@ -246,6 +263,11 @@ def _parse(url: str, index_dir: Path | None, allow_http: bool, allow_local: bool
         raise ValueError(f"a URL has 1 to {MAX_URL_CHARS} characters, not {len(url)}")
     if any(character.isspace() or _is_control(character) for character in url):
         raise ValueError(f"a URL has no blanks or control characters: {shown_url(url)!r}")
+    on_hub = hub.short(url)
+    if on_hub is not None:
+        for step in on_hub.path.split("/"):
+            _check_name(step)
+        return replace(_parse_http(on_hub.url, allow_http), url=url, hub=on_hub)
     scheme = _SCHEME.match(url)
     if scheme is None:
         return _parse_path(url, unquote(url, errors="strict"), index_dir, allow_local)
@@ -259,7 +281,7 @@ def _parse(url: str, index_dir: Path | None, allow_http: bool, allow_local: bool
             return _parse_path(url, unquote(parts.path, errors="strict"), index_dir, allow_local)
         case "package":
             return _parse_package(url)
-    raise ValueError(f"{scheme[1]}: is not fetched; use https, file, package or a path")
+    raise ValueError(f"{scheme[1]}: is not fetched; use https, hf-hub, file, package or a path")
 
 
 def _parse_http(url: str, allow_http: bool) -> HttpSource:
@@ -276,7 +298,7 @@ def _parse_http(url: str, allow_http: bool) -> HttpSource:
     shown = f"[{host}]" if ":" in host else host
     netloc = shown if port in {None, _PORTS[parts.scheme]} else f"{shown}:{port}"
     key = urlunsplit((parts.scheme, netloc, parts.path, parts.query, ""))
-    return HttpSource(url, key, name, allow_http)
+    return HttpSource(url, key, name, allow_http, hub.of_url(key))
 
 
 def _parse_path(url: str, text: str, index_dir: Path | None, allow_local: bool) -> LocalSource:

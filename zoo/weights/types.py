@@ -54,11 +54,23 @@ class Fetched:
 
 
 @dataclass(frozen=True, slots=True)
-class SizeOnly:
-    """The server was asked for the size alone; ``size`` is None where it doesn't say."""
+class ServerFile:
+    """A file that was not downloaded, as its server describes it.
+
+    Attributes:
+        url: as the index writes it.
+        size: in bytes, None where the server doesn't say.
+        sha256: that the Hub keeps the file by, None elsewhere.
+        commit: of the Hub's repository that the answer is about.
+        header: the file's own header in the checkpoint cache, where it was asked for
+            (see `zoo.weights.headers`).
+    """
 
     url: str
     size: int | None
+    sha256: str | None = None
+    commit: str | None = None
+    header: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +94,7 @@ class Interrupted(Exception):
     """The run is being stopped; the file is not needed any more."""
 
 
-Outcome = Fetched | SizeOnly | NotFetched
+Outcome = Fetched | ServerFile | NotFetched
 
 
 class DownloadProgress(Protocol):

@@ -7,6 +7,7 @@ gets one answer: `CheckpointInfo`, `UnsafeCheckpoint` or `UnreadableCheckpoint`.
 
 from __future__ import annotations
 
+import io
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -40,6 +41,7 @@ __all__ = [
     "UnreadableCheckpoint",
     "UnsafeCheckpoint",
     "read_checkpoint",
+    "read_safetensors_header",
 ]
 
 # (offset, bytes, what such a file is)
@@ -101,6 +103,16 @@ def read_checkpoint(
         return e.result
     except OSError as e:
         return UnreadableCheckpoint(f"the file can't be read: {e.strerror or type(e).__name__}")
+
+
+def read_safetensors_header(
+    data: bytes, size: int, limits: ReadLimits = _NO_LIMITS_GIVEN
+) -> CheckpointInfo | UnsafeCheckpoint | UnreadableCheckpoint:
+    """Describe a safetensors file of ``size`` bytes by its first ones, which hold its header."""
+    try:
+        return _read(io.BytesIO(data), Path("header.safetensors"), size, limits, None)
+    except Rejection as e:
+        return e.result
 
 
 def _read(

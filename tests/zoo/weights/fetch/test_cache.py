@@ -13,7 +13,7 @@ import pytest
 from zoo.weights.cache import Cache, hub_dir
 from zoo.weights.fetch import Fetcher, fetch_all
 from zoo.weights.sources import locate
-from zoo.weights.types import Fetched, NotFetched, SizeOnly
+from zoo.weights.types import Fetched, NotFetched, ServerFile
 
 
 @pytest.fixture
@@ -189,7 +189,7 @@ def test_no_download_asks_for_the_size(server, fetch, left, data):
 
     for head in ("length", "405", "501", "no length"):
         outcome = fetch(server.on("net.pth", answer(head)), no_download=True)
-        assert outcome == SizeOnly(outcome.url, len(data))
+        assert outcome == ServerFile(outcome.url, len(data))
     assert left() == {}
     assert server.full_bodies == 0
     server.requests.clear()

@@ -11,7 +11,7 @@ from cli import run_zoo
 
 from zoo.images import Web
 from zoo.weights import network
-from zoo.weights.types import Fetched, NotFetched, SizeOnly
+from zoo.weights.types import Fetched, NotFetched, ServerFile
 
 PUBLIC = """
 8.8.8.8 1.1.1.1 140.82.112.3 13.33.0.1 2606:4700::1111 2a00:1450::1 ::ffff:8.8.8.8 64:ff9b::808:808
@@ -52,7 +52,7 @@ def test_no_form_of_a_local_address_is_reached(server, fetch, data, ask):
         assert outcome.cause == "weights.unreachable"
     assert server.requests == []
     # Unasked, the tests' own server is reached.
-    assert isinstance(fetch(f"http://127.0.0.1:{port}/net.pth"), Fetched | SizeOnly)
+    assert isinstance(fetch(f"http://127.0.0.1:{port}/net.pth"), Fetched | ServerFile)
 
 
 @pytest.fixture
