@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import typer
@@ -10,14 +11,24 @@ from typer.core import TyperCommand
 
 from harness.cli import interrupts
 from harness.cli.options import command, prepared, say_interrupted
-from harness.cli.output import FAILED, WARNING, columns, emit, emit_json, say
+from harness.cli.output import (
+    FAILED,
+    WARNING,
+    columns,
+    emit,
+    emit_json,
+    say,
+    terminal_width,
+    wrapped,
+)
 from harness.config import RunConfig, UsageError
 from harness.config.rules import COMPILE_MODES
 from harness.measure import machine
+from harness.report.speeds import answer_words, environment_words, precision_words
 from zoo._util.text import csv_text, plural
 
-_HEADINGS = ("variant", "batch", "precision", "images/s", "p50 ms", "p90 ms", "p99 ms", "memory")
 _COMPILE = "--compile"
+Timing = Mapping[str, Any]
 
 
 class TakesMode(TyperCommand):
@@ -89,12 +100,8 @@ def bench(
         flat = [dict(_flat(each)) for each in document]
         emit(csv_text(list(dict.fromkeys(key for row in flat for key in row)), flat))
     else:
-        rows = [_HEADINGS, *(_row(name, timing) for name, timing in timings)]
-        text = "".join(f"{line}\n" for line in columns(rows))
-        if timings:
-            about = timings[0][1]["environment"]
-            text += f"{about['device_name']}, {about['threads']} threads, torch {about['torch']}\n"
-        emit(text)
+        lines = [*_table(timings), *(wrapped(line, 2) for line in _remarks(timings))]
+        emit("".join(f"{line}\n" for line in lines))
     if interrupted:
         timed = {name for name, _ in timings}
         left = [each.name for each in session.variants if each.name not in timed]
@@ -124,19 +131,71 @@ def _flat(timing: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any
             yield f"{above}{key}", value
 
 
-def _row(name: str, timing: dict[str, Any]) -> tuple[str, ...]:
-    head = (
-        name,
-        str(timing["batch"]),
-        "float32" if timing["precision"] == "off" else timing["precision"],
-    )
-    if "failed" in timing:
-        return (*head, timing["failed"], "", "", "", "")
-    latency = timing["latency_ms"]
-    memory = timing["peak_memory"]
-    return (
-        *head,
-        f"{timing['images_per_second']:.1f}",
-        *(f"{latency[p]:.2f}" for p in ("p50", "p90", "p99")),
-        "-" if memory is None else f"{memory / 1e6:.0f} MB",
-    )
+def _latency(which: str, timing: Timing, key: str = "latency_ms") -> str:
+    found = timing.get(key)
+    return f"{found[which]:.2f}" if found else ""
+
+
+def _bytes(timing: Timing, key: str) -> str:
+    return "" if timing.get(key) is None else f"{timing[key] / 1e6:.0f} MB"
+
+
+def _amount(timing: Timing, key: str, digits: int) -> str:
+    return "" if timing.get(key) is None else f"{timing[key]:.{digits}f}"
+
+
+# Heading -> cell; those that no timing has a value for are left out.
+_COLUMNS: Mapping[str, Callable[[Timing], str]] = {
+    "batch": lambda timing: f"{timing['batch']}{'*' * timing['best']}",
+    "precision": precision_words,
+    "images/s": lambda timing: _amount(timing, "images_per_second", 1),
+    "p50 ms": partial(_latency, "p50"),
+    "p90 ms": partial(_latency, "p90"),
+    "p99 ms": partial(_latency, "p99"),
+    "graph ms": partial(_latency, "p50", key="graph_latency_ms"),
+    "memory": partial(_bytes, key="peak_memory"),
+    "reserved": partial(_bytes, key="peak_reserved"),
+    "J/image": partial(_amount, key="joules_per_image", digits=3),
+    "same top-1": answer_words,
+}
+# What a narrow terminal does without, one after the other.
+_SPARED = ("p90 ms", "p99 ms", "reserved", "graph ms", "J/image", "same top-1", "memory")
+
+
+def _table(timings: Sequence[tuple[str, Timing]]) -> list[str]:
+    """The figures, as far as the terminal is wide enough for them."""
+    cells = {name: [cell(t) for _, t in timings] for name, cell in _COLUMNS.items()}
+    kept = [name for name in cells if any(cells[name]) or name == "images/s"]
+    names = ["variant", *(name for name, _ in timings)]
+    width = terminal_width()
+    for spared in (None, *_SPARED):
+        kept = [name for name in kept if name != spared]
+        shown = ([name, *(cell or "-" for cell in cells[name])] for name in kept)
+        lines = columns(list(zip(names, *shown, strict=True)))
+        if width is None or max(map(len, lines)) <= width:
+            break
+    return lines
+
+
+def _remarks(timings: Sequence[tuple[str, Timing]]) -> Iterator[str]:
+    """What the figures depend on, and what is to be known of some of them."""
+    yield from dict.fromkeys(environment_words(timing) for _, timing in timings)
+    if any(timing["best"] for _, timing in timings):
+        yield "* the batch size that pays most"
+    busy = dict.fromkeys(name for name, timing in timings if timing.get("contended"))
+    if busy:
+        yield f"other programs ran beside it, so it may be faster than that: {', '.join(busy)}"
+    why: dict[str, dict[str, None]] = {}
+    for name, timing in timings:
+        found = timing.get("agreement")
+        if "failed" in timing:
+            yield f"{name}, batch {timing['batch']}: {timing['failed']}"
+        elif not found:
+            why.setdefault(timing["not_compared"], {})[name] = None
+        elif found["same"] < found["images"]:
+            yield (
+                f"{name}, batch {timing['batch']}: answers {found['images'] - found['same']} of "
+                f"{found['images']} sample images otherwise than the plain model"
+            )
+    for reason, names in why.items():
+        yield f"answers not compared with the plain model's, {reason}: {', '.join(names)}"

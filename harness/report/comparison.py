@@ -8,11 +8,12 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from harness.report.markdown import precision_table
+from harness.report.pareto import environments
 from harness.report.rows import Row, rows
 from harness.report.sentences import cut_short, quantity, span, summary
 from harness.types import Report
 from zoo._util.install import install_command
-from zoo._util.text import for_markdown, for_spreadsheet, for_terminal, truncate
+from zoo._util.text import for_markdown, for_spreadsheet, for_terminal, plural, truncate
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -178,6 +179,10 @@ def markdown(report: Report, compared: Sequence[Row]) -> str:
     if compared and absent:
         lines += ["", f"No variant has a value for: {'; '.join(absent)}."]
     lines += "".join(precision_table(report)).splitlines()
+    if found := environments(compared):
+        words = [f"{_text(name)} ({plural(size, 'variant')})" for name, size in found]
+        apart = " in environments that can't be compared" * (len(words) > 1)
+        lines += ["", f"Images/s were measured{apart} on: {'; '.join(words)}."]
     return "\n".join([*lines, "", *_READING, ""])
 
 

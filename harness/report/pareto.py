@@ -168,8 +168,9 @@ def _first(row: Row, measured: float | None, claimed: float | None, field: str) 
 def pareto_data(rows: Sequence[Row], metric: Metric) -> ParetoData:
     """The variants of a report that one plot can compare.
 
-    Accuracies on different datasets, and speeds on different devices, are no comparison: the
-    plot is of those that most variants have. A variant that names none is taken to mean that one.
+    Accuracies on different datasets are no comparison, nor are speeds that were measured on
+    different machines or in different ways: the plot is of those that most variants have. A
+    variant that names none is taken to mean that one.
     """
     placed = [(row, horizontal(row, metric), top1(row)) for row in rows]
     points = [Point(row, x, y, _interval(row, y)) for row, x, y in placed if x and y]
@@ -183,9 +184,7 @@ def pareto_data(rows: Sequence[Row], metric: Metric) -> ParetoData:
     points, dataset = _agreeing(points, lambda row: row.dataset, "dataset", about, notes)
     device = None
     if metric is IMAGES_PER_SECOND:
-        points, device = _agreeing(
-            points, lambda row: row.images_per_second_device, "device", about, notes
-        )
+        points, device = _of_one_environment(points, about, notes)
     xs = [point.x.number for point in points]
     return ParetoData(
         metric,
@@ -230,6 +229,29 @@ def _agreeing(
         others = plural(len(points) - len(kept), "variant")
         notes.append(f"the plot of {about} is of one {noun}; {others} of another {noun} left out")
     return kept, next(text for text in named if same_data(text) == most)
+
+
+def environments(rows: Iterable[Row]) -> list[tuple[str, int]]:
+    """What speeds were measured on, and of how many variants, the most first."""
+    named = [row.images_per_second_device for row in rows if row.images_per_second is not None]
+    return Counter(name for name in named if name is not None).most_common()
+
+
+def _of_one_environment(
+    points: list[Point], about: str, notes: list[str]
+) -> tuple[list[Point], str | None]:
+    """The points whose speeds most variants share the environment of, and that one."""
+    found = environments(point.row for point in points)
+    if not found:
+        return points, None
+    if len(found) > 1:
+        words = "; ".join(f"{plural(size, 'variant')} on {name}" for name, size in found)
+        notes.append(
+            f"the plot of {about} is of the first of {len(found)} environments that speeds were "
+            f"measured in, which can't be compared: {words}"
+        )
+    most = found[0][0]
+    return [p for p in points if p.row.images_per_second_device in (most, None)], most
 
 
 def frontier(points: Sequence[XY], better: Better) -> tuple[int, ...]:

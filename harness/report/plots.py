@@ -218,7 +218,7 @@ def _write_titles(figure: Figure, data: ParetoData) -> None:
     subtitle = [
         plural(len(data.points), "variant"),
         f"{len(data.frontier)} on the frontier",
-        *(in_font(text, 60) for text in (data.dataset, data.device) if text),
+        *(in_font(text, n) for text, n in ((data.dataset, 60), (data.device, 110)) if text),
     ]
     title = f"Top-1 accuracy against {metric.title}"
     write(left, top + 0.067, title, 13, LIGHT.text, fontweight="bold")

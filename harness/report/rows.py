@@ -10,6 +10,7 @@ from typing import Any, Literal, cast, get_args
 
 from harness.report.document import plain, plain_place
 from harness.report.sentences import PERCENT, label, value
+from harness.report.speeds import environment_words, precision_words
 from harness.report.view import rank
 from harness.types import Finding, Measurement, Report, VariantReport
 from zoo.index.types import Claim, Location, Variant
@@ -49,8 +50,8 @@ class Row:
             measured where it doesn't hold.
         doubted: the fields whose documented value an error speaks against, accepted or not, and
             nothing speaks for.
-        images_per_second: the best that was measured in float32, with its batch size and the
-            name of its device.
+        images_per_second: the best that was measured in float32, with its batch size, and what
+            it was measured on, in words: those of the same words can be compared.
     """
 
     name: str
@@ -183,7 +184,7 @@ def _row(
         images=measured.get("images"),
         images_per_second=speed.get("images_per_second"),
         images_per_second_batch=speed.get("batch"),
-        images_per_second_device=(speed.get("environment") or {}).get("device_name"),
+        images_per_second_device=environment_words(speed) or None,
         **_accuracies(variant),
     )
 
@@ -256,7 +257,7 @@ def _fastest(variant: VariantReport) -> Mapping[str, Any]:
         for fact in variant.facts
         if isinstance(fact, Measurement) and fact.kind == "speed"
         for timing in fact.value.get("timings", ())
-        if timing.get("precision") == "off" and timing.get("images_per_second") is not None
+        if precision_words(timing) == "float32" and timing.get("images_per_second") is not None
     ]
     return max(timings, key=lambda timing: float(timing["images_per_second"]), default={})
 

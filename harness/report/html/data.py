@@ -20,6 +20,7 @@ from harness.report.pareto import plain_data
 from harness.report.rows import STATUSES, Row, rows, standing
 from harness.report.sentences import alike, measured, messages, place
 from harness.report.source import Linker
+from harness.report.speeds import environment_words, setting_words
 from harness.report.view import foreign_texts
 from harness.types import Fact, Finding, Measurement, Report, Unmeasured, VariantReport
 from zoo._util.text import bounded, for_terminal, foreign, truncate
@@ -359,14 +360,16 @@ def _share(right: int, images: int) -> str:
 
 def _speed(fact: Measurement) -> Iterator[Block]:
     head = ("Batch", "Precision", "Images/s", "Latency p50 / p90 / p99, ms", "Peak memory")
-    rows = tuple(map(_timing, _sequence(fact.value.get("timings"))))
-    yield Block("Speed", (), head, rows, provenance=_provenance(fact))
+    timings = _sequence(fact.value.get("timings"))
+    rows = tuple(map(_timing, timings))
+    lines = tuple(
+        ("Measured on", words) for words in dict.fromkeys(map(environment_words, timings))
+    )
+    yield Block("Speed", lines, head, rows, provenance=_provenance(fact))
 
 
 def _timing(timing: Mapping[str, Any]) -> tuple[str, ...]:
-    precision, compiled = timing.get("precision"), timing.get("compiled")
-    setting = f"{'float32' if precision == 'off' else precision}{', compiled' if compiled else ''}"
-    first = (_number(timing.get("batch")), setting)
+    first = (_number(timing.get("batch")), setting_words(timing))
     if timing.get("failed"):
         return (*first, str(timing["failed"]), "-", "-")
     latency, memory = _mapping(timing.get("latency_ms")), timing.get("peak_memory")
