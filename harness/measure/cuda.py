@@ -6,7 +6,6 @@ measured after such an error says nothing of a model, so it is remembered here.
 
 from __future__ import annotations
 
-import ctypes
 import os
 import re
 import sys
@@ -16,6 +15,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING
 
 from harness.measure.devices import DeviceError, refuse_beyond
+from harness.measure.machine import gpus
 from zoo._util.memory import is_out_of_memory
 from zoo._util.text import foreign
 
@@ -71,15 +71,8 @@ def visible() -> tuple[str, ...] | None:
 
 def _count() -> int | None:
     """How many devices CUDA's driver shows to this process; None where there may be AMD's."""
-    count = ctypes.c_int(0)
-    try:
-        driver = ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
-        if driver.cuInit(0) or driver.cuDeviceGetCount(ctypes.byref(count)):
-            return 0
-    except (OSError, AttributeError):
-        if os.path.exists("/dev/kfd"):  # AMD's, which torch calls by the same name.
-            return None
-    return count.value
+    # Which torch calls by the same name.
+    return len(gpus()) or (None if os.path.exists("/dev/kfd") else 0)
 
 
 class _Process:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
 import pytest
@@ -129,3 +130,18 @@ def test_an_interrupt_before_the_workers_have_begun(monkeypatch):
     monkeypatch.setattr(engine.WorkerThread, "answers_of", staticmethod(interrupted))
     with pytest.raises(KeyboardInterrupt):
         engine.LocalEngine(1).run([Job(Recipe("resnest14d"), ("structure",), ())], lambda j, f: [])
+
+
+def test_workers_are_ended_side_by_side(monkeypatch):
+    """Each may take a while, and an interrupt is to end a run within two seconds."""
+    from harness.run import engine
+
+    def interrupted(workers):
+        raise KeyboardInterrupt
+
+    meeting = threading.Barrier(4)
+    monkeypatch.setattr(engine.WorkerThread, "answers_of", staticmethod(interrupted))
+    monkeypatch.setattr(engine.WorkerThread, "stop", lambda worker: meeting.wait(timeout=20))
+    with pytest.raises(KeyboardInterrupt):
+        engine.LocalEngine(4).run([job("good")], lambda job, facts: [])
+    assert not meeting.broken
