@@ -30,7 +30,7 @@ def add(
     config: RunConfig,
     checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="The weights file.")],
     *,
-    base: str,
+    base: str | None,
     name: str | None,
     index: Path | None,
     collection: str | None,
@@ -49,14 +49,22 @@ def add(
     taken, images of other classes; 3 the file could not be written; 130 an interrupt.
     """
     from harness.edit.add_entry import NewEntry, entry_of, settle_classes
-    from harness.edit.add_insert import NotWritable, find_target, insert, rehearse
-    from harness.edit.add_measure import Accuracy, NotAdded, check_unchanged, measure, open_labelled
+    from harness.edit.add_insert import NotWritable, find_target, insert, rehearse, without_origin
+    from harness.edit.add_measure import (
+        Accuracy,
+        NotAdded,
+        check_unchanged,
+        measure,
+        open_labelled,
+    )
     from harness.edit.yaml_edit import EditRefused
 
     file = index or checkpoint.parent / _DEFAULT_INDEX
     called = checkpoint.stem if name is None else name
     interrupts.say_last(partial(_say_left, file, _bytes(file)))
     try:
+        if base is None:
+            raise without_origin(checkpoint)
         _check_name(called, checkpoint, given=name is not None)
         target = find_target(checkpoint, file, base, collection)
         # What can't be written is reported before anything is measured.

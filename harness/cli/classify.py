@@ -54,10 +54,10 @@ def classify(
     Exit status: 0 every image was classified; 2 wrong use; 3 an image could not be read, or the
     weights can't be had; 130 an interrupt.
     """
-    from zoo.images.io import as_text
+    run = InferenceRun(config, variant, images, batch)
+    from zoo.images.io import as_text  # After the first line, which is there at once.
     from zoo.variants import class_names
 
-    run = InferenceRun(config, variant, images, batch)
     try:
         names = class_names(run.variant)
     except ValueError as error:
@@ -247,15 +247,15 @@ def features(
     Exit status: 0 every image has its row; 2 wrong use; 3 an image could not be read, the
     weights can't be had, or the file can't be written; 130 an interrupt.
     """
-    from zoo.embeddings import open_writer
-    from zoo.errors import EmbeddingsError
-
     if stage is not None and not -STAGES <= stage < STAGES:
         raise UsageError(
             f"--stage {stage}: there are the stages 0 to {STAGES - 1}; choose one of them, or "
             f"{-STAGES} to -1 from the end"
         )
     run = InferenceRun(config, variant, images, batch)
+    from zoo.embeddings import open_writer
+    from zoo.errors import EmbeddingsError
+
     about = {"variant": run.variant.name, "stage": "pooled" if stage is None else str(stage)}
     try:
         # Before the model is loaded: hours of work should not end at a folder that is not there.

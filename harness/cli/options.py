@@ -28,6 +28,7 @@ from harness.config.commands import COMMANDS, OWN
 from harness.config.options import GENERAL, SHARED, Option
 from harness.config.rules import OWN_BUILDER
 from zoo import __version__
+from zoo._util.text import foreign
 
 if TYPE_CHECKING:
     from harness.cli.progress import StderrProgress
@@ -168,7 +169,7 @@ def _refuse_absent(config: RunConfig, own: Mapping[str, Any], on_device: bool) -
         pattern = any(sign in os.path.basename(place) for sign in "*?[{")
         if place != "sample" and not pattern and not os.path.exists(os.path.expanduser(place)):
             raise UsageError(f"--data: {place}: there is no such file or folder; write where it is")
-    if on_device and config.engine == "local":
+    if on_device and config.engine == "local" and config.device.startswith("cuda"):
         from harness.measure.cuda import refuse_absent
         from harness.measure.devices import DeviceError
 
@@ -280,8 +281,16 @@ def look_up(config: RunConfig, *select: str, builds: bool = False) -> Session:
     return session
 
 
-def one_variant(config: RunConfig, name: str, *, announced: bool = True) -> Variant:
+def one_variant(
+    config: RunConfig, name: str, *, weights: str | None = None, announced: bool = True
+) -> Variant:
     """The one variant of that name, for this package to build, from an index as `look_up` has it.
+
+    Args:
+        config: with the index.
+        name: of the variant.
+        weights: those that it begins with, where they aren't the published ones.
+        announced: say which it is, and with which weights: long before anything is done with them.
 
     Raises:
         UsageError: there is none, or several.
@@ -293,7 +302,12 @@ def one_variant(config: RunConfig, name: str, *, announced: bool = True) -> Vari
     if len(found) != 1:
         raise UsageError(f"{name!r} names {len(found)} variants; name one of them")
     if announced:
-        say(f"{subject(found, replace(config, index=index), [OWN_BUILDER])}{more}")
+        about = subject(found, replace(config, index=index), [OWN_BUILDER])
+        if weights is None:
+            claim = found[0].claim("Weights")
+            file = str(claim.value or claim.raw) if claim else ""
+            weights = f"weights {file.rpartition('/')[2] or file}" if file else "no weights listed"
+        say(f"{about}: {foreign(found[0].name)}, {foreign(weights)}{more}")
     return found[0]
 
 

@@ -109,9 +109,12 @@ def _lines(found: Mapping[str, Any]) -> Iterator[str]:
         return _called(index, found["classes"])
 
     on = f" on {found['dataset']}" if found["dataset"] else ""
+    top5 = f", top-5 {found['top5']:.2f} %"
+    if 0 < len(found["classes"]) <= 5:
+        top5 = ""  # Always 100 %.
     yield wrapped(
-        f"{found['variant']}{on}: {plural(found['images'], 'image')}, top-1 {found['top1']:.2f} %, "
-        f"top-5 {found['top5']:.2f} %; {found['unreadable']} could not be read, "
+        f"{found['variant']}{on}: {plural(found['images'], 'image')}, top-1 {found['top1']:.2f} %"
+        f"{top5}; {found['unreadable']} could not be read, "
         f"{found['not_finite']} with logits that are no finite numbers"
     )
     if found.get("worst"):

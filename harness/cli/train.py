@@ -46,7 +46,12 @@ def train(
     from zoo.training.state import LAST
 
     _check(data, own["val"], output, finetune=own["finetune"], freeze=own["freeze"])
-    entry = one_variant(config, variant, announced=is_first())
+    kept = (output or Path("runs") / variant) / LAST
+    if resume is not None and kept.is_file():
+        begins: str | None = f"weights of {kept}"
+    else:
+        begins = None if own["finetune"] else "random weights"
+    entry = one_variant(config, variant, weights=begins, announced=is_first())
     from harness.measure.devices import keep_freed_memory
     from zoo.errors import CheckpointError, UnknownModelError, WeightsError
     from zoo.registry import is_model
@@ -154,8 +159,10 @@ class TrainingProgress(Callbacks):
         if not self._writes:
             return
         validated = ""
-        if report.top1 is not None and report.top5 is not None:
-            validated = f", top-1 {report.top1:.2f}%, top-5 {report.top5:.2f}%"
+        if report.top1 is not None:
+            validated = f", top-1 {report.top1:.2f}%"
+        if report.top5 is not None:
+            validated += f", top-5 {report.top5:.2f}%"
         speed = report.images_per_second
         self._line(
             f"epoch {report.epoch}: loss {report.train_loss:.4f}{validated}, "

@@ -365,12 +365,11 @@ _OWN = (
         Option(
             "from",
             TEXT,
-            "Whose architecture the checkpoint has.",
+            "Whose architecture the checkpoint has. Required; those that fit are named without it.",
             metavar="VARIANT",
             aliases=("base",),
             field="base",
             configurable=False,
-            required=True,
         ),
         Option(
             "name", TEXT, "Of the new variant. Default: the file's, less .pth.", configurable=False

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from harness.config.rules import OWN_BUILDER
 from harness.edit.add_entry import NewEntry
-from harness.edit.add_measure import NotAdded
+from harness.edit.add_measure import NotAdded, fitting
 from harness.edit.draft import Expected, objection
 from harness.edit.yaml_edit import (
     EditRefused,
@@ -33,6 +33,8 @@ from zoo._util.text import nearest, shown
 from zoo.index import Collection, Index, Variant, load_index, package_index
 from zoo.index.nodes import Mapping, Node, Scalar, Sequence, kind_of, lookup
 from zoo.index.schema import LinkError, check_weights
+from zoo.registry import list_models
+from zoo.weights.checkpoint import CheckpointInfo, read_checkpoint
 from zoo.weights.sources import locate
 from zoo.weights.types import NotFetched
 
@@ -152,6 +154,25 @@ def _origin(name: str, file: Path, known: Index | None) -> Variant:
     if not is_model(base_name(origin)):
         raise NotAdded(f"--from: {origin.location}: this package does not build {name}")
     return origin
+
+
+def without_origin(path: Path) -> NotAdded:
+    """That no variant is named whose checkpoint it is, and which of this package it may be of."""
+    contents = read_checkpoint(path)
+    if not isinstance(contents, CheckpointInfo):
+        return NotAdded(f"{path}: {contents}")
+    fits = fitting(contents, OWN_BUILDER)
+    # The longest: resnest50d_1s4x24d.pth is not called after resnest50d. A folder may say it.
+    written = [name for name in list_models() if name in path.absolute().as_posix()]
+    called = max(written, key=len, default="")
+    fits.sort(key=lambda name: name != called)
+    theirs = " and ".join(fits) or "no variant of this package"
+    if called and called not in fits:
+        theirs += f", though it is called after {called}"
+    names = " or ".join(f"--from {name}" for name in fits or ["VARIANT"])
+    return NotAdded(
+        f"zoo add is given no --from, and {path} has the tensors of {theirs}; write {names}"
+    )
 
 
 def _collection(

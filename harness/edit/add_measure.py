@@ -189,16 +189,21 @@ def _fitted(path: Path, contents: CheckpointInfo, base: Recipe, name: str) -> tu
 
 def _why_not(path: Path, contents: CheckpointInfo, base: Recipe, result: Match) -> str:
     """Whose checkpoint it is, where that is known; else what differs."""
-    builder = get_builder(base.builder)
-    others = []
-    for name in builder.names():
-        found = match(contents.tensors, specs_of(build_on_meta(builder, name)))
-        if found.fits or found.other_classes is not None:
-            others.append(name)
+    others = fitting(contents, base.builder)
     if others:
         names = " or ".join(others)
         return f"{path}: it is no checkpoint of {base.name}, but of {names}: give that as --from"
     return f"{path}: it is no checkpoint of {base.name}: {'; '.join(result.lines(_GROUPS))}"
+
+
+def fitting(contents: CheckpointInfo, builder: str) -> list[str]:
+    """The variants whose tensors these are, but for the number of classes."""
+    made, found = get_builder(builder), []
+    for name in made.names():
+        result = match(contents.tensors, specs_of(build_on_meta(made, name)))
+        if result.fits or result.other_classes is not None:
+            found.append(name)
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.config import RunConfig, UsageError
-from harness.measure.builders import BuilderError
-from harness.run.builder_proxy import open_builder
-from harness.run.worker import DeviceShare
 from harness.types import USUAL_SIZE, Recipe, Size
 from zoo._util.text import nearest, plural
 from zoo.index import load_index, local_index
@@ -25,6 +22,8 @@ from zoo.variants import class_count
 
 if TYPE_CHECKING:
     import torch
+
+    from harness.run.worker import DeviceShare
 
 # So many of many indexes are named.
 _MOST_NAMED = 3
@@ -182,6 +181,9 @@ def check_builders(variants: Iterable[Variant], config: RunConfig) -> None:
     Raises:
         UsageError: one is not there, or can't be used; one line for each, with its place.
     """
+    from harness.measure.builders import BuilderError
+    from harness.run.builder_proxy import open_builder
+
     places: dict[str, Claim | None] = {} if config.builder is None else {config.builder: None}
     for variant in variants:
         claim = None if config.builder else variant.effective("Builder")
@@ -223,6 +225,7 @@ def shares_here(name: str) -> list[DeviceShare]:
         UsageError: there is no such device.
     """
     from harness.measure.cuda import visible
+    from harness.run.worker import DeviceShare
 
     seen, of = visible() or (), name.partition(":")[2]
     if not (seen or name.startswith("cuda")):  # Torch need not be asked.

@@ -59,7 +59,8 @@ class EpochReport:
         step: optimisation steps taken, of all epochs.
         lr: the learning rate of its last step.
         train_loss: mean over its images, augmented as they were.
-        val_loss, top1, top5: of the validation images; None where there are none.
+        val_loss, top1, top5: of the validation images; None where there are none. Of five classes
+            or fewer the right one is always among the best five, so that there is no top5.
         images_per_second: over all processes, validation left out; what was done before the
             process was last started does not count, and None is left where that was all.
         seconds: of the same part of the epoch, and of the validation.

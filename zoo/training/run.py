@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 _REPORT_SECONDS = 0.5
 _ASK_STEPS = 8
+_TOP = 5
 _SILENT = Callbacks()
 
 
@@ -232,7 +233,7 @@ class _Run:
             train_loss=total_loss / images,
             val_loss=scores.loss if scores else None,
             top1=scores.top1 if scores else None,
-            top5=scores.top5 if scores else None,
+            top5=scores.top5 if scores and len(self._plan.train.classes) > _TOP else None,
             images_per_second=speed.since(*before),
             seconds=time.perf_counter() - started,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -58,7 +59,7 @@ def test_what_it_will_do_is_said_and_the_files_are_there(train, folder):
     done = train("--data", "pets", "--epochs", "2", "--batch-size", "4")
     assert done.returncode == 0, done.stderr
     first, *lines = done.stderr.splitlines()
-    assert first == "1 variant of index index.yml, builder zoo"
+    assert first == "1 variant of index index.yml, builder zoo: efficientnet_lite0, random weights"
     assert lines[0] == (
         "efficientnet_lite0 from random weights: 12 images of 2 classes, 4 to validate on; cpu, "
         "1 process"
@@ -181,3 +182,43 @@ def test_help_and_wrong_use_need_no_torch():
             check=True,
         )
         assert done.stdout.splitlines()[-1] == f"{status} []"
+
+
+def test_the_first_line_names_model_and_weights_and_needs_no_torch(folder):
+    (folder / "runs" / "efficientnet_lite1").mkdir(parents=True)
+    (folder / "runs" / "efficientnet_lite1" / "last.pth").touch()
+    listed = "efficientnet_lite0, weights efficientnet-lite0-57934424.pth"
+    lite1 = ["train", "efficientnet_lite1", "--data", "pets", "--index", "index.yml"]
+    cases = [
+        (["classify", "efficientnet_lite0", "a.png"], listed),
+        (["features", "efficientnet_lite0", "a.png", "-o", "a.npy"], listed),
+        (["train", "efficientnet_lite0", "--data", "pets", "--finetune"], listed),
+        (["train", "efficientnet_lite0", "--data", "pets"], "efficientnet_lite0, random weights"),
+        ([*lite1, "--finetune"], "efficientnet_lite1, no weights listed"),
+        (
+            [*lite1, "--resume", "auto"],
+            "efficientnet_lite1, weights of runs/efficientnet_lite1/last.pth",
+        ),
+    ]
+    code = (
+        "import sys; from harness.cli import main, options\n"
+        "def first(line):\n"
+        "    large = {'torch', 'numpy', 'PIL', 'httpx', 'urllib.request'} & {*sys.modules}\n"
+        "    print(line, sorted(large))\n"
+        "    raise KeyboardInterrupt\n"
+        f"options.say = first\nfor words in {[words for words, _ in cases]}: main(words)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=True
+    )
+    for (words, ends), line in zip(cases, done.stdout.splitlines(), strict=True):
+        assert line.startswith("1 variant of index "), words
+        assert f", builder zoo: {ends}" in line, words
+        assert line.endswith(" []"), words
+
+
+def test_top_5_of_five_classes_is_not_shown(train, folder):
+    done = train("--data", "pets", "--epochs", "1", "--batch-size", "4")
+    assert re.search(r"^epoch 1: loss [0-9.]+, top-1 [0-9.]+%, [0-9.]+ images/s", done.stderr, re.M)
+    row = (folder / "runs" / "efficientnet_lite0" / "log.csv").read_text().splitlines()
+    assert dict(zip(*(line.split(",") for line in row), strict=True))["top5"] == ""

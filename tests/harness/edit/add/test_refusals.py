@@ -224,3 +224,25 @@ def test_nothing_is_made_of_an_entry_that_can_not_be_read(run, folder):
         assert f"mine: {line.partition(':')[0]} is" in done.err
         assert len(done.err.splitlines()) == 1
         assert index.read_bytes() == before
+
+
+def test_without_from_those_are_named_whose_tensors_it_has(run, folder, states):
+    torch = pytest.importorskip("torch")
+    torch.save(states("resnest14d", 5), folder / "resnest50d.pth")
+    torch.save({"a": torch.ones(2)}, folder / "other.pth")
+    (folder / "text.pth").write_text("no checkpoint")
+    cases = {
+        "seven.pth": ("the tensors of efficientnet_lite0; write --from efficientnet_lite0",),
+        "resnest50d.pth": (
+            "the tensors of resnest14d, though it is called after resnest50d; "
+            "write --from resnest14d",
+        ),
+        "other.pth": ("the tensors of no variant of this package; write --from VARIANT",),
+        "text.pth": ("text.pth: a text file",),
+        "nowhere.pth": ("nowhere.pth: the file can't be read",),
+    }
+    for file, words in cases.items():
+        done = run("add", file)
+        assert (done.status, done.out) == (2, "")
+        assert all(word in done.err for word in words), (file, done.err)
+    assert not (folder / "model-index.yml").exists()
