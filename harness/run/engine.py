@@ -17,7 +17,7 @@ from typing import Protocol
 from harness.config import USUAL_TIMEOUT
 from harness.run.jobs import Interim, Job
 from harness.run.process import Limits, usual_limit
-from harness.run.worker import DeviceShare, EngineError, WaitingJobs, WorkerThread
+from harness.run.worker import DeviceShare, EarlyFacts, EngineError, WaitingJobs, WorkerThread
 from harness.types import Fact
 from zoo._util.cores import usable_cores
 
@@ -102,6 +102,12 @@ class LocalEngine:
                 assert done is not None
                 if isinstance(outcome, Interim):
                     self.hear(done, outcome)
+                    continue
+                if isinstance(outcome, EarlyFacts):
+                    following = react(done, outcome.facts)
+                    pending += len(following)
+                    for other in following:
+                        waiting.put(other)
                     continue
                 following = react(done, outcome)
                 pending += len(following) - 1

@@ -241,6 +241,7 @@ class EvalDataset:
             decode=request.decode,
             workers=request.decode_workers,
             until=self._until,
+            limit=self.tagged(tag).limit,
         )
 
     def tagged(self, tag: str) -> EvalImages:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import cached_property
+from itertools import groupby
 from typing import Any
 
 from harness.check.evaluated import ACCURACIES, setting_of, setting_tag
@@ -23,7 +24,7 @@ from harness.run.engine import Engine, Hear, unheard
 from harness.run.eval_datasets import VariantImages
 from harness.run.jobs import BenchmarkJob, Job
 from harness.run.keys import identity_of, key_of, version_of
-from harness.run.plan import builder_of, flops_size, overrides_of, recipe_of
+from harness.run.plan import builder_of, flops_size, overrides_of, recipe_of, shares_here
 from harness.run.predictions import Answered, KeptPredictions
 from harness.run.rescoring import Rescoring, apart
 from harness.run.rows import why_unfit
@@ -308,9 +309,11 @@ class VariantFacts:
         run = {slot for slot in fresh if slot[0] == "fvcore"}
         counted = [which for kind, which in fresh if kind == "accuracy" and isinstance(which, str)]
         waiting = sum(kind == "accuracy" for kind, _ in self._asked - self.facts.keys())
-        parts = apart(sorted(counted, key=_place), self._asked - self.facts.keys())[
-            : max(0, _MOST_WAITING - waiting)
-        ]
+        together, most = self._together
+        # One by one they would come again as facts do, and never be many together.
+        room = 0 if waiting > 0 and most - waiting < together else most - waiting
+        parts = apart(sorted(counted, key=_place), self._asked - self.facts.keys())
+        parts = parts[: max(0, room)]
         timed = fresh & {SPEED}
         self._asked |= built | run | timed | {("accuracy", part) for part in parts}
         jobs: list[Job] = []
@@ -327,10 +330,12 @@ class VariantFacts:
         at_hand = self._measured("file", None)
         weights = at_hand.value["path"] if at_hand is not None else None
         jobs += [Job(self.recipe, ("speed",), (), weights, timing=self.timing)] if timed else []
-        for part in parts:
+        for group in _grouped(parts, together):
             assert self._images is not None
             counting = replace(
-                self._images.counting(part), overrides=tuple(self._overrides(part).items())
+                self._images.counting(group[0]),
+                parts=group,
+                overrides=tuple(self._overrides(group[0]).items()),
             )
             jobs.append(Job(self.recipe, ("accuracy",), (), self._file["path"], counting=counting))
         config = self._config
@@ -338,6 +343,13 @@ class VariantFacts:
             replace(job, offline=config.offline, public_hosts_only=config.public_hosts_only)
             for job in jobs
         ]
+
+    @cached_property
+    def _together(self) -> tuple[int, int]:
+        """How many parts of the images are one job, and how many may wait."""
+        config = self._config
+        gpus = len(shares_here(config.device)) if config.engine == "local" else 0
+        return (_GPU_PARTS, 2 * gpus * _GPU_PARTS) if gpus else (1, _MOST_WAITING)
 
     def _key(self, slot: Slot, *, of_part: bool = True) -> str:
         kind, which = slot
@@ -391,6 +403,15 @@ class VariantFacts:
 # Parts of the images that are asked for ahead: enough to keep several workers busy, and few
 # enough that a budget which is over leaves little to be finished in vain.
 _MOST_WAITING = 8
+# A GPU is given more of them at once: its batches are larger than a part's rest.
+_GPU_PARTS = 8
+
+
+def _grouped(parts: Sequence[str], most: int) -> Iterator[tuple[str, ...]]:
+    """Parts of the same images, prepared in the same way, so many at a time at most."""
+    for _, some in groupby(parts, key=lambda part: _place(part)[:2]):
+        group = tuple(some)
+        yield from (group[begin : begin + most] for begin in range(0, len(group), most))
 
 
 def _place(part: str) -> tuple[str, str, int]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from harness.config.rules import OWN_BUILDER
@@ -22,6 +22,7 @@ class AccuracyJob:
         images: the image set, as the user named it.
         classes: the variant's own classes, that its images are labelled by; None are ImageNet's.
         parts: the shards of its fixed order, by name.
+        limit: how many images of that order may be asked for in all; 0 where that is not known.
         device, amp, compile, decode: how the model is run, as the command's options name it.
         workers: processes that decode; None chooses by the machine.
         threads: cores that counting may use; None takes those of the machine.
@@ -46,6 +47,7 @@ class AccuracyJob:
     truth: str = ""
     also: str = ""
     overrides: tuple[tuple[str, Any], ...] = ()
+    limit: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,13 +111,22 @@ class Job:
         return self.counting is not None or self.timing is not None
 
     @property
+    def parts(self) -> tuple[str, ...]:
+        """The shards of images that it counts."""
+        return () if self.counting is None else self.counting.parts
+
+    def of_parts(self, parts: Iterable[str]) -> Job:
+        """The same of some of its shards."""
+        assert self.counting is not None
+        return replace(self, counting=replace(self.counting, parts=tuple(parts)))
+
+    @property
     def slots(self) -> tuple[Slot, ...]:
         """The single facts."""
-        parts = () if self.counting is None else self.counting.parts
         return tuple(
             (kind, which)
             for kind in self.kinds
-            for which in (parts if kind == "accuracy" else slots_of(kind, self.sizes))
+            for which in (self.parts if kind == "accuracy" else slots_of(kind, self.sizes))
         )
 
 
@@ -181,6 +192,7 @@ class Interim:
         images, top1, top5: images evaluated of that shard, and those answered right.
         seconds: what these took.
         speed: images per second of a timed batch.
+        facts: those of a shard that is counted, as a line, while others of its job are not.
     """
 
     part: str
@@ -189,6 +201,7 @@ class Interim:
     top5: int = 0
     seconds: float = 0.0
     speed: float | None = None
+    facts: str | None = None
 
     def dump(self) -> str:
         """As one line."""
@@ -203,7 +216,8 @@ class Interim:
         """
         found = cls(**json.loads(line.removeprefix(SO_FAR)))
         types = [type(value) for value in asdict(found).values() if value is not None]
-        if types not in ([str, int, int, int, float], [str, int, int, int, float, float]):
+        usual = [str, int, int, int, float]
+        if types not in (usual, [*usual, float], [*usual, str]):
             raise TypeError(f"is not how far a job is: {found}")
         return found
 

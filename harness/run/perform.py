@@ -11,6 +11,7 @@ from concurrent.futures import BrokenExecutor
 from contextlib import suppress
 from dataclasses import asdict, replace
 from datetime import datetime, timezone
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -45,6 +46,8 @@ if TYPE_CHECKING:
 
 # A decoder that is not Pillow is compared with it on so many of the first images.
 _COMPARED = 500
+# So many images after those of a job may be prepared, for the next one.
+_AHEAD = 2048
 
 
 class Performer:
@@ -62,7 +65,7 @@ class Performer:
 
     def _perform(self, job: Job) -> list[Fact]:
         if job.counting is not None:
-            return [self._count(job, job.counting, part) for part in job.counting.parts]
+            return self._count_all(job, job.counting)
         if job.timing is not None:
             return [self._time(job, job.timing)]
         import torch
@@ -77,62 +80,99 @@ class Performer:
             job.recipe, job.kinds, job.sizes, job.checkpoint, job.siblings
         )
 
-    def _count(self, job: Job, counting: AccuracyJob, part: str) -> Fact:
-        """Count right answers on one shard of the images, or report why it can't be done."""
+    def _count_all(self, job: Job, counting: AccuracyJob) -> list[Fact]:
+        """Count right answers on the shards of a job; each is reported as soon as it is counted."""
+        facts: dict[str, Fact] = {}
+
+        def learn(part: str, fact: Fact) -> None:
+            facts[part] = fact
+            if len(counting.parts) > 1:
+                self._tell(Interim(part, facts=dump_facts([fact])))
+
+        for (_, alternative), some in groupby(counting.parts, key=_images_of):
+            parts = tuple(some)
+            first = parts[:1] if not alternative and not span_of(parts[0]).begin else ()
+            try:
+                # What is always looked at is looked at without the others, once the time is over.
+                wanted = first if _is_over(counting) else parts
+                self._count(job, counting, wanted, learn)
+                cause = "accuracy.undecided"
+                why = "the time was over before these images were looked at"
+            except Exception as error:  # noqa: BLE001 - whatever a model raises is a finding
+                cuda.notice(error)
+                cause, why = explain(error)
+            for part in parts:
+                if part not in facts:
+                    learn(part, unmeasured(job.recipe, ("accuracy", part), cause, why))
+        return [facts[part] for part in counting.parts]
+
+    def _count(
+        self,
+        job: Job,
+        counting: AccuracyJob,
+        parts: tuple[str, ...],
+        learn: Callable[[str, Fact], None],
+    ) -> None:
+        """Count shards of the same images, prepared in the same way."""
         from harness.datasets.members import members_of, truth_of
         from harness.measure.devices import environment
 
+        if not parts:
+            return
         assert job.checkpoint is not None
-        span, checkpoint = span_of(part), Path(job.checkpoint)
-        over = counting.until is not None and time.time() >= counting.until
-        if over and (span.alternative or span.begin):
-            why = "the time was over before these images were looked at"
-            return unmeasured(job.recipe, ("accuracy", part), "accuracy.undecided", why)
-        try:
-            validator = self._with(counting)
-            image_set = validator.open_images(counting.images, counting.classes)
-            truth = truth_of(image_set.names, counting.truth)
-            members = members_of(image_set, counting.subset, counting.truth)
-            shard = members[span.begin : span.end]
-            recipe = replace(job.recipe, **dict(counting.overrides))
-            config = _config(recipe, span, counting.subset)
-            value = validator.count(
-                recipe,
-                checkpoint,
-                counting.images,
-                config,
-                shard,
-                classes=counting.classes,
-                entry=entry_of(span),
-                heard=lambda *counts: self._tell(Interim(part, *counts)),
-                truth=truth,
-                also=truth_of(image_set.names, counting.also),
-                keep=span.alternative in PREDICTED or bool(precision_of(span)),
-                amp=cast("Amp", counting.amp),
+        spans, checkpoint = [span_of(part) for part in parts], Path(job.checkpoint)
+        span = spans[0]
+        validator = self._with(counting)
+        image_set = validator.open_images(counting.images, counting.classes)
+        members = members_of(image_set, counting.subset, counting.truth)
+        recipe = replace(job.recipe, **dict(counting.overrides))
+        shards = [members[each.begin : each.end] for each in spans]
+        compared = {
+            part: validator.compare_decoders(
+                recipe, checkpoint, counting.images, shard, counting.classes
             )
+            for part, each, shard in zip(parts, spans, shards, strict=True)
+            if counting.decode != "pillow" and not span.alternative and each.end <= _COMPARED
+        }
+        method = f"top-1 and top-5 on {counting.images}"
+
+        def made(number: int, value: dict[str, Any]) -> None:
             value["precision"] = counting.amp
-            if counting.decode != "pillow" and span.end <= _COMPARED and not span.alternative:
-                compared = validator.compare_decoders(
-                    recipe, checkpoint, counting.images, shard, counting.classes
-                )
-                value["decoder"] = {"name": counting.decode, **compared}
-        except Exception as error:  # noqa: BLE001 - whatever a model raises is a finding
-            cuda.notice(error)
-            cause, why = explain(error)
-            return unmeasured(job.recipe, ("accuracy", part), cause, why)
-        return Measurement(
-            kind="accuracy",
-            name=job.recipe.name,
-            builder=job.recipe.builder,
-            value=value,
-            image_size=None,
-            method=f"top-1 and top-5 on {counting.images}, float32"
-            if counting.amp == "off"
-            else f"top-1 and top-5 on {counting.images}, {counting.amp}",
-            versions={"torch": environment(validator.device)["torch"]},
-            device=str(validator.device),
-            made=_now(),
-            part=part,
+            if parts[number] in compared:
+                value["decoder"] = {"name": counting.decode, **compared[parts[number]]}
+            learn(
+                parts[number],
+                Measurement(
+                    kind="accuracy",
+                    name=job.recipe.name,
+                    builder=job.recipe.builder,
+                    value=value,
+                    image_size=None,
+                    method=f"{method}, {'float32' if counting.amp == 'off' else counting.amp}",
+                    versions={"torch": environment(validator.device)["torch"]},
+                    device=str(validator.device),
+                    made=_now(),
+                    part=parts[number],
+                ),
+            )
+
+        end = spans[-1].end
+        validator.count_shards(
+            recipe,
+            checkpoint,
+            counting.images,
+            _config(recipe, span, counting.subset),
+            shards,
+            classes=counting.classes,
+            entry=entry_of(span),
+            heard=lambda number, *counts: self._tell(Interim(parts[number], *counts)),
+            truth=truth_of(image_set.names, counting.truth),
+            also=truth_of(image_set.names, counting.also),
+            keep=span.alternative in PREDICTED or bool(precision_of(span)),
+            amp=cast("Amp", counting.amp),
+            following=() if span.alternative else members[end : min(end + _AHEAD, counting.limit)],
+            made=made,
+            over=lambda: _is_over(counting),
         )
 
     def _time(self, job: Job, timing: BenchmarkJob) -> Fact:
@@ -174,7 +214,15 @@ class Performer:
     def _with(self, counting: AccuracyJob) -> Validator:
         """The validator of these settings; the last one is kept."""
         settings = replace(
-            counting, parts=(), classes=None, subset="", truth="", also="", overrides=(), amp="off"
+            counting,
+            parts=(),
+            classes=None,
+            subset="",
+            truth="",
+            also="",
+            overrides=(),
+            limit=0,
+            amp="off",
         )
         if self._validator is None or self._validator[0] != settings:
             from harness.measure.accuracy.validator import Validator
@@ -314,6 +362,15 @@ _NO_BUILDERS = ("torch", "harness", "zoo", "numpy")
 _CHECK_SHARE = 20
 _MOST_HELD = 2.0  # seconds
 _ONE_LINE = dict.fromkeys(map(ord, "\t\r\n"), " ")
+
+
+def _images_of(part: str) -> tuple[str, str]:
+    span = span_of(part)
+    return span.tag, span.alternative
+
+
+def _is_over(counting: AccuracyJob) -> bool:
+    return counting.until is not None and time.time() >= counting.until
 
 
 def _config(recipe: Recipe, span: Span, subset: str = "") -> InputConfig:

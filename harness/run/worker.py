@@ -126,7 +126,14 @@ class WaitingJobs:
             return job
 
 
-_Answer = tuple["WorkerThread", "Job | None", "list[Fact] | Interim | BaseException"]
+@dataclass(frozen=True, slots=True)
+class EarlyFacts:
+    """The facts of some shards of a job that goes on."""
+
+    facts: list[Fact]
+
+
+_Answer = tuple["WorkerThread", "Job | None", "list[Fact] | EarlyFacts | Interim | BaseException"]
 
 
 # A job as it was done, and its facts.
@@ -170,6 +177,7 @@ class WorkerThread:
         self._doing: Job | None = None
         self._used: WorkerProcess | None = None
         self._noted: WorkerProcess | None = None
+        self._early: set[str] = set()  # The parts of what is done whose facts are delivered.
 
     @staticmethod
     def answers_of(workers: list[WorkerThread]) -> queue.SimpleQueue[_Answer]:
@@ -234,6 +242,7 @@ class WorkerThread:
         given = job if self.share is None else self.share.given(job)
         line = f"{CHECK if self._careful else DO} {dump_job(given)}"
         self._doing = job
+        self._early.clear()
         try:
             if job.guarded and process is not self._noted:
                 process.ask(f"{LOAD} {dump_job(job)}", self.limits(job))
@@ -245,12 +254,16 @@ class WorkerThread:
             # What earlier jobs left behind may be to blame: a fresh worker tells. Not so for
             # time, which would be spent twice.
             final = alone or error.reason == "time" or self.stopped.is_set()
+            job = self._rest(job)
             if error.reason == "died" and self.share is not None and job.running and not job.failed:
                 # A failing device may take the process with it.
                 final, job = self.stopped.is_set(), replace(job, failed=str(error))
             return self._failed(job, none_made(job, f"{job.recipe.name} {error}"), final=final)
         if job.running and job.recipe.builder != OWN_BUILDER:
             self._ran = job.recipe
+        job = self._rest(job)
+        if facts is not None and self._early:
+            facts = [fact for fact in facts if fact.slot in job.slots]
         return self._judged(job, answer, facts, alone=alone)
 
     def _judged(
@@ -268,7 +281,7 @@ class WorkerThread:
             facts = none_made(job, why) if facts is None else facts
             return self._failed(job, facts, final=alone)
         assert facts is not None
-        self._held.append((job, facts if self.share is None else [*map(self.share.named, facts)]))
+        self._held.append((job, self._named(facts)))
         if answer.state == UNCHECKED:
             return []
         if answer.state == LEAVING:
@@ -341,8 +354,23 @@ class WorkerThread:
         """Pass on how far the job is; what model code may have written there is no word of it."""
         if self.thread.ident is None:  # It serves no run, whose queue would be emptied.
             return
-        with suppress(ValueError, TypeError):
-            self.answers.put((self, self._doing, Interim.load(line)))
+        with suppress(ValueError, TypeError, WorkerEndedError):
+            interim, job = Interim.load(line), self._doing
+            if interim.facts is None or job is None:
+                self.answers.put((self, job, interim))
+            elif interim.part in self._rest(job).parts:
+                part = job.of_parts([interim.part])
+                facts = self._named(_facts_of(part, interim.facts))
+                self._early.add(interim.part)
+                self.answers.put((self, part, EarlyFacts(facts)))
+
+    def _rest(self, job: Job) -> Job:
+        """A job without the shards whose facts are delivered."""
+        rest = [part for part in job.parts if part not in self._early]
+        return job.of_parts(rest) if self._early else job
+
+    def _named(self, facts: list[Fact]) -> list[Fact]:
+        return facts if self.share is None else [*map(self.share.named, facts)]
 
     def _drop(self) -> None:
         process, self.process = self.process, None

@@ -13,7 +13,7 @@ from fake_card import FakeLane
 from PIL import Image
 from torch import nn
 
-from harness.datasets import DecodedSet, cache, open_image_set
+from harness.datasets import DecodedSet, cache, decoded, open_image_set
 from harness.measure.accuracy import classifier
 from harness.measure.accuracy.classifier import GPU_SIZES, BatchTuner
 from harness.measure.accuracy.predictions import Predictions
@@ -123,7 +123,8 @@ def said(found):
 def on_card(place, **options):
     """A validator on a fake card, and the card."""
     lane = FakeLane()
-    return Validator("cpu", cache_root=place, threads=1, lane=lane, **options), lane
+    how = {"threads": 1, "decode_workers": 0, **options}
+    return Validator("cpu", cache_root=place, lane=lane, **how), lane
 
 
 def test_the_loop_waits_for_no_batch_that_it_has_just_begun(weights, folder, place, plain):
@@ -186,26 +187,26 @@ def test_shards_go_through_as_one_stream_and_come_out_by_themselves(weights, fol
 
 def test_what_will_be_asked_next_is_decoded_meanwhile(weights, folder, tmp_path, monkeypatch):
     """Of the next job, and of the first one while its model is loaded."""
-    asked, real = [], DecodedSet.get
+    asked, real = [], decoded.decode_one
 
-    def get(self, indices, *rest):
-        asked.extend(int(index) for index in indices)
-        return real(self, indices, *rest)
+    def decode(image, *how):
+        asked.append(image.index)
+        return real(image, *how)
 
-    monkeypatch.setattr(DecodedSet, "get", get)
+    monkeypatch.setattr(decoded, "decode_one", decode)
     monkeypatch.setattr(classifier, "load_model", waits_for(asked, classifier.load_model))
     validator, _ = on_card(tmp_path, batch_size=16)
+    builder = Builder()
     with validator:
-        builder = Builder()
         for begin in range(0, IMAGES, 40):
             shard, following = range(begin, begin + 40), range(begin + 40, IMAGES)
-            before = len(asked)
+            assert not begin or wait_until(lambda so_far=begin: len(set(asked)) > so_far)
             validator.count(
                 RECIPE, weights, folder, transform(), shard, builder=builder, following=following
             )
             assert set(shard) <= set(asked)
-            assert not begin or before > begin, "nothing was decoded meanwhile"
-    assert sorted(asked) == list(range(IMAGES)), "an image was decoded twice, or not at all"
+    # Two at the same time may take the same batch; and the one that can't be read is not kept.
+    assert len(asked) <= IMAGES + 2 * 16
 
 
 def waits_for(asked, real):
@@ -362,11 +363,11 @@ def test_decoded_images_are_checked_and_room_is_made_once(folder, tmp_path, monk
     monkeypatch.setattr(cache, "zlib", Zlib)
     monkeypatch.setattr(cache, "make_room", lambda *given: rooms.append(given) or made(*given))
     image = 16 * 16 * 3
-    with DecodedSet.open(open_image_set(folder), transform(), root=tmp_path) as decoded:
-        decoded.reserve(np.arange(60))
+    with DecodedSet.open(open_image_set(folder), transform(), root=tmp_path) as opened:
+        opened.reserve(np.arange(60))
         for _ in range(3):
             for begin in range(0, 60, 20):
-                found = decoded.get(range(begin, begin + 20))
+                found = opened.get(range(begin, begin + 20))
         assert len(rooms) == 1
         assert sums.count(image) == 2 * 60  # Written, and read for the first time.
         assert found.readable.all()

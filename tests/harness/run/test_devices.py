@@ -61,6 +61,10 @@ class Net(nn.Module):
                 print(json.dumps([self.kind, seen, os.getpid(), decoders]), file=log)
             if self.kind == "dies" and seen == "MIG-b" and first("death"):
                 os._exit(3)
+            if self.kind == "late":
+                self.passes = getattr(self, "passes", 0) + 1
+                if self.passes == 8 and first("late"):
+                    os._exit(3)
             if self.kind == "forward":
                 try:
                     raise RuntimeError("CUDA error: an illegal memory access was encountered")
@@ -152,6 +156,26 @@ def test_each_device_has_a_worker_that_sees_it_alone(here):
     assert {seen: len(pids) for seen, pids in processes.items()} == {"GPU-a": 1, "MIG-b": 2}
     # The one that came later found its shard decoded.
     assert {decoders for _, seen, _, decoders in said if seen == "GPU-a"} == {1}
+
+
+@pytest.mark.slow
+def test_a_job_of_many_shards_loses_none_that_was_counted(here):
+    """Each shard's facts come as it ends: a worker that dies takes none of them with it."""
+    first, *others = here("late")
+    whole = first.of_parts(part for job in (first, *others) for part in job.parts)
+    order = []
+
+    def react(job, facts):
+        order.append([fact.part for fact in facts])
+        assert [fact.slot for fact in facts] == list(job.slots)
+        assert all(isinstance(fact, Measurement) for fact in facts), facts
+        return []
+
+    LocalEngine(shares=[DeviceShare("cuda:0", "GPU-a", device="cpu")]).run([whole], react)
+    # The last answer of the job has only what was not said before.
+    assert order[:2] == [["0-10"], ["10-20"]]
+    assert sorted(part for parts in order for part in parts) == ["0-10", "10-20", "20-30", "30-40"]
+    assert len({process for _, _, process, _ in logged()}) == 2
 
 
 @pytest.mark.slow

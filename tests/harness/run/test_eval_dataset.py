@@ -11,8 +11,11 @@ from PIL import Image
 
 from harness.check.decide import FIRST_LOOK
 from harness.config import RunConfig
+from harness.run import facts
 from harness.run.eval_dataset import EvalDataset
+from harness.run.eval_datasets import VariantImages
 from harness.types import Measurement, Recipe, unmeasured
+from zoo.preprocessing import package_variant
 
 RECIPE = Recipe("net", image_size=(32, 32), crop_pct=0.875, interpolation="bicubic")
 COUNT = 120
@@ -97,3 +100,30 @@ def test_what_is_not_kept_is_said_once(folder):
     (line,) = eval_dataset.remarks(full)
     assert "the disk is full" in line
     assert eval_dataset.remarks(full) == []
+
+
+@pytest.mark.parametrize(("gpus", "sizes"), [(0, [1] * 8), (1, [8, 8]), (2, [8, 8, 8, 3, 2])])
+def test_a_gpu_is_given_many_shards_at_once(folder, monkeypatch, gpus, sizes):
+    """Of the same images, prepared alike; and the next ones when so many are counted again."""
+    monkeypatch.setattr(facts, "shares_here", lambda device: [None] * gpus)
+    request = RunConfig(data=(str(folder),), part=4)
+    variant = package_variant("resnest50d")
+    images = VariantImages([EvalDataset(request)])
+    run = facts.VariantFacts(variant, request, None, images=images)
+    run.facts["file", None] = counted(None, path="w.pt", stat=[1, 2, 3])
+    plain = [f"{begin}-{begin + 4}" for begin in range(0, 108, 4)]
+    wanted = {("accuracy", part) for part in [*plain, "crop=no@0-4", "crop=no@4-8"]}
+    jobs = run._jobs(wanted)
+    assert [len(job.parts) for job in jobs] == sizes
+    asked = [part for job in jobs for part in job.parts]
+    assert asked == [*plain, "crop=no@0-4", "crop=no@4-8"][: len(asked)]
+    assert {job.counting.limit for job in jobs} == {COUNT}
+    # As facts come in, not a job for each of them.
+    more: list[int] = []
+    for part in asked:  # It grows.
+        run.facts["accuracy", part] = counted(part)
+        for job in run._jobs(wanted - run.facts.keys()):
+            more.append(len(job.parts))
+            asked += job.parts
+    assert sum(sizes) + sum(more) == len(wanted)
+    assert set(sizes + more) == {1} if not gpus else more.count(1) == 0
