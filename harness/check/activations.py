@@ -15,6 +15,7 @@ from harness.check.base import (
     replaced,
 )
 from harness.check.compare import agrees, grouped, number, written
+from harness.check.flops import at_stated_input
 from harness.types import DEPLOYED, WITH_PRODUCTS, Finding, Size
 
 _ID = "activations"
@@ -22,6 +23,11 @@ _ID = "activations"
 
 def find(evidence: Evidence) -> Iterable[Finding | Need]:
     """The claim is what fvcore counts, or the RegNet paper; or it is the deployed form's."""
+    placed = at_stated_input(evidence, "Activations")
+    if isinstance(placed, Need):
+        yield placed
+        return
+    evidence = placed
     variant, (height, width) = evidence.variant, evidence.size
     for claim in variant.claims_of("Activations"):
         fact = evidence.measurement("flops", evidence.size)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -44,6 +44,8 @@ _DOUBLED = ("flops", "deepspeed")
 _COMPLETED = (WITH_PRODUCTS, WITH_UNKNOWN)
 # A counter that leaves out more than this share of the model is recommended to nobody.
 _LEFT_OUT = 0.01
+# So many sizes that a library states for a model are tried where an index says none.
+_MOST_STATED = 4
 
 
 def _needs(size: Size) -> tuple[Need, ...]:
@@ -53,6 +55,11 @@ def _needs(size: Size) -> tuple[Need, ...]:
 def find(evidence: Evidence) -> Iterable[Finding | Need]:
     """The claim holds, or is explained, or differs; asks for more inputs before it says so."""
     variant = evidence.variant
+    placed = at_stated_input(evidence, "FLOPs")
+    if isinstance(placed, Need):
+        yield placed
+        return
+    evidence = placed
     for claim in variant.claims_of("FLOPs"):
         if number(claim) is None:
             yield not_read(claim, variant, _ID)
@@ -104,6 +111,43 @@ def find(evidence: Evidence) -> Iterable[Finding | Need]:
             continue
         refused = _refused(evidence, asked)
         yield _differing(evidence, claim, accepted, explanation, len(tries), refused, swapped)
+
+
+def at_stated_input(evidence: Evidence, field: str) -> Evidence | Need:
+    """The evidence at the input that the builder's library states, where the index states none.
+
+    No usual input stands in for it: published tables leave out the size of each row. What has to
+    be measured for it comes in its place.
+    """
+    variant, recipe = evidence.variant, evidence.recipe
+    claims = [claim for claim in variant.claims_of(field) if number(claim) is not None]
+    is_stated = any(variant.effective(key) for key in ("FLOPs Input", "Image Size"))
+    if not claims or is_stated or recipe.builder == "zoo":
+        return evidence
+    if ("preprocess", None) not in evidence.facts:
+        return Need("preprocess")
+    fact = evidence.measurement("preprocess")
+    settings = () if fact is None else (*fact.value["settings"], *fact.value["others"])
+    sizes = [(int(s[0]), int(s[1])) for each in settings if (s := each["image_size"])]
+    if not sizes:
+        return evidence
+    sizes = list(dict.fromkeys(sizes))[:_MOST_STATED]
+    missing = tuple(size for size in sizes if ("flops", size) not in evidence.facts)
+    if missing:
+        return Need("flops", missing)
+    fitting = (
+        size
+        for size in sizes
+        if (found := evidence.measurement("flops", size)) is not None
+        and any(_holds(variant, claim, found.value) for claim in claims)
+    )
+    return replace(evidence, size=next(fitting, sizes[0]))
+
+
+def _holds(variant: Variant, claim: Claim, value: Mapping[str, Any]) -> bool:
+    if claim.field != "FLOPs":
+        return any(agrees(claim, n) for n in (*value["put_out"].values(), value["activations"]))
+    return any(r.is_in(claim) for r in _figures_under(value, accepted_conventions(variant, claim)))
 
 
 def _exchanged(evidence: Evidence, claim: Claim) -> str | Need | None:

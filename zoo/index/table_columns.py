@@ -18,7 +18,8 @@ from zoo.known_datasets import known_dataset
 NAME, DATASET, WEIGHTS = "Name", "Dataset", "Weights"
 ACCURACIES = ("Top 1 Accuracy", "Top 5 Accuracy")
 ERRORS = {"Top 1 Error": ACCURACIES[0], "Top 5 Error": ACCURACIES[1]}
-SIZE, COUNTED_AT = "Image Size", "FLOPs Input"
+SIZE, COUNTED_AT, BATCH = "Image Size", "FLOPs Input", "Batch Size"
+SPEEDS = ("Throughput", "Latency")
 # Header, in small letters -> the key of an index, with its unit; None for what is nobody's claim.
 _BUILT_IN: dict[str, str | None] = {
     # Who a row is about.
@@ -33,9 +34,9 @@ _BUILT_IN: dict[str, str | None] = {
     "infer macts": "Activations (M)",
     "macts": "Activations (M)",
     **dict.fromkeys(("infer samples per sec", "img/s", "images/s", "samples / sec"), "Throughput"),
-    **dict.fromkeys(
-        ("top1 diff", "top5 diff", "rank diff", "infer step time", "infer batch size"), None
-    ),
+    "infer step time": "Latency",
+    "infer batch size": BATCH,
+    **dict.fromkeys(("top1 diff", "top5 diff", "rank diff"), None),
     **dict.fromkeys(
         ("train img size", "train samples per sec", "train step time", "train batch size"), None
     ),
@@ -89,6 +90,34 @@ def dataset_of(stem: str) -> str | None:
     while words and words[-1] in _NEUTRAL:
         words.pop()
     return _known(_OTHER_DATASETS.get("-".join(words), "-".join(words)))
+
+
+_BENCHMARK = re.compile(r"benchmark[-_]+(?:infer[-_]+)?(.*)")
+_CONDITIONS = {
+    **dict.fromkeys(("amp", "fp32", "float32", "fp16", "float16", "bf16", "bfloat16"), "precision"),
+    **dict.fromkeys(("nhwc", "nchw"), "layout"),
+    **dict.fromkeys(("dynamo", "inductor", "compile"), "compile"),
+}
+
+
+def conditions_of(stem: str) -> dict[str, str]:
+    """What a benchmark was made under, by its file's name, as timm writes it.
+
+    ``benchmark-infer-amp-nhwc-pt240-cu124-rtx3090``: the precision, the layout, the version of
+    PyTorch, that of CUDA, and the device.
+    """
+    named = _BENCHMARK.fullmatch(stem.lower())
+    found, device = dict[str, str](), list[str]()
+    for word in named[1].split("-") if named is not None else ():
+        version = re.fullmatch(r"pt(\d)(\d{1,2}?)(\d?)", word)
+        if word in _CONDITIONS:
+            is_compiled = _CONDITIONS[word] == "compile"
+            found[_CONDITIONS[word]] = "on" if is_compiled else word
+        elif version is not None:
+            found["backend"] = f"torch {version[1]}.{version[2]}"
+        elif word and not re.fullmatch(r"cu\d+", word):
+            device.append(re.sub(r"^(rtx|gtx|rx)(?=\d)", r"\1 ", word.replace("_", " ")))
+    return found | ({"device": " ".join(device)} if device else {})
 
 
 def _known(name: str) -> str | None:

@@ -24,12 +24,15 @@ from zoo.index.nodes import Node, Scalar, Sequence, TableDocument, UnreadableInd
 from zoo.index.schema import FIELDS, canonical
 from zoo.index.table_columns import (
     ACCURACIES,
+    BATCH,
     COUNTED_AT,
     DATASET,
     ERRORS,
     NAME,
     SIZE,
+    SPEEDS,
     WEIGHTS,
+    conditions_of,
     dataset_of,
     has_no_unit,
     heading_dataset,
@@ -79,18 +82,19 @@ def read_tables(path: str, text: str) -> list[Node]:
     Raises:
         UnreadableIndex: the file is a CSV of no such table, or too large.
     """
-    named = dataset_of(os.path.basename(path).rpartition(".")[0])
+    stem = os.path.basename(path).rpartition(".")[0]
+    named, under = dataset_of(stem), conditions_of(stem)
     own = own_columns(os.path.basename(path))
     if not path.lower().endswith(SUFFIXES):
         found = (
-            _Table(each, own, own.get("dataset") or heading_dataset(each.title) or named, False)
+            _Table(each, own, own.get("dataset") or heading_dataset(each.title) or named, None)
             for each in markdown_tables(text)
         )
         return [document for each in found if (document := each.document()) is not None]
     table = csv_table(text)
     if table is None:
         return []
-    document = _Table(table, own, own.get("dataset") or named, True).document()
+    document = _Table(table, own, own.get("dataset") or named, under).document()
     if document is None:
         head = ", ".join(shown(cell.text) for cell in table.header[:6])
         raise UnreadableIndex(
@@ -106,11 +110,16 @@ class _Table:
     """One table, its columns understood."""
 
     def __init__(
-        self, table: CellTable, own: Mapping[str, str], dataset: str | None, is_csv: bool
+        self,
+        table: CellTable,
+        own: Mapping[str, str],
+        dataset: str | None,
+        under: Mapping[str, str] | None,
     ) -> None:
         self.table = table
         self.dataset = dataset
-        self.is_csv = is_csv
+        self.is_csv = under is not None  # Markdown has no conditions in its name.
+        self.under = under or {}
         self.faults: list[tuple[str | None, str, Wrong]] = []
         self.columns = list(self._columns(own))
         self.fractions = self._are_fractions()
@@ -236,7 +245,9 @@ class _Table:
                 metrics += self._error(name.text, field, cell, values)
             elif field in ACCURACIES:
                 metrics.append(_pair(column.key, self._percent(self._value(cell)), cell.start))
-            else:
+            elif field in SPEEDS:
+                metadata.append(_pair(field, self._speed(cell, values), cell.start))
+            elif field != BATCH or not any(speed in values for speed in SPEEDS):
                 word = field in FIELDS and FIELDS[field].kind in ("word", "text")
                 metadata.append(_pair(column.key, self._value(cell, text=word), cell.start))
         top.append(_pair("Metadata", Pairs(metadata, at, at), at))
@@ -255,6 +266,21 @@ class _Table:
         # A huge one is no value, and the first of it says so.
         said = said if len(said) <= _MAX_CELL else f"{said[:80]}..."
         return Scalar(said, text, start, end)
+
+    def _speed(self, cell: Cell, values: Mapping[str, tuple[_Column, Cell]]) -> Node:
+        """A speed with what it was measured under: of the file's name, and of the row."""
+        value = self._value(cell)
+        start, end = value.start, value.end
+        pairs = [_pair("value", value, start)]
+        pairs += [_pair(k, Scalar(v, True, start, end), start) for k, v in self.under.items()]
+        for field, name in (
+            (BATCH, "batch size"),
+            (COUNTED_AT, "image size"),
+            (SIZE, "image size"),
+        ):
+            if field in values:
+                pairs.append(_pair(name, self._value(values[field][1]), start))
+        return Pairs(pairs, start, end)
 
     def _percent(self, value: Scalar) -> Scalar:
         number = _decimal(value.text) if self.fractions else None

@@ -140,7 +140,7 @@ class _Configurations:
         pairs = [
             _pair("Builder", Scalar(NAME, True, 0, 0), 0),
             _pair("Collections", Sequence([family], 0, 0), 0),
-            _pair("Models", Sequence(models, 0, end), 0),
+            *([_pair("Models", Sequence(models, 0, end), 0)] if models else []),
         ]
         return [TableDocument(pairs, 0, end, faults=tuple(self.faults))]
 

@@ -48,8 +48,13 @@ class TorchvisionBuilder:
     def __init__(self) -> None:
         self._version = version_of("torchvision", "pip install torchvision")
 
+    def resolve(self, name: str) -> str:
+        """The name by which a model is built: tables name the class of weights instead."""
+        kind, _, weights = name.partition(".")
+        return f"{self._classes[kind]}.{weights}" if weights and kind in self._classes else name
+
     def knows(self, name: str) -> bool:
-        model, _, weights = name.partition(".")
+        model, _, weights = (name := self.resolve(name)).partition(".")
         return model in self._models and (weights in self._models[model] or model == name)
 
     def names(self) -> list[str]:
@@ -63,6 +68,7 @@ class TorchvisionBuilder:
     def build(self, name: str) -> nn.Module:
         from torchvision.models import get_model
 
+        name = self.resolve(name)
         with _nothing_loaded():
             model: nn.Module = get_model(name.partition(".")[0], weights=_weights(name))
         return model
@@ -71,6 +77,7 @@ class TorchvisionBuilder:
         """The model with auxiliary classifiers, where it has any."""
         from torchvision.models import get_model
 
+        name = self.resolve(name)
         if "aux_logits" not in signature(type(model).__init__).parameters:
             return {}
         classes = model.get_parameter("fc.weight").shape[0]
@@ -81,7 +88,7 @@ class TorchvisionBuilder:
         """The settings of the weights of that URL, else of those that the name means."""
         from torchvision.models import get_model_weights
 
-        model = name.partition(".")[0]
+        model = (name := self.resolve(name)).partition(".")[0]
         wanted = _file_name(weights) if weights else ""
         named = [w for w in get_model_weights(model) if wanted and wanted == _file_name(w.url)]
         if named:
@@ -95,12 +102,16 @@ class TorchvisionBuilder:
 
     @cached_property
     def _models(self) -> Mapping[str, frozenset[str]]:
-        return _models(self._version)
+        return _models(self._version)[0]
+
+    @cached_property
+    def _classes(self) -> Mapping[str, str]:
+        return _models(self._version)[1]
 
 
 @lru_cache(maxsize=1)
-def _models(version: str) -> Mapping[str, frozenset[str]]:
-    """The names of each model's weights."""
+def _models(version: str) -> tuple[Mapping[str, frozenset[str]], Mapping[str, str]]:
+    """The names of each model's weights, and the model of each class of weights."""
     classes: dict[str, str] = {}
     members: dict[str, frozenset[str]] = {}
     for text in module_texts("torchvision", "models"):
@@ -112,7 +123,8 @@ def _models(version: str) -> Mapping[str, frozenset[str]]:
         raise BuilderError(
             f"torchvision {version} declares its models in a way that is not known here"
         )
-    return {model: members[kind] for model, kind in classes.items()}
+    names = {model: members[kind] for model, kind in classes.items()}
+    return names, {kind: model for model, kind in classes.items()}
 
 
 def _weights(name: str) -> Any:

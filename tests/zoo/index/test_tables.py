@@ -127,6 +127,28 @@ def test_accuracies_of_at_most_one_are_fractions_and_errors_the_rest(load):
     assert not said(load(HEADER + "a,224,0.801,0.199,1\n"))
 
 
+def test_a_speed_is_of_the_machine_that_the_file_is_named_after(load):
+    text = "model,infer_img_size,infer_samples_per_sec,infer_step_time,infer_batch_size\n"
+    text += "a,160,103646.76,9.87,1024\n"
+    at = {"batch size": 1024, "image size": (160, 160), "backend": "torch 2.4"}
+    for name, more in {
+        "benchmark-infer-amp-nhwc-pt240-cu124-rtx3090.csv": {
+            "precision": "amp", "layout": "channels_last", "device": "rtx 3090",
+        },
+        "benchmark-infer-fp32-nchw-pt240-cpu-i7_12700h-dynamo.csv": {
+            "precision": "float32", "layout": "contiguous", "device": "cpu i7 12700h",
+            "compile": "default",
+        },
+    }.items():  # fmt: skip
+        (variant,) = load(text, name).variants
+        for field, value in (("Throughput", "103646.76"), ("Latency", "9.87")):
+            claim = variant.claim(field)
+            assert claim.value == Decimal(value)
+            assert dict(claim.settings) == at | more
+    (claim,) = load("model,img/s\na,5\n").variants[0].claims_of("Throughput")
+    assert not claim.settings
+
+
 def test_a_project_says_what_its_headers_mean(load, tmp_path):
     (tmp_path / "pyproject.toml").write_text(
         '[tool.zoo.tables]\n"Mein Netz" = "Name"\nGroesse = "Parameters (M)"\n'

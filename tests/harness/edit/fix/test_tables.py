@@ -36,3 +36,27 @@ def test_a_right_table_holds_and_a_wrong_one_is_mended_to_it(zoo, folder):
     assert wrong["Activations"]["cause"] == "activations.differs"
     assert zoo("fix", *OPTIONS, "--write").returncode == 0
     assert table.read_bytes().decode() == "\ufeff" + HEAD + RIGHT
+
+
+PAGE = """
+| **Weight** | **Params** | **GFLOPS** |
+|---|---|---|
+| [`EfficientNet_B1_Weights.IMAGENET1K_V2`](x.html) | 7.8M | 0.69 |
+| [`ResNet18_Weights.IMAGENET1K_V1`](x.html) | 11.7M | 1.81 |
+| [`ResNet34_Weights.IMAGENET1K_V1`](x.html) | 21.8M | 6.66 |
+"""
+
+
+@pytest.mark.slow
+def test_where_a_table_states_no_size_the_librarys_own_is_counted_at(zoo, folder):
+    (folder / "models.md").write_text(PAGE)
+    words = ["--all", "--index", "models.md", "--builder", "torchvision"]
+    checks = ["--checks", "parameters,flops", "--format", "json"]
+    found = json.loads(zoo("verify", *words, *checks).stdout)["findings"]
+    flops = {f["variant"].partition("_Weights")[0]: f for f in found if f["field"] == "FLOPs"}
+    assert len(found) == 6
+    # At 240 pixels, and not at the usual 224.
+    assert flops["EfficientNet_B1"]["status"] == "match"
+    assert flops["ResNet18"]["status"] == "match"
+    assert flops["ResNet34"]["status"] == "mismatch"
+    assert {f["status"] for f in found if f["field"] == "Parameters"} == {"match"}
