@@ -65,6 +65,10 @@ class Lane:
         """Within it, what this thread begins is the device's."""
         return on_device(self.device)
 
+    def beside(self) -> AbstractContextManager[object]:
+        """As `current`, for work that is waited for and has nothing to do with the model's."""
+        return self.current()
+
     def steady(self) -> AbstractContextManager[object]:
         """Within it nothing may wait for the device but an `Arriving`."""
         return nullcontext()
@@ -92,6 +96,7 @@ class CudaLane(Lane):
         self._lock = threading.Lock()
         self._free: list[tuple[Tensor, Any]] = []
         self._given: dict[int, Tensor] = {}  # By the address of what was made of it.
+        self._own = threading.local()
 
     def pixels(self, count: int, height: int, width: int) -> Tensor:
         """See `Lane`; of the ring, and so not blank."""
@@ -127,6 +132,19 @@ class CudaLane(Lane):
     def wait(self) -> None:
         """See `Lane`."""
         self._cuda.synchronize(self.device)
+
+    @contextmanager
+    def beside(self) -> Iterator[None]:
+        """See `Lane`; on a stream of this thread's own.
+
+        All threads have one stream by default: to wait for an image there is to wait for all
+        batches that were begun before it.
+        """
+        with self.current():
+            if not hasattr(self._own, "stream"):
+                self._own.stream = self._cuda.Stream(self.device)
+            with self._cuda.stream(self._own.stream):
+                yield
 
     @contextmanager
     def steady(self) -> Iterator[None]:

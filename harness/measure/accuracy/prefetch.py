@@ -6,6 +6,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, NamedTuple
 
 from harness.datasets import DecodedSet, UnreadableImage
@@ -175,7 +176,8 @@ class Prefetcher:
 
         memory = self._lane.pixels(len(images), *self.decoded.preprocessing.image_size)
         into = None if memory is None else memory.numpy()
-        with self._lane.current():  # Which may decode.
+        decodes = self.decoded.decoder == "gpu"
+        with self._lane.beside() if decodes else nullcontext():
             batch = self.decoded.get(images, self._pool, into)
         places = np.arange(len(images))
         pixels, missing = batch.pixels, places[:0]

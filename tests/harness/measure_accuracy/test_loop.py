@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import zlib
 from base64 import b64decode
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -14,9 +15,11 @@ from PIL import Image
 from torch import nn
 
 from harness.datasets import DecodedSet, cache, decoded, open_image_set
+from harness.datasets.decoded import DecodedBatch
 from harness.measure.accuracy import classifier
 from harness.measure.accuracy.classifier import GPU_SIZES, BatchTuner
 from harness.measure.accuracy.predictions import Predictions
+from harness.measure.accuracy.prefetch import EvalBatch, Prefetcher
 from harness.measure.accuracy.scoring import Float64Rescorer
 from harness.measure.accuracy.validator import Validator, preprocessing_of
 from harness.types import Recipe
@@ -150,6 +153,30 @@ def test_the_loop_waits_for_no_batch_that_it_has_just_begun(weights, folder, pla
     assert timed == 10, "both formats, and no more"
     assert lane.cuda.synchronized - timed == 10  # It is another builder's, and so another model.
     assert lane.pinned - pinned <= 2, "memory is pinned for each batch"
+
+
+@pytest.mark.parametrize("decoder", ["gpu", "pillow"])
+def test_a_card_that_decodes_does_so_beside_the_batches(decoder):
+    """On a stream for each thread: on the model's, an image would wait for what was begun on it."""
+    lane, seen = FakeLane(), []
+
+    class Decoded:
+        preprocessing = transform()
+
+        def get(self, images, pool, into):
+            seen.append(lane.cuda.now)
+            return DecodedBatch(into, np.ones(len(images), dtype=bool), [])
+
+    Decoded.decoder = decoder
+    prefetcher = Prefetcher(Decoded(), lane)
+    prefetcher.start(np.arange(24), lambda left: 4)
+    with ThreadPoolExecutor(1) as other:
+        for batch in (*(prefetcher.next() for _ in range(3)), other.submit(prefetcher.next)):
+            lane.release((batch if isinstance(batch, EvalBatch) else batch.result()).memory)
+    own = 2 if decoder == "gpu" else 0
+    assert len({id(stream) for stream in seen} - {id(lane.cuda.compute)}) == own
+    assert (lane.cuda.compute in seen) is (decoder == "pillow")
+    assert lane.cuda.now is lane.cuda.compute
 
 
 def test_shards_go_through_as_one_stream_and_come_out_by_themselves(weights, folder, place, plain):
