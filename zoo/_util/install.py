@@ -9,7 +9,6 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 DISTRIBUTION = "model-zoo-verify"
 
@@ -20,6 +19,8 @@ def install_command(extra: str) -> str:
     Pip records where a distribution came from (PEP 610). A clone is named as ``.`` where the
     working folder is that clone, so that what is written there is alike on every machine.
     """
+    from urllib.request import url2pathname  # With http, of which most commands have no need.
+
     editable, origin = _origin()
     folder = Path(url2pathname(urlsplit(origin).path)) if origin.startswith("file:") else None
     if folder is None:

@@ -10,10 +10,15 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from zoo.errors import BadInput, TrainingError
-from zoo.training.config import Settings, TrainingRecipe, recipe_of
-from zoo.training.logs import Callbacks
-from zoo.training.run import Outcome, train
+
+if TYPE_CHECKING:
+    from zoo.training.config import Settings, TrainingRecipe, recipe_of
+    from zoo.training.logs import Callbacks
+    from zoo.training.run import Outcome, train
 
 __all__ = [
     "BadInput",
@@ -25,3 +30,18 @@ __all__ = [
     "recipe_of",
     "train",
 ]
+
+_HOMES = {
+    "Callbacks": "logs",
+    "Outcome": "run",
+    "Settings": "config",
+    "TrainingRecipe": "config",
+    "recipe_of": "config",
+    "train": "run",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'zoo.training' has no attribute {name!r}")
+    return getattr(import_module(f"zoo.training.{_HOMES[name]}"), name)

@@ -9,7 +9,6 @@ import contextlib
 import functools
 import os
 import threading
-import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
@@ -270,8 +269,10 @@ class HttpClient:
             OSError: the name can't be resolved, or not in time.
             PrivateAddressError: it has no address that may be connected to.
         """
+        from urllib.request import getproxies
+
         parts = urlsplit(url)
-        proxied = bool(urllib.request.getproxies())
+        proxied = bool(getproxies())
         if proxied and not self._network.public_only:
             return  # then the proxy looks it up
         with contextlib.suppress(*(OSError,) * proxied):
