@@ -377,8 +377,7 @@ _TABLE: tuple[CauseRow, ...] = (
         "The speed was measured on another device or under other conditions than the bench, so "
         "the two are no comparison.",
         "`Throughput` with `device: V100`, verified on a CPU",
-        "Run `zoo verify --checks speed` on that device; state device, batch size, precision and "
-        "layout.",
+        "State device, batch size, precision and layout, and measure on that device.",
     ),
     (
         "speed.undecided",

@@ -18,6 +18,7 @@ from harness.check.base import IndexCheck, matched, mismatched, not_read, unveri
 from harness.check.compare import number
 from harness.check.schema import is_unreadable
 from harness.types import Fact, Finding, Measurement, Slot, Unmeasured
+from zoo._util.text import plural
 from zoo.index.speeds import SPEEDS
 from zoo.index.types import Claim, Index, Variant
 
@@ -99,7 +100,8 @@ def _finding(
     best = min(same, key=lambda each: (_factor(claim, each.timing), len(each.open)))
     low, middle, high = figures(claim, best.timing) or (0.0, 0.0, 0.0)
     factor, value = _factor(claim, best.timing), round(middle, 3)
-    told = f"{_shown(claim, middle)} ({_shown(claim, low)} to {_shown(claim, high)})"
+    between = " to ".join(_shown(claim, each).partition(" ")[0] for each in (low, high))
+    told = f"{_shown(claim, middle)} ({between})"
     message = f"the bench has {told} on {_how(best.timing)}"
     if factor <= HELD:
         return matched(claim, variant, _ID, value, f"{message}, as documented")
@@ -111,7 +113,10 @@ def _finding(
         message += f", not {claim.raw}; write what is measured, and what it was measured under"
         return mismatched(claim, variant, _ID, DIFFERS, value, message)
     if strict and is_far:
-        why = "other programs ran beside the bench, or nothing tells that none did"
+        ran = (
+            "other programs ran" if best.timing.get("contended") else "nothing tells what else ran"
+        )
+        why = f"{ran} beside the bench"
     elif strict:
         why = f"within {off:g} times of it, as other versions or other work on the machine may be"
     else:
@@ -306,7 +311,7 @@ def _how(timing: Mapping[str, Any]) -> str:
         f"batch {timing['batch']}",
         f"amp {amp}" if amp != "off" else cast,
         timing.get("layout", "channels_last"),
-        "" if _on_gpu(timing) else f"{environment.get('threads', '?')} threads",
+        "" if _on_gpu(timing) else plural(environment.get("threads", 0), "thread"),
         "compiled" if timing.get("compiled") else "",
     ]
     return f"{_device(timing)} ({', '.join(filter(None, parts))})"

@@ -11,7 +11,7 @@ import typer
 from harness.cli import interrupts
 from harness.cli.options import FETCHING, STORE, command, prepared, say_kept
 from harness.cli.output import FAILED, color, emit, fail, is_terminal, say
-from harness.config import RunConfig
+from harness.config import DEFAULT_GROUPS, RunConfig
 
 if TYPE_CHECKING:
     from harness.edit.fix import Proposal
@@ -63,6 +63,11 @@ def fix(
     if not config.quiet:
         for line in _remaining(report, proposal):
             say(line)
+        if proposal.rewrites and not write and is_terminal(sys.stdout):
+            checks = ["--checks", ",".join(config.checks)] * (config.checks != DEFAULT_GROUPS)
+            options = (*checks, *["--keep-values"] * keep_values, "--write")
+            again = config.command("fix", *config.select, options=options)
+            say(f"to write what the diff has: {again}")
     if report.cut_short == INTERRUPTED:
         raise typer.Exit(interrupts.status())
     if failed or broken is not None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timezone
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +19,10 @@ from typer.core import TyperCommand
 from harness.cli import interrupts
 from harness.cli.options import is_index_path
 from harness.cli.output import (
+    DEBUG,
     FAILED,
     FINDINGS,
+    INFO,
     WARNING,
     WRONG_USE,
     EarlyInterrupt,
@@ -144,8 +146,10 @@ def prepare_folder(folder: Path) -> None:
         raise NotBegun(str(error)) from error
 
 
-def write_folder(report: Report, folder: Path, source_url: str | None = None) -> Report:
-    """Write the report there, and say where it is.
+def write_folder(
+    report: Report, folder: Path, source_url: str | None = None, *, verbose: bool = False
+) -> Report:
+    """Write the report there, and say where it is; ``verbose`` names the tables that it lacks, too.
 
     One of a run that was interrupted is not written, nor one of a run that failed in place of
     another: what is there is left as it is.
@@ -170,7 +174,8 @@ def write_folder(report: Report, folder: Path, source_url: str | None = None) ->
         say(f"{folder}: left as it was, because the run did not come to its end", WARNING)
         return report
     try:
-        page = folders.write(report, folder, say, undisturbed, linker(source_url))
+        link, lacks = linker(source_url), partial(say, level=INFO if verbose else DEBUG)
+        page = folders.write(report, folder, say, undisturbed, link, lacks)
     except KeyboardInterrupt:
         interrupts.say_now()
         say(f"{folder}: {'has the new report' if written else 'left as it was'}", WARNING)

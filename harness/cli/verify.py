@@ -122,7 +122,7 @@ def _run(
     if folder is not None:
         if report.cut_short != INTERRUPTED:
             report = _with_answers(report, session, thumbnails=thumbnails)
-        report = write_folder(report, folder, source_url)
+        report = write_folder(report, folder, source_url, verbose=config.verbose)
     broken = cut_short(report)
     silent = report.cut_short == INTERRUPTED if not printed else config.format in _ON_SCREEN
     if broken is not None and not silent:
@@ -207,7 +207,7 @@ def validate(
     """
     if not config.data:
         raise UsageError("zoo validate is given no images; name them with --data, or set ZOO_DATA")
-    config = replace(config, checks=("accuracy",), verbose=not config.quiet)
+    config = replace(config, checks=("accuracy",), verbose=not config.quiet, run_by="validate")
     config = _in_precisions(config, precision)
     _run(config, predictions=predictions)
 

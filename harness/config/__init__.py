@@ -81,6 +81,7 @@ class RunConfig:
         bound: the index that the baseline is of, where settings name both; None for any. What
             another index says is judged without it.
         named_by: the settings that name the index, where the working folder has another.
+        run_by: the command whose run it is, where that can be told to go on by its own name.
         given: the options of the command line among them, as they were written.
     """
 
@@ -123,6 +124,7 @@ class RunConfig:
     verbose: bool = _DEFAULTS["verbose"]
     bound: tuple[Path, ...] | None = None
     named_by: str = field(default="", compare=False)
+    run_by: str = field(default="verify", compare=False)
     log_file: Path | None = _DEFAULTS["log-file"]
     log_level: str | None = _DEFAULTS["log-level"]
     given: tuple[tuple[str, Any], ...] = field(default=(), compare=False)
@@ -161,7 +163,7 @@ class RunConfig:
         return f"zoo {shlex.join((name, *words))} {more}".rstrip()
 
     def again(self, without: Collection[str] = (), more: Sequence[str] = ()) -> str:
-        """The command that verifies the same once more, without some options and with others.
+        """The command that checks the same once more, without some options and with others.
 
         A switch that settings have turned on is turned off.
         """
@@ -170,7 +172,8 @@ class RunConfig:
         off = [word for word in off if word not in more]
         only = SHARED.keys() - set(without)
         words = self.select or ("--all",)
-        return self.command("verify", *words, only=only, options=(*off, *more))
+        name = "verify" if off else self.run_by
+        return self.command(name, *words, only=only, options=(*off, *more))
 
 
 def as_written(option: Option, value: Any) -> list[str]:

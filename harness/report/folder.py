@@ -68,6 +68,7 @@ def write(
     say: Callable[[str], None],
     undisturbed: Callable[[], AbstractContextManager[None]] = nullcontext,
     link: Linker = no_link,
+    lacks: Callable[[str], None] | None = None,
 ) -> Path:
     """Write everything once all of it is made: the folder holds this report, or what it held.
 
@@ -82,6 +83,7 @@ def write(
         say: called with a line for each thing that could not be made, and why.
         undisturbed: entered while files are replaced, once all of them are made.
         link: the address of an index's file, for the page.
+        lacks: called with a line for a table that another package would have to be installed for.
 
     Returns:
         The page.
@@ -90,7 +92,7 @@ def write(
         FolderError: a file can't be written; the folder is as it was.
     """
     given = redact_home(_undated(report))
-    made = dict(_files(given, _document_in(folder), say, link))
+    made = dict(_files(given, _document_in(folder), say, link, lacks))
     files = {folder / name: content for name, content in made.items()}
     try:
         with undisturbed():
@@ -105,6 +107,7 @@ def _files(
     before: Mapping[str, Any] | str | None,
     say: Callable[[str], None],
     link: Linker,
+    lacks: Callable[[str], None] | None,
 ) -> Iterator[tuple[str, bytes]]:
     from harness.report import comparison, html, plots
     from harness.report.document import document
@@ -112,7 +115,7 @@ def _files(
     from harness.report.rows import rows
     from harness.report.view import presentable
 
-    yield from comparison.files(report, say)
+    yield from comparison.files(report, lacks)
     yield from plots.files(rows(report), say)
     found = document(presentable(report, names=False))
     changes = compare(report, before, found)

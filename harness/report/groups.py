@@ -378,7 +378,7 @@ def _remedy(findings: Sequence[Finding], options: Options, missing: tuple[str, .
         without, more = next(found, ((), ()))
         later = "" if without or more else ", once it can be reached"
         return f"to check: {options.again(without, more)}{later}"
-    again = options.again((), ())
+    again = options.again((), ("--checks", "speed") if cause.startswith("speed.") else ())
     if cause == "weights.not-installed":
         return f"to check: install what is named, then {again}"
     if cause == "layers.not-defined":

@@ -114,3 +114,18 @@ def test_no_bar_runs_into_the_lines_of_a_screen(of_pictures):
         "album/c.png",
     ]
     assert err.splitlines()[1:] == ["error: album/b.png: it is no image that Pillow knows"]
+
+
+@pytest.mark.slow
+def test_a_diff_on_a_screen_is_followed_by_the_command_that_writes_it(
+    zoo, zoo_on_a_terminal, folder
+):
+    index = folder / "model-index" / "net.yml"
+    index.write_text(index.read_text().replace("Parameters: 27480000", "Parameters: 27590000"))
+    words = ("fix", "resnest50d", "--offline", "--checks", "parameters")
+    status, out, err = zoo_on_a_terminal(*words)
+    assert status == 0
+    assert "+    Parameters: 27480000" in SGR.sub("", out)
+    (line,) = (each for each in err.splitlines() if "to write" in each)
+    assert line.endswith(f"to write what the diff has: zoo {' '.join(words)} --write")
+    assert "to write" not in zoo(*words).stderr

@@ -110,6 +110,19 @@ def test_a_run_that_fails_is_no_match_for_a_whole_report(make_report_of, tmp_pat
     assert "left as it was, because the run did not come to its end" in capsys.readouterr().err
 
 
+def test_a_table_that_takes_another_package_is_missed_only_where_more_is_asked_for(
+    make_report_of, tmp_path, capsys, monkeypatch
+):
+    from harness.cli.reporting import write_folder
+    from harness.report import comparison
+
+    monkeypatch.setattr(comparison, "find_spec", lambda name: None)
+    for verbose in (False, True):
+        write_folder(make_report_of(None), tmp_path, verbose=verbose)
+        assert ("no comparison.parquet" in capsys.readouterr().err) == verbose
+        assert {"comparison.md", "comparison.csv"} <= {path.name for path in tmp_path.iterdir()}
+
+
 @pytest.fixture
 def make_report_of():
     from harness.types import Report, VariantReport

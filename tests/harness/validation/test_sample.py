@@ -19,6 +19,7 @@ def verified(new_zoo, repository, tmp_path_factory):
         "again": zoo.call(*command, "--data", "sample"),
         "without": zoo.call(*command),
         "table": zoo.call("verify", "--all", "--index", index, "--data", "sample"),
+        "validate": zoo.call("validate", "--all", "--index", index, "--data", "sample"),
     }
 
 
@@ -68,3 +69,11 @@ def test_what_was_counted_is_not_counted_again(verified):
 def test_a_reader_sees_counts_and_interval(verified):
     table = " ".join(verified["table"].out.split())
     assert "18 of 20 images are right by top-1: the whole set has 48.28 to 99.92 %" in table
+
+
+def test_what_would_check_it_is_the_command_that_ran(verified):
+    for name, command in (("table", "zoo verify --all"), ("validate", "zoo validate --all")):
+        said = " ".join(verified[name].out.split())
+        _, _, after = said.partition("to check: ")
+        assert after.startswith(command), name
+        assert "--data DIR, where DIR holds the whole validation set" in after
