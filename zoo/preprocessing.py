@@ -17,6 +17,8 @@ from functools import cache
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from zoo._util.memory import is_out_of_memory
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -348,16 +350,18 @@ class Preprocessing:
                 from torchvision.io import ImageReadMode, decode_jpeg
 
                 raw = torch.frombuffer(bytearray(data), dtype=torch.uint8)
-                planes = decode_jpeg(raw, mode=ImageReadMode.RGB, device=device)
+                number = torch.cuda.current_device() if device == "cuda" else None
+                where = torch.device(device, number) if number is not None else device
+                planes = decode_jpeg(raw, mode=ImageReadMode.RGB, device=where)
+                size = list(self._resized(*planes.shape[-2:]))
+                mode = InterpolationMode(interpolation)
+                planes = functional.resize(planes, size, interpolation=mode, antialias=True)
+                planes = functional.center_crop(planes, list(self.image_size))
+                result: NDArray[np.uint8] = planes.movedim(0, -1).contiguous().cpu().numpy()
             except (ImportError, RuntimeError) as error:
-                if "out of memory" in str(error).lower():
+                if is_out_of_memory(error):  # No fault of the image's.
                     raise MemoryError(str(error)) from error
                 return None
-        size = list(self._resized(*planes.shape[-2:]))
-        mode = InterpolationMode(interpolation)
-        planes = functional.resize(planes, size, interpolation=mode, antialias=True)
-        planes = functional.center_crop(planes, list(self.image_size))
-        result: NDArray[np.uint8] = planes.movedim(0, -1).contiguous().cpu().numpy()
         return result
 
 

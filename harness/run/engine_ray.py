@@ -127,7 +127,7 @@ class RayEngine:
             if "lost" in answer:
                 lost.setdefault(job.recipe.name, answer["lost"])
                 continue
-            done = replace(job, changed=answer["changed"])
+            done = replace(job, changed=answer["changed"], failed=answer["failed"])
             for following in react(done, load_facts(answer["facts"])):
                 running[given] = following
                 driver.submit(given, following)
@@ -394,4 +394,5 @@ def _perform(line: str, timeout: float, max_memory: int | None) -> str:
         limits = partial(limits_of, timeout=timeout, max_memory=max_memory)
         _workers[gpus] = WorkerThread(WaitingJobs(), limits)
     job, facts = _workers[gpus].do(load_job(line))
-    return json.dumps({"facts": dump_facts(facts), "changed": job.changed})
+    about = {"changed": job.changed, "failed": job.failed}
+    return json.dumps({"facts": dump_facts(facts), **about})

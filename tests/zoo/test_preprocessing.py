@@ -271,17 +271,18 @@ def test_the_gpu_decoder_is_nvjpeg_or_pillow(
     io = pytest.importorskip("torchvision.io")
     real, asked, fails = io.decode_jpeg, [], ""
 
-    def decode(data: torch.Tensor, *, mode: object, device: str) -> torch.Tensor:
+    def decode(data: torch.Tensor, *, mode: object, device: object) -> torch.Tensor:
         asked.append(device)
         if fails:
             raise RuntimeError(fails)
         return torch.as_tensor(real(data, mode=mode))
 
     monkeypatch.setattr(io, "decode_jpeg", decode)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 1)
     ours = Preprocessing.from_settings(224, 0.875, "bicubic")
     fast = ours.decode(photographs[0], "fast")
     assert np.array_equal(ours.decode(photographs[0], "gpu"), fast)
-    assert asked == ["cpu", "cuda"]
+    assert asked == ["cpu", torch.device("cuda:1")]
     with pytest.raises(OSError, match="truncated"):
         ours.decode(photographs[0][:-100], "gpu")
     for name in ("CMYK", "16-bit", "animated GIF"):
@@ -292,6 +293,14 @@ def test_the_gpu_decoder_is_nvjpeg_or_pillow(
     assert np.array_equal(ours.decode(photographs[0], "gpu"), ours.decode(photographs[0]))
     fails = "CUDA out of memory. Tried to allocate 2 GiB"
     with pytest.raises(MemoryError, match="Tried to allocate"):
+        ours.decode(photographs[0], "gpu")
+    fails = ""
+
+    def short(*args: object, **how: object) -> None:
+        raise torch.OutOfMemoryError("of the resized image")
+
+    monkeypatch.setattr("torchvision.transforms.v2.functional.resize", short)
+    with pytest.raises(MemoryError, match="of the resized"):
         ours.decode(photographs[0], "gpu")
 
 

@@ -219,6 +219,7 @@ def test_a_gpu_decoder_is_compared_as_the_fast_one_is(ask, monkeypatch):
 
     monkeypatch.setattr(io, "decode_jpeg", decode)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "a card")
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 1)
     refused = ask("plain", "0-60", decode="gpu")
     assert refused.cause == "accuracy.undecided"
     assert refused.why == "decode 'gpu': models are run on the CPU here; choose pillow or fast"
@@ -226,7 +227,7 @@ def test_a_gpu_decoder_is_compared_as_the_fast_one_is(ask, monkeypatch):
     found = ask("plain", "0-60", decode="gpu", workers=2).value
     assert (found["decoder"]["name"], found["decoder"]["images"]) == ("gpu", 60)
     # In this process, whatever was said: others would take the GPU's memory.
-    assert set(devices) == {"cuda"}
+    assert set(devices) == {torch.device("cuda:1")}
 
 
 def node(cores, gpus=0, alive=True):
