@@ -101,9 +101,10 @@ class Performer:
             except Exception as error:  # noqa: BLE001 - whatever a model raises is a finding
                 cuda.notice(error)
                 cause, why = explain(error)
+            # Not at once: where CUDA has ended, the job is tried once more.
             for part in parts:
                 if part not in facts:
-                    learn(part, unmeasured(job.recipe, ("accuracy", part), cause, why))
+                    facts[part] = unmeasured(job.recipe, ("accuracy", part), cause, why)
         return [facts[part] for part in counting.parts]
 
     def _count(
