@@ -130,8 +130,8 @@ MODEL_CAUSES: tuple[CauseRow, ...] = (
     (
         "interface.sizes",
         "warning",
-        "The model takes images of other sizes although its sizes are said to be fixed, or takes "
-        "none although they are not.",
+        "The model takes no images of other sizes although its sizes are not said to be fixed; a "
+        "note where it does although they are.",
         "`Sizes: any` for a vision transformer that checks its input",
         "Correct `Sizes`.",
     ),

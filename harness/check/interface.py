@@ -21,7 +21,7 @@ from harness.check.base import (
     unverified,
 )
 from harness.types import Finding, Size
-from zoo.index.types import Claim, Index, Variant
+from zoo.index.types import Claim, Index, Severity, Variant
 
 _ID, _SHARED = "interface", "checkpoint-settings"
 _NEED = Need("interface")
@@ -93,7 +93,10 @@ def _part(evidence: Evidence, claim: Claim, claims: Mapping[str, Claim]) -> Find
         module = modules.get(path)
         if module is None:
             message = f"the built model has no module {path}; write the path of one"
-            return mismatched(claim, variant, _ID, "interface.missing-module", None, message)
+            # Where there is nothing to classify, nothing is lost by it.
+            severity: Severity | None = "warning" if outputs == 0 else None
+            cause = "interface.missing-module"
+            return mismatched(claim, variant, _ID, cause, None, message, severity)
         shape = module["weight"]
         if claim.field != "Classifier" or outputs is None or (outputs == 0 and shape is None):
             continue
@@ -174,9 +177,10 @@ def _fixed(evidence: Evidence, claim: Claim, sizes: Mapping[str, Size]) -> Findi
         what = f"runs at {_x(other)} as well" if runs else f"does not run at {_x(other)}"
         return matched(claim, variant, _ID, None, f"the built model {what}")
     message = f"the built model runs at {_x(usual)}, and not at {_x(other)}: {more['refused']}"
-    if runs:
-        message = f"the built model runs at {_x(other)} as well as at {_x(usual)}"
-    return mismatched(claim, variant, _ID, "interface.sizes", None, message)
+    severity: Severity | None = None
+    if runs:  # at more than is said, which misleads nobody into a failure
+        message, severity = f"the built model runs at {_x(other)} as well as at {_x(usual)}", "note"
+    return mismatched(claim, variant, _ID, "interface.sizes", None, message, severity)
 
 
 def _pool(evidence: Evidence, claim: Claim, size: Size | None) -> Finding:

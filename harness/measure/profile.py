@@ -288,18 +288,20 @@ def _interface(model: nn.Module, paths: Sequence[str]) -> dict[str, Any]:
 
 
 def _runs(record: ModuleCall) -> dict[str, Any]:
-    """``outputs``: the shapes that come out; ``features``: that of what is pooled over all of its
-    positions at last, None where there is no such pool; ``refused``: why it can't.
+    """``outputs``: the shapes that come out; ``features``: that of the maps which the last of the
+    model's own parts takes and pools over all positions, None where none does; ``refused``: why
+    it can't run.
     """
-    pooled = [
-        call.inputs[0]
-        for _, call in walk(record)
-        if "Pool" in call.type and call.inputs and call.outputs
-        if len(call.inputs[0]) == 4 and prod(call.outputs[0]) <= max(call.inputs[0][1::2])
-    ]
+    features = None
+    for call in record.calls:
+        if isinstance(call, ModuleCall) and call.inputs and call.outputs:
+            taken, made = call.inputs[0], call.outputs[0]
+            pools = len(made) < 4 or prod(made) in (made[1], made[3])
+            if len(taken) == 4 and prod(taken) not in (taken[1], taken[3]) and pools:
+                features = list(taken)
     return {
         "outputs": [list(shape) for shape in record.outputs],
-        "features": list(pooled[-1]) if pooled else None,
+        "features": features,
         "refused": "",
     }
 
