@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 from harness.check.decide import interim
 from harness.check.intervals import Interval
 from harness.check.shards import precision_of, span_of
-from harness.run.engine import Hear
 from harness.run.jobs import Interim, Job
 from harness.types import Fact, Measurement, Slot
 from zoo import __version__
 from zoo._util.text import bounded, plural
 
 if TYPE_CHECKING:
+    from harness.run.engine import Hear
     from harness.run.files import FilePlan
     from zoo.weights.types import DownloadProgress
 
