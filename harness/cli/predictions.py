@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import csv
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
@@ -15,6 +17,7 @@ from harness.cli.output import Failure, columns, emit, emit_json, say, wrapped
 from harness.config import RunConfig, UsageError
 from harness.run.predictions import SHOWN
 from zoo._util.files import replace_file
+from zoo._util.install import install_command
 from zoo._util.text import csv_text, plural
 from zoo.known_datasets import KNOWN
 
@@ -24,6 +27,13 @@ if TYPE_CHECKING:
 
     from harness.run.predictions import Answered
     from harness.run.session import Session
+
+
+_VERDICTS = {
+    "different": "certainly different",
+    "alike": "certainly within 0.1 points",
+    "open": "more images are needed to be certain",
+}
 
 
 @command(*("index", "builder", "device", *IMAGES, "offline"))
@@ -37,9 +47,12 @@ def predictions(
     """No model is run: the predictions are those that zoo validate kept, for the same images and
     with the same --device, --amp, --compile and --decode.
     """
+    import numpy as np
+
     if not config.data:
         raise UsageError("zoo predictions is given no images; name them with --data")
-    both = (name, *filter(None, [compare]))
+    file = FileAnswers.read(compare) if compare and _is_file(compare) else None
+    both = (name, *filter(None, [compare if file is None else None]))
     session = prepared(replace(config, select=both, checks=("accuracy",)))
     say(session.subject)
     session.known()
@@ -51,12 +64,12 @@ def predictions(
                 "with the same options"
             )
     shown = [_summary(answered) for answered in found[name]]
-    pairs = [
-        _paired(one, other)
-        for one in (found[name] if compare else ())
-        for other in found[compare or ""]
-        if one.tag == other.tag
-    ]
+    pairs = [] if file is None else file.compared(found[name])
+    for one in found[name]:
+        for other in found.get(compare or "", ()):
+            if one.tag == other.tag:
+                count = min(len(one.predictions), len(other.predictions))
+                pairs.append(_paired(one, other.variant, np.arange(count), other.right[:count, 0]))
     if format == "json":
         emit_json({"predictions": shown, "compared": pairs})
         return
@@ -157,21 +170,29 @@ def _called(index: int, own: Sequence[str]) -> str:
     return f"{index} {names[index]}" if index < len(names) else str(index)
 
 
-def _paired(one: Answered, other: Answered) -> dict[str, Any]:
-    """How two variants differ on the images that both answered."""
+def _paired(
+    one: Answered, called: str, some: NDArray[np.int64], right: NDArray[np.bool_]
+) -> dict[str, Any]:
+    """How two answers differ on the images that both were given for.
+
+    Args:
+        one: the first.
+        called: what the second is called.
+        some: which of the first one's images they are.
+        right: whether the second is right on these.
+    """
     from harness.check.paired import difference, mcnemar
 
-    count = min(len(one.predictions), len(other.predictions))
-    rights = [each.right[:count, 0] for each in (one, other)]
-    first, second = int((rights[0] & ~rights[1]).sum()), int((~rights[0] & rights[1]).sum())
-    both = int((rights[0] & rights[1]).sum())
+    count, own = len(some), one.right[some, 0]
+    first, second, both = (int(each.sum()) for each in (own & ~right, ~own & right, own & right))
     known = KNOWN.get(one.images.dataset)
     population = max(one.images.count, known.images if known is not None else 0)
-    found = difference(population, count, first, second)
-    flipped = (rights[0] != rights[1]).nonzero()[0][:SHOWN]
+    unread = int(one.predictions.unread[some].sum())
+    found = difference(population, count, first, second, unread)
+    flipped = some[own != right][:SHOWN]
     return {
         "first": one.variant,
-        "second": other.variant,
+        "second": called,
         "dataset": one.images.dataset or None,
         "images": count,
         "of": population,
@@ -182,9 +203,115 @@ def _paired(one: Answered, other: Answered) -> dict[str, Any]:
         "points": round(100 * (first - second) / count, 4),
         "interval": [round(each, 4) for each in found.points],
         "certain": found.is_certain,
+        "verdict": found.verdict,
         "mcnemar": mcnemar(first, second),
         "flipped": [one.image_set.names[one.members[n]] for n in flipped],
     }
+
+
+def _is_file(word: str) -> bool:
+    """Whether a word names a file of answers and no variant."""
+    return word.endswith((".parquet", ".csv")) or (os.sep in word and os.path.isfile(word))
+
+
+@dataclass(frozen=True, slots=True)
+class FileAnswers:
+    """What a file of `write_predictions` says of images: of another version, or another machine.
+
+    Attributes:
+        path: its name.
+        dataset, digest: of which images.
+        best: the first class of each by its name; None where there is none.
+    """
+
+    path: str
+    dataset: str
+    digest: str
+    best: Mapping[str, int | None]
+
+    @classmethod
+    def read(cls, path: str) -> FileAnswers:
+        """The answers of a file.
+
+        Raises:
+            UsageError: it can't be read, or is no such file; one line.
+        """
+        why = ""
+        try:
+            table = _read_table(Path(path))
+            missing = [
+                each for each in ("image", "class1", "dataset", "digest") if each not in table
+            ]
+            if missing:
+                raise ValueError(f"it has no column {missing[0]}")
+            about = {*zip(table["dataset"], table["digest"], strict=True)}
+            pairs = zip(map(str, table["image"]), table["class1"], strict=True)
+            best = {name: None if each in (None, "") else int(float(each)) for name, each in pairs}
+            if len(about) != 1 or len(best) < len(table["image"]):
+                raise ValueError("it is not of one dataset, with each image once")
+        except OSError as error:
+            why = error.strerror or str(error)
+        except (ValueError, TypeError) as error:
+            why = " ".join(str(error).split())
+        if why:
+            raise UsageError(
+                f"--compare: {path}: {why}; name a variant, or a file that zoo validate "
+                "--predictions has written"
+            )
+        ((dataset, digest),) = about
+        return cls(path, str(dataset or ""), str(digest), best)
+
+    def compared(self, found: Sequence[Answered]) -> list[dict[str, Any]]:
+        """How it differs from what a variant answered for the same images.
+
+        Raises:
+            Failure: it is of other images.
+        """
+        import numpy as np
+
+        pairs = []
+        for one in found:
+            if (one.images.dataset, one.images.digest) != (self.dataset, self.digest):
+                continue
+            names = [one.image_set.names[n] for n in one.members]
+            some = np.array(
+                [n for n, name in enumerate(names) if name in self.best], dtype=np.int64
+            )
+            best = [self.best[names[n]] for n in some]
+            classes = np.array([-1 if each is None else each for each in best], dtype=np.int64)
+            labels = one.labels[some].reshape(len(some), -1)
+            right = ((classes[:, None] == labels) & (labels >= 0)).any(1)
+            if len(some):
+                pairs.append(_paired(one, self.path, some, right))
+        if not pairs:
+            mine = ", ".join(
+                sorted({f"{a.images.dataset or 'unknown'} {a.images.digest}" for a in found})
+            )
+            raise Failure(
+                f"--compare: {self.path}: it is of other images ({self.dataset or 'unknown'} "
+                f"{self.digest}) than those given ({mine}), so nothing is compared"
+            )
+        return pairs
+
+
+def _read_table(path: Path) -> Mapping[str, Sequence[Any]]:
+    """The columns of a file."""
+    path.open("rb").close()  # What is not there is named alike for all forms.
+    if path.suffix != ".parquet":
+        with path.open(encoding="utf-8", newline="") as lines:
+            rows = list(csv.DictReader(lines))
+        if not rows:
+            raise ValueError("it has no images")
+        return {name: [row[name] for row in rows] for name in rows[0]}
+    if find_spec("pyarrow") is None:
+        raise Failure(f"{path}: pyarrow is not installed; {install_command('parquet')}")
+    from pyarrow import ArrowException, parquet
+
+    try:
+        found: Mapping[str, Sequence[Any]] = parquet.read_table(path).to_pydict()
+    except ArrowException as error:
+        raise ValueError(" ".join(str(error).split())) from error
+    return found
 
 
 def _compared(pair: Mapping[str, Any]) -> Iterator[str]:
@@ -201,7 +328,7 @@ def _compared(pair: Mapping[str, Any]) -> Iterator[str]:
     low, high = pair["interval"]
     yield wrapped(
         f"{pair['points']:+.2f} points; {low:+.2f} to {high:+.2f} of all {pair['of']:,} images; "
-        f"McNemar's exact test: p = {pair['mcnemar']:.3g}"
+        f"McNemar's exact test: p = {pair['mcnemar']:.3g}; {_VERDICTS[pair['verdict']]}"
     )
     if pair["flipped"]:
         yield wrapped(f"the first that only one answers right: {', '.join(pair['flipped'])}")
@@ -248,6 +375,8 @@ def _table(answered: Answered) -> dict[str, list[Any]]:
         "probability": [round(each, 5) for each in kept.probability.tolist()],
         "correct": right[:, 0].tolist(),
         "correct5": right[:, 1].tolist(),
+        "dataset": [answered.images.dataset] * len(kept),
+        "digest": [answered.images.digest] * len(kept),
     }
 
 

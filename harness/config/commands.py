@@ -195,8 +195,8 @@ _OWN = (
         Option(
             "compare",
             TEXT,
-            "Another variant, on the same images. Default: none.",
-            metavar="VARIANT",
+            "Another variant, or a file of zoo validate --predictions. Default: none.",
+            metavar="VARIANT|FILE",
         ),
         _format("table", "json"),
     ),

@@ -25,6 +25,13 @@ from harness.check.paired import difference
 CLAIM = Decimal("80.00")
 OFFSETS = tuple(map(Decimal, ("0", "0.05", "0.1", "0.2", "0.5", "1", "2", "5", "20", "40")))
 PATHS, SEED = 100_000, 2012
+PAIRED = tuple(
+    (apart, points)
+    for apart in (0.5, 1.5, 4.0)
+    for points in (0, 0.1, 0.2, 0.5, 1)
+    if points <= apart
+)
+"""Percent of the images that one of two variants alone answers right, and points between them."""
 
 Counts = NDArray[np.int64]
 
@@ -131,40 +138,67 @@ def rows(paths: int, seed: int) -> list[str]:
     return lines
 
 
-def paired_rows(paths: int, seed: int, apart: float = 0.04) -> list[str]:
-    """How soon the paired difference of two variants is certain, and how often it misses.
+def paired_rows(paths: int, seed: int) -> list[str]:
+    """How soon the paired difference of two variants is decided, and how often wrongly.
 
     Args:
-        paths: runs to simulate.
+        paths: runs to simulate a row.
         seed: of the draws.
-        apart: the share of the images that only one of the two answers right.
     """
-    certain = cache(lambda *counts: difference(IMAGENET, *counts))
     found = [
-        "| points apart | median stop | 90 % stop by | missed at any look |",
-        "|---|---|---|---|",
+        "| one alone is right on | points apart | different | alike | median stop | 90 % stop by "
+        "| missed at any look |",
+        "|---|---|---|---|---|---|---|",
     ]
-    for points in (0.0, 0.1, 0.5, 1.0):
+    for apart, points in PAIRED:
         gap = round(IMAGENET * points / 100)
-        first = (round(IMAGENET * apart) + gap) // 2
-        kinds = [first, first - gap, IMAGENET - 2 * first + gap]
-        draw = np.random.default_rng(seed)
-        missed, stopped = 0, []
-        for _ in range(paths):
-            left, seen, drawn, wrong, stop = np.array(kinds), np.zeros(3, int), 0, False, None
-            for look in looks(IMAGENET, IMAGENET):
-                new = draw.multivariate_hypergeometric(left, look - drawn)
-                left, seen, drawn = left - new, seen + new, look
-                now = certain(drawn, int(seen[0]), int(seen[1]))
-                wrong |= not now.low <= gap <= now.high
-                stop = drawn if stop is None and now.is_certain else stop
-            missed += wrong
-            stopped.append(stop or IMAGENET)
+        first = (round(IMAGENET * apart / 100) + gap) // 2
+        outcome = simulate_pairs(first, first - gap, paths, np.random.default_rng(seed))
+        half, most = np.quantile(outcome.stopped, (0.5, 0.9), method="inverted_cdf")
+        shares = (
+            f"{100 * flags.mean():.1f} %"
+            for flags in (outcome.verdicts == "different", outcome.verdicts == "alike")
+        )
         found.append(
-            f"| {points:.1f} | {int(np.median(stopped)):,} | {int(np.quantile(stopped, 0.9)):,} "
-            f"| {missed / paths:.2%} |"
+            f"| {apart:g} % | {points:g} | {' | '.join(shares)} | {half:,} | {most:,} "
+            f"| {100 * outcome.missed.mean():.1f} % |"
         )
     return found
+
+
+@dataclass(frozen=True)
+class PairedOutcome:
+    """What was said on each path, after how many images, and whether an interval was wrong."""
+
+    stopped: Counts
+    verdicts: NDArray[np.str_]
+    missed: NDArray[np.bool_]
+
+
+def simulate_pairs(first: int, second: int, paths: int, rng: np.random.Generator) -> PairedOutcome:
+    """Compare two variants so many times, of which one alone is right on so many images.
+
+    Each look sees what `harness.check.paired` makes of it, whatever was said before.
+    """
+    at = cache(lambda *counts: difference(IMAGENET, *counts))
+    seen, drawn = np.zeros((2, paths), dtype=np.int64), 0
+    stopped = np.full(paths, IMAGENET)
+    verdicts, missed = np.full(paths, "open", dtype="<U9"), np.zeros(paths, dtype=bool)
+    for look in looks(IMAGENET, IMAGENET):
+        new = look - drawn
+        left = np.array([[first], [second]]) - seen
+        ones = rng.hypergeometric(left[0], IMAGENET - drawn - left[0], new)
+        others = rng.hypergeometric(left[1], IMAGENET - drawn - left[0] - left[1], new - ones)
+        seen, drawn = seen + np.stack([ones, others]), look
+        pairs, which = np.unique(seen, axis=1, return_inverse=True)
+        now = [at(drawn, int(one), int(other)) for one, other in pairs.T]
+        here = np.array([each.verdict for each in now], dtype="<U9")[which]
+        wrong = [not each.low <= first - second <= each.high for each in now]
+        missed |= np.array(wrong)[which]
+        ends = (verdicts == "open") & (here != "open")
+        stopped[ends] = drawn
+        verdicts[ends] = here[ends]
+    return PairedOutcome(stopped, verdicts, missed)
 
 
 def main() -> None:

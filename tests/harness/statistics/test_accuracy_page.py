@@ -63,3 +63,24 @@ def test_the_table_is_what_a_simulation_gives(repository, simulation):
         for cell, stop in zip(cells[2:], stops, strict=True):
             documented = plan.index(int(cell.replace(",", "")))
             assert abs(plan.index(int(stop)) - documented) <= 1, (offset, cell, stop)
+
+
+def test_the_paired_table_is_what_a_simulation_gives(repository, page, simulation):
+    assert "`python tests/benchmarks/accuracy_rule.py 1000 --paired`" in page
+    text = (repository / "docs" / "accuracy.md").read_text("utf-8")
+    cells = [r"([\d.]+) %", r"([\d.]+)", *[r"([\d.]+) %"] * 2, r"([\d,]+)", r"[\d,]+"]
+    pattern = r"^\| " + r" \| ".join([*cells, r"([\d.]+) % \|$"])
+    shown = [[float(c.replace(",", "")) for c in row] for row in re.findall(pattern, text, re.M)]
+    assert [(row[0], row[1]) for row in shown] == [*map(tuple, simulation.PAIRED)]
+    plan = looks(IMAGENET)
+    for apart, points, different, alike, median, missed in shown[::3]:
+        gap = round(IMAGENET * points / 100)
+        first = (round(IMAGENET * apart / 100) + gap) // 2
+        # Another seed: the page has to be right, not repeated.
+        found = simulation.simulate_pairs(first, first - gap, 60, np.random.default_rng(99))
+        assert abs(100 * (found.verdicts == "different").mean() - different) < 5
+        assert abs(100 * (found.verdicts == "alike").mean() - alike) < 5
+        assert found.missed.mean() <= ERRORS.confirmation * 4
+        assert missed <= 100 * ERRORS.confirmation
+        here = int(np.quantile(found.stopped, 0.5, method="inverted_cdf"))
+        assert abs(plan.index(here) - plan.index(int(median))) <= 1

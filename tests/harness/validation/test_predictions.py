@@ -287,3 +287,43 @@ def test_a_precision_that_the_machine_has_not_is_said_in_one_line(
     assert (found["status"], found["cause"]) == ("unverified", "accuracy.undecided")
     assert found["message"].startswith("not compared in fp16: fp16: torch ")
     assert outcome.counts[2] == 60
+
+
+def test_a_file_of_another_version_is_compared_by_names_on_the_same_images_alone(
+    zoo, made, flat, tmp_path
+):
+    pandas, _ = pytest.importorskip("pandas"), pytest.importorskip("pyarrow")
+    index, place = zoo.index(CLAIM), flat(made, tmp_path / "set", IMAGES)
+    zoo.validate(index, place, "--predictions", "old")
+    table = pandas.read_parquet(zoo.folder / "old/efficientnet_lite0.parquet")
+    # Another version has answered fewer images, in another order, and some of them otherwise.
+    table = table.iloc[::-1].iloc[:40]
+    table.loc[table.index[:7], "class1"] += 1
+    table.loc[table.index[7:9], "class1"] = None
+    table.to_csv(zoo.folder / "new.csv", index=False)
+    table.to_parquet(zoo.folder / "new.parquet", index=False)
+    command = ("predictions", "efficientnet_lite0", "--index", index, "--data", place)
+    for name in ("new.csv", "new.parquet"):
+        shown = zoo.call(*command, "--compare", name, "--format", "json")
+        (pair,) = shown.document["compared"]
+        assert (pair["second"], pair["images"], pair["neither"]) == (name, 40, 0)
+        assert (pair["both"], pair["only_first"], pair["only_second"]) == (31, 9, 0)
+        assert set(pair["flipped"]) == set(table.image[:9])
+    # Other images under the same names, and files that are no such file.
+    others = flat(made, tmp_path / "others", IMAGES)
+    (others / made.names[0]).unlink()
+    (others / made.names[0]).write_bytes((made.folder / made.names[1]).read_bytes())
+    zoo.validate(index, others, "--predictions", "others")
+    refused = zoo.call(*command, "--compare", "others/efficientnet_lite0.parquet")
+    assert refused.status != 0
+    assert "it is of other images" in refused.err
+    for name, column in (("twice", None), ("short", "digest"), ("short", "class1")):
+        bad = pandas.concat([table, table]) if column is None else table.drop(columns=column)
+        bad.to_csv(zoo.folder / f"{name}.csv", index=False)
+        refused = zoo.call(*command, "--compare", f"{name}.csv")
+        assert (refused.status, refused.out) == (2, "")
+        assert (column or "each image once") in refused.err
+    (zoo.folder / "noise.parquet").write_bytes(bytes(range(200)))
+    for name in ("noise.parquet", "absent.csv"):
+        refused = zoo.call(*command, "--compare", name)
+        assert (refused.status, refused.err.count("--compare: ")) == (2, 1), refused.err

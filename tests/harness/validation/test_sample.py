@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 # What the weights answer right of the 20, as an independent implementation has it too
@@ -77,3 +79,19 @@ def test_what_would_check_it_is_the_command_that_ran(verified):
         _, _, after = said.partition("to check: ")
         assert after.startswith(command), name
         assert "--data DIR, where DIR holds the whole validation set" in after
+
+
+def test_the_page_shows_what_the_command_prints_of_the_sample(repository, new_zoo, tmp_path):
+    """In full where bf16 and fp16 round as on the page's machine."""
+    text = (repository / "docs" / "accuracy.md").read_text("utf-8")
+    command = "validate efficientnet_lite0 --data sample --precision off,bf16,fp16"
+    assert f"`zoo {command}`" in text
+    shown = text.partition(command)[2].partition("```text\n")[2].partition("\n```")[0].splitlines()
+    index = repository / "model-index" / "efficientnet-lite.yml"
+    out = new_zoo(tmp_path).call(*command.split(), "--index", index).out
+    printed = out[out.index("variant  ") :].splitlines()
+    assert (len(printed), printed[1].split()) == (len(shown), shown[1].split())
+    for one, other in zip(printed, shown, strict=True):
+        assert one.split()[:4] == other.split()[:4]
+    if "avx512_bf16" in Path("/proc/cpuinfo").read_text():
+        assert printed[:4] == shown[:4]
