@@ -146,6 +146,9 @@ class InferenceRun:
             raise UsageError(str(error)) from error
         import torch
 
+        from harness.measure.devices import full_float32
+
+        full_float32()  # A GPU takes TF32 otherwise, and its vectors are not a CPU's.
         self._report_defaults()
         return model.eval().to(self._device).to(memory_format=torch.channels_last)
 

@@ -58,8 +58,9 @@ export PYTHONPATH="$PWD:$PWD/tests/plugins${PYTHONPATH:+:$PYTHONPATH}"
 export ZOO_GPU_TESTS_WORK=$work/shared ZOO_GPU_TESTS_ROWS=$work/rows
 mkdir "$work/shared" && : >"$work/rows" && : >"$work/steps"
 
-# The last line is the error that says what is missing.
-if ! absent=$("$python" -c 'import pytest, harness.cli, card; print(card.absent() or "")' 2>"$work/err"); then
+# What is loaded late is missed here, and not after minutes; the last line says what it is.
+needed="import pytest, filelock, httpx, numpy, PIL, platformdirs, yaml, torchvision, harness.cli, card"
+if ! absent=$("$python" -c "$needed; print(card.absent() or '')" 2>"$work/err"); then
   echo "run.sh: $python can't run the tests: $(tail -n 1 "$work/err"); try --venv, or set PYTHON" >&2
   exit 2
 fi

@@ -43,13 +43,14 @@ def test_half_precision_runs_and_differs_on_few(amp, given):
     """Its counts are its own: they are near, and nothing is promised of them."""
     name = card.VARIANTS[1]
     recipe = card.recipe_of(name)
-    with Validator(card.DEVICE, amp=amp) as validator:
+    with Validator(card.DEVICE) as validator:
         counts = validator.count(
             recipe,
             given.checkpoints[name],
             str(given.compared[name]),
             preprocessing_of(recipe),
             range(card.COMPARED),
+            amp=amp,
         )
     right = given.right(card.COMPARED)[1]
     card.record(f"top-5 in {amp}", name, f"{counts['top5']}, float32 {right}")

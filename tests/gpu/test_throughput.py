@@ -9,6 +9,7 @@ import card
 import pytest
 
 from harness.check.shards import shard_names
+from harness.run.facts import _GPU_PARTS
 from harness.run.jobs import AccuracyJob, Job, dump_job, load_job
 from harness.run.perform import Performer
 from harness.types import Measurement
@@ -28,11 +29,14 @@ class Worker:
         self.performer = Performer()
 
     def speed(self, folder, images):
-        """Images per second of a validation of so many, shard by shard."""
-        counting = AccuracyJob(str(folder), shard_names(0, images), device=card.DEVICE)
-        job = Job(self.recipe, ("accuracy",), (), self.checkpoint, counting=counting)
+        """Images per second of a validation of so many, in jobs of some shards each."""
+        shards, facts = shard_names(0, images), []
         begin = time.perf_counter()
-        facts = self.performer.perform(load_job(dump_job(job)))
+        for first in range(0, len(shards), _GPU_PARTS):
+            some = shards[first : first + _GPU_PARTS]
+            counting = AccuracyJob(str(folder), some, device=card.DEVICE, limit=images)
+            job = Job(self.recipe, ("accuracy",), (), self.checkpoint, counting=counting)
+            facts += self.performer.perform(load_job(dump_job(job)))
         seconds = time.perf_counter() - begin
         assert all(isinstance(fact, Measurement) for fact in facts), facts
         assert sum(fact.value["images"] for fact in facts) == images

@@ -41,6 +41,25 @@ def test_the_real_pictures_are_recognised(classified, pictures):
     assert sum(in_five) >= 18
 
 
+def test_float32_is_float32_on_a_gpu_too(zoo, pictures, checkpoint, tmp_path):
+    """torch's default is TF32 there, which changes a vector in its third digit."""
+    import torch
+
+    from harness.measure.devices import float32_settings, full_float32
+
+    device = torch.device("cuda")
+    for word in ("classify", "features"):
+        full_float32(tf32=True)
+        try:
+            assert float32_settings(device)["tf32"]
+            more = ("--output", tmp_path / "f.npy") if word == "features" else ()
+            done = zoo(word, MODEL, next(iter(pictures)), *more, folder=tmp_path)
+            assert done.status == 0, done.err
+            assert not float32_settings(device)["tf32"]
+        finally:
+            full_float32()
+
+
 def test_probabilities_are_those_of_another_implementation(classified, pictures, peer):
     import torch
     from torchvision.models import ResNet50_Weights
