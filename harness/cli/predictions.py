@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from harness.cli.options import IMAGES, command, prepared, variant
 from harness.cli.output import Failure, columns, emit, emit_json, say, wrapped
 from harness.config import RunConfig, UsageError
+from harness.report.rows import FEW_IMAGES
 from harness.run.predictions import SHOWN
 from zoo._util.files import replace_file
 from zoo._util.install import install_command
@@ -117,24 +118,32 @@ def _summary(answered: Answered) -> dict[str, Any]:
     return shown | {"classes": list(answered.classes or ())}
 
 
+def _score(found: Mapping[str, Any], name: str) -> str:
+    """A share in percent; of few images how many they are, as in reports."""
+    images = found["images"]
+    if images < FEW_IMAGES:
+        return f"{round(found[name] * images / 100)}/{images}"
+    return f"{found[name]:.2f} %"
+
+
 def _lines(found: Mapping[str, Any]) -> Iterator[str]:
     def called(index: int) -> str:
         return _called(index, found["classes"])
 
     on = f" on {found['dataset']}" if found["dataset"] else ""
-    top5 = f", top-5 {found['top5']:.2f} %"
+    top5 = f", top-5 {_score(found, 'top5')}"
     if 0 < len(found["classes"]) <= 5:
         top5 = ""  # Always 100 %.
     yield wrapped(
-        f"{found['variant']}{on}: {plural(found['images'], 'image')}, top-1 {found['top1']:.2f} %"
+        f"{found['variant']}{on}: {plural(found['images'], 'image')}, top-1 {_score(found, 'top1')}"
         f"{top5}; {found['unreadable']} could not be read, "
         f"{found['not_finite']} with logits that are no finite numbers"
     )
-    if found.get("worst"):
+    if worst := [w for w in found.get("worst", ()) if w["right"] < w["images"]]:
         yield from ("", "worst classes")
         yield from columns(
             [("class", "images", "right")]
-            + [(called(w["class"]), str(w["images"]), str(w["right"])) for w in found["worst"]]
+            + [(called(w["class"]), str(w["images"]), str(w["right"])) for w in worst]
         )
     if found.get("confused"):
         yield from ("", "most confused")

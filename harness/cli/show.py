@@ -33,6 +33,7 @@ from harness.run.plan import builder_of
 from harness.run.session import Session
 from zoo._util.text import bounded, csv_text, for_terminal, truncate
 from zoo.index.schema import canonical
+from zoo.index.speeds import SPEEDS
 from zoo.index.types import Variant
 
 if TYPE_CHECKING:
@@ -297,7 +298,8 @@ def explain(
     if canonical(field).lower() in _WITHOUT_IMAGES:  # Images can't decide it, and may take hours.
         config = replace(config, data=())
     # The claim is checked, whichever groups a run was about.
-    checks = tuple(dict.fromkeys((*config.checks, *RunConfig().checks)))
+    speed = ("speed",) * (canonical(field) in SPEEDS)
+    checks = tuple(dict.fromkeys((*config.checks, *RunConfig().checks, *speed)))
     config = replace(config, checks=checks)
     session = prepared(config)
     baseline = BaselineOption.read(config, session, checks)

@@ -18,6 +18,7 @@ from harness.explain.flops import (
     usual_geometries,
 )
 from harness.types import Finding
+from zoo.index.speeds import conditions_of
 from zoo.index.types import Claim
 
 # So many fits of a short number are listed.
@@ -53,7 +54,8 @@ def trace_claim(evidence: Evidence, findings: Sequence[Finding], claim: Claim) -
         claim: the claim to trace.
     """
     about = [f for f in findings if f.field == claim.field and f.location == claim.location]
-    sections = [Section("documented", (_documented(claim),))]
+    said = (_documented(claim), conditions_of(claim))
+    sections = [Section("documented", tuple(filter(None, said)))]
     sections += _flops(evidence, claim) if claim.field == "FLOPs" else _structure(evidence, claim)
     for finding in about:
         heading = finding.status if finding.cause is None else f"{finding.status} {finding.cause}"

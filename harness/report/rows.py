@@ -13,6 +13,7 @@ from harness.report.sentences import PERCENT, label, value
 from harness.report.speeds import environment_words, precision_words
 from harness.report.view import rank
 from harness.types import Finding, Measurement, Report, VariantReport
+from zoo.index.speeds import conditions_of
 from zoo.index.types import Claim, Location, Variant
 from zoo.known_datasets import IMAGENET_1K, known_dataset
 
@@ -26,7 +27,7 @@ _CELL: tuple[RowStatus, ...] = ("error", "warning", "accepted", "match", "note",
 # An accuracy whose interval, in points, is wider is that of a sample: twenty images would move a
 # variant by ten points either way. Where no interval is known, so few images are one.
 WIDEST_INTERVAL = 5.0
-_SAMPLE = 1000
+FEW_IMAGES = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,7 @@ class Row:
             return False
         low, high = getattr(self, f"top{k}_low"), getattr(self, f"top{k}_high")
         if low is None or high is None:
-            return cast(int, self.images) < _SAMPLE
+            return cast(int, self.images) < FEW_IMAGES
         return bool(high - low > WIDEST_INTERVAL)
 
 
@@ -294,8 +295,9 @@ class ClaimRow:
 
     @property
     def field(self) -> str:
-        """The field, with the dataset of a result."""
-        return self.claim.field + (f" ({self.claim.dataset})" if self.claim.dataset else "")
+        """The field, with the dataset of a result, or what a speed was measured under."""
+        about = self.claim.dataset or conditions_of(self.claim, ("device", "batch size"))
+        return self.claim.field + (f" ({about})" if about else "")
 
     @property
     def shown(self) -> str:

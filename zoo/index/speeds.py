@@ -8,6 +8,7 @@ OpenMMLab's metafiles write a list of such mappings, with words of their own for
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import replace
 
 from zoo._util.text import shown
@@ -71,6 +72,18 @@ _WORDS = {
     },
 }
 _MAX_TEXT = 200
+
+
+def conditions_of(claim: Claim, names: Iterable[str] = CONDITIONS) -> str:
+    """What a speed was measured under, in words; empty for another claim, or where none is said."""
+    if claim.field not in SPEEDS:
+        return ""
+    stated = dict(claim.settings)
+    return ", ".join(
+        f"{name} {'x'.join(map(str, value)) if isinstance(value, tuple) else value}"
+        for name in names
+        if (value := stated.get(name)) is not None
+    )
 
 
 def speed_claims(reader: ClaimReader, pair: Pair) -> list[Claim]:

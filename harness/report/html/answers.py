@@ -16,6 +16,7 @@ from harness.types import Mistake, PredictionSummary
 # Of more classes the worst are shown, which are others for each variant.
 _MOST_CLASSES = 1000
 _WORST = 100
+_ALWAYS_RIGHT = 5  # Of so few classes each is among the first five.
 _DIGITS = string.ascii_uppercase + string.ascii_lowercase + string.digits + "-_"
 
 
@@ -48,7 +49,8 @@ class PageAnswers:
         about = ", ".join(
             filter(None, (found.dataset or "images of no known dataset", found.setting))
         )
-        counts = (found.images, found.top1, found.top5, found.unreadable, found.not_finite)
+        top5 = found.top5 if len(found.names) > _ALWAYS_RIGHT else None
+        counts = (found.images, found.top1, top5, found.unreadable, found.not_finite)
         return {
             "about": self._texts(about),
             "counts": counts,

@@ -24,6 +24,7 @@ from harness.report.speeds import environment_words, setting_words
 from harness.report.view import foreign_texts
 from harness.types import Fact, Finding, Measurement, Report, Unmeasured, VariantReport
 from zoo._util.text import bounded, for_terminal, foreign, truncate
+from zoo.index.speeds import conditions_of
 from zoo.index.types import Claim
 
 # A model of many top-level modules (a thousand, in some) would bury what is read.
@@ -208,7 +209,7 @@ def _variant(texts: PageTexts, name: str, row: Row, variant: VariantReport) -> d
 
 
 def _claim(texts: PageTexts, claim: Claim) -> list[int]:
-    about = ", ".join(filter(None, (claim.task, claim.dataset)))
+    about = ", ".join(filter(None, (claim.task, claim.dataset, conditions_of(claim))))
     return [texts(claim.field), texts(claim.raw), texts(str(claim.location)), texts(about or None)]
 
 

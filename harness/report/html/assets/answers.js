@@ -63,7 +63,7 @@ function mistake([image, labels, answered, probability, thumbnail]) {
 
 function counted([images, top1, top5, unreadable, notFinite]) {
   const right = (number) => (images < FEW ? whole.format(number) : `${whole.format(number)} (${percent(100 * share(number, images))})`);
-  return [`Of ${whole.format(images)} ${images === 1 ? "image" : "images"}, ${right(top1)} ${top1 === 1 ? "is" : "are"} answered right, and ${right(top5)} among the first five.`,
+  return [`Of ${whole.format(images)} ${images === 1 ? "image" : "images"}, ${right(top1)} ${top1 === 1 ? "is" : "are"} answered right${top5 === null ? "" : `, and ${right(top5)} among the first five`}.`,
     unreadable ? ` ${whole.format(unreadable)} could not be read.` : "",
     notFinite ? ` Of ${whole.format(notFinite)} the logits are no finite numbers.` : ""].join("");
 }
@@ -72,7 +72,7 @@ function answersBlock(answers) {
   const { counts, confused, mistakes, rest } = answers;
   const classes = classesOf(answers);
   const isShared = classes.length > 0 && counts[0] / (classes.length + rest) >= ENOUGH;
-  const worst = classes.slice(0, 10);
+  const worst = classes.slice(0, 10).filter((each) => each.right < each.images);
   const all = el("details", {}, el("summary", {}, rest ? `The worst ${whole.format(classes.length)} of ${whole.format(classes.length + rest)} classes` : `All ${whole.format(classes.length)} classes`));
   // A thousand rows are made when they are asked for.
   all.addEventListener("toggle", () => all.open && all.children.length === 1
@@ -80,7 +80,7 @@ function answersBlock(answers) {
   return el("section", { class: "answers" }, el("h3", {}, "Answers on ", foreign(text(answers.about))),
     el("p", {}, counted(counts)),
     isShared ? histogram(classes) : null,
-    classes.length ? [el("h4", {}, "Worst classes"), classTable("Worst classes", worst, isShared),
+    classes.length ? [...(worst.length ? [el("h4", {}, "Worst classes"), classTable("Worst classes", worst, isShared)] : []),
       classes.length > worst.length ? all : null]
       : el("p", { class: "muted" }, "Several classes may be right of an image, so that no class has an accuracy of its own."),
     confused.length ? [el("h4", {}, "Most confused"), plainTable("Most confused", ["Class", "Answered", "Images"],
