@@ -29,6 +29,9 @@ Slot = tuple[str, Size | str | None]
 WITH_PRODUCTS = "with attention products"
 WITH_UNKNOWN = "with the operators that it does not know"
 DEPLOYED = "of the deployed form"
+PUT_OUT = ("fvcore", "with_products", "deployed", "deployed_with_products")
+"""Counts of activations: as fvcore counts, and what that becomes with attention products; the same
+of the deployed form, None where there is no other form."""
 
 
 @dataclass(frozen=True, slots=True)

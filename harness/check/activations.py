@@ -16,7 +16,7 @@ from harness.check.base import (
 )
 from harness.check.compare import agrees, grouped, number, written
 from harness.check.flops import at_stated_input
-from harness.types import DEPLOYED, WITH_PRODUCTS, Finding, Size
+from harness.types import Finding, Size
 
 _ID = "activations"
 
@@ -40,14 +40,11 @@ def find(evidence: Evidence) -> Iterable[Finding | Need]:
             else:
                 yield not_measured(evidence, claim, _ID, "flops", evidence.size)
             continue
-        counted = {
-            **fact.value["put_out"],
-            "convolutions and linear layers": fact.value["activations"],
-        }
-        held = next((rule for rule, n in counted.items() if agrees(claim, n)), None)
-        best = counted.get(WITH_PRODUCTS, counted["fvcore"])
+        counted = {"layers": fact.value["activations"], **fact.value["put_out"]}
+        held = next((r for r, n in counted.items() if n is not None and agrees(claim, n)), None)
+        best = counted["with_products"]
         has = f"the model puts out {{}} activations at {height}x{width}"
-        if held is not None and not held.startswith(DEPLOYED):
+        if held is not None and not held.startswith("deployed"):
             message = f"{has.format(grouped(counted[held]))}, as documented"
             yield matched(claim, variant, _ID, counted[held], message)
             continue

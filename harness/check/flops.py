@@ -146,7 +146,8 @@ def at_stated_input(evidence: Evidence, field: str) -> Evidence | Need:
 
 def _holds(variant: Variant, claim: Claim, value: Mapping[str, Any]) -> bool:
     if claim.field != "FLOPs":
-        return any(agrees(claim, n) for n in (*value["put_out"].values(), value["activations"]))
+        counts = (*value["put_out"].values(), value["activations"])
+        return any(n is not None and agrees(claim, n) for n in counts)
     return any(r.is_in(claim) for r in _figures_under(value, accepted_conventions(variant, claim)))
 
 

@@ -20,7 +20,7 @@ from harness.measure.flops import counts, fvcore_activations, fvcore_by_operator
 from harness.measure.meta import build_on_meta, deployed_form, describe_error, other_forms
 from harness.measure.record import ModuleCall, walk
 from harness.types import (
-    DEPLOYED,
+    PUT_OUT,
     Fact,
     Measurement,
     Recipe,
@@ -242,12 +242,11 @@ def _flops(record: ModuleCall, deployed: ModuleCall | None) -> dict[str, Any]:
     taken apart.
     """
     put_out = fvcore_activations(record)
-    if deployed is not None:
-        put_out |= {f"{DEPLOYED}, {n}": v for n, v in fvcore_activations(deployed).items()}
+    of_deployed = (None, None) if deployed is None else fvcore_activations(deployed)
     return {
         "counts": [asdict(c) for c in counts(record, deployed)],
         "activations": _activations(record),
-        "put_out": put_out,
+        "put_out": dict(zip(PUT_OUT, (*put_out, *of_deployed), strict=True)),
         "by_operator": {name: n for name, n in fvcore_by_operator(record).items() if n},
     }
 

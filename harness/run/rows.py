@@ -16,7 +16,7 @@ from typing import Any
 
 from harness.check.shards import span_of
 from harness.check.weights import MISFIT, REFUSED
-from harness.types import Measurement, Recipe, Slot
+from harness.types import PUT_OUT, Measurement, Recipe, Slot
 from zoo.preprocessing import CROP_MODES
 
 # The columns of a row but for its digest, in the order of the table.
@@ -255,10 +255,11 @@ _structure = _holds(
     no_forms=_is_text,
 )
 _count = _holds(convention=_is_text, variation=_is_text, value=_is_number, covered=_is_number)
+_some = _maybe(_is_count)
 _flops = _holds(
     counts=_each(_count),
     activations=_is_count,
-    put_out=_by_name(_is_count),
+    put_out=_holds(**dict.fromkeys(PUT_OUT[:2], _is_count), **dict.fromkeys(PUT_OUT[2:], _some)),
     by_operator=_by_name(_is_amount),
 )
 _module = {"path": _is_text, "class": _is_text, "parameters": _is_count}

@@ -9,7 +9,6 @@ from math import prod
 from harness.measure.flops.base import Parts, Pass, Tally
 from harness.measure.flops.macs import ATTENTION, MACS, conv, linear, product
 from harness.measure.record import ModuleCall, Op, walk
-from harness.types import WITH_PRODUCTS
 
 
 def fvcore_of(op: Op) -> tuple[str, int] | None:
@@ -159,12 +158,12 @@ _PUT_OUT = frozenset(
 )
 
 
-def fvcore_activations(record: ModuleCall) -> dict[str, int]:
+def fvcore_activations(record: ModuleCall) -> tuple[int, int]:
     """Elements that the operators of fvcore's count of activations put out.
 
     Returns:
-        ``fvcore`` (as it counts), and with the two products of attention that is one operator,
-        which it does not know: without them where there is none.
+        As it counts, and with the two products of attention that is one operator, which it does
+        not know.
     """
     plain = fused = 0
     for _, call in walk(record):
@@ -180,4 +179,4 @@ def fvcore_activations(record: ModuleCall) -> dict[str, int]:
                 op.attributes.get("padding"), str
             ):
                 plain += prod(op.outputs[0])
-    return {"fvcore": plain, WITH_PRODUCTS: plain + fused} if fused else {"fvcore": plain}
+    return plain, plain + fused
