@@ -17,7 +17,7 @@ COMMANDS: Mapping[str, str] = {
     "verify": "Measure variants, and check what is documented against it.",
     "validate": "Measure accuracies on images, as far as it takes to decide the claims.",
     "predictions": "Show what a variant answered on images: worst classes, surest mistakes, pairs.",
-    "bench": "Time forward passes: images per second, latency, peak memory; random weights.",
+    "bench": "Time forward passes: images per second, latency, peak memory; fetch no weights.",
     "report": "Write tables, Pareto plots and a page of what is in the store and what is not yet.",
     "fix": "Measure variants, and print corrections of their index as a unified diff.",
     "fetch": "Fetch weights into the checkpoint cache, resuming and hashing; print where they are.",

@@ -180,9 +180,9 @@ def markdown(report: Report, compared: Sequence[Row]) -> str:
         lines += ["", f"No variant has a value for: {'; '.join(absent)}."]
     lines += "".join(precision_table(report)).splitlines()
     if found := environments(compared):
-        words = [f"{_text(name)} ({plural(size, 'variant')})" for name, size in found]
-        apart = " in environments that can't be compared" * (len(words) > 1)
-        lines += ["", f"Images/s were measured{apart} on: {'; '.join(words)}."]
+        words = [f"{for_markdown(name)} ({plural(size, 'variant')})" for name, size in found]
+        apart = f" in {len(words)} environments, which can't be compared" * (len(words) > 1)
+        lines += ["", f"Images/s were measured{apart}: {'; '.join(words)}."]
     return "\n".join([*lines, "", *_READING, ""])
 
 

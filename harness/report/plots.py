@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import io
 import math
+import textwrap
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
@@ -46,6 +47,7 @@ _NO_METADATA = {"svg": {"Date": None, "Creator": None}, "png": {"Software": None
 _FRONTIER: dict[str, Any] = {"linestyle": (0, (5, 2)), "color": LIGHT.text, "linewidth": 1.1}
 _PALE = 0.38  # of a colour's strength
 _LONGEST = 24  # of a collection's name
+_LONGEST_DEVICE, _DEVICE_LINE = 200, 36
 
 Filling = Literal["full", "none", "bottom", "left"]
 Styles = Mapping[str | None, Series]
@@ -110,7 +112,9 @@ def draw(data: ParetoData, styles: Styles) -> Figure:
     write_names(axes, canvas, data, spots)
     _write_titles(figure, data)
     end = _legend(figure, AXES[1] + AXES[3], "Collections", _collections(data, styles))
-    _legend(figure, end - 0.03, "Marks", _marks(data))
+    end = _legend(figure, end - 0.03, "Marks", _marks(data))
+    if data.device:
+        _write_device(figure, end - 0.03, data.device)
     return figure
 
 
@@ -218,7 +222,7 @@ def _write_titles(figure: Figure, data: ParetoData) -> None:
     subtitle = [
         plural(len(data.points), "variant"),
         f"{len(data.frontier)} on the frontier",
-        *(in_font(text, n) for text, n in ((data.dataset, 60), (data.device, 110)) if text),
+        *([in_font(data.dataset, 60)] if data.dataset else []),
     ]
     title = f"Top-1 accuracy against {metric.title}"
     write(left, top + 0.067, title, 13, LIGHT.text, fontweight="bold")
@@ -228,6 +232,22 @@ def _write_titles(figure: Figure, data: ParetoData) -> None:
     under.set_horizontalalignment("center")
     beside = write(0.012, bottom + height / 2, "Top-1 accuracy", 9.5, LIGHT.text)
     beside.set(rotation=90, verticalalignment="center")
+
+
+def _write_device(figure: Figure, top: float, device: str) -> None:
+    """What the speeds were measured on, below the legends."""
+    left = AXES[0] + AXES[2] + 0.019
+    words = textwrap.fill(in_font(device, _LONGEST_DEVICE), _DEVICE_LINE, break_on_hyphens=False)
+    texts = (("Measured on", 9, LIGHT.text, "bold"), (words, 8, LIGHT.text, "normal"))
+    for text, size, colour, weight in texts:
+        style: dict[str, Any] = {
+            "fontsize": size,
+            "color": colour,
+            "fontweight": weight,
+            "parse_math": False,
+        }
+        figure.text(left, top, text, verticalalignment="top", **style)
+        top -= 0.025
 
 
 def _collections(data: ParetoData, styles: Styles) -> Iterator[LegendEntry]:

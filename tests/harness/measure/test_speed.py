@@ -72,7 +72,7 @@ def test_a_model_of_known_speed() -> None:
         assert 10 < each["images_per_second"] <= 251
         latency = each["latency_ms"]
         assert 4 * each["batch"] <= latency["p50"] <= latency["p90"] <= latency["p99"]
-        assert each["passes"] >= 5 * REPEATS
+        assert each["passes"] >= REPEATS
         assert each["weights"] == "random"
         assert each["environment"]["torch"] == torch.__version__
         assert each["environment"]["cpu"]

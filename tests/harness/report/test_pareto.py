@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from loops import each
 
-from harness.report import pareto
+from harness.report import comparison, pareto
 from harness.report.pareto import (
     FILE_SIZE,
     IMAGES_PER_SECOND,
@@ -19,8 +19,10 @@ from harness.report.pareto import (
     Value,
     pareto_data,
 )
-from harness.report.rows import STATUSES, Row
+from harness.report.rows import STATUSES, Row, rows
 from harness.report.style import DARK, LIGHT, OTHERS, SERIES, Theme
+from harness.types import Measurement, Report, VariantReport
+from zoo.index.types import Claim
 
 
 def row(name: str = "net", **values: object) -> Row:
@@ -98,10 +100,60 @@ def test_one_plot_of_speeds_is_of_one_device():
     def on(name: str, device: str) -> Row:
         return row(name, top1_claimed=80.0, images_per_second=9.0, images_per_second_device=device)
 
-    rows = [on("a", "CPU"), on("b", "GPU"), on("c", "GPU")]
-    data = pareto_data(rows, IMAGES_PER_SECOND)
+    several = [on("a", "CPU"), on("b", "GPU"), on("c", "GPU")]
+    data = pareto_data(several, IMAGES_PER_SECOND)
     assert [point.row.name for point in data.points] == ["b", "c"]
     assert data.device == "GPU"
+    (note,) = data.notes
+    assert "2 environments" in note
+    assert "2 variants on GPU; 1 variant on CPU" in note
+
+
+def test_speeds_of_different_environments_are_on_no_axis_together():
+    """Whatever a speed depends on tells it from others, and what it does not depend on doesn't."""
+    environment = {
+        "device": "cuda", "device_name": "NVIDIA H200", "capability": "9.0", "driver": "570.1",
+        "cuda": "13.0", "cudnn": 92400, "power_limit": 700.0, "mig": False, "cores": 8,
+        "cudnn_benchmark": False, "cpu": "A CPU 1", "threads": 8, "torch": "2.9", "tf32": False,
+    }  # fmt: skip
+    timing = {
+        "batch": 8, "precision": "off", "amp": "off", "layout": "channels_last", "compile": None,
+        "images_per_second": 9.0, "environment": environment,
+    }  # fmt: skip
+    claimed = Claim("Top 1 Accuracy", "80.0", 80.0, "number", 0.1, None, dataset="ImageNet")
+
+    def compared(other):
+        made = (None, "timed", {}, "cpu", "2025-01-01")
+        variants = []
+        for name, its in (("a", timing), ("b", timing), ("c", other)):
+            fact = Measurement("speed", name, "zoo", {"timings": [its]}, *made)
+            variants.append(VariantReport(name, "N", "zoo", {}, (claimed,), (fact,)))
+        found = rows(Report({}, tuple(variants), ()))
+        data = pareto_data(found, IMAGES_PER_SECOND)
+        return [point.row.name for point in data.points], data.notes, markdown(found)
+
+    def markdown(found):
+        return comparison.markdown(Report({}, (), ()), found)
+
+    for of_environment in (
+        {"device_name": "NVIDIA A100"}, {"driver": "580.2"}, {"cuda": "12.8"}, {"cudnn": 91000},
+        {"power_limit": 350.0}, {"mig": True}, {"cudnn_benchmark": True}, {"cpu": "A CPU 2"},
+        {"threads": 4}, {"cores": 4}, {"torch": "2.10"}, {"capability": "8.0"},
+        {"device": "cpu", "device_name": "A CPU 1"},
+    ):  # fmt: skip
+        names, notes, text = compared({**timing, "environment": environment | of_environment})
+        assert names == ["a", "b"], of_environment
+        assert sum("2 environments" in note for note in notes) == 1
+        assert "measured in 2 environments, which can't be compared: NVIDIA H200" in text
+    for way in ({"layout": "contiguous"}, {"compile": "max-autotune"}):
+        assert compared({**timing, **way})[0] == ["a", "b"], way
+    # Not in float32, and so on no such axis at all.
+    for way in ({"precision": "bf16"}, {"environment": environment | {"tf32": True}}):
+        assert compared({**timing, **way})[0] == ["a", "b"], way
+    for same in ({"python": "3.9"}, {"platform": "another kernel"}, {}):
+        names, notes, text = compared({**timing, "environment": environment | same})
+        assert (names, notes) == (["a", "b", "c"], ())
+        assert "Images/s were measured: NVIDIA H200 (9.0), driver 570.1" in text
 
 
 @each("metric", METRICS)
