@@ -176,7 +176,7 @@ def synchronisations() -> Callable[[], contextmanager[list[str]]]:
             finally:
                 if not card.ON_CPU:
                     torch.cuda.set_sync_debug_mode("default")
-        found += [str(w.message) for w in heard if "synchronizing" in str(w.message)]
+        found += [str(w.message) for w in heard if "called a synchronizing" in str(w.message)]
 
     return counted
 

@@ -20,6 +20,7 @@ NAME = card.VARIANTS[0]
 def test_the_second_counts_alike_and_leaves_the_first_alone(given):
     first = torch.device("cuda:0")
     if not card.ON_CPU:
+        torch.cuda.init()  # The allocator knows no device before that.
         torch.cuda.reset_peak_memory_stats(first)
         before = torch.cuda.memory_allocated(first)
     recipe = card.recipe_of(NAME)
