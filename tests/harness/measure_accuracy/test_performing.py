@@ -13,7 +13,7 @@ from PIL import Image
 
 from harness.measure.accuracy import validator as accuracy
 from harness.run.engine_ray import cores_per_task
-from harness.run.jobs import AccuracyJob, Job, dump_job, load_job
+from harness.run.jobs import AccuracyJob, Job, dump_job, load_facts, load_job
 from harness.run.perform import Performer, explain
 from harness.types import Measurement, Recipe, Unmeasured
 from zoo.preprocessing import IMAGENET_MEAN, IMAGENET_STD
@@ -98,6 +98,23 @@ def test_a_part_is_what_its_name_says(ask, generated):
         assert values[0][key] == values[1][key] + values[2][key]
 
 
+def test_several_parts_are_counted_as_by_themselves_and_reported_one_by_one(
+    ask, weights, generated
+):
+    parts = ("0-20", "20-40", "channels=BGR@0-20")
+    heard = []
+    recipe = Recipe("plain", "small", image_size=(32, 32))
+    counting = AccuracyJob(str(generated), parts, device="cpu", threads=1, limit=60)
+    job = Job(recipe, ("accuracy",), (), str(weights), counting=counting)
+    facts = Performer(heard.append).perform(load_job(dump_job(job)))
+    early = [load_facts(interim.facts) for interim in heard if interim.facts]
+    assert early == [[fact] for fact in facts]
+    for part, fact in zip(parts, facts, strict=True):
+        alone = ask("plain", part)
+        assert fact.part == part
+        assert {**fact.value, "seconds": 0} == {**alone.value, "seconds": 0}
+
+
 def test_images_are_gone_through_in_the_fixed_order(ask, weights, tmp_path):
     """Right are those that come first in it, by the rule that is published."""
     first = sorted(range(60), key=lambda n: sha256(f"0:{n}".encode()).digest())[:25]
@@ -170,6 +187,13 @@ def built(monkeypatch):
     class Noted(accuracy.Validator):
         def __init__(self, device, **options):
             made.append((device, options))
+            super().__init__(device, **options)
+
+        def compare_decoders(self, *given):
+            return {}
+
+        def count_shards(self, *given, **how):
+            made[-1][1]["amp"] = how["amp"]
             raise RuntimeError("noted")
 
     monkeypatch.setattr(accuracy, "Validator", Noted)
