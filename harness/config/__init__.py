@@ -81,7 +81,7 @@ class RunConfig:
         bound: the index that the baseline is of, where settings name both; None for any. What
             another index says is judged without it.
         named_by: the settings that name the index, where the working folder has another.
-        run_by: the command whose run it is, where that can be told to go on by its own name.
+        run_by: the command whose run it is, where that is not the usual one.
         given: the options of the command line among them, as they were written.
     """
 
