@@ -165,6 +165,7 @@ def compared(
 
 def find(evidence: Evidence) -> Iterable[Finding | Need]:
     """What is to be answered in further precisions, and why it can't be."""
+    said: set[str] = set()  # Of several datasets once.
     for claim, images in _claims(evidence):
         for precision in evidence.precisions:
             found = compared(evidence, claim, images, precision)
@@ -172,7 +173,9 @@ def find(evidence: Evidence) -> Iterable[Finding | Need]:
                 yield found
             elif isinstance(found, Unmeasured):
                 message = f"not compared in {precision}: {found.why}"
-                yield unverified(claim, evidence.variant, _ID, found.cause, message)
+                if message not in said:
+                    yield unverified(claim, evidence.variant, _ID, found.cause, message)
+                said.add(message)
 
 
 def compared_precisions(evidence: Evidence) -> list[PrecisionCompared]:

@@ -12,7 +12,7 @@ from harness.check.base import Evidence, Need, VariantCheck
 from harness.check.build import ALIAS
 from harness.check.evaluated import setting_tag
 from harness.check.flops import figure
-from harness.check.paired import PrecisionCompared, compared_precisions
+from harness.check.paired import AGREEMENT, PrecisionCompared, compared_precisions
 from harness.check.shards import span_of
 from harness.config import RunConfig
 from harness.explain import preferred_rules
@@ -287,7 +287,8 @@ class _Applied:
 
 def _of_the_build(evidence: Evidence) -> Evidence:
     """Without the counts: why images can't be counted is said once, of the accuracy."""
-    facts = {slot: fact for slot, fact in evidence.facts.items() if slot[0] != "accuracy"}
+    counts = ("accuracy", AGREEMENT)
+    facts = {slot: fact for slot, fact in evidence.facts.items() if slot[0] not in counts}
     return replace(evidence, facts=facts)
 
 
