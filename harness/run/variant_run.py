@@ -165,7 +165,8 @@ class VariantRun(VariantFacts):
                 **self._accuracies(),
             },
             claims=self.variant.in_effect(),
-            facts=tuple(self.facts.values()),
+            # Of which precisions agree, the sums are in the measurements.
+            facts=tuple(f for f in self.facts.values() if f.kind != AGREEMENT),
             intervals=self._intervals(),
             location=self.variant.location,
         )

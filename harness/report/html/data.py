@@ -352,6 +352,8 @@ def _accuracy(way: str, shards: Sequence[Measurement]) -> Block:
             for k, right in ((1, top1), (5, top5))
         ]
     title = f"Accuracy, preprocessed otherwise: {way}" if way else "Accuracy"
+    if precision := way.partition("precision=")[2]:
+        title = f"Accuracy in {precision}"
     return Block(title, tuple(lines), provenance=_provenance(shards[-1]))
 
 
