@@ -50,6 +50,11 @@ _COMPARED = 500
 _AHEAD = 2048
 
 
+# What is kept of the environment with a count, whose last bits hang on it.
+_COUNTED_IN = ("device_name", "capability", "cpu_capability", "float32", "tf32")
+_VERSIONS = ("torch", "cuda", "cudnn", "driver")
+
+
 class Performer:
     """Makes the facts of jobs, and keeps what it built for the next one of the same variant."""
 
@@ -139,6 +144,8 @@ class Performer:
 
         def made(number: int, value: dict[str, Any]) -> None:
             value["precision"] = counting.amp
+            about = environment(validator.device)
+            value["environment"] = {k: about[k] for k in _COUNTED_IN if k in about}
             if parts[number] in compared:
                 value["decoder"] = {"name": counting.decode, **compared[parts[number]]}
             learn(
@@ -150,7 +157,7 @@ class Performer:
                     value=value,
                     image_size=None,
                     method=f"{method}, {'float32' if counting.amp == 'off' else counting.amp}",
-                    versions={"torch": environment(validator.device)["torch"]},
+                    versions={k: str(about[k]) for k in _VERSIONS if about.get(k)},
                     device=str(validator.device),
                     made=_now(),
                     part=parts[number],

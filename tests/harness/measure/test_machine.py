@@ -17,6 +17,8 @@ from harness.measure.speed import bench
 from harness.run import facts as facts_of
 from harness.run.eval_dataset import EvalDataset
 from harness.run.facts import SPEED, VariantFacts
+from harness.run.jobs import AccuracyJob, Job
+from harness.run.perform import Performer
 from harness.types import Recipe
 from zoo.index import load_index
 
@@ -272,3 +274,30 @@ def test_the_environment_of_a_cpu():
     assert found["device_name"] == found["cpu"]
     if found["cpu_capability"] in ("AVX2", "AVX512"):
         assert "avx2" in found["vector"].split()
+
+
+def test_a_count_is_kept_with_how_it_was_multiplied(tmp_path, monkeypatch):
+    """Read back once the model is there: its builder may have set it otherwise."""
+    pytest.importorskip("foolbox", reason="extra sample")
+
+    class Classifying(Meddler):
+        def build(self, name):
+            super().build(name)
+            return nn.Sequential(nn.Conv2d(3, 1000, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+
+    builder = Classifying()
+    torch.save(builder.build("m").state_dict(), tmp_path / "m.pth")
+    monkeypatch.setattr("harness.measure.accuracy.validator.builder_of", lambda recipe: builder)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    counting = AccuracyJob("sample", ("0-20",), device="cpu", workers=0)
+    recipe = Recipe("m", image_size=(8, 8))
+    job = Job(recipe, ("accuracy",), (), str(tmp_path / "m.pth"), counting=counting)
+    try:
+        (fact,) = Performer().perform(job)
+    finally:
+        full_float32()
+    assert fact.value["images"] == 20, fact
+    about = fact.value["environment"]
+    assert set(about["float32"].values()) == {"ieee"}
+    assert about["cpu_capability"] == torch.backends.cpu.get_cpu_capability()
+    assert fact.versions["torch"] == torch.__version__
