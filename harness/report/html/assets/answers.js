@@ -85,6 +85,6 @@ function answersBlock(answers) {
       : el("p", { class: "muted" }, "Several classes may be right of an image, so that no class has an accuracy of its own."),
     confused.length ? [el("h4", {}, "Most confused"), plainTable("Most confused", ["Class", "Answered", "Images"],
       confused.map(([label, answered, number, of]) => el("tr", {}, el("th", { scope: "row" }, foreign(text(label))),
-        el("td", {}, foreign(text(answered))), el("td", {}, ofAll(number, of)))))] : null,
+        el("td", {}, foreign(text(answered))), el("td", { class: "number" }, ofAll(number, of)))), 2)] : null,
     mistakes.length ? [el("h4", {}, "Most confident mistakes"), el("div", { class: "mistakes" }, mistakes.map(mistake))] : null);
 }
