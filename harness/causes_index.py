@@ -143,6 +143,14 @@ MODEL_CAUSES: tuple[CauseRow, ...] = (
         "Write the measured size.",
     ),
     (
+        "parameters.tags-differ",
+        "warning",
+        "Two checkpoints of one architecture, with the same outputs and input, are built with "
+        "different numbers of parameters.",
+        "`resnet50.a` and `resnet50.b` where one is built with another stem",
+        "Correct the builder, or name the architectures apart.",
+    ),
+    (
         "interface.unknown",
         None,
         "Nothing in the built model tells what was documented of its input or output.",

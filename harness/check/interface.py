@@ -20,7 +20,7 @@ from harness.check.base import (
     not_read,
     unverified,
 )
-from harness.types import Finding, Size
+from harness.types import Fact, Finding, Measurement, Size, Slot
 from zoo.index.types import Claim, Index, Severity, Variant
 
 _ID, _SHARED = "interface", "checkpoint-settings"
@@ -32,6 +32,7 @@ _FIELDS = (*_PARTS, *_AT_A_SIZE, *_POOLS, "Outputs", "Channels")
 # What no two names of one checkpoint can differ in: values are normalised once, outputs are there.
 _SETTINGS = ("Mean", "Std", "Outputs")
 _SAME_CHANNEL = 0.005
+_ALIKE = ("Outputs", "Channels", "Sizes")
 
 
 def find(evidence: Evidence) -> Iterable[Finding | Need]:
@@ -249,6 +250,28 @@ def find_shared(index: Index, variants: Sequence[Variant]) -> Iterator[Finding]:
                 )
 
 
+def find_measured(
+    index: Index, variants: Sequence[Variant], facts: Mapping[int, Mapping[Slot, Fact]]
+) -> Iterator[Finding]:
+    """The same, and weights of one architecture, alike in all that is said, of other counts."""
+    yield from find_shared(index, variants)
+    first: dict[tuple[object, ...], tuple[Variant, int]] = {}
+    for variant in variants:
+        fact, name = facts.get(id(variant), {}).get(("interface", None)), variant.claim("Name")
+        if not isinstance(fact, Measurement) or name is None or "." not in variant.name:
+            continue
+        said = {field: c.value for field in _ALIKE if (c := variant.effective(field)) is not None}
+        size = variant.effective("Image Size") if said.get("Sizes") == "fixed" else None
+        key = (variant.name.partition(".")[0], *said.items(), size and size.value)
+        count = int(fact.value["parameters"])
+        other, theirs = first.setdefault(key, (variant, count))
+        if theirs != count:
+            message = f"the built model has {count:,} parameters, and {other.name}, of the same "
+            message += f"architecture, outputs and input, {theirs:,}; correct the builder"
+            cause = "parameters.tags-differ"
+            yield mismatched(name, variant, _SHARED, cause, count, message)
+
+
 def _float(value: object) -> float:
     return float(str(value))
 
@@ -268,4 +291,4 @@ def _differ(one: Variant, other: Variant, field: str) -> bool:
 
 
 CHECK = VariantCheck(_ID, "layers", _needs, find)
-SHARED = IndexCheck(_SHARED, "metadata", find_shared)
+SHARED = IndexCheck(_SHARED, "metadata", find_shared, find_measured)

@@ -81,3 +81,31 @@ def test_one_checkpoint_has_one_normalisation(load):
         found = audit(index=index.files[0]).findings
         wrong = [f.field for f in found if f.cause == "weights.shared-settings"]
         assert wrong == ([cause] if cause else [])
+
+
+def test_weights_of_one_architecture_have_one_count(load):
+    from harness.check.interface import SHARED
+    from harness.types import Measurement
+
+    index = load("""
+    Models:
+    - {Name: net.a, Metadata: {Outputs: 10}}
+    - {Name: net.b, Metadata: {Outputs: 10}}
+    - {Name: net.c, Metadata: {Outputs: 20}}
+    - {Name: other.a, Metadata: {Outputs: 10}}
+    """)
+
+    def found(counts):
+        facts = {
+            id(v): {
+                ("interface", None): Measurement(
+                    "interface", v.name, "timm", {"parameters": n, "modules": {}},
+                    None, "", {}, "meta", "",
+                )
+            }
+            for v, n in zip(index.variants, counts, strict=True)
+        }  # fmt: skip
+        return [f.variant for f in SHARED.find_measured(index, index.variants, facts)]
+
+    assert found([5, 6, 7, 8]) == ["net.b"]
+    assert found([5, 5, 7, 8]) == []
