@@ -127,6 +127,8 @@ def _flat(timing: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any
     for key, value in timing.items():
         if isinstance(value, Mapping):
             yield from _flat(value, f"{above}{key}.")
+        elif key == "images_per_second_range":
+            yield from zip((f"{key}.lowest", f"{key}.highest"), value, strict=True)
         else:
             yield f"{above}{key}", value
 

@@ -97,6 +97,8 @@ def test_csv_has_a_column_for_each_figure_and_a_row_for_each_batch(zoo, timed):
     assert (rows[0]["latency_ms.p90"], rows[0]["environment.device_name"]) == ("82.0", "Some CPU")
     assert (rows[0]["agreement.same"], rows[0]["layout"]) == ("20", "channels_last")
     assert float(rows[0]["images_per_second"]) == 12.34
+    ends = [rows[0][f"images_per_second_range.{end}"] for end in ("lowest", "highest")]
+    assert ends == ["12.0", "13.0"]
     assert (rows[1]["failed"], rows[1]["images_per_second"]) == ('no memory, "none"', "")
 
 
