@@ -296,7 +296,8 @@ class ClaimRow:
     @property
     def field(self) -> str:
         """The field, with the dataset of a result, or what a speed was measured under."""
-        about = self.claim.dataset or conditions_of(self.claim, ("device", "batch size"))
+        under = conditions_of(self.claim, ("device", "batch size"))
+        about = self.claim.dataset or under.removeprefix("device ").replace("batch size", "batch")
         return self.claim.field + (f" ({about})" if about else "")
 
     @property
