@@ -133,9 +133,10 @@ class Performer:
         members = members_of(image_set, counting.subset, counting.truth)
         recipe = replace(job.recipe, **dict(counting.overrides))
         shards = [members[each.begin : each.end] for each in spans]
+        amp = cast("Amp", counting.amp)
         compared = {
             part: validator.compare_decoders(
-                recipe, checkpoint, counting.images, shard, counting.classes
+                recipe, checkpoint, counting.images, shard, counting.classes, amp
             )
             for part, each, shard in zip(parts, spans, shards, strict=True)
             if counting.decode != "pillow" and not span.alternative and each.end <= _COMPARED
@@ -177,7 +178,7 @@ class Performer:
             truth=truth_of(image_set.names, counting.truth),
             also=truth_of(image_set.names, counting.also),
             keep=span.alternative in PREDICTED or bool(precision_of(span)),
-            amp=cast("Amp", counting.amp),
+            amp=amp,
             following=() if span.alternative else members[end : min(end + _AHEAD, counting.limit)],
             made=made,
             over=lambda: _is_over(counting),

@@ -301,6 +301,7 @@ class Validator:
         images: str,
         shard: Sequence[int] | NDArray[np.int64],
         classes: tuple[str, ...] | None = None,
+        amp: Amp | None = None,
     ) -> dict[str, int]:
         """How often this validator's decoder changes what a variant answers, see `disagreement`.
 
@@ -315,6 +316,7 @@ class Validator:
             for decoder in (self._decoder, "pillow")
         ]
         model = self._load(recipe, checkpoint, None)
+        model.amp = amp or self.amp
         with on_device(self.device):
             return disagreement(model, config, (sets[0], sets[1]), shard)
 
@@ -401,11 +403,7 @@ class Validator:
         return self._pool
 
     def _load(
-        self,
-        recipe: Recipe,
-        checkpoint: Path,
-        builder: Builder | None,
-        entry: str | None = None,
+        self, recipe: Recipe, checkpoint: Path, builder: Builder | None, entry: str | None = None
     ) -> Classifier:
         from harness.measure.accuracy.classifier import Classifier
 

@@ -190,6 +190,7 @@ def built(monkeypatch):
             super().__init__(device, **options)
 
         def compare_decoders(self, *given):
+            made[-1][1]["compared in"] = given[-1]
             return {}
 
         def count_shards(self, *given, **how):
@@ -205,7 +206,7 @@ def test_how_a_model_is_run_is_as_asked(ask, built):
     ((device, options),) = built
     assert device == "cpu"
     assert options["threads"] == 1
-    assert options["amp"] == "bf16"
+    assert options["amp"] == options["compared in"] == "bf16"
     assert options["compile"] is True
     assert options["decoder"] == "fast"
     assert options["decode_workers"] == 1
