@@ -1,9 +1,9 @@
 """The reference of commands, causes and the index, made from the command and from their tables.
 
 ``python -m harness.docs.reference`` writes ``docs/commands.md``, ``docs/causes.md``,
-``docs/index-format.md``, the JSON Schema of an index, and the table of commands in ``README.md``
-anew; with ``--check`` it writes nothing, and exits with 1 where one of them differs. It belongs to
-this repository, and is no part of `zoo docs`, which other zoos use.
+``docs/index-format.md``, the JSON Schemas of an index and of a report, and the table of commands in
+``README.md`` anew; with ``--check`` it writes nothing, and exits with 1 where one of them differs.
+It belongs to this repository, and is no part of `zoo docs`, which other zoos use.
 """
 
 from __future__ import annotations
@@ -25,12 +25,14 @@ from harness.docs.folder import difference, differs, read
 from harness.docs.index_format import index_format_page
 from harness.docs.index_schema import index_schema
 from harness.docs.markdown import Markdown, table
+from harness.report.document import SCHEMA, json_schema
 from zoo._util.files import replace_file
 
 COMMANDS = Path("docs/commands.md")
 CAUSES_PAGE = Path("docs/causes.md")
 INDEX_PAGE = Path("docs/index-format.md")
 INDEX_SCHEMA = Path("docs/model-index.schema.json")
+REPORT_SCHEMA = Path(f"harness/report/schema-{SCHEMA}.json")
 README = Path("README.md")
 BEGIN = "<!-- commands: written by python -m harness.docs.reference -->"
 END = "<!-- end of commands -->"
@@ -232,6 +234,13 @@ def with_table(readme: str) -> str:
     return f"{before}{compact()}{after}"
 
 
+def report_schema() -> str:
+    """The schema of the JSON document, with the causes that there are."""
+    schema = json_schema()
+    schema["$defs"]["finding"]["properties"]["cause"]["enum"] = [*CAUSES, None]
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+
+
 def main(arguments: Sequence[str]) -> int:
     """Write the files, or with ``--check`` compare them; the exit status."""
     if list(arguments) not in ([], ["--check"]):
@@ -247,6 +256,7 @@ def main(arguments: Sequence[str]) -> int:
         CAUSES_PAGE: causes_page(),
         INDEX_PAGE: index_format_page(),
         INDEX_SCHEMA: json.dumps(index_schema(), indent=2) + "\n",
+        REPORT_SCHEMA: report_schema(),
         README: with_table(readme),
     }
     for path, new in wanted.items():

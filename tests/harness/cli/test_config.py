@@ -204,6 +204,8 @@ def test_each_option_is_declared_whole():
         "bound",
         "given",
         "named_by",
+        "precisions",
+        "run_by",
         "usual_builder",
     }:
         assert field.replace("_", "-") in SHARED

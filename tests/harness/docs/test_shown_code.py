@@ -25,7 +25,7 @@ from zoo import categories
 
 TORCHRUN = ("-m", "torch.distributed.run", "--standalone")
 # Installing needs a network, and the tests are what runs here.
-PROGRAMS = {"zoo", "torchrun", "pip", "pytest"}
+PROGRAMS = {"zoo", "torchrun", "pip", "pytest", "tests/gpu/run.sh"}
 # A report says with its status what it found. All others have to succeed.
 REPORTS = {"verify", "audit"}
 # Its commands are of a folder of its own, see tests/harness/cli/test_own_zoo.py.
@@ -77,7 +77,8 @@ def test_every_command_of_the_pages_runs(clone, real_image):
     for page in (each for each in PAGES if each != OWN_ZOO):
         for line in map(affordable, command_lines(page)):
             program, command, *_ = [*line.split(), ""]
-            if program in ("pip", "pytest") or line in shown:
+            # What runs for minutes is tried by tests of its own (see tests/test_gpu_run.py).
+            if program in ("pip", "pytest", "tests/gpu/run.sh") or line in shown:
                 continue
             for output in re.findall(r"--output (runs/\S+)", line):  # of another page
                 shutil.rmtree(clone / output, ignore_errors=True)
