@@ -39,6 +39,11 @@ _NEUTRAL = frozenset(
 )
 # Of two devices of one name: their form, power and memory. A claim may leave them open.
 _FORM = re.compile(r"sxm\d*|pcie|pci|nvl|oam|hbm\d*e?|\d+gb|ghz")
+# Names of processors that many have: of a family, an architecture, a virtual machine.
+_FAMILY = re.compile(
+    r"\D*|(x ?86|amd|intel|aarch|arm|ppc|riscv|s)v?[ \d]+\w{0,2}|i\d86|.*\b(qemu|kvm|virtual"
+    r"|stepping|\w+\dxx)\b.*"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +94,8 @@ def _timings(facts: Mapping[Slot, Fact]) -> Iterator[Mapping[str, Any]]:
 def _finding(
     claim: Claim, variant: Variant, timings: list[Mapping[str, Any]], ratios: _Ratios
 ) -> Finding:
-    compared = [compare(claim, timing) for timing in timings]
+    sized = variant.effective("Image Size") is not None
+    compared = [compare(claim, timing, sized=sized) for timing in timings]
     same = [each for each in compared if not each.differs and figures(claim, each.timing)]
     if not same:
         nearest = min(compared, key=lambda each: len(each.differs))
@@ -108,15 +114,12 @@ def _finding(
     strict = [each for each in same if not each.open]
     off = OFF_ON_GPU if _on_gpu(best.timing) else OFF_ON_CPU
     is_far = min(_factor(claim, each.timing) for each in same) > off
-    contended = _is_faster(claim, best.timing) and best.timing.get("contended") is not False
-    if strict and is_far and not contended:
+    held_up = _held_up(best.timing) if _is_faster(claim, best.timing) else ""
+    if strict and is_far and not held_up:
         message += f", not {claim.raw}; write what is measured, and what it was measured under"
         return mismatched(claim, variant, _ID, DIFFERS, value, message)
     if strict and is_far:
-        ran = (
-            "other programs ran" if best.timing.get("contended") else "nothing tells what else ran"
-        )
-        why = f"{ran} beside the bench"
+        why = f"{held_up} beside the bench"
     elif strict:
         why = f"within {off:g} times of it, as other versions or other work on the machine may be"
     else:
@@ -162,21 +165,41 @@ def _is_faster(claim: Claim, timing: Mapping[str, Any]) -> bool:
     return claim.field != "Memory" and float(value) < found[0]
 
 
-def compare(claim: Claim, timing: Mapping[str, Any]) -> Comparison:
-    """Which conditions of a claim are those of a timing."""
+def _held_up(timing: Mapping[str, Any]) -> str:
+    """What may have made a bench slow, "beside the bench"; empty for nothing."""
+    environment, contended = timing.get("environment", {}), timing.get("contended")
+    if not _on_gpu(timing) and environment.get("threads", 0) > environment.get("cores", 0):
+        return "its threads had to share cores"
+    if contended is None:
+        return "nothing tells what else ran"
+    return "other programs ran" * bool(contended)
+
+
+def compare(claim: Claim, timing: Mapping[str, Any], *, sized: bool = True) -> Comparison:
+    """Which conditions of a claim are those of a timing.
+
+    Args:
+        claim: a speed.
+        timing: of a bench.
+        sized: whether the variant has an input size of its own, and not the usual one.
+    """
     stated, differs, left = dict(claim.settings), list[str](), list[str]()
 
     def check(name: str, is_same: bool | None, has: object) -> None:
         """Note a condition that is another one, or that the claim leaves open (None)."""
         if is_same is None:
-            left.append(name)
+            left.append("exact device" if name == "device" else name)
         elif not is_same:
             differs.append(f"it is of {name} {_words(stated[name])}, the bench of {_words(has)}")
 
     if "device" not in stated:
         differs.append("it names no device")
     else:
-        check("device", same_device(str(stated["device"]), _device(timing)), _device(timing))
+        name = _device(timing)
+        same = same_device(str(stated["device"]), name)
+        if same and not _on_gpu(timing) and _FAMILY.fullmatch(" ".join(_name_words(name))):
+            same = None  # Of the same family, at least.
+        check("device", same, name)
     batch = stated.get("batch size")
     check("batch size", None if batch is None else batch == timing["batch"], timing["batch"])
     _check_precision(stated, timing, check)
@@ -185,6 +208,8 @@ def compare(claim: Claim, timing: Mapping[str, Any]) -> Comparison:
     size = stated.get("image size")
     if size is not None:
         check("image size", size == tuple(timing["image_size"]), timing["image_size"])
+    elif not sized:
+        check("image size", None, timing["image_size"])
     compiled = timing.get("compile") or ("default" if timing.get("compiled") else "off")
     stated.setdefault("compile", "off")  # A figure of PyTorch is of eager mode unless it says.
     check("compile", stated["compile"] == compiled, compiled)
@@ -270,10 +295,11 @@ def to_time(claims: Iterable[Claim], device: str, *, on_gpu: bool) -> list[dict[
 
 def same_device(stated: str, found: str) -> bool | None:
     """Whether two names are of one device; None where one may be a form of the other."""
-    one, other = (frozenset(_name_words(each)) for each in (stated, found))
+    words = [list(_name_words(each)) for each in (stated, found)]
+    one, other = map(frozenset, words)
     if not one or not other:
         return False
-    if one == other:
+    if one == other or len({"".join(each) for each in words}) == 1:  # RTX3090 is RTX 3090.
         return True
     # Of a name that says less, such as A100, there may be several.
     return None if one < other and all(map(_FORM.fullmatch, other - one)) else False

@@ -36,7 +36,8 @@ def timing(speed=1000.0, device="cuda:0", **changes):
 def held(load, measured):
     """What is found of claims, each a line of YAML: ``held(timing, "Throughput: 5", ...)``."""
 
-    def run(of, *lines, others=()):
+    def run(of, *lines, others=(), sized=True):
+        lines += ("Image Size: 224",) * sized
         entries = [("net", lines, of), *others]
         text = "Models:\n"
         for name, claims, _ in entries:
@@ -194,6 +195,8 @@ def test_devices_are_told_apart_by_every_word_that_tells_them_apart():
         ("A100-PCIE-40GB", "NVIDIA A100-SXM4-80GB", False),
         ("A100 80GB PCIe", "NVIDIA A100 80GB PCIe", True),
         ("V100", "Tesla V100-SXM2-32GB", None),
+        ("RTX3090", CARD, True),
+        ("GTX 1080Ti", "NVIDIA GeForce GTX 1080 Ti", True),
         ("H200", "NVIDIA H200", True),
         ("H100", "NVIDIA H200", False),
         ("i7-12700H", CHIP, True),
@@ -222,3 +225,44 @@ def test_a_busy_machine_contradicts_no_claim_of_more_speed(held):
             ("Memory: {value: 9 GB, %s}", "speed.differs"),
         ):
             assert held([busy], claim % ON_CARD)[0][1] == cause, (claim, contended)
+
+
+def test_what_many_machines_are_called_contradicts_nothing(held):
+    """A right figure of another machine that is called the same is no error."""
+    for name, is_known in (
+        ("AMD EPYC", False),
+        ("AMD EPYC-Rome Processor", False),
+        ("Intel(R) Xeon(R) CPU @ 2.20GHz", False),
+        ("Intel Xeon Processor (Skylake, IBRS)", False),
+        ("QEMU Virtual CPU version 2.5+", False),
+        ("Intel64 Family 6 Model 85 Stepping 7, GenuineIntel", False),
+        ("aarch64", False),
+        ("x86_64", False),
+        ("AMD EPYC 7B12", True),
+        ("Apple M1", True),
+        ("Intel(R) Xeon(R) CPU E5-2680 v4 @ 2.40GHz", True),
+    ):
+        of = timing(device="cpu", environment={"device_name": name})
+        claim = "Throughput: {value: %s, " + ON_CHIP.replace("i7-12700H", f'"{name}"') + "}"
+        ((_, cause, message),) = held([of], claim % 9999)
+        assert cause == ("speed.differs" if is_known else "speed.undecided"), name
+        assert is_known or "says nothing of its exact device, by which speeds differ" in message
+        assert held([of], claim % 1001)[0][0] == "match", name
+
+
+def test_threads_that_share_cores_contradict_no_claim_of_more_speed(held):
+    of = timing(device="cpu", environment={"cores": 2})
+    ((_, cause, message),) = held([of], f"Throughput: {{value: 9999, {ON_CHIP}}}")
+    assert cause == "speed.undecided"
+    assert message.endswith("its threads had to share cores beside the bench")
+    assert held([of], f"Throughput: {{value: 9, {ON_CHIP}}}")[0][1] == "speed.differs"
+
+
+def test_an_input_size_that_neither_claim_nor_variant_states_is_open(held):
+    claim = f"Throughput: {{value: 9999, {ON_CARD}}}"
+    for metadata, cause in (
+        (claim, "speed.undecided"),
+        (f"{claim}\n    Image Size: 224", "speed.differs"),
+        (claim.replace("}", ", image size: 224}"), "speed.differs"),
+    ):
+        assert held([timing()], metadata, sized=False)[0][1] == cause, metadata
