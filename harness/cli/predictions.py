@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import os
 import re
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
@@ -12,9 +14,11 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+from harness.check.evaluated import ACCURACIES
 from harness.cli.options import IMAGES, command, prepared, variant
-from harness.cli.output import Failure, columns, emit, emit_json, say, wrapped
+from harness.cli.output import Failure, NotBegun, columns, emit, emit_json, say, wrapped
 from harness.config import RunConfig, UsageError
+from harness.measure.accuracy.predictions import MOST_CLASSES
 from harness.report.rows import FEW_IMAGES
 from harness.run.predictions import SHOWN
 from zoo._util.files import replace_file
@@ -30,6 +34,7 @@ if TYPE_CHECKING:
     from harness.run.session import Session
 
 
+_LONGEST = 200  # Bytes of a file's name.
 _VERDICTS = {
     "different": "certainly different",
     "alike": "certainly within 0.1 points",
@@ -60,10 +65,7 @@ def predictions(
     found = {each: [a for a in answers_of(session) if a.variant == each] for each in both}
     for each in both:
         if not found[each]:
-            raise Failure(
-                f"{each}: no predictions of these images are kept; run zoo validate {each} first, "
-                "with the same options"
-            )
+            raise Failure(f"{each}: no predictions of these images are kept{_why(session, each)}")
     shown = [_summary(answered) for answered in found[name]]
     pairs = [] if file is None else file.compared(found[name])
     for one in found[name]:
@@ -83,6 +85,16 @@ def predictions(
 def answers_of(session: Session, *, precisions: bool = False) -> list[Answered]:
     """What the variants answered for the images of a run, by dataset, and in other precisions."""
     return [a for run in session.runs_seen for a in run.answered(precisions=precisions)]
+
+
+def _why(session: Session, name: str) -> str:
+    claimed = any(any(v.claims_of(*ACCURACIES)) for v in session.variants if v.name == name)
+    if claimed:
+        return f"; run zoo validate {name} first, with the same options"
+    return (
+        ", as it claims no accuracy and zoo validate evaluates what is claimed; write a Top 1 "
+        "Accuracy into its entry"
+    )
 
 
 def _summary(answered: Answered) -> dict[str, Any]:
@@ -220,7 +232,9 @@ def _paired(
 
 def _is_file(word: str) -> bool:
     """Whether a word names a file of answers and no variant."""
-    return word.endswith((".parquet", ".csv")) or (os.sep in word and os.path.isfile(word))
+    return word.endswith((".parquet", ".csv")) or (
+        os.sep in word and (os.path.isfile(word) or os.path.isdir(word))
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,12 +245,14 @@ class FileAnswers:
         path: its name.
         dataset, digest: of which images.
         best: the first class of each by its name; None where there is none.
+        labels: by its name, as they are written; empty where the file has none.
     """
 
     path: str
     dataset: str
     digest: str
     best: Mapping[str, int | None]
+    labels: Mapping[str, str]
 
     @classmethod
     def read(cls, path: str) -> FileAnswers:
@@ -256,11 +272,13 @@ class FileAnswers:
             about = {*zip(table["dataset"], table["digest"], strict=True)}
             pairs = zip(map(str, table["image"]), table["class1"], strict=True)
             best = {name: None if each in (None, "") else int(float(each)) for name, each in pairs}
+            if any(each is not None and not 0 <= each < MOST_CLASSES for each in best.values()):
+                raise ValueError("its classes are not all numbers of classes")
             if len(about) != 1 or len(best) < len(table["image"]):
                 raise ValueError("it is not of one dataset, with each image once")
         except OSError as error:
             why = error.strerror or str(error)
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, OverflowError, csv.Error) as error:
             why = " ".join(str(error).split())
         if why:
             raise UsageError(
@@ -268,7 +286,8 @@ class FileAnswers:
                 "--predictions has written"
             )
         ((dataset, digest),) = about
-        return cls(path, str(dataset or ""), str(digest), best)
+        labels = dict(zip(best, map(str, table.get("label", ())), strict=False))
+        return cls(path, str(dataset or ""), str(digest), best, labels)
 
     def compared(self, found: Sequence[Answered]) -> list[dict[str, Any]]:
         """How it differs from what a variant answered for the same images.
@@ -283,6 +302,7 @@ class FileAnswers:
             if (one.images.dataset, one.images.digest) != (self.dataset, self.digest):
                 continue
             names = [one.image_set.names[n] for n in one.members]
+            self._refuse_labels(names, one.labels)
             some = np.array(
                 [n for n, name in enumerate(names) if name in self.best], dtype=np.int64
             )
@@ -301,6 +321,16 @@ class FileAnswers:
                 f"{self.digest}) than those given ({mine}), so nothing is compared"
             )
         return pairs
+
+    def _refuse_labels(self, names: Sequence[str], labels: NDArray[np.int64]) -> None:
+        """Classes are told by their numbers, which are others where labels are in another order."""
+        for name, label in zip(names, _label_words(labels), strict=True):
+            given = self.labels.get(name, label)
+            if given != label:
+                raise Failure(
+                    f"--compare: {self.path}: {name} is labelled {given} there and {label} here, "
+                    "so nothing is compared; write the file anew with the labels of now"
+                )
 
 
 def _read_table(path: Path) -> Mapping[str, Sequence[Any]]:
@@ -343,13 +373,36 @@ def _compared(pair: Mapping[str, Any]) -> Iterator[str]:
         yield wrapped(f"the first that only one answers right: {', '.join(pair['flipped'])}")
 
 
+def prepare_predictions(folder: Path) -> None:
+    """See that files can be written there, before hours are spent on measuring."""
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"--predictions: {folder}: is no folder; name one for the files")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise NotBegun(f"--predictions: {folder}: {error.strerror or error}") from error
+
+
+def _file_names(found: Sequence[Answered]) -> list[str]:
+    """Of each, without its ending; no two are the same, also where letters' case is none."""
+    names: list[str] = []
+    for answered in found:
+        words = answered.variant, answered.tag, answered.precision.replace("off", "")
+        name = re.sub(r"[^\w.+-]", "_", " ".join(filter(None, words)))
+        # What is replaced, too long or written in another case may be another one's name.
+        if len(name.encode()) > _LONGEST or name.lower() in map(str.lower, names):
+            name = f"{name[:40]}_{hashlib.sha256(repr(words).encode()).hexdigest()[:8]}"
+        names.append(name)
+    return names
+
+
 def write_predictions(found: Sequence[Answered], folder: Path, *, quiet: bool) -> None:
     """Write a file for each variant and dataset: Parquet, or CSV where pyarrow is missing."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for answered in found:
-            words = answered.variant, answered.tag, answered.precision.replace("off", "")
-            name = re.sub(r"[^\w.+-]", "_", " ".join(filter(None, words)))
+        for answered, name in zip(found, _file_names(found), strict=True):
             table = _table(answered)
             if find_spec("pyarrow") is not None:
                 import pyarrow as pa
@@ -374,12 +427,9 @@ def _table(answered: Answered) -> dict[str, list[Any]]:
     """The columns of a file."""
     kept, labels, right = answered.predictions, answered.labels, answered.right
     best = kept.best(answered.images.subset)
-    several = labels.ndim > 1
     return {
         "image": [answered.image_set.names[n] for n in answered.members],
-        "label": [" ".join(str(c) for c in row if c >= 0) for row in labels.tolist()]
-        if several
-        else labels.tolist(),
+        "label": _label_words(labels) if labels.ndim > 1 else labels.tolist(),
         **{f"class{rank + 1}": _or_none(best[:, rank]) for rank in range(best.shape[1])},
         "probability": [round(each, 5) for each in kept.probability.tolist()],
         "correct": right[:, 0].tolist(),
@@ -387,6 +437,12 @@ def _table(answered: Answered) -> dict[str, list[Any]]:
         "dataset": [answered.images.dataset] * len(kept),
         "digest": [answered.images.digest] * len(kept),
     }
+
+
+def _label_words(labels: NDArray[np.int64]) -> list[str]:
+    """The labels of each image, as a file has them."""
+    rows = labels.reshape(len(labels), -1).tolist()
+    return [" ".join(str(c) for c in row if c >= 0) for row in rows]
 
 
 def _or_none(classes: NDArray[np.int64]) -> list[int | None]:

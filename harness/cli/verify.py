@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from harness.check.evaluated import ACCURACIES
 from harness.cli import interrupts
 from harness.cli.options import ENGINE, IMAGES, MEASURING, command, prepared, say_kept, with_paths
-from harness.cli.output import WRONG_USE, fail, say
+from harness.cli.output import WARNING, WRONG_USE, Failure, fail, say
 from harness.cli.reporting import (
     BaselineOption,
     WritesBaseline,
@@ -96,14 +97,15 @@ def _run(
     if not all(map(os.path.exists, session.index.unusable)):  # A slip of the command line's.
         raise UsageError(*unread(session.index))
     fail(*unread(session.index))
-    if folder is not None and not dry_run:
-        prepare_folder(folder)
+    if not dry_run:
+        _prepare(folder, predictions)
     progress = StderrProgress(quiet=config.quiet)
     interrupts.say_last(partial(say_kept, session, progress))
     try:
         # Requests for sizes take time, too, and may be what is interrupted.
         progress.plan(session.plan)
         baseline.tell()
+        _say_unclaimed(session)
         if dry_run:
             raise typer.Exit(WRONG_USE if session.index.unusable else 0)
         report = session.verify(progress)
@@ -115,9 +117,7 @@ def _run(
     if report.cut_short == INTERRUPTED:
         interrupts.say_now()
     if predictions is not None:
-        from harness.cli.predictions import answers_of, write_predictions
-
-        write_predictions(answers_of(session, precisions=True), predictions, quiet=config.quiet)
+        report = _with_predictions(report, session, predictions)
     report = baseline.applied(report)
     if folder is not None:
         if report.cut_short != INTERRUPTED:
@@ -131,6 +131,38 @@ def _run(
     if not printed:
         raise typer.Exit(exit_status(report, config))
     finish(report, config)
+
+
+def _prepare(folder: Path | None, predictions: Path | None) -> None:
+    """See that both can be written to, before hours are spent on measuring."""
+    if folder is not None:
+        prepare_folder(folder)
+    if predictions is not None:
+        from harness.cli.predictions import prepare_predictions
+
+        prepare_predictions(predictions)
+
+
+def _with_predictions(report: Report, session: Session, folder: Path) -> Report:
+    """Write what the variants answered; the report, which says where that failed."""
+    from harness.cli.predictions import answers_of, write_predictions
+
+    try:
+        found = answers_of(session, precisions=True)
+        write_predictions(found, folder, quiet=session.request.quiet)
+    except Failure as error:
+        return replace(report, cut_short=report.cut_short or str(error))
+    return report
+
+
+def _say_unclaimed(session: Session) -> None:
+    """Name the variants of `zoo validate` that no images are evaluated for."""
+    some = session.variants if session.request.run_by == "validate" else ()
+    names = [each.name for each in some if not any(each.claims_of(*ACCURACIES))]
+    if names:
+        more = f" and {len(names) - 5:,} more" if len(names) > 5 else ""
+        claim = "they claim" if len(names) > 1 else "it claims"
+        say(f"{', '.join(names[:5])}{more}: not evaluated, as {claim} no accuracy", WARNING)
 
 
 def _with_answers(report: Report, session: Session, *, thumbnails: bool) -> Report:

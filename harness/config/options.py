@@ -325,8 +325,8 @@ _SHARED = (
 PRECISIONS = Option(
     "precision",
     rules.PRECISIONS,
-    "Evaluate the same images in several precisions and compare each with the first: "
-    "off,bf16,fp16, of which off is float32. The claims are held against the first. "
+    "Evaluate the same images in several precisions and compare each with the first, always in "
+    "the order off,bf16,fp16, of which off is float32. The claims are held against the first. "
     "Default: what --amp says.",
     configurable=False,
 )

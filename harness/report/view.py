@@ -136,12 +136,12 @@ def precisions(report: Report) -> tuple[list[tuple[str, ...]], list[str]]:
     """
     rows, notes = [], []
     for variant in report.variants:
-        for found in variant.measurements.get("evaluations") or ():
-            if "precision" not in found:
-                continue
+        evaluated = variant.measurements.get("evaluations") or ()
+        compared = [(_about(found), found) for found in evaluated if "precision" in found]
+        sets = {about for about, _ in compared}
+        for about, found in compared:
             against = found.get("against")
             name = _called(found["precision"])
-            about = " ".join(filter(None, (found.get("dataset"), found.get("setting"))))
             cells = ["-"] * 6
             if against is not None:
                 low, high = against["interval"]
@@ -157,12 +157,17 @@ def precisions(report: Report) -> tuple[list[tuple[str, ...]], list[str]]:
                 more = len(flipped) - _FLIPPED
                 shown = ", ".join(flipped[:_FLIPPED]) + (f" and {more:,} more" * (more > 0))
                 what = f"only one of {other} and {name} is right on {shown or 'none of them'}"
-                notes.append(f"{variant.name}: {what}")
+                of = f" of {about}" if len(sets) > 1 and flipped else ""
+                notes.append(f"{variant.name}: {what}{of}")
             shares = (f"{found[key]:.2f}" for key in ("top1", "top5"))
             rows.append((variant.name, about, name, f"{found['images']:,}", *shares, *cells))
     head = ("variant", "images of", "precision", "images", "top-1", "top-5")
     beside = ("changed", "only the first", "only this", "points (of all)", "McNemar p", "verdict")
     return ([(*head, *beside), *rows] if rows else []), notes
+
+
+def _about(found: Mapping[str, Any]) -> str:
+    return " ".join(filter(None, (found.get("dataset"), found.get("setting"))))
 
 
 def _called(precision: str) -> str:

@@ -204,6 +204,14 @@ class VariantFacts:
             for (kind, which), fact in self.facts.items()
             if kind == "accuracy" and isinstance(which, str) and isinstance(fact, Measurement)
         ]
+        if precisions:  # Of other scores of the same images nothing else is counted in these.
+            spans += (
+                each
+                for (kind, which), fact in self.facts.items()
+                if kind == AGREEMENT and isinstance(fact, Measurement)
+                for span in [span_of(str(which))]
+                for each in (span, replace(span, alternative=""))
+            )
         ends: dict[tuple[str, str], Span] = {}
         for span in sorted(spans, key=lambda span: span.end):
             if not span.alternative or (precisions and precision_of(span)):

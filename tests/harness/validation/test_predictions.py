@@ -249,6 +249,14 @@ def test_precisions_are_compared_on_the_same_images(zoo, made, flat, tmp_path, f
     assert set(evaluations[1]["against"]["flipped"]) == set(flipped[flipped].index)
     changed = (tables[0].class1 != tables[1].class1).sum()
     assert (evaluations[1]["against"]["changed"], changed > 0) == (changed, True)
+    # Other scores of the same images have a file of each precision, too, of as many images.
+    for plain, end in zip(evaluations[2:], ("", "_bf16"), strict=True):
+        path = zoo.folder / f"kept/efficientnet_lite0_imagenet-r-clean{end}.parquet"
+        scored = pandas.read_parquet(path)
+        assert (len(scored), round(100 * scored.correct.mean(), 4)) == (
+            plain["images"],
+            plain["top1"],
+        )
     assert evaluations[1]["top5"] == round(100 * tables[1].correct5.mean(), 4)
 
     alone = zoo.validate(index, place, "--amp", "bf16")
@@ -325,7 +333,54 @@ def test_a_file_of_another_version_is_compared_by_names_on_the_same_images_alone
         refused = zoo.call(*command, "--compare", f"{name}.csv")
         assert (refused.status, refused.out) == (2, "")
         assert (column or "each image once") in refused.err
+    for name, column, value in (("far", "class1", "1e30"), ("inf", "class1", "inf")):
+        table.assign(**{column: value}).to_csv(zoo.folder / f"{name}.csv", index=False)
+    (zoo.folder / "long.csv").write_text(f"image,class1,dataset,digest\n{'x' * 200_000},1,,\n")
+    for name in ("far", "inf", "long"):
+        refused = zoo.call(*command, "--compare", f"{name}.csv")
+        assert (refused.status, refused.err.count("--compare: ")) == (2, 1), refused.err
+    # The numbers of classes are others where the labels are in another order.
+    table.assign(label=table.label + 1).to_csv(zoo.folder / "order.csv", index=False)
+    refused = zoo.call(*command, "--compare", "order.csv")
+    assert (refused.status, refused.out, "is labelled" in refused.err) == (3, "", True)
     (zoo.folder / "noise.parquet").write_bytes(bytes(range(200)))
     for name in ("noise.parquet", "absent.csv"):
         refused = zoo.call(*command, "--compare", name)
         assert (refused.status, refused.err.count("--compare: ")) == (2, 1), refused.err
+
+
+def test_where_predictions_go_is_tried_before_the_images_are(zoo, made, flat, tmp_path, forwarded):
+    index, place = zoo.index(CLAIM), flat(made, tmp_path / "set", IMAGES)
+    (zoo.folder / "taken").write_text("mine")
+    outcome = zoo.validate(index, place, "--predictions", "taken")
+    assert (outcome.status, sum(forwarded)) == (2, 0)
+    assert "--predictions: taken: is no folder" in outcome.err
+    outcome = zoo.validate(index, place, "--predictions", "taken/deep")
+    assert (outcome.status, sum(forwarded)) == (3, 0)
+    assert (zoo.folder / "taken").read_text() == "mine"
+
+
+def test_files_of_predictions_have_names_of_their_own():
+    from types import SimpleNamespace
+
+    from harness.cli.predictions import _file_names
+
+    names = [
+        *("a", "a/b", "a b", "a_b", "A_B", "..", "x" * 300, "x" * 301),
+        *("m_bf16", "ü", "\x1b[31m"),
+    ]
+    found = [SimpleNamespace(variant=each, tag="", precision="off") for each in names]
+    found.append(SimpleNamespace(variant="m", tag="", precision="bf16"))
+    made = _file_names(found)
+    assert made[0] == "a"
+    assert len({name.lower() for name in made}) == len(found)
+    assert all(len(name.encode()) <= 200 and "/" not in name for name in made)
+
+
+def test_a_variant_that_claims_no_accuracy_is_named(zoo, made, flat, tmp_path):
+    index, place = zoo.index({}), flat(made, tmp_path / "set", IMAGES)
+    outcome = zoo.validate(index, place, "--predictions", "kept", "--precision", "off,bf16")
+    assert "efficientnet_lite0: not evaluated, as it claims no accuracy" in outcome.err
+    shown = zoo.call("predictions", "efficientnet_lite0", "--index", index, "--data", place)
+    assert shown.status == 3
+    assert "write a Top 1 Accuracy into its entry" in shown.err
