@@ -22,6 +22,7 @@ from harness.check.base import (
 )
 from harness.types import Fact, Finding, Measurement, Size, Slot
 from zoo.index.types import Claim, Index, Severity, Variant
+from zoo.weights.hub import address
 
 _ID, _SHARED = "interface", "checkpoint-settings"
 _NEED = Need("interface")
@@ -230,7 +231,7 @@ def find_shared(index: Index, variants: Sequence[Variant]) -> Iterator[Finding]:
     for variant in index.variants:
         for field in ("Hub", "Weights"):
             for claim in variant.claims_of(field):
-                other = first.setdefault((field, claim.raw), variant)
+                other = first.setdefault((field, address(claim.raw)), variant)
                 if other is variant or id(variant) not in chosen:
                     continue
                 wrong = next((f for f in _SETTINGS if _differ(variant, other, f)), None)

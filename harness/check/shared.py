@@ -20,6 +20,7 @@ from harness.check.owners import Facts, built_counts, file_name, measured, owner
 from harness.types import Finding
 from zoo.index.advice import SHA256_DIGITS
 from zoo.index.types import Claim, Index, Variant
+from zoo.weights.hub import address
 from zoo.weights.sources import name_hash
 
 _URL, _SIZE = "weights-url-unique", "file-size-unique"
@@ -228,7 +229,7 @@ def _place(variant: Variant) -> Hashable | None:
 @lru_cache(maxsize=4096)
 def _normal(url: str, index: str) -> str:
     try:
-        parts = urlsplit(url)
+        parts = urlsplit(address(url))
     except ValueError:
         return url
     if not parts.scheme:  # A relative path starts at the folder of its index.

@@ -11,6 +11,7 @@ from harness.docs.markdown import Markdown, code, escaped, link, plain_lines, sl
 from zoo._util.text import truncate
 from zoo.index.schema import LinkError, check_link
 from zoo.index.types import Claim, Variant
+from zoo.weights import hub
 
 _PREFIXES = (("T", 10**12), ("G", 10**9), ("M", 10**6), ("k", 10**3))
 _NOT_METRICS = frozenset({"Task", "Dataset", "Images"})
@@ -192,6 +193,7 @@ def _code(variant: Variant) -> Markdown | None:
 
 def _linked(url: str) -> Markdown:
     """A link where a browser could follow it, else the file's name."""
+    url = hub.page(url) or url
     try:
         check_link(url)
     except LinkError:

@@ -229,7 +229,8 @@ class ClaimReader:
         unit = UNITS[field.kind]
         if isinstance(node, Scalar) and node.doubt is not None:
             what = f"is {shown(raw)!r}, which {node.doubt}"
-            remedy = "write a percentage with its sign"
+            is_percent = field.kind == "percent"
+            remedy = f"write one {'percentage, with its sign' if is_percent else 'number'}"
             self.report(Wrong("schema.unknown-key", what, remedy, node), key)
             return Claim(field.key, raw, None, unit, None, where)
         scale = pair.says.scale if pair.says is not None else ""
@@ -241,6 +242,8 @@ class ClaimReader:
                 return Claim(field.key, raw, raw, "text", None, where)
             if pair.key == "Name" and is_blank(node):
                 wrong.cause = "schema.missing-name"
+            if scale and wrong.remedy.endswith(f"such as {field.example}"):
+                wrong.remedy = f"write the number in {scale}"
             self.report(wrong, key)
             return Claim(field.key, raw, None, unit, None, where)
         if quoted or (scale and is_quoted_number(node)):

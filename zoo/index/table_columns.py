@@ -41,7 +41,7 @@ _BUILT_IN: dict[str, str | None] = {
         ("train img size", "train samples per sec", "train step time", "train batch size"), None
     ),
     # mmpretrain's pages and torchvision's documentation.
-    "download": WEIGHTS,
+    **dict.fromkeys(("download", "checkpoint", "ckpt", "url", "link"), WEIGHTS),
     **dict.fromkeys(
         ("pretrain", "config", "recipe", "paper", "code", "notes", "description"), None
     ),

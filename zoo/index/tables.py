@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -52,6 +52,20 @@ _MOST_MILLIONS = 100_000
 _LINK = re.compile(r"\[((?:[^\[\]\\]|\\.)*)\]\(([^()\s]*)\)")
 _AROUND = re.compile(r"(?:[*_`~\s]|\\\*)*")
 _BEHIND = re.compile(r"(?:[*`~\s\u2020\u2021]|\\\*|_(?=\W|$))+$")
+# Marks of footnotes behind a text, as both kinds of table have them: `[^1]`, `[2]`, a dagger.
+_NOTED = re.compile(
+    r"(?:\s*(?:\[\^\w{1,20}\]|\[\d{1,2}\]|<sup>[^<>]{0,20}</sup>"
+    r"|\\?[*\u2020\u2021\u00a7\u00b6\u00b9\u00b2\u00b3]))+\s*$"
+)
+_MARK = re.compile(
+    r"\[\^?\w{1,20}\](?!\()|<sup>[^<>]*</sup>|\\\*|[\u2020\u2021\u00a7\u00b6\u00b9\u00b2\u00b3]"
+)
+# A mean with its deviation, a range, a bound, two numbers: more than one number can be checked for.
+_UNCERTAIN = re.compile(
+    r"[<>~\u2248\u2264\u2265]\s*\d.*"
+    r"|\d[\d.,]*\s*[%A-Za-z]{0,9}\s*(?:\u00b1|\+/?-|-|\u2013|~|\bto\b|/|\()\s*[+-]?\.?\d.*"
+)
+_NUMBERS = frozenset({"count", "rounded-count", "bytes", "percent", "number", "speed"})
 _URL_END = (".pth", ".pt", ".bin", ".safetensors", ".pkl", ".tar", ".ckpt")
 
 
@@ -149,15 +163,24 @@ class _Table:
             if key is None:
                 continue
             field = key if key in ERRORS else canonical(key)
+            if field == NAME and NAME in taken and self._links(place):
+                key = field = WEIGHTS  # "model" beside "name"
             if not key or (field in taken and field != WEIGHTS):
-                if header.strip() and not key:
+                if header.strip():
                     remedy = "say what it means in [tool.zoo.tables], if it is to be verified"
                     what = "is a column of no known meaning, and is not read"
+                    if key:
+                        what = f"is a second column of {field}, and is not read"
+                        remedy = 'to have it read, map the first to "" in [tool.zoo.tables]'
                     node = Scalar(header, True, cell.start, cell.end)
                     self._fault(None, header, Wrong("schema.unknown-key", what, remedy, node))
                 continue
             taken.add(field)
             yield _Column(place, key, field)
+
+    def _links(self, place: int) -> bool:
+        cells = (row[place] for row in self.table.rows if place < len(row))
+        return any(_LINK.search(cell.text) and _urls(cell) for cell in cells)
 
     def _texts(self, place: int) -> list[str]:
         texts = (row[place].text for row in self.table.rows if place < len(row))
@@ -193,7 +216,7 @@ class _Table:
     def _model(self, row: list[Cell], number: int, seen: dict[tuple[str, ...], int]) -> Node | None:
         name = next(c for c in self.columns if c.field == NAME)
         named = row[name.place] if name.place < len(row) else Cell("", row[0].start, row[0].start)
-        title, inset = (named.text, 0) if self.is_csv else _inner(named)
+        title, inset = (_unmarked(named.text), 0) if self.is_csv else _inner(named)
         width = len(self.table.header)
         extra = any(cell.text for cell in row[width:])
         if extra or (self.is_csv and len(row) < width):
@@ -217,10 +240,12 @@ class _Table:
         place = Scalar(title, True, at, at + len(title))
         # One model may be evaluated at several sizes.
         told = (SIZE, COUNTED_AT, "Crop Pct", DATASET)
-        given = [title, *(values[f][1].text for f in told if f in values)]
+        # A footnote's mark tells two rows of one model apart: another recipe, as a rule.
+        marks = _MARK.findall(named.text[inset + len(title) :])
+        given = [title, "".join(marks), *(values[f][1].text for f in told if f in values)]
         first = seen.setdefault(tuple(given), number)
         if first != number and title:
-            what = f"is a second row of this model{' and size' if len(given) > 1 else ''}; the "
+            what = f"is a second row of this model{' and size' if len(given) > 2 else ''}; the "
             what += f"first is row {first} of the table"
             wrong = Wrong("schema.duplicate-name", what, "keep one of the two", place)
             self._fault(title, NAME, wrong)
@@ -238,18 +263,18 @@ class _Table:
         dataset = None if self.dataset is None else Scalar(self.dataset, True, at, at)
         for field, (column, cell) in values.items():
             if field == DATASET:
-                dataset = self._value(cell, text=True)
+                dataset = self._value(cell, field)
             elif field == WEIGHTS:
                 top += [_pair(WEIGHTS, url, url.start) for url in _urls(cell)]
             elif field in ERRORS:
                 metrics += self._error(name.text, field, cell, values)
             elif field in ACCURACIES:
-                metrics.append(_pair(column.key, self._percent(self._value(cell)), cell.start))
+                value = self._percent(self._value(cell, field))
+                metrics.append(_pair(column.key, value, cell.start))
             elif field in SPEEDS:
                 metadata.append(_pair(field, self._speed(cell, values), cell.start))
             elif field != BATCH or not any(speed in values for speed in SPEEDS):
-                word = field in FIELDS and FIELDS[field].kind in ("word", "text")
-                metadata.append(_pair(column.key, self._value(cell, text=word), cell.start))
+                metadata.append(_pair(column.key, self._value(cell, field), cell.start))
         top.append(_pair("Metadata", Pairs(metadata, at, at), at))
         if metrics:
             task = Scalar("Image Classification", True, at, at)
@@ -259,17 +284,23 @@ class _Table:
             top.append(_pair("Results", Sequence([result], at, at), at))
         return Pairs(top, at, name.end)
 
-    def _value(self, cell: Cell, *, text: bool = False) -> Scalar:
+    def _value(self, cell: Cell, field: str) -> Scalar:
+        kind = FIELDS[field].kind if field in FIELDS else "percent" if field in ERRORS else "text"
         said, inset = (cell.text, 0) if self.is_csv else _inner(cell)
+        is_huge = len(said) > _MAX_CELL
+        short = said if is_huge or kind not in _NUMBERS else _unmarked(said)
         start = cell.start + inset
-        end = cell.end if self.is_csv else start + len(said)
+        end = start + len(short) if short != said or not self.is_csv else cell.end
         # A huge one is no value, and the first of it says so.
-        said = said if len(said) <= _MAX_CELL else f"{said[:80]}..."
-        return Scalar(said, text, start, end)
+        if is_huge:
+            return Scalar(f"{said[:80]}...", False, start, end)
+        is_doubtful = kind in _NUMBERS and _UNCERTAIN.fullmatch(short) is not None
+        doubt = "is not one number; it is not verified" if is_doubtful else None
+        return Scalar(short, kind in ("word", "text"), start, end, doubt=doubt)
 
     def _speed(self, cell: Cell, values: Mapping[str, tuple[_Column, Cell]]) -> Node:
         """A speed with what it was measured under: of the file's name, and of the row."""
-        value = self._value(cell)
+        value = self._value(cell, SPEEDS[0])
         start, end = value.start, value.end
         pairs = [_pair("value", value, start)]
         pairs += [_pair(k, Scalar(v, True, start, end), start) for k, v in self.under.items()]
@@ -279,7 +310,7 @@ class _Table:
             (SIZE, "image size"),
         ):
             if field in values:
-                pairs.append(_pair(name, self._value(values[field][1]), start))
+                pairs.append(_pair(name, self._value(values[field][1], field), start))
         return Pairs(pairs, start, end)
 
     def _percent(self, value: Scalar) -> Scalar:
@@ -293,12 +324,13 @@ class _Table:
         self, name: str, field: str, cell: Cell, values: Mapping[str, Any]
     ) -> list[tuple[Node, Node]]:
         """An accuracy, where the share of wrong answers stands for it; else it has to fit to it."""
-        value = self._value(cell)
+        value = self._value(cell, field)
         number = _decimal(value.text)
         accuracy = ERRORS[field]
         if number is None:
-            what = f"is {shown(value.text)!r}, which is not a number"
-            wrong = Wrong("schema.wrong-type", what, "write a percentage", value)
+            cause = "schema.wrong-type" if value.doubt is None else "schema.unknown-key"
+            what = f"is {shown(value.text)!r}, which {value.doubt or 'is not a number'}"
+            wrong = Wrong(cause, what, "write a percentage", value)
             self._fault(name, field, wrong)
             return []
         whole = Decimal(1 if self.fractions else 100)
@@ -306,7 +338,7 @@ class _Table:
             text = format((whole - number) * (100 if self.fractions else 1), "f")
             said = Scalar(text, False, value.start, value.end, written=value.text)
             return [_pair(accuracy, said, cell.start)]
-        right = _decimal(self._value(values[accuracy][1]).text)
+        right = _decimal(self._value(values[accuracy][1], accuracy).text)
         if right is None:
             return []
         # Each of the two is rounded on its own.
@@ -338,13 +370,20 @@ def _inner(cell: Cell) -> tuple[str, int]:
     text, begin = cell.text, 0
     if link := _LINK.match(text, _AROUND.match(text).end()):  # type: ignore[union-attr]
         text, begin = link[1], link.start(1)
+    text = _unmarked(text)
     front = _AROUND.match(text).end()  # type: ignore[union-attr]
     behind = _BEHIND.search(text, front)
     end = len(text) if behind is None else behind.start()
     return text[front:end], begin + front
 
 
-def _urls(cell: Cell) -> Iterable[Scalar]:
+def _unmarked(text: str) -> str:
+    """The text before its footnotes' marks; as it is where it is nothing else."""
+    found = _NOTED.search(text) if len(text) <= _MAX_CELL else None
+    return text[: found.start()] if found is not None and found.start() else text
+
+
+def _urls(cell: Cell) -> list[Scalar]:
     """The checkpoints that a cell links to."""
     links = [(found[2], cell.start + found.start(2)) for found in _LINK.finditer(cell.text)]
     links = links or [(cell.text, cell.start)]

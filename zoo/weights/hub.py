@@ -147,6 +147,27 @@ def of_url(url: str) -> HubFile | None:
     return HubFile(repo, unquote(revision), unquote(path), True, endpoint())
 
 
+def page(text: str) -> str | None:
+    """The page of the repository that ``hf-hub:`` names, as a browser opens it; None for others."""
+    match = _SHORT.fullmatch(text)
+    return f"{_ENDPOINT}/{match[1]}" if match is not None else None
+
+
+def address(text: str) -> str:
+    """A ``Weights`` value as the URL that it stands for: one text for one file and revision."""
+    try:
+        file = short(text) or of_url(text)
+    except ValueError:
+        return text
+    return text if file is None else file.url
+
+
+def repo_of(text: str) -> str | None:
+    """``ORG/NAME`` of a ``Weights`` value on the Hub, None for any other."""
+    match = _SHORT.fullmatch(text) or _PAGE.fullmatch(urlsplit(text).path)
+    return None if match is None else match[1]
+
+
 def pinned(text: str, commit: str) -> str | None:
     """A ``Weights`` value with the commit in place of its revision; None where it has no place."""
     match = _SHORT.fullmatch(text)

@@ -24,6 +24,7 @@ from harness.measure.builders import (
     version_of,
 )
 from zoo._util.install import install_command
+from zoo.weights.hub import repo_of
 
 if TYPE_CHECKING:
     from torch import nn
@@ -150,7 +151,8 @@ def _is_of(cfg: Any, weights: str | None) -> bool:
     if not weights:
         return False
     path = unquote(urlsplit(weights).path).strip("/")
-    if cfg.hf_hub_id and f"{path}/".startswith(f"{cfg.hf_hub_id}/"):
+    repo = repo_of(weights) or path
+    if cfg.hf_hub_id and f"{repo}/".startswith(f"{cfg.hf_hub_id}/"):
         return True
     if not isinstance(cfg.url, str):
         return False

@@ -127,6 +127,49 @@ def test_accuracies_of_at_most_one_are_fractions_and_errors_the_rest(load):
     assert not said(load(HEADER + "a,224,0.801,0.199,1\n"))
 
 
+def test_marks_of_footnotes_are_no_part_of_a_name_or_number(load):
+    for name in ("a.csv", "a.md"):
+        head = "model,params (M),top1,GMACs\n"
+        for mark in ("\u2020", " [^1]", "[2]", "<sup>1</sup>", "\u00b9", " \\*"):
+            text = f"{head}net{mark},25.56{mark},80.1%{mark},4.1{mark}\nnet,25.56,79.2,4.1\n"
+            if name == "a.md":
+                rows = [f"| {row.replace(',', ' | ')} |" for row in text.splitlines()]
+                text = "\n".join([rows[0], "|---|---|---|---|", *rows[1:]]) + "\n"
+            index = load(text, name)
+            assert not said(index), (name, mark, said(index))
+            assert [v.name for v in index.variants] == ["net", "net"]
+            first = index.variants[0]
+            assert first.stated("Parameters") == 25_560_000
+            assert first.stated("Top 1 Accuracy") == Decimal("80.1")
+            assert first.claim("FLOPs").raw == "4.1 G"
+
+
+def test_more_than_one_number_is_a_note_and_no_claim(load):
+    for text in ("80.1 \u00b1 0.1", "80.1+-.1", "80.1-80.4", "80 to 81", ">80", "80.1 (95.2)"):
+        for header in ("top1", "params (M)", "top1 err", "GMACs", "images/s"):
+            index = load(f"model,{header},layers\na,{text},50\n")
+            (line,) = said(index)
+            assert "is not one number" in line, line
+            assert not [p for p in index.problems if p.severity == "error"]
+            values = [claim.value for claim in index.variants[0].claims]
+            assert Decimal("80.1") not in values
+    # What is one number, written wrongly, stays an error.
+    for text in ("80,1", "80.1.2", "80 dogs", "many"):
+        index = load(f"model,top1\na,{text}\n")
+        assert [p.severity for p in index.problems] == ["error"], text
+
+
+def test_no_column_is_left_out_without_a_word(load):
+    (line,) = said(load("model,GMACs,FLOPs (G)\na,4.1,8.2\n"))
+    assert "1:13: FLOPs (G): is a second column of FLOPs" in line
+    page = "| name | params | model |\n|---|---|---|\n| a | 5M | [model](https://x.org/a.pth) |\n"
+    (variant,) = load(page, "a.md").variants
+    assert variant.stated("Weights") == "https://x.org/a.pth"
+    # A unit that the header has is no part of the number to write.
+    (line,) = said(load("model,params (M)\na,86567656\n"))
+    assert "write the number in M" in line
+
+
 def test_a_speed_is_of_the_machine_that_the_file_is_named_after(load):
     text = "model,infer_img_size,infer_samples_per_sec,infer_step_time,infer_batch_size\n"
     text += "a,160,103646.76,9.87,1024\n"
