@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from zoo.index.schema import Field
 from zoo.index.units import NotANumber, OutOfRange, parse_number
+from zoo.weights import hub
 
 # The numbers that Pillow gives to its filters.
 _PILLOW = {
@@ -70,7 +71,8 @@ def instead_of(text: str, field: Field) -> str | None:
     if field.kind == "numbers":
         return _per_channel(text, field)
     if field.kind in ("link", "weights"):
-        return _url_in(text, field)
+        on_hub = _on_hub(text) if field.kind == "weights" else None
+        return on_hub or _url_in(text, field)
     if (pointed := _with_point(text, field)) is not None:
         return pointed
     found = None
@@ -90,6 +92,12 @@ def _without_point(text: str, field: Field) -> str | None:
         return None
     value = Decimal(f"{found[1][:2]}.{found[1][2:]}")
     return f"{value}{found[2]}" if field.holds(value) else None
+
+
+def _on_hub(text: str) -> str | None:
+    is_name = text.lower().startswith(("hf-hub:", "hf_hub:"))
+    form = "hf-hub:ORG/NAME, with @REVISION and /FILE behind it where they are to be named"
+    return form if is_name else hub.file_of_page(text)
 
 
 def _url_in(text: str, field: Field) -> str | None:

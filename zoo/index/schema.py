@@ -381,7 +381,9 @@ def check_weights(text: str) -> None:
         if hub.short(text) is not None:
             return
     except ValueError as error:
-        raise LinkError(f"is no name of a file on the Hub; {error}") from error
+        raise LinkError("is no name of a file on the Hub") from error
+    if hub.file_of_page(text) is not None:
+        raise LinkError("is a page of the Hub that shows files, and not a file")
     if not any(form.fullmatch(text) for form in (_HTTP, _PACKAGE, _FILE, _RELATIVE)):
         raise LinkError(
             "is not an http, https, file or package URL, an hf-hub: name, nor the relative path of "

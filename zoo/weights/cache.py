@@ -40,7 +40,7 @@ from zoo._util.files import (
     take_lock,
     usual_mode,
 )
-from zoo.weights.sources import WeightsSource, name_hash
+from zoo.weights.sources import HttpSource, WeightsSource, name_hash
 from zoo.weights.types import UNREACHABLE, UNSAFE, Fetched, Interrupted
 
 if TYPE_CHECKING:
@@ -90,6 +90,11 @@ class _Record:
     def is_of(self, source: WeightsSource) -> bool:
         """Whether it is this source's; the records of old hold its URL as it is."""
         return self.url in {source.record_key, source.key}
+
+
+def _names_it(source: WeightsSource) -> bool:
+    """Whether a file that is called so may be this one: all repositories call theirs alike."""
+    return not isinstance(source, HttpSource) or source.hub is None
 
 
 def hub_dir() -> Path:
@@ -149,8 +154,8 @@ class Cache:
         own, shared = self._places(source)
         status = self._status(shared)
         record = self._record(shared.name, status) if isinstance(status, tuple) else None
-        taken = record is not None and not record.is_of(source)
-        return own.is_file() or (isinstance(status, tuple) and not taken)
+        ours = _names_it(source) if record is None else record.is_of(source)
+        return own.is_file() or (isinstance(status, tuple) and ours)
 
     def look_up(
         self, source: WeightsSource, *, rehash: bool = False, stop: threading.Event | None = None
@@ -241,7 +246,7 @@ class Cache:
         if expected is not None and not sha256.startswith(expected):
             return CorruptFile(path, expected, sha256, status)
         # A name that only we give, or a damaged record, and no hash that says the file is whole.
-        ours = path.name != source.name or self._is_damaged(path.name)
+        ours = path.name != source.name or self._is_damaged(path.name) or not _names_it(source)
         if known is None and not (expected is None and record is None and ours):
             known = self._adopt(
                 source, _Record(path.name, source.record_key, sha256, *status, "found")

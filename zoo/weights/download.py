@@ -234,8 +234,11 @@ def fetch_http(source: HttpSource, context: FetchContext) -> Outcome:
     """
     outcome = _fetch_one(source, context)
     other = source.fallback
-    absent = isinstance(outcome, NotFetched) and outcome.cause == MISSING
-    return fetch_http(other, context) if other is not None and absent else outcome
+    if other is None or not isinstance(outcome, NotFetched):
+        return outcome
+    # Offline, nobody says which of the two the repository has: the one that is here.
+    absent = outcome.cause == MISSING or (_is_offline(source, context) and _is_here(other, context))
+    return fetch_http(other, context) if absent else outcome
 
 
 def _fetch_one(source: HttpSource, context: FetchContext) -> Outcome:
@@ -278,10 +281,12 @@ def planned(source: HttpSource, context: FetchContext) -> ServerFile | NotFetche
     It is asked once, and for a short time: a plan that waits is worse than one with a gap, and
     the download itself retries.
     """
-    if context.cache.holds(source) or (source.hub is not None and source.hub.cached() is not None):
+    if _is_here(source, context):
         return None
     try:
         if _is_offline(source, context):
+            if source.fallback is not None and _is_here(source.fallback, context):
+                return None
             raise _absent(source, context)
         clock = RequestClock(context.policy.plan_s, brief=True)
         described = context.client.describe(source, clock)
@@ -295,6 +300,11 @@ def planned(source: HttpSource, context: FetchContext) -> ServerFile | NotFetche
         if failure.silent is not None:
             context.client.slow(failure.silent)
         return ServerFile(source.url, None)
+
+
+def _is_here(source: HttpSource, context: FetchContext) -> bool:
+    in_hub = source.hub is not None and source.hub.cached() is not None
+    return in_hub or context.cache.holds(source)
 
 
 def _is_offline(source: HttpSource, context: FetchContext) -> bool:

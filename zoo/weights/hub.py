@@ -25,6 +25,10 @@ _ENDPOINT = "https://huggingface.co"
 _NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}"
 _SHORT = re.compile(rf"hf[-_]hub:(?://)?({_NAME}/{_NAME})(?:@([^/@]+))?(?:/(.+))?")
 _PAGE = re.compile(rf"/({_NAME}/{_NAME})/resolve/([^/]+)/(.+)")
+_SHOWN = re.compile(
+    rf"/((?:(?:datasets|spaces)/)?{_NAME}/{_NAME})(?:/(blob|tree)/([^/]+)(?:/(.+))?)?/?"
+)
+_NO_OWNERS = frozenset({"docs", "papers", "blog", "collections", "learn", "posts"})
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
@@ -125,7 +129,7 @@ def short(text: str) -> HubFile | None:
     if not text.lower().startswith(("hf-hub:", "hf_hub:")):
         return None
     match = _SHORT.fullmatch(text)
-    if match is None or ".." in match[1]:
+    if match is None or ".." in match[1] or match[2] in (".", ".."):
         raise ValueError("write hf-hub:ORG/NAME, hf-hub:ORG/NAME@REVISION or .../FILE behind it")
     repo, revision, path = match.groups()
     return HubFile(
@@ -151,6 +155,27 @@ def page(text: str) -> str | None:
     """The page of the repository that ``hf-hub:`` names, as a browser opens it; None for others."""
     match = _SHORT.fullmatch(text)
     return f"{_ENDPOINT}/{match[1]}" if match is not None else None
+
+
+def file_of_page(url: str) -> str | None:
+    """What to write for the file that a page of the Hub shows; None for a URL of anything else."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return None
+    match = _SHOWN.fullmatch(parts.path)
+    if match is None or parts.netloc not in {
+        "huggingface.co",
+        "hf.co",
+        urlsplit(endpoint()).netloc,
+    }:
+        return None
+    repo, kind, revision, path = match.groups()
+    if kind == "blob" and path:
+        return f"{parts.scheme}://{parts.netloc}/{repo}/resolve/{revision}/{path}"
+    if repo.partition("/")[0] in {*_NO_OWNERS, "datasets", "spaces"} or kind == "blob" or path:
+        return None
+    return f"hf-hub:{repo}{f'@{revision}' if revision else ''}"
 
 
 def address(text: str) -> str:

@@ -203,6 +203,20 @@ def test_two_results_on_one_data_set_contradict_only_where_none_agrees(tmp_path)
     assert [f.cause for f in find_urls(index, index.variants)] == ["weights.shared-url"] * 2
 
 
+def test_a_file_on_the_hub_is_one_by_all_its_names(load):
+    names = ("hf-hub:org/net", "hf-hub:org/net@main", "hf-hub:org/net/model.safetensors")
+    names += ("https://huggingface.co/org/net/resolve/main/model.safetensors",)
+    for one in names:
+        for other, causes in (*((each, ["weights.shared-url"] * 2) for each in names),
+                              ("hf-hub:org/net@v1", []), ("hf-hub:org/net2", [])):  # fmt: skip
+            text = HEAD
+            for name, count, url in (("one", 48280000, one), ("other", 70200000, other)):
+                text += entry(name, metadata=[f"Parameters: {count}"]) + f"  Weights: {url}\n"
+            index = load(text)
+            found = [f.cause for f in URL_CHECK.find(index, index.variants)]
+            assert found == causes, (one, other)
+
+
 @pytest.mark.parametrize(
     ("parameters", "said"),
     [

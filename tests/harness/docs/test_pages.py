@@ -279,6 +279,15 @@ def test_the_table_shows_what_the_index_says(repository, rendered):
     assert "table" in [tag for tag, _ in rendered(text).tags]
 
 
+def test_a_file_on_the_hub_is_linked_by_the_page_of_its_repository(zoo, tmp_path, rendered):
+    text = "Collections: [{Name: Net}]\nModels:\n- Name: a\n  In Collection: Net\n"
+    (tmp_path / "model-index.yml").write_text(text + "  Weights: hf-hub:org/net@v1/a.pt\n")
+    zoo("docs")
+    page = (tmp_path / "docs" / "models" / "net.md").read_text("utf-8")
+    links = [attributes.get("href") for tag, attributes in rendered(page).tags if tag == "a"]
+    assert "https://huggingface.co/org/net" in links
+
+
 REPORT = '{"variants": [{"name": "a", "collection": "Net"}, {"name": "z", "collection": null}]}'
 
 

@@ -185,6 +185,9 @@ def test_timm_knows_weights_by_their_file_by_their_name_or_not_at_all():
     assert chosen("resnet50", mirror) == ("url", {"resnet50.a1_in1k"})
     card = "https://huggingface.co/timm/resnet50.ra_in1k/resolve/main/model.safetensors"
     assert chosen("resnet50", card) == ("url", {"resnet50.ra_in1k"})
+    for end in ("", "@main", f"@{'0' * 40}/model.safetensors", "/pytorch_model.bin"):
+        known = chosen("resnet50", f"hf-hub:timm/resnet50.ra_in1k{end}")
+        assert known == ("url", {"resnet50.ra_in1k"}), end
     # Two models have weights in files of the same name; those of this one are meant.
     assert chosen("resnet18", a1) == ("default", {"resnet18.a1_in1k"})
     swsl = ("name", {"resnet18.fb_swsl_ig1b_ft_in1k"})

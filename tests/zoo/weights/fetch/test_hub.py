@@ -12,7 +12,7 @@ from zoo.weights.cache import Cache
 from zoo.weights.checkpoint import CheckpointInfo, read_safetensors_header
 from zoo.weights.fetch import Fetcher, fetch_all
 from zoo.weights.headers import read_header
-from zoo.weights.hub import pinned
+from zoo.weights.hub import address, file_of_page, page, pinned, repo_of
 from zoo.weights.sources import HttpSource, locate
 from zoo.weights.types import Fetched, NotFetched, ServerFile
 
@@ -65,6 +65,7 @@ def test_values_that_name_the_hub(monkeypatch):
         "hf-hub:org/..",
         "hf-hub:org/net/",
         "hf-hub:org/net@a b",
+        "hf-hub:org/net@../x.pt",
     ):
         refused = locate(wrong, index_dir=None)
         assert isinstance(refused, NotFetched), wrong
@@ -73,6 +74,50 @@ def test_values_that_name_the_hub(monkeypatch):
     assert pinned(f"{host}/org/net/resolve/main/w.pth?download=true", COMMIT) == (
         f"{host}/org/net/resolve/{COMMIT}/w.pth?download=true"
     )
+
+
+def test_one_file_is_known_by_all_that_it_is_called(monkeypatch):
+    monkeypatch.delenv("HF_ENDPOINT", raising=False)
+    host = "https://huggingface.co"
+    one = f"{host}/org/net/resolve/main/model.safetensors"
+    for text in ("hf-hub:org/net", "hf_hub:org/net@main", "hf-hub:org/net/model.safetensors", one):
+        assert address(text) == one
+        assert repo_of(text) == "org/net"
+    assert address("hf-hub:net") == "hf-hub:net"
+    assert page("hf-hub:org/net@v1/a.pt") == f"{host}/org/net"
+    for shown, right in (
+        (f"{host}/org/net/blob/v1/a/w.pth", f"{host}/org/net/resolve/v1/a/w.pth"),
+        (f"{host}/org/net", "hf-hub:org/net"),
+        (f"{host}/org/net/tree/v1", "hf-hub:org/net@v1"),
+        (f"{host}/datasets/org/net/blob/main/x.zip", f"{host}/datasets/org/net/resolve/main/x.zip"),
+        (one, None),
+        (f"{host}/docs/timm", None),
+        ("https://example.org/org/net/blob/main/w.pth", None),
+    ):
+        assert file_of_page(shown) == right
+
+
+def test_a_usual_name_in_the_cache_is_no_repositorys_file(fetch, hub, hub_server, checkpoint):
+    data, _ = checkpoint
+    hub_server.add("org/net", "model.safetensors", data)
+    stranger = hub / "checkpoints" / "model.safetensors"
+    stranger.parent.mkdir(parents=True)
+    stranger.write_bytes(b"of another program")
+    outcome = fetch("hf-hub:org/net")
+    assert outcome.path.read_bytes() == data
+    assert stranger.read_bytes() == b"of another program"
+    assert fetch("hf-hub:org/net", offline=True).path == outcome.path
+
+
+def test_offline_the_file_that_is_here_is_the_repositorys(fetch, hub_server, checkpoint):
+    data, _ = checkpoint
+    hub_server.add("org/old", "pytorch_model.bin", data)
+    outcome = fetch("hf-hub:org/old")
+    assert isinstance(outcome, Fetched)
+    hub_server.hits.clear()
+    assert fetch("hf-hub:org/old", offline=True).path == outcome.path
+    assert hub_server.hits == []
+    assert "--offline" in fetch("hf-hub:org/none", offline=True).why
 
 
 def test_a_header_tells_the_tensors_without_the_file(fetch, hub_server, checkpoint, left):
