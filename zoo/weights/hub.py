@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
-from zoo._util.install import install_command
 from zoo._util.text import FOREIGN, truncate
 from zoo.weights.types import MISSING, UNREACHABLE
 
@@ -228,4 +227,8 @@ def _token() -> str | None:
 def _how_to_log_in() -> str:
     if _token():
         return "check that your token may read it"
-    return "set HF_TOKEN" if installed() else f"set HF_TOKEN, or {install_command('hub')}"
+    if installed():
+        return "set HF_TOKEN"
+    from zoo._util.install import install_command  # it looks for distributions, which takes a while
+
+    return f"set HF_TOKEN, or {install_command('hub')}"

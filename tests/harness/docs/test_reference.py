@@ -15,6 +15,7 @@ from harness.docs.reference import BEGIN, END, NoMarkers, with_table
 
 PAGES = (
     *("docs/commands.md", "docs/causes.md", "docs/index-format.md", "docs/model-index.schema.json"),
+    "harness/report/schema-1.json",
     "README.md",
 )
 
@@ -115,6 +116,7 @@ def test_an_old_table_is_told_and_written_anew(tmp_path):
     readme = tmp_path / "README.md"
     readme.write_text(f"# Mine\n\n{BEGIN}\nstale row\n{END}\n\nAfter.\n")
     (tmp_path / "docs").mkdir()
+    (tmp_path / "harness/report").mkdir(parents=True)
     checked = run(tmp_path, "--check")
     assert checked.returncode == 1
     told = [line for line in checked.stdout.splitlines() if "differs from its source" in line]

@@ -18,7 +18,7 @@ from harness.types import Report
 from zoo._util.text import FOREIGN, CommandBreaker, ForeignOutput, bounded, foreign, json_text
 
 # Long texts as a server, a builder or a file may have them, and a mark in what is beyond the cut.
-BEYOND = "beyond"
+BEYOND = "Zanzibar"
 LONG = {
     "one word": "n" * 300 + BEYOND,
     "words": "word " * 100 + BEYOND,
