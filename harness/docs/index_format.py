@@ -81,8 +81,10 @@ each row is a variant, and each cell under a known header a claim. Known are the
 results and benchmarks, of torchvision's documentation and of mmpretrain's pages, and every key
 below with its unit (`Params (M)`, `GMACs`, `Top-1 (%)`). The dataset of accuracies is that of the
 file's name (`results-imagenet-real.csv`) or of the heading above the table. In a folder, and where
-a pattern matches, tables are read if no file holds a model-index. Headers of your own are said in
-the `pyproject.toml`, for all files or for those that a pattern fits:
+a pattern matches, tables are read if no file holds a model-index. Marks of footnotes are no part of
+a name or a number. A cell that is not one number (`76.5 ± 0.1`, `81-82`, `>95`), a column of no
+known meaning and a second column of one key are noted and not verified. Headers of your own are
+said in the `pyproject.toml`, for all files or for those that a pattern fits:
 
 ```toml
 [tool.zoo.tables]
