@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import torch
-from fake_card import FakeLane
+from fake_card import FakeLane, FakeStream, Watch
 from PIL import Image
 from torch import nn
 
@@ -153,6 +153,20 @@ def test_the_loop_waits_for_no_batch_that_it_has_just_begun(weights, folder, pla
     assert timed == 10, "both formats, and no more"
     assert lane.cuda.synchronized - timed == 10  # It is another builder's, and so another model.
     assert lane.pinned - pinned <= 2, "memory is pinned for each batch"
+
+
+def test_memory_is_used_again_when_its_copy_has_ended(monkeypatch):
+    """And what is copied is calculated with no sooner; here the host goes on before either."""
+    lane, waits = FakeLane(), []
+    monkeypatch.setattr(FakeStream, "wait_stream", lambda *streams: waits.append(streams))
+    with Watch(lane.cuda):
+        pixels = lane.pixels(2, 4, 4).fill_(7)
+        there = lane.upload(lambda: torch.zeros_like(pixels).copy_(pixels, non_blocking=True))
+        lane.release(pixels)
+    assert waits == [(lane.cuda.compute, lane._copies)]
+    assert there.unique().tolist() == [0xA5], "it is there already"
+    assert lane.pixels(2, 4, 4).data_ptr() == pixels.data_ptr()
+    assert there.unique().tolist() == [7]
 
 
 @pytest.mark.parametrize("decoder", ["gpu", "pillow"])
