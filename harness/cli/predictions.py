@@ -366,8 +366,9 @@ def _compared(pair: Mapping[str, Any]) -> Iterator[str]:
     )
     low, high = pair["interval"]
     yield wrapped(
-        f"{pair['points']:+.2f} points; {low:+.2f} to {high:+.2f} of all {pair['of']:,} images; "
-        f"McNemar's exact test: p = {pair['mcnemar']:.3g}; {_VERDICTS[pair['verdict']]}"
+        f"the first less the second: {pair['points']:+.2f} points; {low:+.2f} to {high:+.2f} of "
+        f"all {pair['of']:,} images; McNemar's exact test: p = {pair['mcnemar']:.3g}; "
+        f"{_VERDICTS[pair['verdict']]}"
     )
     if pair["flipped"]:
         yield wrapped(f"the first that only one answers right: {', '.join(pair['flipped'])}")

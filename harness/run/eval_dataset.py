@@ -69,7 +69,9 @@ class EvalDataset:
         dataset = "" if found is None else found.dataset or ""
         if self._stated is not None:
             dataset = self._stated.images_of or self._stated.name
-        known = KNOWN.get(dataset)
+        known, evidence = KNOWN.get(dataset), "" if found is None else found.evidence
+        if self._stated is not None and found is not None and found.dataset != dataset:
+            evidence = f"are {KNOWN[dataset].title}, as --dataset says"
         everything = EvalImages(
             spec=self.place,
             fingerprint=images.fingerprint,
@@ -79,7 +81,7 @@ class EvalDataset:
             own=classes is not None,
             shard_size=request.part,
             dataset=dataset,
-            identity=found.evidence if found is not None else "",
+            identity=evidence,
             other=dataset not in ("", IMAGENET_1K)
             or bool(not dataset and found and (found.other or found.family)),
             family=found.family if found is not None and not dataset else "",

@@ -14,6 +14,7 @@ from harness.run.eval_dataset import EvalDataset
 from harness.run.jobs import AccuracyJob
 from harness.run.plan import own_classes
 from harness.types import EvalImages, Fact, Recipe, Slot
+from zoo._util.text import plural
 from zoo.index.types import Variant
 from zoo.variants import IMAGENET_CLASSES
 
@@ -94,9 +95,9 @@ class EvalDatasets:
     def __init__(self, request: RunConfig, variants: Sequence[Variant]) -> None:
         if len(request.dataset) not in (0, len(request.data)):
             raise UsageError(
-                f"--dataset: it was given {len(request.dataset)} times, and --data "
-                f"{len(request.data)}; give one for each in the same order, auto where the names "
-                "tell, or none"
+                f"--dataset: it was given {plural(len(request.dataset), 'time')}, and "
+                f"--data {plural(len(request.data), 'time')}; give one for each in the same "
+                "order, auto where the names tell, or none"
             )
         ways = dict.fromkeys(map(own_classes, variants))
         self._found: dict[_Classes, list[EvalDataset]] = {way: [] for way in ways}
@@ -177,8 +178,9 @@ def _require_different(datasets: Sequence[EvalDataset]) -> None:
         key = images.dataset or images.family
         if key in places:
             what = f"are both of {key}" if key else "may be of one dataset"
+            which = ", or say which is which with --dataset, once for each in the same order"
             raise UsageError(
-                f"--data: the images of {places[key]} and {each.place} {what}; give one of them, "
-                "or say which is which with --dataset, once for each in the same order"
+                f"--data: the images of {places[key]} and {each.place} {what}; give one of them"
+                f"{'' if images.dataset else which}"
             )
         places[key] = each.place

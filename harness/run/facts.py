@@ -216,7 +216,7 @@ class VariantFacts:
         for span in sorted(spans, key=lambda span: span.end):
             if not span.alternative or (precisions and precision_of(span)):
                 ends[span.tag, span.alternative] = span
-        for (tag, way), span in ends.items():
+        for (tag, way), span in sorted(ends.items()):  # Facts come in no order of their own.
             part = tagged("0-0", tag)
             found = self._rescoring.predictions(replace(span, begin=0), way)
             if isinstance(found, Predictions) and self._images is not None:

@@ -184,6 +184,12 @@ def test_other_known_images_neither_confirm_nor_contradict(zoo, place):
         assert outcome.status == 0
         assert found(outcome) == {value: ("unverified", "accuracy.other-dataset", 90.0)}
         assert "ImageNet's training images" in outcome.err
+    # Of images that are stated to be another set's, the statement is named and not their names.
+    unnamed = place(OTHERS["unnamed"], "unnamed")
+    outcome = zoo.validate(index, unnamed, "--dataset", "imagenet-1k-train")
+    (finding,) = outcome.document["findings"]
+    assert finding["cause"] == "accuracy.other-dataset"
+    assert "the images are ImageNet's training images, as --dataset says" in finding["message"]
 
 
 def test_sets_that_can_t_be_told_apart_are_refused(zoo, place):
@@ -200,6 +206,8 @@ def test_sets_that_can_t_be_told_apart_are_refused(zoo, place):
         outcome = zoo.validate(index, *arguments)
         assert outcome.status == 2, arguments
         assert words in outcome.err
+        # Where the names tell, another statement would be refused.
+        assert ("say which is which" in outcome.err) == (arguments == (one, "--data", two))
     outcome = zoo.validate(index, val, "--data", one, "--dataset", "auto", "--dataset", "sketch")
     assert outcome.status == 2
 

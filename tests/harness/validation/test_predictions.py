@@ -49,6 +49,7 @@ def test_predictions_are_those_of_an_independent_implementation(zoo, made, flat,
     (pair,) = shown.document["compared"]
     assert pair["both"] == table.correct.sum()
     assert (pair["only_first"], pair["only_second"], pair["mcnemar"]) == (0, 0, 1)
+    assert "the first less the second: +0.00 points" in zoo.call(*command, "--compare", path).out
 
     other = zoo.call(*command, "--amp", "bf16")
     assert other.status != 0
@@ -189,6 +190,10 @@ def test_one_pass_over_the_images_settles_every_claim_about_them(
         assert sum(forwarded) == count, outcome.err
     (variant,) = outcome.document["variants"]
     found = {e["dataset"]: e for e in variant["measurements"]["evaluations"]}
+    command = ("predictions", "efficientnet_lite0", "--index", index, "--data", place)
+    shown = zoo.call(*command, "--format", "json")
+    order = [each["dataset"] for each in shown.document["predictions"]]
+    assert order == ["imagenet-1k", *sorted(found.keys() - {"imagenet-1k"})]
     images = open_image_set(str(place))
     labelled = [n for n in range(count) if n % 3]
     right = sum(made.labels[n] in real[int(made.names[n][15:23]) - 1] for n in labelled)
