@@ -66,6 +66,7 @@ _UNCERTAIN = re.compile(
     r"|\d[\d.,]*\s*[%A-Za-z]{0,9}\s*(?:\u00b1|\+/?-|-|\u2013|~|\bto\b|/|\()\s*[+-]?\.?\d.*"
 )
 _NUMBERS = frozenset({"count", "rounded-count", "bytes", "percent", "number", "speed"})
+_LINE_END = re.compile(r"\s*<br\s*/?>\s*")
 _URL_END = (".pth", ".pt", ".bin", ".safetensors", ".pkl", ".tar", ".ckpt")
 
 
@@ -156,7 +157,7 @@ class _Table:
     def _columns(self, own: Mapping[str, str]) -> Iterator[_Column]:
         taken: set[str] = set()
         for place, cell in enumerate(self.table.header):
-            header, _ = _inner(cell) if not self.is_csv else (cell.text, 0)
+            header = cell.text if self.is_csv else _LINE_END.sub(" ", _inner(cell)[0]).strip()
             key = meaning(header, own)
             if key == header and has_no_unit(key) and (unit := self._unit(place, key, cell)):
                 key = unit if unit != "?" else None
@@ -211,7 +212,7 @@ class _Table:
             for text in self._texts(column.place)
             if (number := _decimal(text)) is not None
         ]
-        return bool(numbers) and max(numbers) <= 1
+        return bool(numbers) and min(numbers) >= 0 and max(numbers) <= 1
 
     def _model(self, row: list[Cell], number: int, seen: dict[tuple[str, ...], int]) -> Node | None:
         name = next(c for c in self.columns if c.field == NAME)

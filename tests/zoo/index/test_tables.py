@@ -125,6 +125,7 @@ def test_accuracies_of_at_most_one_are_fractions_and_errors_the_rest(load):
         claim = load(f"model,Top-1 error\na,{text}\n").variants[0].claim("Top 1 Accuracy")
         assert (claim.value, claim.raw) == (Decimal("80.1"), text)
     assert not said(load(HEADER + "a,224,0.801,0.199,1\n"))
+    assert "top1: is -3, which is out of range" in said(load("model,top1\na,-3\n"))[0]
 
 
 def test_marks_of_footnotes_are_no_part_of_a_name_or_number(load):
@@ -165,6 +166,8 @@ def test_no_column_is_left_out_without_a_word(load):
     page = "| name | params | model |\n|---|---|---|\n| a | 5M | [model](https://x.org/a.pth) |\n"
     (variant,) = load(page, "a.md").variants
     assert variant.stated("Weights") == "https://x.org/a.pth"
+    page = "| Model<br>name | Params<br>(M) |\n|---|---|\n| a | 5.5 |\n"
+    assert load(page, "b.md").variants[0].stated("Parameters") == 5_500_000
     # A unit that the header has is no part of the number to write.
     (line,) = said(load("model,params (M)\na,86567656\n"))
     assert "write the number in M" in line
