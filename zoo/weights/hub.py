@@ -67,8 +67,17 @@ class HubFile:
         return (own.scheme, own.netloc) == (other.scheme, other.netloc)
 
     def authorization(self, url: str) -> dict[str, str]:
-        """The header that opens gated repositories; for the Hub's own host alone."""
+        """The header that opens gated repositories; for the Hub's own host alone.
+
+        Raises:
+            PermanentError: the user's token can be no token.
+        """
         token = _token() if self.is_at(url) else None
+        if token and not (token.isascii() and token.isprintable() and " " not in token):
+            from zoo.weights.retry import PermanentError
+
+            why = "the token of HF_TOKEN or of the login holds characters that no token has"
+            raise PermanentError(UNREACHABLE, why)
         return {"Authorization": f"Bearer {token}"} if token else {}
 
     def cached(self) -> Path | None:
@@ -228,7 +237,7 @@ def _how_to_log_in() -> str:
     if _token():
         return "check that your token may read it"
     if installed():
-        return "set HF_TOKEN"
+        return "set HF_TOKEN, or log in with hf auth login"
     from zoo._util.install import install_command  # it looks for distributions, which takes a while
 
-    return f"set HF_TOKEN, or {install_command('hub')}"
+    return f"set HF_TOKEN, or {install_command('hub')} and log in with hf auth login"

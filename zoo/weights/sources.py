@@ -47,6 +47,10 @@ class _Insecure(ValueError):
     """The URL is right, but the file can be changed on its way."""
 
 
+class _NoServer(ValueError):
+    """The value is right, but what the user has set names no server."""
+
+
 @dataclass(frozen=True, slots=True)
 class WeightsSource:
     """A place that a checkpoint comes from.
@@ -193,6 +197,8 @@ def locate(
         source = _parse(url, index_dir, allow_http, allow_local)
     except _Insecure as error:
         return NotFetched(INSECURE, str(error), url)
+    except _NoServer as error:
+        return NotFetched(UNREACHABLE, str(error), url)
     except UnicodeDecodeError:
         return NotFetched(UNSAFE, "its percent-encoding is not UTF-8", url)
     except ValueError as error:
@@ -267,6 +273,8 @@ def _parse(url: str, index_dir: Path | None, allow_http: bool, allow_local: bool
     if on_hub is not None:
         for step in on_hub.path.split("/"):
             _check_name(step)
+        if not re.match("https?://[^/]", on_hub.endpoint):
+            raise _NoServer(f"HF_ENDPOINT is {on_hub.endpoint[:80]!r}, which is not an https URL")
         return replace(_parse_http(on_hub.url, allow_http), url=url, hub=on_hub)
     scheme = _SCHEME.match(url)
     if scheme is None:

@@ -179,6 +179,19 @@ def test_the_token_goes_to_the_hub_alone(fetch, hub_server, checkpoint, monkeypa
     assert tokens == {"hub": "Bearer hf_secret", "store": None}
 
 
+def test_what_the_user_has_set_wrongly_is_no_fault_of_the_index(fetch, hub_server, monkeypatch):
+    for token in ("hf_g\u00f6\u00f6d", "hf a"):
+        monkeypatch.setenv("HF_TOKEN", token)
+        refused = fetch("hf-hub:org/net", headers=True)
+        assert refused.cause == "weights.unreachable", refused
+        assert "HF_TOKEN" in refused.why
+        assert token not in refused.why
+    assert hub_server.hits == []
+    monkeypatch.setenv("HF_ENDPOINT", "no-server")
+    refused = fetch("hf-hub:org/net")
+    assert (refused.cause, "HF_ENDPOINT" in refused.why) == ("weights.unreachable", True)
+
+
 def test_what_the_hub_refuses_gets_one_line(fetch, hub_server, checkpoint):
     data, _ = checkpoint
     hub_server.add("org/net", "model.safetensors", data)
