@@ -130,9 +130,8 @@ def _cells(
     """How the claims of a row stand; two results may claim one field, the place tells which."""
     cells: dict[str, tuple[RowStatus, float | None]] = {}
     for name in _MEASURABLE:
-        claim = _claim(variant, name)
-        places: list[Location | None] = [None] if claim is None else [claim.location, None]
-        found = [f for place in places for f in on_claim.get((variant.name, name, place), ())]
+        claim = _claim(variant, name, _counted(variant))
+        found = _on(claim, variant, name, on_claim)
         worst = min(found, key=lambda f: _CELL.index(standing(f)), default=None)
         if claim is not None and worst is not None:
             said = next(
@@ -145,6 +144,17 @@ def _cells(
             )
             cells[name] = (standing(worst), said)
     return cells
+
+
+def _on(
+    claim: Claim | None,
+    variant: VariantReport,
+    name: str,
+    on_claim: Mapping[_Place, Sequence[Finding]],
+) -> list[Finding]:
+    """What was found of a claim, and of its field wherever it stands."""
+    places: list[Location | None] = [None] if claim is None else [claim.location, None]
+    return [f for place in places for f in on_claim.get((variant.name, name, place), ())]
 
 
 def standing(finding: Finding) -> RowStatus:
@@ -165,6 +175,11 @@ def _row(
     convention = _claim(variant, "FLOPs Convention")
     stated = convention.value if convention and isinstance(convention.value, str) else None
     speed = _fastest(variant)
+    # Of a field that several datasets have, the one of this row.
+    for name in ("Top 1 Accuracy", "Top 5 Accuracy"):
+        claim = _claim(variant, name, _counted(variant))
+        own = _doubted(_on(claim, variant, name, on_claim))
+        doubted = tuple(sorted({*doubted} - {name} | {*own}))
     return Row(
         name=variant.name,
         collection=variant.collection,
@@ -192,8 +207,7 @@ def _row(
 
 def _accuracies(variant: VariantReport) -> dict[str, Any]:
     found: dict[str, Any] = {"dataset": None}
-    evaluations = variant.measurements.get("evaluations") or [{}]
-    counted = evaluations[0].get("dataset")
+    counted = _counted(variant)
     for k in (5, 1):
         claim = _claim(variant, f"Top {k} Accuracy", counted)
         about = None if claim is None else known_dataset(claim.dataset or IMAGENET_1K)
@@ -205,6 +219,13 @@ def _accuracies(variant: VariantReport) -> dict[str, Any]:
         found[f"top{k}_low"], found[f"top{k}_high"] = bounds
         found["dataset"] = found["dataset"] if claim is None else claim.dataset
     return found
+
+
+def _counted(variant: VariantReport) -> str | None:
+    """The dataset of the images that a row's accuracies are of."""
+    evaluations = variant.measurements.get("evaluations") or [{}]
+    dataset: str | None = evaluations[0].get("dataset")
+    return dataset
 
 
 def _doubted(findings: Iterable[Finding]) -> tuple[str, ...]:

@@ -283,3 +283,28 @@ def test_the_same_report_gives_the_same_bytes(full: VariantReport):
 
 def test_every_file_is_one_of_those_announced(full: VariantReport):
     assert set(dict(comparison.files(Report({}, (full,), ())))) <= set(comparison.NAMES)
+
+
+def test_a_wrong_claim_on_one_dataset_speaks_against_none_on_another(full: VariantReport):
+    field, places = "Top 1 Accuracy", [Location("net.yml", line, 1) for line in (3, 4)]
+    names, values = ("ImageNet", "ImageNet-ReaL"), (Decimal("80.9"), Decimal("87.1"))
+    claims = tuple(
+        replace(claim(field, value, dataset=name), location=place)
+        for name, value, place in zip(names, values, places, strict=True)
+    )
+    for wrong in (0, 1):
+        for counted, dataset in enumerate(("imagenet-1k", "imagenet-real")):
+            measured = {**full.measurements, "evaluations": [{"dataset": dataset}]}
+            found = [
+                Finding(
+                    *(full.name, field, "accuracy", "mismatch" if n == wrong else "match"),
+                    *("error" if n == wrong else None, None, "x", 80.9, ""),
+                    places[n],
+                )
+                for n in (0, 1)
+            ]
+            variant = replace(full, claims=claims, measurements=measured)
+            (row,) = rows(Report({}, (variant,), tuple(found)))
+            assert row.top1_claimed == float(values[counted])
+            assert row.doubted == ((field,) if counted == wrong else ())
+            assert row.cells[field][0] == ("error" if counted == wrong else "match")
