@@ -20,6 +20,21 @@ _RULE = re.compile(r"[ \t]*\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?[ \t
 _HEADING = re.compile(r" {0,3}#{1,6}[ \t]+(.*)")
 _PIPE = re.compile(r"(?<!\\)\|")
 
+# Marks of footnotes behind a text, as both kinds of table have them: `[^1]`, `[2]`, a dagger.
+_NOTED = re.compile(
+    r"(?:\s*(?:\[\^\w{1,20}\]|\[\d{1,2}\]|<sup>[^<>]{0,20}</sup>"
+    r"|\\?[*\u2020\u2021\u00a7\u00b6\u00b9\u00b2\u00b3]))+\s*$"
+)
+FOOTNOTE = re.compile(
+    r"\[\^?\w{1,20}\](?!\()|<sup>[^<>]*</sup>|\\\*|[\u2020\u2021\u00a7\u00b6\u00b9\u00b2\u00b3]"
+)
+# A mean with its deviation, a range, a bound, two numbers: more than one number can be checked for.
+UNCERTAIN = re.compile(
+    r"[<>~\u2248\u2264\u2265]\s*\d.*"
+    r"|\d[\d.,]*\s*[%A-Za-z]{0,9}\s*(?:\u00b1|\+/?-|-|\u2013|~|\bto\b|/|\()\s*[+-]?\.?\d.*"
+)
+_MAX_MARKED = 1_000
+
 
 @dataclass(frozen=True, slots=True)
 class Cell:
@@ -175,3 +190,9 @@ def _pipe_row(text: str, start: int, end: int) -> list[Cell]:
         raise UnreadableIndex(what, "leave out columns", start)
     begins, ends = [first, *(at + 1 for at in borders)], [*borders, last]
     return [_stripped(text, *place) for place in zip(begins, ends, strict=True)]
+
+
+def unmarked(text: str) -> str:
+    """The text before its footnotes' marks; as it is where it is nothing else."""
+    found = _NOTED.search(text) if len(text) <= _MAX_MARKED else None
+    return text[: found.start()] if found is not None and found.start() else text

@@ -252,7 +252,8 @@ class ClaimReader:
         noted = remark(field, value, node)
         if noted is not None:
             self.report(noted, key, is_note=True)
-        if field.key in ACCURACIES and isinstance(value, Decimal) and value <= 1:
+        is_sure = isinstance(node, Scalar) and node.sure
+        if field.key in ACCURACIES and isinstance(value, Decimal) and value <= 1 and not is_sure:
             self._tiny(key, node, value)
         macs = pair.says is not None and pair.says.macs
         scale = "" if whole is node else scale

@@ -106,6 +106,7 @@ class Scalar:
         written: what stands in the source where a reader had to say it in an index's own words,
             e.g. ``0.812`` for the text ``81.2%``; None where the text itself does.
         doubt: why a reader can't tell what the text means; it is then no claim.
+        sure: a reader knows that it is a percentage, so that none, and less than one, are ones.
     """
 
     text: str
@@ -115,6 +116,7 @@ class Scalar:
     tag: str | None = None
     written: str | None = None
     doubt: str | None = None
+    sure: bool = False
 
 
 @dataclass(slots=True)

@@ -33,7 +33,9 @@ _BUILT_IN: dict[str, str | None] = {
     "infer gmacs": "GMACs",
     "infer macts": "Activations (M)",
     "macts": "Activations (M)",
-    **dict.fromkeys(("infer samples per sec", "img/s", "images/s", "samples / sec"), "Throughput"),
+    **dict.fromkeys(
+        ("infer samples per sec", "img/s", "images/s", "img per sec", "samples / sec"), "Throughput"
+    ),
     "infer step time": "Latency",
     "infer batch size": BATCH,
     **dict.fromkeys(("top1 diff", "top5 diff", "rank diff"), None),

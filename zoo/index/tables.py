@@ -18,7 +18,15 @@ from decimal import Decimal
 from typing import Any
 
 from zoo._util.text import shown
-from zoo.index.cells import Cell, CellTable, csv_table, markdown_tables
+from zoo.index.cells import (
+    FOOTNOTE,
+    UNCERTAIN,
+    Cell,
+    CellTable,
+    csv_table,
+    markdown_tables,
+    unmarked,
+)
 from zoo.index.nodes import Mapping as Pairs
 from zoo.index.nodes import Node, Scalar, Sequence, TableDocument, UnreadableIndex
 from zoo.index.schema import FIELDS, canonical
@@ -41,6 +49,7 @@ from zoo.index.table_columns import (
 )
 from zoo.index.units import NotANumber, OutOfRange, parse_number
 from zoo.index.values import Wrong
+from zoo.known_datasets import known_dataset
 
 SUFFIXES = (".csv", ".tsv")
 _MISSING = frozenset({"", "nan", "-", "--", "n/a", "na", "none", "null", "\u2013", "\u2014"})
@@ -52,19 +61,6 @@ _MOST_MILLIONS = 100_000
 _LINK = re.compile(r"\[((?:[^\[\]\\]|\\.)*)\]\(([^()\s]*)\)")
 _AROUND = re.compile(r"(?:[*_`~\s]|\\\*)*")
 _BEHIND = re.compile(r"(?:[*`~\s\u2020\u2021]|\\\*|_(?=\W|$))+$")
-# Marks of footnotes behind a text, as both kinds of table have them: `[^1]`, `[2]`, a dagger.
-_NOTED = re.compile(
-    r"(?:\s*(?:\[\^\w{1,20}\]|\[\d{1,2}\]|<sup>[^<>]{0,20}</sup>"
-    r"|\\?[*\u2020\u2021\u00a7\u00b6\u00b9\u00b2\u00b3]))+\s*$"
-)
-_MARK = re.compile(
-    r"\[\^?\w{1,20}\](?!\()|<sup>[^<>]*</sup>|\\\*|[\u2020\u2021\u00a7\u00b6\u00b9\u00b2\u00b3]"
-)
-# A mean with its deviation, a range, a bound, two numbers: more than one number can be checked for.
-_UNCERTAIN = re.compile(
-    r"[<>~\u2248\u2264\u2265]\s*\d.*"
-    r"|\d[\d.,]*\s*[%A-Za-z]{0,9}\s*(?:\u00b1|\+/?-|-|\u2013|~|\bto\b|/|\()\s*[+-]?\.?\d.*"
-)
 _NUMBERS = frozenset({"count", "rounded-count", "bytes", "percent", "number", "speed"})
 _LINE_END = re.compile(r"\s*<br\s*/?>\s*")
 _URL_END = (".pth", ".pt", ".bin", ".safetensors", ".pkl", ".tar", ".ckpt")
@@ -133,6 +129,8 @@ class _Table:
     ) -> None:
         self.table = table
         self.dataset = dataset
+        known = known_dataset(dataset or "")
+        self.is_hard = known is not None and known.name == "imagenet-a"  # usual models are wrong
         self.is_csv = under is not None  # Markdown has no conditions in its name.
         self.under = under or {}
         self.faults: list[tuple[str | None, str, Wrong]] = []
@@ -217,7 +215,7 @@ class _Table:
     def _model(self, row: list[Cell], number: int, seen: dict[tuple[str, ...], int]) -> Node | None:
         name = next(c for c in self.columns if c.field == NAME)
         named = row[name.place] if name.place < len(row) else Cell("", row[0].start, row[0].start)
-        title, inset = (_unmarked(named.text), 0) if self.is_csv else _inner(named)
+        title, inset = (unmarked(named.text), 0) if self.is_csv else _inner(named)
         width = len(self.table.header)
         extra = any(cell.text for cell in row[width:])
         if extra or (self.is_csv and len(row) < width):
@@ -242,7 +240,7 @@ class _Table:
         # One model may be evaluated at several sizes.
         told = (SIZE, COUNTED_AT, "Crop Pct", DATASET)
         # A footnote's mark tells two rows of one model apart: another recipe, as a rule.
-        marks = _MARK.findall(named.text[inset + len(title) :])
+        marks = FOOTNOTE.findall(named.text[inset + len(title) :])
         given = [title, "".join(marks), *(values[f][1].text for f in told if f in values)]
         first = seen.setdefault(tuple(given), number)
         if first != number and title:
@@ -271,6 +269,7 @@ class _Table:
                 metrics += self._error(name.text, field, cell, values)
             elif field in ACCURACIES:
                 value = self._percent(self._value(cell, field))
+                value.sure = self._is_percent(field, value, values)
                 metrics.append(_pair(column.key, value, cell.start))
             elif field in SPEEDS:
                 metadata.append(_pair(field, self._speed(cell, values), cell.start))
@@ -289,13 +288,13 @@ class _Table:
         kind = FIELDS[field].kind if field in FIELDS else "percent" if field in ERRORS else "text"
         said, inset = (cell.text, 0) if self.is_csv else _inner(cell)
         is_huge = len(said) > _MAX_CELL
-        short = said if is_huge or kind not in _NUMBERS else _unmarked(said)
+        short = said if is_huge or kind not in _NUMBERS else unmarked(said)
         start = cell.start + inset
         end = start + len(short) if short != said or not self.is_csv else cell.end
         # A huge one is no value, and the first of it says so.
         if is_huge:
             return Scalar(f"{said[:80]}...", False, start, end)
-        is_doubtful = kind in _NUMBERS and _UNCERTAIN.fullmatch(short) is not None
+        is_doubtful = kind in _NUMBERS and UNCERTAIN.fullmatch(short) is not None
         doubt = "is not one number; it is not verified" if is_doubtful else None
         return Scalar(short, kind in ("word", "text"), start, end, doubt=doubt)
 
@@ -313,6 +312,14 @@ class _Table:
             if field in values:
                 pairs.append(_pair(name, self._value(values[field][1], field), start))
         return Pairs(pairs, start, end)
+
+    def _is_percent(self, field: str, value: Scalar, values: Mapping[str, Any]) -> bool:
+        """Whether an accuracy is one in percent, however low: of hard images, or by its error."""
+        error = next(key for key, accuracy in ERRORS.items() if accuracy == field)
+        wrong = _decimal(values[error][1].text) if error in values else None
+        right = None if self.fractions else _decimal(value.text)
+        fits = wrong is not None and right is not None and _sum_to(Decimal(100), wrong, right)
+        return right is not None and (fits or self.is_hard)
 
     def _percent(self, value: Scalar) -> Scalar:
         number = _decimal(value.text) if self.fractions else None
@@ -342,14 +349,18 @@ class _Table:
         right = _decimal(self._value(values[accuracy][1], accuracy).text)
         if right is None:
             return []
-        # Each of the two is rounded on its own.
-        slack = sum(Decimal(1).scaleb(int(n.as_tuple().exponent)) for n in (number, right))
-        if abs(whole - number - right) >= slack:
+        if not _sum_to(whole, number, right):
             what = f"is {shown(value.text)}, where {accuracy} is {right}: together they are "
             what += f"{number + right}, not {whole}"
             remedy = "correct the wrong one of the two"
             self._fault(name, field, Wrong("schema.out-of-range", what, remedy, value))
         return []
+
+
+def _sum_to(whole: Decimal, *parts: Decimal) -> bool:
+    """Whether numbers that were rounded each on its own can have that sum."""
+    slack = sum(Decimal(1).scaleb(int(part.as_tuple().exponent)) for part in parts)
+    return abs(whole - sum(parts)) < slack
 
 
 def _pair(key: str, value: Node, start: int) -> tuple[Node, Node]:
@@ -371,17 +382,11 @@ def _inner(cell: Cell) -> tuple[str, int]:
     text, begin = cell.text, 0
     if link := _LINK.match(text, _AROUND.match(text).end()):  # type: ignore[union-attr]
         text, begin = link[1], link.start(1)
-    text = _unmarked(text)
+    text = unmarked(text)
     front = _AROUND.match(text).end()  # type: ignore[union-attr]
     behind = _BEHIND.search(text, front)
     end = len(text) if behind is None else behind.start()
     return text[front:end], begin + front
-
-
-def _unmarked(text: str) -> str:
-    """The text before its footnotes' marks; as it is where it is nothing else."""
-    found = _NOTED.search(text) if len(text) <= _MAX_CELL else None
-    return text[: found.start()] if found is not None and found.start() else text
 
 
 def _urls(cell: Cell) -> list[Scalar]:

@@ -154,7 +154,7 @@ def _parse(scalar: Scalar, field: Field) -> Number:
         raise _out_of_range(scalar, field, str(error)) from None
     except NotANumber as error:
         raise _not_such(scalar, field, str(error)) from None
-    if not field.holds(number.value):
+    if not field.holds(number.value) and not (scalar.sure and number.value == 0):
         raise _out_of_range(scalar, field, "is out of range")
     return number
 

@@ -173,6 +173,17 @@ def test_no_column_is_left_out_without_a_word(load):
     assert "write the number in M" in line
 
 
+def test_models_that_get_nothing_right_are_believed(load):
+    for text in (HEADER + "a,224,0.000,100.000,1\nb,224,0.213,99.787,1\nc,224,40.1,59.9,1\n",):
+        index = load(text, "results-imagenet-real.csv")
+        assert not said(index)
+        values = [v.claim("Top 1 Accuracy").value for v in index.variants]
+        assert values == [0, Decimal("0.213"), Decimal("40.1")]
+    few = "model,top1\na,0.00\nb,0.21\nc,9.1\n"
+    assert not said(load(few, "results-imagenet-a.csv"))
+    assert ["out of range" in line for line in said(load(few, "table.csv"))] == [True, False]
+
+
 def test_a_speed_is_of_the_machine_that_the_file_is_named_after(load):
     text = "model,infer_img_size,infer_samples_per_sec,infer_step_time,infer_batch_size\n"
     text += "a,160,103646.76,9.87,1024\n"
