@@ -20,6 +20,10 @@ _RULE = re.compile(r"[ \t]*\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?[ \t
 _HEADING = re.compile(r" {0,3}#{1,6}[ \t]+(.*)")
 _PIPE = re.compile(r"(?<!\\)\|")
 
+# What Markdown puts around a word, and the notes of footnotes behind it.
+LINK = re.compile(r"\[((?:[^\[\]\\]|\\.)*)\]\(([^()\s]*)\)")
+_AROUND = re.compile(r"(?:[*_`~\s]|\\\*)*")
+_BEHIND = re.compile(r"(?:[*`~\s\u2020\u2021]|\\\*|_(?=\W|$))+$")
 # Marks of footnotes behind a text, as both kinds of table have them: `[^1]`, `[2]`, a dagger.
 _NOTED = re.compile(
     r"(?:\s*(?:\[\^\w{1,20}\]|\[\d{1,2}\]|<sup>[^<>]{0,20}</sup>"
@@ -196,3 +200,15 @@ def unmarked(text: str) -> str:
     """The text before its footnotes' marks; as it is where it is nothing else."""
     found = _NOTED.search(text) if len(text) <= _MAX_MARKED else None
     return text[: found.start()] if found is not None and found.start() else text
+
+
+def inner(cell: Cell) -> tuple[str, int]:
+    """What a cell says without emphasis, code ticks and links, and how far in that stands."""
+    text, begin = cell.text, 0
+    if link := LINK.match(text, _AROUND.match(text).end()):  # type: ignore[union-attr]
+        text, begin = link[1], link.start(1)
+    text = unmarked(text)
+    front = _AROUND.match(text).end()  # type: ignore[union-attr]
+    behind = _BEHIND.search(text, front)
+    end = len(text) if behind is None else behind.start()
+    return text[front:end], begin + front

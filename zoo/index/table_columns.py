@@ -55,10 +55,13 @@ _OTHER_DATASETS = {"sketch": "imagenet-sketch"}
 
 
 def meaning(header: str, own: Mapping[str, str]) -> str | None:
-    """The key that a header means; empty where none is known, None where it is no claim."""
+    """The key that a header means; empty where none is known, None where it is no claim.
+
+    A project maps what is no claim to an empty text.
+    """
     text = " ".join(header.replace("_", " ").split()).lower()
     if header in own:
-        return own[header]
+        return own[header] or None
     if text in _BUILT_IN:
         return _BUILT_IN[text]
     if error := _ERROR.fullmatch(text):

@@ -20,10 +20,12 @@ from typing import Any
 from zoo._util.text import shown
 from zoo.index.cells import (
     FOOTNOTE,
+    LINK,
     UNCERTAIN,
     Cell,
     CellTable,
     csv_table,
+    inner,
     markdown_tables,
     unmarked,
 )
@@ -50,6 +52,7 @@ from zoo.index.table_columns import (
 from zoo.index.units import NotANumber, OutOfRange, parse_number
 from zoo.index.values import Wrong
 from zoo.known_datasets import known_dataset
+from zoo.weights import hub
 
 SUFFIXES = (".csv", ".tsv")
 _MISSING = frozenset({"", "nan", "-", "--", "n/a", "na", "none", "null", "\u2013", "\u2014"})
@@ -57,10 +60,6 @@ _MAX_CELL = 1_000
 _MAX_FAULT = 200
 _BARE = re.compile(r"[0-9][0-9,_]*(\.[0-9]*)?")
 _MOST_MILLIONS = 100_000
-# What Markdown puts around a word, and the notes of footnotes behind it.
-_LINK = re.compile(r"\[((?:[^\[\]\\]|\\.)*)\]\(([^()\s]*)\)")
-_AROUND = re.compile(r"(?:[*_`~\s]|\\\*)*")
-_BEHIND = re.compile(r"(?:[*`~\s\u2020\u2021]|\\\*|_(?=\W|$))+$")
 _NUMBERS = frozenset({"count", "rounded-count", "bytes", "percent", "number", "speed"})
 _LINE_END = re.compile(r"\s*<br\s*/?>\s*")
 _URL_END = (".pth", ".pt", ".bin", ".safetensors", ".pkl", ".tar", ".ckpt")
@@ -155,7 +154,7 @@ class _Table:
     def _columns(self, own: Mapping[str, str]) -> Iterator[_Column]:
         taken: set[str] = set()
         for place, cell in enumerate(self.table.header):
-            header = cell.text if self.is_csv else _LINE_END.sub(" ", _inner(cell)[0]).strip()
+            header = cell.text if self.is_csv else _LINE_END.sub(" ", inner(cell)[0]).strip()
             key = meaning(header, own)
             if key == header and has_no_unit(key) and (unit := self._unit(place, key, cell)):
                 key = unit if unit != "?" else None
@@ -179,7 +178,7 @@ class _Table:
 
     def _links(self, place: int) -> bool:
         cells = (row[place] for row in self.table.rows if place < len(row))
-        return any(_LINK.search(cell.text) and _urls(cell) for cell in cells)
+        return any(LINK.search(cell.text) and _urls(cell) for cell in cells)
 
     def _texts(self, place: int) -> list[str]:
         texts = (row[place].text for row in self.table.rows if place < len(row))
@@ -215,7 +214,7 @@ class _Table:
     def _model(self, row: list[Cell], number: int, seen: dict[tuple[str, ...], int]) -> Node | None:
         name = next(c for c in self.columns if c.field == NAME)
         named = row[name.place] if name.place < len(row) else Cell("", row[0].start, row[0].start)
-        title, inset = (unmarked(named.text), 0) if self.is_csv else _inner(named)
+        title, inset = (unmarked(named.text), 0) if self.is_csv else inner(named)
         width = len(self.table.header)
         extra = any(cell.text for cell in row[width:])
         if extra or (self.is_csv and len(row) < width):
@@ -286,7 +285,7 @@ class _Table:
 
     def _value(self, cell: Cell, field: str) -> Scalar:
         kind = FIELDS[field].kind if field in FIELDS else "percent" if field in ERRORS else "text"
-        said, inset = (cell.text, 0) if self.is_csv else _inner(cell)
+        said, inset = (cell.text, 0) if self.is_csv else inner(cell)
         is_huge = len(said) > _MAX_CELL
         short = said if is_huge or kind not in _NUMBERS else unmarked(said)
         start = cell.start + inset
@@ -374,24 +373,19 @@ def _decimal(text: str) -> Decimal | None:
         return None
 
 
-# Markdown.
-
-
-def _inner(cell: Cell) -> tuple[str, int]:
-    """What a cell says without emphasis, code ticks and links, and how far in that stands."""
-    text, begin = cell.text, 0
-    if link := _LINK.match(text, _AROUND.match(text).end()):  # type: ignore[union-attr]
-        text, begin = link[1], link.start(1)
-    text = unmarked(text)
-    front = _AROUND.match(text).end()  # type: ignore[union-attr]
-    behind = _BEHIND.search(text, front)
-    end = len(text) if behind is None else behind.start()
-    return text[front:end], begin + front
-
-
 def _urls(cell: Cell) -> list[Scalar]:
     """The checkpoints that a cell links to."""
-    links = [(found[2], cell.start + found.start(2)) for found in _LINK.finditer(cell.text)]
+    links = [(found[2], cell.start + found.start(2)) for found in LINK.finditer(cell.text)]
     links = links or [(cell.text, cell.start)]
-    files = [(url, at) for url, at in links if url.partition("?")[0].lower().endswith(_URL_END)]
-    return [Scalar(url, True, at, at + len(url)) for url, at in files[:1]]
+    found = [(url, at) for url, at in links if _is_file(url)][:1]
+    # What a page of the Hub shows is meant: readers of a table open links in a browser.
+    pages = [hub.file_of_page(url) for url, _ in found]
+    return [
+        Scalar(page or url, True, at, at + len(url), written=url if page else None)
+        for (url, at), page in zip(found, pages, strict=True)
+    ]
+
+
+def _is_file(url: str) -> bool:
+    by_name = url.lower().startswith(("hf-hub:", "hf_hub:"))
+    return by_name or url.partition("?")[0].lower().endswith(_URL_END)

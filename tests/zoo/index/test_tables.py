@@ -166,6 +166,19 @@ def test_no_column_is_left_out_without_a_word(load):
     page = "| name | params | model |\n|---|---|---|\n| a | 5M | [model](https://x.org/a.pth) |\n"
     (variant,) = load(page, "a.md").variants
     assert variant.stated("Weights") == "https://x.org/a.pth"
+    host = "https://huggingface.co/o/n"
+    for link, url in (
+        ("hf-hub:o/n@v1", "hf-hub:o/n@v1"),
+        ("[a](hf-hub:o/n)", "hf-hub:o/n"),
+        (f"[a]({host}/resolve/main/a.pth)", f"{host}/resolve/main/a.pth"),
+        (f"[a]({host}/blob/main/a.pth)", f"{host}/resolve/main/a.pth"),
+        (f"[a]({host})", None),
+    ):
+        index = load(f"| name | params | weights |\n|---|---|---|\n| a | 5M | {link} |\n", "a.md")
+        index = index if "](" in link else load(f"name,params,weights\na,5M,{link}\n")
+        assert not said(index), link
+        claim = index.variants[0].claim("Weights")
+        assert (claim and claim.value) == url
     page = "| Model<br>name | Params<br>(M) |\n|---|---|\n| a | 5.5 |\n"
     assert load(page, "b.md").variants[0].stated("Parameters") == 5_500_000
     # A unit that the header has is no part of the number to write.
@@ -204,6 +217,13 @@ def test_a_speed_is_of_the_machine_that_the_file_is_named_after(load):
             assert dict(claim.settings) == at | more
     (claim,) = load("model,img/s\na,5\n").variants[0].claims_of("Throughput")
     assert not claim.settings
+
+
+def test_a_project_says_what_is_no_claim(load, tmp_path):
+    text = "model,params (M),notes_x\na,5,7\n"
+    assert len(said(load(text))) == 1
+    (tmp_path / "pyproject.toml").write_text('[tool.zoo.tables]\nnotes_x = ""\n')
+    assert not said(load(text))
 
 
 def test_a_project_says_what_its_headers_mean(load, tmp_path):
