@@ -62,7 +62,7 @@ def bench(
     memory_format: str,
     compile_mode: str | None,
 ) -> None:
-    """What is timed with the usual batch sizes and seconds is stored, and shown in reports."""
+    """What is timed in the usual way, by no option but --device, is kept and shown in reports."""
     from harness.cli.progress import StderrProgress
 
     _require(config, precision, tf32=tf32)
