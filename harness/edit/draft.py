@@ -270,7 +270,7 @@ def _plain(edit: Edit) -> str:
 def _holds(claim: Claim, edit: Edit) -> bool:
     """Whether a claim says what was measured, at the precision that it is written with."""
     if isinstance(edit.value, str | tuple):
-        return claim.value == edit.value
+        return edit.value in (claim.value, claim.raw)  # Of a number its text, with its unit.
     return agrees(claim, edit.value)
 
 

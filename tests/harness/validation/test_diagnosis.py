@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 
 import pytest
@@ -136,3 +137,26 @@ def test_of_two_networks_in_a_file_the_other_is_measured_too(shared, made, flat,
     assert (finding["cause"], finding["severity"]) == ("accuracy.contradicted", "warning")
     assert "with the entry 'model' of the file" in finding["message"]
     assert "with 'model_ema' 60 of 60 are right: the claim holds there" in finding["message"]
+
+
+def test_slips_of_the_pen_that_are_certain_are_mended(zoo, made, flat, tmp_path):
+    count = 200
+    labels = [made.seconds[n] if n % 4 == 0 else made.labels[n] for n in range(count)]
+    labels[1::20] = [(label + 7) % 1000 for label in labels[1::20]]
+    place = flat(made, tmp_path / "set", count, labels)
+    right = {"Top 1 Accuracy": "70%", "Top 5 Accuracy": "95%"}
+    index = zoo.index({**right, "Images": count})
+    top1, top5, _ = zoo.validate(index, place).counts
+    first, fifth = f"{top1:.2f}", f"{top5:.2f}"
+    for wrong, mended in (
+        ((str(top1 / 100), str(top5 / 100)), (first.rstrip("0"), fifth.rstrip("0"))),
+        ((f"{fifth}%", f"{first}%"), (f"{first}%", f"{fifth}%")),
+    ):
+        index = zoo.index({**dict(zip(right, wrong, strict=True)), "Images": count})
+        done = zoo.call(
+            *("fix", "--all", "--checks", "accuracy", "--write", "--index", index, "--data", place)
+        )
+        (entry,) = json.loads(index.read_text())["Models"]
+        (result,) = entry["Results"]
+        assert [*result["Metrics"].values()] == [each.rstrip(".") for each in mended], done.err
+        assert zoo.validate(index, place).status == 0
