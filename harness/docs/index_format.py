@@ -90,6 +90,7 @@ said in the `pyproject.toml`, for all files or for those that a pattern fits:
 [tool.zoo.tables]
 "Our net" = "Name"
 size_m = "Parameters (M)"
+remarks = ""  # no claim
 
 [tool.zoo.tables."pets-*.csv"]
 dataset = "Oxford Pets"
