@@ -123,7 +123,8 @@ def _finding(
     elif strict:
         why = f"within {off:g} times of it, as other versions or other work on the machine may be"
     else:
-        why = f"the claim says nothing of its {' and '.join(best.open)}, by which speeds differ"
+        left = " and ".join(filter(None, (", ".join(best.open[:-1]), best.open[-1])))
+        why = f"the claim says nothing of its {left}, by which speeds differ"
     return unverified(claim, variant, _ID, UNDECIDED, f"{message}, not {claim.raw}: {why}", value)
 
 

@@ -132,11 +132,11 @@ def _condition(name: str, node: Node, text: str) -> tuple[Value, str]:
     raw = raw_of(node, text).strip()[:_MAX_TEXT]
     if name in _WHOLE:
         is_whole = _MANY.fullmatch(raw) is not None
-        return (int(raw), "") if is_whole else (raw, "a whole number from 1 on")
+        return (int(raw), "") if is_whole else (raw, "a whole number, 1 to 999,999,999")
     if name == "image size":
         found = _SIZE.fullmatch(raw)
         if found is None:
-            return raw, "a size in pixels (height x width)"
+            return raw, "a size in pixels (height x width), 1 to 99,999"
         return (int(found[1]), int(found[2] or found[1])), ""
     words = _WORDS.get(name)
     if words is None:

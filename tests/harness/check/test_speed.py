@@ -106,6 +106,8 @@ def test_only_what_is_stated_and_equal_contradicts(held):
         assert f"says nothing of its {says}, by which speeds differ" in message
         right = wrong.replace("9999", "1001") % left_open
         assert held([timing()], right)[0][0] == "match", left_open
+    little = held([timing()], wrong % f"device: {CARD}")[0][2]
+    assert "says nothing of its batch size, precision and layout, by which" in little
     # Float32 of a GPU that can calculate in TF32 says which it was, or may have been either.
     plain = timing(precision="off")
     exact = ON_CARD.replace("bf16", "float32")

@@ -55,6 +55,7 @@ def test_what_can_t_be_read_is_said_and_kept_silently_in_metafiles(tmp_path):
         ("Throughput: {device: A40}", "schema.wrong-type", "has no value; add value: 1250"),
         ("Throughput: {value: 1, batch size: many}", "schema.wrong-type", "has batch size 'many'"),
         ("Throughput: {value: 1, batch size: 0}", "schema.wrong-type", "has batch size '0'"),
+        ("Throughput: {value: 1, batch size: 9999999999}", "schema.wrong-type", "to 999,999,999"),
         ("Throughput: {value: 1, layout: sideways}", "schema.wrong-type", "channels_last, contig"),
         ("Throughput: {value: 1, precision: int4}", "schema.wrong-type", "float32, bf16, fp16"),
         ("Throughput: {value: 1, resolution: large}", "schema.wrong-type", "has resolution"),
