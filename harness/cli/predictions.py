@@ -323,7 +323,7 @@ class FileAnswers:
         return pairs
 
     def _refuse_labels(self, names: Sequence[str], labels: NDArray[np.int64]) -> None:
-        """Classes are told by their numbers, which are others where labels are in another order."""
+        """Compare classes by number, which is another where labels are in another order."""
         for name, label in zip(names, _label_words(labels), strict=True):
             given = self.labels.get(name, label)
             if given != label:
