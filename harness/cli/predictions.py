@@ -6,7 +6,6 @@ import csv
 import hashlib
 import os
 import re
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from harness.check.evaluated import ACCURACIES
 from harness.cli.options import IMAGES, command, prepared, variant
-from harness.cli.output import Failure, NotBegun, columns, emit, emit_json, say, wrapped
+from harness.cli.output import Failure, columns, emit, emit_json, say, wrapped
 from harness.config import RunConfig, UsageError
 from harness.measure.accuracy.predictions import MOST_CLASSES
 from harness.report.rows import FEW_IMAGES
@@ -60,6 +59,12 @@ def predictions(
     file = FileAnswers.read(compare) if compare and _is_file(compare) else None
     both = (name, *filter(None, [compare if file is None else None]))
     session = prepared(replace(config, select=both, checks=("accuracy",)))
+    named = [variant.name for variant in session.variants]
+    if several := [each for each in both if each not in named]:
+        raise UsageError(
+            f"{several[0]!r} is no variant's own name; name one, such as {named[0]} (zoo list "
+            "shows all)"
+        )
     say(session.subject)
     session.known()
     found = {each: [a for a in answers_of(session) if a.variant == each] for each in both}
@@ -372,18 +377,6 @@ def _compared(pair: Mapping[str, Any]) -> Iterator[str]:
     )
     if pair["flipped"]:
         yield wrapped(f"the first that only one answers right: {', '.join(pair['flipped'])}")
-
-
-def prepare_predictions(folder: Path) -> None:
-    """See that files can be written there, before hours are spent on measuring."""
-    if folder.exists() and not folder.is_dir():
-        raise UsageError(f"--predictions: {folder}: is no folder; name one for the files")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise NotBegun(f"--predictions: {folder}: {error.strerror or error}") from error
 
 
 def _file_names(found: Sequence[Answered]) -> list[str]:

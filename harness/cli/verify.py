@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,7 @@ import typer
 from harness.check.evaluated import ACCURACIES
 from harness.cli import interrupts
 from harness.cli.options import ENGINE, IMAGES, MEASURING, command, prepared, say_kept, with_paths
-from harness.cli.output import WARNING, WRONG_USE, Failure, fail, say
+from harness.cli.output import WARNING, WRONG_USE, Failure, NotBegun, fail, say
 from harness.cli.reporting import (
     BaselineOption,
     WritesBaseline,
@@ -138,9 +139,19 @@ def _prepare(folder: Path | None, predictions: Path | None) -> None:
     if folder is not None:
         prepare_folder(folder)
     if predictions is not None:
-        from harness.cli.predictions import prepare_predictions
+        _prepare_predictions(predictions)
 
-        prepare_predictions(predictions)
+
+def _prepare_predictions(folder: Path) -> None:
+    """See that files can be written there, before hours are spent on measuring."""
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"--predictions: {folder}: is no folder; name one for the files")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise NotBegun(f"--predictions: {folder}: {error.strerror or error}") from error
 
 
 def _with_predictions(report: Report, session: Session, folder: Path) -> Report:

@@ -51,6 +51,10 @@ def test_predictions_are_those_of_an_independent_implementation(zoo, made, flat,
     assert (pair["only_first"], pair["only_second"], pair["mcnemar"]) == (0, 0, 1)
     assert "the first less the second: +0.00 points" in zoo.call(*command, "--compare", path).out
 
+    for words in ((*command, "--compare", "eff*"), (command[0], "eff*", *command[2:])):
+        refused = zoo.call(*words)
+        assert refused.status == 2
+        assert "'eff*' is no variant's own name" in refused.err
     other = zoo.call(*command, "--amp", "bf16")
     assert other.status != 0
     assert "run zoo validate efficientnet_lite0 first" in other.err
