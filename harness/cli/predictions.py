@@ -52,8 +52,6 @@ def predictions(
     """No model is run: the predictions are those that zoo validate kept, for the same images and
     with the same --device, --amp, --compile and --decode.
     """
-    import numpy as np
-
     if not config.data:
         raise UsageError("zoo predictions is given no images; name them with --data")
     file = FileAnswers.read(compare) if compare and _is_file(compare) else None
@@ -71,6 +69,8 @@ def predictions(
     for each in both:
         if not found[each]:
             raise Failure(f"{each}: no predictions of these images are kept{_why(session, each)}")
+    import numpy as np
+
     shown = [_summary(answered) for answered in found[name]]
     pairs = [] if file is None else file.compared(found[name])
     for one in found[name]:

@@ -7,15 +7,13 @@ tensors, some thousandth of the file.
 
 from __future__ import annotations
 
-import hashlib
 import struct
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from zoo._util.files import open_regular, replace_file
 from zoo.weights.answers import content_range
 from zoo.weights.cache import url_digest
+from zoo.weights.checkpoint.kept_header import KEPT, Header, read_header, write_header
 from zoo.weights.checkpoint.types import ReadLimits
 from zoo.weights.network import RequestClock
 from zoo.weights.retry import PermanentError, Retries, TransientError
@@ -28,24 +26,9 @@ if TYPE_CHECKING:
     from zoo.weights.download import FetchContext
 
 SUFFIX = ".safetensors"
-KEPT = ".zoo-header"
 # The first request asks for a hundredth of the file, and no more than this: most headers of image
 # models fit in it. No less than the second, by which a page or a pointer file is recognised.
 _FIRST_MOST, _FIRST_LEAST = 48 << 10, 1 << 10
-_KEPT = struct.Struct("<32sQ")
-
-
-@dataclass(frozen=True, slots=True)
-class Header:
-    """What `fetch_header` has kept.
-
-    Attributes:
-        data: the first bytes of the file: its header, or as much as shows that it has none.
-        size: of the whole file, in bytes.
-    """
-
-    data: bytes
-    size: int
 
 
 def has_header(source: WeightsSource) -> bool:
@@ -58,17 +41,6 @@ def first_bytes(size: int | None) -> int:
     if size is None:
         return _FIRST_MOST
     return min(size, max(_FIRST_LEAST, min(_FIRST_MOST, size // 100)))
-
-
-def read_header(path: Path) -> Header | None:
-    """A kept header; None where the file isn't whole, so that it has to be asked for again."""
-    try:
-        with open_regular(path) as file:
-            digest, size = _KEPT.unpack(file.read(_KEPT.size))
-            data = file.read()
-    except (OSError, struct.error):
-        return None
-    return Header(data, size) if hashlib.sha256(data).digest() == digest else None
 
 
 def fetch_header(source: HttpSource, context: FetchContext, file: ServerFile) -> ServerFile:
@@ -100,8 +72,7 @@ def fetch_header(source: HttpSource, context: FetchContext, file: ServerFile) ->
         except TransientError as failure:
             retries.retry(context.client, source, failure)
     kept.parent.mkdir(parents=True, exist_ok=True)
-    digest = hashlib.sha256(header.data).digest()
-    replace_file(kept, _KEPT.pack(digest, header.size) + header.data, private=True)
+    write_header(kept, header)
     return replace(file, size=header.size, header=kept)
 
 
