@@ -182,8 +182,8 @@ class _Driver:
             raise EngineError(f"{self.where}: there was no answer for {seconds:g} s") from None
         if answer is None:
             raise EngineError(f"{self.where}: the connection to the cluster was lost")
-        if "failed" in answer:
-            raise EngineError(f"{self.where}: {answer['failed']}")
+        if "broken" in answer:
+            raise EngineError(f"{self.where}: {answer['broken']}")
         return answer
 
     def end(self) -> None:
@@ -228,7 +228,7 @@ def _serve(send: Callable[[dict[str, Any]], None]) -> None:
         tasks = _Tasks(ray, device, timeout, max_memory)
     # Ray raises errors of its own, of its dependencies and of the system.
     except Exception as error:  # noqa: BLE001
-        send({"failed": _line(error)})
+        send({"broken": _line(error)})
         return
     send({"ready": True})
     jobs: queue.SimpleQueue[str | None] = queue.SimpleQueue()
@@ -238,7 +238,7 @@ def _serve(send: Callable[[dict[str, Any]], None]) -> None:
     except BrokenPipeError:
         raise
     except Exception as error:  # noqa: BLE001 - as above
-        send({"failed": _line(error)})
+        send({"broken": _line(error)})
     finally:
         tasks.cancel()
         ray.shutdown()
