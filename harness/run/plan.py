@@ -41,7 +41,7 @@ def index_here(wanted: Iterable[str] = ()) -> Path:
     found = local_index()
     if found is None:
         for word in filter(os.path.exists, wanted):
-            raise UsageError(f"no index here; write ./{word} for the file or folder of that name")
+            raise UsageError(f"no index here; {_as_path(word)}")
         raise UsageError(
             f"no index here: {os.getcwd()} holds neither {FOLDER}/ nor {FOLDER}.yml, .yaml or .md; "
             "name one with --index PATH (package:zoo is the one that ships with zoo), or let zoo "
@@ -134,6 +134,13 @@ def index_options(index: Sequence[Path]) -> str:
     return "".join(f" --index {shlex.quote(str(path))}" for path in index)
 
 
+def _as_path(word: str) -> str:
+    """How a word that is also a path is named as one."""
+    if os.path.isabs(word):
+        return f"write --index {shlex.quote(word)} for the file or folder of that name"
+    return f"write ./{word} for the file or folder of that name"
+
+
 def select(index: Index, wanted: Sequence[str], lister: str = "zoo list") -> tuple[Variant, ...]:
     """The variants of these names, globs and collections, in the order of the index.
 
@@ -157,7 +164,7 @@ def select(index: Index, wanted: Sequence[str], lister: str = "zoo list") -> tup
             near = nearest(word, names, cutoff=0.5)
             advice = f"did you mean {' or '.join(near)}?" if near else f"{lister} shows all"
             if os.path.exists(word):
-                advice = f"write ./{word} for the file or folder of that name"
+                advice = _as_path(word)
             wrong.append(f"{word!r} names no variant, collection or glob of the index; {advice}")
     if wrong:
         raise UsageError(*wrong)
