@@ -6,7 +6,6 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from contextlib import nullcontext
 from typing import TYPE_CHECKING, NamedTuple
 
 from harness.datasets import DecodedSet, UnreadableImage
@@ -177,7 +176,7 @@ class Prefetcher:
         memory = self._lane.pixels(len(images), *self.decoded.preprocessing.image_size)
         into = None if memory is None else memory.numpy()
         decodes = self.decoded.decoder == "gpu"
-        with self._lane.beside() if decodes else nullcontext():
+        with self._lane.beside() if decodes else self._lane.current():
             batch = self.decoded.get(images, self._pool, into)
         places = np.arange(len(images))
         pixels, missing = batch.pixels, places[:0]

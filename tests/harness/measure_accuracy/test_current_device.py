@@ -142,7 +142,7 @@ def test_all_that_names_no_device_means_the_one_that_is_used(seen, count):
     done = [(what, device) for what, device in seen.done if what != "build"]
     whats = {what for what, _ in done}
     assert {"decode", "pinned", "event", "record", "copy", "forward"} <= whats
-    assert {device for _, device in done} == {SECOND}
+    assert [what for what, device in done if device != SECOND] == []
 
 
 def test_a_process_in_which_cuda_has_ended_measures_nothing_more_on_it(seen, net, count):
