@@ -273,13 +273,15 @@ def test_the_real_tuner_decides_on_shards_and_then_nothing_is_timed(
     builder = Builder()
     validator, lane = on_card(place)
     with validator:
-        timed = []
-        for _ in range(6):
+        timed, steady = [], False
+        while not steady and len(timed) < 60:  # How soon it is decided depends on the machine.
             for begin in range(0, IMAGES, 40):
                 shard = range(begin, begin + 40)
                 validator.count(RECIPE, weights, folder, transform(), shard, builder=builder)
                 timed.append(lane.cuda.synchronized)
-    assert timed[-1] == timed[-7] <= 5 * 7
+            steady = len(timed) > 7 and timed[-1] == timed[-7]
+    assert steady
+    assert timed[-1] <= 5 * 7
 
 
 @pytest.mark.parametrize("pays_until", [64, 256, 512])
