@@ -13,7 +13,6 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from harness.check.evaluated import ACCURACIES
 from harness.cli.options import IMAGES, command, prepared, variant
 from harness.cli.output import Failure, columns, emit, emit_json, say, wrapped
 from harness.config import RunConfig, UsageError
@@ -93,6 +92,8 @@ def answers_of(session: Session, *, precisions: bool = False) -> list[Answered]:
 
 
 def _why(session: Session, name: str) -> str:
+    from harness.check.evaluated import ACCURACIES  # it reads YAML
+
     claimed = any(any(v.claims_of(*ACCURACIES)) for v in session.variants if v.name == name)
     if claimed:
         return f"; run zoo validate {name} first, with the same options"

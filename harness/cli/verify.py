@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.check.evaluated import ACCURACIES
 from harness.cli import interrupts
 from harness.cli.options import ENGINE, IMAGES, MEASURING, command, prepared, say_kept, with_paths
 from harness.cli.output import WARNING, WRONG_USE, Failure, NotBegun, fail, say
@@ -169,6 +168,8 @@ def _with_predictions(report: Report, session: Session, folder: Path) -> Report:
 def _say_unclaimed(session: Session) -> None:
     """Name the variants of `zoo validate` that no images are evaluated for."""
     some = session.variants if session.request.run_by == "validate" else ()
+    from harness.check.evaluated import ACCURACIES  # it reads YAML
+
     names = [each.name for each in some if not any(each.claims_of(*ACCURACIES))]
     if names:
         more = f" and {len(names) - 5:,} more" if len(names) > 5 else ""
