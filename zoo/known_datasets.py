@@ -19,6 +19,8 @@ from pathlib import Path
 
 from zoo.labels import is_imagenet, without_owner
 
+# The metrics that images decide, as an index names them.
+ACCURACIES = ("Top 1 Accuracy", "Top 5 Accuracy")
 IMAGENET_1K = "imagenet-1k"
 """The name of ImageNet's validation set of 2012, as it is stated and reported."""
 

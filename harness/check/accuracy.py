@@ -22,7 +22,6 @@ from harness.check.compare import number
 from harness.check.decide import IMAGENET, Decision, Observation, decide, looks
 from harness.check.diagnosis import AT_CHANCE, Diagnosis, chance_of, diagnose
 from harness.check.evaluated import (
-    ACCURACIES,
     NoImages,
     are_others,
     asked,
@@ -40,7 +39,7 @@ from harness.check.slips import exchanged, find_slip, named_entry, try_others
 from harness.check.weights import UNDECIDED
 from harness.types import Edit, EvalImages, Finding, Size, Unmeasured
 from zoo.index.types import Claim
-from zoo.known_datasets import IMAGENET_1K, KNOWN, known_dataset
+from zoo.known_datasets import ACCURACIES, IMAGENET_1K, KNOWN, known_dataset
 
 FIELDS = dict(zip(ACCURACIES, ("top1", "top5"), strict=True))
 

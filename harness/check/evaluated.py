@@ -15,9 +15,7 @@ from harness.check.base import Evidence, Need
 from harness.check.shards import tagged
 from harness.types import EvalImages, Fact, Slot
 from zoo.index.types import Claim, Variant
-from zoo.known_datasets import IMAGENET_1K, KNOWN, KnownDataset, known_dataset
-
-ACCURACIES = ("Top 1 Accuracy", "Top 5 Accuracy")
+from zoo.known_datasets import ACCURACIES, IMAGENET_1K, KNOWN, KnownDataset, known_dataset
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from harness.run.predictions import SHOWN
 from zoo._util.files import replace_file
 from zoo._util.install import install_command
 from zoo._util.text import csv_text, plural
-from zoo.known_datasets import KNOWN
+from zoo.known_datasets import ACCURACIES, KNOWN
 
 if TYPE_CHECKING:
     import numpy as np
@@ -92,8 +92,6 @@ def answers_of(session: Session, *, precisions: bool = False) -> list[Answered]:
 
 
 def _why(session: Session, name: str) -> str:
-    from harness.check.evaluated import ACCURACIES  # it reads YAML
-
     claimed = any(any(v.claims_of(*ACCURACIES)) for v in session.variants if v.name == name)
     if claimed:
         return f"; run zoo validate {name} first, with the same options"

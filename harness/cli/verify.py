@@ -26,6 +26,7 @@ from harness.cli.reporting import (
 from harness.config import RunConfig, UsageError
 from harness.config.rules import NEVER
 from zoo._util.text import human_bytes, plural
+from zoo.known_datasets import ACCURACIES
 
 if TYPE_CHECKING:
     from harness.run.session import Session
@@ -168,8 +169,6 @@ def _with_predictions(report: Report, session: Session, folder: Path) -> Report:
 def _say_unclaimed(session: Session) -> None:
     """Name the variants of `zoo validate` that no images are evaluated for."""
     some = session.variants if session.request.run_by == "validate" else ()
-    from harness.check.evaluated import ACCURACIES  # it reads YAML
-
     names = [each.name for each in some if not any(each.claims_of(*ACCURACIES))]
     if names:
         more = f" and {len(names) - 5:,} more" if len(names) > 5 else ""

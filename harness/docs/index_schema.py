@@ -17,6 +17,7 @@ from zoo.index.schema import CHECKED, FIELDS, NESTED, Field
 from zoo.index.speeds import CONDITIONS
 from zoo.index.types import SETTINGS
 from zoo.index.values import longest
+from zoo.known_datasets import ACCURACIES
 
 Schema = dict[str, Any]
 _NUMBER = (
@@ -26,7 +27,6 @@ _NUMBER = (
 _NAMES = ("Name", "name", "NAME")
 _OF_A_MODEL = ("In Collection", "Metadata", "Results", "Weights")
 _OF_RESULTS = ("Task", "Dataset", "Images", *SETTINGS)
-_ACCURACIES = ("Top 1 Accuracy", "Top 5 Accuracy")
 
 
 def index_schema() -> Schema:
@@ -126,7 +126,7 @@ def _structure(prefix: str, *, foreign: bool) -> Schema:
         },
         "metadata": metadata,
         "result": keys(_OF_RESULTS, Metrics={"anyOf": metrics}),
-        "metrics": keys(_ACCURACIES),
+        "metrics": keys(ACCURACIES),
     }
     return {f"{prefix}{key}": value for key, value in made.items()}
 

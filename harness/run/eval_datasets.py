@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from harness.check.evaluated import ACCURACIES, dataset_tag, wanted
+from harness.check.evaluated import dataset_tag, wanted
 from harness.check.shards import Span, precision_of, span_of, tagged
 from harness.config import RunConfig, UsageError
 from harness.run.eval_dataset import EvalDataset
@@ -16,6 +16,7 @@ from harness.run.plan import own_classes
 from harness.types import EvalImages, Fact, Recipe, Slot
 from zoo._util.text import plural
 from zoo.index.types import Variant
+from zoo.known_datasets import ACCURACIES
 from zoo.variants import IMAGENET_CLASSES
 
 if TYPE_CHECKING:

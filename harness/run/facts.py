@@ -9,7 +9,7 @@ from functools import cached_property
 from itertools import groupby
 from typing import Any
 
-from harness.check.evaluated import ACCURACIES, setting_of, setting_tag
+from harness.check.evaluated import setting_of, setting_tag
 from harness.check.paired import AGREEMENT
 from harness.check.schema import UNREADABLE, missing_for
 from harness.check.shards import Span, precision_of, span_of, tagged, untagged
@@ -34,6 +34,7 @@ from zoo._util.cores import usable_cores
 from zoo._util.text import nearest
 from zoo.index.speeds import SPEEDS
 from zoo.index.types import Variant
+from zoo.known_datasets import ACCURACIES
 
 SPEED: Slot = ("speed", None)
 

@@ -11,7 +11,7 @@ import struct
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from zoo.weights.answers import content_range
+from zoo.weights.answers import content_length, content_range
 from zoo.weights.cache import url_digest
 from zoo.weights.checkpoint.kept_header import KEPT, Header, read_header, write_header
 from zoo.weights.checkpoint.types import ReadLimits
@@ -106,8 +106,8 @@ def _span(
                 raise TransientError("the server sends another range than it was asked for")
             total = span[1] if span[1] is not None else size
         else:  # it knows no ranges: the file is read up to there, and no further
-            length = response.headers.get("Content-Length", "")
-            skipped, total = begin, int(length) if length.isdecimal() else size
+            length = content_length(response)
+            skipped, total = begin, size if length is None else length
         if total is None:
             raise PermanentError(UNREADABLE, f"{shown_url(url)} doesn't say how long the file is")
         if size is not None and total != size:
