@@ -91,6 +91,7 @@ def test_findings_are_grouped_as_on_a_terminal(show, usual, made):
     note = here.page.locator("#list-findings details.group", has_text="size.half-precision")
     assert note.locator(".finding").count() == 0
     note.locator("> summary").click()
+    note.locator(".finding").nth(11).wait_for()  # A browser tells of an opening when it has time.
     assert note.locator(".finding").count() == 12
 
 

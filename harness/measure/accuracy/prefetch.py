@@ -173,7 +173,8 @@ class Prefetcher:
         import numpy as np
         import torch
 
-        memory = self._lane.pixels(len(images), *self.decoded.preprocessing.image_size)
+        with self._lane.current():
+            memory = self._lane.pixels(len(images), *self.decoded.preprocessing.image_size)
         into = None if memory is None else memory.numpy()
         decodes = self.decoded.decoder == "gpu"
         with self._lane.beside() if decodes else self._lane.current():
