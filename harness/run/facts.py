@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from functools import cached_property
 from itertools import groupby
@@ -148,19 +149,30 @@ class VariantFacts:
             if job.batch_sizes[0] not in sizes or replace(job, batch_sizes=sizes) != usual
         ]
 
-    def time_as(self, job: BenchmarkJob, engine: Engine, hear: Hear) -> None:
-        """A further timing, from the store or made; it is a fact beside the usual one."""
+    @contextmanager
+    def _timed_as(self, job: BenchmarkJob) -> Iterator[None]:
+        """Within it, its speed is that of a further timing: a fact beside the usual one."""
         usual, before = self.timing, self.facts.pop(SPEED, None)
         self.timing = job
         try:
-            if not self.recall(SPEED):
-                self._asked.discard(SPEED)
-                self.time(engine, hear)
-            self.facts["speed", repr(job)] = self.facts.pop(SPEED)
+            yield
         finally:
             self.timing = usual
+            if SPEED in self.facts:
+                self.facts["speed", repr(job)] = self.facts.pop(SPEED)
             if before is not None:
                 self.facts[SPEED] = before
+
+    def recall_as(self, job: BenchmarkJob) -> bool:
+        """Take a further timing from the store; whether it is known then."""
+        with self._timed_as(job):
+            return self.recall(SPEED)
+
+    def time_as(self, job: BenchmarkJob, engine: Engine, hear: Hear) -> None:
+        """Make a further timing."""
+        with self._timed_as(job):
+            self._asked.discard(SPEED)
+            self.time(engine, hear)
 
     def time(self, engine: Engine, hear: Hear) -> list[dict[str, Any]] | str:
         """Its speed, measured anew; a line instead where it can't be."""

@@ -18,7 +18,7 @@ from harness.explain.claim_trace import ClaimTrace, trace_claim
 from harness.measure.clocks import usual_batches
 from harness.run.engine import Engine, EngineError, LocalEngine
 from harness.run.eval_datasets import EvalDatasets
-from harness.run.facts import SPEED, VariantFacts
+from harness.run.facts import VariantFacts
 from harness.run.jobs import Job
 from harness.run.plan import (
     builder_of,
@@ -30,8 +30,16 @@ from harness.run.plan import (
     shares_here,
     subject,
 )
-from harness.run.progress import TIMING, Clock, Progress, RunTally, hearing, kept_words
+from harness.run.progress import (
+    TIMING,
+    Clock,
+    Progress,
+    RunTally,
+    hearing,
+    kept_words,
+)
 from harness.run.store import Store, StoreError
+from harness.run.timings import Timings
 from harness.run.variant_run import (
     VariantRun,
     agree,
@@ -133,6 +141,7 @@ class Session:
         with self._opened_store() as store:
             runs = self.runs_seen = self._runs(store)
             wanted = [s.advance() for s in runs]
+            timings = self._timings(runs).planned if self._times else None
         self._planned = [job for jobs in wanted for job in jobs]
         building = sum(map(bool, wanted))
         kept = sum(isinstance(fact, Measurement) for s in runs for fact in s.facts.values())
@@ -143,6 +152,7 @@ class Session:
             f"{plural(building, 'variant')} to build" if building else f"nothing to build{later}",
             f"{plural(kept, 'measurement') if kept else 'no measurements'} kept from earlier runs",
             self.file_plan,
+            *([timings] if timings else []),
             "no images"
             if self._eval_datasets is None
             else f"up to {plural(self._eval_datasets.limit, 'image')}{on(self._shares)}",
@@ -169,7 +179,7 @@ class Session:
                 self._fetch(runs, progress)
                 jobs += [job for s in runs for job in s.advance()]
                 self._measure(runs, jobs, progress)
-                self._time(runs, progress)
+                self._timings(runs).make(lambda: self._local(1, self._shares[:1]), progress)
             except KeyboardInterrupt:
                 cut_short = "interrupted"
             except EngineError as error:
@@ -349,24 +359,12 @@ class Session:
             if changed:
                 progress.warn(told_of(changed))
 
-    def _time(self, runs: list[VariantRun], progress: Progress) -> None:
-        """Speeds: those that are known, and, where they are asked for, those that are not."""
-        missing: dict[Recipe, list[VariantRun]] = {}
-        for run in runs:
-            if not run.recall(SPEED):
-                missing.setdefault(run.recipe, []).append(run)
-        if "speed" not in self.request.checks:
-            return
-        further = [(run, job) for run in runs for job in run.also_to_time()]
-        sizes = sum(len(first.timing.batch_sizes) for first, *_ in missing.values())
-        hear = hearing(RunTally(sizes + len(further), TIMING), progress)
-        for recipe, (first, *others) in missing.items():
-            first.time(self._local(1, self._shares[:1]), hear)
-            for run in others:
-                run.facts[SPEED] = first.facts[SPEED]
-            progress.advance(recipe.name)
-        for run, job in further:
-            run.time_as(job, self._local(1, self._shares[:1]), hear)
+    @property
+    def _times(self) -> bool:
+        return "speed" in self.request.checks
+
+    def _timings(self, runs: list[VariantRun]) -> Timings:
+        return Timings(runs, wanted=self._times)
 
     def _engine(self, progress: Progress) -> Engine:
         if self.request.engine == "local":

@@ -52,6 +52,7 @@ def test_each_claim_on_this_device_is_held_against_a_bench_of_its_own(tmp_path, 
         return done.stderr, [f for f in found if f["field"] == "Throughput"]
 
     said, found = verify("--checks", "speed")
+    assert ", to time: 1 variant at batch 1 and 1 timing as claimed, " in said
     # Of a virtual machine whose processor has the name of many nothing is contradicted.
     here = (
         "speed.undecided" if _FAMILY.fullmatch(" ".join(_name_words(here["device"]))) else DIFFERS
@@ -65,4 +66,5 @@ def test_each_claim_on_this_device_is_held_against_a_bench_of_its_own(tmp_path, 
     # Kept, and no affair of a run that doesn't ask for speeds.
     said, again = verify("--checks", "speed")
     assert (again, "batch 2" in said) == (found, False)
+    assert ", nothing to time, " in said
     assert verify("--checks", "parameters")[1] == []
