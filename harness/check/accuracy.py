@@ -37,7 +37,7 @@ from harness.check.schema import UNREADABLE, missing_for
 from harness.check.shards import shard_names
 from harness.check.slips import exchanged, find_slip, named_entry, try_others
 from harness.check.weights import UNDECIDED
-from harness.types import Edit, EvalImages, Finding, Size, Unmeasured
+from harness.types import Edit, EvalImages, Finding, Unmeasured
 from zoo.index.types import Claim
 from zoo.known_datasets import ACCURACIES, IMAGENET_1K, KNOWN, known_dataset
 
@@ -47,10 +47,6 @@ FIELDS = dict(zip(ACCURACIES, ("top1", "top5"), strict=True))
 _SHOWN = 3
 
 _ID = "accuracy"
-
-
-def _needs(size: Size) -> tuple[Need, ...]:
-    return ()
 
 
 def find(evidence: Evidence) -> Iterable[Finding | Need]:
@@ -187,23 +183,15 @@ def _look(evidence: Evidence, claim: Claim, images: EvalImages) -> _Looks | Need
                 return failure
         facts = (evidence.measurement("accuracy", shard) for shard in spans)
         counted += [fact.value for fact in facts if fact is not None]
-        seen.append(_sum(counted, claim.field))
+        seen.append(Observation.of(counted, FIELDS[claim.field]))
         decision = decide(claimed, seen, population, step=claim.step)
         if decision.verdict != "undecided":
             break
         begin = end
     unread = tuple(name for value in counted for name, _ in value["unreadable"])
-    last = {field: _sum(counted, field) for field in FIELDS}
+    last = {field: Observation.of(counted, key) for field, key in FIELDS.items()}
     beside = tuple(counted[0].get("others") or ())
     return _Looks(decision, tuple(seen), last, beside, unread, _how(counted), images.dataset)
-
-
-def _sum(counted: Sequence[Mapping[str, Any]], field: str) -> Observation:
-    return Observation(
-        sum(value["images"] for value in counted),
-        sum(value[FIELDS[field]] for value in counted),
-        sum(len(value["unreadable"]) for value in counted),
-    )
 
 
 def _how(counted: Sequence[Mapping[str, Any]]) -> str:
@@ -400,4 +388,4 @@ def _percent(decision: Decision) -> float:
     return float(round(Decimal(100) * decision.correct / decision.drawn, 4))
 
 
-CHECK = VariantCheck(_ID, "accuracy", _needs, find)
+CHECK = VariantCheck(_ID, "accuracy", lambda size: (), find)

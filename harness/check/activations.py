@@ -16,7 +16,7 @@ from harness.check.base import (
 )
 from harness.check.compare import agrees, grouped, number, written
 from harness.check.flops import at_stated_input
-from harness.types import Finding, Size
+from harness.types import Finding
 
 _ID = "activations"
 
@@ -65,9 +65,5 @@ def find(evidence: Evidence) -> Iterable[Finding | Need]:
         )
 
 
-def _needs(size: Size) -> tuple[Need, ...]:
-    """None to start from: most variants claim no such thing."""
-    return ()
-
-
-CHECK = VariantCheck(_ID, "flops", _needs, find)
+# It needs nothing to start from: most variants claim no such thing.
+CHECK = VariantCheck(_ID, "flops", lambda size: (), find)

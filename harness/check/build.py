@@ -60,16 +60,12 @@ def _beside(kind: str, fact: Fact) -> bool:
 def apply_alias_findings(
     findings: Iterable[Finding], variants: Sequence[Variant], names: Mapping[str, str]
 ) -> list[Finding]:
-    """The findings, a count's with the reason where the builder has another model of that name.
+    """A run's findings, a count's with the reason where the builder has another model of that name.
 
     Libraries give old names to new architectures. Then the documentation is right about a model
     that this builder doesn't build, and to write the built model's count would spoil it; the
     variant's other numbers are not checked. It takes more than the count to conclude that.
-
-    Args:
-        findings: of a whole run.
-        variants: all that the index documents.
-        names: variant -> the name that its builder builds it under.
+    ``names`` gives the name that the builder builds a variant under.
     """
     findings = list(findings)
     # A count whose rule is known is this model's own.

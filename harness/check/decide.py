@@ -8,13 +8,13 @@ shares add up, whatever the looks have to do with one another.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from functools import lru_cache
 from math import ceil, floor
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from harness.check.intervals import Interval, interval, too_many
 
@@ -42,6 +42,15 @@ class Observation(NamedTuple):
     drawn: int
     correct: int
     unreadable: int = 0
+
+    @classmethod
+    def of(cls, counts: Sequence[Mapping[str, Any]], key: str) -> Observation:
+        """What ``accuracy`` facts count together; the key is ``top1`` or ``top5``."""
+        return cls(
+            sum(count["images"] for count in counts),
+            sum(count[key] for count in counts),
+            sum(len(count["unreadable"]) for count in counts),
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,10 +48,7 @@ _ALL_CLASSES = 0.001
 def at_chance(look: Observation, chance: float, top: int) -> bool:
     """Whether so few are right as would be with labels that have nothing to do with the images.
 
-    Args:
-        look: what was seen.
-        chance: the share that is right by chance by top-1.
-        top: so many answers count, 1 or 5.
+    ``chance`` is the share that is right by chance by top-1; ``top`` answers count, 1 or 5.
     """
     share = min(0.5, top * (chance if chance <= _MOST_CHANCE else _ALL_CLASSES))
     drawn = look.drawn - look.unreadable
@@ -233,13 +230,7 @@ def _is_better(way: Observation, documented: Observation) -> bool:
 def _count(evidence: Evidence, key: str, spans: Sequence[str]) -> Observation | None:
     """What these parts count in all; None where one of them could not be counted."""
     values = [fact.value for shard in spans if (fact := evidence.measurement("accuracy", shard))]
-    if len(values) < len(spans):
-        return None
-    return Observation(
-        sum(value["images"] for value in values),
-        sum(value[key] for value in values),
-        sum(len(value["unreadable"]) for value in values),
-    )
+    return Observation.of(values, key) if len(values) == len(spans) else None
 
 
 def _unfinished(tried: Mapping[str, str], done: int) -> str:

@@ -31,10 +31,10 @@ from harness.explain.flops import (
     usual_geometries,
 )
 from harness.explain.flops_messages import MOST_LEFT_OUT, FlopsMessages, leaves_out
-from harness.types import WITH_PRODUCTS, WITH_UNKNOWN, Edit, Finding, Size, Status
+from harness.types import WITH_PRODUCTS, WITH_UNKNOWN, Edit, Finding, Size
 from zoo.index.types import Claim, Severity, Variant
 
-_ID, CROSS_CHECK_ID = "flops", "flops-cross-check"
+_ID = "flops"
 
 # What a page means that names no convention: the field's reference counter, or plain products.
 _DEFAULTS = ("fvcore", "macs")
@@ -48,69 +48,72 @@ _LEFT_OUT = 0.01
 _MOST_STATED = 4
 
 
-def _needs(size: Size) -> tuple[Need, ...]:
-    return (Need("flops", (size,)),)
-
-
 def find(evidence: Evidence) -> Iterable[Finding | Need]:
     """The claim holds, or is explained, or differs; asks for more inputs before it says so."""
-    variant = evidence.variant
     placed = at_stated_input(evidence, "FLOPs")
     if isinstance(placed, Need):
         yield placed
         return
-    evidence = placed
-    for claim in variant.claims_of("FLOPs"):
-        if number(claim) is None:
-            yield not_read(claim, variant, _ID)
-            continue
-        fact = evidence.measurement("flops", evidence.size)
-        if fact is None:
-            yield not_measured(evidence, claim, _ID, "flops", evidence.size)
-            continue
-        accepted = accepted_conventions(variant, claim)
-        known = {c["convention"] for c in fact.value["counts"]}
-        if not known.intersection(accepted):
-            message = (
-                f"the claimed convention {accepted[0]} is not among those measured here "
-                f"({', '.join(sorted(known))})"
-            )
-            yield unverified(claim, variant, _ID, "flops.convention", message)
-            continue
-        held = next((r for r in _figures_under(fact.value, accepted) if r.is_in(claim)), None)
-        if held is not None:
-            value = figure(fact.value, held.convention) if not held.variation else held.exact
-            message = (
-                f"the model takes {grouped(value)} at {_x(evidence.size)} as {held.words}, "
-                "as documented"
-            )
-            yield matched(claim, variant, _ID, value, message)
-            continue
-        asked = geometries(evidence.size, evidence.recipe.crop_pct, evidence.recipe.image_size)
-        sizes = tuple(g.size for g in asked)
-        if any(("flops", size) not in evidence.facts for size in sizes):
-            yield Need("flops", sizes)
-            continue
+    for claim in evidence.variant.claims_of("FLOPs"):
+        yield _judged(placed, claim)
+
+
+def _judged(evidence: Evidence, claim: Claim) -> Finding | Need:
+    variant = evidence.variant
+    if number(claim) is None:
+        return not_read(claim, variant, _ID)
+    fact = evidence.measurement("flops", evidence.size)
+    if fact is None:
+        return not_measured(evidence, claim, _ID, "flops", evidence.size)
+    accepted = accepted_conventions(variant, claim)
+    known = {c["convention"] for c in fact.value["counts"]}
+    if not known.intersection(accepted):
+        message = (
+            f"the claimed convention {accepted[0]} is not among those measured here "
+            f"({', '.join(sorted(known))})"
+        )
+        return unverified(claim, variant, _ID, "flops.convention", message)
+    held = next((r for r in _figures_under(fact.value, accepted) if r.is_in(claim)), None)
+    if held is not None:
+        value = figure(fact.value, held.convention) if not held.variation else held.exact
+        message = (
+            f"the model takes {grouped(value)} at {_x(evidence.size)} as {held.words}, "
+            "as documented"
+        )
+        return matched(claim, variant, _ID, value, message)
+    return _explained(evidence, claim, accepted)
+
+
+def _explained(evidence: Evidence, claim: Claim, accepted: tuple[str, ...]) -> Finding | Need:
+    """The finding on a claim that does not hold, once the inputs that may explain it are tried."""
+    recipe = evidence.recipe
+    asked = geometries(evidence.size, recipe.crop_pct, recipe.image_size)
+    if need := _lacking(evidence, asked):
+        return need
+    tries = candidates(asked, measured_counts(evidence, asked))
+    rule = evidence.preferred.get(claim.field)
+    explanation = explain(claim, tries, rule)
+    swapped = None
+    if explanation is None or not explanation.certain:
+        further = usual_geometries(asked)
+        if need := _lacking(evidence, further):
+            return need
+        asked = [*asked, *further]
         tries = candidates(asked, measured_counts(evidence, asked))
-        rule = evidence.preferred.get(claim.field)
-        explanation = explain(claim, tries, rule)
-        if explanation is None or not explanation.certain:
-            further = usual_geometries(asked)
-            sizes = tuple(g.size for g in further)
-            if any(("flops", size) not in evidence.facts for size in sizes):
-                yield Need("flops", sizes)
-                continue
-            asked = [*asked, *further]
-            tries = candidates(asked, measured_counts(evidence, asked))
-            explanation = explain(claim, tries, rule) or explanation
-        swapped = None
+        explanation = explain(claim, tries, rule) or explanation
         if explanation is None or not explanation.certain:
             swapped = _exchanged(evidence, claim)
-        if isinstance(swapped, Need):
-            yield swapped
-            continue
-        refused = _refused(evidence, asked)
-        yield _differing(evidence, claim, accepted, explanation, len(tries), refused, swapped)
+    if isinstance(swapped, Need):
+        return swapped
+    refused = _refused(evidence, asked)
+    return _differing(evidence, claim, accepted, explanation, len(tries), refused, swapped)
+
+
+def _lacking(evidence: Evidence, asked: Sequence[Geometry]) -> Need | None:
+    """What has to be measured before these inputs can explain anything."""
+    sizes = tuple(g.size for g in asked)
+    lacks = any(("flops", size) not in evidence.facts for size in sizes)
+    return Need("flops", sizes) if lacks else None
 
 
 def at_stated_input(evidence: Evidence, field: str) -> Evidence | Need:
@@ -352,61 +355,4 @@ def _x(size: Size) -> str:
     return f"{size[0]}x{size[1]}"
 
 
-def _cross_needs(size: Size) -> tuple[Need, ...]:
-    return (Need("flops", (size,)), Need("fvcore", (size,)))
-
-
-def cross_check(evidence: Evidence) -> Iterable[Finding | Need]:
-    """Hold our count of fvcore's operators against fvcore itself: `--cross-check fvcore`.
-
-    One finding: all operators agree, or which differ, or why fvcore could not be run.
-    """
-    size = evidence.size
-    ours, theirs = evidence.measurement("flops", size), evidence.measurement("fvcore", size)
-    if ours is None or theirs is None:
-        lacking = evidence.unmeasured("flops", size) or evidence.unmeasured("fvcore", size)
-        if lacking is not None:
-            message = f"not cross-checked with fvcore: {lacking.why}"
-            yield _cross_checked(evidence, "unverified", lacking.cause, None, message)
-        return
-    who = f"fvcore {theirs.versions['fvcore']}"
-    mine, real = ours.value["by_operator"], theirs.value["by_operator"]
-    differing = [name for name in sorted({*mine, *real}) if mine.get(name, 0) != real.get(name, 0)]
-    total = sum(real.values())
-    if not differing:
-        operators = "operator" if len(real) == 1 else "operators"
-        message = f"{who}, run at {_x(size)}, counts the same for each of {len(real)} {operators}"
-        yield _cross_checked(evidence, "match", None, total, message)
-        return
-    message = (
-        f"{who}, run at {_x(size)}, counts {_figures(real, differing)}, and zoo's fvcore "
-        f"convention {_figures(mine, differing)}; go by fvcore, and report it as a bug of zoo"
-    )
-    yield _cross_checked(evidence, "mismatch", "flops.cross-check", total, message)
-
-
-def _figures(counts: Mapping[str, float], names: Iterable[str]) -> str:
-    return ", ".join(f"{name} {grouped(counts.get(name, 0))}" for name in names)
-
-
-def _cross_checked(
-    evidence: Evidence, status: Status, cause: str | None, measured: float | None, message: str
-) -> Finding:
-    """About the variant's FLOPs, and about no claim: nothing documented is held against it."""
-    claim = evidence.variant.claim("FLOPs")
-    return Finding(
-        variant=evidence.variant.name,
-        field="FLOPs",
-        check=CROSS_CHECK_ID,
-        status=status,
-        severity="error" if status == "mismatch" else None,
-        cause=cause,
-        documented=None,
-        measured=measured,
-        message=message,
-        location=evidence.variant.location if claim is None else claim.location,
-    )
-
-
-CHECK = VariantCheck(_ID, "flops", _needs, find)
-CROSS_CHECK = VariantCheck(CROSS_CHECK_ID, "flops", _cross_needs, cross_check)
+CHECK = VariantCheck(_ID, "flops", lambda size: (Need("flops", (size,)),), find)

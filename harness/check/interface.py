@@ -219,11 +219,6 @@ def _x(size: Sequence[Any]) -> str:
     return "x".join(map(str, size))
 
 
-def _needs(size: Size) -> tuple[Need, ...]:
-    """None to start from: few indexes make such claims."""
-    return ()
-
-
 def find_shared(index: Index, variants: Sequence[Variant]) -> Iterator[Finding]:
     """Names of one checkpoint that say of it what can't be true of one file."""
     first: dict[tuple[str, str], Variant] = {}
@@ -291,5 +286,6 @@ def _differ(one: Variant, other: Variant, field: str) -> bool:
     return bool(a) and bool(b) and a != b
 
 
-CHECK = VariantCheck(_ID, "layers", _needs, find)
+# It needs nothing to start from: few indexes make such claims.
+CHECK = VariantCheck(_ID, "layers", lambda size: (), find)
 SHARED = IndexCheck(_SHARED, "metadata", find_shared, find_measured)

@@ -19,7 +19,7 @@ from harness.check.base import (
 )
 from harness.check.compare import agrees, digits, grouped, number, precision, written
 from harness.explain.parameters import explain_parameters, near_up_to_its_unit, same_digits
-from harness.types import WITH_PRODUCTS, WITH_UNKNOWN, Finding, Size
+from harness.types import WITH_PRODUCTS, WITH_UNKNOWN, Finding
 from zoo.index.types import Claim, Severity
 
 STRUCTURE = Need("structure")
@@ -32,10 +32,6 @@ _ENOUGH_DIGITS = 5
 _PRINTED = ("", WITH_PRODUCTS, WITH_UNKNOWN)
 
 RULE = "FLOPs and Parameters exchanged"
-
-
-def _needs(size: Size) -> tuple[Need, ...]:
-    return (STRUCTURE,)
 
 
 def _judged(
@@ -168,13 +164,7 @@ def _named_by(evidence: Evidence, claim: Claim, measured: int) -> bool:
 
 
 def exchanged(evidence: Evidence, parameters: Claim, flops: Claim) -> str | Need | None:
-    """Why these two were exchanged, None where they were not, or what has to be measured first.
-
-    Args:
-        evidence: the variant's.
-        parameters: the claim under Parameters.
-        flops: the claim under FLOPs.
-    """
+    """Why these two were exchanged, None where they were not, or what has to be measured first."""
     if digits(parameters) + digits(flops) < _ENOUGH_DIGITS:
         return None
     if ("flops", evidence.size) not in evidence.facts:
@@ -211,5 +201,5 @@ def _taken(parameters: Claim, counts: Sequence[Mapping[str, Any]]) -> str | None
     return None
 
 
-PARAMETERS = VariantCheck("parameters", "parameters", _needs, find_parameters)
-LAYERS = VariantCheck("layers", "layers", _needs, find_layers)
+PARAMETERS = VariantCheck("parameters", "parameters", lambda size: (STRUCTURE,), find_parameters)
+LAYERS = VariantCheck("layers", "layers", lambda size: (STRUCTURE,), find_layers)

@@ -80,11 +80,8 @@ def owners_of(
 ) -> dict[int, str]:
     """The variants whose own it is, by identity, with the reason; empty where nothing decides.
 
-    Args:
-        sharers: the variants that document it.
-        size: the bytes of the file, where they are known.
-        facts: what the run measured.
-        fields: those in which owners may not contradict each other, all where there are none.
+    ``size`` has the bytes of the file where they are known; owners may not contradict each other in
+    ``fields``, or, without any, in anything.
     """
     tensors = _by_tensors(sharers, facts)
     ways = [

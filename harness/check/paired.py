@@ -30,9 +30,7 @@ _ID = "precision"
 def mcnemar(first: int, second: int) -> float:
     """The exact probability of a split as uneven as this, if both were equally often right.
 
-    Args:
-        first: images that only the first one answers right.
-        second: those that only the second one does.
+    Of the images that only one answers right, so many are the first's, and so many the second's.
     """
     total = first + second
     return min(1.0, 2 * sum(comb(total, k) for k in range(min(first, second) + 1)) / (1 << total))
@@ -71,12 +69,8 @@ class Difference:
 def difference(population: int, drawn: int, first: int, second: int, unread: int = 0) -> Difference:
     """What a sample leaves possible, at any of the looks of a run.
 
-    Args:
-        population: how many images there are.
-        drawn: how many of them were answered by both.
-        first: of these, how many only the first one answers right.
-        second: how many only the second one does.
-        unread: how many could not be read, and may be of any kind.
+    Of the drawn images, answered by both, ``first`` are those that only the first one answers
+    right, and ``unread`` those that could not be read, and may be of any kind.
     """
     alpha = ERRORS.confirmation / len(looks(population, population)) / 2
     (low, high), (other_low, other_high) = (

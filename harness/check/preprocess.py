@@ -20,7 +20,7 @@ from harness.check.base import (
     replaced,
 )
 from harness.check.compare import number
-from harness.types import Edit, Finding, Size
+from harness.types import Edit, Finding
 from zoo.index.types import Claim, Variant
 
 _NEED = Need("preprocess")
@@ -189,9 +189,5 @@ _FIELDS: Mapping[
 }
 
 
-def _needs(size: Size) -> tuple[Need, ...]:
-    """None to start from: whether anything is asked depends on the builder."""
-    return ()
-
-
-CHECK = VariantCheck("preprocess", "preprocess", _needs, find)
+# It needs nothing to start from: whether anything is asked depends on the builder.
+CHECK = VariantCheck("preprocess", "preprocess", lambda size: (), find)

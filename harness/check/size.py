@@ -18,7 +18,7 @@ from harness.check.base import (
 )
 from harness.check.compare import agrees, byte_unit, grouped, number, senses, written
 from harness.check.numbers import STRUCTURE
-from harness.types import Finding, Size
+from harness.types import Finding
 from zoo.index.types import Claim, Severity
 
 # A checkpoint spends this many bytes per tensor on names, headers and alignment.
@@ -51,10 +51,6 @@ def window(state: Mapping[str, int], bytes_per_value: int) -> Window:
     return Window(
         body + low * state["tensors"], body + kept + high * state["tensors"] + state["path_bytes"]
     )
-
-
-def _needs(size: Size) -> tuple[Need, ...]:
-    return (STRUCTURE,)
 
 
 def find(evidence: Evidence) -> Iterable[Finding | Need]:
@@ -187,4 +183,4 @@ def _against_the_file(evidence: Evidence, claim: Claim, size: int) -> Finding:
     return mismatched(claim, variant, check, cause, size, message)
 
 
-CHECK = VariantCheck("file-size", "weights", _needs, find)
+CHECK = VariantCheck("file-size", "weights", lambda size: (STRUCTURE,), find)

@@ -51,12 +51,7 @@ def find_slip(
 ) -> Slip | None:
     """The slip that restores a contradicted claim, None where none does.
 
-    Args:
-        evidence: the variant's.
-        claim: an accuracy that what was seen excludes.
-        seen: field -> what the last look saw of it.
-        decision: on the claim.
-        population: how many images it speaks of.
+    ``seen`` has what the last look saw of each accuracy, ``decision`` is that on the claim.
     """
     claimed = number(claim)
     assert claimed is not None
@@ -208,14 +203,7 @@ def try_others(
 ) -> Others | Need:
     """What the file's other networks give on the images that contradicted a claim.
 
-    Args:
-        evidence: what was counted so far.
-        claim: an accuracy.
-        names: of those networks.
-        key: of its counts, ``top1`` or ``top5``.
-        images: what they are counted on.
-        population: how many images the claim speaks of.
-        drawn: how many of them were looked at.
+    ``drawn`` of the images were looked at; other arguments as for `diagnosis.diagnose`.
     """
     claimed = number(claim)
     assert claimed is not None
@@ -224,7 +212,7 @@ def try_others(
     needed: list[str] = []
     holding, clauses = [], []
     for name in names[:_MOST]:
-        look = Observation(0, 0)
+        look, counted = Observation(0, 0), list[Mapping[str, Any]]()
         for end in looks(available, population):
             spans = shard_names(look.drawn, end, with_entry(name), images.shard_size)
             facts = [evidence.facts.get(("accuracy", shard)) for shard in spans]
@@ -235,11 +223,8 @@ def try_others(
             if len(values) < len(spans):
                 clauses.append(f"{name!r} could not be measured on as many")
                 break
-            look = Observation(
-                look.drawn + sum(value["images"] for value in values),
-                look.correct + sum(value[key] for value in values),
-                look.unreadable + sum(len(value["unreadable"]) for value in values),
-            )
+            counted += values
+            look = Observation.of(counted, key)
             fails = rule.verdict(look) == "contradicted"
             if fails or end >= min(available, max(drawn, _ENOUGH)):
                 verdict = "does not hold there either" if fails else "holds there"

@@ -179,10 +179,7 @@ def _held_up(timing: Mapping[str, Any]) -> str:
 def compare(claim: Claim, timing: Mapping[str, Any], *, sized: bool = True) -> Comparison:
     """Which conditions of a claim are those of a timing.
 
-    Args:
-        claim: a speed.
-        timing: of a bench.
-        sized: whether the variant has an input size of its own, and not the usual one.
+    ``sized`` says whether the variant has an input size of its own, and not the usual one.
     """
     stated, differs, left = dict(claim.settings), list[str](), list[str]()
 
@@ -265,13 +262,7 @@ def _check_precision(stated: dict[str, Any], timing: Mapping[str, Any], check: A
 
 
 def to_time(claims: Iterable[Claim], device: str, *, on_gpu: bool) -> list[dict[str, Any]]:
-    """How claims on this device say that they were measured, as `zoo bench` takes it; each once.
-
-    Args:
-        claims: of a variant.
-        device: its name.
-        on_gpu: whether it is a GPU.
-    """
+    """How the claims on this device say that they were measured, as `zoo bench` takes it."""
     found: list[dict[str, Any]] = []
     for claim in claims:
         stated = dict(claim.settings)
@@ -393,9 +384,5 @@ def _conditions(timing: Mapping[str, Any]) -> tuple[Any, ...]:
     return (_device(timing), *(timing.get(key) for key in keys))
 
 
-def _find(index: Index, variants: Sequence[Variant]) -> Iterable[Finding]:
-    """Nothing: a speed is no affair of the text alone."""
-    return ()
-
-
-CHECK = IndexCheck(_ID, "speed", _find, find_measured)
+# Without a run there is nothing to find: a speed is no affair of the text alone.
+CHECK = IndexCheck(_ID, "speed", lambda index, variants: (), find_measured)

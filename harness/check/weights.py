@@ -22,7 +22,7 @@ from harness.check.base import (
 )
 from harness.check.owners import file_name
 from harness.check.schema import UNREADABLE, missing_for
-from harness.types import Finding, Measurement, Size
+from harness.types import Finding, Measurement
 from zoo.index.types import Claim, Index, Variant
 from zoo.weights.hub import pinned
 from zoo.weights.sources import name_hash
@@ -57,11 +57,6 @@ MISFIT = {
     "types": "upload the tensors in the model's types",
     "other": "write the URL of this variant's own checkpoint",
 }
-
-
-def _needs(size: Size) -> tuple[Need, ...]:
-    # The run fetches the files of all variants before any check runs.
-    return ()
 
 
 def find(evidence: Evidence) -> Iterable[Finding | Need]:
@@ -286,5 +281,6 @@ def _hash_in_name(url: str) -> str | None:
     return name_hash(name) or (stem if _WHOLE.fullmatch(stem) else None)
 
 
-CHECK = VariantCheck("weights", "weights", _needs, find)
+# It needs nothing to start from: the run fetches the files of all variants before any check.
+CHECK = VariantCheck("weights", "weights", lambda size: (), find)
 NAME_CHECK = IndexCheck(_SHA256, "metadata", find_in_names)

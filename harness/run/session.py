@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from harness.check import flops
+from harness.check import cross_check
 from harness.check.accuracy import to_evaluate
 from harness.check.base import Evidence, VariantCheck
 from harness.check.build import apply_alias_findings
@@ -63,10 +63,8 @@ if TYPE_CHECKING:
 def prepare(request: RunConfig, *, builds: bool = True, lenient: bool = False) -> Session:
     """Read the index and choose the variants; nothing is measured yet.
 
-    Args:
-        request: what is asked for.
-        builds: models are going to be built; else no builder is asked for anything.
-        lenient: where some of the index yields no variant, take the rest of it.
+    Where no models are going to be built, no builder is asked for anything. Where some of the index
+    yields no variant, a lenient run takes the rest of it.
 
     Raises:
         UsageError: the request names what there is not, the device included (it need not wait for
@@ -397,7 +395,7 @@ class Session:
 
     def _runs(self, store: Store | None) -> list[VariantRun]:
         checks = variant_checks(self.request.checks)
-        checks += [flops.CROSS_CHECK] if self.request.cross_check else []
+        checks += [cross_check.CHECK] if self.request.cross_check else []
         siblings = tuple(dict.fromkeys(v.name for v in self.index.variants))[:_MOST_SIBLINGS]
         images = (lambda _: None) if self._eval_datasets is None else self._eval_datasets.of
         return [

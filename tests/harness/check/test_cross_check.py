@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 import harness
-from harness.check.flops import CROSS_CHECK as CHECK
+from harness.check.cross_check import CHECK
 from harness.measure.builders import BuilderError
 from harness.measure.profile import Profiler
 from harness.types import Measurement, Recipe, Unmeasured
