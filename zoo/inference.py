@@ -120,11 +120,8 @@ def _answer(name: str, output: Tensor) -> Answer | UnreadableImage:
 
 
 def best(logits: Tensor, count: int) -> list[Guess]:
-    """The likeliest classes of one image, likeliest first; of equal ones the lower index.
-
-    Args:
-        logits: (classes,).
-        count: how many; all where there are fewer.
+    """The likeliest classes of one image's logits (classes,), likeliest first; of equal ones the
+    lower index.
     """
     import torch
 

@@ -53,11 +53,7 @@ def write_line(bars: Bars | None, sentence: str, level: int = INFO) -> None:
 
 
 class Due:
-    """Whether it is time for the next plain line: soon at first, then ever later, as logs are read.
-
-    Args:
-        first: seconds until the first one.
-    """
+    """Whether it is time for the next plain line: soon at first, then ever later."""
 
     def __init__(self, first: float = LATE) -> None:
         self._wait = first
@@ -132,11 +128,8 @@ def _row(*parts: str) -> str:
 class Downloads:
     """Downloads of several threads: a bar each, or a line each when it is done and now and then.
 
-    A file that was in the cache already is not mentioned.
-
-    Args:
-        draw: bars can be drawn.
-        plan: what is to be fetched, where that is known.
+    A file that was in the cache already is not mentioned. ``plan`` has what is to be fetched, where
+    that is known.
     """
 
     def __init__(self, *, draw: bool, plan: FilePlan | None = None) -> None:

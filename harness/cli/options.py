@@ -286,11 +286,8 @@ def one_variant(
 ) -> Variant:
     """The one variant of that name, for this package to build, from an index as `look_up` has it.
 
-    Args:
-        config: with the index.
-        name: of the variant.
-        weights: those that it begins with, where they aren't the published ones.
-        announced: say which it is, and with which weights: long before anything is done with them.
+    It is announced, with its weights (those it begins with, where they aren't the published ones),
+    long before anything is done with them.
 
     Raises:
         UsageError: there is none, or several.

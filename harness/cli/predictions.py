@@ -198,14 +198,7 @@ def _called(index: int, own: Sequence[str]) -> str:
 def _paired(
     one: Answered, called: str, some: NDArray[np.int64], right: NDArray[np.bool_]
 ) -> dict[str, Any]:
-    """How two answers differ on the images that both were given for.
-
-    Args:
-        one: the first.
-        called: what the second is called.
-        some: which of the first one's images they are.
-        right: whether the second is right on these.
-    """
+    """How two answers differ on ``some`` of the first one's images, for which both were given."""
     from harness.check.paired import difference, mcnemar
 
     count, own = len(some), one.right[some, 0]

@@ -76,18 +76,7 @@ def _run(
     predictions: Path | None = None,
     thumbnails: bool = False,
 ) -> None:
-    """Show the plan, measure, show the report, and exit with its status.
-
-    Args:
-        config: what is asked for.
-        dry_run: show the plan alone.
-        printed: whether the report goes to standard output.
-        folder: where it is written to as well, or None.
-        source_url: of the repository that its page links to; None for what git says.
-        writes_baseline: whether its errors and warnings are accepted from now on.
-        predictions: where what the variants answered is written to, or None.
-        thumbnails: whether its page shows images that were answered wrong.
-    """
+    """Show the plan, measure, show the report, and exit with its status."""
     # What is written to be kept shall be about the whole index.
     session = prepared(config, lenient=folder is None and not writes_baseline)
     baseline = BaselineOption.read(config, session, config.checks, writes=writes_baseline)

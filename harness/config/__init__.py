@@ -130,11 +130,7 @@ class RunConfig:
     given: tuple[tuple[str, Any], ...] = field(default=(), compare=False)
 
     def repeated(self, only: Collection[str] = SHARED) -> str:
-        """The options that were given, as another command takes them to see what this run saw.
-
-        Args:
-            only: those that the command takes.
-        """
+        """The options that were given, as another command takes them to see what this run saw."""
         return shlex.join(
             word
             for name, value in self.given

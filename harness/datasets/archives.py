@@ -84,13 +84,8 @@ class LinkSource:
 def tar_set(where: Path, archives: Sequence[Path], labels: Path | None) -> ImageSet:
     """The images of uncompressed tar archives, such as ``ILSVRC2012_val.tar`` or WebDataset shards.
 
-    Beside each image of a shard is its label, as ``KEY.cls`` or in ``KEY.json``. The images of an
-    archive that is named by a synset are of that class.
-
-    Args:
-        where: the file or folder that was asked for.
-        archives: the files, in their order.
-        labels: the labels file beside them; None where shards or names tell the classes.
+    Beside each image of a shard is its label, as ``KEY.cls`` or in ``KEY.json``, and the images of
+    an archive that is named by a synset are of that class; else a labels file has them.
 
     Raises:
         ImageSetError: it is no such archive, or an image has no label.

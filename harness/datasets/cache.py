@@ -124,13 +124,10 @@ class Mapped:
         self._whole = np.zeros(slots.count, dtype=np.bool_)
 
     def read(self, slot: int, pixels: NDArray[np.uint8]) -> bool:
-        """Copies an image out; False where the slot is empty or damaged.
+        """Copies an image out; False where the slot is empty or damaged, the pixels of no use then.
 
-        A slot that was whole is not looked at again: all processes write the same bytes.
-
-        Args:
-            slot: which one.
-            pixels: uint8, (height, width, 3), C-contiguous; of no use after False.
+        A slot that was whole is not looked at again: all processes write the same bytes. ``pixels``
+        are uint8, (height, width, 3), C-contiguous.
         """
         if self._whole[slot]:
             pixels[...] = self._pixels[slot]
@@ -222,12 +219,7 @@ def clear(root: Path | None = None) -> int:
 def make_room(root: Path, wanted: int, max_bytes: int) -> bool:
     """Whether ``wanted`` more bytes may be stored, after removing the sets longest unused.
 
-    Sets in use stay.
-
-    Args:
-        root: the folder of sets.
-        wanted: bytes about to be written.
-        max_bytes: what all sets together may take up.
+    All sets together may take up ``max_bytes``. Sets in use stay.
     """
     with _root_lock(root):
         _empty_trash(root)
@@ -263,12 +255,8 @@ def remove(folder: Path) -> bool:
 
 
 def enter(folder: Path, about: dict[str, Any], fill: Callable[[Path], None]) -> int:
-    """Takes a set into use, making it where there is none.
-
-    Args:
-        folder: of the set.
-        about: what the set is; written down when it is made.
-        fill: makes the set's files in a folder that is not visible yet.
+    """Takes a set into use, making it where there is none: ``about`` is written down then, and
+    ``fill`` makes its files in a folder that is not visible yet.
 
     Returns:
         A descriptor that holds the shared lock until it is closed.

@@ -109,12 +109,7 @@ def decode_all(
 ) -> Iterator[DecodedImage]:
     """Decodes images, in any order: images that lie together are read together.
 
-    Args:
-        images: which ones.
-        preprocessing: up to the crop.
-        decoder: see `Preprocessing.decode`.
-        store: where the pixels are to be kept; None keeps them nowhere.
-        pool: of `decoding_pool`; None decodes here.
+    Without a store the pixels are kept nowhere; without a pool they are decoded here.
 
     Raises:
         BrokenProcessPool: a worker died, killed or out of memory.
@@ -281,10 +276,7 @@ class DecodedSet:
     ) -> DecodedBatch:
         """The pixels of some images; decodes and keeps those that are not kept yet.
 
-        Args:
-            indices: which images of the set, in any order.
-            pool: of `decoding_pool`; None decodes in this process.
-            memory: where the pixels are to be; None makes new memory.
+        Without a pool it decodes in this process; without memory for the pixels it makes new.
 
         Raises:
             BrokenProcessPool: a worker of the pool died.

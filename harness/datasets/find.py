@@ -246,10 +246,6 @@ def class_folders(folder: Path, found: list[os.DirEntry[str]]) -> ImageSet | Non
     Images lie right in their class's folder; what lies deeper, or beside the class folders, is
     listed as ignored.
 
-    Args:
-        folder: the root.
-        found: its listing.
-
     Raises:
         ImageSetError: most folders are classes, and one is not.
     """
@@ -297,11 +293,8 @@ def labelled_images(
 def own_class_set(place: Path, classes: Sequence[str]) -> ImageSet:
     """The images in folders named by a variant's own classes, or in those of its ``val`` folder.
 
-    They are found, and labelled, as `zoo train` and `zoo add` do.
-
-    Args:
-        place: the folder.
-        classes: the names of the classes, in the order of the classifier's outputs.
+    They are found, and labelled, as `zoo train` and `zoo add` do; the classes are in the order of
+    the classifier's outputs.
 
     Raises:
         BadInput: there are no such folders, one is empty, or one is of another class.

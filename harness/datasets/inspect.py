@@ -216,14 +216,10 @@ _CHUNK = 64
 
 
 def check(images: ImageSet, *, full: bool = False, pool: Executor | None = None) -> Problems:
-    """Looks at every image of a set.
+    """Looks at every image of a set, in processes of a pool, or in this one.
 
-    Args:
-        images: the set.
-        full: decode each image whole; else only what its file begins with is looked at, which
-            finds what is no image, is empty, or is larger than Pillow's limit, in a hundredth
-            of the time.
-        pool: of `decoding_pool`; None looks in this process.
+    Where it is not ``full``, only what each file begins with is looked at, which finds what is no
+    image, is empty, or is larger than Pillow's limit, in a hundredth of the time.
     """
     ordered = sorted(zip(images.names, images.sources, strict=True), key=lambda p: p[1].place)
     chunks = [ordered[start : start + _CHUNK] for start in range(0, len(ordered), _CHUNK)]

@@ -151,10 +151,7 @@ KITS = (TRUTH, f"{_KIT_FOLDER}/data/{TRUTH}", f"data/{TRUTH}", f"{_KIT_FOLDER}.t
 
 
 def kit_labels(path: Path) -> tuple[int, ...]:
-    """The class index of each line of the ground truth.
-
-    Args:
-        path: the ground truth, with ``meta.mat`` beside it, or the kit's archive.
+    """The class index of each line of the ground truth or of the kit's archive.
 
     Raises:
         ImageSetError: the table or SciPy is missing, or a file is not what its name says.
@@ -246,9 +243,7 @@ class Labelled:
 def find_labels(*folders: Path, stem: str | None = None) -> Path | None:
     """The labels file or development kit in the first of these folders that has one.
 
-    Args:
-        folders: where to look.
-        stem: a name under which the file may stand too, ``STEM.txt`` or ``STEM.csv``.
+    The file may also stand under ``STEM.txt`` or ``STEM.csv``.
     """
     own: tuple[str, ...] = (
         () if stem is None else (f"{stem}.txt", f"{stem}.csv", f"{stem}_labels.txt")

@@ -33,10 +33,8 @@ def members_of(images: ImageSet, subset: str, truth: str) -> NDArray[np.int64]:
 def places_of(images: ImageSet, subset: str, truth: str) -> NDArray[np.int64]:
     """The places, in the fixed order of all of the set, of the images that count, ascending.
 
-    Args:
-        images: the set.
-        subset: only images of these classes count, see `zoo.known_datasets`; empty for all.
-        truth: a file of labels: only images that have one there count; empty for their own.
+    Those are the images of a subset's classes (see `zoo.known_datasets`), and those that have a
+    label in the file ``truth``; all where either is empty.
     """
     import numpy as np
 

@@ -103,10 +103,6 @@ if hasattr(os, "register_at_fork"):
 def parquet_set(where: Path, shards: Sequence[Path]) -> ImageSet:
     """The images of Parquet shards, in their order.
 
-    Args:
-        where: the file or folder that was asked for.
-        shards: the files.
-
     Raises:
         ImageSetError: pyarrow is missing, a shard is damaged or has other columns, or a label is
             out of range.

@@ -202,17 +202,11 @@ def _linked(url: str) -> Markdown:
 
 
 def bibtex(claim_of: ClaimOf, name: str) -> str | None:
-    """How to cite what an entry of an index documents, without a line break at the end.
+    """How to cite what an entry of an index documents: safe lines, without a break at the end.
 
     It is the entry's ``Citation`` as its author wrote it. Where there is none, the title and the
-    URL of its ``Paper`` make a ``@misc``: authors and year are not in an index.
-
-    Args:
-        claim_of: the claim of a field in effect, or None.
-        name: of the collection or the variant, for the key of a made entry.
-
-    Returns:
-        Lines that are safe to print; None where the index names neither.
+    URL of its ``Paper`` make a ``@misc`` with a key of the name: authors and year are not in an
+    index. None where it has neither. ``claim_of`` gives the claim of a field in effect, or None.
     """
     own = text_of(claim_of("Citation"))
     if own is not None:

@@ -44,10 +44,7 @@ def write(pages: Sequence[CollectionPage], folder: Path) -> Iterator[Path]:
 def check(pages: Sequence[CollectionPage], folder: Path, writer: str = "zoo docs") -> Iterator[str]:
     """Lines on the pages that are missing, outdated or left over, and how they differ.
 
-    Args:
-        pages: as they should be.
-        folder: where they should be.
-        writer: the command that writes them there.
+    ``writer`` is the command that writes them there.
 
     Raises:
         FolderError: a page can't be read.

@@ -65,12 +65,9 @@ class Pages:
 
 
 def pages(index: Index, reports: Path, output: Path) -> Pages:
-    """The pages of all collections that have a variant.
+    """The pages of all collections that have a variant, whose links start at the folder ``output``.
 
-    Args:
-        index: what is documented; its files as they were when it was read.
-        reports: the folder that `zoo report` writes, to be linked; it may be missing.
-        output: the folder of the pages, where links start.
+    They link to the folder of reports, if there is one.
 
     Raises:
         NameTaken: the names of two collections make the same file name.

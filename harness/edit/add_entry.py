@@ -223,13 +223,8 @@ def settle_classes(
     """Whether the classes are ImageNet's or the checkpoint's own, and the names of its own.
 
     A thousand outputs are taken for ImageNet's classes unless something says otherwise: a list of
-    other names, or the origin, whose classes are others.
-
-    Args:
-        facts: of the checkpoint, as of one with ImageNet's classes where it has a thousand.
-        names: that a file gives, if any.
-        origin: the variant whose architecture it has.
-        collection: which the entry will belong to; what it says of classes would hold for it too.
+    other names, or the origin, whose classes are others. What the collection says of classes would
+    hold for the entry too.
 
     Raises:
         NotAdded: the collection, or the origin, speaks of other classes.

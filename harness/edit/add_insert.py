@@ -214,12 +214,8 @@ def rehearse(path: Path, entry: NewEntry) -> None:
 def insert(path: Path, entry: NewEntry, check: Callable[[], None] = lambda: None) -> None:
     """Insert an entry behind the last one of a file, or into a new file.
 
-    Processes that do so at once wait for each other, so that no entry is lost.
-
-    Args:
-        path: the file.
-        entry: what is put in.
-        check: called right before the file is replaced; what it raises leaves the file as it was.
+    Processes that do so at once wait for each other, so that no entry is lost. ``check`` is called
+    right before the file is replaced; what it raises leaves the file as it was.
 
     Raises:
         EditRefused: the file can't be written, or is written in a way that no entry can be put in.

@@ -224,16 +224,12 @@ class LabelledImages:
 def open_labelled(
     data: str, facts: Facts, classes: Sequence[str], dataset: str | None = None
 ) -> LabelledImages:
-    """Open the images at a path.
+    """Open the images at a path, or the ``sample``.
 
     Of a model with the thousand classes of ImageNet they are an image set as `zoo verify --data`
-    takes it; of any other, one folder per class, or such folders below ``val``.
-
-    Args:
-        data: the path, or ``sample``.
-        facts: of the model.
-        classes: the names of its outputs where they are known; else the folders' own, sorted.
-        dataset: what to call them; by default as their folder, or the one around it, is called.
+    takes it; of any other, one folder per class, or such folders below ``val``, sorted where the
+    classes' names are not known. They are called as their folder, or the one around it, unless
+    ``dataset`` says otherwise.
 
     Raises:
         NotAdded: there are no such images, they are of other classes, or they are called by the

@@ -67,12 +67,7 @@ class Draft:
 
 
 class Drafter:
-    """Drafts the edits of one file.
-
-    Args:
-        file: the file as it was read.
-        fields: the keys that are to be changed, or to get others below them.
-    """
+    """Drafts the edits of one file, in which ``fields`` change or get others below them."""
 
     def __init__(self, file: YamlFile, fields: Iterable[str]) -> None:
         self._file = file

@@ -233,9 +233,7 @@ def _propose_for(file: YamlFile, groups: Mapping[Edits, list[Finding]], proposal
 class AliasMap:
     """Values that stand once in a file and are claimed by several entries, through YAML aliases.
 
-    Args:
-        index: everything that was read, not only what a run was about.
-        requests: what the findings of the run ask for.
+    The index is all that was read, not only what a run was about.
     """
 
     def __init__(self, index: Index, requests: Sequence[EditRequest]) -> None:

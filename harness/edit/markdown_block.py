@@ -50,10 +50,9 @@ class _File:
 
 
 class Blocks:
-    """Cuts the blocks of an index's collections; each file is read once.
+    """Cuts the blocks of an index's collections out of its files; each is read once.
 
-    Args:
-        index: whose files are still as they were when it was read.
+    The files are as they were when the index was read.
     """
 
     def __init__(self, index: Index) -> None:

@@ -79,13 +79,8 @@ def _numbers(
 ) -> Iterator[str]:
     """The value with the decimals of the old text, and more until it has its digits.
 
-    Args:
-        written: the old text.
-        units: the units that the field may have.
-        value: what is to be written.
-        step: as `spellings` takes it.
-        keeps_digits: the old text is as precise as it has digits, not decimals: a count may be of
-            another order of magnitude than the one that it replaces.
+    ``keeps_digits`` says that the old text is as precise as it has digits, not decimals: a count
+    may be of another order of magnitude than the one that it replaces.
     """
     unit = written["unit"].strip(" ")
     mantissa = Decimal(_digits(written["whole"]) + (written["fraction"] or "") or 0)

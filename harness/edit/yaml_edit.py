@@ -237,10 +237,7 @@ def save_new(path: str | os.PathLike[str], data: bytes) -> None:
 def replace_value(file: YamlFile, node: Scalar, new: str) -> Replacement:
     """Replace a scalar's text; quotes, anchors and comments stay as they are.
 
-    Args:
-        file: the file.
-        node: the scalar as it is.
-        new: its text as it shall be, free of quotes, escapes and line breaks of its own.
+    The new text is free of quotes, escapes and line breaks of its own.
 
     Raises:
         EditRefused: it is written in a way that a new text can't be fitted into.

@@ -46,13 +46,7 @@ class ClaimTrace:
 
 
 def trace_claim(evidence: Evidence, findings: Sequence[Finding], claim: Claim) -> ClaimTrace:
-    """Trace a claim.
-
-    Args:
-        evidence: the variant and its facts, after all checks.
-        findings: what was found about the variant.
-        claim: the claim to trace.
-    """
+    """Trace a claim, by the variant's facts after all checks and by what was found."""
     about = [f for f in findings if f.field == claim.field and f.location == claim.location]
     said = (_documented(claim), conditions_of(claim))
     sections = [Section("documented", tuple(filter(None, said)))]
@@ -146,14 +140,10 @@ def _cell(candidate: Candidate | None, claim: Claim) -> str:
 def module_tree(profile: Mapping[str, Any], depth: int | None) -> list[tuple[str, ...]]:
     """Rows of a table: module, class, output shape, parameters and MACs with their share.
 
-    Args:
-        profile: the value of a ``profile`` measurement.
-        depth: how many levels to show below the model; None for all.
-
-    Returns:
-        One row per module call, indented by its level; parameters and MACs include what is
-        inside. A module that is called twice has two rows, and its parameters in both. One that
-        is never called, but holds modules that are, has a row where the first of them stands.
+    One row per module call of a ``profile`` measurement's value, indented by its level, ``depth``
+    levels below the model or all; parameters and MACs include what is inside. A module that is
+    called twice has two rows, and its parameters in both. One that is never called, but holds
+    modules that are, has a row where the first of them stands.
     """
     return [
         (

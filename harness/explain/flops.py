@@ -58,10 +58,8 @@ def geometries(
 ) -> list[Geometry]:
     """The inputs that an explanation tries, the claimed one first, each size once.
 
-    Args:
-        claimed: the claim's own input, (height, width) in pixels.
-        crop_pct: the share of the resized image that is cropped, where the index says one.
-        image_size: the variant's Image Size, which may be another than the claim's input.
+    ``crop_pct`` is the share of the resized image that is cropped, where the index says one, and
+    ``image_size`` the variant's own, which may be another than the claim's input.
     """
     found = [Geometry(claimed, 0, "the documented input")]
     if image_size is not None:
@@ -80,11 +78,7 @@ def geometries(
 
 
 def usual_geometries(known: Sequence[Geometry]) -> list[Geometry]:
-    """The inputs that other variants have: tried where those of the variant's own explain nothing.
-
-    Args:
-        known: what was tried before; no size of it comes again.
-    """
+    """The inputs that other variants have, tried where those known explain nothing."""
     tried = {geometry.size for geometry in known}
     squares = [
         Geometry((n, n), 4, "an input that other models have", f"{n}x{n}") for n in USUAL_SIZES
@@ -234,12 +228,7 @@ class Explanation:
 def candidates(
     geometries: Sequence[Geometry], counts: Mapping[Size, Mapping[str, Any]]
 ) -> list[Candidate]:
-    """Every figure at every input that was measured.
-
-    Args:
-        geometries: the inputs.
-        counts: size -> value of the ``flops`` measurement there; a missing one is passed over.
-    """
+    """Every figure at every input that was measured, by its ``flops`` value."""
     found = []
     for geometry in geometries:
         value = counts.get(geometry.size)

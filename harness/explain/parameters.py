@@ -58,12 +58,7 @@ class ParameterFit:
 
 
 def explain_parameters(claim: Claim, structure: Mapping[str, Any]) -> ParameterFit | None:
-    """The simplest reading that equals the claim, None where none does.
-
-    Args:
-        claim: the documented number.
-        structure: the value of a ``structure`` measurement.
-    """
+    """The simplest reading that equals the claim, None where none does."""
     step = claim.step or Decimal(1)
     accepted: set[Decimal] = set()
     uncertain: ParameterFit | None = None

@@ -29,9 +29,7 @@ def files(
 ) -> Iterator[tuple[str, bytes]]:
     """``comparison.md``, ``.csv`` and ``.parquet``: (name, content), one row per variant each.
 
-    Args:
-        report: what to show.
-        warn: called with a sentence on a file that can't be written.
+    ``warn`` is called with a sentence on a file that can't be written.
     """
     compared = rows(report)
     yield "comparison.md", markdown(report, compared).encode()

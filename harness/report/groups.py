@@ -136,11 +136,8 @@ class Layout:
 def arrange(report: Report, options: Options, *, join: bool = False) -> Layout:
     """Sort the report's findings for a reader, those that matter most first.
 
-    Args:
-        report: what to show.
-        options: how much of it.
-        join: state once what is one wrong value, or one cause of a collection's, unless all is
-            asked for.
+    With ``join``, what is one wrong value, or one cause of a collection's, is stated once, unless
+    all is asked for.
     """
     join = join and not options.verbose
     collections = {variant.name: variant.collection for variant in report.variants}

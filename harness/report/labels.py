@@ -228,11 +228,7 @@ def points_of(axes: Axes) -> Transform:
 def write_names(axes: Axes, canvas: FigureCanvasAgg, data: ParetoData, spots: Sequence[XY]) -> None:
     """Name the frontier first, then whatever else there is room for, the loneliest first.
 
-    Args:
-        axes: with its scale and limits set.
-        canvas: that the figure is drawn on.
-        data: what the plot shows.
-        spots: where the markers are, in points.
+    The axes have their scale and limits; ``spots`` are the markers' places, in points.
     """
     from matplotlib.font_manager import FontProperties
 

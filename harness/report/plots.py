@@ -60,12 +60,8 @@ def files(
     """``pareto-macs.svg``, ``pareto-macs.png`` ...: (name, content), for each axis with data.
 
     Matplotlib's settings are its own while a plot is drawn, whatever the user's are; no other
-    thread should draw meanwhile.
-
-    Args:
-        rows: of the comparison.
-        warn: called with a sentence on each plot without data, and on the variants that a plot
-            leaves out, and why.
+    thread should draw meanwhile. ``warn`` is called with a sentence on each plot without data, and
+    on the variants that a plot leaves out, and why.
     """
     import matplotlib as mpl
 

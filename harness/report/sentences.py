@@ -199,9 +199,7 @@ def span(low: float, high: float) -> str:
 def in_repository(file: str, options: Options) -> str:
     """A file named from the working folder, as named from the top of the repository.
 
-    Args:
-        file: the name; an absolute one stays as it is where it lies outside the repository.
-        options: the repository's top, and the working folder in it.
+    An absolute one stays as it is where it lies outside the repository.
     """
     if not posixpath.isabs(file) or not options.top:
         return posixpath.normpath(posixpath.join(options.folder, file))

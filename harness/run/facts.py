@@ -207,10 +207,8 @@ class VariantFacts:
         return self._key(("accuracy", part), of_part=False)[:32]
 
     def answered(self, *, precisions: bool = False) -> Iterator[Answered]:
-        """What was answered for the images of each dataset that were counted as documented.
-
-        Args:
-            precisions: and what was in other precisions.
+        """What was answered for the images of each dataset that were counted as documented, also in
+        other precisions.
         """
         spans = [
             span_of(which)

@@ -25,12 +25,9 @@ def key_of(
 ) -> str:
     """The key of one fact: a digest of its kind, builder, variant, geometry and versions.
 
-    Args:
-        kind: of the fact.
-        recipe: the variant; its builder, name, base and classes count: nothing else steers a build.
-        which: the input geometry or the part, where one matters.
-        depends: what else it depends on: of a checkpoint its path, size, modification time and
-            inode; of an accuracy also the images, and how they are prepared and run.
+    Of the recipe builder, name, base and classes count: nothing else steers a build. ``depends``
+    has what else it depends on: of a checkpoint its path, size, modification time and inode; of an
+    accuracy also the images, and how they are prepared and run.
     """
     parts: list[Any] = [
         kind,
@@ -109,12 +106,8 @@ def import_closure(entries: Iterable[str], without: Iterable[str] = ()) -> dict[
     """The sources of some modules and of all that they import, by dotted name, sorted.
 
     Every import counts, inside a function too, except under ``if TYPE_CHECKING:``, which never
-    runs. Only modules of ``harness`` and ``zoo`` are followed. A package's ``__init__`` belongs to
-    it where the package itself is imported, not where one of its modules is.
-
-    Args:
-        entries: dotted names of modules.
-        without: modules and packages that are neither included nor followed.
+    runs. Only modules of ``harness`` and ``zoo`` are followed, and none of ``without``. A package's
+    ``__init__`` belongs to it where the package is imported, not where one of its modules is.
     """
     left_out = tuple(without)
     found: dict[str, bytes] = {}

@@ -37,11 +37,8 @@ class _State:
 def network_refused(*, but_public: bool = False) -> Iterator[None]:
     """Raise OfflineError where Python code of this process connects to, or looks up, a host.
 
-    Sockets of this machine that have a path for an address are let through. It is process-wide:
-    only a worker should do this.
-
-    Args:
-        but_public: let public hosts through, and the proxies that lead to them.
+    Sockets of this machine that have a path for an address are let through, and with ``but_public``
+    public hosts and the proxies that lead to them. Process-wide: only a worker should do this.
     """
     if not _State.hooked:
         sys.addaudithook(_refuse)  # It can't be taken away again, so a flag rules it.

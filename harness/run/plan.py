@@ -30,10 +30,7 @@ _MOST_NAMED = 3
 
 
 def index_here(wanted: Iterable[str] = ()) -> Path:
-    """The index of the working folder or of its project.
-
-    Args:
-        wanted: the words that name variants; one may be a folder's.
+    """The index of the working folder or of its project; a wanted word may be a folder's.
 
     Raises:
         UsageError: there is none. The index of this package would be another one than the user's.
@@ -144,13 +141,9 @@ def _as_path(word: str) -> str:
 def select(index: Index, wanted: Sequence[str], lister: str = "zoo list") -> tuple[Variant, ...]:
     """The variants of these names, globs and collections, in the order of the index.
 
-    Args:
-        index: what there is.
-        wanted: what is asked for.
-        lister: the command that lists the variants of this index.
-
     Raises:
-        UsageError: for each word that means no variant, with the nearest names.
+        UsageError: for each word that means no variant, with the nearest names and the ``lister``,
+            the command that lists the variants of this index.
     """
     if not wanted:
         return index.variants

@@ -47,11 +47,7 @@ _MOST_OF_THUMBNAILS = 2_000_000
 
 
 class KeptPredictions:
-    """The predictions of one variant, by the names of their files.
-
-    Args:
-        folder: where the files are; None keeps them in memory.
-    """
+    """The predictions of one variant, by the names of their files; without a folder, in memory."""
 
     def __init__(self, folder: Path | None) -> None:
         self._folder = folder
@@ -59,13 +55,7 @@ class KeptPredictions:
         self._known: dict[str, set[tuple[int, int]]] = {}
 
     def put(self, name: str, span: Span, encoded: object) -> list[str] | None:
-        """Keep what a worker sent of a shard; what its row says of it, None where that is nothing.
-
-        Args:
-            name: of the file.
-            span: the images.
-            encoded: base64.
-        """
+        """Keep what a worker sent of a shard, as base64; what its row says of it, if anything."""
         try:
             data = b64decode(encoded, validate=True) if isinstance(encoded, str) else b""
         except ValueError:
@@ -178,11 +168,7 @@ class Answered:
     def summary(
         self, seen: Callable[[ImageSet, int], bytes | None] | None = None
     ) -> PredictionSummary:
-        """What there is to say of them.
-
-        Args:
-            seen: makes the thumbnail of an image by its index; None for no thumbnails.
-        """
+        """What there is to say of them; ``seen`` makes the thumbnail of an image by its index."""
         import numpy as np
 
         from zoo.labels import imagenet_categories

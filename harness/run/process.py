@@ -54,12 +54,7 @@ class WorkerEndedError(Exception):
 
 
 class WorkerProcess:
-    """One worker, started at once; `kill` it.
-
-    Args:
-        heard: is given what it says before its answer.
-        environment: further variables of its own.
-    """
+    """One worker, started at once; `kill` it. ``heard`` is given what it says before its answer."""
 
     def __init__(
         self,

@@ -214,12 +214,8 @@ def rescored(
 ) -> Measurement:
     """The count of a part, worked out from its predictions.
 
-    Args:
-        found: the part's.
-        images: those that the part is of.
-        image_set: the whole set.
-        part: its name, with the order of the labels where that is another one.
-        like: a count of the same variant on the set.
+    ``part`` is its name, with the order of the labels where that is another one, and ``like`` a
+    count of the same variant on the set.
     """
     import numpy as np
 

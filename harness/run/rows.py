@@ -101,10 +101,7 @@ def unpack(row: Sequence[object]) -> Measurement:
 def why_unfit(fact: Measurement, recipe: Recipe | None = None, slot: Slot | None = None) -> str:
     """Why a fact is not to be believed, in a few words; empty where it is.
 
-    Args:
-        fact: one that was read, or is to be kept.
-        recipe: of the variant that was asked for, where that is known.
-        slot: which of its facts was asked for.
+    The recipe and the slot are of the fact that was asked for, where that is known.
     """
     if recipe is not None and (fact.builder, fact.name) != (recipe.builder, recipe.name):
         return "it is another variant's"

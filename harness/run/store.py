@@ -135,10 +135,8 @@ class Store:
     ) -> Measurement | None:
         """The measurement of that key, None where there is none that can be believed.
 
-        Args:
-            key: the key.
-            unfit: why a measurement is not the one that was asked for, empty where it is. Such a
-                one is removed, and so is a row that was damaged.
+        One that is ``unfit``, not the one that was asked for by this reason, is removed, and so is
+        a row that was damaged.
         """
         if not self.reads:
             return None

@@ -110,11 +110,7 @@ class VariantRun(VariantFacts):
         return applied.items
 
     def prefer(self, rules: Mapping[str, str]) -> None:
-        """Check again where the rule that explains most of the collection fits here, too.
-
-        Args:
-            rules: field -> rule.
-        """
+        """Check again where the rule that explains most of the collection fits here, too."""
         found = self.findings or ()
         if any(rules.get(f.field) in f.rules[1:] for f in found):
             self._preferred = rules

@@ -141,17 +141,12 @@ _Done = tuple[Job, "list[Fact]"]
 
 
 class WorkerThread:
-    """A thread that owns one worker process at a time and feeds it jobs.
+    """A thread that owns one worker process at a time, on its device if any, and feeds it jobs.
 
     Facts that the worker made since it was last compared with what it was are held back. Where it
     turns out to be changed, or ends, they are thrown away, and their jobs done again in a fresh
     worker, which is compared after each; one that changes a fresh worker changes its own numbers
     alone. A worker in which CUDA has ended is replaced, and its job tried once more.
-
-    Args:
-        waiting: where jobs come from.
-        limits: what one may take.
-        share: the worker's device, where it has one of its own.
     """
 
     def __init__(

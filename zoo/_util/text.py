@@ -94,9 +94,7 @@ _LONGEST_MESSAGE = 10 * FOREIGN
 def bounded(message: str, texts: Iterable[str] = ()) -> str:
     """Cut what is foreign and long in a message that is ours, and make all of it visible.
 
-    Args:
-        message: one that may quote such texts.
-        texts: those that it may quote; a word that is too long is foreign whatever it is.
+    ``texts`` are those that it may quote; a word that is too long is foreign whatever it is.
     """
     if len(message) <= FOREIGN and message.isprintable():
         return message
@@ -186,13 +184,9 @@ def human_bytes(count: int) -> str:
 
 
 def nearest(word: str, words: Iterable[str], *, n: int = 3, cutoff: float = 0.6) -> list[str]:
-    """The words that ``word`` may be a misspelling of, best first; case makes no difference.
+    """The words, ``n`` at most, that ``word`` may be a misspelling of, best first, in any case.
 
-    Args:
-        word: what was written.
-        words: the words to choose from.
-        n: how many at most.
-        cutoff: how alike they have to be, 0 to 1.
+    ``cutoff`` says how alike they have to be, 0 to 1.
     """
     folded: dict[str, list[str]] = {}
     for each in words:

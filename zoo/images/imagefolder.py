@@ -87,9 +87,7 @@ def unused(data: Path, *used: Path) -> list[str]:
 def read_tree(root: Path, classes: Sequence[str] | None = None) -> Tree:
     """Lists the images below class folders, in the order of their names.
 
-    Args:
-        root: the folder of the class folders.
-        classes: the classes that a model was given already; by default they are the folders.
+    The classes are the folders, or those that a model was given already.
 
     Raises:
         BadInput: there are no two classes, one is empty, or one is not among ``classes``.
@@ -124,10 +122,6 @@ def read_tree(root: Path, classes: Sequence[str] | None = None) -> Tree:
 
 def read_val_split(data: Path, classes: Sequence[str] | None = None) -> Tree:
     """The images to measure on: of the ``val`` folder as `split` finds it, else of ``data``.
-
-    Args:
-        data: the folder.
-        classes: as `read_tree` takes them.
 
     Raises:
         BadInput: as `read_tree`.

@@ -40,11 +40,9 @@ def check_size(size: int) -> None:
 
 
 def read_regular(path: str, count: int | None = None) -> tuple[bytes, os.stat_result]:
-    """The bytes of an image's file, with what the system says of it; a pipe is not waited for.
+    """The bytes of an image's file, or ``count`` of them at most, with what the system says of it.
 
-    Args:
-        path: the file.
-        count: read no more than so many bytes; None reads them all.
+    A pipe is not waited for.
 
     Raises:
         OSError: it can't be read, is no regular file, or is larger than any image.

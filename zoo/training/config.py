@@ -133,10 +133,8 @@ class TrainingRecipe:
         """For pretrained layers: few epochs, low rate, gentle augmentation.
 
         Momentum, weight decay and dropout stay the variant's; its epochs, learning rate and
-        regularisation are for random weights and a million images.
-
-        Args:
-            freeze: only the new classifier is trained; it bears a higher rate.
+        regularisation are for random weights and a million images. Where the new classifier alone
+        is trained (``freeze``), it bears a higher rate.
         """
         return replace(
             self,
@@ -310,13 +308,8 @@ def resolve_recipe(
 ) -> TrainingRecipe:
     """Resolve the recipe of a training from the index and the settings.
 
-    Args:
-        settings: what was asked for; it has no recipe of its own.
-        variant: whose claims make the recipe.
-        images: how many there are to train on.
-        world: how many processes share a batch.
-        notes: sentences about what follows from it are added here.
-        warnings: and to this those about what is not followed.
+    It is one for so many images, and for the batch of all processes of the ``world``. Sentences on
+    what follows from it are added to ``notes``, those on what is not followed to ``warnings``.
 
     Raises:
         BadInput: what was asked for is out of range.

@@ -220,15 +220,7 @@ def loader(
     pin_memory: bool = False,
     keep_workers: bool = False,
 ) -> DataLoader[TrainBatch]:
-    """torch's loader over these batches.
-
-    Args:
-        images: the data set.
-        batches: what of it, in which order.
-        workers: processes that decode; 0 decodes in this one.
-        pin_memory: for a faster way to a GPU.
-        keep_workers: from one pass to the next.
-    """
+    """torch's loader over these batches of images; with 0 ``workers`` this process decodes."""
     from torch.utils.data import DataLoader
 
     return DataLoader(

@@ -56,10 +56,7 @@ class RunDir:
         self.kept = 0
 
     def enter(self) -> dict[str, Any] | None:
-        """Make the folder and lock it against other trainings.
-
-        Returns:
-            The state to go on from; None where there is none.
+        """Make the folder and lock it; the state to go on from, None where there is none.
 
         Raises:
             BadInput: the folder can't be made, another training writes to it, or it holds one that

@@ -63,11 +63,7 @@ class Position:
         }
 
     def load_state(self, state: Mapping[str, Any], epochs: int) -> None:
-        """Resume from a `state`.
-
-        Args:
-            state: of any process: it is the same in all of them.
-            epochs: how many there are to be.
+        """Resume from a `state` of any process, up to so many epochs.
 
         Raises:
             KeyError, TypeError, ValueError: it is none that `state` can have given.

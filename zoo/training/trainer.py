@@ -308,14 +308,9 @@ def make_optimizer(model: nn.Module, recipe: TrainingRecipe) -> Optimizer:
 def make_scheduler(optimizer: Optimizer, steps: int, warmup_steps: int) -> SequentialLR:
     """A linear warm-up, then half a cosine down to 0; one step of it per optimisation step.
 
-    With a highest rate of r and W of T steps of warm-up, step t (from 0) is taken at
-    r (t + 1) / (W + 1) while t < W, and at r (1 + cos(pi (t - W) / (T - W))) / 2 from there on
-    ("SGDR", arXiv 1608.03983, equation 5, without restarts).
-
-    Args:
-        optimizer: its learning rates are the highest ones.
-        steps: of the whole training.
-        warmup_steps: less than ``steps``.
+    With the optimizer's own rate r as the highest one and W of T steps of warm-up, step t (from 0)
+    is taken at r (t + 1) / (W + 1) while t < W, and at r (1 + cos(pi (t - W) / (T - W))) / 2 from
+    there on ("SGDR", arXiv 1608.03983, equation 5, without restarts).
     """
     from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, SequentialLR
 
