@@ -12,7 +12,8 @@ from typer.core import TyperCommand, TyperGroup
 from harness.cli.options import general_too
 from harness.cli.output import WRONG_USE, Failure, emit, say
 from harness.config import UsageError
-from harness.config.commands import COMMANDS, EXAMPLES
+from harness.config.commands import COMMANDS
+from harness.config.examples import EXAMPLES
 from harness.config.options import GENERAL, GENERAL_GROUP, GROUPS, OWN_GROUP, SHARED
 from zoo._util.text import nearest
 

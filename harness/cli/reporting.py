@@ -134,12 +134,17 @@ def show_report(report: Report, config: RunConfig) -> None:
         say(summary(report))
 
 
-def prepare_folder(folder: Path) -> None:
+def prepare_folder(folder: Path, *, history: bool = False) -> None:
     """See that a report can be written there, before hours are spent on measuring."""
     from harness.report import folder as folders
+    from harness.report.history_file import HistoryError, NoPyarrow
 
     try:
-        folders.prepare(folder)
+        folders.prepare(folder, history=history)
+    except NoPyarrow as error:
+        raise NotBegun(str(error)) from error
+    except HistoryError as error:
+        raise UsageError(f"--history: {error}") from error
     except folders.NotOurs as error:
         raise UsageError(f"--output: {error}") from error
     except folders.FolderError as error:
@@ -147,9 +152,16 @@ def prepare_folder(folder: Path) -> None:
 
 
 def write_folder(
-    report: Report, folder: Path, source_url: str | None = None, *, verbose: bool = False
+    report: Report,
+    folder: Path,
+    source_url: str | None = None,
+    *,
+    verbose: bool = False,
+    history: bool = False,
 ) -> Report:
     """Write the report there, and say where it is; ``verbose`` names the tables that it lacks, too.
+
+    ``history`` adds the run to the history there, unless it did not come to its end.
 
     One of a run that was interrupted is not written, nor one of a run that failed in place of
     another: what is there is left as it is.
@@ -175,7 +187,8 @@ def write_folder(
         return report
     try:
         link, lacks = linker(source_url), partial(say, level=INFO if verbose else DEBUG)
-        page = folders.write(report, folder, say, undisturbed, link, lacks)
+        keeps = history and report.cut_short is None
+        page = folders.write(report, folder, say, undisturbed, link, lacks, history=keeps)
     except KeyboardInterrupt:
         interrupts.say_now()
         say(f"{folder}: {'has the new report' if written else 'left as it was'}", WARNING)

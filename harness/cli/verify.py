@@ -75,6 +75,7 @@ def _run(
     writes_baseline: bool = False,
     predictions: Path | None = None,
     thumbnails: bool = False,
+    history: bool = False,
 ) -> None:
     """Show the plan, measure, show the report, and exit with its status."""
     # What is written to be kept shall be about the whole index.
@@ -88,7 +89,7 @@ def _run(
         raise UsageError(*unread(session.index))
     fail(*unread(session.index))
     if not dry_run:
-        _prepare(folder, predictions)
+        _prepare(folder, predictions, history=history)
     progress = StderrProgress(quiet=config.quiet)
     interrupts.say_last(partial(say_kept, session, progress))
     try:
@@ -112,7 +113,7 @@ def _run(
     if folder is not None:
         if report.cut_short != INTERRUPTED:
             report = _with_answers(report, session, thumbnails=thumbnails)
-        report = write_folder(report, folder, source_url, verbose=config.verbose)
+        report = write_folder(report, folder, source_url, verbose=config.verbose, history=history)
     broken = cut_short(report)
     silent = report.cut_short == INTERRUPTED if not printed else config.format in _ON_SCREEN
     if broken is not None and not silent:
@@ -123,10 +124,10 @@ def _run(
     finish(report, config)
 
 
-def _prepare(folder: Path | None, predictions: Path | None) -> None:
+def _prepare(folder: Path | None, predictions: Path | None, *, history: bool) -> None:
     """See that both can be written to, before hours are spent on measuring."""
     if folder is not None:
-        prepare_folder(folder)
+        prepare_folder(folder, history=history)
     if predictions is not None:
         _prepare_predictions(predictions)
 
@@ -254,6 +255,7 @@ def report(
     output: Path,
     source_url: str | None,
     thumbnails: bool,
+    history: bool,
     precision: tuple[str, ...] | None,
 ) -> None:
     """As zoo verify --output, for those who want the files and not the verdict: findings don't
@@ -264,4 +266,11 @@ def report(
         raise UsageError(
             "--thumbnails: there are no images to show; name them with --data, or leave it out"
         )
-    _run(config, printed=False, folder=output, source_url=source_url, thumbnails=thumbnails)
+    _run(
+        config,
+        printed=False,
+        folder=output,
+        source_url=source_url,
+        thumbnails=thumbnails,
+        history=history,
+    )

@@ -19,6 +19,7 @@ COMMANDS: Mapping[str, str] = {
     "predictions": "Show what a variant answered on images: worst classes, surest mistakes, pairs.",
     "bench": "Time forward passes: images per second, latency, peak memory; fetch no weights.",
     "report": "Write tables, Pareto plots and a page of what is in the store and what is not yet.",
+    "history": "Print a variant's measured figures over time, and where they moved.",
     "fix": "Measure variants, and print corrections of their index as a unified diff.",
     "fetch": "Fetch weights into the checkpoint cache, resuming and hashing; print where they are.",
     "train": "Train a variant by the recipe that its index states, or fine-tune its published "
@@ -38,98 +39,6 @@ COMMANDS: Mapping[str, str] = {
     "cache info": "Where the measurements are kept, how many there are, and of what kinds.",
     "cache check": "Remove what is damaged among the measurements; the next run makes it anew.",
     "cache clear": "Delete measurements, all by default; the next run makes them anew.",
-}
-
-# For the help: what is written after ``zoo``, and what it does.
-EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = {
-    "": (
-        ("verify --all", "check everything that the index here claims"),
-        ("verify 'resnet50*' --index package:torchvision --builder torchvision", "of another zoo"),
-        ("-q audit model-index/", "options that every command has may come first"),
-    ),
-    "init": (
-        ("init --from package:timm resnet50.a1_in1k", "in model-index.yml, measured"),
-        ("init --builder mine --index mine.yml", "all that your own builder has"),
-    ),
-    "audit": (
-        ("audit", "the index of this folder"),
-        ("audit model-index/mine.yml docs/", "these files and folders"),
-        ("audit --format github --fail-on warning", "as annotations, in a workflow"),
-    ),
-    "verify": (
-        ("verify --all", "everything, on shapes alone and with the files' headers"),
-        ("verify ResNeSt 'efficientnet_*' --offline", "a collection and a glob, without a network"),
-        ("verify resnest50d --data imagenet/val", "the accuracy as well"),
-        ("verify --all --write-baseline", "accept what is found today, and fail for what is new"),
-    ),
-    "validate": (
-        ("validate resnest50d --data imagenet/val", "until its claims are decided"),
-        ("validate --all --data val.tar --budget 2h", "all, for two hours at the most"),
-    ),
-    "predictions": (
-        ("predictions resnest50d --data imagenet/val", "after zoo validate on the same images"),
-        ("predictions resnest50d --data val --compare resnest26d", "which images differ"),
-    ),
-    "bench": (
-        ("bench resnest50d --batch 1,8 --seconds 2", "two batch sizes, two seconds each"),
-        ("bench --all --device cuda --amp fp16", "all, on the GPU, in half precision"),
-    ),
-    "report": (
-        ("report", "the page and tables of all variants, in reports/"),
-        ("report ResNeSt --output site --offline", "one collection, without a network"),
-        ("report --data imagenet/val --thumbnails", "with accuracies by class, and mistakes"),
-    ),
-    "fix": (
-        ("fix | git apply", "correct what was measured to be wrong"),
-        ("fix ResNeSt --write", "the same for one collection, written at once"),
-    ),
-    "fetch": (
-        ("fetch resnest50d", "its weights, and where they are"),
-        ("fetch --all --dry-run", "how much there is to fetch"),
-    ),
-    "train": (
-        ("train resnest50d --data pets --finetune", "from the published weights, 10 epochs"),
-        ("train resnest50d --data pets --finetune --resume auto", "go on after an interrupt"),
-    ),
-    "docs": (
-        ("docs", "the pages of the index here, in docs/models/"),
-        ("docs --check", "whether they are up to date, for continuous integration"),
-    ),
-    "cite": (("cite resnest50d", "what to put into a .bib file"),),
-    "classify": (
-        ("classify resnest50d cat.jpg", "the five likeliest classes"),
-        ("classify resnest50d photos/ --json --top 1", "a folder, for a program"),
-    ),
-    "features": (
-        ("features resnest50d photos/ -o photos.parquet", "a row for each image"),
-        ("features resnest50d photos/ -o photos.npy --stage -1", "of the last feature map"),
-    ),
-    "add": (
-        ("add runs/net/model.pth --from resnest50d", "a new variant in runs/net/model-index.yml"),
-        ("add pets.pth --from resnest50d --data pets/val --index pets.yml", "with its accuracy"),
-    ),
-    "dataset": (
-        ("dataset imagenet/val", "which dataset it is, and what to pass for it"),
-        ("dataset shards/ --format json", "the same for a program"),
-    ),
-    "list": (
-        ("list", "every variant, with its claims in short"),
-        ("list 'resnest*' --format json", "some, for a program"),
-    ),
-    "show": (
-        ("show resnest50d", "its claims, and where each stands"),
-        ("show resnest50d --profile --depth 2", "what its modules cost"),
-    ),
-    "explain": (("explain resnest50d FLOPs", "which counter gives the documented number"),),
-    "rule": (
-        ("rule flops.convention", "what this cause means"),
-        ("rule", "every cause"),
-    ),
-    "cache": (("cache info", "where the measurements are"),),
-    "cache clear": (
-        ("cache clear --older-than 30d", "what is older than a month"),
-        ("cache clear --kind flops --variant 'resnest*' --yes", "some, without being asked"),
-    ),
 }
 
 
@@ -179,6 +88,19 @@ _OWN = (
             "the page.",
             False,
         ),
+        Option(
+            "history",
+            SWITCH,
+            "Add the run to history.parquet in that folder (history.jsonl without pyarrow), a row "
+            "for each figure that was measured, which zoo history and the page show over time. "
+            "Runs that are there stay as they are.",
+            False,
+        ),
+    ),
+    *_own(
+        "history",
+        _folder("The folder of the report.", Path("reports"), name="report"),
+        _format("table", "json", "csv"),
     ),
     *_own("dataset explain", _format("table", "json")),
     *_own(

@@ -20,7 +20,7 @@ from typing import Any
 import typer
 
 from harness.causes import CAUSES
-from harness.config.commands import EXAMPLES
+from harness.config.examples import EXAMPLES
 from harness.docs.folder import difference, differs, read
 from harness.docs.index_format import index_format_page
 from harness.docs.index_schema import index_schema

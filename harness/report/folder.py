@@ -12,16 +12,22 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from harness.report.source import Linker, no_link
+from harness.report import history_file
+from harness.report.history import rows_of
+from harness.report.history_file import History, HistoryError
+from harness.report.source import Linker, commit, no_link
 from harness.types import Fact, Report, Unmeasured
+from zoo._util.files import file_lock
 from zoo._util.many_files import replace_files
-from zoo._util.text import json_text
+from zoo._util.text import json_text, plural
 
 DOCUMENT = "report.json"
 PAGE = "index.html"
 
 # A document that is larger was not written by this module for any index that it reads.
 _MOST_BYTES = 256 << 20
+# Another run of the same folder may write its tables, plots and history first.
+_WAIT_S = 600.0
 
 
 class FolderError(Exception):
@@ -32,10 +38,11 @@ class NotOurs(Exception):
     """The output is not a folder, or holds files of others that would be replaced or removed."""
 
 
-def prepare(folder: Path) -> None:
+def prepare(folder: Path, *, history: bool = False) -> None:
     """Make the folder, and see that it can be written to, before anything is measured.
 
     Raises:
+        HistoryError: a run is to be added to a history that can't be read.
         NotOurs: a file is in the way that no report wrote; nothing is touched.
         FolderError: the folder can't be made or written to.
     """
@@ -55,6 +62,8 @@ def prepare(folder: Path) -> None:
             pass
     except OSError as error:
         raise _failed(folder, error) from error
+    if history:
+        history_file.check(folder)
 
 
 def holds_report(folder: Path) -> bool:
@@ -69,6 +78,8 @@ def write(
     undisturbed: Callable[[], AbstractContextManager[None]] = nullcontext,
     link: Linker = no_link,
     lacks: Callable[[str], None] | None = None,
+    *,
+    history: bool = False,
 ) -> Path:
     """Write everything once all of it is made: the folder holds this report, or what it held.
 
@@ -84,6 +95,7 @@ def write(
         undisturbed: entered while files are replaced, once all of them are made.
         link: the address of an index's file, for the page.
         lacks: called with a line for a table that another package would have to be installed for.
+        history: add the run to the history in the folder, while no other run does.
 
     Returns:
         The page.
@@ -92,14 +104,36 @@ def write(
         FolderError: a file can't be written; the folder is as it was.
     """
     given = redact_home(_undated(report))
-    made = dict(_files(given, _document_in(folder), say, link, lacks))
-    files = {folder / name: content for name, content in made.items()}
     try:
-        with undisturbed():
-            replace_files(files, [folder / name for name in sorted(_names() - made.keys())])
-    except OSError as error:
+        with file_lock(folder / "history", _WAIT_S) if history else nullcontext():
+            past, kept = _history(report, folder, say) if history else (_past(folder, say), {})
+            made = dict(_files(given, _document_in(folder), say, link, lacks, past)) | kept
+            files = {folder / name: content for name, content in made.items()}
+            with undisturbed():
+                replace_files(files, [folder / name for name in sorted(_names() - made.keys())])
+    except (OSError, HistoryError) as error:
         raise _failed(folder, error) from error
     return folder / PAGE
+
+
+def _history(
+    report: Report, folder: Path, say: Callable[[str], None]
+) -> tuple[History, dict[str, bytes]]:
+    """The history with this run, and the file that keeps it."""
+    rows = rows_of(redact_home(report), commit(os.fspath(folder)))
+    past, name, content = history_file.appended(folder, rows)
+    say(f"{folder / name}: run {past.runs:,} added, {plural(len(rows), 'figure')}")
+    return past, {name: content}
+
+
+def _past(folder: Path, say: Callable[[str], None]) -> History | None:
+    """The history that is in the folder, for the page; None where none can be read."""
+    try:
+        path = history_file.find(folder)
+        return None if path is None else history_file.read(path)
+    except HistoryError as error:
+        say(f"the page shows no history: {error}")
+        return None
 
 
 def _files(
@@ -108,6 +142,7 @@ def _files(
     say: Callable[[str], None],
     link: Linker,
     lacks: Callable[[str], None] | None,
+    past: History | None,
 ) -> Iterator[tuple[str, bytes]]:
     from harness.report import comparison, html, plots
     from harness.report.document import document
@@ -119,7 +154,7 @@ def _files(
     yield from plots.files(rows(report), say)
     found = document(presentable(report, names=False))
     changes = compare(report, before, found)
-    yield PAGE, html.render(report, changes, link).encode("utf-8")
+    yield PAGE, html.render(report, changes, link, past).encode("utf-8")
     text = json_text(found | recorded(changes), indent=1)
     yield DOCUMENT, f"{text}\n".encode("ascii")
 
@@ -153,8 +188,9 @@ def _document_in(folder: Path) -> Mapping[str, Any] | str | None:
     return document if isinstance(document, dict) else f"{DOCUMENT} is not a JSON object"
 
 
-def _failed(folder: Path, error: OSError) -> FolderError:
-    return FolderError(f"{folder}: can't write the report: {error.strerror or error}")
+def _failed(folder: Path, error: Exception) -> FolderError:
+    why = (isinstance(error, OSError) and error.strerror) or error
+    return FolderError(f"{folder}: can't write the report: {why}")
 
 
 def redact_home(report: Report) -> Report:

@@ -61,6 +61,24 @@ def linker(address: str | None) -> Linker:
     return link
 
 
+def commit(beside: str) -> str | None:
+    """What is checked out in the working folder, with ``+`` where tracked files were changed.
+
+    A runner that hides the repository says it in a variable. None where nothing does.
+
+    Args:
+        beside: a folder whose own files don't count: that of the report.
+    """
+    head = _git("rev-parse", "--verify", "HEAD")
+    if head is None:
+        return os.environ.get("GITHUB_SHA") or os.environ.get("CI_COMMIT_SHA") or None
+    top = _git("rev-parse", "--show-toplevel") or os.curdir
+    own = os.path.relpath(os.path.realpath(beside), os.path.realpath(top))
+    without = [] if own.startswith("..") or own == "." else [f":(exclude,literal){own}"]
+    words = ("-C", top, "status", "--porcelain", "--untracked-files=no", "--", ".", *without)
+    return head + "+" * bool(_git(*words))
+
+
 def template(address: str) -> str:
     """An address with ``{path}`` and ``{line}`` in it, of one that a user wrote.
 

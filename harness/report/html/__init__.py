@@ -33,6 +33,8 @@ from zoo._util.text import for_terminal, foreign, plural, truncate
 if TYPE_CHECKING:
     from jinja2 import Template
 
+    from harness.report.history_file import History
+
 _STYLES = ("page.css", "tables.css", "panel.css")
 # In this order they make one script: each may use what stands before it.
 _SCRIPTS = (
@@ -47,13 +49,16 @@ _WORST = 6
 WORDS = {status: STATES[status] for status in STATUSES}
 
 
-def render(report: Report, changes: Changes, link: Linker = no_link) -> str:
+def render(
+    report: Report, changes: Changes, link: Linker = no_link, past: History | None = None
+) -> str:
     """The whole page.
 
     Args:
         report: what to show.
         changes: what is new and what is fixed since the previous report.
         link: the address of an index's file, for links to its lines.
+        past: the figures of earlier runs and of this one, None where they are not kept.
 
     Returns:
         HTML text to be written as UTF-8.

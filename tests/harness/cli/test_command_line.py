@@ -16,7 +16,8 @@ from cli import said
 from distributions import install
 
 from harness.cli import main
-from harness.config.commands import COMMANDS, EXAMPLES
+from harness.config.commands import COMMANDS
+from harness.config.examples import EXAMPLES
 from harness.report.document import json_schema
 from harness.run.session import Session
 
@@ -202,6 +203,7 @@ def test_a_working_folder_that_is_gone_is_one_line(tmp_path, monkeypatch, capsys
         "rule",
         "schema",
         "dataset",
+        "history",
     }:
         for more in ([], ["--index", str(repository / "model-index")]):
             assert main([name, *OWN_ARGUMENTS.get(name, "").split(), *more]) == 3

@@ -16,7 +16,8 @@ from cli import said
 from harness.cli import output
 from harness.cli.app import app
 from harness.config import resolve
-from harness.config.commands import COMMANDS, EXAMPLES, OWN
+from harness.config.commands import COMMANDS, OWN
+from harness.config.examples import EXAMPLES
 from harness.config.options import GENERAL, GROUPS, SHARED
 
 LEAVES = [name for name in COMMANDS if not any(n.startswith(f"{name} ") for n in COMMANDS)]
@@ -44,6 +45,7 @@ MISTAKES = {
     "|resnest14d --data images --lr 0",
     "docs": "--output afile|--index nosuch.yml|here",
     "dataset": "|gone|afile|gone --format x",
+    "history": "|net|net --report nowhere|net --report afile|net FLOPs --format x",
     "cite": "nosuch|",
     "classify": "nosuch x.jpg|resnest14d|'resnest*' x.jpg|resnest14d - -|resnest14d x.jpg --top 0"
     "|resnest14d x.jpg --device cuda:99|resnest14d gone.jpg gone/",
