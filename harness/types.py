@@ -312,6 +312,8 @@ class VariantReport:
             leave possible for the population that the claim speaks of.
         location: of the variant's entry in the index.
         answers: what it answered, by dataset, where the report is going to show that.
+        code: what its builder says of what it builds it from, which another model changes; empty
+            where nothing was built.
     """
 
     name: str
@@ -323,6 +325,7 @@ class VariantReport:
     intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     location: Location | None = None
     answers: tuple[PredictionSummary, ...] = ()
+    code: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import hashlib
 import os
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
@@ -15,12 +14,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from harness.cli.options import IMAGES, command, prepared, variant
 from harness.cli.output import Failure, columns, emit, emit_json, say, wrapped
+from harness.check.evaluated import setting_tag
 from harness.config import RunConfig, UsageError
 from harness.measure.accuracy.predictions import MOST_CLASSES
+from harness.report.answer_files import NoReader, answers_name, read_answers
 from harness.report.rows import FEW_IMAGES
 from harness.run.predictions import SHOWN
 from zoo._util.files import replace_file
-from zoo._util.install import install_command
 from zoo._util.text import csv_text, plural
 from zoo.known_datasets import ACCURACIES, KNOWN
 
@@ -260,7 +260,7 @@ class FileAnswers:
         """
         why = ""
         try:
-            table = _read_table(Path(path))
+            table = read_answers(Path(path).suffix, Path(path).read_bytes())
             missing = [
                 each for each in ("image", "class1", "dataset", "digest") if each not in table
             ]
@@ -275,6 +275,8 @@ class FileAnswers:
                 raise ValueError("it is not of one dataset, with each image once")
         except OSError as error:
             why = error.strerror or str(error)
+        except NoReader as error:
+            raise Failure(f"{path}: {error}") from error
         except (ValueError, TypeError, OverflowError, csv.Error) as error:
             why = " ".join(str(error).split())
         if why:
@@ -330,26 +332,6 @@ class FileAnswers:
                 )
 
 
-def _read_table(path: Path) -> Mapping[str, Sequence[Any]]:
-    """The columns of a file."""
-    path.open("rb").close()  # What is not there is named alike for all forms.
-    if path.suffix != ".parquet":
-        with path.open(encoding="utf-8", newline="") as lines:
-            rows = list(csv.DictReader(lines))
-        if not rows:
-            raise ValueError("it has no images")
-        return {name: [row[name] for row in rows] for name in rows[0]}
-    if find_spec("pyarrow") is None:
-        raise Failure(f"{path}: pyarrow is not installed; {install_command('parquet')}")
-    from pyarrow import ArrowException, parquet
-
-    try:
-        found: Mapping[str, Sequence[Any]] = parquet.read_table(path).to_pydict()
-    except ArrowException as error:
-        raise ValueError(" ".join(str(error).split())) from error
-    return found
-
-
 def _compared(pair: Mapping[str, Any]) -> Iterator[str]:
     on = f" on {pair['dataset']}" if pair["dataset"] else ""
     yield ""
@@ -376,7 +358,7 @@ def _file_names(found: Sequence[Answered]) -> list[str]:
     names: list[str] = []
     for answered in found:
         words = answered.variant, answered.tag, answered.precision.replace("off", "")
-        name = re.sub(r"[^\w.+-]", "_", " ".join(filter(None, words)))
+        name = answers_name(" ".join(filter(None, words)))
         # What is replaced, too long or written in another case may be another one's name.
         if len(name.encode()) > _LONGEST or name.lower() in map(str.lower, names):
             name = f"{name[:40]}_{hashlib.sha256(repr(words).encode()).hexdigest()[:8]}"
@@ -422,6 +404,9 @@ def _table(answered: Answered) -> dict[str, list[Any]]:
         "correct5": right[:, 1].tolist(),
         "dataset": [answered.images.dataset] * len(kept),
         "digest": [answered.images.digest] * len(kept),
+        "variant": [answered.variant] * len(kept),
+        "setting": [setting_tag(answered.tag)] * len(kept),
+        "precision": [answered.precision] * len(kept),
     }
 
 

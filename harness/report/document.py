@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any, TextIO
 
 from harness.report import Options, sentences
+from harness.report.speeds import environment_words, setting_words
 from harness.report.view import is_wanted
-from harness.types import FINDING_COLUMNS, Finding, Report, VariantReport, finding_row
-from zoo._util.text import csv_text, for_terminal, json_text
-from zoo.index.types import Location
+from harness.types import (
+    FINDING_COLUMNS,
+    Finding,
+    Measurement,
+    Report,
+    VariantReport,
+    finding_row,
+)
+from zoo._util.text import csv_text, for_terminal, json_text, without_users
+from zoo.index.types import Claim, Location
 
 SCHEMA = 1
 
@@ -23,6 +32,10 @@ _MEASUREMENTS = (
 )
 # Conventions that every variant shows, as null where nothing was counted.
 _CONVENTIONS = ("macs", "flops", "fvcore", "thop-2020", "torchvision")
+_CHECKPOINT = ("tensors", "fits", "misfit", "entry", "half", "holds", "refused")
+_SETTINGS = ("image_size", "crop_pct", "interpolation", "mean", "std", "crop_mode", "weights")
+# Of a text that is longer, such as a description, its beginning and its digest are enough.
+_LONGEST = 200
 
 
 def render(report: Report, *, out: TextIO, options: Options) -> None:
@@ -83,12 +96,63 @@ def _variant(variant: VariantReport) -> dict[str, Any]:
     values["flops"] = dict.fromkeys(_CONVENTIONS) | (values["flops"] or {})
     if measured.get("evaluations"):
         values["evaluations"] = plain(measured["evaluations"])
+    facts = [fact for fact in variant.facts if isinstance(fact, Measurement)]
+    versions = dict(sorted(pair for fact in facts for pair in fact.versions.items()))
+    # What a result states of itself tells it from others, and stands beside its figures.
+    claims = [_claim(claim) for claim in variant.claims if not claim.is_setting]
     return {
         "name": variant.name,
         "collection": variant.collection,
         "builder": variant.builder,
-        "measurements": values,
+        "measurements": values | _details(facts),
+        **({"code": _cut(variant.code)} if variant.code else {}),
+        **({"versions": versions} if versions else {}),
+        **({"claims": claims} if claims else {}),
     }
+
+
+def _details(facts: Iterable[Measurement]) -> dict[str, Any]:
+    """What else was measured; only what there is has a key."""
+    found: dict[str, Any] = {}
+    for fact in facts:
+        if fact.kind == "checkpoint":
+            held = {key: plain(fact.value.get(key)) for key in _CHECKPOINT}
+            found["checkpoint"] = {k: v for k, v in held.items() if v not in (None, [])}
+        elif fact.kind == "preprocess" and fact.value.get("settings"):
+            stated = {key: plain(fact.value["settings"][0].get(key)) for key in _SETTINGS}
+            found["preprocessing"] = {k: v for k, v in stated.items() if v is not None}
+        elif fact.kind == "speed":
+            timings = (t for t in fact.value.get("timings", ()) if t.get("images_per_second"))
+            found["speeds"] = [_speed(timing) for timing in timings]
+    return {key: found[key] for key in ("checkpoint", "preprocessing", "speeds") if found.get(key)}
+
+
+def _speed(timing: Mapping[str, Any]) -> dict[str, Any]:
+    speed = float(timing["images_per_second"])
+    return {
+        "batch": timing["batch"],
+        "image_size": plain(timing["image_size"]),
+        "setting": setting_words(timing),
+        "environment": environment_words(timing),
+        "images_per_second": speed,
+        "range": plain(timing.get("images_per_second_range") or (speed, speed)),
+    }
+
+
+def _cut(text: str) -> str:
+    """The text; of a long one its beginning and a digest, which tell it from any other."""
+    if len(text) <= _LONGEST:
+        return text
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    return f"{text[:_LONGEST]}... (sha256 {digest[:16]})"
+
+
+def _claim(claim: Claim) -> dict[str, Any]:
+    """The claim as written, and which result it stands in, if in one."""
+    text = _cut(without_users(claim.raw))
+    settings = (f"{name} {value}" for name, value in claim.settings)
+    result = ", ".join(filter(None, (claim.task, claim.dataset, *settings)))
+    return {"field": claim.field, "documented": text, **({"result": result} if result else {})}
 
 
 def plain_finding(finding: Finding) -> dict[str, Any]:

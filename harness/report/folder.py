@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import tempfile
@@ -15,6 +14,7 @@ from typing import Any
 from harness.report import history_file
 from harness.report.history import rows_of
 from harness.report.history_file import History, HistoryError
+from harness.report.reader import MOST_BYTES, UnusableReport, document_of
 from harness.report.source import Linker, commit, no_link
 from harness.types import Fact, Report, Unmeasured
 from zoo._util.files import file_lock
@@ -24,8 +24,6 @@ from zoo._util.text import json_text, plural
 DOCUMENT = "report.json"
 PAGE = "index.html"
 
-# A document that is larger was not written by this module for any index that it reads.
-_MOST_BYTES = 256 << 20
 # Another run of the same folder may write its tables, plots and history first.
 _WAIT_S = 600.0
 
@@ -178,14 +176,13 @@ def _document_in(folder: Path) -> Mapping[str, Any] | str | None:
     try:
         if not path.is_file():
             return None
-        if path.stat().st_size > _MOST_BYTES:
-            return f"{DOCUMENT} is larger than {_MOST_BYTES:,} bytes"
-        document = json.loads(path.read_bytes())
+        if path.stat().st_size > MOST_BYTES:
+            raise UnusableReport(f"it is larger than {MOST_BYTES:,} bytes")
+        return document_of(path.read_bytes())
     except OSError as error:
         return f"{DOCUMENT} can't be read: {error.strerror or error}"
-    except (ValueError, RecursionError):
-        return f"{DOCUMENT} is not JSON"
-    return document if isinstance(document, dict) else f"{DOCUMENT} is not a JSON object"
+    except UnusableReport as error:
+        return f"{DOCUMENT}{str(error).removeprefix('it')}"
 
 
 def _failed(folder: Path, error: Exception) -> FolderError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,11 +15,13 @@ from harness.check.evaluated import setting_tag
 from harness.check.flops import figure
 from harness.check.paired import AGREEMENT, PrecisionCompared, compared_precisions
 from harness.check.shards import span_of
-from harness.config import RunConfig
+from harness.config import RunConfig, UsageError
 from harness.explain import preferred_rules
+from harness.measure.builders import BuilderError
 from harness.run.eval_datasets import VariantImages
 from harness.run.facts import VariantFacts
 from harness.run.jobs import Job
+from harness.run.keys import identity_of
 from harness.run.store import Store
 from harness.types import Fact, Finding, Measurement, Slot, VariantReport
 from zoo._util.text import plural
@@ -165,7 +168,14 @@ class VariantRun(VariantFacts):
             facts=tuple(f for f in self.facts.values() if f.kind != AGREEMENT),
             intervals=self._intervals(),
             location=self.variant.location,
+            code=self._code() if structure or flops else "",
         )
+
+    def _code(self) -> str:
+        """What the builder says of the code of this variant; a third party's may say nothing."""
+        with suppress(BuilderError, UsageError):
+            return identity_of(self.recipe.builder, self.recipe.architecture)
+        return ""
 
     def _counted(self) -> dict[str, list[Mapping[str, Any]]]:
         """What was counted as documented of each dataset, by its tag, in the order of the run."""

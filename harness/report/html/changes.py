@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any
 
 from harness.report.document import plain_finding
-from harness.types import Finding, Report, Status
-from zoo.index.types import Location, Severity
+from harness.report.reader import UnusableReport, findings_of
+from harness.types import Finding, Report
 
 Key = tuple[str | None, str, str, str | None, str | None]
 
@@ -30,10 +30,6 @@ class Changes:
     new: frozenset[Key] = frozenset()
     fixed: tuple[Finding, ...] = ()
     unseen: tuple[Finding, ...] = ()
-
-
-class _UnusableError(ValueError):
-    """The previous document is not a report of this kind; the text says why."""
 
 
 def key(finding: Finding) -> Key:
@@ -58,10 +54,10 @@ def compare(
     if isinstance(previous, str):
         return Changes(problem=previous)
     try:
-        before = _findings(previous)
+        before = findings_of(previous)
         if found is not None and _state(found) == _state(previous):
             return _restored(previous.get("changes"))
-    except _UnusableError as error:
+    except UnusableReport as error:
         return Changes(problem=str(error))
     open_before = [f for f in before if f.status != "match"]
     open_now = [f for f in report.findings if f.status != "match"]
@@ -120,8 +116,14 @@ def recorded(changes: Changes) -> dict[str, Any]:
 
 
 def _state(document: Mapping[str, Any]) -> str:
-    """What was found, without by what and when."""
-    found = {name: document.get(name) for name in ("variants", "findings")}
+    """What was found, without by what and when, and what of it was only written otherwise."""
+    listed = document.get("variants")
+    variants = [
+        {key: value for key, value in entry.items() if key not in ("code", "versions", "claims")}
+        for entry in (listed if isinstance(listed, list) else ())
+        if isinstance(entry, Mapping)
+    ]
+    found = {"variants": variants, "findings": document.get("findings")}
     return json.dumps(found, sort_keys=True)
 
 
@@ -130,61 +132,9 @@ def _restored(entry: object) -> Changes:
     if not isinstance(entry, Mapping) or not isinstance(entry.get("new"), list):
         return Changes()
     lists = (entry.get(name) for name in ("fixed", "unseen"))
-    fixed, unseen = (tuple(_findings({"schema": 1, "findings": found})) for found in lists)
+    fixed, unseen = (tuple(findings_of({"schema": 1, "findings": found})) for found in lists)
     keys = [tuple(found) for found in entry["new"] if isinstance(found, list)]
-    whole = (key for key in keys if len(key) == 5 and all(map(_is_text_or_none, key)))
+    whole = (
+        key for key in keys if len(key) == 5 and all(isinstance(each, str | None) for each in key)
+    )
     return Changes(new=frozenset(whole), fixed=fixed, unseen=unseen)
-
-
-def _findings(document: Mapping[str, Any]) -> list[Finding]:
-    """The findings of a JSON document, which any program may have written.
-
-    Raises:
-        _UnusableError: it is no report, one of another schema, or one of its findings is malformed.
-    """
-    if not isinstance(document, Mapping):
-        raise _UnusableError("it is not a JSON object")
-    if document.get("schema") != 1:
-        raise _UnusableError("it has another schema than 1")
-    entries = document.get("findings")
-    if not isinstance(entries, list):
-        raise _UnusableError("it has no list of findings")
-    return [_finding(number, entry) for number, entry in enumerate(entries, 1)]
-
-
-def _finding(number: int, entry: object) -> Finding:
-    if not isinstance(entry, Mapping):
-        raise _UnusableError(f"its finding {number} is not an object")
-    for name, is_valid in _KEYS.items():
-        if not is_valid(entry.get(name)):
-            raise _UnusableError(f"{name} of its finding {number} is not what schema 1 says")
-    values: dict[str, Any] = {name: entry.get(name) for name in _KEYS}
-    return Finding(**values, location=_location(entry.get("location")))
-
-
-def _is_text(value: object) -> bool:
-    return isinstance(value, str)
-
-
-def _is_text_or_none(value: object) -> bool:
-    return isinstance(value, str | None)
-
-
-# What each key of a finding may hold.
-_KEYS: dict[str, Callable[[Any], bool]] = {
-    **dict.fromkeys(("field", "check", "message"), _is_text),
-    **dict.fromkeys(("variant", "cause", "documented", "fix", "accepted"), _is_text_or_none),
-    "status": lambda value: value in get_args(Status),
-    "severity": lambda value: value in (*get_args(Severity), None),
-    "measured": lambda value: isinstance(value, int | float | str | None),
-}
-
-
-def _location(entry: object) -> Location | None:
-    """The place, or None where it is malformed: a list of changes can do without."""
-    if not isinstance(entry, Mapping):
-        return None
-    file, line, column = (entry.get(name) for name in ("file", "line", "column"))
-    if isinstance(file, str) and isinstance(line, int) and isinstance(column, int):
-        return Location(file, line, column)
-    return None
