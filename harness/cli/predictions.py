@@ -12,9 +12,9 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+from harness.check.evaluated import setting_tag
 from harness.cli.options import IMAGES, command, prepared, variant
 from harness.cli.output import Failure, columns, emit, emit_json, say, wrapped
-from harness.check.evaluated import setting_tag
 from harness.config import RunConfig, UsageError
 from harness.measure.accuracy.predictions import MOST_CLASSES
 from harness.report.answer_files import NoReader, answers_name, read_answers

@@ -228,16 +228,22 @@ def _here() -> str:
 
 def add_summary(report: Report, options: Options, environment: Mapping[str, str]) -> None:
     """Append the report, in Markdown, to the summary of the job's step, where there is one."""
+    if environment.get(_SUMMARY):
+        from harness.report import get_format
+
+        out = io.StringIO()
+        get_format("markdown")(report, out=out, options=options)
+        append_summary(out.getvalue(), environment)
+
+
+def append_summary(text: str, environment: Mapping[str, str]) -> None:
+    """Append Markdown to the summary of the job's step, where there is one."""
     path = environment.get(_SUMMARY)
     if not path:
         return
-    from harness.report import get_format
-
-    out = io.StringIO()
-    get_format("markdown")(report, out=out, options=options)
     try:
         with open(path, "ab") as file:
-            file.write(_bounded(out.getvalue().encode("utf-8", "backslashreplace")))
+            file.write(_bounded(text.encode("utf-8", "backslashreplace")))
     except OSError as error:
         say(f"no job summary: {path}: {error.strerror or error}", WARNING)
 

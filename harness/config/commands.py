@@ -20,6 +20,7 @@ COMMANDS: Mapping[str, str] = {
     "bench": "Time forward passes: images per second, latency, peak memory; fetch no weights.",
     "report": "Write tables, Pareto plots and a page of what is in the store and what is not yet.",
     "history": "Print a variant's measured figures over time, and where they moved.",
+    "diff": "Compare two reports: what changed in claims, measurements and findings, and why.",
     "fix": "Measure variants, and print corrections of their index as a unified diff.",
     "fetch": "Fetch weights into the checkpoint cache, resuming and hashing; print where they are.",
     "train": "Train a variant by the recipe that its index states, or fine-tune its published "
@@ -123,6 +124,18 @@ _OWN = (
         _format("table", "json"),
     ),
     *_own("bench rule", _format("table", "json", "csv")),
+    *_own(
+        "diff",
+        _format("table", "json", "markdown", "github"),
+        Option(
+            "fail-on",
+            choice("a kind of change", "regression", "any", rules.NEVER),
+            "Exit with 1 for a regression (a new error or warning, an accuracy or a speed that is "
+            "certainly worse), for any change, or never.",
+            "regression",
+            metavar="CHANGE",
+        ),
+    ),
     *_own("list show", _format("table", "json", "csv", "concise")),
     *_own(
         "verify report",

@@ -48,6 +48,11 @@ EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("history resnest50d", "after zoo report --history: each figure, and where it moved"),
         ("history resnest50d FLOPs --format csv", "every run of one figure, for a program"),
     ),
+    "diff": (
+        ("diff last-night reports", "two folders that zoo report has written"),
+        ("diff @HEAD~1 reports", "with the report of an earlier commit"),
+        ("diff base.json head.json --format markdown", "as a comment on a pull request"),
+    ),
     "fix": (
         ("fix | git apply", "correct what was measured to be wrong"),
         ("fix ResNeSt --write", "the same for one collection, written at once"),

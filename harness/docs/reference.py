@@ -25,6 +25,7 @@ from harness.docs.folder import difference, differs, read
 from harness.docs.index_format import index_format_page
 from harness.docs.index_schema import index_schema
 from harness.docs.markdown import Markdown, table
+from harness.report import diff as report_diff
 from harness.report.document import SCHEMA, json_schema
 from zoo._util.files import replace_file
 
@@ -33,6 +34,7 @@ CAUSES_PAGE = Path("docs/causes.md")
 INDEX_PAGE = Path("docs/index-format.md")
 INDEX_SCHEMA = Path("docs/model-index.schema.json")
 REPORT_SCHEMA = Path(f"harness/report/schema-{SCHEMA}.json")
+DIFF_SCHEMA = Path(f"harness/report/diff-schema-{report_diff.SCHEMA}.json")
 README = Path("README.md")
 BEGIN = "<!-- commands: written by python -m harness.docs.reference -->"
 END = "<!-- end of commands -->"
@@ -241,6 +243,28 @@ def report_schema() -> str:
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 
+def diff_schema() -> str:
+    """The schema of what `zoo diff` prints, with findings as a report has them."""
+    schema, known = report_diff.json_schema(), json.loads(report_schema())["$defs"]
+    finding = known["finding"]
+    was = dict.fromkeys(("status", "severity", "cause", "documented", "measured", "accepted"))
+    about = {name: finding["properties"][name] for name in was}
+    about["accepted"] = {"type": ["string", "null"]}
+    finding["properties"] |= {
+        "causes": {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/cause"}},
+        "was": {
+            "description": "how it stood before, or the finding that was in its place",
+            "type": "object",
+            "additionalProperties": False,
+            "required": list(was),
+            "properties": about,
+        },
+        "in": {"description": "which report an unseen one is of", "enum": ["old", "new"]},
+    }
+    schema["$defs"] |= {"finding": finding, "location": known["location"]}
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+
+
 def main(arguments: Sequence[str]) -> int:
     """Write the files, or with ``--check`` compare them; the exit status."""
     if list(arguments) not in ([], ["--check"]):
@@ -257,6 +281,7 @@ def main(arguments: Sequence[str]) -> int:
         INDEX_PAGE: index_format_page(),
         INDEX_SCHEMA: json.dumps(index_schema(), indent=2) + "\n",
         REPORT_SCHEMA: report_schema(),
+        DIFF_SCHEMA: diff_schema(),
         README: with_table(readme),
     }
     for path, new in wanted.items():

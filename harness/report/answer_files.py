@@ -6,7 +6,7 @@ import csv
 import re
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
-from io import BytesIO
+from io import BytesIO, StringIO
 from typing import Any
 
 from zoo._util.install import install_command
@@ -33,7 +33,7 @@ def read_answers(suffix: str, data: bytes) -> Mapping[str, Sequence[Any]]:
         NoReader: pyarrow is missing.
     """
     if suffix != ".parquet":
-        rows = list(csv.DictReader(data.decode("utf-8").splitlines()))
+        rows = list(csv.DictReader(StringIO(data.decode("utf-8"), newline="")))
         if not rows:
             raise ValueError("it has no images")
         return {name: [row[name] for row in rows] for name in rows[0]}

@@ -25,7 +25,7 @@ def render(report: Report, *, out: TextIO, options: Options) -> None:
     lines += [for_workflow_log(sentences.alike_line(each)) for each in layout.alike]
     cut_short = sentences.cut_short(report)
     if cut_short is not None:
-        lines.append(_command("error", cut_short, title="zoo"))
+        lines.append(command("error", cut_short, title="zoo"))
     unchecked = in_a_line(report, options)
     if unchecked is not None and not options.quiet:
         lines.append(for_workflow_log(f"zoo: {unchecked}"))
@@ -45,10 +45,11 @@ def _line(finding: Finding, options: Options) -> str:
         file = sentences.in_repository(at.file, options)
         place = {"file": file, "line": str(at.line), "col": str(at.column)}
     title = " ".join(part for part in (about, f"({finding.cause})") if part)
-    return _command(_COMMANDS[label], f"{finding.message} {values}", **place, title=title)
+    return command(_COMMANDS[label], f"{finding.message} {values}", **place, title=title)
 
 
-def _command(name: str, message: str, **properties: str) -> str:
+def command(name: str, message: str, **properties: str) -> str:
+    """A workflow command, in which nothing foreign can end it or begin another."""
     written = ",".join(f"{key}={_escaped(text, _PROPERTY)}" for key, text in properties.items())
     return f"::{name} {written}::{_escaped(message, _DATA)}"
 

@@ -1,4 +1,4 @@
-"""The one reader of report.json, which any program, and any version of this one, may have written."""
+"""The one reader of report.json, which any program, of any version, may have written."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from harness.docs.reference import BEGIN, END, NoMarkers, with_table
 
 PAGES = (
     *("docs/commands.md", "docs/causes.md", "docs/index-format.md", "docs/model-index.schema.json"),
-    "harness/report/schema-1.json",
+    *("harness/report/schema-1.json", "harness/report/diff-schema-1.json"),
     "README.md",
 )
 
