@@ -166,6 +166,31 @@ MODEL_CAUSES: tuple[CauseRow, ...] = (
         "Correct the entry that is wrong.",
     ),
     (
+        "across.contradicted",
+        "error",
+        "Two zoos document one checkpoint differently, in what one file can have no two of: its "
+        "parameters, its size, its normalisation, or an accuracy under the same settings; a "
+        "warning where one of them leaves the settings of an accuracy open.",
+        "One URL in two indexes, with `Parameters: 25.56M` and `Parameters: 26.1M`",
+        "Measure it with zoo verify, and correct the zoo that is wrong.",
+    ),
+    (
+        "across.architecture",
+        "warning",
+        "Two zoos document other parameters, or other FLOPs of one convention and input, for "
+        "architectures of one name: a number is wrong, or one name stands for two networks.",
+        "`inception_v3` with 23.8M parameters, and with 27.2M where auxiliary classifiers count",
+        "Compare the two models; correct the number, or say on the page what the other one is.",
+    ),
+    (
+        "across.differs",
+        "note",
+        "Two zoos say other things of one checkpoint or architecture, and both may be right: "
+        "another size, crop or interpolation to evaluate at, another way to count.",
+        "One checkpoint evaluated with `Crop Pct: 0.875` here and `Crop Pct: 0.95` there",
+        "Nothing, if both are meant.",
+    ),
+    (
         "activations.differs",
         "error",
         "The documented activations are not those of the model, under any usual way to count them; "

@@ -213,6 +213,25 @@ class Edit:
 
 
 @dataclass(frozen=True, slots=True)
+class Beside:
+    """The claim of another zoo that a finding holds one against.
+
+    Attributes:
+        zoo: the index as it was named.
+        variant: the variant of it.
+        claim: what it documents.
+        same: what both have in common, in words.
+        why: what follows from it, in words; empty where they agree.
+    """
+
+    zoo: str
+    variant: str
+    claim: Claim
+    same: str
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """A claim held against the measurements: what to show a maintainer, who acts on it alone.
 
@@ -225,6 +244,7 @@ class Finding:
             make a run fail.
         rules: what the number was found to follow, in words that are the same for every variant
             whose number follows it; the rule that the message tells first, then others that fit.
+        beside: the other zoo's claim that it is held against, None where it is held against facts.
     """
 
     variant: str | None
@@ -242,6 +262,7 @@ class Finding:
     annotate_edits: tuple[Edit, ...] = ()
     accepted: str | None = None
     rules: tuple[str, ...] = ()
+    beside: Beside | None = None
 
     def __post_init__(self) -> None:
         # A report is shown to more people than an index, and kept for longer.
@@ -336,6 +357,8 @@ class Report:
         cut_short: what ended the run early; None where nothing did.
         unread: files and folders of the index that yielded no variant, as its findings say; the
             report is about the others.
+        zoos: the indexes that were held against each other, as they were named, where that is what
+            the report is about.
     """
 
     environment: Mapping[str, Any]
@@ -343,6 +366,7 @@ class Report:
     findings: tuple[Finding, ...]
     cut_short: str | None = field(default=None)
     unread: tuple[str, ...] = ()
+    zoos: tuple[str, ...] = ()
 
     def summary(self) -> dict[str, int]:
         """Count by status and by severity, the keys of the JSON document's ``summary``.

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal
+from itertools import product
 from math import floor, log10
 
 from zoo.index.schema import FIELDS
-from zoo.index.types import Claim
+from zoo.index.types import Claim, Value
 from zoo.index.units import BYTE_UNITS, NotANumber, OutOfRange, parse_number
 
 # The place of a prefix is the power of 1000, or of 1024.
@@ -56,6 +57,32 @@ def senses(claim: Claim) -> tuple[Claim, ...]:
     factor = Decimal(1024**power) / Decimal(1000**power)
     other = replace(claim, value=int(value * factor), step=(claim.step or Decimal(1)) * factor)
     return (claim, other)
+
+
+_CROP, _CHANNEL = Decimal("0.001"), Decimal("0.005")
+
+
+def alike(one: Claim, other: Claim) -> bool:
+    """Whether one value can be meant by both, each at the precision it was written with."""
+    if one.value == other.value or alike_values(one.field, one.value, other.value):
+        return True
+    return any(
+        abs(x - y) < max(a.step or Decimal(1), b.step or Decimal(1))
+        for a, b in product(senses(one), senses(other))
+        if (x := number(a)) is not None and (y := number(b)) is not None
+    )
+
+
+def alike_values(field: str, one: Value, other: Value) -> bool:
+    """Whether two values of a setting are the same one, written with more or fewer digits."""
+    if isinstance(one, tuple) and isinstance(other, tuple) and field in ("Mean", "Std"):
+        pairs = [*zip(one, other, strict=False)]
+        return len(one) == len(other) and all(
+            abs(Decimal(str(a)) - Decimal(str(b))) < _CHANNEL for a, b in pairs
+        )
+    if field == "Crop Pct" and one is not None and other is not None:
+        return abs(Decimal(str(one)) - Decimal(str(other))) < _CROP
+    return one == other
 
 
 def digits(claim: Claim) -> int:

@@ -94,7 +94,7 @@ def find_urls(
         if finding.severity == "error":
             told.add(id(variant))
         yield finding
-    hashes = _hashes(index, facts)
+    hashes = hashes_of(index, facts)
     elsewhere: dict[int, dict[Hashable, list[Variant]]] = {}
     for variant, group in _groups(index, variants, lambda v: hashes.get(id(v)), facts):
         if id(group) not in elsewhere:
@@ -223,11 +223,12 @@ def _place(variant: Variant) -> Hashable | None:
         return None
     # A file may be a part of several variants: a detector of two trackers. All parts are compared.
     claim, urls = weights
-    return tuple(sorted(_normal(url, claim.location.file) for url in urls))
+    return tuple(sorted(normal(url, claim.location.file) for url in urls))
 
 
 @lru_cache(maxsize=4096)
-def _normal(url: str, index: str) -> str:
+def normal(url: str, index: str) -> str:
+    """Where a file is, so that equal texts are one place; a path starts at its index's folder."""
     try:
         parts = urlsplit(address(url))
     except ValueError:
@@ -254,7 +255,7 @@ def _size_of_file(sharers: Sequence[Variant], facts: Facts) -> Decimal | None:
     return sizes.pop() if len(sizes) == 1 else None
 
 
-def _hashes(index: Index, facts: Facts) -> dict[int, str]:
+def hashes_of(index: Index, facts: Facts) -> dict[int, str]:
     """What is known of the SHA-256 of the variants' files, so that equal texts mean equal files.
 
     A file's name gives the first digits; they are taken for the whole where one whole begins so.

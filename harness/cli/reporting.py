@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timezone
 from functools import partial, wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 from typer.core import TyperCommand
@@ -93,7 +93,7 @@ def _readable_config(index: Any, format: Any) -> RunConfig:
     return RunConfig(format=format or os.environ.get("ZOO_FORMAT") or "table")
 
 
-def finish(report: Report, config: RunConfig) -> None:
+def finish(report: Report, config: RunConfig) -> NoReturn:
     """Print the report and exit with the status that it asks for."""
     show_report(report, config)
     raise typer.Exit(exit_status(report, config))

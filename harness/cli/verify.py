@@ -7,7 +7,7 @@ import tempfile
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -195,11 +195,15 @@ def audit(
             help="Files and folders of an index, as --index takes them. Default: the index here.",
         ),
     ] = None,
+    *,
+    across: bool,
 ) -> None:
     if not all(paths or ()):
         raise UsageError("PATH is empty; name a file or a folder, or leave it out")
     config = with_paths(config, map(Path, paths or ()))
     checks = ("metadata",)
+    if across:
+        _audit_across(config)
     session = prepared(
         RunConfig(index=config.index, named_by=config.named_by, checks=checks),
         builds=False,
@@ -212,6 +216,21 @@ def audit(
     baseline.tell()
     fail(*unread(session.index))
     finish(baseline.applied(session.audit()), config)
+
+
+def _audit_across(config: RunConfig) -> NoReturn:
+    """Hold indexes against each other, and exit with the status that asks for."""
+    from harness.run.across import compared, read_zoos
+
+    session, zoos, lines = read_zoos(
+        RunConfig(index=config.index, named_by=config.named_by, checks=("metadata",))
+    )
+    baseline = BaselineOption.read(config, session, ("across",))
+    report, words = compared(session, zoos)
+    say(words)
+    baseline.tell()
+    fail(*lines)
+    finish(baseline.applied(report), config)
 
 
 def _in_precisions(config: RunConfig, named: tuple[str, ...] | None) -> RunConfig:

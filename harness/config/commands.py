@@ -103,6 +103,7 @@ _OWN = (
         _folder("The folder of the report.", Path("reports"), name="report"),
         _format("table", "json", "csv"),
     ),
+    *_own("audit", _one_call("across", "Compare what two or more indexes say of the same.")),
     *_own("dataset explain", _format("table", "json")),
     *_own(
         "validate",

@@ -19,6 +19,7 @@ EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("audit", "the index of this folder"),
         ("audit model-index/mine.yml docs/", "these files and folders"),
         ("audit --format github --fail-on warning", "as annotations, in a workflow"),
+        ("audit --across --index package:timm --index mine.yml", "what two zoos say of the same"),
     ),
     "verify": (
         ("verify --all", "everything, on shapes alone and with the files' headers"),

@@ -14,6 +14,7 @@ from harness.report.speeds import environment_words, setting_words
 from harness.report.view import is_wanted
 from harness.types import (
     FINDING_COLUMNS,
+    Beside,
     Finding,
     Measurement,
     Report,
@@ -26,6 +27,7 @@ from zoo.index.types import Claim, Location
 SCHEMA = 1
 
 _ENVIRONMENT = ("zoo", "torch", "python", "platform", "device", "started", "seconds")
+_BESIDE = ("zoo", "variant", "field", "documented", "file", "line", "column", "same")
 _MEASUREMENTS = (
     *("parameters", "layers", "image_size", "flops", "file_size", "sha256"),
     *("top1", "top5", "images"),
@@ -49,7 +51,13 @@ def csv(report: Report, *, out: TextIO, options: Options) -> None:
     A fix begins as a diff does.
     """
     rows = ({k: plain(v) for k, v in finding_row(each).items()} for each in report.findings)
-    out.write(csv_text(FINDING_COLUMNS, rows, verbatim="fix"))
+    columns: tuple[str, ...] = FINDING_COLUMNS
+    if report.zoos:
+        columns = (*columns, *(f"beside_{key}" for key in _BESIDE))
+        beside = [each.beside for each in report.findings]
+        more = ({f"beside_{k}": v for k, v in _beside(b).items()} if b else {} for b in beside)
+        rows = (row | theirs for row, theirs in zip(rows, more, strict=True))
+    out.write(csv_text(columns, rows, verbatim="fix"))
 
 
 def concise(report: Report, *, out: TextIO, options: Options) -> None:
@@ -171,7 +179,14 @@ def plain_finding(finding: Finding) -> dict[str, Any]:
         "location": finding.location and plain_place(finding.location),
         "fix": finding.fix,
         **accepted,
+        **({} if finding.beside is None else {"beside": _beside(finding.beside)}),
     }
+
+
+def _beside(beside: Beside) -> dict[str, Any]:
+    place = plain_place(beside.claim.location)
+    values = (beside.zoo, beside.variant, beside.claim.field, beside.claim.raw)
+    return dict(zip(_BESIDE, (*values, *place.values(), beside.same), strict=True))
 
 
 def plain_place(at: Location) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TextIO
 
 from harness.causes import CAUSES
-from harness.report import Options, sentences
+from harness.report import Options, across, sentences
 from harness.report.groups import Layout, RuleGroup, arrange, in_a_line
 from harness.report.view import precisions
 from harness.types import Finding, Report
@@ -19,6 +19,9 @@ _HEADINGS = ("", "Variant", "Field", "Documented", "Measured", "What is wrong", 
 
 def render(report: Report, *, out: TextIO, options: Options) -> None:
     """Write the summary, a table of the findings that matter, and what to do about each cause."""
+    if report.zoos:
+        across.markdown(report, out=out, options=options)
+        return
     layout = arrange(report, options, join=True)
     out.write(f"## Model zoo report\n\n**{sentences.summary(report)}**\n")
     unchecked = None if options.quiet else in_a_line(report, options)

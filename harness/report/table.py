@@ -17,7 +17,7 @@ from shlex import quote as quoted
 from typing import TYPE_CHECKING, TextIO
 
 from harness.causes import CAUSES
-from harness.report import Options, sentences
+from harness.report import Options, across, sentences
 from harness.report.groups import FindingGroup, Layout, ReportedValue, RuleGroup, arrange, reasons
 from harness.report.view import in_columns, precisions
 from harness.types import Finding, Report
@@ -53,6 +53,9 @@ _STYLES = {
 
 def render(report: Report, *, out: TextIO, options: Options) -> None:
     """Write a page for ``options.width`` columns, or a line per finding where that is None."""
+    if report.zoos:
+        across.render(report, out=out, options=options)
+        return
     layout = arrange(report, options, join=True)
     if options.width is None and not options.color:
         out.writelines(line + "\n" for line in _lines(report, layout, options))

@@ -186,6 +186,11 @@ def file_of_page(url: str) -> str | None:
     return f"hf-hub:{repo}{f'@{revision}' if revision else ''}"
 
 
+def of_repository(name: str) -> str:
+    """A repository's name, as ``Hub`` has it, as a ``Weights`` value."""
+    return name if name.lower().startswith(("hf-hub:", "hf_hub:")) else f"hf-hub:{name}"
+
+
 def address(text: str) -> str:
     """A ``Weights`` value as the URL that it stands for: one text for one file and revision."""
     try:
