@@ -60,9 +60,9 @@ def wanted(report: Report, options: Options) -> list[Finding]:
     return sorted((f for f in report.findings if is_wanted(f, options)), key=rank)
 
 
-def _head(report: Report) -> Sequence[str]:
+def _head(report: Report) -> list[str]:
     names = report.zoos if len(report.zoos) == 2 else ("one", "the other")
-    return ("", "field", names[0], "says", names[1], "says", "the same by", "why", "where")
+    return ["", "field", names[0], "says", names[1], "says", "the same by", "why", "where"]
 
 
 def _cells(finding: Finding, report: Report) -> list[str]:
