@@ -102,6 +102,29 @@ INDEX_CAUSES: tuple[CauseRow, ...] = (
         "`metrics:` without a `dataset:` beside them",
         "Add the dataset with its name and type.",
     ),
+    (
+        "license.missing",
+        "note",
+        "Variants with weights state no license, or say that it is not known. They are counted in "
+        "one note.",
+        "An entry without `License`, or with `License: unknown`",
+        "Write the license of the weights, of a collection or of a variant.",
+    ),
+    (
+        "license.unknown",
+        "note",
+        "The license is no expression of SPDX's ids, no id of the Hub, and no usual name of one.",
+        "`License: Aapche 2.0`, `License: see the repository`",
+        "Write an SPDX id such as Apache-2.0, or LicenseRef-NAME for a license of its own.",
+    ),
+    (
+        "license.contradicted",
+        "warning",
+        "One variant, or one weights file, stands under licenses that have nothing in common: in "
+        "two entries, in its card, or in what its builder states.",
+        "`License: MIT` of weights that timm states to be cc-by-nc-4.0",
+        "Correct the one that is wrong.",
+    ),
 )
 
 MODEL_CAUSES: tuple[CauseRow, ...] = (

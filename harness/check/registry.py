@@ -14,6 +14,7 @@ from harness.check import (
     activations,
     flops,
     interface,
+    license,
     numbers,
     paired,
     preprocess,
@@ -30,6 +31,8 @@ from zoo.index.types import Index, Variant
 
 _BUILT_IN: tuple[VariantCheck | IndexCheck, ...] = (
     schema.CHECK,
+    license.CHECK,
+    license.OF_BUILDER,
     shared.URL_CHECK,
     shared.SIZE_CHECK,
     interface.SHARED,

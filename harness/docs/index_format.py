@@ -111,6 +111,7 @@ Models:
     Class Names: [daisy, rose, tulip]
     Parameters: 3374851
   Weights: checkpoints/petals.pth
+  License: CC-BY-4.0
 ```
 
 `Weights` is a URL, or a path from the folder of the index; several files are a list.
@@ -216,11 +217,11 @@ _BELOW = (
 )
 _GROUPS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("Who it is", "Of a variant or a collection; `Name` is the first key of either.", (
-        "Name", "In Collection", "Builder", "Base", "Classes", "Class Names",
+        "Name", "In Collection", "Builder", "Base", "Classes", "Class Names", "License",
     )),
     ("What is measured", "", (
-        "Parameters", "FLOPs", "FLOPs Convention", "FLOPs Input", "Layers", "Weights", "File Size",
-        "SHA256",
+        "Parameters", "FLOPs", "FLOPs Convention", "FLOPs Input", "Layers", "Weights", "Mirrors",
+        "File Size", "SHA256",
     )),
     ("How images are prepared", "What a result says itself holds for its metrics alone.", (
         *SETTINGS,
@@ -301,6 +302,10 @@ def _kind(field: Field) -> str:
         text += ", or as above"
     if field.kind == "weights":
         text += ", a path, or a list of them"
+    if field.key == "License":
+        text += ", or a list of them"
+    if field.key == "Weights":
+        text += ", or a mapping of URL and Mirrors"
     if field.kind == "text-or-texts":
         text += ", or one text"
     if field.kind == "ratio":

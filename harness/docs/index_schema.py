@@ -178,9 +178,11 @@ def _plainly(text: str) -> str:
 def _of(field: Field, *, foreign: bool = False) -> Schema:
     """The values that a field takes."""
     forms = _KINDS[field.kind](field)
+    if field.key == "License":
+        forms = [forms, {"type": "array", "items": {"anyOf": [forms, {"type": "null"}]}}]
     schema: Schema = forms if isinstance(forms, dict) else {"anyOf": forms}
     absent: list[Schema] = []
-    if (foreign and field.key != "Name") or field.kind == "weights":
+    if (foreign and field.key != "Name") or field.kind == "weights" or field.key == "License":
         absent = [{"type": "null"}, _nothing()]
     elif field.kind in ("link", "hash"):
         absent = [_nothing()]
@@ -253,6 +255,15 @@ def _speed(field: Field) -> list[Schema]:
     return [*numbers, stated, {"type": "array", "items": {"anyOf": [*numbers, stated]}}]
 
 
+def _weights(field: Field) -> list[Schema]:
+    several = {"type": "array", "items": {"anyOf": [_WEIGHTS, {"type": "null"}, _nothing()]}}
+    if field.key != "Weights":
+        return [_WEIGHTS, several]
+    mirrored = {"URL": _WEIGHTS, "Mirrors": {"anyOf": [_WEIGHTS, several]}}
+    mapping = {"type": "object", "properties": mirrored, "required": list(mirrored)}
+    return [_WEIGHTS, several, mapping]
+
+
 _WEIGHTS: Schema = {"type": "string", "pattern": "^[^\\s]+$"}
 _LINK: Schema = {"type": "string", "pattern": "^[hH][tT][tT][pP][sS]?://[^\\s]+$"}
 _HASH: Schema = {"type": "string", "pattern": "^\\s*[0-9a-fA-F]{8,64}\\s*$"}
@@ -267,10 +278,7 @@ _KINDS: Mapping[str, Any] = {
     "texts": _texts,
     "text-or-texts": _texts,
     "link": lambda field: _LINK,
-    "weights": lambda field: [
-        _WEIGHTS,
-        {"type": "array", "items": {"anyOf": [_WEIGHTS, {"type": "null"}, _nothing()]}},
-    ],
+    "weights": _weights,
     # YAML takes digits alone for a number, and digits around an e for another.
     "hash": lambda field: [_HASH, {"type": "number"}],
 }

@@ -73,6 +73,8 @@ def entry_of(evidence: Evidence, image_size: Size | None) -> tuple[NewEntry | No
     if known is not None:
         metadata["Image Size"] = size
     metadata |= _preprocessing(stated)
+    if stated.get("license"):
+        metadata["License"] = stated["license"]
     return NewEntry(evidence.variant.name, None, metadata, _weights(stated), {}), why
 
 

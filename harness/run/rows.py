@@ -17,6 +17,7 @@ from typing import Any
 from harness.check.shards import span_of
 from harness.check.weights import MISFIT, REFUSED
 from harness.types import PUT_OUT, Measurement, Recipe, Slot
+from zoo.licenses import expression_of
 from zoo.preprocessing import CROP_MODES
 
 # The columns of a row but for its digest, in the order of the table.
@@ -273,6 +274,7 @@ _settings = _holds(
     std=_maybe(_each(_is_number)),
     url=_maybe(_is_text),
     crop_mode=lambda value: value in (None, *CROP_MODES),
+    license=lambda value: value is None or (_is_text(value) and expression_of(value) == value),
 )
 _preprocess = _holds(
     chosen=lambda value: value in (None, "url", "name", "default"),

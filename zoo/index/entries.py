@@ -49,6 +49,8 @@ _LINKS = frozenset({"weights", "link", "hash"})
 _TOP_KEYS = frozenset({"Collections", "Models", "Import"})
 _FILES = (".yml", ".yaml", ".md", ".mdx")  # a model may stand in a file of its own
 _OF_A_MODEL = frozenset({"In Collection", "Metadata", "Results", "Weights"})
+# What a Weights that is a mapping holds, and the keys that it stands for.
+_OF_WEIGHTS = {"URL": "Weights", **{key: key for key in ("Mirrors", "SHA256", "File Size")}}
 _MAX_TASK = 200  # characters of a task that decide what its metrics mean
 # The keys that can stand in an entry, in a result, and beside the lists of an index.
 _ENTRY: Table[str, Field | None] = {
@@ -123,6 +125,9 @@ class _EntryReader(ClaimReader):
                     self.wrong_type(value, pair.written, "a mapping", "list the fields below it")
             elif pair.key == "Results":
                 claims += self._results(pair)
+            elif pair.key == "Weights" and (mirrored := self._mirrored(value)):
+                for each in mirrored:
+                    claims += self._claims(each, FIELDS[each.key])
             elif pair.key in NESTED and isinstance(value, Mapping) and value.tag is None:
                 claims += self._nested(pair, value)
             elif pair.key in SPEEDS:
@@ -132,17 +137,27 @@ class _EntryReader(ClaimReader):
         return claims
 
     def _claims(self, pair: Pair, field: Field | None, *, checked: bool = True) -> list[Claim]:
-        """The claims of a key: of weights there may be several files, or none."""
-        if field is None or field.kind not in _LINKS:
+        """The claims of a key: of weights there may be several files, or none; so of licenses."""
+        several = field is not None and (field.kind == "weights" or field.key == "License")
+        if field is None or not (several or field.kind in _LINKS):
             return [self.claim(pair, field, checked=checked)]
         items = [pair.value]
-        if field.kind == "weights" and isinstance(pair.value, Sequence) and pair.value.tag is None:
+        if several and isinstance(pair.value, Sequence) and pair.value.tag is None:
             items = pair.value.items
         return [
             self.claim(replace(pair, value=item), field, checked=checked)
             for item in items
-            if not says_nothing(item) or (field.kind != "weights" and is_blank(item))
+            if not says_nothing(item) or (not several and is_blank(item))
         ]
+
+    def _mirrored(self, value: Node) -> list[Pair]:
+        """The keys of a ``Weights`` that is written as ``{URL: ..., Mirrors: [...]}``."""
+        if not isinstance(value, Mapping) or value.tag is not None:
+            return []
+        pairs = [replace(p, key=_OF_WEIGHTS.get(p.key, p.key)) for p in self.pairs(value)]
+        keys = {pair.key for pair in pairs}
+        whole = {"Weights", "Mirrors"} <= keys <= {*_OF_WEIGHTS.values()}
+        return pairs if whole else []
 
     def _nested(self, outer: Pair, mapping: Mapping) -> list[Claim]:
         """The claims of a ``Paper``, ``Code`` or ``Converted From``: ``Paper.URL`` and the like."""

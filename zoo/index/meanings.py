@@ -11,6 +11,9 @@ MEANINGS: dict[str, str] = {
     "Class Names": "The classes in the order of the outputs, where they are not ImageNet's.",
     "Weights": "Where the checkpoint is: a URL, `hf-hub:ORG/NAME[@REVISION][/FILE]`, or a path "
     "from the index's folder; or several.",
+    "Mirrors": "The same file elsewhere, as Weights names it: tried in order where that can't be "
+    "had.",
+    "License": "Of the weights: an SPDX expression, an id of the Hub, or a usual name; or several.",
     "SHA256": "The SHA-256 of the checkpoint.",
     "File Size": "The checkpoint's size in bytes, or with a unit.",
     "Parameters": "How many parameters the model has, its classifier included.",

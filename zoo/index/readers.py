@@ -225,7 +225,8 @@ def as_index(document: Node) -> Node:
         return document
     models = [entries]
     if isinstance(entries, Sequence):
-        models = [_model(entry) for entry in entries.items]
+        license = _license(document)
+        models = [_model(entry, license) for entry in entries.items]
     listed: Node = Sequence(_merged(models), entries.start, entries.end, entries.tag)
     if not isinstance(entries, Sequence):
         listed = entries
@@ -242,7 +243,15 @@ def _key(name: str, place: Node) -> Scalar:
     return Scalar(name, True, place.start, place.start)
 
 
-def _model(entry: Node) -> Node:
+def _license(card: Mapping) -> Node | None:
+    """The card's license: of one that the Hub has no id for, its ``license_name``."""
+    license = lookup(card, "license")
+    if isinstance(license, Scalar) and license.text.strip().lower() == "other":
+        return lookup(card, "license_name") or license
+    return license
+
+
+def _model(entry: Node, license: Node | None) -> Node:
     """One entry of the card, its results in an index's words."""
     if not isinstance(entry, Mapping) or entry.tag:
         return entry
@@ -254,6 +263,8 @@ def _model(entry: Node) -> Node:
             pairs.append((_key("Results", key), _results(value)))
         else:
             pairs.append((key, value))
+    if license is not None and lookup(entry, "License") is None:
+        pairs.append((_key("License", license), license))
     return Mapping(pairs, entry.start, entry.end)
 
 

@@ -137,6 +137,9 @@ def _text(*rows: tuple[str, str]) -> tuple[Field, ...]:
 # A variant's own keys and those of its Metadata; a field may stand in either.
 _VARIANT = (
     Field("Weights", "weights", "https://example.org/resnest50-528c19ca.pth"),
+    # The same file in other places, which are tried in this order where Weights can't be had.
+    Field("Mirrors", "weights", "https://mirror.example.org/resnest50-528c19ca.pth"),
+    Field("License", "text", "Apache-2.0"),
     Field("Code", "link", "https://example.org/resnest.py#L170"),
     Field("SHA256", "hash", "528c19ca..., 64 hexadecimal digits"),
     Field("Pretrain", "weights", "https://example.org/resnest50-528c19ca.pth"),
@@ -223,6 +226,10 @@ _NESTED: dict[str, tuple[Field, ...]] = {
         Field("URL", "link", "https://example.org/resnest.py"),
         *_text(("Version", "v0.15.0")),
     ),
+    "License": (
+        *_text(("Name", "Apache-2.0")),
+        Field("URL", "link", "https://www.apache.org/licenses/LICENSE-2.0"),
+    ),
     "Converted From": (
         Field("Weights", "weights", "https://example.org/resnest50.pth"),
         Field("Code", "link", "https://example.org/resnest.py"),
@@ -239,8 +246,8 @@ _OTHER_SPELLINGS = {
 
 # Keys of other zoos that are spelt right, and that nothing here reads.
 _OTHERS = (
-    "Alias", "Downstream", "Framework", "Frameworks", "License", "Memory (GB)", "Modality",
-    "Pretrained", "Resolution", "Training Json Log", "Training Log", "Training Memory (GB)",
+    "Alias", "Downstream", "Framework", "Frameworks", "Memory (GB)", "Modality", "Pretrained",
+    "Resolution", "Training Json Log", "Training Log", "Training Memory (GB)",
     "backbone", "crop size", "iterations", "lr schd",
 )  # fmt: skip
 # What is measured, or needed to measure: a value here that can't be read is an error in any format.

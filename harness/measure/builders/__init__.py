@@ -73,6 +73,7 @@ class PretrainedConfig:
         num_classes: the classes of the weights' classifier.
         url: where the weights are as one file.
         crop_mode: see `zoo.preprocessing.Preprocessing`.
+        license: of the weights, as SPDX writes it.
     """
 
     weights: str
@@ -84,6 +85,7 @@ class PretrainedConfig:
     num_classes: int | None = None
     url: str | None = None
     crop_mode: str | None = None
+    license: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

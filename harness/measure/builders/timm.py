@@ -24,6 +24,7 @@ from harness.measure.builders import (
     version_of,
 )
 from zoo._util.install import install_command
+from zoo.licenses import expression_of
 from zoo.weights.hub import repo_of
 
 if TYPE_CHECKING:
@@ -179,6 +180,7 @@ def _distinct(cfgs: Mapping[str, Any]) -> tuple[PretrainedConfig, ...]:
                     num_classes=cfg.num_classes,
                     url=cfg.url or None,
                     crop_mode=cfg.crop_mode or "center",
+                    license=expression_of(getattr(cfg, "license", None)),
                 )
             )
     return tuple(found)

@@ -10,6 +10,7 @@ from zoo.index import load_index
 from zoo.index.entries import read_documents
 from zoo.index.timm import TimmReader
 from zoo.index.types import SourceText
+from zoo.licenses import read_license, states_none
 
 
 @pytest.fixture(scope="module")
@@ -101,3 +102,9 @@ def test_small_functions_are_followed_and_what_is_not_literal_is_said(index):
     (problem,) = contents.problems
     assert "unknown()" in problem.message
     assert problem.location.line == lines.index("    'thing.c': _base(crop=unknown()),") + 1
+
+
+def test_every_license_that_timm_states_is_known(index):
+    stated = {claim.raw for v in index.variants for claim in v.claims_of("License")}
+    assert len(stated) > 10
+    assert [t for t in stated if not states_none(t) and read_license(t) is None] == []
