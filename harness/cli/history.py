@@ -14,7 +14,6 @@ from harness.cli.output import Failure, columns, emit, emit_json, say
 from harness.config import RunConfig, UsageError
 from harness.report import history_file
 from harness.report.history import COLUMNS, HistoryRow, HistorySpan, is_figure, is_speed, spans
-from harness.report.sentences import value
 from zoo._util.text import csv_text, for_terminal, nearest, plural
 
 _STATES = {"other": "of another", "documented": "documented anew"}
@@ -127,7 +126,7 @@ def _measured(span: HistorySpan) -> str:
     if is_speed(span.first.figure):
         low, high = f"{span.low:,.1f}", f"{span.high:,.1f}"
         return low if low == high else f"{low} to {high}"
-    return value(span.first.measured)
+    return str(span.first.measured)
 
 
 def _minute(row: HistoryRow) -> str:
