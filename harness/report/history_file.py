@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from importlib.util import find_spec
@@ -103,6 +103,25 @@ class History:
         found = self.rows(np.nonzero(self.codes["variant"] == code)[0])
         ordered = sorted(found, key=lambda row: (row.figure, row.run))
         return [list(some) for _, some in groupby(ordered, key=lambda row: row.figure)]
+
+    def bends(self, keeps: Callable[[str], bool]) -> Iterator[list[HistoryRow]]:
+        """Each series, of its rows those alone at which something but the run is another.
+
+        These are the first row, the last, and both at each change. ``keeps`` names the figures of
+        which all rows are asked for. The rows stand by variant, figure and run, as `joined` has it.
+        """
+        import numpy as np
+
+        keys = [self.codes["variant"], self.codes["figure"]]
+        like = [self.codes[name] for name in ("text", "documented", "of")]
+        like.append(np.nan_to_num(self.measured, nan=-1.0))
+        other = [each[1:] != each[:-1] for each in (*keys, *like)]
+        bends = np.append(True, np.any(other, axis=0))
+        figures = np.array([keeps(figure) for figure in self.texts["figure"]], bool)
+        wanted = bends | np.append(bends[1:], True) | figures[self.codes["figure"]]
+        rows = self.rows(np.nonzero(wanted)[0])
+        for _, some in groupby(rows, key=lambda row: (row.variant, row.figure)):
+            yield list(some)
 
     def joined(self, rows: Sequence[HistoryRow]) -> History:
         """With the rows of one more run, by variant, figure and run."""

@@ -35,11 +35,20 @@ if TYPE_CHECKING:
 
     from harness.report.history_file import History
 
-_STYLES = ("page.css", "tables.css", "panel.css")
+_STYLES = ("page.css", "tables.css", "panel.css", "history.css")
 # In this order they make one script: each may use what stands before it.
 _SCRIPTS = (
     *("dom.js", "data.js", "route.js", "theme.js", "table.js", "filters.js"),
-    *("findings.js", "comparison.js", "plot.js", "plots.js", "panel.js", "answers.js", "main.js"),
+    *(
+        "findings.js",
+        "comparison.js",
+        "plot.js",
+        "plots.js",
+        "history.js",
+        "panel.js",
+        "answers.js",
+        "main.js",
+    ),
 )
 
 # Of the table for browsers without script, which is a second copy of what the script shows.
@@ -64,8 +73,9 @@ def render(
         HTML text to be written as UTF-8.
     """
     report = with_samples(presentable(report, names=False))
-    data = page_data(report, changes, link)
-    return _template().render(page=overview(report, changes, link), data=data)
+    data = page_data(report, changes, link, past)
+    page = overview(report, changes, link) | {"history": past is not None and len(past) > 0}
+    return _template().render(page=page, data=data)
 
 
 @cache

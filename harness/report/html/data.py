@@ -14,8 +14,10 @@ from typing import Any
 from harness.causes import CAUSES
 from harness.report import Options
 from harness.report.groups import RuleGroup, arrange
+from harness.report.history_file import History
 from harness.report.html.answers import PageAnswers
 from harness.report.html.changes import Changes, key
+from harness.report.html.over_time import over_time
 from harness.report.pareto import plain_data
 from harness.report.rows import STATUSES, Row, rows, standing
 from harness.report.sentences import alike, measured, messages, place
@@ -67,7 +69,7 @@ class PageTexts:
         return self._numbers[shown]
 
 
-def page_data(report: Report, changes: Changes, link: Linker) -> str:
+def page_data(report: Report, changes: Changes, link: Linker, past: History | None = None) -> str:
     """The JSON text, safe inside a script element of HTML."""
     texts = PageTexts()
     answers = PageAnswers(texts)
@@ -103,6 +105,7 @@ def page_data(report: Report, changes: Changes, link: Linker) -> str:
                 for cause in map(CAUSES.__getitem__, sorted(filter(None, causes)))
             },
             "plots": plain_data(table),
+            "history": over_time(past, report.variants, texts),
             "texts": texts.all,
         }
     )

@@ -1,7 +1,7 @@
 // Puts it together: an address is read, and what it names is shown.
 
 const SHOW = { overview: showOverview, findings: showFindings, comparison: showComparison,
-  plots: showPlots, causes: showCause };
+  plots: showPlots, history: showHistory, causes: showCause };
 let shown = "";
 
 /** Goes to the cause that is chosen. */
@@ -43,6 +43,7 @@ setUpTheme();
 setUpFindings();
 setUpComparison();
 setUpPlots();
+setUpHistory();
 setUpPanel();
 window.addEventListener("hashchange", showRoute);
 showRoute();

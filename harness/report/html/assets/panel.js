@@ -92,6 +92,7 @@ function fillPanel(variant) {
       : el("p", { class: "muted" }, found.length ? "None: every claim that was checked holds." : "Nothing was checked.")),
     held.length ? el("details", {}, el("summary", {}, `${held.length} that hold`), el("ul", { class: "findings" }, held.map((f) => findingItem(f, false)))) : null,
     section("Claims", ...claimsOf(variant, found)),
+    historySection(variant),
     el("h3", { class: "part" }, "Measurements"),
     blocks.length ? blocks : el("p", { class: "muted" }, "Nothing was measured, or its provenance is not in this report."),
     el("p", {}, el("a", { href: fragment("findings", { q: variant.name }) }, "All findings that name it"))));
@@ -117,6 +118,7 @@ function showPanel() {
   if (variant) fillPanel(variant);
   else missingPanel(opened);
   if (!panel.open) panel.showModal();
+  if (variant) drawHistory(variant);
   panel.scrollTop = 0;
   byId("panel-title").focus();
 }
@@ -127,6 +129,7 @@ function setUpPanel() {
     opened = "";
     go(route.view, route.chosen);
   });
+  window.addEventListener("resize", () => byKey.has(opened) && drawHistory(byKey.get(opened)));
   // A click beside the panel falls on the dialog itself, which its content covers otherwise.
   panel.addEventListener("click", (event) => event.target === panel && panel.close());
 }

@@ -1,7 +1,7 @@
 // What is shown is written in the fragment: #view?filter=...&variant=... A link to it shows the
 // same again, and the browser's back button undoes a step.
 
-const VIEWS = ["overview", "findings", "comparison", "plots", "causes"];
+const VIEWS = ["overview", "findings", "comparison", "plots", "history", "causes"];
 const route = { view: "overview", variant: "", chosen: {} };
 // What was last chosen in each view, so that going back to it by the menu finds it again.
 const remembered = Object.fromEntries(VIEWS.map((view) => [view, {}]));
