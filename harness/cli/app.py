@@ -30,6 +30,8 @@ _PLACES = {
     "features": "classify:features",
     "cite": "docs:cite",
     "schema": "docs:schema",
+    "table": "publish:table",
+    "cards": "publish:cards",
     **{f"cache {name}": f"cache:{name}" for name in ("info", "check", "clear")},
 }
 

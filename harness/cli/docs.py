@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -12,15 +14,20 @@ from harness.config import RunConfig, UsageError
 from harness.config.commands import OWN
 from zoo._util.text import for_terminal
 
+if TYPE_CHECKING:
+    from harness.docs.table_blocks import PageTables
+    from zoo.index.types import Index
+
 _REPORTS = "reports"
 
 
 @command("index")
-def docs(config: RunConfig, *, output: Path, check: bool) -> None:
+def docs(config: RunConfig, *, output: Path, check: bool, others: tuple[Path, ...]) -> None:
     """A page holds what the collection is, how to use it, what is claimed of its variants, how to
     cite it, and its model-index, which --index reads back. Measurements are linked where reports/
     of the working folder holds a report of these variants. Files that were not written by this
-    command are never replaced.
+    command are never replaced; of other pages, only what stands between the two comments of a
+    table, <!-- zoo:table columns=variant,top1 --> and <!-- /zoo:table -->: see zoo table.
     """
     from harness.docs import folder
     from harness.docs.pages import NameTaken, pages
@@ -34,6 +41,7 @@ def docs(config: RunConfig, *, output: Path, check: bool) -> None:
         made = pages(session.index, Path(_REPORTS), output)
     except NameTaken as error:
         raise UsageError(*error.lines) from error
+    tables = list(_with_tables(config, session.index, others))
     say(session.source)
     for line in (*made.remarks, *(remark for page in made.pages for remark in page.remarks)):
         say(line, WARNING)
@@ -43,11 +51,13 @@ def docs(config: RunConfig, *, output: Path, check: bool) -> None:
             there = () if output == usual else ("--output", str(output))
             writer = config.command("docs", options=there, only=("index",))
             lines = list(folder.check(made.pages, output, writer))
+            lines += [line for page in tables for line in page.differences()]
             emit("".join(f"{for_terminal(line)}\n" for line in lines))
             if lines:
                 raise typer.Exit(FINDINGS)
             return
         written = [str(path) for path in folder.write(made.pages, output)]
+        written += [str(page.path) for page in tables if page.written()]
         for path in folder.stale(made.pages, output):
             say(f"{path}: no collection of the index has this page; remove it", WARNING)
     except NotOurs as error:
@@ -55,8 +65,31 @@ def docs(config: RunConfig, *, output: Path, check: bool) -> None:
     except FolderError as error:
         raise Failure(str(error)) from error
     if not written:
-        say(f"{plural(len(made.pages), 'page')}, up to date")
+        count = len({*(output / page.name for page in made.pages), *(t.path for t in tables)})
+        say(f"{plural(count, 'page')}, up to date")
     emit("".join(f"{for_terminal(path)}\n" for path in written))
+
+
+def _with_tables(config: RunConfig, index: Index, named: Sequence[Path]) -> Iterator[PageTables]:
+    """The pages that have tables of ours, and these tables as they should be.
+
+    Raises:
+        UsageError: a page is not there, or one of its blocks can't be written.
+    """
+    from harness.cli.publish import block_table
+    from harness.docs.table_blocks import BadBlock, page_tables, usual_pages
+
+    absent = [str(path) for path in named if not path.is_file()]
+    if absent:
+        raise UsageError(*(f"--page: {path}: there is no such file" for path in absent))
+    reports = Path(_REPORTS)
+    for path in named or usual_pages():
+        try:
+            page = page_tables(path, lambda each: block_table(index, config, each, reports))
+        except BadBlock as error:
+            raise UsageError(str(error)) from error
+        if page is not None:
+            yield page
 
 
 @command("index", selects="What to cite.", needs_names=True)

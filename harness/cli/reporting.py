@@ -158,6 +158,7 @@ def write_folder(
     *,
     verbose: bool = False,
     history: bool = False,
+    badge: bool = False,
 ) -> Report:
     """Write the report there, and say where it is; ``verbose`` names the tables that it lacks, too.
 
@@ -187,8 +188,8 @@ def write_folder(
         return report
     try:
         link, lacks = linker(source_url), partial(say, level=INFO if verbose else DEBUG)
-        keeps = history and report.cut_short is None
-        page = folders.write(report, folder, say, undisturbed, link, lacks, history=keeps)
+        more = {"history": history and report.cut_short is None, "badge": badge}
+        page = folders.write(report, folder, say, undisturbed, link, lacks, **more)
     except KeyboardInterrupt:
         interrupts.say_now()
         say(f"{folder}: {'has the new report' if written else 'left as it was'}", WARNING)

@@ -50,7 +50,7 @@ _OF_A_LOOK = ("accuracy.no-data", "weights.unreachable")
 _ENOUGH, _NARROWEST = 20, 8
 # Of a run that these were written for, `show` and `explain` tell the exit status as well.
 _JUDGING = ("fail-on", "strict")
-_SEEN = (*MEASURING, "checks", "cross-check", "baseline", *_JUDGING)
+SEEN = (*MEASURING, "checks", "cross-check", "baseline", *_JUDGING)
 # Where the output is not a terminal, lines stay whole so that a search finds them.
 _UNLIMITED = 10_000
 
@@ -99,7 +99,7 @@ def _plain(value: object) -> object:
     return value
 
 
-@command(*_SEEN, selects="What to show.", needs_names=True)
+@command(*SEEN, selects="What to show.", needs_names=True)
 def show(config: RunConfig, *, profile: bool, depth: int | None, format: str) -> None:
     """Measured values are those that are known already: nothing is built, and no server is asked.
     With the options that zoo verify was given it shows what that has found. --profile measures.
@@ -111,7 +111,7 @@ def show(config: RunConfig, *, profile: bool, depth: int | None, format: str) ->
     if profile:
         _show_profiles(look_up(config, builds=True), depth, format)
         return
-    session, report = _known(config)
+    session, report = known_report(config)
     found = found_in(report)
     tables = [(v, claim_rows(v, v.in_effect(), found)) for v in session.variants]
     rows = [row for _, of_it in tables for row in of_it]
@@ -126,7 +126,7 @@ def show(config: RunConfig, *, profile: bool, depth: int | None, format: str) ->
     _judge(report, rows, config)
 
 
-def _known(config: RunConfig) -> tuple[Session, Report]:
+def known_report(config: RunConfig) -> tuple[Session, Report]:
     """What is known of these variants; what only settings name is not insisted on."""
     from harness.cli.reporting import BaselineOption
     from harness.run.plan import check_builders
@@ -281,7 +281,7 @@ def _profile(session: Session, variant: Variant) -> Measurement:
     return fact
 
 
-@command(*_SEEN, selects="Whose claim to trace.", needs_names=True)
+@command(*SEEN, selects="Whose claim to trace.", needs_names=True)
 def explain(
     config: RunConfig,
     field: Annotated[str, typer.Argument(metavar="FIELD", help="As the index writes it: FLOPs.")],

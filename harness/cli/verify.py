@@ -76,6 +76,7 @@ def _run(
     predictions: Path | None = None,
     thumbnails: bool = False,
     history: bool = False,
+    badge: bool = False,
 ) -> None:
     """Show the plan, measure, show the report, and exit with its status."""
     # What is written to be kept shall be about the whole index.
@@ -113,7 +114,9 @@ def _run(
     if folder is not None:
         if report.cut_short != INTERRUPTED:
             report = _with_answers(report, session, thumbnails=thumbnails)
-        report = write_folder(report, folder, source_url, verbose=config.verbose, history=history)
+        report = write_folder(
+            report, folder, source_url, verbose=config.verbose, history=history, badge=badge
+        )
     broken = cut_short(report)
     silent = report.cut_short == INTERRUPTED if not printed else config.format in _ON_SCREEN
     if broken is not None and not silent:
@@ -276,6 +279,7 @@ def report(
     thumbnails: bool,
     history: bool,
     precision: tuple[str, ...] | None,
+    badge: bool,
 ) -> None:
     """As zoo verify --output, for those who want the files and not the verdict: findings don't
     change the exit status, which is 0, or 3 where the run failed or was cut short.
@@ -292,4 +296,5 @@ def report(
         source_url=source_url,
         thumbnails=thumbnails,
         history=history,
+        badge=badge,
     )

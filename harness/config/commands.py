@@ -25,7 +25,9 @@ COMMANDS: Mapping[str, str] = {
     "fetch": "Fetch weights into the checkpoint cache, resuming and hashing; print where they are.",
     "train": "Train a variant by the recipe that its index states, or fine-tune its published "
     "weights.",
-    "docs": "Write one page per collection from the index.",
+    "docs": "Write one page per collection from the index, and the tables of other pages.",
+    "table": "Print the comparison of variants as Markdown, CSV, LaTeX or HTML.",
+    "cards": "Write a model card for each variant, with what was measured, for the Hub.",
     "cite": "Print the BibTeX entry of a variant, which is its collection's as a rule.",
     "classify": "Classify images: the likeliest classes of each, with their probabilities.",
     "features": "Write one feature vector for each image to a file.",
@@ -64,7 +66,7 @@ def _own(commands: str, *options: Option) -> list[Option]:
 
 _OWN = (
     *_own(
-        "verify validate bench report fix fetch cite list show explain",
+        "verify validate bench report fix fetch cite list show explain table cards",
         _one_call("all", "Every variant of the index.", field="every"),
     ),
     *_own("rule", _one_call("all", "List every cause, as without one.", field="every")),
@@ -81,6 +83,11 @@ _OWN = (
     *_own(
         "report",
         _folder("Where to write the report.", Path("reports")),
+        _one_call(
+            "badge",
+            "Write badge.json, for shields.io, and badge.svg as well: how many claims hold. A "
+            "folder that has them gets them anew without it.",
+        ),
         Option(
             "thumbnails",
             SWITCH,
@@ -186,8 +193,45 @@ _OWN = (
         ),
     ),
     *_own(
+        "table cards",
+        _folder(
+            "Take what was measured from the report in that folder. Default: from the store, of "
+            "which the other options say what is asked for.",
+            name="report",
+        ),
+    ),
+    *_own(
+        "table",
+        _format("markdown", "csv", "latex", "html"),
+        Option(
+            "columns",
+            rules.COLUMNS,
+            "Columns with commas between them, in this order. Default: those of a report's table "
+            "that have a value.",
+            (),
+        ),
+    ),
+    *_own(
+        "cards",
+        replace(_folder("Where to write: DIR/VARIANT/README.md."), required=True),
+        Option(
+            "report-url",
+            rules.REPORT_ADDRESS,
+            "Where the report can be read, as the source of the numbers. Default: the address of "
+            "--report in the repository that git calls origin, where its host is known.",
+        ),
+    ),
+    *_own(
         "docs",
         _folder("The folder of the pages.", Path("docs/models")),
+        Option(
+            "page",
+            rules.PAGES,
+            "A Markdown file whose zoo:table blocks are written as well; may be repeated. Default: "
+            "README.md and the pages below docs/, here.",
+            (),
+            field="others",
+        ),
         _one_call("check", "Write nothing; exit with 1 where a page is not up to date."),
     ),
     *_own(

@@ -70,6 +70,14 @@ EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("docs", "the pages of the index here, in docs/models/"),
         ("docs --check", "whether they are up to date, for continuous integration"),
     ),
+    "table": (
+        ("table --columns variant,parameters,macs,top1", "for a README, from the store"),
+        ("table ResNeSt --format latex --report reports", "for a paper, from a report"),
+    ),
+    "cards": (
+        ("cards --output cards --report reports", "all, with the numbers of that report"),
+        ("cards resnest50d --output cards", "one, with what is in the store"),
+    ),
     "cite": (("cite resnest50d", "what to put into a .bib file"),),
     "classify": (
         ("classify resnest50d cat.jpg", "the five likeliest classes"),

@@ -272,6 +272,23 @@ def _kinds(value: object) -> tuple[str, ...]:
     return tuple(map(kind.check, _several(value)))
 
 
+def _all_columns() -> tuple[str, ...]:
+    from harness.report.columns import COLUMNS
+
+    return tuple(COLUMNS)
+
+
+def _columns(value: object) -> tuple[str, ...]:
+    column = choice("a column", *_all_columns())
+    return tuple(dict.fromkeys(map(column.check, _several(value))))
+
+
+def _report_address(value: object) -> str:
+    from harness.report.source import web_address
+
+    return web_address(_text(value))
+
+
 def _address(value: object) -> str:
     from harness.report.source import template
 
@@ -351,6 +368,8 @@ def _index_paths(text: str) -> object:
 TEXT = OptionRule(_text)
 SWITCH = OptionRule(_switch, lambda text: SWITCH_WORDS.get(text.lower(), text), is_switch=True)
 PATH = OptionRule(_path, metavar="FILE", is_path=True)
+PAGES = OptionRule(_paths, _index_paths, "FILE", is_path=True, repeated=True)
+COLUMNS = OptionRule(_columns, metavar="LIST", words=_all_columns, repeated=True)
 INDEX = OptionRule(_paths, _index_paths, "PATH", is_path=True, repeated=True)
 DURATION = duration()
 AGE = OptionRule(_age, metavar="AGE")
@@ -364,6 +383,7 @@ PRECISIONS = OptionRule(_precisions, metavar="LIST", words=lambda: _PRECISIONS)
 CHECKS = OptionRule(_groups, metavar="LIST", words=lambda: GROUPS)
 NAMES = OptionRule(_names, repeated=True)
 KINDS = OptionRule(_kinds, metavar="LIST", words=_all_kinds, repeated=True)
+REPORT_ADDRESS = OptionRule(_report_address, metavar="URL")
 ADDRESS = OptionRule(_address, metavar="URL")
 BATCHES = OptionRule(_batches, metavar="LIST")
 DATASET = OptionRule(

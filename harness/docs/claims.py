@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
 from harness.docs.markdown import Markdown, code, escaped, link, plain_lines, slug, table
-from zoo._util.text import truncate
+from zoo._util.text import for_latex, truncate
 from zoo.index.schema import LinkError, check_link
 from zoo.index.types import Claim, Variant
 from zoo.weights import hub
@@ -25,11 +25,6 @@ _RECIPE = (
     "Stochastic Depth Survival", "BatchNorm Momentum", "RMSProp Decay", "Training Resources",
     "Training Time",
 )  # fmt: skip
-_TEX = {character: f"\\{character}" for character in "&%$#_{}"} | {
-    "\\": r"\textbackslash{}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-}
 
 ClaimOf = Callable[[str], Claim | None]
 _Column = tuple[str, Callable[[Variant], object | None]]  # a heading, and what is under it
@@ -181,7 +176,7 @@ def _metric_of(field: str, dataset: str | None) -> Callable[[Variant], str | Non
 
 def _weights(variant: Variant) -> Markdown | None:
     claim = variant.effective("Weights")
-    return None if claim is None or claim.value is None else _linked(claim.raw)
+    return None if claim is None or claim.value is None else linked(claim.raw)
 
 
 def _code(variant: Variant) -> Markdown | None:
@@ -191,7 +186,7 @@ def _code(variant: Variant) -> Markdown | None:
     return link("source", claim.raw)
 
 
-def _linked(url: str) -> Markdown:
+def linked(url: str) -> Markdown:
     """A link where a browser could follow it, else the file's name."""
     url = hub.page(url) or url
     try:
@@ -214,7 +209,7 @@ def bibtex(claim_of: ClaimOf, name: str) -> str | None:
     title, url = paper(claim_of)
     if title is None:
         return None
-    fields = {"title": f"{{{''.join(_TEX.get(c, c) for c in ' '.join(title.split()))}}}"}
+    fields = {"title": f"{{{for_latex(' '.join(title.split()))}}}"}
     if url is not None:
         fields["url"] = url
     width = max(map(len, fields))

@@ -7,20 +7,20 @@ from dataclasses import fields
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from harness.report.columns import COLUMNS, COMPARED, comparison_table, usual
 from harness.report.markdown import precision_table
 from harness.report.pareto import environments
 from harness.report.rows import Row, rows
-from harness.report.sentences import cut_short, quantity, span, summary
+from harness.report.sentences import cut_short, summary
 from harness.types import Report
 from zoo._util.install import install_command
-from zoo._util.text import for_markdown, for_spreadsheet, for_terminal, plural, truncate
+from zoo._util.text import for_markdown, for_spreadsheet, for_terminal, plural
 
 if TYPE_CHECKING:
     import pandas as pd
 
 NAMES = ("comparison.md", "comparison.csv", "comparison.parquet")
 
-_LONGEST_NAME = 80
 _TYPES: dict[str, Any] = {"int": "Int64", "float": "Float64", "string": "string"}
 
 
@@ -82,98 +82,25 @@ def _csv(table: pd.DataFrame) -> str:
 # -- as Markdown ----------------------------------------------------------------------------
 
 
-def _text(text: str | None) -> str:
-    return "-" if not text else for_markdown(truncate(text, _LONGEST_NAME))
-
-
-def _count(value: float | None, unit: str = "") -> str:
-    return "-" if value is None else quantity(value, unit, padded=True)
-
-
-def _marked(row: Row, field: str, shown: str) -> str:
-    return f"{shown} (wrong)" if field in row.doubted else shown
-
-
-def _flops_claimed(row: Row) -> str:
-    named = row.flops_convention_claimed
-    shown = _count(row.flops_claimed)
-    return f"{shown} ({_text(named)})" if named and row.flops_claimed is not None else shown
-
-
-def _speed(row: Row) -> str:
-    if row.images_per_second is None:
-        return "-"
-    return f"{quantity(row.images_per_second, padded=True)} (batch {row.images_per_second_batch})"
-
-
-def _size(row: Row) -> str:
-    return "-" if row.image_size is None else f"{row.image_size[0]} x {row.image_size[1]}"
-
-
-def _accuracies(k: int) -> dict[str, Callable[[Row], str]]:
-    def percent(row: Row, name: str) -> str:
-        value = getattr(row, f"top{k}{name}")
-        return "-" if value is None else f"{value:.2f} %"
-
-    def measured(row: Row) -> str:
-        return f"{row.right(k)}/{row.images}" if row.is_sample(k) else percent(row, "")
-
-    def interval(row: Row) -> str:
-        low, high = getattr(row, f"top{k}_low"), getattr(row, f"top{k}_high")
-        return "-" if low is None or high is None else span(low, high)
-
-    return {
-        f"Top-{k}, claimed": lambda r: _marked(r, f"Top {k} Accuracy", percent(r, "_claimed")),
-        f"Top-{k}, measured": measured,
-        f"Top-{k}, interval": interval,
-    }
-
-
-# Heading -> cell; the columns of numbers are set to the right.
-_TEXTS: dict[str, Callable[[Row], str]] = {
-    "Status": lambda row: row.status,
-    "Variant": lambda row: _text(row.name),
-    "Collection": lambda row: _text(row.collection),
-}
-_COLUMNS: dict[str, Callable[[Row], str]] = _TEXTS | {
-    "Input": _size,
-    "Parameters, claimed": lambda row: _marked(row, "Parameters", _count(row.parameters_claimed)),
-    "Parameters, measured": lambda row: _count(row.parameters),
-    "FLOPs, claimed": lambda row: _marked(row, "FLOPs", _flops_claimed(row)),
-    "MACs, measured": lambda row: _count(row.macs),
-    "FLOPs, measured": lambda row: _count(row.flops),
-    "File size, claimed": lambda row: _marked(row, "File Size", _count(row.file_size_claimed, "B")),
-    "File size, measured": lambda row: _count(row.file_size, "B"),
-    **_accuracies(1),
-    **_accuracies(5),
-    "Images": lambda row: "-" if row.images is None else f"{row.images:,}",
-    "Images/s, measured": _speed,
-}
-
 _READING = (
     "Status is the worst of a variant's findings; what a baseline accepts is `accepted`, whatever "
-    "it was. Claimed values are as documented: which "
-    "operations claimed FLOPs count is up to the convention in brackets, where one is claimed; one "
-    "that an error speaks against is marked as wrong, and in no plot. "
+    "it was. Which operations documented FLOPs count is up to the convention in brackets, where "
+    "one is stated; what an error speaks against is marked as wrong, and in no plot. "
     "Measured FLOPs are twice the multiply-accumulates (MACs) at the input named. Of a "
     "sample of images, how many of them are right; an interval "
     "bounds the accuracy on the whole dataset, given the images that were counted. A dash is "
-    "not claimed, or not measured in this run; every digit is in comparison.csv.",
+    "not documented, or not measured in this run; every digit is in comparison.csv.",
 )
 
 
 def markdown(report: Report, compared: Sequence[Row]) -> str:
     """The table as Markdown; columns that no variant has a value for are named below it instead."""
-    columns = {name: [show(row) for row in compared] for name, show in _COLUMNS.items()}
-    empty = [name for name, cells in columns.items() if all(cell == "-" for cell in cells)]
-    kept = [name for name in columns if name not in empty or name in _TEXTS]
+    kept = usual(compared)
     lines = ["# Comparison", "", f"{summary(report)}.", ""]
     if broken := cut_short(report):
         lines += [for_markdown(broken), ""]
-    lines.append(_line(kept))
-    lines.append(_line("---" if name in _TEXTS else "---:" for name in kept))
-    lines += [_line(columns[name][at] for name in kept) for at in range(len(compared))]
-    absent = [name for name in empty if name not in _TEXTS]
+    lines += comparison_table(compared, kept, "markdown").splitlines()
+    absent = [COLUMNS[name].heading for name in COMPARED if name not in kept]
     if compared and absent:
         lines += ["", f"No variant has a value for: {'; '.join(absent)}."]
     lines += "".join(precision_table(report)).splitlines()
@@ -182,7 +109,3 @@ def markdown(report: Report, compared: Sequence[Row]) -> str:
         apart = f" in {len(words)} environments, which can't be compared" * (len(words) > 1)
         lines += ["", f"Images/s were measured{apart}: {'; '.join(words)}."]
     return "\n".join([*lines, "", *_READING, ""])
-
-
-def _line(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(cells)} |"

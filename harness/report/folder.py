@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from harness.report import badge as badges
 from harness.report import history_file
 from harness.report.history_file import History, HistoryError
 from harness.report.history_rows import rows_of
@@ -78,6 +79,7 @@ def write(
     lacks: Callable[[str], None] | None = None,
     *,
     history: bool = False,
+    badge: bool = False,
 ) -> Path:
     """Write everything once all of it is made: the folder holds this report, or what it held.
 
@@ -94,6 +96,7 @@ def write(
         link: the address of an index's file, for the page.
         lacks: called with a line for a table that another package would have to be installed for.
         history: add the run to the history in the folder, while no other run does.
+        badge: a badge is written as well; one that is there is brought up to date in any case.
 
     Returns:
         The page.
@@ -106,6 +109,8 @@ def write(
         with file_lock(folder / "history", _WAIT_S) if history else nullcontext():
             past, kept = _history(report, folder, say) if history else (_past(folder, say), {})
             made = dict(_files(given, _document_in(folder), say, link, lacks, past)) | kept
+            if badge or any(os.path.lexists(folder / name) for name in badges.NAMES):
+                made |= badges.files(given)
             files = {folder / name: content for name, content in made.items()}
             with undisturbed():
                 replace_files(files, [folder / name for name in sorted(_names() - made.keys())])
@@ -167,7 +172,7 @@ def _names() -> set[str]:
     """Every file that a report may have besides the page and the document."""
     from harness.report import comparison, plots
 
-    return {*comparison.NAMES, *plots.NAMES}
+    return {*comparison.NAMES, *plots.NAMES, *badges.NAMES}
 
 
 def _document_in(folder: Path) -> Mapping[str, Any] | str | None:

@@ -101,6 +101,20 @@ def template(address: str) -> str:
     return known or f"{parts.rstrip('/')}/{{path}}#L{{line}}"
 
 
+def web_address(address: str) -> str:
+    """An address that a card may lead to, of one that a user wrote.
+
+    Raises:
+        ValueError: it is none; says what would be right.
+    """
+    found = _parts(address)
+    if found is None:
+        raise ValueError(
+            f"{address!r} is no address of a page; write one such as https://host/path"
+        )
+    return found
+
+
 def repository(remote: str) -> str | None:
     """The pattern of a remote of git, whose host is known; None for any other."""
     copied = _SCP.fullmatch(remote)

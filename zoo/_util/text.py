@@ -77,6 +77,25 @@ def for_markdown(text: str) -> str:
     )
 
 
+_TEX = {character: f"\\{character}" for character in "&%$#_{}"} | {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+}
+
+
+def for_latex(text: str) -> str:
+    """Escape text for a line, or a cell, of LaTeX: no command, no cell and no comment begins in it.
+
+    A ``[`` or a ``*`` at its start would still be read as the option of a row's end before it.
+    """
+    escaped = "".join(_TEX.get(c, c) for c in for_terminal(text))
+    return re.sub("-(?=-)", "-{}", escaped)
+
+
 def shown(text: str) -> str:
     """Quote a value in a message: one short printable line, its middle left out where long."""
     return printable(truncate_middle(text))

@@ -43,7 +43,9 @@ MISTAKES = {
     "|resnest14d --data images --freeze|resnest14d --data images --device cuda:99"
     "|resnest14d --data images --val nowhere|resnest14d --data images --output afile"
     "|resnest14d --data images --lr 0",
-    "docs": "--output afile|--index nosuch.yml|here",
+    "docs": "--output afile|--index nosuch.yml|here|--page gone.md",
+    "table": "nosuch|--format x|--columns x|--report gone|--all resnest14d",
+    "cards": "nosuch --output c||--output afile|--output c --report gone|--output c --report-url x",
     "dataset": "|gone|afile|gone --format x",
     "history": "|net|net --report nowhere|net --report afile|net FLOPs --format x",
     "cite": "nosuch|",
@@ -258,7 +260,7 @@ def test_paths_stand_where_a_linter_takes_them(zoo, folder):
 def test_all_is_taken_wherever_variants_are_named(zoo):
     commands = [name for name in LEAVES if "all" in OWN[name] and name != "rule"]
     assert len(commands) >= 10
-    more = {"validate": "--data sample --offline", "explain": "Parameters", "cite": ""}
+    more = {"validate": "--data sample --offline", "explain": "Parameters", "cards": "--output c"}
     for name in commands:
         words = [name, "--all", *more.get(name, "").split()]
         if "dry-run" in OWN[name]:

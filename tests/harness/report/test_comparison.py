@@ -241,11 +241,11 @@ def body(text: str) -> list[list[str]]:
 def test_the_markdown_table_reads_well(full: VariantReport):
     heading, _, row = body(parsed(Report({}, (full,), ()), "comparison.md").decode())
     shown = dict(zip(heading, row, strict=True))
-    assert shown["Parameters, claimed"] == "27.48 M"
-    assert shown["FLOPs, claimed"] == "6.974 G (thop-2020)"
+    assert shown["Parameters, documented"] == "27.48 M"
+    assert shown["FLOPs, documented"] == "6.974 G (thop-2020)"
     assert shown["MACs, measured"] == "5.371 G"
     assert shown["File size, measured"] == "110.3 MB"
-    assert shown["Top-1, claimed"] == "80.96 %"
+    assert shown["Top-1, documented"] == "80.96 %"
     # Outwards: an interval never promises more than it holds.
     assert shown["Top-1, interval"] == "78.45 to 83.20 %"
     assert shown["Images/s, measured"] == "31.25 (batch 32)"
@@ -254,7 +254,7 @@ def test_the_markdown_table_reads_well(full: VariantReport):
 def test_columns_without_a_value_are_named_below_the_table():
     text = parsed(named("a", "b"), "comparison.md").decode()
     assert body(text)[0] == ["Status", "Variant", "Collection"]
-    assert "No variant has a value for: Input; Parameters, claimed;" in text
+    assert "No variant has a value for: Input; Parameters, documented;" in text
 
 
 @each("name", TEXTS)

@@ -1,0 +1,200 @@
+"""Model cards: read by the Hub's own classes, and back as an index; nothing unmeasured."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+
+import pytest
+import yaml
+from hostile import TEXTS
+from huggingface_hub import ModelCard, parse_eval_result_entries
+
+from zoo.index import load_index
+
+ROOT = Path(__file__).parents[3]
+WHOLE = {"dataset": "imagenet-1k", "digest": "d", "of": 50_000, "images": 50_000}
+
+
+def index_of(folder: Path, names, **metadata: object) -> None:
+    """An index of these variants in a folder."""
+    models = [
+        {
+            "Name": name,
+            "Metadata": {"Image Size": 224, **metadata},
+            "Results": [
+                {
+                    "Task": "Image Classification",
+                    "Dataset": "ImageNet",
+                    "Metrics": {"Top 1 Accuracy": "99.99%", "Top 5 Accuracy": "99.99%"},
+                }
+            ],
+        }
+        for name in names
+    ]
+    (folder / "model-index.yml").write_bytes(
+        yaml.safe_dump({"Models": models}, allow_unicode=True).encode()
+    )
+
+
+def report_of(folder: Path, names, **measured: object) -> Path:
+    """A written report in which all of these variants were measured alike."""
+    given = {"parameters": 27_483_240, "image_size": [224, 224], "flops": {"macs": 5_371_160_576}}
+    variants = [
+        {"name": name, "collection": None, "builder": "zoo", "measurements": given | measured}
+        for name in names
+    ]
+    document = {"schema": 1, "environment": {"zoo": "0.1.0"}, "variants": variants, "findings": []}
+    (folder / "reports").mkdir(exist_ok=True)
+    (folder / "reports/report.json").write_text(json.dumps(document))
+    return folder / "reports"
+
+
+def front(path: Path) -> dict:
+    return yaml.safe_load(path.read_text().split("---\n")[1])
+
+
+def test_cards_of_this_zoo_are_read_by_the_hub_and_back_as_an_index(zoo, tmp_path, caplog):
+    index = ("--index", ROOT / "model-index", "--report", ROOT / "reports")
+    url = "https://example.org/zoo/report"
+    done = zoo("cards", *index, "--output", "cards", "--report-url", url)
+    assert (done.returncode, done.stdout.count("README.md")) == (0, 11)
+    report = json.loads((ROOT / "reports/report.json").read_text())
+    for variant in report["variants"]:
+        with caplog.at_level(logging.WARNING):
+            card = ModelCard.load(tmp_path / "cards" / variant["name"] / "README.md")
+        measured = variant["measurements"]
+        assert not caplog.records
+        assert card.data.model_name == variant["name"]
+        results = card.data.eval_results
+        assert [r.metric_value for r in results] == [
+            pytest.approx(measured[key] / 100) for key in ("top1", "top5") if measured[key]
+        ]
+        for result in results:  # Twenty images are not the dataset.
+            assert (result.metric_args["images"], result.source_url) == (20, url)
+            low, high = result.metric_args["interval"]
+            assert low < result.metric_value <= high
+            assert high - low > 0.05
+            assert "20 of 50,000 images" in result.dataset_name
+            assert result.dataset_type != "imagenet-1k"
+        assert f"- Parameters: {measured['parameters']:,}\n" in card.text
+        assert not (tmp_path / "cards" / variant["name"] / ".eval_results").exists()
+    audited = zoo("audit", "cards", "--format", "json")
+    assert (audited.returncode, json.loads(audited.stdout)["findings"]) == (0, [])
+    verified = json.loads(
+        zoo("verify", "resnest14d", "--index", "cards", "--offline", "--format", "json").stdout
+    )
+    found = {(f["field"], f["status"]) for f in verified["findings"]}
+    assert found == {("Parameters", "match"), ("FLOPs", "match")}
+
+
+def test_what_is_documented_is_in_no_metadata(zoo, tmp_path):
+    index_of(tmp_path, ["net"], **{"Parameters": 123_456})
+    report_of(tmp_path, ["net"], parameters=None, flops={}, evaluations=[])
+    assert zoo("cards", "--output", "c", "--report", "reports").returncode == 0
+    text = (tmp_path / "c/net/README.md").read_text()
+    assert front(tmp_path / "c/net/README.md")["model-index"] == [{"name": "net", "results": []}]
+    measured, documented = text.split("## Measured")[1].split("## Documented")
+    assert "Nothing has been measured yet." in measured
+    assert "123456" not in measured
+    assert "| Top 1 Accuracy (ImageNet) | 99.99% | - | not checked |" in documented
+    assert "| Parameters | 123456 | - | not checked |" in documented
+    [variant] = load_index([tmp_path / "c"]).variants
+    assert [claim.field for claim in variant.claims] == ["Name"]
+
+
+def test_a_whole_benchmark_is_in_both_forms_of_the_hub(zoo, tmp_path):
+    index_of(tmp_path, ["net"], License="BSD-3-Clause")
+    evaluated = {**WHOLE, "top1": 80.966, "top5": 0.5}
+    half = {**evaluated, "precision": "bf16", "against": {}}
+    report_of(tmp_path, ["net"], evaluations=[evaluated, half])
+    run = ("cards", "--output", "c", "--report", "reports", "--report-url", "https://e.org/r")
+    assert zoo(*run).returncode == 0
+    card = ModelCard.load(tmp_path / "c/net/README.md")
+    assert [r.metric_value for r in card.data.eval_results] == [0.80966, 0.005]
+    first = card.data.eval_results[0]
+    assert (first.dataset_type, first.dataset_name) == ("imagenet-1k", "ImageNet-1k")
+    assert first.metric_args["interval"] == [0.80966, 0.80966]
+    assert card.data.license == "bsd-3-clause"
+    text = (tmp_path / "c/net/.eval_results/imagenet-1k.yaml").read_text()
+    [entry] = parse_eval_result_entries(yaml.safe_load(text))
+    assert (entry.dataset_id, entry.value) == ("ILSVRC/imagenet-1k", 0.80966)
+    assert (entry.source_url, "all of 50,000 images" in entry.notes) == ("https://e.org/r", True)
+    [variant] = load_index([tmp_path / "c"]).variants
+    assert [float(c.value) for c in variant.claims if c.unit == "percent"] == [80.966, 0.5]
+    # What is no longer measured is no longer stated.
+    report_of(tmp_path, ["net"], evaluations=[])
+    assert zoo(*run).returncode == 0
+    assert not (tmp_path / "c/net/.eval_results/imagenet-1k.yaml").exists()
+    assert "metrics" not in front(tmp_path / "c/net/README.md")
+
+
+def test_licenses_are_the_hubs_or_are_named_as_others(zoo, tmp_path):
+    for license, wanted in {
+        "Apache-2.0": {"license": "apache-2.0"},
+        "GPL-3.0-or-later": {"license": "gpl-3.0"},
+        "MIT OR Apache-2.0": {"license": "other", "license_name": "mit-or-apache-2-0"},
+        'Our own: "x"\n---\nevil: 1': {"license": "other", "license_name": "our-own-x-evil-1"},
+    }.items():
+        index_of(tmp_path, ["net"], License=license)
+        report_of(tmp_path, ["net"])
+        assert zoo("cards", "--output", "c", "--report", "reports").returncode == 0, license
+        data = front(tmp_path / "c/net/README.md")
+        assert {k: v for k, v in data.items() if k.startswith("license")} == wanted
+
+
+def test_hostile_names_stay_in_the_folder_and_are_read_back(zoo, tmp_path):
+    paths = (
+        "../../out",
+        "/etc/x",
+        "a/b",
+        "..",
+        ".",
+        ".git",
+        "CON",
+        "net.git",
+        "Net",
+        "net",
+        "n" * 300,
+    )
+    names = [
+        name for name in dict.fromkeys((*TEXTS, *paths)) if name.strip() and "\ud800" not in name
+    ]
+    index_of(tmp_path, names)
+    report_of(tmp_path, names, evaluations=[{**WHOLE, "top1": 80.0, "top5": 95.0}])
+    before = set(tmp_path.rglob("*"))
+    done = zoo("cards", "--output", "c", "--report", "reports")
+    assert done.returncode == 0, done.stderr
+    made = set(tmp_path.rglob("*")) - before - {tmp_path / "c"}
+    assert all((tmp_path / "c") in path.parents or "cache" in path.parts for path in made)
+    folders = [path.name for path in (tmp_path / "c").iterdir()]
+    assert len({name.lower() for name in folders}) == len(names)
+    read = load_index([tmp_path / "c"])
+    wanted = {variant.name for variant in load_index([tmp_path / "model-index.yml"]).variants}
+    assert {variant.name for variant in read.variants} == wanted
+    assert [p for p in read.problems if p.field != "Name"] == []
+    for folder in folders:
+        assert ModelCard.load(tmp_path / "c" / folder / "README.md").data.license is None
+
+
+def test_a_file_of_others_is_left_as_it_is(zoo, tmp_path):
+    index_of(tmp_path, ["net", "other"])
+    report_of(tmp_path, ["net", "other"])
+    run = ("cards", "--output", "c", "--report", "reports")
+    mine = tmp_path / "c/other/README.md"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("mine")
+    done = zoo(*run)
+    assert (done.returncode, mine.read_text()) == (2, "mine")
+    assert "was not written by zoo cards" in done.stderr
+    assert not (tmp_path / "c/net").exists()
+    mine.unlink()
+    mine.parent.rmdir()
+    (tmp_path / "elsewhere").mkdir()
+    mine.parent.symlink_to(tmp_path / "elsewhere")
+    assert (zoo(*run).returncode, list((tmp_path / "elsewhere").iterdir())) == (2, [])
+    mine.parent.unlink()
+    assert zoo(*run).stdout.count("README.md") == 2
+    again = zoo(*run)
+    assert (again.stdout, "2 cards, up to date" in again.stderr) == ("", True)
