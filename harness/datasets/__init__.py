@@ -9,8 +9,8 @@ Nothing here knows a variant's claims but its preprocessing, and a model never s
 
 from harness.datasets.decoded import DecodedBatch, DecodedSet, decoding_pool
 from harness.datasets.find import open_image_set
-from harness.datasets.inspect import Identity, check, identify
-from harness.datasets.types import ImageSet, ImageSetError, Population, Problems, order, shards
+from harness.datasets.inspect import Identity, find_unreadable, identify
+from harness.datasets.types import ImageSet, ImageSetError, order
 from zoo.images.io import UnreadableImage
 
 __all__ = [
@@ -19,13 +19,10 @@ __all__ = [
     "Identity",
     "ImageSet",
     "ImageSetError",
-    "Population",
-    "Problems",
     "UnreadableImage",
-    "check",
     "decoding_pool",
+    "find_unreadable",
     "identify",
     "open_image_set",
     "order",
-    "shards",
 ]

@@ -145,10 +145,6 @@ class Mapped:
         """How many of these slots have no record."""
         return int((self._records[slots, 1] == 0).sum())
 
-    def filled(self) -> int:
-        """How many slots have a record."""
-        return int((self._records[:, 1] != 0).sum())
-
 
 def _seal(seed: int, crc: int) -> int:
     # Never 0, so that an empty record is no record.

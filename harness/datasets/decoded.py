@@ -251,11 +251,6 @@ class DecodedSet:
         opened._enter()
         return opened
 
-    @property
-    def warm(self) -> float:
-        """The share of images whose pixels are kept, 0 to 1."""
-        return 0.0 if self._map is None else self._map.filled() / len(self.images)
-
     def reserve(self, indices: NDArray[np.int64]) -> None:
         """Make room for those of these images that are not kept yet, before they are asked for.
 

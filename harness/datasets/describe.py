@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.datasets.find import open_image_set, own_class_set
-from harness.datasets.inspect import Identity, check, identify
+from harness.datasets.inspect import Identity, find_unreadable, identify
 from harness.datasets.labels import KITS, TRUTH, named_synset, numbered
 from harness.datasets.types import ImageSet, ImageSetError
 from zoo.errors import BadInput
@@ -83,13 +83,13 @@ def describe(place: str) -> Description:
     else:
         identity = identify(images)
     counts = Counter(images.labels)
-    found = check(images)
+    unreadable = find_unreadable(images)
     return Description(
         images,
         identity,
         {names[label]: counts[label] for label in sorted(counts)},
-        [[item.name, item.why] for item in found.unreadable],
-        _duplicates(images, {item.name for item in found.unreadable}),
+        [[item.name, item.why] for item in unreadable],
+        _duplicates(images, {item.name for item in unreadable}),
         [] if identity is None else list(_wrong_labels(images)),
     )
 

@@ -341,7 +341,7 @@ def sample_set() -> ImageSet:
         version = (int(number) for number in re.findall(r"[0-9]+", package.version))
         source = ImageFile(str(path), status.st_size, status.st_mtime_ns)
         entries.append(Entry(match.group(1), (*version, status.st_size), source))
-    return image_set("sample", "sample", entries, labels, can_be_census=False)
+    return image_set("sample", "sample", entries, labels)
 
 
 def sample_inputs(transform: Preprocessing) -> Tensor | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
@@ -45,45 +45,6 @@ class ImageSource(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Population:
-    """What an image set is a sample of.
-
-    Attributes:
-        images: how many images the set has.
-        full: it is the whole ImageNet validation set: 50,000 images, 50 of each class.
-        can_be_census: the set may be all that a claim speaks of. Never so for ``sample``.
-    """
-
-    images: int
-    full: bool
-    can_be_census: bool
-
-    def covers(self, images: int) -> bool:
-        """Whether the set is the whole of a population of that size."""
-        return self.can_be_census and self.images == images
-
-
-@dataclass(frozen=True, slots=True)
-class Problems:
-    """What is in an image set, and what is wrong with it, as far as was looked.
-
-    Attributes:
-        images, classes: how many images there are, and how many classes have one.
-        unreadable: images that can't be read; they are among ``images``.
-        ignored: files that are no images by their names, and so are not in the set.
-        missing: images that the labels name and that are not there.
-        decoded: every image was decoded; else only what its file begins with was looked at.
-    """
-
-    images: int
-    classes: int
-    unreadable: tuple[UnreadableImage, ...]
-    ignored: tuple[str, ...]
-    missing: tuple[str, ...]
-    decoded: bool
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class ImageSet:
     """Images with their labels, whatever form they lie in. Picklable, and safe to fork.
@@ -98,8 +59,9 @@ class ImageSet:
             names, sizes and modification times tell. The same images in two forms may differ.
         digest: of the images' names and sizes, as far as their form tells sizes, whatever they lie
             in: the same for other folders around images whose names are unique.
-        population: what the set is a sample of.
-        ignored, missing: see `Problems`.
+        full: it is the whole ImageNet validation set: 50,000 images, 50 of each class.
+        ignored: files that are no images by their names, and so are not in the set.
+        missing: images that the labels name and that are not there.
     """
 
     form: str
@@ -109,7 +71,7 @@ class ImageSet:
     sources: tuple[ImageSource, ...] = field(repr=False)
     fingerprint: str
     digest: str
-    population: Population
+    full: bool
     ignored: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
 
@@ -142,7 +104,6 @@ def image_set(
     entries: Sequence[Entry],
     labels: Sequence[int],
     *,
-    can_be_census: bool = True,
     ignored: Sequence[str] = (),
     missing: Sequence[str] = (),
 ) -> ImageSet:
@@ -168,7 +129,7 @@ def image_set(
         sources=tuple(entry.source for entry in entries),
         fingerprint=f"{form} {len(entries)} {digest.hexdigest()}",
         digest=_digest(entries),
-        population=Population(len(entries), _is_full(labels), can_be_census),
+        full=_is_full(labels),
         ignored=tuple(ignored),
         missing=tuple(missing),
     )
@@ -190,10 +151,10 @@ def _is_full(labels: Sequence[int]) -> bool:
 
 
 @lru_cache(maxsize=4)
-def order(n: int, seed: int = 0) -> NDArray[np.int64]:
+def order(n: int) -> NDArray[np.int64]:
     """A fixed permutation of 0 .. n - 1.
 
-    Images are sorted by the SHA-256 of ``SEED:INDEX``, so that no version of any library can
+    Images are sorted by the SHA-256 of ``0:INDEX``, so that no version of any library can
     change the order, and each head of it is a random draw without replacement.
 
     Returns:
@@ -201,18 +162,7 @@ def order(n: int, seed: int = 0) -> NDArray[np.int64]:
     """
     import numpy as np
 
-    digests = [hashlib.sha256(f"{seed}:{index}".encode()).digest() for index in range(n)]
+    digests = [hashlib.sha256(f"0:{index}".encode()).digest() for index in range(n)]
     permutation = np.array(sorted(range(n), key=digests.__getitem__), dtype=np.int64)
     permutation.flags.writeable = False
     return permutation
-
-
-def shards(permutation: NDArray[np.int64], size: int) -> Iterator[NDArray[np.int64]]:
-    """The order cut into pieces of ``size``, the last one as long as what is left.
-
-    Raises:
-        ValueError: ``size`` is below 1.
-    """
-    if size < 1:
-        raise ValueError(f"a shard has at least 1 image, not {size}")
-    return (permutation[start : start + size] for start in range(0, len(permutation), size))

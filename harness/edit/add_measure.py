@@ -271,7 +271,7 @@ def _imagenet(data: str, dataset: str | None) -> LabelledImages:
     if data == SAMPLE:
         called = "ImageNet sample images"
     else:
-        called = "ImageNet" if opened.population.full else _called(Path(data))
+        called = "ImageNet" if opened.full else _called(Path(data))
     images = tuple(
         InputImage(name, source.read)
         for name, source in zip(opened.names, opened.sources, strict=True)

@@ -151,16 +151,17 @@ class EvalDataset:
 
     def survey(self) -> list[str]:
         """What is in the set, and what is wrong with it, in a line each, before a model runs."""
-        from harness.datasets import check
+        from harness.datasets import find_unreadable
 
-        found = check(self.image_set)
-        lines = [f"{found.images:,} images of {found.classes:,} classes ({self.image_set.form})"]
+        images = self.image_set
+        classes = len(set(images.labels))
+        lines = [f"{len(images):,} images of {classes:,} classes ({images.form})"]
         if self._identity is not None:
             lines[0] += self._called()
         for names, what in (
-            ([f"{item.name} ({item.why})" for item in found.unreadable], "can't be read"),
-            (list(found.missing), "are labelled and not there"),
-            (list(found.ignored), "are no images by their names and are left out"),
+            ([f"{item.name} ({item.why})" for item in find_unreadable(images)], "can't be read"),
+            (list(images.missing), "are labelled and not there"),
+            (list(images.ignored), "are no images by their names and are left out"),
         ):
             if names:
                 shown = ", ".join(names[:_SHOWN])

@@ -39,11 +39,11 @@ def test_the_whole_set_is_known_by_its_counts():
     labels = [n // 50 for n in range(50_000)]
     whole = a_set([f"{label}/{n}.png" for n, label in enumerate(labels)], labels)
     assert identify(whole).dataset == "imagenet-1k"
-    assert whole.population.full
+    assert whole.full
     labels[0] = 1
     other = a_set([f"{n}.png" for n in range(50_000)], labels)
     assert identify(other).dataset is None
-    assert not other.population.full
+    assert not other.full
 
 
 SYNSETS = imagenet_synsets()
