@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from cli import run_python
 
 # As `$PYTHON -m pytest FILE`: what it is to leave is in a file of that name, else a row that holds.
 STUB = """#!{python}
@@ -116,13 +117,10 @@ def test_each_test_of_a_card_runs_on_the_cpu(repository, tmp_path):
     """Through the same code, on few and small images: nothing waits for a card to be tried."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("ZOO_", "PYTEST_"))}
     words = ["-n", "0", "--basetemp", str(tmp_path / "base"), "-p", "no:cacheprovider"]
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", *words, "tests/gpu"],
+    done = run_python(
+        ["-m", "pytest", *words, "tests/gpu"],
         cwd=repository,
         env=kept | {"ZOO_GPU_TESTS_DEVICE": "cpu"},
-        capture_output=True,
-        text=True,
-        check=False,
         timeout=600,
     )
     assert done.returncode == 0, done.stdout[-4000:]

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +14,7 @@ from typing import Any
 import card
 import pytest
 import torch
+from cli import run_python
 from distributions import install, python_path
 
 from harness.measure.accuracy.validator import preprocessing_of
@@ -212,8 +211,8 @@ class Command:
         """What the command prints as JSON; its standard error is passed on where it has none."""
         words = [word, "--all", "--index", "index.yml", "--format", "json", *map(str, more)]
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("ZOO_", "RAY_"))}
-        done = subprocess.run(
-            [sys.executable, "-m", "zoo", *words],
+        done = run_python(
+            ["-m", "zoo", *words],
             cwd=self.folder,
             env=kept
             | {
@@ -221,10 +220,7 @@ class Command:
                 "XDG_CACHE_HOME": str(self.folder / "cache"),
                 "SEEN": str(self.folder / "seen"),
             },
-            capture_output=True,
-            text=True,
             timeout=120,
-            check=False,
         )
         assert done.returncode == 0, done.stderr[-2000:]
         assert "Traceback" not in done.stderr

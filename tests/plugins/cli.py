@@ -32,6 +32,19 @@ _KEPT = ("harness.run.keys",)
 _BY_JOB = {"structure", "flops", "profile", "preprocess"}
 
 
+def run_python(
+    words: Sequence[str | Path], *, check: bool = False, **settings: Any
+) -> subprocess.CompletedProcess[str]:
+    """Run an interpreter of its own, as by ``-c`` and a program, with settings of `subprocess`.
+
+    It finds this repository, unless its environment says what it finds.
+    """
+    command = [sys.executable, *map(str, words)]
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    settings = {"env": os.environ | {"PYTHONPATH": path}} | settings
+    return subprocess.run(command, capture_output=True, text=True, check=check, **settings)
+
+
 def run_zoo(
     arguments: Sequence[str | Path],
     *,

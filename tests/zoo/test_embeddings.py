@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 import tracemalloc
 from pathlib import Path
 
 import numpy as np
 import pytest
+from cli import run_python
 
 from zoo.embeddings import open_writer
 from zoo.errors import EmbeddingsError
@@ -99,12 +98,7 @@ def test_a_full_disk_leaves_the_old_files_and_no_others(
     path = tmp_path / f"a.{suffix}"
     write(path, 3, 2)
     before = {file: file.read_bytes() for file in tmp_path.iterdir()}
-    done = subprocess.run(
-        [sys.executable, "-c", FULL, path, *map(str, (rows, width, letters, limit))],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_python(["-c", FULL, path, *map(str, (rows, width, letters, limit))])
     assert (done.stdout, done.stderr) == ("File too large\n", "")
     assert {file: file.read_bytes() for file in tmp_path.iterdir()} == before
 

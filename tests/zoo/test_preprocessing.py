@@ -8,8 +8,6 @@ import os
 import pickle
 import random
 import re
-import subprocess
-import sys
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
@@ -18,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from cli import run_python
 from PIL import Image
 from torch.utils._python_dispatch import TorchDispatchMode
 from torchvision import transforms
@@ -404,15 +403,7 @@ def test_a_model_s_transform_ignores_the_working_folder(
     index = tmp_path / "model-index" / "resnest.yml"
     index.write_text("Models:\n- Name: resnest50d\n  Metadata:\n    Image Size: 999\n")
     program = "from zoo.preprocessing import preprocess as p; print(p('resnest50d').image_size)"
-    repository = Path(__file__).resolve().parents[2]
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(repository)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    done = run_python(["-c", program], cwd=tmp_path, check=True)
     assert done.stdout == "(224, 224)\n"
 
 
@@ -479,7 +470,5 @@ def test_decoding_needs_no_torch() -> None:
         "Preprocessing().to_pixels(Image.new('RGB', (300, 300)));"
         "print({'torch', 'torchvision'} & set(sys.modules))"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True
-    )
+    done = run_python(["-c", program], check=True)
     assert done.stdout == "set()\n"

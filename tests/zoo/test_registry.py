@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import pickle
-import subprocess
-import sys
 
 import pytest
 import torch
+from cli import run_python
 
 import zoo
 from zoo.errors import DuplicateModelError, UnknownModelError
@@ -70,9 +69,7 @@ assert not {"ast", "zoo.registry"} & (light - started), light - started
 """
     # What an interpreter has loaded before the first line differs between installations.
     script = "import sys; started = set(sys.modules)\n" + script
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=False
-    )
+    done = run_python(["-c", script])
     assert done.returncode == 0, done.stderr
 
 

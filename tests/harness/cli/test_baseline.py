@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from cli import said
+from cli import run_python, said
 
 from harness.report.document import json_schema
 
@@ -110,8 +110,6 @@ def test_an_expired_entry_fails_again(zoo, wrong):
 
 
 def test_audit_takes_one_and_imports_no_torch(zoo, wrong, environment):
-    import subprocess
-    import sys
 
     zoo(*VERIFY, "--write-baseline")
     script = (
@@ -120,14 +118,7 @@ def test_audit_takes_one_and_imports_no_torch(zoo, wrong, environment):
         "heavy = {'torch', 'numpy', 'pandas', 'httpx'} & set(sys.modules);"
         "print(status, sorted(heavy), file=sys.stderr)"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        cwd=wrong,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    done = run_python(["-c", script], cwd=wrong, env=environment, check=True)
     assert said(done.stderr).splitlines()[-1] == "0 []"
 
 

@@ -15,7 +15,7 @@ from xml.etree import ElementTree as ET
 import check_jsonschema
 import pytest
 import yaml
-from cli import said
+from cli import run_python, said
 from click.testing import CliRunner
 
 from harness.cli import main
@@ -312,13 +312,10 @@ def test_the_hook_starts_on_each_kind_of_zoo(
         variables = {"PRE_COMMIT_HOME": str(tmp_path / "pre-commit"), "HOME": str(tmp_path)}
         for command in (("git", "init", "--quiet"), ("git", "add", "--all")):
             subprocess.run(command, cwd=work, env=with_zoo | variables, check=True)
-        return subprocess.run(
-            [sys.executable, "-m", "pre_commit", "run", "zoo-audit", "--files", file],
+        return run_python(
+            ["-m", "pre_commit", "run", "zoo-audit", "--files", file],
             cwd=work,
             env=with_zoo | variables | {"GIT_CONFIG_GLOBAL": os.devnull},
-            capture_output=True,
-            text=True,
-            check=False,
         )
 
     done = run(args)

@@ -12,7 +12,7 @@ import sys
 
 import jsonschema
 import pytest
-from cli import said
+from cli import run_python, said
 from distributions import install
 
 from harness.cli import main
@@ -177,9 +177,7 @@ def test_help_imports_nothing_that_is_slow(environment):
         "try: main()\n"
         f"finally: print(sorted({{*{(*HEAVY, 'rich', 'yaml')!r}}} & {{*sys.modules}}))"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
-    )
+    done = run_python(["-c", code], env=environment)
     assert done.stdout.splitlines()[-1] == "[]", done.stdout
     assert done.stderr == ""
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-from cli import said
+from cli import run_python, said
 
 from harness.report.document import json_schema
 from harness.run import store as store_module
@@ -97,14 +97,7 @@ def test_light_commands_import_nothing_heavy(command, environment, folder):
         "try: main()\n"
         f"finally: print(sorted({{*{HEAVY!r}}} & {{*sys.modules}}), file=sys.stderr)"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_python(["-c", code], cwd=folder, env=environment)
     assert said(done.stderr).splitlines()[-1] == "[]", said(done.stderr)
 
 

@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from cli import said
+from cli import run_python, said
 
 from harness.config.commands import COMMANDS
 
@@ -109,12 +109,7 @@ def test_what_completes_names_imports_nothing_heavy(environment, folder):
     code = "import sys; from harness.cli import main; main(); "
     code += f"print({{*sys.modules}} & {{*'{heavy}'.split()}})"
     line = {"COMP_WORDS": "zoo verify resn", "COMP_CWORD": "2"}
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=folder,
-        env=environment | line | {"_ZOO_COMPLETE": "complete_bash"},
-        capture_output=True,
-        text=True,
-        check=False,
+    done = run_python(
+        ["-c", code], cwd=folder, env=environment | line | {"_ZOO_COMPLETE": "complete_bash"}
     )
     assert done.stdout.split() == ["resnest50d", "resnest14d", "set()"]

@@ -10,10 +10,9 @@ import json
 import os
 import re
 import stat
-import subprocess
-import sys
 
 import pytest
+from cli import run_python
 from distributions import install
 
 BUILDER = """
@@ -87,13 +86,10 @@ def workflow(environment, tmp_path, folder):
     path = os.pathsep.join([str(site), environment["PYTHONPATH"]])
 
     def run(*arguments, **changes):
-        return subprocess.run(
-            [sys.executable, "-m", "zoo", *arguments],
+        return run_python(
+            ["-m", "zoo", *arguments],
             cwd=folder,
             env=environment | {"PYTHONPATH": path, "GITHUB_ACTIONS": "true"} | changes,
-            capture_output=True,
-            text=True,
-            check=False,
         )
 
     return run

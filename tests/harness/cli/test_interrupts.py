@@ -10,6 +10,8 @@ import time
 from itertools import product
 from pathlib import Path
 
+from cli import run_python
+
 ROOT = Path(__file__).parents[3]
 SIGNALS = {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 129}
 # Catches everything while it is imported, as torch's modules do.
@@ -43,14 +45,8 @@ USES = {GREEDY: "import module", FINALIZER: "import module; module.Closing()"}
 
 
 def python(code: str, folder: Path = ROOT, **changes: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(ROOT)} | changes,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
+    return run_python(
+        ["-c", code], cwd=folder, env=os.environ | {"PYTHONPATH": str(ROOT)} | changes, timeout=60
     )
 
 

@@ -11,7 +11,7 @@ import sys
 
 import pytest
 import typer
-from cli import said
+from cli import run_python, said
 
 from harness.cli import output
 from harness.cli.app import app
@@ -88,15 +88,7 @@ def test_mistakes_are_seen_before_anything_is_imported_or_asked(environment, fol
     (folder / "afile").write_text("text")
     (folder / "images" / "cat").mkdir(parents=True)
     lines = [f"{name} {rest}" for name, tries in MISTAKES.items() for rest in tries.split("|")]
-    done = subprocess.run(
-        [sys.executable, "-c", WATCHED],
-        cwd=folder,
-        env=environment,
-        input=json.dumps(lines),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_python(["-c", WATCHED], cwd=folder, env=environment, input=json.dumps(lines))
     assert done.returncode == 0, done.stderr
     seen = [json.loads(line) for line in done.stdout.splitlines()]
     assert [line for line, *_ in seen] == lines

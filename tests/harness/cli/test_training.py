@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from cli import run_zoo, said
+from cli import run_python, run_zoo, said
 from PIL import Image
 
 from harness.cli.train import TrainingProgress
@@ -174,13 +172,7 @@ def test_help_and_wrong_use_need_no_torch():
         "print(status, [n for n in ('torch', 'numpy', 'torchvision') if n in sys.modules])"
     )
     for arguments, status in (["train", "--help"], 0), (["train", "x", "--data", "nowhere"], 2):
-        done = subprocess.run(
-            [sys.executable, "-c", code.format(arguments)],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
+        done = run_python(["-c", code.format(arguments)], cwd=ROOT, check=True)
         assert done.stdout.splitlines()[-1] == f"{status} []"
 
 
@@ -208,9 +200,7 @@ def test_the_first_line_names_model_and_weights_and_needs_no_torch(folder):
         "    raise KeyboardInterrupt\n"
         f"options.say = first\nfor words in {[words for words, _ in cases]}: main(words)"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=True
-    )
+    done = run_python(["-c", code], cwd=folder, check=True)
     for (words, ends), line in zip(cases, done.stdout.splitlines(), strict=True):
         assert line.startswith("1 variant of index "), words
         assert f", builder zoo: {ends}" in line, words

@@ -6,11 +6,10 @@ import io
 import multiprocessing
 import os
 import pickle
-import subprocess
-import sys
 
 import numpy as np
 import pytest
+from cli import run_python
 from PIL import Image
 
 from harness.datasets import ImageSetError, UnreadableImage, find_unreadable, open_image_set
@@ -134,9 +133,7 @@ def test_the_sample_is_found_without_importing_what_ships_it():
         "print(len(s), s.labels[:3], s.names[0],"
         "{'foolbox', 'torch', 'scipy', 'eagerpy'} & set(sys.modules))"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=False
-    )
+    done = run_python(["-c", program])
     if "is not installed" in done.stderr:
         pytest.skip("the 20 real images need the extra 'sample'")
     assert done.stdout == "20 (243, 559, 438) imagenet_00_243.jpg set()\n", done.stderr

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
 
 import pytest
-from cli import said
+from cli import run_python, said
 from hostile import MARKDOWN, MARKUP
 
 from harness.cli import main
@@ -378,12 +375,9 @@ print(status, sorted(heavy & {name.partition(".")[0] for name in sys.modules}))
     "arguments", [("docs", "--check"), ("cite", "resnest50d"), ("docs", "--output", "{folder}")]
 )
 def test_writing_documentation_imports_nothing_heavy(repository, tmp_path, arguments):
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, *(a.format(folder=tmp_path / "out") for a in arguments)],
+    done = run_python(
+        ["-c", SCRIPT, *(a.format(folder=tmp_path / "out") for a in arguments)],
         cwd=repository,
-        env=os.environ | {"PYTHONPATH": str(repository)},
-        capture_output=True,
-        text=True,
         check=True,
     )
     assert done.stdout.splitlines()[-1] == "0 []"

@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from cli import run_zoo
+from cli import run_python, run_zoo
 
 from harness.docs.reference import BEGIN, END, NoMarkers, with_table
 
@@ -96,15 +95,7 @@ def test_the_help_is_quoted(repository, helps):
 
 
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    root = str(Path(__file__).parents[3])
-    return subprocess.run(
-        [sys.executable, "-m", "harness.docs.reference", *arguments],
-        cwd=folder,
-        env=os.environ | {"PYTHONPATH": root},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return run_python(["-m", "harness.docs.reference", *arguments], cwd=folder)
 
 
 def test_what_is_committed_is_up_to_date(repository):

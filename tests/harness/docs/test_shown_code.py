@@ -12,12 +12,11 @@ import re
 import shlex
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import typer
-from cli import run_zoo
+from cli import run_python, run_zoo
 from page_blocks import OFFLINE, PAGES, ROOT, blocks, command_lines, without_network
 
 from harness.cli.app import app
@@ -60,15 +59,7 @@ def run(line: str, folder: Path) -> subprocess.CompletedProcess[str]:
     program, *arguments = shlex.split(line)
     if program == "zoo":
         return run_zoo(arguments, cwd=folder, environment=environment)
-    return subprocess.run(
-        [sys.executable, *TORCHRUN, *arguments],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    return run_python([*TORCHRUN, *arguments], cwd=folder, env=environment, timeout=300)
 
 
 @pytest.mark.slow

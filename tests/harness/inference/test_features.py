@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cli import said
+from cli import run_python, said
 
 MODEL = "efficientnet_lite0"
 ROOT = Path(__file__).parents[3]
@@ -110,14 +110,7 @@ def test_a_full_disk_is_one_line(zoo, pictures, checkpoint, tmp_path):
 def test_without_pyarrow_one_line_says_what_to_do(pictures, checkpoint, tmp_path):
     hidden = "import sys; sys.modules['pyarrow'] = None; from harness.cli import main; "
     hidden += f"sys.exit(main(['features', '-q', {MODEL!r}, 'x.jpg', '-o', 'out.parquet']))"
-    done = subprocess.run(
-        [sys.executable, "-c", hidden],
-        cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_python(["-c", hidden], cwd=tmp_path)
     assert done.returncode == 2
     assert re.search(r"pip install .*\[parquet\]'", done.stderr)
     assert len(said(done.stderr).splitlines()) == 1

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import copy
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 import torch
 import torchvision
+from cli import run_python
 from fvcore.nn import FlopCountAnalysis
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
@@ -204,5 +203,5 @@ def test_naming_the_functions_imports_nothing_heavy():
         "import sys, harness; harness.verify, harness.audit, harness.count_flops, dir(harness); "
         "print({'torch', 'numpy', 'pandas', 'httpx', 'fvcore'} & set(sys.modules))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = run_python(["-c", code], check=True)
     assert done.stdout.strip() == "set()"

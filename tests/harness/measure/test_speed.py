@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import os
 import statistics
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from cli import run_python
 from torch import Tensor, nn
 
 from harness.measure import clocks
@@ -91,13 +90,7 @@ def test_peak_memory_is_that_of_its_own_batch() -> None:
     # A single thread's small tensors lie between the large ones, whose place is then not used anew.
     environment.pop("OMP_NUM_THREADS", None)
     code = "import json, runpy, sys; print(json.dumps(runpy.run_path(sys.argv[1])['peaks']()))"
-    done = subprocess.run(
-        [sys.executable, "-c", code, __file__],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    done = run_python(["-c", code, __file__], env=environment, check=True)
     large, small = json.loads(done.stdout)
     assert 250 < large < 320
     assert 25 < small < 100

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from cli import run_python
 from PIL import Image
 from torch.nn import functional
 from torchvision.transforms.v2 import functional as torchvision
@@ -194,11 +193,5 @@ def test_listing_alternatives_imports_nothing_heavy():
         "from harness.types import Recipe; alternatives(preprocessing_of(Recipe('a')));"
         "print({'torch', 'torchvision', 'numpy'} & set(sys.modules))"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=Path(__file__).parents[3],
-    )
+    done = run_python(["-c", program], check=True, cwd=Path(__file__).parents[3])
     assert done.stdout == "set()\n"

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 import torch
+from cli import run_python
 from torch import nn
 
 import zoo
@@ -215,16 +211,5 @@ def test_freed_memory_is_kept_where_the_c_library_can():
         "work(); before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
         "work(); print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)\n"
     )
-    faults = [
-        int(
-            subprocess.run(
-                [sys.executable, "-c", program, word],
-                capture_output=True,
-                text=True,
-                check=True,
-                env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])},
-            ).stdout
-        )
-        for word in ("no", "yes")
-    ]
+    faults = [int(run_python(["-c", program, word], check=True).stdout) for word in ("no", "yes")]
     assert faults[1] < faults[0] / 10

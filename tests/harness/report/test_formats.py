@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from dataclasses import replace
 from itertools import product
 
 import pytest
+from cli import run_python
 from distributions import install
 from hostile import TEXTS, is_visible, report_of
 from loops import each
@@ -84,7 +83,5 @@ def test_a_third_party_format_is_found_by_its_entry_point(tmp_path):
         "get_format('table'); assert 'importlib.metadata' not in sys.modules;"
         "get_format('shout')(None, out=sys.stdout, options=Options())"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=False
-    )
+    done = run_python(["-c", code, str(tmp_path)])
     assert (done.stdout, done.stderr) == ("HELLO", "")

@@ -7,8 +7,6 @@ import itertools
 import json
 import math
 import random
-import subprocess
-import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from functools import cache
@@ -18,6 +16,7 @@ from xml.etree import ElementTree as ET
 import matplotlib as mpl
 import numpy as np
 import pytest
+from cli import run_python
 from hostile import TEXTS
 from loops import each
 from matplotlib.figure import Figure
@@ -365,13 +364,10 @@ def test_the_same_rows_give_the_same_bytes_whatever_the_users_settings(
     """In another process with another hash seed; pyplot, and so a display, is not touched."""
     from hashlib import sha256
 
-    ended = subprocess.run(
-        [sys.executable, "-c", AGAIN],
+    ended = run_python(
+        ["-c", AGAIN],
         cwd=repository,
         env={"PYTHONHASHSEED": "99", "PYTHONPATH": str(repository), "PATH": ""},
-        capture_output=True,
-        text=True,
-        check=False,
     )
     assert ended.returncode == 0, ended.stderr
     assert json.loads(ended.stdout) == {

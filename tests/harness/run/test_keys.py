@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 import sys
 
 import pytest
+from cli import run_python
 
 from harness.run import keys
 from harness.run.keys import key_of
@@ -110,12 +110,10 @@ def test_each_module_that_makes_a_fact_changes_its_key(
     info = tmp_path / "newer" / "torch-99.0.dist-info"
     info.mkdir(parents=True)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: torch\nVersion: 99.0\n")
-    done = subprocess.run(
-        [sys.executable, "-c", EACH_MODULE, json.dumps(named), str(tmp_path / "newer")],
+    done = run_python(
+        ["-c", EACH_MODULE, json.dumps(named), str(tmp_path / "newer")],
         env=environment | {"PYTHONPATH": str(house)},
         cwd=house,
-        capture_output=True,
-        text=True,
         check=True,
     )
     before, made = json.loads(done.stdout)

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from cli import run_python
 from page_blocks import need_real_weights
 
 HEAVY = ("torch", "pandas", "httpx", "matplotlib", "torchvision", "numpy")
@@ -34,12 +35,10 @@ def imported(environment, tmp_path):
     """The status of a command, and which of the heavy packages it imported."""
 
     def run(*arguments):
-        done = subprocess.run(
-            [sys.executable, "-c", SCRIPT, *arguments],
+        done = run_python(
+            ["-c", SCRIPT, *arguments],
             cwd=tmp_path,
             env=environment | {"TORCH_HOME": str(tmp_path / "torch")},
-            capture_output=True,
-            text=True,
             check=True,
         )
         return json.loads(done.stderr.splitlines()[-1])
@@ -102,13 +101,8 @@ def test_the_working_folder_is_no_place_for_modules(environment, tmp_path, seed_
     script = tmp_path / "bin" / "zoo-command"
     script.parent.mkdir()
     script.write_text("from zoo.__main__ import main\n\nmain()\n")
-    done = subprocess.run(
-        [sys.executable, str(script), "verify", "--all", "--checks", "parameters"],
-        cwd=trap,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
+    done = run_python(
+        [str(script), "verify", "--all", "--checks", "parameters"], cwd=trap, env=environment
     )
     assert done.returncode == 0, done.stderr
     assert not (tmp_path / "sprung").exists(), (tmp_path / "sprung").read_text()

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import subprocess
-import sys
 import textwrap
 
 import pytest
+from cli import run_python
 from distributions import install, python_path
 
 import harness
@@ -233,12 +232,10 @@ for name in sys.argv[1:]:
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="each change is made in a copy of one process")
 def test_each_change_is_seen_and_a_build_is_none(changing, environment):
     names = [f"{kind}-{('first', 'last')[i % 2]}" for i, kind in enumerate(CHANGES)]
-    done = subprocess.run(
-        [sys.executable, "-c", PROBE, "good", *names, "good-again"],
+    done = run_python(
+        ["-c", PROBE, "good", *names, "good-again"],
         env=environment
         | {"PYTHONPATH": os.environ["PYTHONPATH"] + ":" + environment["PYTHONPATH"]},
-        capture_output=True,
-        text=True,
         check=True,
     )
     seen = dict(line.split(": ", 1) for line in done.stdout.splitlines() if ": " in line)
@@ -272,13 +269,7 @@ for builder, *names in (
 
 @pytest.mark.slow
 def test_libraries_of_models_change_nothing(environment):
-    done = subprocess.run(
-        [sys.executable, "-c", LEGITIMATE],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    done = run_python(["-c", LEGITIMATE], env=environment, check=True)
     lines = done.stdout.splitlines()
     assert len(lines) == 9
     for line in lines:
@@ -373,11 +364,9 @@ STAY = ["good", "counted", "cached", "first use"]
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="each change is made in a copy of one process")
 def test_what_a_builder_keeps_is_no_change_unless_models_are_made_of_it(tmp_path, environment):
     install(tmp_path, "own = own_builders:Own", OWN)
-    done = subprocess.run(
-        [sys.executable, "-c", PERFORM, *LEAVE, *STAY],
+    done = run_python(
+        ["-c", PERFORM, *LEAVE, *STAY],
         env=environment | {"PYTHONPATH": f"{tmp_path}:{environment['PYTHONPATH']}"},
-        capture_output=True,
-        text=True,
         check=True,
     )
     seen = [line.split(":") for line in done.stdout.splitlines()]

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import random
 import statistics
-import subprocess
-import sys
 import time
 from fractions import Fraction
 from math import ceil, comb, floor
 
 import numpy as np
 import pytest
+from cli import run_python
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -213,7 +212,7 @@ def test_deciding_loads_no_numerical_library():
         "import sys, harness.check.decide; "
         "print([m for m in ('torch', 'numpy', 'scipy', 'harness.measure') if m in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = run_python(["-c", code], check=True)
     assert done.stdout.strip() == "[]"
 
 

@@ -8,12 +8,11 @@ import json
 import os
 import pickle
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from cli import run_python
 from fault_server import running
 from loops import each
 
@@ -48,13 +47,10 @@ class _Payload:
 
 
 def _build(place, package, *names):
-    done = subprocess.run(
-        [sys.executable, "-c", BUILD, str(place.folder), *names],
+    done = run_python(
+        ["-c", BUILD, str(place.folder), *names],
         env=place.environment | {"PYTHONPATH": str(package)},
         cwd=place.folder,
-        capture_output=True,
-        text=True,
-        check=False,
         timeout=120,
     )
     assert done.returncode == 0, done.stderr

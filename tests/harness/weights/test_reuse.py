@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from types import SimpleNamespace
 
 import pytest
-from cli import run_zoo
+from cli import run_python, run_zoo
 from fault_server import running
 
 NAME = "efficientnet_lite0"
@@ -42,12 +40,10 @@ def first(new_place, lite0):
 def _again(place):
     arguments = ["verify", "--all", "--checks", "weights", "--format", "json"]
     arguments += ["--index", str(place.index)]
-    done = subprocess.run(
-        [sys.executable, "-c", IN_PROCESS, json.dumps(arguments)],
+    done = run_python(
+        ["-c", IN_PROCESS, json.dumps(arguments)],
         env=place.environment,
         cwd=place.folder,
-        capture_output=True,
-        text=True,
         check=True,
         timeout=60,
     )

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import shlex
-import subprocess
-import sys
 
+from cli import run_python
 from distributions import python_path
 from packaging.requirements import Requirement
 
@@ -21,13 +20,8 @@ def command(site, record: str | None, cwd, repository) -> list[str]:
     (info / "direct_url.json").unlink(missing_ok=True)
     if record is not None:
         (info / "direct_url.json").write_text(record)
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT],
-        cwd=cwd,
-        env={"PYTHONPATH": python_path(site, repository)},
-        capture_output=True,
-        text=True,
-        check=True,
+    done = run_python(
+        ["-c", SCRIPT], cwd=cwd, env={"PYTHONPATH": python_path(site, repository)}, check=True
     )
     pip, install, *rest = shlex.split(done.stdout)
     assert (pip, install) == ("pip", "install")

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import gc
-import subprocess
-import sys
 import time
 
+from cli import run_python
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from loops import each
@@ -122,7 +121,7 @@ def test_reading_needs_no_heavy_library():
         "print(sorted({m.split('.')[0] for m in sys.modules} & "
         "{'torch', 'pandas', 'httpx', 'matplotlib', 'pydantic', 'numpy', 'importlib.metadata'}))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = run_python(["-c", code], check=True)
     assert done.stdout.strip() == "[]"
 
 

@@ -7,13 +7,12 @@ import os
 import runpy
 import shutil
 import socket
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from cli import run_python
 
 from zoo.images.imagefolder import read_tree
 from zoo.training import BadInput, Settings, TrainingError, train
@@ -52,18 +51,13 @@ def damaged(ready) -> Path:
 @pytest.fixture(scope="module")
 def ranks(ready, damaged) -> list[dict[str, Any]]:
     """What each of two processes saw of every story in `in_ranks`."""
-    done = subprocess.run(
-        [
-            sys.executable, *TORCHRUN, str(SCRIPT), str(ready / "data"), str(damaged),
-            str(ready / "tiny.yml"), str(ready), *free_ports(STORIES),
-        ],
+    given = (ready / "data", damaged, ready / "tiny.yml", ready)
+    done = run_python(
+        [*TORCHRUN, SCRIPT, *given, *free_ports(STORIES)],
         cwd=ready,
         env=os.environ | {"PYTHONPATH": os.pathsep.join(PATHS), "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
         timeout=120,
-        check=False,
-    )  # fmt: skip
+    )
     assert done.returncode == 0, done.stderr[-4000:]
     return [torch.load(ready / f"{rank}.pt", weights_only=True) for rank in (0, 1)]
 

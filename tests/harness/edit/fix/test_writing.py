@@ -11,6 +11,7 @@ import textwrap
 import time
 
 import pytest
+from cli import run_python
 
 from harness.edit.yaml_edit import EditRefused
 
@@ -125,13 +126,7 @@ def test_a_full_disk_leaves_the_old_text(folder, repository):
     path = folder / "index.yml"
     path.write_text("a" * 3_000_000)
     limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))"
-    done = subprocess.run(
-        [sys.executable, "-c", limit + SCRIPT, str(path), "a", "b"],
-        env=os.environ | {"PYTHONPATH": str(repository)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_python(["-c", limit + SCRIPT, str(path), "a", "b"])
     assert "can't be written: File too large" in done.stderr
     assert path.read_text() == "a" * 3_000_000
     assert only(folder) == ["index.yml"]

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import argparse
 import random
-import subprocess
-import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -17,6 +15,7 @@ from pathlib import Path
 import pytest
 import safetensors.torch
 import torch
+from cli import run_python
 
 from zoo.weights.checkpoint import (
     CheckpointInfo,
@@ -156,12 +155,6 @@ def test_memory_stays_bounded(tmp_path):
         "status = Path('/proc/self/status').read_text()\n"
         "print(status.partition('VmHWM:')[2].split()[0])\n"
     )
-    run = subprocess.run(
-        [sys.executable, "-c", script, tmp_path],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        check=False,
-    )
+    run = run_python(["-c", script, tmp_path], cwd=ROOT)
     assert run.returncode == 0, run.stderr[-2000:]
     assert int(run.stdout) << 10 < 80 << 20

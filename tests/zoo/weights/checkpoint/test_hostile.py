@@ -8,13 +8,12 @@ from __future__ import annotations
 import os
 import pickle
 import struct
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 import torch
+from cli import run_python
 from loops import each
 
 from zoo.weights.checkpoint import (
@@ -170,14 +169,7 @@ def test_the_payloads_are_alive(tmp_path):
         "    pathlib.Path('marker').unlink(missing_ok=True)\n"
     )
     payloads = {name: data for name, (data, _) in LIVE.items()}
-    run = subprocess.run(
-        [sys.executable, "-c", script],
-        input=repr(payloads),
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-        check=True,
-    )
+    run = run_python(["-c", script], input=repr(payloads), cwd=tmp_path, check=True)
     results = dict(line.split("=") for line in run.stdout.splitlines())
     # An unpickler that stops at the first half of these two has still imported their module.
     dead = {name for name, alive in results.items() if alive != "True"}
@@ -320,14 +312,7 @@ def test_bombs_cost_little(tmp_path, zip_file):
         "    print(type(answer).__name__, time.monotonic() - start, path.name)\n"
     )
     paths = sorted(tmp_path.iterdir())
-    run = subprocess.run(
-        [sys.executable, "-c", script, str(LONG // 2), *paths],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        check=False,
-        timeout=120,
-    )
+    run = run_python(["-c", script, str(LONG // 2), *paths], cwd=ROOT, timeout=120)
     assert run.returncode == 0, run.stderr[-2000:]
     answers = [line.split() for line in run.stdout.splitlines()]
     assert len(answers) == len(paths)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 import copy
-import subprocess
-import sys
 import zipfile
 from pathlib import Path
 
@@ -14,6 +12,7 @@ import safetensors.torch
 import timm
 import torch
 import torchvision
+from cli import run_python
 from torch import nn
 
 from zoo.errors import MismatchedCheckpointError, UnreadableCheckpointError, UnsafeCheckpointError
@@ -234,14 +233,7 @@ def test_weights_are_allocated_once(tmp_path):
         "    load_into(model, Path(path)); done = True; thread.join()\n"
         "    print(max(peak, anonymous()) - before); kept.append(model)\n"
     )
-    run = subprocess.run(
-        [sys.executable, "-c", script, *sorted(tmp_path.iterdir())],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        check=False,
-        timeout=120,
-    )
+    run = run_python(["-c", script, *sorted(tmp_path.iterdir())], cwd=ROOT, timeout=120)
     assert run.returncode == 0, run.stderr[-2000:]
     weights = sum(t.nbytes for t in state.values())
     grown = [int(line) for line in run.stdout.split()]

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import subprocess
-import sys
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ import safetensors.torch
 import timm
 import torch
 import torchvision
+from cli import run_python
 from torch import nn
 
 from zoo.weights.checkpoint import CheckpointInfo, UnreadableCheckpoint, read_checkpoint
@@ -240,13 +239,7 @@ def test_torch_is_not_imported(tmp_path):
         "from zoo.weights.match import match; read_checkpoint(Path(sys.argv[1]));"
         "print(sorted({'torch', 'numpy', 'safetensors'} & set(sys.modules)))"
     )
-    run = subprocess.run(
-        [sys.executable, "-c", code, path],
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=Path(__file__).parents[4],
-    )
+    run = run_python(["-c", code, path], check=True, cwd=Path(__file__).parents[4])
     assert run.stdout.strip() == "[]"
 
 

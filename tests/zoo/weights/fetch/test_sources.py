@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from cli import run_python
 from loops import each
 
 from zoo.weights.fetch import fetch_all
@@ -184,9 +183,7 @@ assert not {{"torch", "httpx", "pandas", "matplotlib"}} & set(sys.modules)
 print(outcome.size, outcome.sha256)
 """
     root = str(Path(__file__).parents[4])
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, cwd=root, check=False
-    )
+    done = run_python(["-c", code], cwd=root)
     assert done.returncode == 0, done.stderr
     size, sha256 = done.stdout.split()
     assert size == "18826032"
