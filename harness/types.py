@@ -151,7 +151,6 @@ class Measurement:
 
     @property
     def slot(self) -> Slot:
-        """Which fact of its variant this is."""
         return (self.kind, self.part or self.image_size)
 
 
@@ -172,7 +171,6 @@ class Unmeasured:
 
     @property
     def slot(self) -> Slot:
-        """Which fact of its variant this would have been."""
         return (self.kind, self.part or self.image_size)
 
 

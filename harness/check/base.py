@@ -35,7 +35,6 @@ class Need:
 
     @property
     def slots(self) -> tuple[Slot, ...]:
-        """The single facts."""
         slots: list[Slot] = [(self.kind, size) for size in self.sizes]
         slots += [(self.kind, shard) for shard in self.shards]
         return tuple(slots) or ((self.kind, None),)
@@ -119,7 +118,6 @@ class IndexCheck:
 
 
 def matched(claim: Claim, variant: Variant, check: str, measured: Number, message: str) -> Finding:
-    """The finding that a claim holds."""
     return _finding(claim, variant, check, "match", None, None, measured, message)
 
 

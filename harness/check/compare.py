@@ -86,7 +86,6 @@ def alike_values(field: str, one: Value, other: Value) -> bool:
 
 
 def digits(claim: Claim) -> int:
-    """How many significant digits the claim was written with."""
     value = number(claim)
     if not value:
         return 0

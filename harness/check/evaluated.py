@@ -187,5 +187,4 @@ class _Tagged(Mapping[Slot, Fact]):
 
 
 def names_several(variant: Variant) -> bool:
-    """Whether a variant's accuracies are about several datasets."""
     return len({claim.dataset for claim in variant.claims_of(*ACCURACIES)}) > 1

@@ -257,7 +257,6 @@ def measured_counts(evidence: Evidence, asked: Iterable[Geometry]) -> dict[Size,
 
 
 def _refused(evidence: Evidence, asked: Iterable[Geometry]) -> list[Size]:
-    """The inputs of these that the model refused."""
     return [g.size for g in asked if evidence.unmeasured("flops", g.size) is not None]
 
 

@@ -28,7 +28,6 @@ class Interval:
 
     @property
     def percent(self) -> tuple[float, float]:
-        """Both ends in percent of the population."""
         return 100 * self.low / self.population, 100 * self.high / self.population
 
     def __str__(self) -> str:

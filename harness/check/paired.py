@@ -46,7 +46,6 @@ class Difference:
 
     @property
     def points(self) -> tuple[float, float]:
-        """Both ends in percentage points."""
         return 100 * self.low / self.population, 100 * self.high / self.population
 
     @property

@@ -87,7 +87,6 @@ def find_in_fields_of(
 
 
 def finding_of(problem: Problem) -> Finding:
-    """The finding that stands for a problem."""
     return Finding(
         variant=problem.variant,
         field=problem.field or "",

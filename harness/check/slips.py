@@ -137,7 +137,6 @@ def exchanged(evidence: Evidence, claim: Claim) -> str:
 
 
 def _impossible(claim: Claim, other: Claim) -> bool:
-    """Whether top-1 is above top-5."""
     one, five = sorted((claim, other), key=lambda each: each.field)
     return (number(one) or 0) > (number(five) or 0)
 

@@ -182,7 +182,6 @@ class LazyGroup(_OwnManners, TyperGroup):
         return super().parse_args(ctx, args)
 
     def resolve_command(self, ctx: typer.Context, args: list[str]) -> Any:  # type: ignore[override]
-        """The command that is named."""
         if self.commands.get(args[0]) is None and not ctx.resilient_parsing:
             near = nearest(args[0], self.commands, n=1)
             what = f"did you mean {near[0]}?" if near else f"see {ctx.command_path} --help"

@@ -161,7 +161,6 @@ class Downloads:
                 self._tasks[url] = self._bars.add_task(foreign(_name(url)), total=total)
 
     def advance(self, url: str, count: int) -> None:
-        """Count more bytes of it."""
         with self._lock:
             done, total = self._open.get(url, (0, None))
             self._open[url] = done + count, total
@@ -222,7 +221,6 @@ class Downloads:
         return ", ".join(parts)
 
     def close(self) -> None:
-        """Take the bars away."""
         with self._lock:
             if self._bars is not None:
                 self._bars.stop()

@@ -161,7 +161,6 @@ def is_index_path(word: str, *, every: bool = False) -> bool:
 
 
 def _refuse_absent(config: RunConfig, own: Mapping[str, Any], on_device: bool) -> None:
-    """Refuse images and a device that are not here."""
     asked = "data" in dict(config.given) or "accuracy" in config.checks
     named = [own.get("data"), *(config.data if asked else ())]
     for place in filter(None, named):
@@ -194,19 +193,16 @@ def _declare(function: Command, parameters: list[inspect.Parameter]) -> None:
 
 
 def variants(help: str) -> Any:
-    """The argument that chooses variants."""
     return typer.Argument(
         metavar="VARIANT|GLOB|COLLECTION", help=help, autocompletion=_variants_here
     )
 
 
 def variant(help: str, metavar: str = "VARIANT") -> Any:
-    """The argument that names one variant."""
     return typer.Argument(metavar=metavar, help=help, autocompletion=_variants_here)
 
 
 def _given(option: Option, value: Any) -> Any:
-    """What was written; None where nothing was."""
     nothing = value is False and not option.opposite
     return None if nothing or value in ([], ()) else value
 

@@ -82,7 +82,6 @@ class WorkflowStream:
         return len(text)
 
     def writelines(self, lines: Iterable[str]) -> None:
-        """Write each of them."""
         for line in lines:
             self.write(line)
 
@@ -133,7 +132,6 @@ class _Drawing:
         self._stream = stream
 
     def write(self, text: str) -> int:
-        """Write the text, if it can be."""
         try:
             return self._stream.write(text)
         except OSError:
@@ -141,7 +139,6 @@ class _Drawing:
             return len(text)
 
     def flush(self) -> None:
-        """Flush what was written, if it can be."""
         try:
             self._stream.flush()
         except OSError:

@@ -392,7 +392,6 @@ def write_predictions(found: Sequence[Answered], folder: Path, *, quiet: bool) -
 
 
 def _table(answered: Answered) -> dict[str, list[Any]]:
-    """The columns of a file."""
     kept, labels, right = answered.predictions, answered.labels, answered.right
     best = kept.best(answered.images.subset)
     return {

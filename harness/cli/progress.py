@@ -50,13 +50,11 @@ class StderrProgress(Progress):
         self._downloads: Downloads | None = None
 
     def plan(self, sentence: str) -> None:
-        """Show it, unless it was shown before."""
         if sentence not in self._plans:
             self._plans.add(sentence)
             self.tell(sentence)
 
     def tell(self, sentence: str) -> None:
-        """Show it, unless quiet."""
         if not self._quiet:
             say(sentence)
 
@@ -73,7 +71,6 @@ class StderrProgress(Progress):
             self._line(line, ERROR)
 
     def downloads(self, plan: FilePlan | None = None) -> Downloads | None:
-        """A line for each file, unless quiet."""
         if self._quiet:
             return None
         self._downloads = Downloads(draw=self._draw, plan=plan)
@@ -89,7 +86,6 @@ class StderrProgress(Progress):
         self._due = Due(SOON if tally.has_images else LATE)
 
     def news(self) -> None:
-        """Show it, if it is time to."""
         if self._tally is None or self._quiet:
             return
         ended, self._tally.events = self._tally.events, []
@@ -153,7 +149,6 @@ class StderrProgress(Progress):
         bar.refresh()
 
     def advance(self, name: str) -> None:
-        """One step, with the variant that it was for."""
         if self._tally is not None:
             self._drawn = 0.0  # A step is always shown.
             self.news()
@@ -166,7 +161,6 @@ class StderrProgress(Progress):
             bar.update(task, advance=1, description=foreign(name), refresh=seen)
 
     def close(self) -> None:
-        """Take the bars away."""
         if self._downloads is not None:
             self._downloads.close()
         if self._bar is not None:

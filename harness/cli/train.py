@@ -155,7 +155,6 @@ class TrainingProgress(Callbacks):
             )
 
     def epoch(self, report: EpochReport) -> None:
-        """Write a line for each."""
         if not self._writes:
             return
         validated = ""
@@ -174,7 +173,6 @@ class TrainingProgress(Callbacks):
         interrupts.take(_SAVE_SECONDS)
 
     def close(self) -> None:
-        """Take the bar away."""
         if self._bar is not None:
             self._bar[0].stop()
             self._bar = None

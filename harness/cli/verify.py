@@ -237,7 +237,6 @@ def _audit_across(config: RunConfig) -> NoReturn:
 
 
 def _in_precisions(config: RunConfig, named: tuple[str, ...] | None) -> RunConfig:
-    """The configuration of a run in these precisions."""
     if named is None:
         return config
     if not config.data:

@@ -123,7 +123,6 @@ def _number(kind: type, text: str) -> object:
 
 
 def whole(least: int | None = None) -> OptionRule:
-    """A whole number, from ``least``."""
 
     def check(value: Any) -> int:
         right = isinstance(value, int) and not isinstance(value, bool)
@@ -136,7 +135,6 @@ def whole(least: int | None = None) -> OptionRule:
 
 
 def real(above: float) -> OptionRule:
-    """A number that is larger than ``above``."""
 
     def check(value: Any) -> float:
         right = isinstance(value, int | float) and not isinstance(value, bool)
@@ -193,7 +191,6 @@ def _age(value: object) -> timedelta:
 
 
 def _bytes(value: object) -> int | None:
-    """A size in bytes; None where it is none."""
     match = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
     if match:
         return int(float(match[1]) * _UNITS[match[2].upper()])

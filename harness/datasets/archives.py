@@ -39,16 +39,13 @@ class TarSource:
 
     @property
     def place(self) -> tuple[str, int]:
-        """The order of the archive."""
         return self.archive, self.offset
 
     def read(self) -> bytes:
-        """As `ImageSource.read`."""
         check_size(self.size)
         return self._read(self.size)
 
     def head(self, count: int) -> bytes:
-        """As `ImageSource.head`."""
         check_size(self.size)
         return self._read(min(count, self.size))
 
@@ -69,15 +66,12 @@ class LinkSource:
 
     @property
     def place(self) -> tuple[str, int]:
-        """The order of the archive."""
         return self.archive, self.offset
 
     def read(self) -> bytes:
-        """Raises OSError."""
         raise OSError("it is a link or a special file in the archive, which is never followed")
 
     def head(self, count: int) -> bytes:
-        """Raises OSError."""
         return self.read()
 
 

@@ -56,17 +56,14 @@ class Slots:
 
     @property
     def slot_bytes(self) -> int:
-        """The size of one image."""
         return self.height * self.width * 3
 
     @property
     def pixels_file(self) -> Path:
-        """The file of the slots."""
         return Path(self.folder) / "pixels"
 
     @property
     def records_file(self) -> Path:
-        """The file of the records."""
         return Path(self.folder) / "records"
 
     def create(self) -> None:

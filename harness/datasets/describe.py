@@ -49,7 +49,6 @@ class Description:
         return KNOWN.get((self.identity and self.identity.dataset) or "")
 
     def document(self) -> dict[str, Any]:
-        """All of it as plain JSON data."""
         known, images, identity = self.known, self.images, self.identity
         return {
             "place": images.where,

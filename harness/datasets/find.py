@@ -216,7 +216,6 @@ class ImageFile:
         return self._read(None)
 
     def head(self, count: int) -> bytes:
-        """As `ImageSource.head`."""
         return self._read(count)
 
     def _read(self, count: int | None) -> bytes:

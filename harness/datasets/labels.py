@@ -39,7 +39,6 @@ class UnknownClassError(ValueError):
 
 
 def is_synset(word: str) -> bool:
-    """Whether a word has the form of a synset."""
     return _SYNSET.fullmatch(word) is not None
 
 

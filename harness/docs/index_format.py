@@ -252,7 +252,6 @@ _Row = tuple[str | Markdown, ...]
 
 
 def index_format_page() -> str:
-    """The page in Markdown."""
     grouped = {key for _, _, keys in _GROUPS for key in keys}
     others = tuple(key for key in (*FIELDS, *NESTED) if key not in grouped)
     sections = [*_GROUPS, (*_PAGES, tuple(dict.fromkeys(others)))]

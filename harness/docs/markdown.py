@@ -63,7 +63,6 @@ def fenced(text: str, language: str) -> Markdown:
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> Markdown:
-    """A table; cells other than `Markdown` are escaped."""
     lines = (headings, ["---"] * len(headings), *rows)
     return Markdown("\n".join(f"| {' | '.join(map(escaped, line))} |" for line in lines))
 

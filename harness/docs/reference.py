@@ -197,7 +197,6 @@ def compact() -> str:
 
 
 def causes_page() -> str:
-    """The page of all causes in Markdown, by severity."""
     parts = [_CAUSES_INTRODUCTION]
     for severity, heading in _SECTIONS.items():
         rows = "".join(

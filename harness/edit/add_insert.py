@@ -66,7 +66,6 @@ class AddTarget:
 
     @property
     def joins(self) -> str | None:
-        """The collection's name."""
         return None if self.collection is None else self.collection.name
 
 

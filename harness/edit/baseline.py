@@ -119,7 +119,6 @@ def parse_baseline(name: str, content: bytes) -> tuple[AcceptedFinding, ...]:
 
 
 def accepted_node(document: Node) -> Node | None:
-    """The node below ``accepted``."""
     pairs = document.pairs if isinstance(document, Mapping) else []
     return next((v for k, v in pairs if isinstance(k, Scalar) and k.text == TOP), None)
 

@@ -105,6 +105,5 @@ def _weights(stated: Mapping[str, Any]) -> str | None:
 
 
 def text_of(builder: str, entries: Iterable[NewEntry]) -> str:
-    """The file."""
     lines = (line for entry in entries for line in entry.lines())
     return _HEAD.format(builder=as_yaml(builder)) + "".join(f"{line}\n" for line in lines)

@@ -56,7 +56,6 @@ class Rewrite:
 
     @property
     def diff(self) -> str:
-        """The change as a unified diff."""
         return unified_diff(Lines(self.file), self.replacements)
 
     @property
@@ -201,7 +200,6 @@ def _is_doubtful(of_weights: Sequence[Finding]) -> bool:
 
 
 def _file(path: str, variants: Iterable[Variant], snapshot: Mapping[str, bytes] | None) -> YamlFile:
-    """The file as the run found it."""
     known = (snapshot or {}).get(path)
     file = YamlFile.read(path) if known is None else YamlFile(path, known)
     if [(v.name, v.claims) for v in variants] != [

@@ -330,7 +330,6 @@ def _length(pattern: re.Pattern[str], text: str, start: int = 0) -> int:
 
 
 def line_start(text: str, position: int) -> int:
-    """Where the line of a position begins."""
     start = text.rfind("\n", 0, position) + 1
     # After the last line feed alone: most texts have no carriage return at all.
     return max(start, text.rfind("\r", start, position) + 1)
@@ -359,7 +358,6 @@ def line_break(text: str, near: int = 0) -> str:
 
 
 def is_comment(line: str) -> bool:
-    """Whether a line holds a comment and nothing else."""
     return line.lstrip(" \t").startswith("#")
 
 

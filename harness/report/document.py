@@ -190,7 +190,6 @@ def _beside(beside: Beside) -> dict[str, Any]:
 
 
 def plain_place(at: Location) -> dict[str, Any]:
-    """The place of a claim or a variant."""
     return {"file": at.file, "line": at.line, "column": at.column}
 
 

@@ -51,7 +51,6 @@ class ReportedValue:
 
     @property
     def causes(self) -> tuple[str, ...]:
-        """The causes, each once."""
         return tuple(dict.fromkeys(finding.cause for finding in self.findings if finding.cause))
 
 
@@ -65,7 +64,6 @@ class FindingGroup:
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """The findings of all these values."""
         return tuple(finding for told in self.values for finding in told.all)
 
 

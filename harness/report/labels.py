@@ -249,7 +249,6 @@ def write_names(axes: Axes, canvas: FigureCanvasAgg, data: ParetoData, spots: Se
 
 
 def _points() -> XY:
-    """The size of the axes in points."""
     return 72 * SIZE[0] * AXES[2], 72 * SIZE[1] * AXES[3]
 
 

@@ -380,7 +380,6 @@ class ClaimRow:
         }
 
     def row(self) -> dict[str, Any]:
-        """As a row of a table, see `CLAIM_COLUMNS`."""
         entry = self.entry()
         return {"variant": self.variant, **entry, **entry["location"]}
 

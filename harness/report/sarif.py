@@ -41,7 +41,6 @@ def render(report: Report, *, out: TextIO, options: Options) -> None:
 
 
 def log(report: Report, options: Options) -> dict[str, Any]:
-    """The whole log as plain JSON data."""
     locate = sentences.locator(report)
     findings, left_out = kept(report, options)
     rules = list(CAUSES)

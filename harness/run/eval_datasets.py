@@ -55,7 +55,6 @@ class VariantImages:
         return self._of(part).identity(recipe, dataset_tag(span.tag), precision_of(span))
 
     def counted(self, part: str) -> EvalImages:
-        """The images that a part is of."""
         return self._of(part).tagged(dataset_tag(span_of(part).tag))
 
     def images(self, part: str) -> ImageSet:

@@ -150,7 +150,6 @@ class Files:
         return [located for files in self._located.values() for located in files.values()]
 
     def close(self) -> None:
-        """Close connections; nothing can be fetched afterwards."""
         if self._fetcher is not None:
             self._fetcher.__exit__(None, None, None)
 

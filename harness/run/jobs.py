@@ -122,7 +122,6 @@ class Job:
 
     @property
     def slots(self) -> tuple[Slot, ...]:
-        """The single facts."""
         return tuple(
             (kind, which)
             for kind in self.kinds
@@ -131,12 +130,10 @@ class Job:
 
 
 def dump_job(job: Job) -> str:
-    """The job as one line."""
     return json.dumps(asdict(job))
 
 
 def load_job(line: str) -> Job:
-    """The job of one line."""
     body = json.loads(line)
     recipe = Recipe(**{k: _tupled(v) for k, v in body["recipe"].items()})
     return Job(
@@ -165,12 +162,10 @@ def _counting(body: dict[str, Any] | None) -> AccuracyJob | None:
 
 
 def dump_facts(facts: list[Fact]) -> str:
-    """The facts as one line."""
     return json.dumps([{"is": type(f).__name__, **asdict(f)} for f in facts])
 
 
 def load_facts(line: str) -> list[Fact]:
-    """The facts of one line."""
     facts: list[Fact] = []
     for body in json.loads(line):
         kind = Measurement if body.pop("is") == "Measurement" else Unmeasured
@@ -204,7 +199,6 @@ class Interim:
     facts: str | None = None
 
     def dump(self) -> str:
-        """As one line."""
         return SO_FAR + json.dumps(asdict(self))
 
     @classmethod
@@ -246,7 +240,6 @@ class WorkerAnswer:
     changed: str = ""
 
     def dump(self) -> str:
-        """The answer as one line."""
         return f"{self.state}{self.changed}\t{self.facts}"
 
     @classmethod

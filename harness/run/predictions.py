@@ -152,7 +152,6 @@ class Answered:
 
     @property
     def members(self) -> NDArray[np.int64]:
-        """Which images of the set they are."""
         return members_in(self.image_set, self.images)[: len(self.predictions)]
 
     @property

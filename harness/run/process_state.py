@@ -270,7 +270,6 @@ _BUILT_BY = (
 
 
 def _several(keys: list[Any]) -> Callable[[Any], tuple[Any, ...]]:
-    """Reads the values of these keys."""
     if len(keys) > 1:
         return itemgetter(*keys)
     return lambda space: tuple(space[key] for key in keys)

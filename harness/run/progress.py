@@ -207,7 +207,6 @@ class RunTally:
             self._of.setdefault((name, tag), VariantTally(label, tag, most, population))
 
     def hear(self, name: str, so_far: Interim) -> None:
-        """Take in how far a job is."""
         if so_far.speed is not None and self.what == TIMING:
             self.finish(f"{name}, {so_far.part}")
             self.speed = f"{so_far.speed:,.1f} images/s"
@@ -217,7 +216,6 @@ class RunTally:
             self._of[key].open[so_far.part] = so_far
 
     def learn(self, name: str, facts: Mapping[Slot, Fact], new: list[Fact]) -> None:
-        """Take in the facts of a job."""
         self.last = name
         for key in self._of_variant(name):
             self._of[key].learn(facts, new)
@@ -226,7 +224,6 @@ class RunTally:
                 self._touch((name, span_of(fact.part or "").tag), fact.value["seconds"])
 
     def finish(self, name: str) -> None:
-        """All is measured of a variant."""
         self.last = name
         self.done += 1
         self._ended = self._clock()
@@ -249,7 +246,6 @@ class RunTally:
 
     @property
     def has_images(self) -> bool:
-        """Whether images are evaluated."""
         return bool(self._of)
 
     @property
@@ -280,7 +276,6 @@ class RunTally:
         return [*map(described, self.busy), self.summary()]
 
     def summary(self) -> str:
-        """How far all is, in one line."""
         parts = [f"{self.done} of {plural(self.variants, self.what)}"]
         left = self.seconds_left()
         if self._of:
@@ -306,7 +301,6 @@ def hearing(tally: RunTally, progress: Progress) -> Hear:
 
 
 def described(tally: VariantTally) -> str:
-    """How far a variant is, in one line."""
     left = tally.most - tally.images
     parts = [f"{tally.images:,} of {max(tally.most, tally.images):,} images"]
     if tally.others:

@@ -131,7 +131,6 @@ class Session:
 
     @property
     def subject(self) -> str:
-        """What the run is about, and who builds it."""
         builders = (builder_of(variant, self.request) for variant in self.variants)
         return subject(self.variants, self.request, builders)
 

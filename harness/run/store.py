@@ -179,7 +179,6 @@ class Store:
             return self._db.execute(query, (builder,)).fetchone() is not None
 
     def drop(self, keys: Iterable[str]) -> None:
-        """Forget the measurements of these keys."""
         with _plain_errors(self.path):
             self._db.executemany("DELETE FROM measurements WHERE key=?", [(k,) for k in keys])
 
@@ -235,7 +234,6 @@ class Store:
         return int(count)
 
     def clear(self, wanted: Wanted = ALL) -> int:
-        """Remove measurements; return how many."""
         where, values = wanted.condition()
         with _plain_errors(self.path):
             count = self._db.execute(f"DELETE FROM measurements{where}", values).rowcount
@@ -252,7 +250,6 @@ class Store:
         return [*folder.iterdir()] if folder.is_dir() else []
 
     def close(self) -> None:
-        """Close the store's file."""
         self._db.close()
 
     def _make_table(self) -> None:

@@ -30,7 +30,6 @@ class Timings:
 
     @property
     def planned(self) -> str:
-        """What will be timed, in words."""
         parts = []
         for first, *_ in list(self._missing.values())[:1]:
             sizes = ", ".join(map(str, first.timing.batch_sizes))

@@ -56,11 +56,9 @@ class VariantRun(VariantFacts):
 
     @property
     def collection(self) -> str | None:
-        """The name of the variant's collection."""
         return None if self.variant.collection is None else self.variant.collection.name
 
     def first_needs(self) -> set[Slot]:
-        """The facts that the checks start from."""
         return {slot for c in self._checks for need in c.needs(self.size) for slot in need.slots}
 
     def advance(self) -> list[Job]:
@@ -120,7 +118,6 @@ class VariantRun(VariantFacts):
             self.advance()
 
     def evidence(self) -> Evidence:
-        """The variant with all that is known of it."""
         given = self._images
         images = () if given is None else given.available(self.facts)
         return Evidence(

@@ -96,7 +96,6 @@ class WaitingJobs:
         self._more = threading.Condition()
 
     def put(self, job: Job | None) -> None:
-        """Add a job; None wakes a worker."""
         with self._more:
             self._jobs.append(job)
             self._more.notify()

@@ -181,7 +181,6 @@ class Log:
             self._board.add_scalar("step/lr", report.lr, report.step)
 
     def epoch(self, report: EpochReport) -> None:
-        """A new row."""
         row = {name: "" if value is None else str(value) for name, value in asdict(report).items()}
         self._rows.append(row)
         self._write()

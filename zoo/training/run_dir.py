@@ -133,7 +133,6 @@ class RunDir:
             self.save(trainer, position)
 
     def save(self, trainer: Trainer, position: Position) -> None:
-        """Save the checkpoint to resume from."""
         self._save(LAST, trainer, position)
         self._write_classes()
         self._note(position)
@@ -144,7 +143,6 @@ class RunDir:
             self.save(trainer, position)
 
     def model(self, trainer: Trainer) -> None:
-        """Write the weights alone."""
         self._write_model(trainer.best_model.state_dict())
 
     def close(self) -> None:

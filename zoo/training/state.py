@@ -54,7 +54,6 @@ class Position:
         return self.epoch + (self.in_epoch > 0)
 
     def state(self) -> dict[str, Any]:
-        """As plain values."""
         return {
             "position": [self.epoch, self.in_epoch],
             "sums": self.sums.tolist(),

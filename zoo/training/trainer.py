@@ -92,7 +92,6 @@ class Trainer:
 
     @property
     def lr(self) -> float:
-        """The learning rate of the next step."""
         return float(self.optimizer.param_groups[0]["lr"])
 
     def training_mode(self) -> None:
@@ -294,7 +293,6 @@ def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, An
 
 
 def make_optimizer(model: nn.Module, recipe: TrainingRecipe) -> Optimizer:
-    """SGD with the recipe's momentum and decay."""
     from torch.optim import SGD
 
     return SGD(

@@ -83,7 +83,6 @@ class TimmBuilder:
         return model
 
     def forms(self, name: str, model: nn.Module) -> Mapping[str, nn.Module]:
-        """The model with auxiliary classifiers, where it has any."""
         import timm
 
         if "aux_logits" not in signature(type(model).__init__).parameters:

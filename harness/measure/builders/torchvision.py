@@ -74,7 +74,6 @@ class TorchvisionBuilder:
         return model
 
     def forms(self, name: str, model: nn.Module) -> Mapping[str, nn.Module]:
-        """The model with auxiliary classifiers, where it has any."""
         from torchvision.models import get_model
 
         name = self.resolve(name)
