@@ -111,7 +111,6 @@ def decide(
     population: int = IMAGENET,
     *,
     step: Decimal | None = None,
-    tolerance: Decimal = TOLERANCE,
     errors: Errors = ERRORS,
 ) -> Decision:
     """Hold a claimed accuracy against what the looks have seen so far.
@@ -125,7 +124,6 @@ def decide(
         population: how many images the claim speaks of.
         step: one unit of the last digit that the claim is written with, in points. Rounding up or
             down is the writer's freedom: a claim of 83 % agrees with all that is within a point.
-        tolerance: how many points of difference agree with the claim however it is written.
         errors: the probabilities of a wrong verdict, shared equally by the looks of the plan.
 
     Raises:
@@ -133,7 +131,7 @@ def decide(
             looks than the plan for this population has.
     """
     seen = tuple(Observation(*each) for each in observations)
-    rule = rule_for(claimed, population, step=step, tolerance=tolerance, errors=errors)
+    rule = rule_for(claimed, population, step=step, errors=errors)
     return _decide(seen, rule)
 
 
@@ -172,14 +170,13 @@ def rule_for(
     population: int = IMAGENET,
     *,
     step: Decimal | None = None,
-    tolerance: Decimal = TOLERANCE,
     errors: Errors = ERRORS,
 ) -> Rule:
     """The rule for each look of the plan for a population; arguments as for `decide`."""
     shares = len(_plan(population))
     return Rule(
         claimed=claimed,
-        margin=max(tolerance, step or Decimal(0)),
+        margin=max(TOLERANCE, step or Decimal(0)),
         population=population,
         contradiction=errors.contradiction / shares,
         confirmation=errors.confirmation / shares,

@@ -11,21 +11,12 @@ from typer.core import TyperCommand
 
 from harness.cli import interrupts
 from harness.cli.options import command, prepared, say_interrupted
-from harness.cli.output import (
-    FAILED,
-    WARNING,
-    columns,
-    emit,
-    emit_json,
-    say,
-    terminal_width,
-    wrapped,
-)
+from harness.cli.output import FAILED, WARNING, emit, emit_json, say, terminal_width, wrapped
 from harness.config import RunConfig, UsageError
 from harness.config.rules import COMPILE_MODES
 from harness.measure import machine
 from harness.report.speeds import answer_words, environment_words, precision_words
-from zoo._util.text import csv_text, plural
+from zoo._util.text import columns, csv_text, plural
 
 _COMPILE = "--compile"
 Timing = Mapping[str, Any]

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from harness.config.rules import LEVELS
-from zoo._util.text import CommandBreaker, bounded, foreign, in_workflow, json_text
+from zoo._util.text import CommandBreaker, bounded, columns, in_workflow, json_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -315,21 +315,6 @@ def wrapped(text: str, indent: int = 0) -> str:
     return textwrap.fill(
         text, width, subsequent_indent=" " * indent, break_on_hyphens=False, break_long_words=False
     )
-
-
-def columns(rows: Sequence[Sequence[str]], left: int = 1, widest: int | None = None) -> list[str]:
-    """Rows with their cells in columns: the first ones flush left, numbers flush right.
-
-    A cell of more than ``widest`` characters pushes its own line alone.
-    """
-    safe = [[foreign(cell) for cell in row] for row in rows]
-    widths = [max(map(len, column)) for column in zip(*safe, strict=True)]
-    fits = [str.ljust if i < left else str.rjust for i in range(len(widths))]
-    room = [min(n, widest or n) for n in widths]
-    return [
-        "  ".join(fit(cell, n) for fit, cell, n in zip(fits, row, room, strict=True)).rstrip()
-        for row in safe
-    ]
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from harness.check.evaluated import setting_tag
 from harness.cli.options import IMAGES, command, prepared, variant
-from harness.cli.output import Failure, columns, emit, emit_json, say, wrapped
+from harness.cli.output import Failure, emit, emit_json, say, wrapped
 from harness.config import RunConfig, UsageError
 from harness.measure.accuracy.predictions import MOST_CLASSES
 from harness.report.answer_files import NoReader, answers_name, read_answers
 from harness.report.rows import FEW_IMAGES
 from harness.run.predictions import SHOWN
 from zoo._util.files import replace_file
-from zoo._util.text import csv_text, plural
+from zoo._util.text import columns, csv_text, plural
 from zoo.known_datasets import ACCURACIES, KNOWN
 
 if TYPE_CHECKING:

@@ -17,7 +17,6 @@ from harness.cli.output import (
     WARNING,
     Failure,
     aligned,
-    columns,
     emit,
     emit_json,
     is_terminal,
@@ -31,7 +30,7 @@ from harness.report.rows import CLAIM_COLUMNS, ClaimRow, claim_rows, found_in
 from harness.report.sentences import position
 from harness.run.plan import builder_of
 from harness.run.session import Session
-from zoo._util.text import bounded, csv_text, for_terminal, truncate
+from zoo._util.text import bounded, columns, csv_text, for_terminal, truncate
 from zoo.index.schema import canonical
 from zoo.index.speeds import SPEEDS
 from zoo.index.types import Variant

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, TextIO
 from harness.causes import CAUSES
 from harness.report import Options, across, sentences
 from harness.report.groups import FindingGroup, Layout, ReportedValue, RuleGroup, arrange, reasons
-from harness.report.view import in_columns, precisions
+from harness.report.view import precisions
 from harness.types import Finding, Report
-from zoo._util.text import FOREIGN, for_terminal, plural, truncate
+from zoo._util.text import FOREIGN, columns, for_terminal, plural, truncate
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -174,7 +174,7 @@ def _colored_lines(console: Console, report: Report, layout: Layout, options: Op
 
 def _precisions(report: Report) -> list[str]:
     rows, notes = precisions(report)
-    return [*(in_columns(rows, 3) if rows else ()), *notes]
+    return [*(columns(rows, 3) if rows else ()), *notes]
 
 
 def _line(told: ReportedValue, leader: ReportedValue) -> str:

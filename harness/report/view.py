@@ -172,16 +172,3 @@ def _about(found: Mapping[str, Any]) -> str:
 
 def _called(precision: str) -> str:
     return "float32" if precision == "off" else precision
-
-
-def in_columns(rows: Sequence[Sequence[str]], left: int) -> list[str]:
-    """Rows in columns, the first ones flush left."""
-    safe = [[foreign(cell) for cell in row] for row in rows]
-    widths = [max(map(len, column)) for column in zip(*safe, strict=True)]
-    return [
-        "  ".join(
-            cell.ljust(width) if at < left else cell.rjust(width)
-            for at, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in safe
-    ]

@@ -187,6 +187,21 @@ def truncate_middle(text: str) -> str:
     return text if len(text) <= _SHOWN else f"{text[:half]}...{text[-half:]}"
 
 
+def columns(rows: Sequence[Sequence[str]], left: int = 1, widest: int | None = None) -> list[str]:
+    """Rows with their cells in columns: the first ones flush left, numbers flush right.
+
+    A cell of more than ``widest`` characters pushes its own line alone.
+    """
+    safe = [[foreign(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*safe, strict=True)]
+    fits = [str.ljust if i < left else str.rjust for i in range(len(widths))]
+    room = [min(n, widest or n) for n in widths]
+    return [
+        "  ".join(fit(cell, n) for fit, cell, n in zip(fits, row, room, strict=True)).rstrip()
+        for row in safe
+    ]
+
+
 def plural(number: int, noun: str) -> str:
     """``1 error``, ``2 errors``."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
