@@ -170,13 +170,17 @@ def rule_for(
     population: int = IMAGENET,
     *,
     step: Decimal | None = None,
+    tolerance: Decimal = TOLERANCE,
     errors: Errors = ERRORS,
 ) -> Rule:
-    """The rule for each look of the plan for a population; arguments as for `decide`."""
+    """The rule for each look of the plan for a population; arguments as for `decide`.
+
+    So many points of difference agree with any claim: ``tolerance``.
+    """
     shares = len(_plan(population))
     return Rule(
         claimed=claimed,
-        margin=max(TOLERANCE, step or Decimal(0)),
+        margin=max(tolerance, step or Decimal(0)),
         population=population,
         contradiction=errors.contradiction / shares,
         confirmation=errors.confirmation / shares,
