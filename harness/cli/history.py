@@ -10,11 +10,11 @@ from typing import Annotated, Any
 import typer
 
 from harness.cli.options import command, variant
-from harness.cli.output import Failure, columns, emit, emit_json, say
+from harness.cli.output import Failure, emit, emit_json, say
 from harness.config import RunConfig, UsageError
 from harness.report import history_file
 from harness.report.history import COLUMNS, HistoryRow, HistorySpan, is_figure, is_speed, spans
-from zoo._util.text import csv_text, for_terminal, nearest, plural
+from zoo._util.text import columns, csv_text, for_terminal, nearest, plural
 
 _STATES = {"other": "of another", "documented": "documented anew"}
 _HEAD = ("figure", "", "from", "to", "runs", "measured", "documented", "with it changed")

@@ -7,9 +7,9 @@ from typing import TextIO
 
 from harness.causes import CAUSES
 from harness.report import Options, sentences
-from harness.report.view import in_columns, is_wanted, rank
+from harness.report.view import is_wanted, rank
 from harness.types import Finding, Report
-from zoo._util.text import FOREIGN, for_markdown, for_terminal, truncate
+from zoo._util.text import FOREIGN, columns, for_markdown, for_terminal, truncate
 
 # How wide a cell may be, on a terminal the first of these at which the table fits.
 _CELLS = (60, 44, 32, 24, 18, 12)
@@ -30,13 +30,13 @@ def render(report: Report, *, out: TextIO, options: Options) -> None:
 def _fitting(rows: Sequence[list[str]], width: int | None) -> list[str]:
     """The lines of the table; on a terminal the reasons follow it, each once, without places."""
     if width is None:
-        return in_columns([[truncate(c, FOREIGN) for c in row] for row in rows], len(rows[0]))
+        return columns([[truncate(c, FOREIGN) for c in row] for row in rows], len(rows[0]))
     reasons = dict.fromkeys(row[-2] for row in rows[1:] if row[-2] != "-")
     number = {why: str(at) for at, why in enumerate(reasons, 1)}
     short = [[*row[:-2], number.get(row[-2], row[-2])] for row in rows]
     lines: list[str] = []
     for most in _CELLS:
-        lines = in_columns([[truncate(c, most) for c in row] for row in short], len(short[0]))
+        lines = columns([[truncate(c, most) for c in row] for row in short], len(short[0]))
         if max(map(len, lines)) <= width:
             break
     return [*lines, "", *(f"{at} {why}" for why, at in number.items())]
