@@ -113,8 +113,8 @@ _SHARED = (
         "index",
         rules.INDEX,
         "A YAML file, a Markdown page, a CSV table, a folder of these, a quoted pattern such as "
-        "'docs/**/*.md', or package:torchvision or package:timm for what these say of their "
-        "weights; may be "
+        "'docs/**/*.md', or package:torchvision, package:timm or package:mmpretrain for what "
+        "these say of their weights; may be "
         "repeated. Default: what the [tool.zoo] of the nearest pyproject.toml that has one names, "
         "else model-index/ or model-index.yml here, or where the pyproject.toml is; "
         "for list, show, classify, features and train, failing that, the index of the package "

@@ -23,6 +23,8 @@ from zoo.index.types import Claim
 _OTHER_CLASSES = (10, 100, 1000, 11221, 21841, 21843)
 _MEBI = 2**20
 _SLACK = 0.02
+# Other forms that builders have, see `harness.measure.builders.forms_of`.
+_FORMS = {"backbone": "its backbone alone, without what only its pretraining uses"}
 # What comes after the body of a model: a head of so many parts.
 _MOST_ENDS = 3
 
@@ -111,6 +113,10 @@ def _other_models(structure: Mapping[str, Any]) -> Iterator[ParameterReading]:
         if kinds["distillation_token"]:
             left = count - kinds["distillation"] - kinds["distillation_token"]
             yield ParameterReading(left, f"{words} and its token")
+    for form, other in forms.items():
+        if form not in ("auxiliary", "deployed"):
+            words = _FORMS.get(form, form)
+            yield ParameterReading(other["parameters"], words, form=True)
     for left, names in _without_ends(structure["by_stage"]):
         last = f"last part, {names[0]}" if len(names) == 1 else f"last parts, {' and '.join(names)}"
         yield ParameterReading(left, f"the parameters without the {last}")
@@ -144,8 +150,13 @@ def _other_counts(structure: Mapping[str, Any]) -> Iterator[ParameterReading]:
         (("folded",), "with its batch norms folded into the layers before them"),
         (("positions",), "without tables of positions and tokens"),
         (("loose",), "of its layers alone, without those that stand beside layers"),
+        (("last_norm",), "without those of the last norm"),
     ):
         yield ParameterReading(count - sum(kinds[n] for n in names), f"the parameters {words}")
+    # Releases of a library differ in the norms that a network ends with.
+    for norms, words in ((1, "one more norm"), (2, "two more norms")):
+        more = count + norms * kinds["last_norm"]
+        yield ParameterReading(more, f"the parameters of the model with {words} like its last")
     # Some counters add up what they know, and know neither norms nor what makes the logits.
     yield ParameterReading(kinds["convolutions"], "the parameters of the convolutions alone")
     both = kinds["convolutions"] + kinds["linear"]

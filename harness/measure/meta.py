@@ -46,7 +46,7 @@ def build_on_meta(builder: Builder, name: str) -> nn.Module:
             model = builder.build(name)
     if not isinstance(model, torch.nn.Module):
         raise BuilderError(f"build() returned {type(model).__name__}, not a torch.nn.Module")
-    return _moved_to_meta(model).eval()
+    return _moved_to_meta(model)
 
 
 def all_tensors(model: nn.Module) -> Iterator[Tensor]:
@@ -85,7 +85,7 @@ def _may_build_on_cpu(error: Exception) -> bool:
 
 
 def _moved_to_meta(model: nn.Module) -> nn.Module:
-    """Move a model, and the tensors that its modules hold beside parameters and buffers."""
+    """Move a model in evaluation mode, and tensors beside its parameters and buffers."""
     from torch import Tensor
 
     def moved(value: Any) -> Any:
@@ -102,6 +102,7 @@ def _moved_to_meta(model: nn.Module) -> nn.Module:
                 vars(module)[name] = tuple(map(moved, value))
             elif type(value) is dict and name not in _MOVED_BY_TORCH:
                 value.update((key, moved(item)) for key, item in value.items())
+    model.eval()  # Some classes return nothing from it.
     return model
 
 
@@ -118,7 +119,7 @@ def other_forms(builder: Builder, name: str, model: nn.Module) -> dict[str, nn.M
 
     with without_initialisation(), on_device(), torch.device("meta"):
         found = forms_of(builder, name, model)
-    return {form: _moved_to_meta(other).eval() for form, other in found.items()}
+    return {form: _moved_to_meta(other) for form, other in found.items()}
 
 
 def deployed_form(builder: Builder, name: str, model: nn.Module) -> nn.Module | None:
@@ -134,12 +135,13 @@ def deployed_form(builder: Builder, name: str, model: nn.Module) -> nn.Module | 
     deployed = build_on_meta(builder, name)
     with torch.no_grad(), torch.device("meta"):
         _fold_below(deployed)
-    return _moved_to_meta(deployed).eval()
+    return _moved_to_meta(deployed)
 
 
 # ``fuse`` returns another module in place of the old one; the others change their own.
 _REPLACING = "fuse"
-_FOLDING = (_REPLACING, "reparameterize", "switch_to_deploy")
+# Where a module has both of these, the last only computes what the other puts in place.
+_FOLDING = (_REPLACING, "switch_to_deploy", "reparameterize")
 
 
 def _folding(module: nn.Module) -> str | None:

@@ -110,14 +110,14 @@ def composition(model: nn.Module) -> dict[str, int]:
         parameters: how many, 0 where that is not plain), ``convolutions`` (transposed
         and derived ones too), ``distillation`` (of the head that learns from a teacher),
         ``distillation_token`` (its token, and that token's position), ``folded`` (what goes away
-        where each norm after a convolution or a linear layer becomes part of it), ``linear`` (of
-        linear layers), ``loose`` (held by a module that is made of others, where counters that go
-        over layers don't look), ``norms``, ``positions`` (tables of positions, and tokens) and
-        ``scales`` (factors of residual branches).
+        where each norm after a convolution or a linear layer becomes part of it), ``last_norm``
+        (of the last norm), ``linear`` (of linear layers), ``loose`` (held by a module that is made
+        of others, where counters that go over layers don't look), ``norms``, ``positions``
+        (tables of positions, and tokens) and ``scales`` (factors of residual branches).
     """
     found = dict.fromkeys(
-        ("auxiliary", "convolutions", "distillation", "distillation_token", "linear", "loose",
-         "norms", "positions", "scales"),
+        ("auxiliary", "convolutions", "distillation", "distillation_token", "last_norm", "linear",
+         "loose", "norms", "positions", "scales"),
         0,
     )  # fmt: skip
     for name, owner, parameter in _owned(model):
@@ -135,6 +135,8 @@ def composition(model: nn.Module) -> dict[str, int]:
         }
         for kind, holds in kinds.items():
             found[kind] += size * holds
+        if norm:
+            found["last_norm"] = sum(p.numel() for p in owner.parameters(recurse=False))
         if _DISTILLED_TOKEN.search(name):
             found["distillation_token"] += 2 * size
     return {**found, **_classifier(model), "folded": _folded(model)}

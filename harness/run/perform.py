@@ -289,6 +289,7 @@ class CheckedPerformer:
         with suppress(BaseException), network_of(job):
             builder = get_builder(job.recipe.builder)
             self._builders.add(type(builder).__module__.partition(".")[0])
+            getattr(builder, "load", lambda: None)()
         loaded = {name.partition(".")[0] for name in set(sys.modules) - before}
         self._builders |= loaded
         self._builders -= {*sys.stdlib_module_names, *_NO_BUILDERS}

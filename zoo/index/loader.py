@@ -192,7 +192,7 @@ class FileReader:
             return
         found, known_problems = False, len(self.problems)
         for path, reader in files:
-            found |= self._read(path, reader, path, named=False)
+            found |= self._read(path, reader, os.path.dirname(path), named=False)
         if not found and len(self.problems) == known_problems:
             self._refuse(spec, "documents no variant", f"install a later {name}")
 

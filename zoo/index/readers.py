@@ -19,7 +19,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Protocol
 
-from zoo.index import timm, torchvision
+from zoo.index import mmpretrain, timm, torchvision
 from zoo.index.cards import with_stats
 from zoo.index.nodes import (
     Mapping,
@@ -135,6 +135,7 @@ PackageReaders = Callable[[], Listing[tuple[str, Reader]] | None]
 PACKAGES: dict[str, PackageReaders] = {
     torchvision.NAME: torchvision.readers,
     timm.NAME: timm.readers,
+    mmpretrain.NAME: mmpretrain.readers,
     "zoo": lambda: [(str(path), BUILT_IN[0]) for path in sorted(package_index().glob("*.yml"))],
 }
 

@@ -48,7 +48,7 @@ INTERPOLATIONS = (
     "nearest", "nearest-exact", "bilinear", "bicubic", "lanczos", "box", "hamming", "area", "random"
 )  # fmt: skip
 CONVENTIONS = (
-    "macs", "flops", "fvcore", "thop-2020", "thop", "ptflops", "deepspeed", "torchinfo",
+    "macs", "flops", "fvcore", "thop-2020", "thop", "ptflops", "mmcv", "deepspeed", "torchinfo",
     "torchvision",
 )  # fmt: skip
 

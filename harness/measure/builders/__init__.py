@@ -28,6 +28,7 @@ _BUILT_IN: dict[str, str | Callable[[], Builder]] = {
     "zoo": "harness.measure.builders.native:NativeBuilder",
     "timm": "harness.measure.builders.timm:TimmBuilder",
     "torchvision": "harness.measure.builders.torchvision:TorchvisionBuilder",
+    "mmpretrain": "harness.measure.builders.mmpretrain:MmpretrainBuilder",
 }
 
 
@@ -40,6 +41,7 @@ class Builder(Protocol):
 
     It may have a method ``identity(name)``: a short text that changes whenever `build` could build
     something else. By default that is a digest of its code, see `harness.run.builder_proxy`.
+    It may have ``load()``, which imports its library where that changes the process for good.
     """
 
     def knows(self, name: str) -> bool:

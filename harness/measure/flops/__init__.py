@@ -29,6 +29,7 @@ from harness.measure.flops.fvcore import (
     fvcore_parts,
 )
 from harness.measure.flops.macs import attention_products, macs, macs_of
+from harness.measure.flops.mmcv import is_openmmlab, mmcv_parts, without_head
 from harness.measure.flops.ptflops import ptflops
 from harness.measure.flops.thop import THOP, THOP_2020
 from harness.measure.flops.torchinfo import torchinfo_parts
@@ -49,9 +50,10 @@ __all__ = [
 ]
 
 Item = tuple[str, str, int]
+_Change = list[tuple[str, Tally]]
 
 # The parts of a model that a figure may have left out or taken in, in words.
-_CLASSIFIER = "the classifier"
+_CLASSIFIER, _HEAD, _LAST_NORM = "the classifier", "the head", "the last norm"
 _PRODUCTS = "attention products"
 # Not what was left out, but how the model was.
 _TRAINING = "in training mode"
@@ -104,7 +106,7 @@ def counts(record: ModuleCall, deployed: ModuleCall | None = None) -> list[Count
             Count("macs", words, tally.value, tally.covered),
             Count("flops", words, 2 * tally.value, tally.covered),
         ]
-    for words, tally in _of_fvcore(fvcore, fvcore_head["total"]):
+    for words, tally in (*_of_fvcore(fvcore, fvcore_head["total"]), *_of_features(whole)):
         found.append(Count("fvcore", words, tally.value, tally.covered))
     if deployed is not None:
         found += _of_deployed(deployed, total)
@@ -127,26 +129,60 @@ def _of_fvcore(parts: Parts, classifier: Tally) -> Iterator[tuple[str, Tally]]:
     Attention is counted where it is not one operator, which fvcore doesn't know; a mean over all
     positions where it is written as a pool; norms cost more in a model left in training mode.
     """
+    return _changed(
+        parts["total"],
+        _perhaps(_TRAINING, parts["training"]),
+        _completions(parts),
+        _perhaps("with means counted as pools", parts["means"]),
+        _perhaps(f"without {_CLASSIFIER}", Tally() - classifier),
+    )
+
+
+def _of_features(whole: Pass) -> Iterator[tuple[str, Tally]]:
+    """fvcore's count of a model of OpenMMLab's as its script runs it, without the head.
+
+    Later releases end some networks with a norm that they did not have when that was run.
+    """
+    if not is_openmmlab(whole.record):
+        return
+    parts = without_head(fvcore_parts, whole)
+    norms = [call for _, call in whole.calls if call.type.endswith("LayerNorm")]
+    norm = fvcore_parts(norms[-1], whole)["total"] if norms else Tally()
+    yield f"without {_HEAD}", parts["total"]
+    for words, tally in _changed(
+        parts["total"],
+        _perhaps(_TRAINING, parts["training"]),
+        _completions(parts),
+        _perhaps(f"without {_LAST_NORM}", Tally() - norm),
+    ):
+        yield f"{words} and without {_HEAD}", tally
+
+
+def _of_mmcv(whole: Pass) -> Iterator[tuple[str, Tally]]:
+    yield "", whole.add_up(mmcv_parts)[0]["total"]
+    yield f"without {_HEAD}", without_head(mmcv_parts, whole)["total"]
+
+
+def _completions(parts: Parts) -> _Change:
     completions = [("", Tally())]
     if parts["fused"].value:
         completions.append((WITH_PRODUCTS, parts["fused"]))
     if parts["unknown"].value != parts["fused"].value:
         completions.append((WITH_UNKNOWN, parts["unknown"]))
-    changes = (
-        _perhaps(_TRAINING, parts["training"]),
-        completions,
-        _perhaps("with means counted as pools", parts["means"]),
-        _perhaps(f"without {_CLASSIFIER}", Tally() - classifier),
-    )
+    return completions
+
+
+def _changed(total: Tally, *changes: _Change) -> Iterator[tuple[str, Tally]]:
+    """The count after one change of each kind, fewest first; the count itself left out."""
     made = list(product(*changes))
     for chosen in sorted(made, key=lambda some: sum(bool(words) for words, _ in some)):
         named = [words for words, _ in chosen if words]
         if named:
             words = " and ".join(filter(None, (", ".join(named[:-1]), named[-1])))
-            yield words, sum((more for _, more in chosen), parts["total"])
+            yield words, sum((more for _, more in chosen), total)
 
 
-def _perhaps(words: str, more: Tally) -> list[tuple[str, Tally]]:
+def _perhaps(words: str, more: Tally) -> _Change:
     """A count as it is, and as it is changed where that makes a difference."""
     return [("", Tally()), (words, more)] if more.value else [("", Tally())]
 
@@ -155,10 +191,14 @@ def _of_deployed(record: ModuleCall, total: int) -> Iterator[Count]:
     """The usual figures of the deployed form. It leaves nothing out: it does the work in less."""
     whole = Pass(record)
     folded = whole.macs((record,))
-    parts, _ = whole.add_up(fvcore_parts)
+    parts, head = whole.add_up(fvcore_parts)
     yield Count("macs", DEPLOYED, folded, total)
     words = f"{DEPLOYED} {WITH_UNKNOWN}" if parts["unknown"].value else DEPLOYED
-    yield Count("fvcore", words, (parts["total"] + parts["unknown"]).value, total)
+    value = (parts["total"] + parts["unknown"]).value
+    yield Count("fvcore", words, value, total)
+    if head["total"].value:
+        headless = f"{words} and without {_CLASSIFIER}"
+        yield Count("fvcore", headless, value - head["total"].value, total)
     yield Count("flops", DEPLOYED, 2 * folded, total)
 
 
@@ -278,6 +318,10 @@ COUNTERS: Mapping[str, FlopCounter] = {
     ),
     "ptflops": FlopCounter(
         lambda whole: _with_and_without_head(*ptflops(whole.calls, whole)), _of_ptflops
+    ),
+    "mmcv": FlopCounter(
+        _of_mmcv,
+        partial(_per_call, lambda call, whole: mmcv_parts(call, whole)["total"]),
     ),
     "deepspeed": FlopCounter(
         _deepspeed, partial(_per_call, lambda call, whole: deepspeed_parts(call, whole)["macs"])

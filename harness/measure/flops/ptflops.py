@@ -148,18 +148,18 @@ _FUNCTIONS: dict[str, Callable[[Op], float]] = {
 }
 
 
-def _conv(call: ModuleCall) -> int:
+def conv_and_bias(call: ModuleCall) -> int:
     x, y, weight = first_input(call), call.outputs[0], weight_of(call)
     positions = x if "Transpose" in call.type else y
     bias = x[0] * prod(y[1:]) if "bias" in call.parameters else 0
     return x[0] * prod(weight) * prod(positions[2:]) + bias
 
 
-def _per_output(call: ModuleCall) -> int:
+def per_output(call: ModuleCall) -> int:
     return prod(call.outputs[0])
 
 
-def _per_module_input(call: ModuleCall) -> int:
+def per_module_input(call: ModuleCall) -> int:
     return prod(first_input(call))
 
 
@@ -168,8 +168,13 @@ def _upsample(call: ModuleCall) -> int:
     return prod(call.outputs[0][1:])
 
 
-def _norm(call: ModuleCall) -> int:
+def doubled_norm(call: ModuleCall) -> int:
     return prod(first_input(call)) * (2 if "weight" in call.parameters else 1)
+
+
+def product_alone(call: ModuleCall) -> int:
+    """Of a linear layer, without its bias."""
+    return prod(first_input(call)) * call.outputs[0][-1]
 
 
 def _linear(call: ModuleCall) -> int:
@@ -233,16 +238,16 @@ def _fails(call: ModuleCall) -> int:
 _HOOKS: dict[str, ModuleRule] = {
     name: rule
     for names, rule in {
-        ("Conv1d", "Conv2d", "Conv3d"): _conv,
-        ("ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d"): _conv,
-        ("ReLU", "PReLU", "ELU", "LeakyReLU", "ReLU6", "GELU"): _per_output,
-        ("MaxPool1d", "MaxPool2d", "MaxPool3d"): _per_module_input,
-        ("AvgPool1d", "AvgPool2d", "AvgPool3d"): _per_module_input,
-        ("AdaptiveMaxPool1d", "AdaptiveMaxPool2d", "AdaptiveMaxPool3d"): _per_module_input,
-        ("AdaptiveAvgPool1d", "AdaptiveAvgPool2d", "AdaptiveAvgPool3d"): _per_module_input,
-        ("BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "GroupNorm"): _norm,
-        ("InstanceNorm1d", "InstanceNorm2d", "InstanceNorm3d"): _norm,
-        ("LayerNorm",): _per_module_input,
+        ("Conv1d", "Conv2d", "Conv3d"): conv_and_bias,
+        ("ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d"): conv_and_bias,
+        ("ReLU", "PReLU", "ELU", "LeakyReLU", "ReLU6", "GELU"): per_output,
+        ("MaxPool1d", "MaxPool2d", "MaxPool3d"): per_module_input,
+        ("AvgPool1d", "AvgPool2d", "AvgPool3d"): per_module_input,
+        ("AdaptiveMaxPool1d", "AdaptiveMaxPool2d", "AdaptiveMaxPool3d"): per_module_input,
+        ("AdaptiveAvgPool1d", "AdaptiveAvgPool2d", "AdaptiveAvgPool3d"): per_module_input,
+        ("BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "GroupNorm"): doubled_norm,
+        ("InstanceNorm1d", "InstanceNorm2d", "InstanceNorm3d"): doubled_norm,
+        ("LayerNorm",): per_module_input,
         ("Linear",): _linear,
         ("Upsample",): _upsample,
         ("RNN", "RNNCell"): _recurrent(1, 1),

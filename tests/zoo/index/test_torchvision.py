@@ -108,7 +108,7 @@ def test_another_or_a_missing_package_gets_one_line(monkeypatch):
     (other,) = load_index(["package:jax"]).problems
     assert str(other) == (
         "package:jax:1:1: is no package whose metadata is known; "
-        "write package:torchvision or package:timm or package:zoo"
+        "write package:torchvision or package:timm or package:mmpretrain or package:zoo"
     )
     (bare,) = load_index(["torchvision"]).problems
     assert bare.remedy.endswith("or package:torchvision for the installed package")
