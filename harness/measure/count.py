@@ -71,7 +71,7 @@ def count_flops(module: nn.Module, input_shape_or_inputs: Any, convention: str =
             shapes or inputs. Of tensors, shape and type count.
         convention: ``macs`` (multiply-accumulates), ``flops`` (two for each), ``fvcore``,
             ``torchvision`` (MACs; its pages print them in billions), ``thop``, ``thop-2020``,
-            ``ptflops`` (of one sample), ``deepspeed`` (its MACs) or ``torchinfo``.
+            ``ptflops`` (of one sample), ``mmcv``, ``deepspeed`` (its MACs) or ``torchinfo``.
 
     Raises:
         CountError: there is no such convention, its counter gives up on the module, or the module
@@ -98,7 +98,9 @@ def count_flops(module: nn.Module, input_shape_or_inputs: Any, convention: str =
         items = itemised(record, convention)
     except NotCountedError as error:
         raise CountError(f"{convention} can't count {name}: {error}") from error
-    total = next(c.value for c in counts(record) if (c.convention, c.variation) == (convention, ""))
+    wanted = (convention, "")
+    found = (c.value for c in counts(record) if (c.convention, c.variation) == wanted)
+    total = next(found, sum(count for *_, count in items))  # mmcv's pages are OpenMMLab's alone.
     modules = Counter({path: 0 for path, _ in clone.named_modules()})
     operators = Counter[str]()
     for path, operator, count in items:

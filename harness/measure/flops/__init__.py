@@ -159,6 +159,8 @@ def _of_features(whole: Pass) -> Iterator[tuple[str, Tally]]:
 
 
 def _of_mmcv(whole: Pass) -> Iterator[tuple[str, Tally]]:
+    if not is_openmmlab(whole.record):
+        raise NotCountedError("the pages of other zoos have no figures of mmcv")
     yield "", whole.add_up(mmcv_parts)[0]["total"]
     yield f"without {_HEAD}", without_head(mmcv_parts, whole)["total"]
 

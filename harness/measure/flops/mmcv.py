@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from harness.measure.flops.base import (
     ModuleRule,
-    NotCountedError,
     Parts,
     PartsRule,
     Pass,
@@ -47,12 +46,7 @@ def mmcv_parts(call: ModuleCall, whole: Pass) -> Parts:
     Source: ``mmcv/cnn/utils/flops_counter.py`` of mmcv 2.1.0, which goes back to ptflops of 2019.
     Modules are looked up by exact type; the bias of a linear layer, the functions and the
     operators count nothing, and so does attention.
-
-    Raises:
-        NotCountedError: the model is none of OpenMMLab's: nobody else takes figures with it.
     """
-    if not is_openmmlab(whole.record):
-        raise NotCountedError(f"{whole.record.type} is no model of OpenMMLab")
     package, _, name = call.type.rpartition(".")
     rule = _RULES.get(name) if package == _OWN or package.startswith(_TORCH) else None
     if rule is None:
