@@ -236,6 +236,13 @@ _TABLE: tuple[CauseRow, ...] = (
         "Publish a checkpoint of the model alone if the rest is not needed.",
     ),
     (
+        "weights.mirror-differs",
+        "error",
+        "A mirror serves another file than Weights, or than the SHA256 that is stated.",
+        "`Mirrors: [https://mirror.org/net.pth]`, where an older checkpoint lies",
+        "Upload the same file there, or take the mirror out.",
+    ),
+    (
         "weights.shared-checkpoint",
         "note",
         "Several variants name one weights file, and nothing that they document contradicts it.",

@@ -47,7 +47,7 @@ _FIELDS = {
     "layers": {"Layers"},
     "flops": {"FLOPs", "FLOPs Convention", "FLOPs Input", "Image Size"},
     "preprocess": {"Image Size", "Crop Pct", "Crop Mode", "Interpolation", "Mean", "Std"},
-    "weights": {"Weights", "File Size", "SHA256"},
+    "weights": {"Weights", "Mirrors", "File Size", "SHA256"},
     "accuracy": {
         "Top 1 Accuracy",
         "Top 5 Accuracy",

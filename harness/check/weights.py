@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from posixpath import splitext
 from typing import Any
 
@@ -20,9 +21,11 @@ from harness.check.base import (
     replaced,
     unverified,
 )
+from harness.check.mirrors import find_in_mirrors
 from harness.check.owners import file_name
 from harness.check.schema import UNREADABLE, missing_for
 from harness.types import Finding, Measurement
+from zoo._util.text import shown
 from zoo.index.types import Claim, Index, Variant
 from zoo.weights.hub import pinned
 from zoo.weights.sources import name_hash
@@ -70,6 +73,10 @@ def find(evidence: Evidence) -> Iterable[Finding | Need]:
         yield from _of_several_files(evidence, claims)
     elif claims:
         yield from _of_one_file(evidence, claims[0])
+    for claim in variant.claims_of("Mirrors") if claims else ():
+        if isinstance(claim.value, str) and (absent := _absent(evidence, claim, claim.value)):
+            yield replace(absent, check="weights-mirror")
+    yield from find_in_mirrors(evidence, claims)
 
 
 def _stated(evidence: Evidence) -> Iterator[tuple[Claim, str]]:
@@ -95,13 +102,16 @@ def _of_one_file(evidence: Evidence, claim: Claim) -> Iterator[Finding | Need]:
             assert missing is not None
             yield from _unhashed(evidence, missing.cause, f"not compared: {missing.why}")
         return
-    sha256 = file.value["sha256"]
+    sha256, mirror = file.value["sha256"], file.value.get("mirror")
+    if mirror is not None and (absent := _absent(evidence, claim, claim.value)):
+        yield absent  # what follows is said of the mirror's file
     if sha256 is not None:
-        yield from _name_against_file(evidence, claim, file)
+        if mirror is None:
+            yield from _name_against_file(evidence, claim, file)
         for stated, digits in _stated(evidence):
             yield _stated_against_file(variant, stated, digits, sha256)
     commit = file.value.get("commit")
-    moves = pinned(claim.value, commit) if commit is not None else None
+    moves = pinned(claim.value, commit) if commit is not None and mirror is None else None
     if moves is not None and moves != claim.value:
         message = (
             f"the revision can move to other files; the one that was checked is at commit {commit}"
@@ -120,7 +130,9 @@ def _of_one_file(evidence: Evidence, claim: Claim) -> Iterator[Finding | Need]:
     if ("checkpoint", None) not in evidence.facts:
         yield CHECKPOINT
         return
-    yield _contents(evidence, claim)
+    found = _contents(evidence, claim)
+    about = f"of the mirror {shown(mirror)}: " if mirror is not None else ""
+    yield replace(found, message=f"{about}{found.message}")
 
 
 def _of_several_files(evidence: Evidence, claims: Sequence[Claim]) -> Iterator[Finding]:

@@ -160,17 +160,17 @@ def _nearest(bucket: list[tuple[str, Variant]], text: str) -> list[Variant]:
 def find_insecure(index: Index, variants: Sequence[Variant]) -> Iterable[Finding]:
     """One warning per variant whose weights are had over plain http."""
     for variant in variants:
-        weights = weights_of(variant)
-        for url in weights[1] if weights is not None else ():
-            if not _is_insecure(url) or weights is None:
+        places = [c for c in variant.claims_of("Weights", "Mirrors") if isinstance(c.value, str)]
+        for claim in places:
+            if not _is_insecure(str(claim.value)):
                 continue
-            which = f" (here {url})" if len(weights[1]) > 1 else ""
+            which = f" (here {claim.value})" if len(places) > 1 else ""
             message = (
                 f"a file can be changed on its way over plain http{which}: write an "
                 "https URL, if the server has one; a run fetches it with --allow-http alone"
             )
             cause = "weights.insecure-url"
-            yield mismatched(weights[0], variant, "weights-url-secure", cause, None, message)
+            yield mismatched(claim, variant, "weights-url-secure", cause, None, message)
             break
 
 

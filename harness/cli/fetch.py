@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import typer
@@ -9,6 +10,8 @@ import typer
 from harness.cli.options import FETCHING, command, prepared, say_interrupted
 from harness.cli.output import FAILED, FINDINGS, WARNING, emit, fail, say, with_advice
 from harness.config import RunConfig
+from harness.types import Fact, Measurement
+from zoo.index.types import Variant
 
 
 @command("index", *FETCHING, selects="Whose weights to fetch.", needs_names=True)
@@ -17,10 +20,9 @@ def fetch(config: RunConfig, *, dry_run: bool) -> None:
     use; 3 a file could not be had, and may be another time; 130 an interrupt.
     """
     # Nothing is built, and nothing runs on a device.
-    asked = replace(config, device="auto", checks=("weights",), no_store=True)
+    asked = replace(config, device="auto", checks=("weights",), no_store=True, run_by="fetch")
     session = prepared(asked, builds=False)
     from harness.cli.progress import StderrProgress
-    from harness.types import Measurement
     from zoo._util.text import for_terminal
 
     progress = StderrProgress(quiet=config.quiet)
@@ -40,8 +42,10 @@ def fetch(config: RunConfig, *, dry_run: bool) -> None:
     for variant in session.variants:
         if id(variant) not in named:
             say(f"{variant.name}: the index lists no weights for it", WARNING)
-    for variant, fact in facts:
+    for variant, fact in _told(facts):
         if isinstance(fact, Measurement):
+            if mirror := fact.value.get("mirror"):
+                say(f"{variant.name}: its Weights could not be had; this is {mirror}", WARNING)
             line = f"{variant.name}  {fact.value['path']}  {fact.value['sha256']}"
             emit(for_terminal(line) + "\n")
             continue
@@ -52,3 +56,13 @@ def fetch(config: RunConfig, *, dry_run: bool) -> None:
         status = max(status, FINDINGS if severity_of(fact.cause) else FAILED)
     if status:
         raise typer.Exit(status)
+
+
+def _told(facts: Sequence[tuple[Variant, Fact]]) -> Iterator[tuple[Variant, Fact]]:
+    """Of a variant with mirrors: its file, or why each of its places has none."""
+    parts = {id(variant) for variant, fact in facts if fact.part is not None}
+    mine = {id(v): isinstance(f, Measurement) for v, f in facts if f.part is None}
+    for variant, fact in facts:
+        whole = mine.get(id(variant), False) or id(variant) not in parts
+        if whole is (fact.part is None):
+            yield variant, fact

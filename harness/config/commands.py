@@ -23,6 +23,7 @@ COMMANDS: Mapping[str, str] = {
     "diff": "Compare two reports: what changed in claims, measurements and findings, and why.",
     "fix": "Measure variants, and print corrections of their index as a unified diff.",
     "fetch": "Fetch weights into the checkpoint cache, resuming and hashing; print where they are.",
+    "manifest": "List all weights with their size and SHA-256 as measured, mirrors included.",
     "train": "Train a variant by the recipe that its index states, or fine-tune its published "
     "weights.",
     "docs": "Write one page per collection from the index, and the tables of other pages.",
@@ -66,11 +67,11 @@ def _own(commands: str, *options: Option) -> list[Option]:
 
 _OWN = (
     *_own(
-        "verify validate bench report fix fetch cite list show explain table cards",
+        "verify validate bench report fix fetch manifest cite list show explain table cards",
         _one_call("all", "Every variant of the index.", field="every"),
     ),
     *_own("rule", _one_call("all", "List every cause, as without one.", field="every")),
-    *_own("verify fetch", _one_call("dry-run", "Show the plan and stop.")),
+    *_own("verify fetch manifest", _one_call("dry-run", "Show the plan and stop.")),
     *_own(
         "verify",
         _folder("Write the report there as well: page, tables, plots. Default: nowhere."),
@@ -112,6 +113,7 @@ _OWN = (
     ),
     *_own("audit", _one_call("across", "Compare what two or more indexes say of the same.")),
     *_own("dataset explain", _format("table", "json")),
+    *_own("manifest", _format("json", "sha256sum")),
     *_own(
         "validate",
         _folder(

@@ -62,6 +62,10 @@ EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("fetch resnest50d", "its weights, and where they are"),
         ("fetch --all --dry-run", "how much there is to fetch"),
     ),
+    "manifest": (
+        ("manifest > weights.json", "all weights of the index here, for a program"),
+        ("manifest --offline --format sha256sum | sha256sum -c", "whether they are still so here"),
+    ),
     "train": (
         ("train resnest50d --data pets --finetune", "from the published weights, 10 epochs"),
         ("train resnest50d --data pets --finetune --resume auto", "go on after an interrupt"),

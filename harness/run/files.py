@@ -6,7 +6,7 @@ file's size or hash is never seen here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from zoo.index.types import Variant
     from zoo.weights.types import DownloadProgress
 
+FETCH = "fetch"  # the run of `zoo fetch`
+FILES = (Fetched, ServerFile)
 # Downloads share the line; a header is a few kilobytes, and what takes time is the answer.
 FILES_AT_A_TIME, HEADERS_AT_A_TIME = 4, 8
 
@@ -83,6 +85,8 @@ class Files:
     Args:
         request: how to fetch.
         variants: whose files; one without a Weights claim has none, and one may have several.
+            Mirrors of a file are fetched as well, and compared with it, but for `zoo fetch`, which
+            takes the first of them that can be had.
 
     Attributes:
         planned: what `plan` has found, if it was asked.
@@ -92,21 +96,23 @@ class Files:
         self._request = request
         self._fetcher: Fetcher | None = None
         self.planned: FilePlan | None = None
-        # Of a variant with several files each is known by its place as the index writes it.
-        self._located: dict[int, dict[str | None, Located]] = {}
+        # Of a variant with several files, or mirrors, each is known by its place as the index
+        # writes it; its file is the first of these that can be had, where they are the same.
+        self._located: dict[int, dict[str, Located]] = {}
+        self._several: set[int] = set()
         for variant in variants:
-            claims = list(variant.claims_of("Weights"))
-            for claim in claims:
-                if not isinstance(claim.value, str):
-                    continue
+            claims = [c for c in variant.claims_of("Weights") if isinstance(c.value, str)]
+            if len(list(variant.claims_of("Weights"))) > 1:
+                self._several.add(id(variant))
+            mirrors = variant.claims_of("Mirrors") if claims else ()
+            for claim in (*claims, *(c for c in mirrors if isinstance(c.value, str))):
                 located = locate(
-                    claim.value,
+                    str(claim.value),
                     index_dir=Path(claim.location.file).parent,
                     allow_http=request.allow_http,
                     allow_local=request.allow_local,
                 )
-                which = claim.value if len(claims) > 1 else None
-                self._located.setdefault(id(variant), {})[which] = located
+                self._located.setdefault(id(variant), {})[str(claim.value)] = located
 
     def plan(self) -> FilePlan:
         """How many files are to be fetched; servers are asked for their sizes unless offline."""
@@ -135,19 +141,40 @@ class Files:
             return {}
         fetcher = self._open()
         fetcher.progress = progress or NoProgress()
-        outcomes = dict(fetcher.fetch(self._all))
-        return {
-            id(variant): [
-                _fact(recipe, located, outcomes, which)
-                for which, located in self._located[id(variant)].items()
-            ]
-            for variant, recipe in recipes
-            if id(variant) in self._located
-        }
+        outcomes: dict[Located, Outcome] = {}
+        wanted = self._all
+        while wanted:
+            outcomes |= fetcher.fetch(wanted)
+            wanted = list(filter(None, (self._next(each, outcomes) for each in self._located)))
+        facts: dict[int, list[Fact]] = {}
+        for variant, recipe in recipes:
+            found = self._located.get(id(variant), {})
+            tried = {url: outcomes[each] for url, each in found.items() if each in outcomes}
+            made = [_fact(recipe, found[url], tried[url], url) for url in tried]
+            if found and id(variant) not in self._several:
+                had = (n for n, each in enumerate(tried.values()) if isinstance(each, FILES))
+                made.insert(0, _effective(made, next(had, 0)))
+                made = made if len(found) > 1 else made[:1]
+            if made:
+                facts[id(variant)] = made
+        return facts
 
     @property
     def _all(self) -> list[Located]:
-        return [located for files in self._located.values() for located in files.values()]
+        """What is fetched in any case."""
+        every = self._request.run_by != FETCH
+        return [
+            located
+            for each, files in self._located.items()
+            for located in list(files.values())[: None if every or each in self._several else 1]
+        ]
+
+    def _next(self, variant: int, outcomes: Mapping[Located, Outcome]) -> Located | None:
+        """The next mirror to try: none where one of those before it was had."""
+        places = self._located[variant].values()
+        if variant in self._several or any(isinstance(outcomes.get(p), FILES) for p in places):
+            return None
+        return next((each for each in places if each not in outcomes), None)
 
     def close(self) -> None:
         if self._fetcher is not None:
@@ -179,6 +206,15 @@ def learn_at_hand(request: RunConfig, runs: Sequence[VariantFacts]) -> Sequence[
     return runs
 
 
+def _effective(tried: Sequence[Fact], had: int) -> Fact:
+    """The file of a variant, of its places that were tried: the first that could be had."""
+    fact = tried[had]
+    if not had or not isinstance(fact, Measurement):
+        return replace(fact, part=None)
+    value, method = {**fact.value, "mirror": fact.part}, f"{fact.method}, from a mirror"
+    return replace(fact, value=value, method=method, part=None)
+
+
 def _described(outcome: Outcome) -> str:
     """How a file that was not downloaded is known."""
     hashed = isinstance(outcome, ServerFile) and outcome.sha256 is not None
@@ -187,10 +223,7 @@ def _described(outcome: Outcome) -> str:
     return f"{said}, and the file's own header" if opened else said
 
 
-def _fact(
-    recipe: Recipe, located: Located, outcomes: dict[Located, Outcome], which: str | None
-) -> Fact:
-    outcome = outcomes[located]
+def _fact(recipe: Recipe, located: Located, outcome: Outcome, which: str) -> Fact:
     if isinstance(outcome, NotFetched):
         cause, why = outcome.cause, outcome.why
         return Unmeasured("file", recipe.name, recipe.builder, cause, why, part=which)

@@ -281,7 +281,10 @@ class Session:
         return str(self._files.plan()) if self._files is not None else "no files to fetch"
 
     def fetch(self, progress: Progress) -> list[tuple[Variant, Fact]]:
-        """Fetch the weights of all variants; what came of each that names any, in order."""
+        """Fetch the weights of all variants; what came of each that names any, in order.
+
+        Of one with mirrors, its file has no part, and each of the places that were tried one.
+        """
         runs = self._runs(None)
         self._fetch(runs, progress)
         return [(s.variant, fact) for s in runs for fact in s.facts.values() if fact.kind == "file"]

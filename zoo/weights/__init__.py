@@ -71,36 +71,59 @@ def variant_weights(
     if len(list(variant.claims_of("Weights"))) > 1:
         why = "the index lists several files, and which of them holds the model is not stated"
         raise WeightsError(f"no weights for {name}: {why}", "")
-    source = locate(
-        claim.value,
-        index_dir=Path(claim.location.file).parent,
-        allow_http=allow_http,
-        allow_local=allow_local,
-    )
-    limit = max_bytes or DEFAULT_MAX_BYTES
-    watch = progress or NoProgress()
-    outcome = fetch_all(
-        [source],
-        offline=offline,
-        public_hosts_only=public_hosts_only,
-        max_bytes=limit,
-        progress=watch,
-    )[source]
-    if isinstance(outcome, NotFetched):
-        raise WeightsError(f"no weights for {name}: {outcome.why}", outcome.cause)
-    assert isinstance(outcome, Fetched)
-    assert not isinstance(source, NotFetched)
     stated = variant.claim("SHA256")
-    # A fetched file is what its name says; one of this machine was only hashed.
-    said = (
-        ("its name says", name_hash(source.name)),
-        ("the index states", None if stated is None else stated.value),
-    )
-    for who, digits in said:
-        if isinstance(digits, str) and not outcome.sha256.startswith(digits):
-            why = f"{outcome.path} has the SHA-256 {outcome.sha256}, and {who} {digits}"
-            raise WeightsError(f"no weights for {name}: {why}", "weights.hash-mismatch")
-    return outcome.path
+    refused: list[WeightsError] = []
+    # The mirrors, in order, where the file itself can't be had or is another one.
+    for place in (claim, *variant.claims_of("Mirrors")):
+        if not isinstance(place.value, str):
+            continue
+        source = locate(
+            place.value,
+            index_dir=Path(place.location.file).parent,
+            allow_http=allow_http,
+            allow_local=allow_local,
+        )
+        outcome = fetch_all(
+            [source],
+            offline=offline,
+            public_hosts_only=public_hosts_only,
+            max_bytes=max_bytes or DEFAULT_MAX_BYTES,
+            progress=progress or NoProgress(),
+        )[source]
+        if isinstance(outcome, NotFetched):
+            refused.append(WeightsError(f"no weights for {name}: {outcome.why}", outcome.cause))
+            continue
+        assert isinstance(outcome, Fetched)
+        assert not isinstance(source, NotFetched)
+        # A fetched file is what its name says; one of this machine was only hashed. A mirror may
+        # be called otherwise.
+        said = (
+            ("its name says", name_hash(source.name)),
+            ("the name of the file says", _name_hash(claim.value)),
+            ("the index states", None if stated is None else stated.value),
+        )
+        wrong = (
+            f"{outcome.path} has the SHA-256 {outcome.sha256}, and {who} {digits}"
+            for who, digits in said
+            if isinstance(digits, str) and not outcome.sha256.startswith(digits)
+        )
+        other = next(wrong, None)
+        if other is None:
+            return outcome.path
+        refused.append(WeightsError(f"no weights for {name}: {other}", "weights.hash-mismatch"))
+    raise refused[0]
+
+
+def _name_hash(url: str) -> str | None:
+    from posixpath import basename
+    from urllib.parse import urlsplit
+
+    from zoo.weights.sources import name_hash
+
+    try:
+        return name_hash(basename(urlsplit(url).path))
+    except ValueError:
+        return None
 
 
 def load_pretrained(model: nn.Module, name: str) -> None:
