@@ -115,11 +115,13 @@ Models:
 ```
 
 `Weights` is a URL, or a path from the folder of the index; several files are a list.
-`Mirrors` beside it, or `Weights: {URL: ..., Mirrors: [...]}`, are other places of the same file. They
-are tried in their order where it can't be had; `zoo verify` fetches and compares all of them, and
-`zoo manifest` lists what each of them served. `License` is an SPDX expression, such as `Apache-2.0`
-or `MIT OR Apache-2.0`; ids of the Hub and usual names (`Apache License, Version 2.0`) are
-understood, and `LicenseRef-NAME` is one of the model's own.
+`Mirrors` beside it, or `Weights: {URL: ..., Mirrors: [...]}`, are other places of the same file.
+They are tried in their order where it can't be had; `zoo verify` fetches and compares all of them,
+and `zoo manifest` lists what each of them served.
+
+`License` is an SPDX expression, such as `Apache-2.0` or `MIT OR Apache-2.0`; ids of the Hub and
+usual names (`Apache License, Version 2.0`) are understood, and
+`LicenseRef-NAME` is one of the model's own.
 
 ## Results
 
