@@ -7,7 +7,8 @@ that folds them; on the meta device it gives the shapes of the folded weights.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -94,6 +95,8 @@ def _moved_to_meta(model: nn.Module) -> nn.Module:
     model = model.to("meta")
     for module in model.modules():
         for name, value in vars(module).items():
+            if type(value) in _NO_TENSORS:
+                continue
             if isinstance(value, Tensor):
                 vars(module)[name] = moved(value)
             elif type(value) is list:
@@ -106,6 +109,7 @@ def _moved_to_meta(model: nn.Module) -> nn.Module:
     return model
 
 
+_NO_TENSORS = frozenset({bool, int, float, str, type(None), set, OrderedDict})
 _MOVED_BY_TORCH = ("_parameters", "_buffers", "_modules")
 
 
@@ -158,13 +162,20 @@ def _fold_below(module: nn.Module) -> None:
         _fold_below(folded if method == _REPLACING else child)
 
 
+# What initialises a tensor in place: on the meta device torch takes some of it apart in Python.
+_INITIALISING = ("normal_", "uniform_", "erfinv_", "clamp_", "mul_", "add_", "fill_", "zero_")
+
+
 @contextmanager
 def without_initialisation() -> Iterator[None]:
     """Make every function of ``torch.nn.init`` return its tensor untouched.
 
-    Layers call them by way of the module, so replacing its attributes reaches all of them. It is
-    process-wide: only a process that builds models for their shapes should do this.
+    Layers call them by way of the module, so replacing its attributes reaches all of them. Libraries
+    have initialisers of their own, which change tensors by methods: those leave tensors on the meta
+    device, which have no values, as they are. It is process-wide: only a process that builds models
+    for their shapes should do this.
     """
+    from torch import Tensor
     from torch.nn import init
 
     def keep(tensor: Any, *args: Any, **kwargs: Any) -> Any:
@@ -175,10 +186,33 @@ def without_initialisation() -> Iterator[None]:
         for name, value in vars(init).items()
         if name.endswith("_") and not name.startswith("_") and callable(value)
     }
+    own = {name: vars(Tensor)[name] for name in _INITIALISING if name in vars(Tensor)}
     try:
         for name in kept:
             setattr(init, name, keep)
+        for name in _INITIALISING:
+            setattr(Tensor, name, _unless_empty(getattr(Tensor, name)))
         yield
     finally:
         for name, value in kept.items():
             setattr(init, name, value)
+        for name in _INITIALISING:
+            if name in own:
+                setattr(Tensor, name, own[name])
+            elif name in vars(Tensor):  # It is a base class's.
+                delattr(Tensor, name)
+
+
+def _unless_empty(method: Callable[..., Any]) -> Callable[..., Any]:
+    """A method that does nothing to a tensor without values, where it would raise no error."""
+    from torch import is_grad_enabled
+
+    def call(tensor: Any, *args: Any, **kwargs: Any) -> Any:
+        numbers = all(isinstance(value, int | float) for value in (*args, *kwargs.values()))
+        if not (numbers and tensor.is_meta and tensor.is_floating_point()) or (
+            tensor.requires_grad and is_grad_enabled()
+        ):
+            return method(tensor, *args, **kwargs)
+        return tensor
+
+    return call

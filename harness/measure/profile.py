@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
 from datetime import datetime, timezone
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -353,8 +353,6 @@ def _not_made(kind: str, recipe: Recipe, why: str, size: Size | None = None) -> 
 def _measurement(
     kind: str, recipe: Recipe, value: dict[str, Any], size: Size | None
 ) -> Measurement:
-    from importlib.metadata import version
-
     return Measurement(
         kind=kind,
         name=recipe.name,
@@ -362,7 +360,14 @@ def _measurement(
         value=value,
         image_size=size,
         method="built and run on the meta device, in evaluation mode, batch 1",
-        versions={"torch": version("torch")},
+        versions={"torch": _version_of_torch()},
         device="meta",
         made=datetime.now(timezone.utc).isoformat(timespec="seconds"),
     )
+
+
+@cache
+def _version_of_torch() -> str:
+    from importlib.metadata import version
+
+    return version("torch")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
+
+    _Owned = tuple[str, nn.Module, nn.Parameter]
 
 # Factors per channel on the branch of a residual block.
 _SCALE = re.compile(r"(?:^|\.)(?:gamma\w*|(?:layer_?scale|res_?scale|ls)\w*(?:\.\w+)?)$")
@@ -39,43 +41,41 @@ def structure(
 
     Returns:
         ``parameters`` and ``trainable`` (counts), ``by_stage`` (parameters per top-level module,
-        in order), ``kinds`` (see `composition`), ``buffers`` (elements of buffers that the state
+        in order), ``kinds`` (see `_composition`), ``buffers`` (elements of buffers that the state
         dict holds), ``state`` and ``head`` (see `state_layout`; the latter of the last top-level
         module with parameters, by ``name``), ``layers`` (see `depth`; None where no counting rule
         fits) and ``forms`` (``parameters`` and ``kinds`` of each).
     """
     by_stage: dict[str, int] = {}
-    for name, parameter in model.named_parameters():
+    owned = _owned(model)
+    for name, _, parameter in owned:
         stage = name.partition(".")[0]
         by_stage[stage] = by_stage.get(stage, 0) + parameter.numel()
     state = model.state_dict()
     parameters = {name for name, _ in model.named_parameters(remove_duplicate=False)}
+    paths = [path for path, _ in model.named_modules()]
     last = next(reversed(by_stage), "")
     return {
         "buffers": sum(t.numel() for name, t in state.items() if name not in parameters),
-        "head": {"name": last, **state_layout(model, last)},
-        "forms": {name: _counts(form) for name, form in forms.items()},
-        **_counts(model),
-        "trainable": sum(p.numel() for p in model.parameters() if p.requires_grad),
+        "head": {"name": last, **_layout(state, paths, last)},
+        "forms": {name: _counts(form, _owned(form)) for name, form in forms.items()},
+        **_counts(model, owned),
+        "trainable": sum(p.numel() for _, _, p in owned if p.requires_grad),
         "by_stage": by_stage,
-        "state": state_layout(model),
+        "state": _layout(state, paths),
         "layers": depth(model),
     }
 
 
-def _counts(model: nn.Module) -> dict[str, Any]:
+def _counts(model: nn.Module, owned: Sequence[_Owned]) -> dict[str, Any]:
     return {
-        "parameters": sum(p.numel() for p in model.parameters()),
-        "kinds": composition(model),
+        "parameters": sum(parameter.numel() for _, _, parameter in owned),
+        "kinds": _composition(model, owned),
     }
 
 
-def state_layout(model: nn.Module, stage: str | None = None) -> dict[str, int]:
-    """What the model's state dict holds, as a checkpoint stores it.
-
-    Args:
-        model: the model.
-        stage: a top-level module, to describe its part alone.
+def state_layout(model: nn.Module) -> dict[str, int]:
+    """What a model's state dict holds, as a checkpoint stores it.
 
     Returns:
         ``tensors`` (count), ``float_elements`` (elements of floating-point tensors, parameters
@@ -83,10 +83,17 @@ def state_layout(model: nn.Module, stage: str | None = None) -> dict[str, int]:
         and biases), ``other_bytes`` (bytes of the integer and boolean tensors) and ``path_bytes``
         (of the paths of modules: torch writes each beside the version of its module).
     """
+    return _layout(model.state_dict(), [path for path, _ in model.named_modules()])
+
+
+def _layout(
+    state: Mapping[str, Tensor], paths: Iterable[str], stage: str | None = None
+) -> dict[str, int]:
+    """See `state_layout`; ``stage`` is a top-level module, to describe its part alone."""
     layout = dict.fromkeys(
         ("tensors", "float_elements", "vector_elements", "other_bytes", "path_bytes"), 0
     )
-    for name, tensor in model.state_dict().items():
+    for name, tensor in state.items():
         if stage is not None and name.partition(".")[0] != stage:
             continue
         layout["tensors"] += 1
@@ -96,13 +103,13 @@ def state_layout(model: nn.Module, stage: str | None = None) -> dict[str, int]:
         layout["float_elements"] += tensor.numel()
         if tensor.dim() <= 1:
             layout["vector_elements"] += tensor.numel()
-    for path, _ in model.named_modules():
+    for path in paths:
         if stage is None or path.partition(".")[0] == stage:
             layout["path_bytes"] += len(path.encode())
     return layout
 
 
-def composition(model: nn.Module) -> dict[str, int]:
+def _composition(model: nn.Module, owned: Sequence[_Owned]) -> dict[str, int]:
     """How many of a model's parameters are of which kind; the kinds overlap.
 
     Returns:
@@ -120,9 +127,12 @@ def composition(model: nn.Module) -> dict[str, int]:
          "loose", "norms", "positions", "scales"),
         0,
     )  # fmt: skip
-    for name, owner, parameter in _owned(model):
+    sorts: dict[nn.Module, tuple[bool, bool, bool]] = {}
+    for name, owner, parameter in owned:
         size = parameter.numel()
-        norm, convolution, linear = _is_norm(owner), _is_convolution(owner), _is_linear(owner)
+        if owner not in sorts:
+            sorts[owner] = _is_norm(owner), _is_convolution(owner), _is_linear(owner)
+        norm, convolution, linear = sorts[owner]
         kinds = {
             "auxiliary": bool(_AUXILIARY.search(name)),
             "convolutions": convolution,
@@ -142,14 +152,14 @@ def composition(model: nn.Module) -> dict[str, int]:
     return {**found, **_classifier(model), "folded": _folded(model)}
 
 
-def _owned(model: nn.Module) -> Iterator[tuple[str, nn.Module, nn.Parameter]]:
+def _owned(model: nn.Module) -> list[_Owned]:
     """Each parameter once, with its name and the module that holds it."""
-    seen: set[int] = set()
+    found: dict[int, _Owned] = {}
     for path, module in model.named_modules():
-        for name, parameter in module.named_parameters(recurse=False):
-            if id(parameter) not in seen:
-                seen.add(id(parameter))
-                yield (f"{path}.{name}" if path else name, module, parameter)
+        for name, parameter in module._parameters.items():
+            if parameter is not None and id(parameter) not in found:
+                found[id(parameter)] = (f"{path}.{name}" if path else name, module, parameter)
+    return list(found.values())
 
 
 def _is_norm(module: nn.Module) -> bool:
