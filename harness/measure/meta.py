@@ -170,10 +170,10 @@ _INITIALISING = ("normal_", "uniform_", "erfinv_", "clamp_", "mul_", "add_", "fi
 def without_initialisation() -> Iterator[None]:
     """Make every function of ``torch.nn.init`` return its tensor untouched.
 
-    Layers call them by way of the module, so replacing its attributes reaches all of them. Libraries
-    have initialisers of their own, which change tensors by methods: those leave tensors on the meta
-    device, which have no values, as they are. It is process-wide: only a process that builds models
-    for their shapes should do this.
+    Layers call them by way of the module, so replacing its attributes reaches all of them.
+    Initialisers of other libraries change tensors by methods: those leave tensors on the meta
+    device, which have no values, as they are. It is process-wide: only a process that builds
+    models for their shapes should do this.
     """
     from torch import Tensor
     from torch.nn import init

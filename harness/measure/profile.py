@@ -5,7 +5,7 @@ This is what a worker process runs. It sees a `Recipe` and input geometries; no 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
 from datetime import datetime, timezone
@@ -16,7 +16,16 @@ from typing import TYPE_CHECKING, Any
 
 from harness.measure.builders import builder_of, preprocessing_of, resolved
 from harness.measure.cuda import on_device
-from harness.measure.flops import counts, fvcore_activations, fvcore_by_operator, macs
+from harness.measure.derive import derived, lane
+from harness.measure.flops import (
+    Count,
+    Pass,
+    counts,
+    distinct,
+    fvcore_activations,
+    fvcore_by_operator,
+    macs,
+)
 from harness.measure.meta import build_on_meta, deployed_form, describe_error, other_forms
 from harness.measure.record import ModuleCall, walk
 from harness.types import (
@@ -75,8 +84,13 @@ class Profiler:
         except Exception as error:  # noqa: BLE001 - whatever a builder raises is a finding
             why = f"{recipe.builder} can't build {recipe.name}: {describe_error(error)}"
             return facts + [_not_made(kind, recipe, why, size) for kind, size in at]
-        records: dict[Size, ModuleCall] = {}
+        known = _derived(built, [size for kind, size in at if kind == "flops" and size])
         for kind, size in at:
+            if kind == "flops" and size in known:
+                facts.append(
+                    replace(_measurement(kind, recipe, known[size], size), method=_DERIVED)
+                )
+                continue
             if size is None:
                 if kind == "structure":
                     value = built.structure()
@@ -86,7 +100,7 @@ class Profiler:
                     value = built.checkpoint(checkpoint, siblings)
                 facts.append(_measurement(kind, recipe, value, None))
                 continue
-            facts.append(_at_size(built, recipe, kind, size, records))
+            facts.append(_at_size(built, recipe, kind, size))
         return facts
 
     def _variant(self, recipe: Recipe) -> _BuiltVariant:
@@ -104,6 +118,7 @@ class _BuiltVariant:
         self._builder = builder_of(recipe)
         self._name = recipe.name
         self.model = build_on_meta(self._builder, recipe.name)
+        self.passes: dict[Size, ModuleCall] = {}
         self._tracer: Tracer | None = None
         self._deployed_tracer: Tracer | None = None
 
@@ -121,7 +136,9 @@ class _BuiltVariant:
 
         if self._tracer is None:
             self._tracer = Tracer(self.model)
-        return _pass(self._tracer, size)
+        if size not in self.passes:
+            self.passes[size] = _pass(self._tracer, size)
+        return self.passes[size]
 
     def trace_deployed(self, size: Size) -> ModuleCall | None:
         """The same of the deployed form; None where it can't be run or there is no other form."""
@@ -167,14 +184,42 @@ class _BuiltVariant:
         return inspect(self.model, Path(path), others)
 
 
-def _at_size(
-    built: _BuiltVariant, recipe: Recipe, kind: str, size: Size, records: dict[Size, ModuleCall]
-) -> Fact:
+# From so many inputs on, the counts at most of them are derived from passes at the others.
+_MANY = 8
+_DERIVED = (
+    "derived from passes at other inputs on the meta device, in which shapes alone differ, in "
+    "evaluation mode, batch 1"
+)
+
+
+def _derived(built: _BuiltVariant, sizes: Sequence[Size]) -> dict[Size, dict[str, Any]]:
+    """The counts at those of many inputs that can be derived from passes at a few."""
+    if len(sizes) < _MANY:
+        return {}
+    by_area = sorted(sizes, key=prod)
+    odd = next((size for size in by_area if size[0] % 2 and size[1] % 2), by_area[1])
+    wide = next((size for size in by_area if size[0] != size[1]), by_area[2])
+    taken = dict.fromkeys((*list(built.passes)[:2], odd, by_area[-1], wide, by_area[0]))
+    rest = [size for size in sizes if size not in taken]
+    try:
+        passes = {size: built.trace(size) for size in taken}
+        deployed = {size: built.trace_deployed(size) for size in taken}
+        folded = {size: record for size, record in deployed.items() if record is not None}
+        if len(folded) not in (0, len(taken)):
+            return {}
+        value = _flops(derived(passes, rest), derived(folded, rest) if folded else None)
+        found = {size: lane(value, number) for number, size in enumerate(rest)}
+    except Exception:  # noqa: BLE001 - the passes at each input say what is
+        return {}
+    for each in found.values():
+        each["counts"] = _dumped(distinct(Count(**count) for count in each["counts"]))
+    return found
+
+
+def _at_size(built: _BuiltVariant, recipe: Recipe, kind: str, size: Size) -> Fact:
     """A fact of one pass, whose record is kept for others at that size."""
     try:
-        if size not in records:
-            records[size] = built.trace(size)
-        record = records[size]
+        record = built.trace(size)
         if kind == "fvcore":
             return _fvcore(recipe, built.model, record, size)
         if kind == "flops":
@@ -235,16 +280,17 @@ def _preprocess(recipe: Recipe) -> Fact:
     return replace(fact, method="as the builder's library states it", device="none")
 
 
-def _flops(record: ModuleCall, deployed: ModuleCall | None) -> dict[str, Any]:
+def _flops(whole: ModuleCall, folded: ModuleCall | None) -> dict[str, Any]:
     """``counts``: every figure of `harness.measure.flops`; ``activations``: elements that
     convolutions and linear layers put out, as the RegNet paper (arXiv 2003.13678) counts them;
     ``put_out``: other counts of these, by their rule; ``by_operator``: the count of ``fvcore``,
     taken apart.
     """
+    record, deployed = Pass(whole), folded and Pass(folded)
     put_out = fvcore_activations(record)
     of_deployed = (None, None) if deployed is None else fvcore_activations(deployed)
     return {
-        "counts": [asdict(c) for c in counts(record, deployed)],
+        "counts": _dumped(counts(record, deployed)),
         "activations": _activations(record),
         "put_out": dict(zip(PUT_OUT, (*put_out, *of_deployed), strict=True)),
         "by_operator": {name: n for name, n in fvcore_by_operator(record).items() if n},
@@ -305,10 +351,15 @@ def _runs(record: ModuleCall) -> dict[str, Any]:
     }
 
 
-def _activations(record: ModuleCall) -> int:
+def _dumped(found: Iterable[Count]) -> list[dict[str, Any]]:
+    """As `dataclasses.asdict`, which copies each value."""
+    return [{name: getattr(count, name) for name in Count.__slots__} for count in found]
+
+
+def _activations(record: Pass) -> int:
     return sum(
-        prod(call.outputs[0])
-        for _, call in walk(record)
+        times * prod(call.outputs[0])
+        for call, times in record.distinct
         if "weight" in call.parameters
         and len(call.parameters["weight"]) in (2, 4)
         and len(call.outputs) == 1

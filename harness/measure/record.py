@@ -10,7 +10,7 @@ node identity.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 Shape = tuple[int, ...]
@@ -78,13 +78,15 @@ def join(parent: str, name: str) -> str:
 
 def walk(call: ModuleCall, path: str = "") -> Iterator[tuple[str, ModuleCall]]:
     """Every module call with its absolute path, callers before what they call."""
-    yield path, call
-    for inner in call.calls:
-        if isinstance(inner, ModuleCall):
-            yield from walk(inner, join(path, inner.name))
+    waiting = [(path, call)]
+    while waiting:
+        path, call = waiting.pop()
+        yield path, call
+        inner = [each for each in call.calls if isinstance(each, ModuleCall)]
+        waiting += [(join(path, each.name), each) for each in reversed(inner)]
 
 
-def classifier_path(record: ModuleCall) -> str | None:
+def classifier_path(record: ModuleCall, calls: Iterable[tuple[str, ModuleCall]] = ()) -> str | None:
     """The path of the module that makes the model's logits, None where there is none.
 
     It is the last Linear, or convolution of kernel size 1, whose output has as many elements as
@@ -94,7 +96,7 @@ def classifier_path(record: ModuleCall) -> str | None:
         return None
     logits = _elements(record.outputs[0])
     found = None
-    for path, call in walk(record):
+    for path, call in calls or walk(record):
         weight = call.parameters.get("weight")
         if weight is None or len(weight) not in (2, 4) or any(n != 1 for n in weight[2:]):
             continue

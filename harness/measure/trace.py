@@ -24,7 +24,12 @@ if TYPE_CHECKING:
     from torch import nn
 
 # Non-tensor arguments that a convention reads; the others are not kept.
-_KEPT_ARGUMENTS = frozenset({"transposed", "equation", "training", "padding", "dim", "dilation"})
+_KEPT_ARGUMENTS = frozenset(
+    {
+        *("transposed", "equation", "training", "padding", "dim", "dilation"),
+        *("stride", "kernel_size", "ceil_mode"),  # From which other inputs' shapes are derived.
+    }
+)
 
 # Attributes of modules of attention that a convention reads.
 _KEPT_SETTINGS = ("num_heads", "head_dim", "batch_first")

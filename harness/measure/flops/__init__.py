@@ -7,7 +7,7 @@ a count that left half of the model out is recognised.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -42,6 +42,7 @@ __all__ = [
     "Count",
     "FlopCounter",
     "NotCountedError",
+    "Pass",
     "counts",
     "fvcore_activations",
     "fvcore_by_operator",
@@ -77,7 +78,7 @@ class Count:
     covered: int
 
 
-def counts(record: ModuleCall, deployed: ModuleCall | None = None) -> list[Count]:
+def counts(record: ModuleCall | Pass, deployed: ModuleCall | Pass | None = None) -> list[Count]:
     """Every figure that a known counter would print for this pass, plainest first.
 
     The first entry of each convention is the convention as named; the others are variations. A
@@ -87,10 +88,10 @@ def counts(record: ModuleCall, deployed: ModuleCall | None = None) -> list[Count
         record: the pass.
         deployed: the pass of the same network in its deployed form, where it has another.
     """
-    whole = Pass(record)
-    total = whole.macs((record,))
+    whole = Pass.of(record)
+    total = whole.macs((whole.record,))
     head = whole.macs(call for path, call in whole.calls if path == whole.classifier)
-    products = attention_products(record)
+    products = attention_products(whole.record)
     fvcore, fvcore_head = whole.add_up(fvcore_parts)
     found = [
         Count("macs", "", total, total),
@@ -110,7 +111,7 @@ def counts(record: ModuleCall, deployed: ModuleCall | None = None) -> list[Count
         found.append(Count("fvcore", words, tally.value, tally.covered))
     if deployed is not None:
         found += _of_deployed(deployed, total)
-    return _distinct(found)
+    return distinct(found)
 
 
 def _less(whole: Tally, classifier: Tally, products: Tally) -> Iterator[tuple[str, Tally]]:
@@ -189,10 +190,10 @@ def _perhaps(words: str, more: Tally) -> _Change:
     return [("", Tally()), (words, more)] if more.value else [("", Tally())]
 
 
-def _of_deployed(record: ModuleCall, total: int) -> Iterator[Count]:
+def _of_deployed(record: ModuleCall | Pass, total: int) -> Iterator[Count]:
     """The usual figures of the deployed form. It leaves nothing out: it does the work in less."""
-    whole = Pass(record)
-    folded = whole.macs((record,))
+    whole = Pass.of(record)
+    folded = whole.macs((whole.record,))
     parts, head = whole.add_up(fvcore_parts)
     yield Count("macs", DEPLOYED, folded, total)
     words = f"{DEPLOYED} {WITH_UNKNOWN}" if parts["unknown"].value else DEPLOYED
@@ -209,15 +210,15 @@ def _with_work(parts: Parts) -> Tally:
     return Tally(2 * parts["macs"].value + parts["work"].value, parts["macs"].covered)
 
 
-def _distinct(found: list[Count]) -> list[Count]:
+def distinct(found: Iterable[Count]) -> list[Count]:
     """Drops variations that change nothing: a candidate twice would be no further evidence."""
     seen: set[tuple[str, int]] = set()
-    distinct = []
+    kept = []
     for count in found:
         if not count.variation or (count.convention, count.value) not in seen:
-            distinct.append(count)
+            kept.append(count)
         seen.add((count.convention, count.value))
-    return distinct
+    return kept
 
 
 def itemised(record: ModuleCall, convention: str) -> list[Item]:

@@ -69,12 +69,22 @@ class Pass:
     def __init__(self, record: ModuleCall) -> None:
         self.record = record
         self.calls = list(walk(record))
-        self.classifier = classifier_path(record)
+        self.classifier = classifier_path(record, self.calls)
         self._memo: dict[int, int] = {}
         # A repeated block is one object in several places: each is looked at once.
         self._distinct = {id(call): call for _, call in self.calls}
         self._times = Counter(id(call) for _, call in self.calls)
         self._heads = Counter(id(call) for path, call in self.calls if path == self.classifier)
+
+    @staticmethod
+    def of(record: ModuleCall | Pass) -> Pass:
+        """The pass of a record that may be prepared already."""
+        return record if isinstance(record, Pass) else Pass(record)
+
+    @property
+    def distinct(self) -> Iterator[tuple[ModuleCall, int]]:
+        """Each module call once, with how often it stands in the record."""
+        return ((call, self._times[key]) for key, call in self._distinct.items())
 
     def macs(self, nodes: Iterable[Node]) -> int:
         """Multiply-accumulates of all operators in these nodes of the record."""

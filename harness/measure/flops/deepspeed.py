@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import prod
 
+from harness.measure.derive import truncated
 from harness.measure.flops.base import NotCountedError, Parts, Pass, Tally
 from harness.measure.flops.fvcore import einsum_estimate, fvcore_of
 from harness.measure.flops.macs import linear, product
@@ -124,15 +125,15 @@ def _resized(op: Op, ran: Op) -> int:
     """Where a size is asked for, its pixels alone, of one channel."""
     size, scale = op.attributes["size"], op.attributes["scale_factor"]
     if isinstance(size, tuple | list):
-        return prod(map(int, size))
+        return prod(map(truncated, size))
     if isinstance(size, int):
         return size
     x = op.inputs[0]
     assert x is not None
     if isinstance(scale, tuple | list):
-        return int(prod(x) * prod(scale))
+        return truncated(prod(x) * prod(scale))  # type: ignore[no-any-return]
     if isinstance(scale, int | float):
-        return int(prod(x) * scale ** (len(x) - 2))
+        return truncated(prod(x) * scale ** (len(x) - 2))  # type: ignore[no-any-return]
     raise NotCountedError(f"{op.name} sets its output size in a way that the profiler fails on")
 
 

@@ -8,7 +8,7 @@ from math import prod
 
 from harness.measure.flops.base import Parts, Pass, Tally
 from harness.measure.flops.macs import ATTENTION, MACS, conv, linear, product
-from harness.measure.record import ModuleCall, Op, walk
+from harness.measure.record import ModuleCall, Op
 
 
 def fvcore_of(op: Op) -> tuple[str, int] | None:
@@ -105,13 +105,13 @@ _FVCORE: dict[str, tuple[str, Callable[[Op], int]]] = {
 }
 
 
-def fvcore_by_operator(record: ModuleCall) -> Counter[str]:
+def fvcore_by_operator(record: ModuleCall | Pass) -> Counter[str]:
     """fvcore's count per operator name, as its ``by_operator`` gives it."""
     counts: Counter[str] = Counter()
-    for _, call in walk(record):
+    for call, times in Pass.of(record).distinct:
         for op in call.calls:
             if isinstance(op, Op) and (counted := fvcore_of(op)) is not None:
-                counts[counted[0]] += counted[1]
+                counts[counted[0]] += times * counted[1]
     return counts
 
 
@@ -158,7 +158,7 @@ _PUT_OUT = frozenset(
 )
 
 
-def fvcore_activations(record: ModuleCall) -> tuple[int, int]:
+def fvcore_activations(record: ModuleCall | Pass) -> tuple[int, int]:
     """Elements that the operators of fvcore's count of activations put out.
 
     Returns:
@@ -166,7 +166,7 @@ def fvcore_activations(record: ModuleCall) -> tuple[int, int]:
         not know.
     """
     plain = fused = 0
-    for _, call in walk(record):
+    for call, times in Pass.of(record).distinct:
         for op in call.calls:
             if not isinstance(op, Op):
                 continue
@@ -174,9 +174,9 @@ def fvcore_activations(record: ModuleCall) -> tuple[int, int]:
                 query, key = op.inputs[:2]
                 assert query is not None
                 assert key is not None
-                fused += prod(query[:-1]) * key[-2] + prod(op.outputs[0])
+                fused += times * (prod(query[:-1]) * key[-2] + prod(op.outputs[0]))
             elif _FVCORE.get(op.name, ("",))[0] in _PUT_OUT and not isinstance(
                 op.attributes.get("padding"), str
             ):
-                plain += prod(op.outputs[0])
+                plain += times * prod(op.outputs[0])
     return plain, plain + fused

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from math import prod
 
+from harness.measure.derive import truncated
 from harness.measure.flops.base import (
     ModuleRule,
     NotCountedError,
@@ -58,7 +59,7 @@ def ptflops(calls: Sequence[tuple[str, ModuleCall]], whole: Pass) -> tuple[Tally
             covered += inside if rule is None else 0
     _, model = calls[0]
     batch = model.inputs[0][0] if model.inputs and model.inputs[0] else 1
-    total = Tally(int(hooked.value / batch + functional), hooked.covered + covered)
+    total = Tally(truncated(hooked.value / batch + functional), hooked.covered + covered)
     return total, Tally(head.value // batch, head.covered)
 
 
@@ -128,7 +129,8 @@ def _resized(op: Op) -> float:
     size, scale = op.attributes["size"], op.attributes["scale_factor"]
     axes = len(x) - 2
     if isinstance(size, tuple | list):
-        return prod(map(int, size)) * prod(x[:2])
+        count: float = prod(map(truncated, size)) * prod(x[:2])
+        return count
     if isinstance(size, int):
         return int(size**axes) * prod(x[:2])
     if isinstance(scale, tuple) and len(scale) == axes:

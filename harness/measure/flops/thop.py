@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import prod
 
+from harness.measure.derive import truncated
 from harness.measure.flops.base import (
     ModuleRule,
     NotCountedError,
@@ -101,7 +102,8 @@ def _adaptive_pool(call: ModuleCall) -> int:
     """The pooled area is a fraction here, and the sum is cut at the end."""
     (y,) = call.outputs
     area = prod(i / o for i, o in zip(first_input(call)[2:], y[2:], strict=True))
-    return int((area + 1) * prod(y))
+    value: int = truncated((area + 1) * prod(y))
+    return value
 
 
 # Per output element; other modes count nothing.

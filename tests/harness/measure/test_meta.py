@@ -67,6 +67,33 @@ def test_no_weight_is_initialised():
         assert torch.equal(tensor, torch.full((3,), 7.0))
 
 
+class OwnInitialiser(nn.Module):
+    """Its values come from methods of tensors, and some of them decide what it is."""
+
+    def __init__(self, sure):
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(4, 4))
+        with torch.no_grad():
+            self.weight.uniform_(0, 1).mul_(2).add_(1).clamp_(1, 3)
+        scale = torch.full((1,), 3.0).mul_(2)
+        width = 6 if sure else int(scale.add_(1).clamp_(max=6))
+        self.head = nn.Linear(4, width)
+
+
+def test_methods_leave_tensors_without_values_as_they_are():
+    before = dict(vars(torch.Tensor))
+    for sure in (True, False):  # What reads a value is built on the CPU, where values are right.
+        model = build(lambda sure=sure: OwnInitialiser(sure))
+        assert model.head.weight.shape == (6, 4)
+        assert model.weight.is_meta
+    assert dict(vars(torch.Tensor)) == before
+    with without_initialisation():
+        assert torch.zeros(3).add_(2).sum() == 6
+        leaf = nn.Parameter(torch.empty(3, device="meta"))
+        with pytest.raises(RuntimeError, match="leaf"):
+            leaf.zero_()
+
+
 def test_a_model_too_large_for_memory_is_measured():
     """2e12 parameters, 8 terabytes: only its shapes exist."""
     started = time.monotonic()
