@@ -6,6 +6,7 @@ Each takes the document of `harness.diff.diff`, whose schema is beside this modu
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,7 @@ SCHEMA = 1
 _MOST = 40
 _MOST_BYTES = 60_000
 _NAMED = 3
+_LONG = 100  # Two texts as long are not shown.
 _NAMES = {
     **{"parameters": "parameters", "layers": "layers", "image_size": "input", "sha256": "SHA-256"},
     **{"file_size": "file size", "flops.macs": "MACs", "checkpoint.tensors": "tensors"},
@@ -69,7 +71,22 @@ def table(document: Document, options: Options) -> str:
             lines += [f"  {what}: {how}" if how else f"  {what}", *([f"    {why}"] if why else [])]
         lines += _rest(section, rows)
     lines += ["", *_after(document)]
-    return "".join(f"{bounded(line)}\n" for line in lines)
+    return "".join(f"{_wrapped(bounded(line), options.width)}\n" for line in lines)
+
+
+def _wrapped(line: str, width: int | None) -> str:
+    """The line, as wide as the terminal, its rest indented below its beginning."""
+    if width is None or len(line) <= width:
+        return line
+    indent = " " * (len(line) - len(line.lstrip()))
+    return textwrap.fill(
+        line.strip(),
+        max(width, 20),
+        initial_indent=indent,
+        subsequent_indent=f"{indent}  ",
+        break_on_hyphens=False,
+        break_long_words=False,
+    )
 
 
 def markdown(document: Document, options: Options) -> str:
@@ -110,8 +127,9 @@ def github(document: Document, options: Options) -> str:
         lines.append(command(named, bounded(text), **place, title=f"new: {each['cause']}"))
     for section in sections(document, whole=options.verbose):
         if section.title != _NEW:
-            rows = (f"{section.title}: {what}: {how} ({why})" for what, how, why in section.rows)
-            lines += [for_workflow_log(bounded(row)) for row in rows]
+            for what, how, why in section.rows:
+                text = ": ".join(filter(None, (section.title, what, how)))
+                lines.append(for_workflow_log(bounded(f"{text} ({why})" if why else text)))
     lines += [for_workflow_log(f"zoo: {line}") for line in (*_after(document), _head(document))]
     return "".join(f"{line}\n" for line in lines)
 

@@ -53,6 +53,7 @@ def test_files_are_valid_by_the_published_schemas(repository, tmp_path):
     for schema, name in (
         ("github-workflows", NIGHTLY),
         ("github-workflows", ON_GPU),
+        ("github-workflows", NIGHTLY.with_name("nightly-issue.yml")),
         ("github-actions", Path("action.yml")),
     ):
         done = check(f"vendor.{schema}", repository / name)
@@ -119,7 +120,7 @@ def test_the_commands_of_the_gpu_s_night_are_the_commands_that_there_are(
 def test_no_input_is_part_of_a_script(read):
     """What stands in ``run`` is run: text from outside has to come as a variable."""
     steps = [*read("action.yml")["runs"]["steps"]]
-    for workflow in (NIGHTLY, ON_GPU):
+    for workflow in (NIGHTLY, ON_GPU, NIGHTLY.with_name("nightly-issue.yml")):
         steps += next(iter(read(workflow)["jobs"].values()))["steps"]
     assert not [step["run"] for step in steps if "${{" in step.get("run", "")]
 
