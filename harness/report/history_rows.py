@@ -94,7 +94,9 @@ def _speeds(variant: VariantReport) -> Iterator[_Figure]:
                 setting = setting_words(timing)
                 words = [f"batch {timing.get('batch')}", *[setting] * (setting != "float32")]
                 plain = {k: v for k, v in (timing.get("environment") or {}).items() if k != "torch"}
-                of = environment_words({**timing, "environment": plain})
+                at = "x".join(map(str, timing.get("image_size") or ()))
+                made = environment_words({**timing, "environment": plain})
+                of = ", ".join(filter(None, (at, made)))
                 name = f"{SPEED}.{', '.join(words)}"
                 found.setdefault(name, (name, timing["images_per_second"], None, of))
     yield from found.values()

@@ -51,9 +51,14 @@ def test_where_figures_moved_is_listed_with_what_changed(show, page):
     assert [cell.strip() for cell in flops[:6]] == [
         *("net0", "2026-01-04", "flops.macs\nand 1 more of flops", "moved", "50", "60"),
     ]
-    assert flops[6].split("\n")[:2] == ["commit 2222222222 -> 3333333333", "torch 2.4.0 -> 2.5.0"]
-    speed = next(row for row in found if row[2].startswith("images"))
-    assert speed[1:4] == ["2026-01-04", "images_per_second.batch 8", "moved"]
+    changed = flops[6].split()
+    assert " ".join(changed[:8]) == "torch 2.4.0 -> 2.5.0 commit 2222222222 -> 3333333333"
+    speed = next(row for row in found if row[2].startswith("images") and row[3] == "moved")
+    assert [cell.strip() for cell in speed[1:4]] == [
+        "2026-01-04",
+        "images_per_second.batch 8",
+        "moved",
+    ]
     assert {row[3] for row in found if "net1" in row[0] and row[1] == "2026-01-06"} == {
         "of another"
     }

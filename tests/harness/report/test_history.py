@@ -34,7 +34,8 @@ def claim(field: str, raw: str, value, **more) -> Claim:
 def report(run: int = 1, parameters: int = 27_483_240, torch: str = "2.4.0") -> Report:
     """One run: a variant with every figure, another of the same name, one with nothing measured."""
     fact = Measurement("structure", "net", "zoo", {}, None, "built", {"timm": "1.0"}, "meta", "")
-    timing = {"images_per_second": 100.5, "batch": 8, "environment": {"cpu": "A CPU", "torch": "9"}}
+    timing = {"images_per_second": 100.5, "batch": 8, "image_size": [224, 224]}
+    timing["environment"] = {"cpu": "A CPU", "torch": "9"}
     speed = replace(fact, kind="speed", value={"timings": [timing]}, versions={"torch": torch})
     measured = {
         "parameters": parameters,
@@ -96,7 +97,7 @@ def test_only_what_was_measured_is_a_row_and_claims_stand_beside_it():
     assert of_net["top1.imagenet-a"].of == "10 images, digest d2"
     assert "pass" not in of_net["sha256"].of
     # A new torch is what may have made a speed another: it is a version, and no other machine.
-    assert of_net[SPEED].of == "A CPU"
+    assert of_net[SPEED].of == "224x224, A CPU"
     assert of_net["parameters"].versions == "python 3.11, timm 1.0, torch 2.4.0, zoo 0.1"
     assert {r.commit for r in rows.values()} == {"abc+"}
 
