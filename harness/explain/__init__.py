@@ -11,6 +11,9 @@ from collections.abc import Iterable, Mapping
 
 from harness.types import Finding
 
+# So many claims that a rule explains are its page's habit, and no accident.
+_HABIT = 3
+
 
 def preferred_rules(
     findings: Iterable[tuple[str | None, Finding]],
@@ -33,3 +36,9 @@ def preferred_rules(
         ranked = sorted(counted, key=lambda rule: (-counted[rule], -first[key, rule]))
         preferred[key] = ranked[0]
     return preferred
+
+
+def habits(findings: Iterable[tuple[str | None, Finding]]) -> set[tuple[str | None, str, str]]:
+    """(collection, field, rule) of the rules that are certain to explain several claims."""
+    counted = Counter((c, f.field, f.rules[0]) for c, f in findings if f.rules)
+    return {key for key, count in counted.items() if count >= _HABIT}

@@ -282,7 +282,7 @@ def explain(
     chosen = (certain or fits)[0]
     also = tuple(c for c in fits if c.value != chosen.value)
     found = Explanation(chosen, also, tried[chosen.tier], bool(certain))
-    return found if preferred is None else _preferring(found, preferred)
+    return found if preferred is None else _preferring(found, preferred, length)
 
 
 def _fitting(claim: Claim, tries: Sequence[Candidate]) -> list[Candidate]:
@@ -304,7 +304,11 @@ def _distinct(claim: Claim, tries: Sequence[Candidate], tier: int) -> int:
     return 1 + len(others)
 
 
-def _preferring(found: Explanation, rule: str) -> Explanation:
+def _preferring(found: Explanation, rule: str, length: int) -> Explanation:
+    """The fit that follows the rule; nothing competes with what explains the others."""
     fitting = (found.candidate, *found.also)
-    chosen = next((c for c in fitting if c.rule == rule), found.candidate)
-    return replace(found, candidate=chosen, also=tuple(c for c in fitting if c is not chosen))
+    chosen = next((c for c in fitting if c.rule == rule), None)
+    if chosen is None:
+        return found
+    also = tuple(c for c in fitting if c is not chosen)
+    return replace(found, candidate=chosen, also=also, certain=found.certain or length >= 2)

@@ -85,7 +85,7 @@ def _tiers(claim: Claim, structure: Mapping[str, Any]) -> Iterator[list[Paramete
     for tier in (
         _deployed(structure),
         _other_models(structure),
-        _other_counts(structure),
+        _other_counts(structure, claim.step or Decimal(1)),
         (*_units(structure), *_exchanged_digits(claim, structure)),
     ):
         yield [r for r in tier if r.value != built and r.value > 0]
@@ -135,7 +135,7 @@ def _without_ends(by_stage: Mapping[str, int]) -> Iterator[tuple[int, list[str]]
         yield sum(by_stage[name] for name in names[:place]), names[place:]
 
 
-def _other_counts(structure: Mapping[str, Any]) -> Iterator[ParameterReading]:
+def _other_counts(structure: Mapping[str, Any], step: Decimal) -> Iterator[ParameterReading]:
     """All that the model has, counted in another way."""
     count, kinds = structure["parameters"], structure["kinds"]
     # Those of norms hold a number of batches as well, an integer, which some leave out.
@@ -150,13 +150,18 @@ def _other_counts(structure: Mapping[str, Any]) -> Iterator[ParameterReading]:
         (("folded",), "with its batch norms folded into the layers before them"),
         (("positions",), "without tables of positions and tokens"),
         (("loose",), "of its layers alone, without those that stand beside layers"),
-        (("last_norm",), "without those of the last norm"),
     ):
         yield ParameterReading(count - sum(kinds[n] for n in names), f"the parameters {words}")
-    # Releases of a library differ in the norms that a network ends with.
-    for norms, words in ((1, "one more norm"), (2, "two more norms")):
+    # Releases of a library differ in the norms that a network ends with. They are small: a claim
+    # has to show them in its digits.
+    changes = (
+        (-1, "without its last norm"),
+        (1, "with one more norm like its last"),
+        (2, "with two more norms like its last"),
+    )
+    for norms, words in changes if kinds["last_norm"] >= step else ():
         more = count + norms * kinds["last_norm"]
-        yield ParameterReading(more, f"the parameters of the model with {words} like its last")
+        yield ParameterReading(more, f"the parameters of the model {words}")
     # Some counters add up what they know, and know neither norms nor what makes the logits.
     yield ParameterReading(kinds["convolutions"], "the parameters of the convolutions alone")
     both = kinds["convolutions"] + kinds["linear"]

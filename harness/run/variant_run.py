@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,7 +16,7 @@ from harness.check.flops import figure
 from harness.check.paired import AGREEMENT, PrecisionCompared, compared_precisions
 from harness.check.shards import span_of
 from harness.config import RunConfig, UsageError
-from harness.explain import preferred_rules
+from harness.explain import habits, preferred_rules
 from harness.measure.builders import BuilderError
 from harness.run.eval_datasets import VariantImages
 from harness.run.facts import VariantFacts
@@ -110,11 +110,18 @@ class VariantRun(VariantFacts):
             applied = self._applied[check.id] = _Applied(evidence, facts, items)
         return applied.items
 
-    def prefer(self, rules: Mapping[str, str]) -> None:
-        """Check again where the rule that explains most of the collection fits here, too."""
-        found = self.findings or ()
-        if any(rules.get(f.field) in f.rules[1:] for f in found):
-            self._preferred = rules
+    def prefer(self, rules: Mapping[str, str], habits: Collection[str] = ()) -> None:
+        """Check again where the rule that explains most of the collection may fit here, too.
+
+        Args:
+            rules: field -> rule.
+            habits: the fields whose rule explains enough others for a claim that is too short to
+                be explained by itself.
+        """
+        fitting = {f.field for f in self.findings or () if rules.get(f.field) in f.rules[1:]}
+        fitting |= {f.field for f in self.findings or () if f.field in habits and _is_open(f)}
+        if fitting:
+            self._preferred = {field: rules[field] for field in fitting}
             self.advance()
 
     def evidence(self) -> Evidence:
@@ -340,8 +347,15 @@ def agree(runs: Sequence[VariantRun]) -> None:
     rules: dict[str | None, dict[str, str]] = {}
     for (collection, field), rule in preferred_rules(found).items():
         rules.setdefault(collection, {})[field] = rule
+    usual = habits(found)
     for run in runs:
-        run.prefer(rules.get(run.collection, {}))
+        own = rules.get(run.collection, {})
+        run.prefer(own, {f for f, rule in own.items() if (run.collection, f, rule) in usual})
+
+
+def _is_open(finding: Finding) -> bool:
+    """Whether nothing explains a documented number that is not the measured one."""
+    return finding.cause == "flops.differs" and not finding.rules
 
 
 def told_of(changed: Mapping[str, str]) -> str:

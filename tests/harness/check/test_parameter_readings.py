@@ -254,3 +254,22 @@ def test_a_number_that_is_none_of_these_is_only_wrong(found):
             "parameters.differs", "error", (),
         )  # fmt: skip
         assert "chance" not in finding.message
+
+
+def test_the_norm_that_a_network_ends_with(found, on_meta):
+    """Releases differ in it; a claim without the digits to show it is not explained by it."""
+    from torchvision.models import vit_b_16
+
+    built = parameters(on_meta(vit_b_16))
+    norm = 2 * 768
+    for written, words in (
+        (built - norm, "the parameters of the model without its last norm"),
+        (built + norm, "the parameters of the model with one more norm like its last"),
+        (built + 2 * norm, "the parameters of the model with two more norms like its last"),
+    ):
+        assert_read(found("torchvision", "vit_b_16", f"Parameters: {written}"), words)
+    # 86,567,656 is 86.56 or 86.57 M: 1,536 more or fewer are no 86.55 or 86.58 M.
+    for near in ("86.55M", "86.58M"):
+        finding = found("torchvision", "vit_b_16", f"Parameters: {near}")
+        assert finding.severity == "error"
+        assert "norm" not in finding.message

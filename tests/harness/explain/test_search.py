@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.explain import preferred_rules
+from harness.explain import habits, preferred_rules
 from harness.explain.flops import Candidate, Geometry, candidates, explain, geometries
 from harness.types import Finding
 from zoo.index.types import Claim, Location
@@ -178,6 +178,23 @@ def test_a_preferred_rule_is_taken_where_it_fits_and_only_there():
     kept = explain(exact, tries, "what macs counts on a photograph")
     assert kept is not None
     assert kept.candidate is tries[0]
+
+
+def test_a_habit_explains_a_number_that_is_too_short_by_itself():
+    """The rule that explains three claims of a collection has no competitors at its others."""
+    claim, far = claim_of("4.36G"), [candidate(9 * 10**9 + 10**7 * i, rank=3) for i in range(99)]
+    tries = [candidate(4_361_000_000, rank=3), *far]
+    rule = tries[0].rule
+    for preferred, certain in ((None, False), (rule, True), ("another", False)):
+        found = explain(claim, tries, preferred)
+        assert found is not None
+        assert found.certain == certain, preferred
+    assert explain(claim_of("4.5G"), tries, rule) is None
+    one_digit = explain(claim_of("4G"), [candidate(4 * 10**9, rank=3), *far], rule)
+    assert one_digit is not None
+    assert not one_digit.certain
+    of = {n: habits([("a", finding(rule))] * n + [("b", finding("x"))]) for n in (2, 3)}
+    assert of == {2: set(), 3: {("a", "FLOPs", rule)}}
 
 
 def test_the_usual_inputs():

@@ -112,3 +112,10 @@ def test_the_test_pipeline_says_how_images_are_prepared(builder):
     assert rgb.mean == pytest.approx((0.485, 0.456, 0.406), abs=1e-4)
     (bgr,) = builder.preprocessing("regnetx-400mf_8xb128_in1k", None).settings
     assert bgr.mean is None  # Its channels are in the other order, which an index can't say.
+
+
+def test_its_script_was_run_before_the_last_norm_was_there(builder):
+    """What the metafile says of a ViT that was fine-tuned, in every digit."""
+    found = figures(build_on_meta(builder, "vit-base-p16_mae-300e-pre_8xb128-coslr-100e_in1k"))
+    words = "with attention products and without the last norm and without the head"
+    assert found["fvcore", words] == 17_581_215_744
