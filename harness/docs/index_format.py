@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from harness.check.schema import groups_reading
-from harness.docs.markdown import Markdown, table
+from harness.docs.markdown import Markdown, table, typed
 from zoo.index.meanings import MEANINGS
 from zoo.index.schema import FIELDS, NESTED, Field
 from zoo.index.speeds import SPEEDS
@@ -279,7 +279,7 @@ def _table(rows: Iterable[_Row]) -> str:
 
 def _structural(rows: Iterable[tuple[str, str, str, str, str]]) -> Iterable[_Row]:
     for key, kind, required, example, meaning in rows:
-        yield _code(key), meaning, kind, "-", required, example, "-"
+        yield typed(key), meaning, kind, "-", required, example, "-"
 
 
 def _row(key: str) -> _Row:
@@ -293,8 +293,8 @@ def _row(key: str) -> _Row:
 def _cells(field: Field, read: str) -> _Row:
     required = "in each variant and collection" if field.key == "Name" else "no"
     kind = Markdown(_kind(field))
-    example = _code(field.example)
-    return _code(field.key), MEANINGS[field.key], kind, _unit(field), required, example, read
+    example = typed(field.example)
+    return typed(field.key), MEANINGS[field.key], kind, _unit(field), required, example, read
 
 
 def _kind(field: Field) -> str:
@@ -328,7 +328,3 @@ def _unit(field: Field) -> str:
     if field.kind == "percent":
         return plain
     return (f"{plain}; or {also}" if plain else f"none; or {also}") if also else plain or "-"
-
-
-def _code(text: str) -> Markdown:
-    return Markdown(f"`{text}`".replace("|", "\\|"))

@@ -47,6 +47,11 @@ def code(text: str) -> Markdown:
     return Markdown(f"`{text}`") if _PLAIN.fullmatch(text) else escaped(text)
 
 
+def typed(text: str) -> Markdown | str:
+    """What is typed letter by letter, as code in a table's cell; nothing for nothing."""
+    return Markdown(f"`{text}`".replace("|", "\\|")) if text else ""
+
+
 def link(label: str, url: str) -> Markdown:
     """A link to a URL that the index reader accepted, or to a relative path."""
     target = url.replace("&", "&amp;").replace("<", "%3C").replace(">", "%3E")

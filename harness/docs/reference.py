@@ -24,7 +24,7 @@ from harness.config.examples import EXAMPLES
 from harness.docs.folder import difference, differs, read
 from harness.docs.index_format import index_format_page
 from harness.docs.index_schema import index_schema
-from harness.docs.markdown import Markdown, table
+from harness.docs.markdown import Markdown, table, typed
 from harness.report import diff as report_diff
 from harness.report.document import SCHEMA, json_schema
 from zoo._util.files import replace_file
@@ -168,7 +168,7 @@ def commands_page() -> str:
 
 
 def _options(options: Iterable[tuple[str, str, str]]) -> str:
-    rows = [(_code(name), Markdown(_prose(text)), _code(env)) for name, text, env in options]
+    rows = [(typed(name), Markdown(_prose(text)), typed(env)) for name, text, env in options]
     return table(("option", "meaning", "variable"), rows)
 
 
@@ -208,10 +208,6 @@ def causes_page() -> str:
         head = "| cause | severity | meaning | example | remedy |\n|---|---|---|---|---|\n"
         parts.append(f"## {heading}\n\n{head}{rows}")
     return "\n".join(parts)
-
-
-def _code(text: str) -> Markdown | str:
-    return Markdown(f"`{_in_cell(text)}`") if text else ""
 
 
 def _in_cell(text: str) -> str:

@@ -17,7 +17,7 @@ import torch
 from cli import run_python
 from distributions import install, python_path
 
-from harness.measure.accuracy.validator import preprocessing_of
+from harness.measure.accuracy.validator import Validator, preprocessing_of
 
 # Another distribution's models: each writes where it ran, and one of them indexes out of range.
 BUILDER = """
@@ -114,6 +114,13 @@ class Given:
             if begun is not None:
                 card.image_folder(begun / "val", self.drawn, count, lambda number: number % 1000)
         return place / "val"
+
+    def count(self, validator: Validator, name: str, indices: Any = None, **how: Any) -> Any:
+        """Counts the images of `compared` for a variant, by default each once."""
+        recipe = card.recipe_of(name)
+        folder, transform = str(self.compared[name]), preprocessing_of(recipe)
+        asked = range(card.COMPARED) if indices is None else indices
+        return validator.count(recipe, self.checkpoints[name], folder, transform, asked, **how)
 
     @staticmethod
     def right(count: int) -> tuple[int, int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import card
 import pytest
 
-from harness.measure.accuracy.validator import Validator, preprocessing_of
+from harness.measure.accuracy.validator import Validator
 
 COUNTS = ("images", "top1", "top5", "not_finite", "unreadable")
 
@@ -13,18 +13,10 @@ COUNTS = ("images", "top1", "top5", "not_finite", "unreadable")
 @pytest.mark.parametrize("name", card.VARIANTS)
 def test_a_card_and_a_cpu_count_alike(name, given):
     """And as float64 counts, which made the labels: no bit of a logit sways them."""
-    recipe = card.recipe_of(name)
     found = []
     for device in ("cpu", card.DEVICE):
         with Validator(device) as validator:
-            counts = validator.count(
-                recipe,
-                given.checkpoints[name],
-                str(given.compared[name]),
-                preprocessing_of(recipe),
-                range(card.COMPARED),
-                keep=True,
-            )
+            counts = given.count(validator, name, keep=True)
         assert counts["not_decided"] is None
         assert counts["predictions"]
         found.append({key: counts[key] for key in COUNTS})
@@ -42,16 +34,8 @@ def test_a_card_and_a_cpu_count_alike(name, given):
 def test_half_precision_runs_and_differs_on_few(amp, given):
     """Its counts are its own: they are near, and nothing is promised of them."""
     name = card.VARIANTS[1]
-    recipe = card.recipe_of(name)
     with Validator(card.DEVICE) as validator:
-        counts = validator.count(
-            recipe,
-            given.checkpoints[name],
-            str(given.compared[name]),
-            preprocessing_of(recipe),
-            range(card.COMPARED),
-            amp=amp,
-        )
+        counts = given.count(validator, name, amp=amp)
     right = given.right(card.COMPARED)[1]
     card.record(f"top-5 in {amp}", name, f"{counts['top5']}, float32 {right}")
     assert (counts["images"], counts["not_finite"]) == (card.COMPARED, 0)

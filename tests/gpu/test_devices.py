@@ -6,7 +6,7 @@ import card
 import pytest
 import torch
 
-from harness.measure.accuracy.validator import Validator, preprocessing_of
+from harness.measure.accuracy.validator import Validator
 from harness.measure.speed import bench
 
 COUNT = torch.cuda.device_count()
@@ -25,14 +25,7 @@ def test_the_second_counts_alike_and_leaves_the_first_alone(given):
         before = torch.cuda.memory_allocated(first)
     recipe = card.recipe_of(NAME)
     with Validator(SECOND) as validator:
-        found = validator.count(
-            recipe,
-            given.checkpoints[NAME],
-            str(given.compared[NAME]),
-            preprocessing_of(recipe),
-            range(card.COMPARED),
-            keep=True,
-        )
+        found = given.count(validator, NAME, keep=True)
     assert (found["top1"], found["top5"]) == given.right(card.COMPARED)
     (timing,) = bench(
         recipe, device=SECOND, batch_sizes=(8,), seconds=card.SECONDS, image_size=(card.SIDE,) * 2

@@ -6,7 +6,7 @@ import card
 import numpy as np
 import pytest
 
-from harness.measure.accuracy.validator import Validator, preprocessing_of
+from harness.measure.accuracy.validator import Validator
 
 
 @pytest.mark.parametrize("name", card.VARIANTS)
@@ -14,18 +14,10 @@ def test_more_batches_take_no_more_synchronisations(name, given, synchronisation
     """Beginning and end may wait: a count of some batches is held against one of three times as
     many. Between them a wait is an error, which torch raises.
     """
-    recipe = card.recipe_of(name)
     with Validator(card.DEVICE, batch_size=min(64, card.COMPARED), strict=True) as validator:
 
         def count(times):
-            return validator.count(
-                recipe,
-                given.checkpoints[name],
-                str(given.compared[name]),
-                preprocessing_of(recipe),
-                np.tile(np.arange(card.COMPARED), times),
-                keep=True,
-            )
+            return given.count(validator, name, np.tile(np.arange(card.COMPARED), times), keep=True)
 
         count(1)  # Loads, decodes, and keeps the constants.
         waits = {}

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from harness.measure.accuracy import scoring
-from harness.measure.accuracy.validator import Validator, preprocessing_of
+from harness.measure.accuracy.validator import Validator
 from harness.measure.builders.native import NativeBuilder
 
 NAME = card.VARIANTS[1]
@@ -51,7 +51,6 @@ def hog():
 
 def test_a_batch_that_does_not_fit_is_halved_until_it_does(given, monkeypatch):
     """Each answer is decided in float64 here, too: that needs memory as well."""
-    recipe = card.recipe_of(NAME)
     times = max(1, ASKED // card.COMPARED) + 1
     shard = np.tile(np.arange(card.COMPARED), times)
     builder = Cramped() if card.ON_CPU else None
@@ -59,15 +58,7 @@ def test_a_batch_that_does_not_fit_is_halved_until_it_does(given, monkeypatch):
     with Validator(card.DEVICE, batch_size=ASKED) as validator, hog():
 
         def count(indices):
-            return validator.count(
-                recipe,
-                given.checkpoints[NAME],
-                str(given.compared[NAME]),
-                preprocessing_of(recipe),
-                indices,
-                builder=builder,
-                keep=True,
-            )
+            return given.count(validator, NAME, indices, builder=builder, keep=True)
 
         found = count(shard)
         monkeypatch.setattr(scoring, "_DOUBT", 10.0)

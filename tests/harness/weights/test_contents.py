@@ -16,22 +16,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from factories import Payload
 from loops import each
 from PIL import Image
 
 from harness.causes import severity_of
 
 NAME = "efficientnet_lite0"
-
-
-class _Payload:
-    """Unpickled, it would leave a file."""
-
-    def __init__(self, marker):
-        self._marker = marker
-
-    def __reduce__(self):
-        return os.system, (f"touch {self._marker}",)
 
 
 class Shelf:
@@ -111,7 +102,7 @@ def _add_others(shelf, state, weights):
 
 def _add_refused(shelf, lite0):
     """Damage, noise, and pickles that would run a command."""
-    payload = _Payload(shelf.marker)
+    payload = Payload(shelf.marker)
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as file:
         file.writestr("archive/data.pkl", pickle.dumps({"weight": payload}))

