@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from harness.cli.options import command, variant
-from harness.cli.output import Failure, emit, emit_json, say
+from harness.cli.output import Failure, emit, emit_json, say, wrapped
 from harness.config import RunConfig, UsageError
 from harness.report import history_file
 from harness.report.history import COLUMNS, HistoryRow, HistorySpan, is_figure, is_speed, spans
-from zoo._util.text import columns, csv_text, for_terminal, nearest, plural
+from zoo._util.text import columns, csv_text, for_terminal, foreign, nearest, plural
 
 _STATES = {"other": "of another", "documented": "documented anew"}
-_HEAD = ("figure", "", "from", "to", "runs", "measured", "documented", "with it changed")
+_HEAD = ("figure", "from", "to", "runs", "measured", "documented")
 
 
 @command()
@@ -101,22 +102,31 @@ def _entries(rows: Sequence[HistoryRow], of_it: Sequence[HistorySpan]) -> Iterat
 def _print_table(
     path: Path, name: str, moved: Sequence[tuple[Sequence[HistoryRow], Sequence[HistorySpan]]]
 ) -> None:
-    every = [row for rows, _ in moved for row in rows]
-    first, last = min(every, key=lambda r: r.run), max(every, key=lambda r: r.run)
-    runs = plural(len({row.run for row in every}), "run")
-    emit(f"{for_terminal(name)}: {runs} from {_minute(first)} to {_minute(last)} UTC\n")
-    lines = [line for _, of_it in moved for line in map(_line, of_it)]
-    emit("".join(f"{line.rstrip()}\n" for line in columns([_HEAD, *lines], left=len(_HEAD))))
+    every = {row.run: row for rows, _ in moved for row in rows}
+    first, last = every[min(every)], every[max(every)]
+    # To the minute, where a day has several runs.
+    length = 10 if len({row.time[:10] for row in every.values()}) == len(every) else 16
+    when = partial(_when, length=length)
+    runs = plural(len(every), "run")
+    emit(f"{for_terminal(name)}: {runs} from {when(first)} to {when(last)}, UTC\n")
+    of_all = [span for _, of_it in moved for span in of_it]
+    lines = columns([_HEAD, *(_line(span, when) for span in of_all)], left=len(_HEAD))
+    emit(f"{lines[0].rstrip()}\n")
+    for line, span in zip(lines[1:], of_all, strict=True):
+        why = wrapped(f"      {foreign(', '.join(span.why))}", indent=6)
+        emit(f"{line.rstrip()}\n" + f"{why}\n" * bool(span.why))
     say(f"{path}, made with {last.versions}, commit {last.commit or 'unknown'}")
 
 
-def _line(span: HistorySpan) -> tuple[str, ...]:
+def _line(span: HistorySpan, when: Callable[[HistoryRow], str]) -> tuple[str, ...]:
     row, is_first = span.first, span.state == "first"
-    figure = row.figure if is_first else ""
-    state = "" if is_first else _STATES.get(span.state, span.state)
-    days = (_minute(row), _minute(span.last))
-    documented = row.documented or "-"
-    return (figure, state, *days, str(span.runs), _measured(span), documented, ", ".join(span.why))
+    figure = row.figure if is_first else f"  {_STATES.get(span.state, span.state)}"
+    days = (when(row), when(span.last))
+    return (figure, *days, str(span.runs), _measured(span), row.documented or "-")
+
+
+def _when(row: HistoryRow, length: int) -> str:
+    return row.time[:length].replace("T", " ")
 
 
 def _measured(span: HistorySpan) -> str:
@@ -126,8 +136,5 @@ def _measured(span: HistorySpan) -> str:
     if is_speed(span.first.figure):
         low, high = f"{span.low:,.1f}", f"{span.high:,.1f}"
         return low if low == high else f"{low} to {high}"
-    return str(span.first.measured)
-
-
-def _minute(row: HistoryRow) -> str:
-    return row.time[:16].replace("T", " ")
+    value = span.first.measured
+    return f"{value:.10g}" if isinstance(value, float) else str(value)

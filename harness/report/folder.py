@@ -107,8 +107,13 @@ def write(
     given = redact_home(_undated(report))
     try:
         with file_lock(folder / "history", _WAIT_S) if history else nullcontext():
-            past, kept = _history(report, folder, say) if history else (_past(folder, say), {})
-            made = dict(_files(given, _document_in(folder), say, link, lacks, past)) | kept
+            while True:
+                seen = history_file.state(folder)
+                past, kept = _history(report, folder) if history else (_past(folder, say), {})
+                made = dict(_files(given, _document_in(folder), say, link, lacks, past)) | kept
+                # The lock is of one user on one machine; another one's run may have come between.
+                if history_file.state(folder) == seen:
+                    break
             if badge or any(os.path.lexists(folder / name) for name in badges.NAMES):
                 made |= badges.files(given)
             files = {folder / name: content for name, content in made.items()}
@@ -116,17 +121,20 @@ def write(
                 replace_files(files, [folder / name for name in sorted(_names() - made.keys())])
     except (OSError, HistoryError) as error:
         raise _failed(folder, error) from error
+    if history:
+        added = (
+            f"run {past.runs:,} added, {plural(past.figures, 'figure')}" if past and kept else ""
+        )
+        name = next(iter(kept), "the history")
+        say(f"{folder / name}: {added or 'nothing was measured, so no run is added'}")
     return folder / PAGE
 
 
-def _history(
-    report: Report, folder: Path, say: Callable[[str], None]
-) -> tuple[History, dict[str, bytes]]:
+def _history(report: Report, folder: Path) -> tuple[History, dict[str, bytes]]:
     """The history with this run, and the file that keeps it."""
     rows = rows_of(redact_home(report), commit(os.fspath(folder)))
     past, name, content = history_file.appended(folder, rows)
-    say(f"{folder / name}: run {past.runs:,} added, {plural(len(rows), 'figure')}")
-    return past, {name: content}
+    return past, {name: content} if rows else {}
 
 
 def _past(folder: Path, say: Callable[[str], None]) -> History | None:

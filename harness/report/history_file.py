@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.report.history import COLUMNS, HistoryRow
-from zoo._util.files import open_regular
+from zoo._util.files import FileStat, file_stat, open_regular
 from zoo._util.install import install_command
 
 if TYPE_CHECKING:
@@ -75,6 +76,11 @@ class History:
     def runs(self) -> int:
         """The number of the last run."""
         return int(self.run.max()) if len(self) else 0
+
+    @property
+    def figures(self) -> int:
+        """How many rows the last run has."""
+        return int((self.run == self.runs).sum())
 
     def rows(self, positions: Iterable[int] | None = None) -> Iterator[HistoryRow]:
         """The rows, or those at these positions."""
@@ -220,6 +226,11 @@ def find(folder: Path) -> Path | None:
     if len(found) > 1:
         raise HistoryError(f"{folder}: has both {PARQUET} and {LINES}; move one of them away")
     return found[0] if found else None
+
+
+def state(folder: Path) -> list[FileStat]:
+    """What tells whether the history was replaced."""
+    return [file_stat(os.stat(folder / name)) for name in NAMES if (folder / name).exists()]
 
 
 def check(folder: Path) -> None:

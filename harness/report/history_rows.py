@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -28,6 +29,8 @@ def rows_of(report: Report, commit: str | None) -> list[HistoryRow]:
     for name, variant in zip(names_of(report.variants), report.variants, strict=True):
         versions = {kind: _versions(variant, kind, about) for _, kind in FIELDS.values()}
         for figure, measured, documented, of in _figures(variant):
+            if not isinstance(measured, str) and not math.isfinite(measured):
+                continue  # Another builder's, say: it is no measurement.
             kind = FIELDS[figure.partition(".")[0]][1]
             row = HistoryRow(0, time, commit, name, figure, measured, None, None, versions[kind])
             raw = None if documented is None else _text(documented.raw)

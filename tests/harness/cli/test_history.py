@@ -44,8 +44,9 @@ def test_two_runs_are_kept_and_printed(zoo, folder):
     assert len(first["commit"]) == 40
     table = zoo("history", "resnest50d").stdout.splitlines()
     assert table[0].startswith("resnest50d: 2 runs from 20")
-    (line,) = [line for line in table if "documented anew" in line]
-    assert "  documented 27480000 -> 27483000, commit " in line
+    (at,) = [number for number, line in enumerate(table) if "documented anew" in line]
+    assert table[at].split()[-2:] == ["27483240", "27483000"]
+    assert table[at + 1].startswith("      documented 27480000 -> 27483000, commit ")
     done = zoo("history", "resnest50d", "layers", "--format", "csv")
     assert [row["measured"] for row in csv.DictReader(io.StringIO(done.stdout))] == ["50", "50"]
 

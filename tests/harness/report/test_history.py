@@ -275,6 +275,28 @@ def test_the_history_stays_when_a_report_is_written_without_it(tmp_path, monkeyp
         folder.write(report(4), tmp_path, said.append, history=True)
 
 
+def test_a_run_that_came_between_is_taken_in(tmp_path, monkeypatch):
+    """As of another user, whose lock is another: while this one's tables were made."""
+    add(tmp_path)
+    others = iter([2])
+    monkeypatch.setattr(
+        "harness.report.plots.files", lambda *_: [add(tmp_path, run) for run in others] and ()
+    )
+    said: list[str] = []
+    folder.write(report(3), tmp_path, said.append, history=True)
+    assert "history.parquet: run 3 added, 12 figures" in "\n".join(said)
+    assert {r.run for r in read(tmp_path / "history.parquet").rows()} == {1, 2, 3}
+
+
+def test_a_run_that_measured_nothing_is_not_added(make_report, tmp_path, monkeypatch):
+    monkeypatch.setattr("harness.report.plots.files", lambda *_: ())
+    said: list[str] = []
+    empty = replace(make_report(), variants=())
+    folder.write(empty, tmp_path, said.append, history=True)
+    assert "nothing was measured, so no run is added" in "\n".join(said)
+    assert find(tmp_path) is None
+
+
 # -- where a figure moved -------------------------------------------------------------------
 
 
