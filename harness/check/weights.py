@@ -24,10 +24,10 @@ from harness.check.base import (
 from harness.check.mirrors import find_in_mirrors
 from harness.check.owners import file_name
 from harness.check.schema import UNREADABLE, missing_for
-from harness.types import Finding, Measurement
+from harness.types import Fact, Finding, Measurement, Slot
 from zoo._util.text import shown
 from zoo.index.types import Claim, Index, Variant
-from zoo.weights.hub import pinned
+from zoo.weights.hub import of_repository, pinned
 from zoo.weights.sources import name_hash
 
 SEVERAL = "weights.several-files"
@@ -77,6 +77,37 @@ def find(evidence: Evidence) -> Iterable[Finding | Need]:
         if isinstance(claim.value, str) and (absent := _absent(evidence, claim, claim.value)):
             yield replace(absent, check="weights-mirror")
     yield from find_in_mirrors(evidence, claims)
+    hub, part = variant.claim("Hub"), hub_part(variant)
+    if hub is not None and isinstance(hub.value, str) and ("file", part) in evidence.facts:
+        # Asked about by its header alone, or where the index names no other file.
+        hub = replace(hub, value=of_repository(str(hub.value)))
+        yield from _of_one_file(evidence, hub) if part is None else _beside(evidence, hub, part)
+
+
+def hub_part(variant: Variant) -> str | None:
+    """Which file of a variant the one of its ``Hub`` is: its only one, or one beside Weights."""
+    claim = variant.claim("Hub")
+    if claim is None or not isinstance(claim.value, str) or not any(variant.claims_of("Weights")):
+        return None
+    return of_repository(claim.value)
+
+
+def opened_file(
+    facts: Mapping[Slot, Fact], variant: Variant
+) -> tuple[str | None, Measurement] | None:
+    """The file whose tensors are compared, and which it is: the first that can be opened.
+
+    That behind Weights is, unless only the one on the Hub says what it holds.
+    """
+    first = None
+    for part in dict.fromkeys((None, hub_part(variant))):
+        file = facts.get(("file", part))
+        if not isinstance(file, Measurement):
+            continue
+        if file.value["path"] is not None or file.value.get("header") is not None:
+            return part, file
+        first = first or (part, file)
+    return first
 
 
 def _stated(evidence: Evidence) -> Iterator[tuple[Claim, str]]:
@@ -105,34 +136,72 @@ def _of_one_file(evidence: Evidence, claim: Claim) -> Iterator[Finding | Need]:
     sha256, mirror = file.value["sha256"], file.value.get("mirror")
     if mirror is not None and (absent := _absent(evidence, claim, claim.value)):
         yield absent  # what follows is said of the mirror's file
-    if sha256 is not None:
+    if sha256 is None:  # a header alone has none
+        yield from _unhashed(evidence, "weights.unreachable", _NOT_DOWNLOADED)
+    else:
         if mirror is None:
             yield from _name_against_file(evidence, claim, file)
         for stated, digits in _stated(evidence):
             yield _stated_against_file(variant, stated, digits, sha256)
-    commit = file.value.get("commit")
-    moves = pinned(claim.value, commit) if commit is not None and mirror is None else None
-    if moves is not None and moves != claim.value:
-        message = (
-            f"the revision can move to other files; the one that was checked is at commit {commit}"
-        )
-        edits, cause = (replaced(claim, moves),), "weights.moving-revision"
-        yield mismatched(claim, variant, _FILE, cause, commit, message, edits=edits)
+    yield from _tensors(evidence, claim, file, None)
+
+
+def _beside(evidence: Evidence, claim: Claim, part: str) -> Iterator[Finding | Need]:
+    """Findings on the file of a repository that is named beside Weights."""
+    file = evidence.measurement("file", part)
+    if file is not None:
+        yield from _tensors(evidence, claim, file, part)
+    elif absent := _absent(evidence, claim, part):
+        yield absent
+
+
+def _tensors(
+    evidence: Evidence, claim: Claim, file: Measurement, part: str | None
+) -> Iterator[Finding | Need]:
+    """Whether the file stays the one that it is, and what it holds, where it can be opened."""
+    mirror = file.value.get("mirror")
+    if mirror is None:
+        yield from _moving(evidence, claim, file, part)
     if file.value["path"] is None and file.value.get("header") is None:
         # The same message for both claims: a report groups files that were not downloaded.
         cause = "weights.unreachable"
-        yield unverified(claim, variant, "weights-tensors", cause, _NOT_DOWNLOADED)
-        if sha256 is None:
-            yield from _unhashed(evidence, cause, _NOT_DOWNLOADED)
+        yield unverified(claim, evidence.variant, "weights-tensors", cause, _NOT_DOWNLOADED)
         return
-    if sha256 is None:  # a header alone has none
-        yield from _unhashed(evidence, "weights.unreachable", _NOT_DOWNLOADED)
+    opened = opened_file(evidence.facts, evidence.variant)
+    if opened is not None and opened[0] != part:
+        return
     if ("checkpoint", None) not in evidence.facts:
         yield CHECKPOINT
         return
     found = _contents(evidence, claim)
     about = f"of the mirror {shown(mirror)}: " if mirror is not None else ""
     yield replace(found, message=f"{about}{found.message}")
+
+
+def _moving(
+    evidence: Evidence, claim: Claim, file: Measurement, part: str | None
+) -> Iterator[Finding]:
+    """A revision that can move, with the commit to write if what is there now is worth keeping."""
+    commit = file.value.get("commit")
+    moves = pinned(str(claim.value), commit) if commit is not None else None
+    if moves is None or moves == claim.value:
+        return
+    message = (
+        f"the revision can move to other files; the one that was checked is at commit {commit}"
+    )
+    known = file.value["sha256"] is not None or file.value.get("header") is not None
+    opened, found = (
+        opened_file(evidence.facts, evidence.variant),
+        evidence.measurement("checkpoint"),
+    )
+    if opened is not None and opened[0] == part and found is not None:
+        known = found.value["refused"] is None and bool(found.value.get("fits"))
+    if not known:
+        message = f"the revision can move to other files; commit {commit} has no checkpoint to keep"
+    # The id of a repository has no place for a commit.
+    edits = (replaced(claim, moves),) if known and claim.field == "Weights" else ()
+    cause = "weights.moving-revision"
+    yield mismatched(claim, evidence.variant, _FILE, cause, commit, message, edits=edits)
 
 
 def _of_several_files(evidence: Evidence, claims: Sequence[Claim]) -> Iterator[Finding]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from functools import partial
 from pathlib import Path
@@ -13,12 +14,14 @@ from harness.cli import interrupts
 from harness.cli.options import command, say_interrupted
 from harness.cli.output import WARNING, Failure, emit, say
 from harness.config import RunConfig, UsageError
+from zoo._util.text import foreign
 
 if TYPE_CHECKING:
     from harness.edit.add_insert import AddTarget
     from harness.edit.add_measure import Accuracy, Facts, LabelledImages
     from harness.types import Recipe
 
+_REMOTE = re.compile(r"(?i)[a-z][a-z0-9+.-]+:/")
 _DEFAULT_INDEX = "model-index.yml"
 _CLASSES = "classes.txt"
 _CONVENTIONS = ("macs", "flops", "fvcore")
@@ -59,6 +62,7 @@ def add(
     )
     from harness.edit.yaml_edit import EditRefused
 
+    _refuse_elsewhere(checkpoint)
     file = index or checkpoint.parent / _DEFAULT_INDEX
     called = checkpoint.stem if name is None else name
     interrupts.say_last(partial(_say_left, file, _bytes(file)))
@@ -107,6 +111,26 @@ def add(
     from zoo._util.text import for_terminal
 
     emit(for_terminal(f"{file}: {called}") + "\n")
+
+
+def _refuse_elsewhere(checkpoint: Path) -> None:
+    """Say how to get a checkpoint that is named where it is published.
+
+    Raises:
+        UsageError: it is no file of this machine.
+    """
+    written = str(checkpoint)
+    if written.lower().startswith(("hf-hub:", "hf_hub:")):
+        where, way = "on the Hub", "fetch it (hf download ORG/NAME FILE)"
+    elif _REMOTE.match(written):
+        where, way = "an address", "fetch it"
+    else:
+        return
+    if not checkpoint.exists():
+        raise UsageError(
+            f"{foreign(written)} is {where}, and zoo add measures a file of this machine; {way}, "
+            "and name the file"
+        )
 
 
 def _bytes(file: Path) -> bytes | None:

@@ -24,6 +24,7 @@ def fetch(config: RunConfig, *, dry_run: bool) -> None:
     session = prepared(asked, builds=False)
     from harness.cli.progress import StderrProgress
     from zoo._util.text import for_terminal
+    from zoo.index.types import unusable
 
     progress = StderrProgress(quiet=config.quiet)
     say(f"{session.source}, {session.file_plan}")
@@ -40,7 +41,11 @@ def fetch(config: RunConfig, *, dry_run: bool) -> None:
     status = 0
     named = {id(variant) for variant, _ in facts}
     for variant in session.variants:
-        if id(variant) not in named:
+        unread = [c for c in variant.claims_of("Weights") if c.value is None]
+        for claim in unread:
+            fail(f"{variant.name}: {unusable(claim)}")
+            status = max(status, FINDINGS)
+        if id(variant) not in named and not unread:
             say(f"{variant.name}: the index lists no weights for it", WARNING)
     for variant, fact in _told(facts):
         if isinstance(fact, Measurement):

@@ -11,7 +11,7 @@ from harness.check.flops import figure, recommended
 from harness.edit.add_entry import NewEntry
 from harness.edit.spelling import as_yaml
 from harness.types import USUAL_SIZE, Finding, Size
-from zoo.index.schema import INTERPOLATIONS, LinkError, check_link
+from zoo.index.schema import INTERPOLATIONS, LinkError, check_weights
 
 _HEAD = """\
 # Written by zoo init: counts were measured here; how images are prepared and where weights are is
@@ -96,12 +96,12 @@ def _preprocessing(stated: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 def _weights(stated: Mapping[str, Any]) -> str | None:
     """Where the weights are, if that is one file at an address that is to be had safely."""
-    url = stated.get("url")
+    url = str(stated.get("url") or "")
     try:
-        check_link(url or "")
+        check_weights(url)
     except LinkError:
         return None
-    return url if str(url).startswith("https://") else None
+    return url if url.startswith(("https://", "hf-hub:")) else None
 
 
 def text_of(builder: str, entries: Iterable[NewEntry]) -> str:

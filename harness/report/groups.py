@@ -23,6 +23,7 @@ _WORTH_JOINING = 3
 # So many values of one field and cause are compared with each other.
 _COMPARED = 8
 _WORD = re.compile(r"[\w./:-]*\w")
+_REMEDY = re.compile(r"[\w./:,-]*\w")
 _SPELLING = re.compile(r"[\s,_'\"]")
 
 
@@ -253,7 +254,17 @@ def _story(told: ReportedValue, names: Container[str]) -> object:
     def masked(word: re.Match[str]) -> str:
         return "#" if word[0] in names or any(map(str.isdigit, word[0])) else word[0]
 
-    return tuple(_WORD.sub(masked, finding.message) for finding in told.findings)
+    def story(finding: Finding) -> str:
+        # What to do is told again where it differs in more than the values beside it.
+        what, mark, remedy = finding.message.rpartition("; ")
+        shown = {_written(finding), str(finding.measured), finding.variant}
+
+        def known(word: re.Match[str]) -> str:
+            return "#" if _SPELLING.sub("", word[0].lower()) in shown else word[0]
+
+        return f"{_WORD.sub(masked, what)}{mark}{_REMEDY.sub(known, remedy)}"
+
+    return tuple(map(story, told.findings))
 
 
 # -- what could not be checked: for which reasons, and the command that would check it --------

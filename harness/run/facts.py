@@ -15,6 +15,7 @@ from harness.check.paired import AGREEMENT
 from harness.check.schema import UNREADABLE, missing_for
 from harness.check.shards import Span, precision_of, span_of, tagged, untagged
 from harness.check.speed import to_time
+from harness.check.weights import opened_file
 from harness.config import USUAL_SECONDS, RunConfig
 from harness.measure import machine
 from harness.measure.accuracy.predictions import Predictions
@@ -414,9 +415,9 @@ class VariantFacts:
     @property
     def _file(self) -> Mapping[str, Any]:
         """Where the fetched file is, and its size, modification time and inode."""
-        fact = self._measured("file", None)
-        assert fact is not None
-        return fact.value
+        opened = opened_file(self.facts, self.variant)
+        assert opened is not None
+        return opened[1].value
 
 
 # Parts of the images that are asked for ahead: enough to keep several workers busy, and few

@@ -12,11 +12,13 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.check.weights import hub_part
 from harness.config import RunConfig
 from harness.types import Fact, Measurement, Recipe, Unmeasured
 from zoo._util.text import human_bytes, plural
 from zoo.weights.fetch import Fetcher, Located
 from zoo.weights.headers import first_bytes, has_header
+from zoo.weights.hub import of_repository
 from zoo.weights.sources import locate, name_hash
 from zoo.weights.types import (
     DEFAULT_MAX_BYTES,
@@ -29,7 +31,7 @@ from zoo.weights.types import (
 
 if TYPE_CHECKING:
     from harness.run.facts import VariantFacts
-    from zoo.index.types import Variant
+    from zoo.index.types import Claim, Variant
     from zoo.weights.types import DownloadProgress
 
 FETCH = "fetch"  # the run of `zoo fetch`
@@ -100,19 +102,33 @@ class Files:
         # writes it; its file is the first of these that can be had, where they are the same.
         self._located: dict[int, dict[str, Located]] = {}
         self._several: set[int] = set()
+        # What a library has on the Hub beside a URL.
+        self._hubs: dict[int, tuple[str, Located]] = {}
+
+        def locate_it(place: str, claim: Claim) -> Located:
+            return locate(
+                place,
+                index_dir=Path(claim.location.file).parent,
+                allow_http=request.allow_http,
+                allow_local=request.allow_local,
+            )
+
         for variant in variants:
             claims = [c for c in variant.claims_of("Weights") if isinstance(c.value, str)]
             if len(list(variant.claims_of("Weights"))) > 1:
                 self._several.add(id(variant))
             mirrors = variant.claims_of("Mirrors") if claims else ()
             for claim in (*claims, *(c for c in mirrors if isinstance(c.value, str))):
-                located = locate(
-                    str(claim.value),
-                    index_dir=Path(claim.location.file).parent,
-                    allow_http=request.allow_http,
-                    allow_local=request.allow_local,
-                )
+                located = locate_it(str(claim.value), claim)
                 self._located.setdefault(id(variant), {})[str(claim.value)] = located
+            hub, part = variant.claim("Hub"), hub_part(variant)
+            if hub is None or not isinstance(hub.value, str):
+                continue
+            if part is not None and request.headers:
+                self._hubs[id(variant)] = part, locate_it(part, hub)
+            elif part is None and (request.headers or request.run_by == FETCH):
+                place = of_repository(hub.value)
+                self._located[id(variant)] = {place: locate_it(place, hub)}
 
     def plan(self) -> FilePlan:
         """How many files are to be fetched; servers are asked for their sizes unless offline."""
@@ -155,6 +171,9 @@ class Files:
                 had = (n for n, each in enumerate(tried.values()) if isinstance(each, FILES))
                 made.insert(0, _effective(made, next(had, 0)))
                 made = made if len(found) > 1 else made[:1]
+            if beside := self._hubs.get(id(variant)):
+                part, located = beside
+                made.append(_fact(recipe, located, outcomes[located], part))
             if made:
                 facts[id(variant)] = made
         return facts
@@ -163,7 +182,8 @@ class Files:
     def _all(self) -> list[Located]:
         """What is fetched in any case."""
         every = self._request.run_by != FETCH
-        return [
+        beside = [located for _, located in self._hubs.values()]
+        return beside + [
             located
             for each, files in self._located.items()
             for located in list(files.values())[: None if every or each in self._several else 1]

@@ -300,6 +300,11 @@ class _Table:
     def _speed(self, cell: Cell, values: Mapping[str, tuple[_Column, Cell]]) -> Node:
         """A speed with what it was measured under: of the file's name, and of the row."""
         value = self._value(cell, SPEEDS[0])
+        number = _decimal(value.text)
+        is_none = not any(map(str.isdigit, value.text)) if number is None else number <= 0
+        if value.doubt is None and is_none:
+            # timm writes what ran out of memory so: ``oom``, ``-1``.
+            value.doubt = "is no number of a speed; it is not verified"
         start, end = value.start, value.end
         pairs = [_pair("value", value, start)]
         pairs += [_pair(k, Scalar(v, True, start, end), start) for k, v in self.under.items()]

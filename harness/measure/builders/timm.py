@@ -25,7 +25,7 @@ from harness.measure.builders import (
 )
 from zoo._util.install import install_command
 from zoo.licenses import expression_of
-from zoo.weights.hub import repo_of
+from zoo.weights.hub import of_repository, repo_of
 
 if TYPE_CHECKING:
     from torch import nn
@@ -159,6 +159,14 @@ def _is_of(cfg: Any, weights: str | None) -> bool:
     return path.rpartition("/")[2] == cfg.url.rpartition("/")[2] != ""
 
 
+def _address(cfg: Any) -> str | None:
+    """Where the weights are: a URL, else a repository on the Hub as ``Weights`` names it."""
+    if cfg.url or not cfg.hf_hub_id:
+        return cfg.url or None
+    file = getattr(cfg, "hf_hub_filename", None)
+    return of_repository(f"{cfg.hf_hub_id}/{file}" if file else cfg.hf_hub_id)
+
+
 def _distinct(cfgs: Mapping[str, Any]) -> tuple[PretrainedConfig, ...]:
     """The settings of each set of weights, at its test size as well where it has one."""
     found: list[PretrainedConfig] = []
@@ -177,7 +185,7 @@ def _distinct(cfgs: Mapping[str, Any]) -> tuple[PretrainedConfig, ...]:
                     mean=tuple(map(float, cfg.mean)),
                     std=tuple(map(float, cfg.std)),
                     num_classes=cfg.num_classes,
-                    url=cfg.url or None,
+                    url=_address(cfg),
                     crop_mode=cfg.crop_mode or "center",
                     license=expression_of(getattr(cfg, "license", None)),
                 )

@@ -58,9 +58,9 @@ def test_what_is_written_of_a_library_s_variants_holds(zoo, tmp_path):
     import torchvision
 
     names = ["resnet50.a1_in1k", "vit_tiny_patch16_224.augreg_in21k", "inception_v3.tv_in1k"]
-    names += ["tf_efficientnet_b1.ns_jft_in1k", "resnet18d"]
+    names += ["tf_efficientnet_b1.ns_jft_in1k", "resnet18d", "test_resnet.r160_in1k"]
     status, out, err = zoo("init", "--from", "package:timm", *names)
-    assert (status, out) == (0, "model-index.yml: 5 variants\n")
+    assert (status, out) == (0, "model-index.yml: 6 variants\n")
     assert err[-1] == "check it: zoo verify --all"
     builder, models = written(tmp_path)
     assert (builder, list(models)) == ("timm", names)
@@ -72,7 +72,7 @@ def test_what_is_written_of_a_library_s_variants_holds(zoo, tmp_path):
         assert claims["Crop Pct"] == config["crop_pct"]
         assert claims["Interpolation"] == config["interpolation"]
         assert tuple(claims["Mean"]) == config["mean"]
-        assert claims["Weights"] == (config["url"] if "https" in config["url"] else None)
+        assert claims["Weights"] == (config["url"] or f"hf-hub:{config['hf_hub_id']}")
         assert not {"Top 1 Accuracy", "File Size", "SHA256", "Results"} & claims.keys()
 
     names = ["resnet50.IMAGENET1K_V2", "vit_b_16.IMAGENET1K_SWAG_E2E_V1", "efficientnet_b0"]

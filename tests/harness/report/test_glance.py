@@ -131,6 +131,13 @@ def test_a_cause_that_hits_several_of_a_collection_is_grouped(make_finding, make
     # In a pipe each has its line; a terminal names some.
     assert len(shown("table", of(make_report, found)).splitlines()) == 1 + 1 + 29 + 1
     assert "and 9 more; --verbose shows each" in text
+    # A remedy that is more than the value beside it is told of each.
+    urls = [
+        wrong(n, f"net{{0}} has another file; write {u}.pth") for n, u in ((2, "a1"), (3, "b2"))
+    ]
+    urls.append(wrong(4, "net{0} has another file; write b2.pth"))
+    text = shown("table", of(make_report, urls))
+    assert text.count("write a1.pth") == text.count("write b2.pth") == 1
     # Two with stories of their own are told one by one.
     two = [found[0], found[-1]]
     assert "net2 has 200" in shown("table", of(make_report, two), width=100)

@@ -79,6 +79,13 @@ def test_statuses_tell_wrong_files_from_trouble(place, server, data):
     assert "[weights.missing]" in both.err
     assert "[weights.unreachable]" in both.err
     assert f"{NAMES[3]}: the index lists no weights for it" in both.err
+    for text in ("hf-hub:/bad", "htp://x"):
+        place.add("none", NAMES[3], text)
+        unreadable = place.zoo("fetch", NAMES[3])
+        assert unreadable.status == 1
+        assert "lists no weights" not in unreadable.err
+        assert "which can't be used" in unreadable.err
+        assert text in unreadable.err
     assert place.zoo("fetch", NAMES[0]).status == 0
     for wrong in (("fetch",), ("fetch", "--all", NAMES[0]), ("fetch", "nothing-like-it")):
         refused = place.zoo(*wrong)

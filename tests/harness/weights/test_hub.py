@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import os
 
 import pytest
+import torch
+from cli import run_zoo
 from hub_server import COMMIT
 from safetensors.torch import save
 
@@ -18,8 +22,6 @@ def net(state):
 def at_hub(place, hub_server):
     """The workplace's command asks the local Hub."""
     for name in ("HF_ENDPOINT", "HF_HOME", "HF_HUB_CACHE"):
-        import os
-
         place.environment[name] = os.environ[name]
     return place
 
@@ -76,3 +78,64 @@ def test_fix_pins_the_commit_that_was_checked(at_hub, hub_server, net):
     at_hub.zoo("fix", "--checks", "weights", "--headers", "--write")
     text = (at_hub.index / "net.yml").read_text()
     assert f"hf-hub:org/net@{COMMIT}" in text
+    # What is no checkpoint of the model is not worth keeping.
+    pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"a" * 64 + b"\nsize 9\n"
+    other = save({"fc.weight": torch.zeros(100, 100)})
+    for name, data in (("pointer", pointer), ("other", other), ("page", b"<!doctype html>" * 99)):
+        hub_server.add(f"org/{name}", "model.safetensors", data)
+        at_hub.add(name, "resnest14d", f"hf-hub:org/{name}")
+        for option in ("--headers", "--offline"):
+            run = at_hub.zoo("fix", "--checks", "weights", option)
+            assert COMMIT not in run.out, (name, option)
+
+
+@pytest.mark.slow
+def test_headers_verify_what_timm_has_on_the_hub(hub_server, tmp_path, repository):
+    timm = pytest.importorskip("timm")
+    from timm.models import get_pretrained_cfg
+
+    right, both = "test_resnet.r160_in1k", "resnet18.a1_in1k"
+    assert not get_pretrained_cfg(right).url
+    assert get_pretrained_cfg(both).url  # an address beside the repository
+    for name in (right, both):
+        state = timm.create_model(name.partition(".")[0]).state_dict()
+        hub_server.add(f"timm/{name}", "model.safetensors", save(state))
+    other = timm.create_model("test_resnet").state_dict()
+    hub_server.add("timm/test_vit.r160_in1k", "model.safetensors", save(other))
+    environment = os.environ | {"XDG_CACHE_HOME": str(tmp_path), "PYTHONPATH": str(repository)}
+    environment["TORCH_HOME"] = str(tmp_path)
+
+    def verify(*options):
+        names = (right, both, "test_vit.r160_in1k", "test_vit2.r160_in1k")
+        words = ["verify", *names, "--index", "package:timm", "--checks", "weights", *options]
+        words += ["--allow-local", "--format", "json", "--no-store"]
+        result = run_zoo(words, cwd=tmp_path, environment=environment)
+        found = json.loads(result.stdout)["findings"]
+        return {
+            name: {(f["check"], f["status"], f["cause"]) for f in found
+                   if (f["variant"], f["field"]) == (name, "Hub")}
+            for name in names
+        }  # fmt: skip
+
+    found = verify("--headers")
+    moving = ("weights-file", "mismatch", "weights.moving-revision")
+    for name in (right, both):
+        assert found[name] == {moving, ("weights-tensors", "match", None)}
+    wrong = ("weights-tensors", "mismatch", "weights.tensors-differ")
+    assert found["test_vit.r160_in1k"] == {moving, wrong}
+    assert [each[2] for each in found["test_vit2.r160_in1k"]] == ["weights.unreachable"]
+    assert hub_server.hits
+    # Nobody is asked without it.
+    hub_server.hits.clear()
+    assert set(map(len, verify("--offline").values())) == {0}
+    assert set(map(len, verify("--no-download").values())) == {0}
+    assert not hub_server.hits
+
+
+def test_add_says_how_to_get_a_checkpoint_that_is_elsewhere(at_hub):
+    for where in ("hf-hub:org/net", "https://example.org/a.pth", "s3://bucket/a.pth"):
+        run = at_hub.zoo("add", where, "--from", "resnest14d")
+        assert run.status == 2
+        assert "measures a file of this machine" in run.err
+        assert "fetch it" in run.err
+        assert "No such file" not in run.err

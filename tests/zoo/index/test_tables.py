@@ -219,6 +219,21 @@ def test_a_speed_is_of_the_machine_that_the_file_is_named_after(load):
     assert not claim.settings
 
 
+def test_a_speed_that_is_none_is_a_note(load):
+    text = "model,infer_samples_per_sec,infer_step_time,param_count\n"
+    text += "a,oom,-1,1.2\nb,0,error,1.2\nc,1250 img/s,8.1,1.2\n"
+    index = load(text, "benchmark-infer-amp-nhwc-pt240-cu124-rtx3090.csv")
+    lines = said(index)
+    assert [line.split(": ")[1:3] for line in lines] == [
+        [name, field] for name in "ab" for field in ("Throughput", "Latency")
+    ]
+    assert all("is no number of a speed" in line for line in lines)
+    assert {p.severity for p in index.problems} == {"note"}
+    values = [variant.claim("Throughput").value for variant in index.variants]
+    assert values[2] == 1250
+    assert not any(isinstance(value, int | Decimal) for value in values[:2])
+
+
 def test_a_project_says_what_is_no_claim(load, tmp_path):
     text = "model,params (M),notes_x\na,5,7\n"
     assert len(said(load(text))) == 1
