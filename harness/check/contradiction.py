@@ -51,12 +51,7 @@ _Setting = tuple[object, ...]
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """A number that two variants document differently.
-
-    Attributes:
-        one, other: the variants.
-        words: the sentence that says it.
-    """
+    """A number that two variants document differently, and the sentence that says it."""
 
     one: Variant
     other: Variant

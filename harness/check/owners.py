@@ -174,11 +174,8 @@ def _by_name(sharers: Sequence[Variant]) -> _Verdicts:
 
 @dataclass(frozen=True, slots=True)
 class NameFit:
-    """How a file's name fits a variant's.
-
-    Attributes:
-        missing: the weight of the words and numbers of the name that the file's lacks.
-        matched: the weight of those that it has.
+    """How a file's name fits a variant's: the weight of the words and numbers of that one which it
+    lacks, and which it has.
     """
 
     missing: float

@@ -84,15 +84,12 @@ def difference(population: int, drawn: int, first: int, second: int, unread: int
 
 @dataclass(frozen=True, slots=True)
 class PrecisionCompared:
-    """What the images say of a precision beside that of the run.
+    """What the images of a claim say of a precision beside that of the run.
 
     Attributes:
-        images: those that the claim is held against.
-        precision: which.
         drawn: images that both have answered.
         counts: sums over these: ``both``, ``first``, ``second``, ``neither``, ``top1``, ``top5``,
             ``first5``, that of the run's, and ``changed``, those whose first class is another one.
-        difference: of the run's precision and this one.
         flipped: the images that only one answers right.
     """
 

@@ -169,11 +169,9 @@ _ENOUGH = 500
 
 @dataclass(frozen=True, slots=True)
 class Others:
-    """What the other networks of the file say of a contradicted claim.
+    """What the file's other networks say of a contradicted claim: whether it holds for one of them.
 
-    Attributes:
-        holds: it agrees with one of them.
-        clause: which, and what each gives; empty where there are none.
+    ``clause`` says what each gives; it is empty where there are none.
     """
 
     holds: bool

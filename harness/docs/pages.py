@@ -43,13 +43,7 @@ class NameTaken(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class CollectionPage:
-    """The page of a collection.
-
-    Attributes:
-        name: of its file.
-        text: the Markdown.
-        remarks: what is missing from it, and why; one line each.
-    """
+    """The page of a collection: its file's name, its Markdown, and what is missing from it."""
 
     name: str
     text: str

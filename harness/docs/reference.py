@@ -89,13 +89,9 @@ _SECTIONS = {
 
 @dataclass(frozen=True, slots=True)
 class CommandHelp:
-    """One command of the command line.
+    """One command: all words of its name (``zoo cache info``), its usage, and its help.
 
-    Attributes:
-        name: all words of it: ``zoo cache info``.
-        usage: the whole line.
-        help: its paragraphs.
-        options: each as it is written, what it does, and its variables; arguments first.
+    ``options`` has each as it is written, what it does, and its variables; arguments come first.
     """
 
     name: str

@@ -60,12 +60,7 @@ class AcceptedFinding:
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """The entries of one file, in its order.
-
-    Attributes:
-        path: the file, as its user wrote it.
-        content: its bytes as they were read, None where there is no such file yet.
-    """
+    """The entries of one file, in its order; ``content`` is None if there is no such file yet."""
 
     path: str
     entries: tuple[AcceptedFinding, ...] = ()

@@ -35,13 +35,9 @@ EditRequest = tuple[Finding, Edits]
 
 @dataclass(frozen=True)
 class Rewrite:
-    """A file and what it becomes.
+    """A file as it was read, and the text that it becomes, without its byte order mark.
 
-    Attributes:
-        file: the file as it was read.
-        text: what it becomes, without its byte order mark.
-        replacements: what changes, in the order of the text.
-        findings: those that are mended by it.
+    The replacements are in the order of the text; they mend the findings.
     """
 
     file: YamlFile

@@ -48,12 +48,7 @@ class ParameterReading:
 
 @dataclass(frozen=True, slots=True)
 class ParameterFit:
-    """A reading that equals the claim.
-
-    Attributes:
-        reading: the simplest one.
-        certain: the claim has digits enough to rule out that it fits by chance.
-    """
+    """The simplest reading that equals the claim; certain where its digits rule out chance."""
 
     reading: ParameterReading
     certain: bool

@@ -35,11 +35,7 @@ def unheard(job: Job | None, interim: Interim | None) -> None:
 
 
 class Engine(Protocol):
-    """Runs jobs, in any order.
-
-    Attributes:
-        hear: what hears how far they are.
-    """
+    """Runs jobs, in any order; ``hear`` hears how far they are."""
 
     hear: Hear
 

@@ -52,14 +52,7 @@ class AccuracyJob:
 
 @dataclass(frozen=True, slots=True)
 class BenchmarkJob:
-    """Time forward passes.
-
-    Attributes:
-        batch_sizes: images per pass.
-        seconds: how long to time each of them.
-        device, amp, precision, tf32, layout, compile: how the model is run, see
-            `harness.measure.speed.bench`.
-    """
+    """Time forward passes for so many seconds, as `harness.measure.speed.bench` does."""
 
     batch_sizes: tuple[int, ...]
     seconds: float

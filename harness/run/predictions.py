@@ -130,16 +130,10 @@ class KeptPredictions:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What a variant answered for the first images of a dataset.
+    """What a variant answered for the first images of a dataset, in the fixed order.
 
-    Attributes:
-        variant: its name.
-        tag: of the dataset in its run.
-        images: the dataset, as checks see it.
-        image_set: its images, as they lie there.
-        predictions: of the first of them, in the fixed order.
-        classes: the variant's own, where the images are labelled by them.
-        precision: that it was run in.
+    ``tag`` is that of the dataset in its run, and ``classes`` are the variant's own, where the
+    images are labelled by them.
     """
 
     variant: str

@@ -67,10 +67,7 @@ def derived(seed: int, *parts: int | str) -> int:
 class TrainImages:
     """Images by (epoch, number): pixels and label, or a line about why there are none.
 
-    Attributes:
-        tree: the files.
-        transform: from a Pillow image to pixels.
-        seed: of what is random in ``transform``.
+    ``seed`` is of what is random in ``transform``, from a Pillow image to pixels.
     """
 
     tree: Tree

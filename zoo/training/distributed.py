@@ -22,13 +22,7 @@ _NEEDED = ("RANK", "MASTER_ADDR", "MASTER_PORT")
 
 @dataclass(frozen=True, slots=True)
 class Ranks:
-    """This process among those of the training.
-
-    Attributes:
-        rank: its number; the first, 0, writes files and speaks.
-        world: how many there are.
-        device: where this one computes.
-    """
+    """This process among those of the training; the first, of rank 0, writes files and speaks."""
 
     rank: int
     world: int

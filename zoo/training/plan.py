@@ -29,17 +29,10 @@ Trees = tuple[Tree, "Tree | None", list[str]]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a training will do.
+    """What a training will do, by a recipe that has all that was asked for in its place.
 
-    Attributes:
-        settings: what was asked for.
-        variant: what is trained.
-        recipe: with all that was asked for in its place.
-        preprocessing: the evaluation transform.
-        train, val: the images.
-        workers: processes that decode, for this process.
-        sentences: what to say of it.
-        warnings: what is not as it should be.
+    ``sentences`` say it, ``warnings`` what is not as it should be; so many ``workers`` decode for
+    this process.
     """
 
     settings: Settings
