@@ -100,6 +100,10 @@ def _other_parameters(evidence: Evidence, claim: Claim, structure: Mapping[str, 
     measured = int(structure["parameters"])
     has, mend = f"the built model has {grouped(measured)} parameters", written(claim, measured)
     fit = explain_parameters(claim, structure)
+    if (fit is None or not fit.certain) and structure["left_out"]:
+        message = f"{has} without {structure['left_out']}, so that {claim.raw} was not compared"
+        check = "parameters"
+        return unverified(claim, evidence.variant, check, "build.failed", message, measured)
     if fit is None or not fit.certain:
         count = digits(claim)
         chance = f"{count} digit{'s are' if count > 1 else ' is'} too few to tell that from chance"

@@ -155,7 +155,8 @@ class _BuiltVariant:
 
     def structure(self) -> dict[str, Any]:
         """See `harness.measure.structure.structure`; with ``built_as``, the builder's own name,
-        and ``no_forms``: why other forms could not be made, empty where they could.
+        ``no_forms``: why other forms could not be made, empty where they could, and ``left_out``:
+        what of the model the builder has not built, as the model's attribute of that name says.
         """
         from harness.measure.structure import structure
 
@@ -169,7 +170,9 @@ class _BuiltVariant:
         elif self._deployed is not None:
             forms = {"deployed": self._deployed, **forms}
         value = structure(self.model, forms)
-        return {**value, "built_as": resolved(self._builder, self._name), "no_forms": failure}
+        left_out = str(getattr(self.model, "left_out", ""))
+        built_as = resolved(self._builder, self._name)
+        return {**value, "built_as": built_as, "no_forms": failure, "left_out": left_out}
 
     def checkpoint(self, path: str | None, siblings: Sequence[str]) -> dict[str, Any]:
         """See `harness.measure.checkpoint.inspect`."""

@@ -229,7 +229,7 @@ _is_envelope = _holds(
 
 _KIND_NAMES = (
     *("auxiliary", "classes", "classifier", "convolutions", "distillation", "distillation_token"),
-    *("folded", "linear", "loose", "norms", "positions", "scales"),
+    *("folded", "last_norm", "linear", "loose", "norms", "positions", "scales"),
 )
 _kinds = _holds(**dict.fromkeys(_KIND_NAMES, _is_integer))
 _LAYOUT_NAMES = ("tensors", "float_elements", "vector_elements", "other_bytes", "path_bytes")
@@ -251,6 +251,7 @@ _structure = _holds(
     forms=_by_name(_holds(parameters=_is_count, kinds=_kinds)),
     built_as=_is_text,
     no_forms=_is_text,
+    left_out=_is_text,
 )
 _count = _holds(convention=_is_text, variation=_is_text, value=_is_number, covered=_is_number)
 _some = _maybe(_is_count)

@@ -180,10 +180,13 @@ def _built(named: str) -> nn.Module:
     model.setdefault("data_preprocessor", config.get("data_preprocessor"))
     model = _without_values(model)
     generator = model.get("target_generator")
-    if generator is not None and "://" in str(generator):
+    fetched = generator is not None and "://" in str(generator)
+    if fetched:
         del model["target_generator"]  # It is a file of weights: nothing of it is in the config.
     with _offline(), DefaultScope.overwrite_default_scope(NAME):
         built: nn.Module = MODELS.build(model)
+    if fetched:
+        vars(built)["left_out"] = "its target generator, which is a file of weights on the network"
     return built
 
 

@@ -59,6 +59,7 @@ def structure(measured) -> Callable[..., Measurement]:
             "buffers": floats - parameters,
             "forms": {},
             "no_forms": "",
+            "left_out": "",
             "kinds": dict.fromkeys(KINDS, 0) | {"classifier": head} | (kinds or {}),
             "by_stage": {"body": parameters - head, "fc": head},
             "layers": layers,

@@ -204,6 +204,16 @@ def test_a_deployed_form_that_could_not_be_made_is_said_to_be_missing(load, judg
     assert "its deployed form could not be made: RuntimeError: no kernel" in finding.message
 
 
+def test_a_model_that_is_built_in_part_contradicts_no_number_that_it_does_not_explain(
+    load, judge, structure
+):
+    for written, status in (("233000000", "unverified"), ("83702496", "match")):
+        built = structure(83_702_496, left_out="its teacher")
+        (finding,) = judge(PARAMETERS, index_with(load, f"Parameters: {written}"), [built])
+        assert (finding.status, finding.severity) == (status, None)
+        assert ("without its teacher" in finding.message) == (status == "unverified")
+
+
 def test_a_file_without_the_classifier(load, judge, structure):
     """100 tensors of a million values, two of which are the classifier with a tenth of them."""
     fact = structure(1_000_000, tensors=100, head=100_000)

@@ -93,6 +93,7 @@ def test_every_entry_is_known_and_nothing_is_fetched(builder, monkeypatch):
     # Its constructor reads a teacher's weights from an address.
     model = build_on_meta(builder, "milan_vit-base-p16_16xb256-amp-coslr-400e_in1k")
     assert parameters(model) > 10**8
+    assert "target generator" in model.left_out
     with pytest.raises(BuilderError, match=r"swinv2-base-w12_8xb128_in21k-192px.py can't be exec"):
         builder.build("swinv2-base-w12_3rdparty_in21k-192px")
 

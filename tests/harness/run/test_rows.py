@@ -152,7 +152,18 @@ def sealed(key, body) -> tuple[str, ...]:
 # What no check computes with: words for people, and what a page only shows.
 FREE = {
     *("method", "device", "made", "versions", "notes", "reasons", "sentence", "built_as"),
-    *("no_forms", "name", "entry", "precision", "others", "holds", "half", "seconds", "batch"),
+    *(
+        "no_forms",
+        "left_out",
+        "name",
+        "entry",
+        "precision",
+        "others",
+        "holds",
+        "half",
+        "seconds",
+        "batch",
+    ),
     *("decided_exactly", "not_decided", "not_kept", "environment", "class", "path", "weights"),
     *("interpolation", "num_classes", "convention", "variation", "forms", "by_operator"),
     *("unreadable", "url", "not_compared", "compile"),
