@@ -15,6 +15,7 @@ from math import ceil, floor
 from pathlib import Path
 from typing import Any
 
+from harness.check.license import license_claim
 from harness.docs.card_text import SIGNATURE, card_text
 from harness.docs.claims import text_of
 from harness.docs.folder import differs, read
@@ -29,6 +30,7 @@ from zoo._util.many_files import replace_files
 from zoo._util.text import for_terminal, truncate
 from zoo.index.types import Variant
 from zoo.known_datasets import IMAGENET_1K
+from zoo.licenses import read_license
 
 _EVALUATED = ".eval_results"
 # A repository's name on the Hub, as far as every file system has it too.
@@ -42,6 +44,7 @@ _TITLES = {IMAGENET_1K: "ImageNet-1k"}
 _SPLITS = {IMAGENET_1K: "validation"}
 _LIBRARIES = {"timm": "timm", "torchvision": "torchvision"}
 # The licenses that the Hub has an identifier for; any other is `other`, with its name beside it.
+_HUB_NAMES = {"pddl-1.0": "pddl", "odbl-1.0": "odbl", "odc-by-1.0": "odc-by"}
 _HUB_LICENSES = (
     "apache-2.0 mit openrail bigscience-openrail-m creativeml-openrail-m bigcode-openrail-m "
     "bigscience-bloom-rail-1.0 afl-3.0 artistic-2.0 bsl-1.0 bsd bsd-2-clause bsd-3-clause "
@@ -51,7 +54,9 @@ _HUB_LICENSES = (
     "cdla-permissive-1.0 cdla-permissive-2.0 wtfpl ecl-2.0 epl-1.0 epl-2.0 etalab-2.0 eupl-1.1 "
     "agpl-3.0 gfdl gpl gpl-2.0 gpl-3.0 lgpl lgpl-2.1 lgpl-3.0 isc lppl-1.3c ms-pl mpl-2.0 odc-by "
     "odbl openrail++ osl-3.0 postgresql ofl-1.1 ncsa unlicense zlib pddl lgpl-lr "
-    "deepfloyd-if-license llama2 gemma unknown other"
+    "deepfloyd-if-license fair-noncommercial-research-license apple-ascl apple-amlr h-research "
+    "intel-research llama2 llama3 llama3.1 llama3.2 llama3.3 llama4 gemma grok2-community open-mdw "
+    "unknown other"
 )
 
 
@@ -113,7 +118,7 @@ class CardMaker:
             seen = [
                 (each, title) for each in evaluations(measured) if (title := _title(each, variant))
             ]
-            if variant.effective("License") is None:
+            if license_claim(variant) is None:
                 unlicensed.append(variant.name)
             if any(each.is_sample for each, _ in seen):
                 few.append(variant.name)
@@ -242,15 +247,19 @@ def _classifies(variant: Variant) -> bool:
 
 
 def _license(variant: Variant) -> dict[str, str]:
-    """The license as the Hub names it; nothing where the index has none that could be read."""
-    claim = variant.effective("License")
-    text = text_of(claim) if claim is not None else None
-    if text is None or not text.strip():
+    """The license as the Hub names it; nothing where the index has none."""
+    claim = license_claim(variant)
+    if claim is None:
         return {}
-    plain = re.sub(r"-only$|-or-later$", "", text.strip().lower())
+    known = read_license(claim.raw)
+    spdx = known.expression if known is not None and known.expression else claim.raw
+    plain = re.sub(r"^licenseref-|-only$|-or-later$", "", spdx.strip().lower())
+    plain = _HUB_NAMES.get(plain, plain)
     if plain in _HUB_LICENSES.split():
         return {"license": plain}
-    return {"license": "other", "license_name": truncate(slug(text), _MOST * 2)}
+    name = re.sub(r"[^a-z0-9.]+", "-", plain)[:_MOST].strip("-.") or "own"
+    own = name if read_license(name) is not None else f"{name.removesuffix('-license')}-license"
+    return {"license": "other", "license_name": own}
 
 
 def _some(names: Sequence[str]) -> str:

@@ -132,16 +132,31 @@ def test_a_whole_benchmark_is_in_both_forms_of_the_hub(zoo, tmp_path):
 
 def test_licenses_are_the_hubs_or_are_named_as_others(zoo, tmp_path):
     for license, wanted in {
-        "Apache-2.0": {"license": "apache-2.0"},
-        "GPL-3.0-or-later": {"license": "gpl-3.0"},
-        "MIT OR Apache-2.0": {"license": "other", "license_name": "mit-or-apache-2-0"},
-        'Our own: "x"\n---\nevil: 1': {"license": "other", "license_name": "our-own-x-evil-1"},
+        "Apache-2.0": "apache-2.0",
+        "Apache License, Version 2.0": "apache-2.0",
+        "https://opensource.org/licenses/MIT": "mit",
+        "CC BY-NC 4.0": "cc-by-nc-4.0",
+        "GPL-3.0-or-later": "gpl-3.0",
+        "ODbL-1.0": "odbl",
+        "BSD": "bsd",
+        "deepfloyd-if-license": "deepfloyd-if-license",
+        "MIT OR Apache-2.0": ("other", "mit-or-apache-2.0-license"),
+        "dinov3-license": ("other", "dinov3-license"),
+        'Our own: "x"\n---\nevil: 1': ("other", "our-own-x-evil-1-license"),
+        "\u7684": ("other", "own-license"),
     }.items():
         index_of(tmp_path, ["net"], License=license)
         report_of(tmp_path, ["net"])
         assert zoo("cards", "--output", "c", "--report", "reports").returncode == 0, license
         data = front(tmp_path / "c/net/README.md")
-        assert {k: v for k, v in data.items() if k.startswith("license")} == wanted
+        found = tuple(v for k, v in data.items() if k.startswith("license"))
+        assert found == (wanted if isinstance(wanted, tuple) else (wanted,)), license
+        audited = json.loads(zoo("audit", "c", "--format", "json").stdout)
+        assert [f for f in audited["findings"] if f["status"] != "match"] == [], license
+    index_of(tmp_path, ["net"], License="unknown")
+    done = zoo("cards", "--output", "c", "--report", "reports")
+    assert "license" not in front(tmp_path / "c/net/README.md")
+    assert "net: no License in the index, and none on the card" in done.stderr
 
 
 def test_hostile_names_stay_in_the_folder_and_are_read_back(zoo, tmp_path):
