@@ -31,6 +31,7 @@ def docs(config: RunConfig, *, output: Path, check: bool, others: tuple[Path, ..
     """
     from harness.docs import folder
     from harness.docs.pages import NameTaken, pages
+    from harness.docs.table_blocks import usual_pages
     from harness.report.folder import FolderError, NotOurs
     from zoo._util.text import plural
 
@@ -41,7 +42,7 @@ def docs(config: RunConfig, *, output: Path, check: bool, others: tuple[Path, ..
         made = pages(session.index, Path(_REPORTS), output)
     except NameTaken as error:
         raise UsageError(*error.lines) from error
-    tables = list(_with_tables(config, session.index, others))
+    tables = list(_with_tables(config, session.index, others or usual_pages(output)))
     say(session.source)
     for line in (*made.remarks, *(remark for page in made.pages for remark in page.remarks)):
         say(line, WARNING)
@@ -70,20 +71,20 @@ def docs(config: RunConfig, *, output: Path, check: bool, others: tuple[Path, ..
     emit("".join(f"{for_terminal(path)}\n" for path in written))
 
 
-def _with_tables(config: RunConfig, index: Index, named: Sequence[Path]) -> Iterator[PageTables]:
+def _with_tables(config: RunConfig, index: Index, pages: Sequence[Path]) -> Iterator[PageTables]:
     """The pages that have tables of ours, and these tables as they should be.
 
     Raises:
         UsageError: a page is not there, or one of its blocks can't be written.
     """
     from harness.cli.publish import block_table
-    from harness.docs.table_blocks import BadBlock, page_tables, usual_pages
+    from harness.docs.table_blocks import BadBlock, page_tables
 
-    absent = [str(path) for path in named if not path.is_file()]
+    absent = [str(path) for path in pages if not path.is_file()]
     if absent:
         raise UsageError(*(f"--page: {path}: there is no such file" for path in absent))
     reports = Path(_REPORTS)
-    for path in named or usual_pages():
+    for path in pages:
         try:
             page = page_tables(path, lambda each: block_table(index, config, each, reports))
         except BadBlock as error:

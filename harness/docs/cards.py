@@ -23,13 +23,12 @@ from harness.docs.markdown import slug
 from harness.docs.measured import Evaluated, evaluations
 from harness.report.folder import FolderError, NotOurs
 from harness.report.rows import found_in
-from harness.report.sentences import span
 from harness.types import Report, VariantReport
 from zoo._util.install import install_command
 from zoo._util.many_files import replace_files
 from zoo._util.text import for_terminal, truncate
 from zoo.index.types import Variant
-from zoo.known_datasets import IMAGENET_1K
+from zoo.known_datasets import ACCURACIES, IMAGENET_1K, known_dataset
 from zoo.licenses import read_license
 
 _EVALUATED = ".eval_results"
@@ -109,28 +108,26 @@ class CardMaker:
     def cards(self, variants: Sequence[Variant]) -> CardSet:
         """The cards of these variants, which are the report's, in its order."""
         made, taken = CardSet(), set[str]()
-        unlicensed, few = list[str](), list[str]()
+        unlicensed, some = list[str](), list[str]()
         for variant, measured in zip(variants, self._report.variants, strict=True):
             folder = _folder(variant.name)
             if folder.lower() in taken:  # Some file systems take no notice of case.
                 folder = _digested(f"{variant.name}\n{len(taken)}", folder)
             taken.add(folder.lower())
-            seen = [
-                (each, title) for each in evaluations(measured) if (title := _title(each, variant))
-            ]
+            seen = [(each, _title(each, variant)) for each in evaluations(measured)]
             if license_claim(variant) is None:
                 unlicensed.append(variant.name)
-            if any(each.is_sample for each, _ in seen):
-                few.append(variant.name)
+            if not all(each.is_whole for each, _ in seen):
+                some.append(variant.name)
             made.cards.append(self._card(folder, variant, measured, seen))
         if unlicensed:
             what = "no License in the index, and none on the card"
             made.remarks.append(
                 f"{_some(unlicensed)}: {what}; add License: with an SPDX identifier"
             )
-        if few:
-            what = "so few images were counted that the card names their number as the dataset's"
-            made.remarks.append(f"{_some(few)}: {what}; measure the accuracy on the whole set")
+        if some:
+            what = "some images of a dataset were counted, and the card calls it by their number"
+            made.remarks.append(f"{_some(some)}: {what}; validate on all of them for the whole set")
         if self._url is None:
             made.remarks.append("the cards name no source; write --report-url URL of the report")
         return made
@@ -174,7 +171,6 @@ class CardMaker:
     def _result(self, seen: Evaluated, title: str, k: int) -> Any:
         """One accuracy, as a fraction, which is what the Hub's metric is."""
         low, high = seen.interval(k)
-        sample = seen.is_sample
         args: dict[str, Any] = {
             "k": k,
             "images": seen.images,
@@ -188,7 +184,7 @@ class CardMaker:
         return self._hub.EvalResult(
             task_type=_CLASSIFICATION,
             task_name="Image Classification",
-            dataset_type=f"{kind}-{seen.images}-images" if sample else kind,
+            dataset_type=kind if seen.is_whole else f"{kind}-{seen.images}-images",
             dataset_name=title,
             dataset_config=seen.setting or None,
             dataset_split=_SPLITS.get(kind),
@@ -203,9 +199,6 @@ class CardMaker:
     def _entry(self, seen: Evaluated) -> Any:
         assert seen.known is not None
         about = f"all of {seen.images:,} images"
-        if seen.images < seen.population:
-            possible = span(*seen.interval(1))
-            about = f"{seen.images:,} of {seen.population:,} images; the whole set has {possible}"
         return self._hub.EvalResultEntry(
             dataset_id=_BENCHMARKS[seen.known.name],
             task_id="default",
@@ -222,19 +215,20 @@ def _fraction(seen: Evaluated, k: int) -> float:
 
 def _is_benchmark(seen: Evaluated) -> bool:
     known = seen.known is not None and seen.known.name in _BENCHMARKS
-    return known and not seen.setting and not seen.is_sample
+    return known and not seen.setting and seen.is_whole
 
 
-def _title(seen: Evaluated, variant: Variant) -> str | None:
-    """What to call the images; a name that means a whole dataset only where they stand for it."""
+def _title(seen: Evaluated, variant: Variant) -> str:
+    """What to call the images; a name that means a whole dataset only where they are all of it."""
     if seen.known is not None:
         name = _TITLES.get(seen.known.name, seen.known.name)
     else:
-        # The images are of the variant's own classes; they have the name that one result gives.
-        named = {claim.dataset for claim in variant.claims_of("Top 1 Accuracy", "Top 5 Accuracy")}
-        if len(named) != 1 or (name := str(named.pop() or "")) == "":
-            return None
-    about = [f"{seen.images:,} of {seen.population:,} images"] * seen.is_sample
+        # Images of the variant's own classes have the name that its one result gives. One that
+        # means a known dataset is not theirs: they would have been recognised as of it.
+        named = {claim.dataset for claim in variant.claims_of(*ACCURACIES)}
+        name = (len(named) == 1 and named.pop()) or ""
+        name = name if name and known_dataset(name) is None else "images of no known dataset"
+    about = [f"{seen.images:,} of {seen.population:,} images"] * (not seen.is_whole)
     about += [seen.setting] * bool(seen.setting)
     return f"{truncate(name, _MOST * 2)} ({', '.join(about)})" if about else name
 

@@ -153,6 +153,11 @@ class Evaluated:
         return interim(self.images, right, self.population).percent
 
     @property
+    def is_whole(self) -> bool:
+        """Whether all images of the dataset were counted."""
+        return self.images == self.population
+
+    @property
     def is_sample(self) -> bool:
         """Whether so few images say little of the whole dataset."""
         low, high = self.interval(1)

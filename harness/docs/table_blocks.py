@@ -8,6 +8,7 @@ All else on a page stays as it is, to the byte.
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 from collections.abc import Callable, Iterator
@@ -21,9 +22,9 @@ from zoo._util.files import replace_file
 
 MARK = "zoo:table"
 _END = f"<!-- /{MARK} -->"
-_BEGINS = re.compile(rf"[ \t]*<!--[ \t]*{MARK}(?![\w:])(.*)-->[ \t]*")
-_OPENS = re.compile(rf"[ \t]*<!--[ \t]*{MARK}(?![\w:])")
-_ENDS = re.compile(rf"[ \t]*<!--[ \t]*/{MARK}[ \t]*-->[ \t]*")
+_BEGINS = re.compile(rf" {{0,3}}<!--[ \t]*{MARK}(?![\w:])(.*)-->[ \t]*")
+_OPENS = re.compile(rf" {{0,3}}<!--[ \t]*{MARK}(?![\w:])")
+_ENDS = re.compile(rf" {{0,3}}<!--[ \t]*/{MARK}[ \t]*-->[ \t]*")
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})(.*)")
 _LINE = re.compile(r"[^\n]*\n|[^\n]+")
 _KEYS = ("columns", "variants", "format", "report")
@@ -171,12 +172,13 @@ def page_tables(path: Path, make: Callable[[TableBlock], str]) -> PageTables | N
         BadBlock: a block can't be written, or the page can't be read.
     """
     try:
-        text = path.read_bytes().decode("utf-8")
+        data = path.read_bytes()
+        if MARK.encode() not in data:
+            return None
+        text = data.decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         why = getattr(error, "strerror", None) or "it is not UTF-8"
         raise BadBlock(f"{path}: can't be read: {why}") from error
-    if MARK not in text:
-        return None
     parts, done, changed = [], 0, []
     line_end = "\r\n" if "\r\n" in text else "\n"
     for block in blocks_of(str(path), text):
@@ -189,7 +191,7 @@ def page_tables(path: Path, make: Callable[[TableBlock], str]) -> PageTables | N
     return PageTables(path, text, after, tuple(changed)) if done else None
 
 
-def usual_pages() -> list[Path]:
-    """The pages of the working folder that may have blocks."""
+def usual_pages(output: Path) -> list[Path]:
+    """The pages of the working folder that may have blocks; those below ``output`` are ours."""
     pages = [Path("README.md"), *sorted(Path("docs").rglob("*.md"))]
-    return [page for page in pages if page.is_file()]
+    return [each for each in pages if os.access(each, os.R_OK) and output not in each.parents]

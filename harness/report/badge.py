@@ -42,7 +42,7 @@ def endpoint(report: Report) -> Mapping[str, Any]:
     if not checked:
         message, colour = "no claim checked", "lightgrey"
     else:
-        message = f"{hold:,} of {plural(checked, 'claim')} {'holds' if hold == 1 else 'hold'}"
+        message = f"{hold:,} of {plural(checked, 'claim')} {'holds' if checked == 1 else 'hold'}"
         colour = "brightgreen" if hold == checked else "green"
         colour = "red" if "error" in worst else "yellow" if "warning" in worst else colour
     label = plural(len(report.variants), "variant")

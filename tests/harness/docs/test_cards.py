@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from hostile import TEXTS
 from huggingface_hub import ModelCard, parse_eval_result_entries
 
 from zoo.index import load_index
+from zoo.known_datasets import KNOWN, known_dataset
 
 ROOT = Path(__file__).parents[3]
 WHOLE = {"dataset": "imagenet-1k", "digest": "d", "of": 50_000, "images": 50_000}
@@ -92,6 +94,14 @@ def test_cards_of_this_zoo_are_read_by_the_hub_and_back_as_an_index(zoo, tmp_pat
 def test_what_is_documented_is_in_no_metadata(zoo, tmp_path):
     index_of(tmp_path, ["net"], **{"Parameters": 123_456})
     report_of(tmp_path, ["net"], parameters=None, flops={}, evaluations=[])
+    report = json.loads((tmp_path / "reports/report.json").read_text())
+    at = next(load_index([tmp_path / "model-index.yml"]).variants[0].claims_of("Top 1 Accuracy"))
+    place = {"file": "model-index.yml", "line": at.location.line, "column": at.location.column}
+    undecided = {"variant": "net", "field": "Top 1 Accuracy", "check": "accuracy"}
+    undecided |= {"status": "unverified", "severity": None, "cause": "accuracy.no-data"}
+    undecided |= {"documented": "99.99%", "measured": 99.5, "message": "m", "location": place}
+    report["findings"] = [undecided]
+    (tmp_path / "reports/report.json").write_text(json.dumps(report))
     assert zoo("cards", "--output", "c", "--report", "reports").returncode == 0
     text = (tmp_path / "c/net/README.md").read_text()
     assert front(tmp_path / "c/net/README.md")["model-index"] == [{"name": "net", "results": []}]
@@ -128,6 +138,25 @@ def test_a_whole_benchmark_is_in_both_forms_of_the_hub(zoo, tmp_path):
     assert zoo(*run).returncode == 0
     assert not (tmp_path / "c/net/.eval_results/imagenet-1k.yaml").exists()
     assert "metrics" not in front(tmp_path / "c/net/README.md")
+
+
+def test_images_are_called_what_they_are(zoo, tmp_path):
+    """A name that means a whole dataset is for all of its images, evaluated as usual."""
+    for changes, title, kind in (
+        ({"images": 27_000}, "ImageNet-1k (27,000 of 50,000 images)", "imagenet-1k-27000-images"),
+        ({"setting": "288x288"}, "ImageNet-1k (288x288)", "imagenet-1k"),
+        ({"dataset": None, "of": 300, "images": 300}, "images of no known dataset", None),
+        ({"dataset": "imagenet-r", "of": 30_000, "images": 30_000}, "imagenet-r", "imagenet-r"),
+    ):
+        index_of(tmp_path, ["net"])
+        report_of(tmp_path, ["net"], evaluations=[{**WHOLE, "top1": 80.0, "top5": 95.0, **changes}])
+        assert zoo("cards", "--output", "c", "--report", "reports").returncode == 0
+        [first, _] = ModelCard.load(tmp_path / "c/net/README.md").data.eval_results
+        assert (first.dataset_name, first.dataset_type) == (title, kind or first.dataset_type)
+        assert not (tmp_path / "c/net/.eval_results/imagenet-1k.yaml").exists()
+        [variant] = load_index([tmp_path / "c"]).variants
+        known = {known_dataset(c.dataset) for c in variant.claims if c.unit == "percent"}
+        assert known == ({KNOWN["imagenet-r"]} if "-r" in title else {None})
 
 
 def test_licenses_are_the_hubs_or_are_named_as_others(zoo, tmp_path):
@@ -169,8 +198,8 @@ def test_hostile_names_stay_in_the_folder_and_are_read_back(zoo, tmp_path):
         ".git",
         "CON",
         "net.git",
-        "Net",
         "net",
+        "Net",
         "n" * 300,
     )
     names = [
@@ -213,3 +242,12 @@ def test_a_file_of_others_is_left_as_it_is(zoo, tmp_path):
     assert zoo(*run).stdout.count("README.md") == 2
     again = zoo(*run)
     assert (again.stdout, "2 cards, up to date" in again.stderr) == ("", True)
+
+
+def test_without_huggingface_hub_it_is_one_line(zoo, tmp_path, monkeypatch):
+    index_of(tmp_path, ["net"])
+    report_of(tmp_path, ["net"])
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    done = zoo("cards", "--output", "c", "--report", "reports")
+    assert (done.returncode, "pip install" in done.stderr) == (2, True)
+    assert not (tmp_path / "c").exists()

@@ -97,6 +97,23 @@ def test_a_block_that_is_wrong_is_one_line_and_nothing_is_written(zoo, page):
     assert zoo("docs", "--page", "gone.md").returncode == 2
 
 
+def test_what_is_not_a_block_of_a_page_of_ours_stays(zoo, page):
+    """Code by indentation, a word in a line, what is not text, what zoo docs itself writes."""
+    text = "    <!-- zoo:table x -->\nsee <!-- zoo:table x --> here\n~~~\n<!-- zoo:table x\n~~~\n"
+    page.write_text(text)
+    (page.parent / "docs/models").mkdir(parents=True)
+    (page.parent / "docs/latin.md").write_bytes(b"caf\xe9\n")
+    (page.parent / "docs/models/own.md").write_text("<!-- zoo:table x -->\n")
+    assert zoo("docs").returncode == 0
+    assert page.read_text() == text
+    (page.parent / "docs/latin.md").write_bytes(b"caf\xe9\n<!-- zoo:table -->\n")
+    done = zoo("docs")
+    assert (done.returncode, "docs/latin.md: can't be read: it is not UTF-8" in done.stderr) == (
+        2,
+        True,
+    )
+
+
 def test_nothing_measured_is_said_and_shown_as_such(zoo, tmp_path):
     (tmp_path / "model-index.yml").write_text(INDEX)
     done = zoo("table", "--columns", "variant,parameters,parameters-claimed", "--format", "csv")

@@ -34,14 +34,15 @@ def test_each_claim_counts_once_and_the_colour_tells_the_worst():
         ((finding("FLOPs", "unverified"),), "no claim checked", "lightgrey"),
         ((HOLDS,), "1 of 1 claim holds", "brightgreen"),
         ((HOLDS, HOLDS, finding("Top", "unverified", line=3)), "1 of 1 claim holds", "brightgreen"),
-        ((HOLDS, *TWICE), "1 of 2 claims holds", "red"),
-        ((HOLDS, accepted), "1 of 2 claims holds", "green"),
+        ((HOLDS, *TWICE), "1 of 2 claims hold", "red"),
+        ((*reversed(TWICE), HOLDS), "1 of 2 claims hold", "red"),
+        ((HOLDS, accepted), "1 of 2 claims hold", "green"),
         (
             (HOLDS, finding("Size", "match", "note", line=3), warning),
             "2 of 3 claims hold",
             "yellow",
         ),
-        ((accepted,), "0 of 1 claim hold", "green"),
+        ((accepted,), "0 of 1 claim holds", "green"),
     ):
         made = badge.endpoint(report(*findings))
         assert (made["message"], made["color"], made["schemaVersion"]) == (message, colour, 1)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from harness.docs.measured import read_report
+from harness.report import badge
 from zoo.index import load_index
 
 ROOT = Path(__file__).parents[3]
@@ -24,3 +26,12 @@ def test_it_names_the_lines_of_today():
     }
     assert len(told) > 50
     assert told - claims == set(), "write it anew: zoo report --data sample"
+
+
+def test_its_badge_is_of_it_and_on_the_readme():
+    index = load_index([str(ROOT / "model-index")])
+    report = read_report(ROOT / "reports", index.variants)
+    for name, content in badge.files(report).items():
+        assert (ROOT / "reports" / name).read_bytes() == content, "zoo report --badge"
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert "](reports/badge.svg)](reports/" in text
