@@ -22,8 +22,9 @@ _FIGURES = frozenset(
     | {"Activations", "Throughput", "Latency", "Memory", "SHA256", "FLOPs Convention"}
     | {"Description", "Citation", "Paper.Title", "Paper.URL", "Code", "README", "ID", "License"}
     | {"Training Data", "Training Resources", "Training Techniques", "Epochs", "LR", "Momentum"}
-    | {"Weight Decay", "Batch Size", "Dropout", "Architecture", "Tasks", "In Collection"}
+    | {"Weight Decay", "Batch Size", "Dropout", "Architecture", "Tasks", "In Collection", "Mirrors"}
 )
+_SHARED = ("Weights", "File Size", "Name")  # What may be wrong beside another variant's.
 _PREPARED = ("Crop Pct", "Interpolation", "Mean", "Std", "Crop Mode")
 _FILE = ("file_size", "sha256", "checkpoint")
 # Which measurements a claim is held against.
@@ -49,8 +50,8 @@ class Causes:
     Attributes:
         pairs: the variants of both, by name.
         added: names of variants that are new.
+        removed: names of those that are gone.
         versions: of the runs: name -> before and now.
-        others: (field, variant) of claims that were edited.
         figures: variant -> ``accuracy`` and ``speed`` -> causes of those of its that changed.
     """
 
@@ -104,10 +105,12 @@ class Causes:
             found.append(_cause("index", "the index's text"))
         if finding.cause == "weights.missing" and not found:
             found.append(_cause("weights", "the file is gone from its server, or has come back"))
+        found = found or [*self._elsewhere(finding)]
         if not found and pair is not None:
-            found += _steering(pair, ())
-            found += self._software(pair)
-        return _once(found or [*self._elsewhere(finding)]) or [UNKNOWN]
+            found += (*_steering(pair, ()), *self._software(pair))
+        if not found and "zoo" in self.versions:
+            found += _upgrades({"zoo": self.versions["zoo"]})
+        return _once(found) or [UNKNOWN]
 
     def _measured(self, pair: VariantPair, claimed: str) -> Iterator[Cause]:
         """The causes of the measurements that a claim is held against."""
@@ -131,19 +134,21 @@ class Causes:
         versions = {**self.versions, **pair.versions}
         if pair.old.get("versions") and pair.new.get("versions") and "torch" not in pair.versions:
             versions.pop("torch", None)
-        for name, (old, new) in versions.items():
-            if name != "python":
-                yield _cause("library", f"{name} {shown(old)} -> {shown(new)}")
+        versions.pop("python", None)
+        yield from _upgrades(versions)
 
     def _elsewhere(self, finding: Finding) -> Iterator[Cause]:
-        """What changed in other variants, or of the run itself."""
-        edited = [name for name, pair in self.pairs.items() if [*_edits(pair, (finding.field,))]]
-        come = [*edited, *self.added, *self.removed]
-        if finding.field in ("Weights", "File Size", "Name") and come:
+        """What changed in other variants that this one may share something with."""
+        if finding.field not in _SHARED:
+            return
+        edited = (name for name, pair in self.pairs.items() if [*_edits(pair, (finding.field,))])
+        if come := [*edited, *self.added, *self.removed]:
             yield _cause("index", f"edited elsewhere in the index: {_few(come)}")
-        for name, (old, new) in self.versions.items():
-            if name == "zoo":
-                yield _cause("library", f"zoo {shown(old)} -> {shown(new)}")
+
+
+def _upgrades(versions: Mapping[str, tuple[str, str]]) -> Iterator[Cause]:
+    for name, (old, new) in versions.items():
+        yield _cause("library", f"{name} {shown(old)} -> {shown(new)}")
 
 
 def _cause(kind: str, text: str) -> Cause:

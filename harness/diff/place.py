@@ -49,6 +49,8 @@ def open_place(word: str, other: str) -> Place:
         UsageError: there is none, or it is no report; one line.
         PlaceFailed: it can't be read, or git can't be run.
     """
+    if not word:
+        raise UsageError("a report is named by an empty word; name a report.json or a folder")
     data, answers = _committed(word, other) if word.startswith("@") else _local(word)
     try:
         document = document_of(data)

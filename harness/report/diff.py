@@ -302,7 +302,7 @@ def _accuracy(each: Document) -> tuple[str, str, str]:
     if each["verdict"] == "other images":
         return what, f"{how}, of other images, so not compared", _why(each)
     low, high = each["interval"]
-    images = plural(each["images"]["new"], "image")
+    images = plural(each.get("compared") or each["images"]["new"], "image")
     basis = {"paired": f"paired on {images}", "intervals": f"by the intervals of {images}"}
     if each["basis"] == "paired":
         flips = f", {each['only_new']} right now alone and {each['only_old']} before alone"

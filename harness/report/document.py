@@ -144,6 +144,7 @@ def _speed(timing: Mapping[str, Any]) -> dict[str, Any]:
         "environment": environment_words(timing),
         "images_per_second": speed,
         "range": plain(timing.get("images_per_second_range") or (speed, speed)),
+        **({"contended": True} if timing.get("contended") else {}),
     }
 
 

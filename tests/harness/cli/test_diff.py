@@ -20,6 +20,7 @@ from harness.report import Options
 from harness.report.diff import FORMATS, json_schema
 from harness.report.document import json_schema as report_schema
 from harness.report.reader import report_of
+from zoo._util.text import csv_text
 
 VALIDATOR = jsonschema.Draft202012Validator(json_schema())
 LISTS = ("claims", "measurements", "accuracies", "speeds")
@@ -308,6 +309,40 @@ KINDS: dict[str, tuple[Change, dict[str, Any], set[str], bool]] = {
         {"weights"},
         True,
     ),
+    "weights that another variant names since": (
+        both(
+            put("variants", 1, "claims", 3, "documented", "https://example.org/same.pth"),
+            put("environment", "torch", "2.2.0"),
+            lambda d: d["findings"].append(
+                finding("one", "Weights", "weights", **WRONG | {"cause": "weights.shared-url"})
+            ),
+        ),
+        {
+            "claims": [
+                ("two", "Weights", "https://example.org/net.pth", "https://example.org/same.pth")
+            ],
+            "new": [("one", "Weights", "weights.shared-url")],
+        },
+        {"index"},
+        True,
+    ),
+    "an error of the index, as zoo looks closer": (
+        both(
+            put("environment", "zoo", "0.2.0"),
+            lambda d: d["findings"].append(
+                finding(None, "Weights", "schema", **WRONG | {"cause": "schema.wrong-type"})
+            ),
+        ),
+        {"new": [(None, "Weights", "schema.wrong-type")]},
+        {"library"},
+        True,
+    ),
+    "a figure that only its finding has": (
+        put("findings", 5, "measured", 7),
+        {"changed": [("two", "File Size", "size.binary-unit")]},
+        {"unknown"},
+        False,
+    ),
     "a finding mended by an edit": (
         both(
             claim(1, "2"),
@@ -491,6 +526,78 @@ def test_speeds_of_other_machines_are_not_compared(diff):
         put(*MEASURED, "speeds", 0, key, value)(new)
         document = changes(old, new)
         assert as_found(document) == {}, key
+
+    old, new = base(), base()
+    KINDS["a speed that is certainly worse"][0](new)
+    put(*MEASURED, "speeds", 0, "contended", True)(new)
+    assert as_found(changes(old, new)) == {}
+    assert as_found(changes(new, old)) == {}
+    timed = [finding("one", "Throughput", "speed", measured=number) for number in (99.1, 101.3)]
+    old, new = base(), base()
+    for document, each in zip((old, new), timed, strict=True):
+        document["findings"].append(each)
+    assert as_found(changes(old, new)) == {}
+
+
+def write_answers(folder: Path, right: list[bool], digest: str = "a1", **other: Any) -> None:
+    """A file as `zoo validate --predictions` writes it, of images that are right or not."""
+    rows = [
+        {
+            **{"image": f"{n}.jpg", "label": 3, "class1": 3 if one else 4, "correct": one},
+            **{"correct5": True, "dataset": "imagenet-1k", "digest": digest, "variant": "one"},
+            **{"setting": "", "precision": "off", **other},
+        }
+        for n, one in enumerate(right)
+    ]
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "one.csv").write_text(csv_text([*rows[0]], rows))
+
+
+def test_what_both_answered_is_compared_image_by_image(zoo, tmp_path):
+    """Where files lie in both folders, and are of the images that the reports have counted."""
+    answered = [n >= 200 for n in range(1000)]
+    worse = [n >= 210 for n in range(1000)]
+    old, new = base(), base()
+    put(*EVALUATION, "top1", 79.0)(new)
+    for name, document in (("old", old), ("new", new)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "report.json").write_text(json.dumps(document))
+
+    def found() -> dict[str, Any]:
+        done = zoo("diff", "old", "new", "--format", "json", cwd=tmp_path)
+        document = json.loads(done.stdout)
+        VALIDATOR.validate(document)
+        (each,) = document["accuracies"]
+        return each
+
+    intervals = found()
+    assert (intervals["basis"], intervals["verdict"]) == ("intervals", "open")
+    write_answers(tmp_path / "old", answered)
+    assert found() == intervals  # Of one alone nothing is known.
+    for folder in ("new", "new/predictions"):
+        write_answers(tmp_path / folder, worse)
+        paired = found()
+        assert (paired["basis"], paired["points"], paired["compared"]) == ("paired", -1.0, 1000)
+        assert (paired["only_old"], paired["only_new"]) == (10, 0)
+        assert paired["mcnemar"] == pytest.approx(2 / 2**10)
+        assert paired["flipped"][0] in {f"{n}.jpg" for n in range(200, 210)}
+        # It is known better than from both intervals.
+        low, high = paired["interval"]
+        assert intervals["interval"][0] < low < -1 < high < intervals["interval"][1]
+        (tmp_path / folder / "one.csv").unlink()
+    # Files of other images, another variant, a setting, or other labels are none of these.
+    other = ({"digest": "b2"}, {"variant": "two"}, {"setting": "crop 1"}, {"label": 4})
+    for change in other:
+        write_answers(tmp_path / "new", worse, **change)
+        assert found() == intervals, change
+    (tmp_path / "new/one.csv").write_text("no table")
+    assert found() == intervals
+    # Answers that changed while as many are right.
+    put(*EVALUATION, "top1", 80.0)(new)
+    (tmp_path / "new/report.json").write_text(json.dumps(new))
+    write_answers(tmp_path / "new", [n >= 205 or n < 5 for n in range(1000)])
+    each = found()
+    assert (each["points"], each["only_old"], each["only_new"]) == (0.0, 5, 5)
 
 
 def test_what_a_run_did_not_look_for_is_no_news(diff):
