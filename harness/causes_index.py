@@ -125,6 +125,44 @@ INDEX_CAUSES: tuple[CauseRow, ...] = (
         "`License: MIT` of weights that timm states to be cc-by-nc-4.0",
         "Correct the one that is wrong.",
     ),
+    (
+        "links.form",
+        "warning",
+        "A link is no address that could be asked for.",
+        "`README: htps://example.org/README.md`, `Paper: www.example.org/paper`",
+        "Correct the address.",
+    ),
+    (
+        "links.site-gone",
+        "note",
+        "A link leads to a site that has closed: none of its pages is there any more.",
+        "`URL: https://paperswithcode.com/paper/resnest-split-attention-networks`",
+        "Write the address of the page itself, such as the paper's on arXiv.",
+    ),
+    (
+        "links.missing",
+        "warning",
+        "The server of a link says that there is no such page (404, 410; with `--links`), or the "
+        "commit that it names, which is in the repository here, has no such file.",
+        "`Code: https://github.com/owner/name/blob/main/models.py` after the file was renamed",
+        "Write the address that it has now, best with the commit in it.",
+    ),
+    (
+        "links.anchor",
+        "warning",
+        "The line of a link is not in the file, at the commit that the link names, or is in the "
+        "function of another variant.",
+        "`Code: https://github.com/owner/name/blob/1a2b3c4/models.py#L900` of 300 lines",
+        "Correct the line.",
+    ),
+    (
+        "links.unreachable",
+        None,
+        "Whether the page is there could not be seen: no answer, one that is neither yes nor no, "
+        "or no network wanted.",
+        "A timeout, a 403 or a 429, a certificate that is not valid, `--offline`",
+        "Try again later, or open it in a browser.",
+    ),
 )
 
 MODEL_CAUSES: tuple[CauseRow, ...] = (

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from harness.check.base import Evidence, IndexCheck, Need, VariantCheck, matched, mismatched
+from harness.check.links import page_of
 from harness.check.owners import weights_of
-from harness.types import Finding, Size
+from harness.types import Fact, Finding, Measurement, Size, Slot
 from zoo._util.text import nearest, plural, shown
 from zoo.index.types import Claim, Index, Location, Variant
 from zoo.licenses import License, both, read_license, states_none
@@ -51,6 +52,32 @@ def find(index: Index, variants: Sequence[Variant]) -> Iterable[Finding]:
                 finding = mismatched(claim, variant, _ID, "license.unknown", None, why)
                 yield finding if claim in variant.claims else replace(finding, variant=None)
     yield from _contradicting(index, variants)
+
+
+def find_measured(
+    index: Index, variants: Sequence[Variant], facts: Mapping[int, Mapping[Slot, Fact]]
+) -> Iterator[Finding]:
+    """The same, and where a README here states another license in its front matter."""
+    yield from find(index, variants)
+    told: set[Location] = set()
+    for variant in variants:
+        page, claim = page_of(variant), license_claim(variant)
+        fact = facts.get(id(variant), {}).get(("page", "" if page is None else str(page.value)))
+        if page is None or claim is None or not isinstance(fact, Measurement):
+            continue
+        stated, here = read_license(fact.value["license"]), stated_license(variant)
+        if stated is None or here is None or not here.contradicts(stated):
+            continue
+        if claim.location not in told:
+            told.add(claim.location)
+            text = str(fact.value["license"])
+            message = (
+                f"{shown(page.raw)} states {shown(text)}, not {shown(claim.raw)}; correct the "
+                "wrong one of the two"
+            )
+            cause = "license.contradicted"
+            finding = mismatched(claim, variant, _ID, cause, text, message)
+            yield finding if claim in variant.claims else replace(finding, variant=None)
 
 
 def _missing(variants: Sequence[Variant]) -> Iterator[Finding]:
@@ -162,5 +189,5 @@ def _needs(size: Size) -> tuple[Need, ...]:
     return ()
 
 
-CHECK = IndexCheck(_ID, "metadata", find)
+CHECK = IndexCheck(_ID, "metadata", find, find_measured)
 OF_BUILDER = VariantCheck(_OF_BUILDER, "metadata", _needs, find_of_builder)

@@ -41,7 +41,7 @@ _REPORTED = ("index", "builder", "checks", "baseline", "device", "data", "datase
 
 @documented
 @command(
-    *(*MEASURING, "checks", "cross-check", *REPORTING, "baseline"),
+    *(*MEASURING, "links", "checks", "cross-check", *REPORTING, "baseline"),
     selects="What to verify.",
     needs_names=True,
 )
@@ -188,7 +188,7 @@ def _with_answers(report: Report, session: Session, *, thumbnails: bool) -> Repo
 
 
 @documented
-@command("index", *REPORTING, "baseline")
+@command("index", "links", "offline", "public-hosts-only", *REPORTING, "baseline")
 def audit(
     config: RunConfig,
     paths: Annotated[
@@ -208,7 +208,14 @@ def audit(
     if across:
         _audit_across(config)
     session = prepared(
-        RunConfig(index=config.index, named_by=config.named_by, checks=checks),
+        RunConfig(
+            index=config.index,
+            named_by=config.named_by,
+            checks=checks,
+            links=config.links,
+            offline=config.offline,
+            public_hosts_only=config.public_hosts_only,
+        ),
         builds=False,
         lenient=True,
     )

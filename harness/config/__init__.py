@@ -112,6 +112,7 @@ class RunConfig:
     offline: bool = _DEFAULTS["offline"]
     no_download: bool = _DEFAULTS["no-download"]
     headers: bool = _DEFAULTS["headers"]
+    links: bool = _DEFAULTS["links"]
     max_bytes: int | None = _DEFAULTS["max-bytes"]
     allow_http: bool = _DEFAULTS["allow-http"]
     public_hosts_only: bool = _DEFAULTS["public-hosts-only"]

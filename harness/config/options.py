@@ -26,7 +26,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         *("engine", "address"),
     ),
     "Store and network": (
-        *("no-store", "refresh", "offline", "no-download", "headers", "max-bytes"),
+        *("no-store", "refresh", "offline", "no-download", "headers", "links", "max-bytes"),
         *("allow-http", "public-hosts-only", "allow-local"),
     ),
     "Report": ("format", "fail-on", "strict", "baseline"),
@@ -246,6 +246,13 @@ _SHARED = (
         "shapes and types from the head of each safetensors file.",
         False,
         opposite="whole-files",
+    ),
+    Option(
+        "links",
+        SWITCH,
+        "Ask servers for the pages that Paper, Code, README and Config link to, one request per "
+        "host at a time: 404 and 410 are findings, any other trouble is unverified.",
+        False,
     ),
     Option(
         "max-bytes",

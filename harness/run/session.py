@@ -49,7 +49,7 @@ from harness.run.variant_run import (
     ordered,
     told_of,
 )
-from harness.types import Fact, Finding, Measurement, Recipe, Report
+from harness.types import Fact, Finding, Measurement, Recipe, Report, Slot
 from zoo._util.text import plural
 from zoo.index.types import Claim, Index, Location, Variant
 
@@ -118,7 +118,8 @@ class Session:
         """What the index says of itself, without building anything; nothing without ``checks``."""
         clock = Clock()
         groups, index = self.request.checks, self.index
-        findings = findings_of_index(groups, index, self.variants) if checks else []
+        facts = self._link_facts() or None if checks else None
+        findings = findings_of_index(groups, index, self.variants, facts) if checks else []
         self.runs_seen = self._runs(None)
         reports = tuple(s.report() for s in self.runs_seen)
         found = ordered(findings, self.variants)
@@ -214,6 +215,8 @@ class Session:
         found = [f for s in runs if s.findings is not None for f in s.findings]
         found = apply_alias_findings(found, self.index.variants, built_names(runs))
         facts = facts_of(runs, found)
+        for each, links in self._link_facts(ask=cut_short is None).items():
+            facts[each] = {**facts.get(each, {}), **links}
         of_index = findings_of_index(self.request.checks, self.index, self.variants, facts)
         return Report(
             environment=clock.environment(device_of(runs)),
@@ -222,6 +225,15 @@ class Session:
             cut_short=cut_short,
             unread=self.index.unusable,
         )
+
+    def _link_facts(self, *, ask: bool = True) -> dict[int, dict[Slot, Fact]]:
+        """Where links lead, as is known here or, with ``--links``, by their servers."""
+        if "metadata" not in self.request.checks:
+            return {}
+        from harness.run.links import link_facts
+
+        request = self.request if ask else replace(self.request, links=False)
+        return link_facts(request, self.variants)
 
     def gather(self, check: VariantCheck, progress: Progress) -> list[Evidence]:
         """Make the facts that one check asks for; what is known of each variant then.

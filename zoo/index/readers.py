@@ -244,6 +244,19 @@ def _key(name: str, place: Node) -> Scalar:
     return Scalar(name, True, place.start, place.start)
 
 
+def card_license(text: str) -> str | None:
+    """The license that the front matter of a page states; None where there is none."""
+    found = _FRONT_MATTER.match(text)
+    if found is None:
+        return None
+    try:
+        documents = compose(text, found.start(1), len(found[1]))
+    except UnreadableIndex:
+        return None
+    license = _license(documents[0]) if documents and isinstance(documents[0], Mapping) else None
+    return license.text if isinstance(license, Scalar) and not is_blank(license) else None
+
+
 def _license(card: Mapping) -> Node | None:
     """The card's license: of one that the Hub has no id for, its ``license_name``."""
     license = lookup(card, "license")

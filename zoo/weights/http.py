@@ -96,7 +96,7 @@ class HttpClient:
                     target = response.headers.get("Location")
                     redirects = response.status_code in _REDIRECTS and target
                     if redirects and follow(response):
-                        url = _redirected(url, target, source.allow_http)
+                        url = redirected(url, target, source.allow_http)
                         continue
                     if not redirects:
                         _check_status(response, url, on_hub)
@@ -327,7 +327,7 @@ def _trusted(_file: str | None, _folder: str | None) -> ssl.SSLContext:
     return httpx.create_ssl_context()
 
 
-def _redirected(url: str, target: str, allow_http: bool) -> str:
+def redirected(url: str, target: str, allow_http: bool) -> str:
     """Where a redirect leads, if it may be followed."""
     try:
         new = urljoin(url, target)
