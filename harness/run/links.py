@@ -35,11 +35,13 @@ _MOST_BYTES = 4 << 20  # of a source file or a page that is read here
 Facts = dict[int, dict[Slot, Fact]]
 
 
-def link_facts(request: RunConfig, variants: Sequence[Variant]) -> Facts:
+def link_facts(request: RunConfig, variants: Sequence[Variant], *, ask: bool = True) -> Facts:
     """What is known of each variant's links: of kind ``link`` by their text, ``page`` of a README.
 
-    Servers are asked with ``--links`` alone.
+    Servers are asked with ``--links`` alone, and none where not to ``ask``, as after an interrupt.
     """
+    if "metadata" not in request.checks:
+        return {}
     for known in (_has_commit, _at_commit, _folders):
         known.cache_clear()
     facts: Facts = {}
@@ -50,7 +52,7 @@ def link_facts(request: RunConfig, variants: Sequence[Variant]) -> Facts:
             local = _local(text, claim)
             if local is not None:
                 facts.setdefault(id(variant), {})[local.slot] = local
-            if local is None and request.links and is_web(text) and not gone(text):
+            if local is None and request.links and ask and is_web(text) and not gone(text):
                 asked.setdefault(text, []).append((variant, claim))
         page = page_of(variant)
         license = None if page is None else _license_of(str(page.value), page)

@@ -20,6 +20,7 @@ from harness.run.engine import Engine, EngineError, LocalEngine
 from harness.run.eval_datasets import EvalDatasets
 from harness.run.facts import VariantFacts
 from harness.run.jobs import Job
+from harness.run.links import link_facts
 from harness.run.plan import (
     builder_of,
     check_builders,
@@ -49,7 +50,7 @@ from harness.run.variant_run import (
     ordered,
     told_of,
 )
-from harness.types import Fact, Finding, Measurement, Recipe, Report, Slot
+from harness.types import Fact, Finding, Measurement, Recipe, Report
 from zoo._util.text import plural
 from zoo.index.types import Claim, Index, Location, Variant
 
@@ -118,7 +119,7 @@ class Session:
         """What the index says of itself, without building anything; nothing without ``checks``."""
         clock = Clock()
         groups, index = self.request.checks, self.index
-        facts = self._link_facts() or None if checks else None
+        facts = link_facts(self.request, self.variants) or None if checks else None
         findings = findings_of_index(groups, index, self.variants, facts) if checks else []
         self.runs_seen = self._runs(None)
         reports = tuple(s.report() for s in self.runs_seen)
@@ -215,7 +216,7 @@ class Session:
         found = [f for s in runs if s.findings is not None for f in s.findings]
         found = apply_alias_findings(found, self.index.variants, built_names(runs))
         facts = facts_of(runs, found)
-        for each, links in self._link_facts(ask=cut_short is None).items():
+        for each, links in link_facts(self.request, self.variants, ask=cut_short is None).items():
             facts[each] = {**facts.get(each, {}), **links}
         of_index = findings_of_index(self.request.checks, self.index, self.variants, facts)
         return Report(
@@ -225,15 +226,6 @@ class Session:
             cut_short=cut_short,
             unread=self.index.unusable,
         )
-
-    def _link_facts(self, *, ask: bool = True) -> dict[int, dict[Slot, Fact]]:
-        """Where links lead, as is known here or, with ``--links``, by their servers."""
-        if "metadata" not in self.request.checks:
-            return {}
-        from harness.run.links import link_facts
-
-        request = self.request if ask else replace(self.request, links=False)
-        return link_facts(request, self.variants)
 
     def gather(self, check: VariantCheck, progress: Progress) -> list[Evidence]:
         """Make the facts that one check asks for; what is known of each variant then.
