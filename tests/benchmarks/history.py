@@ -110,9 +110,10 @@ def main() -> int:
         took = [
             timed(f"zoo history {' '.join(call)}", partial(command, *call, where)) for call in calls
         ]
-    # Other work on the machine makes seconds of the clock longer.
+    # Other work on the machine makes seconds of the clock longer, and those of the processor less.
     opened = max(min(each) for each in took)
-    print(f"goals: {size / 1e6:.2f} MB of 5 MB; opened in {opened:.2f} s of {GOAL_S:.0f} s")
+    print(f"goals: {size / 1e6:.2f} MB of {GOAL_BYTES / 1e6:.0f} MB")
+    print(f"       opened in {opened:.2f} s, the lesser of both, of {GOAL_S:.0f} s")
     return 0 if size < GOAL_BYTES and opened < GOAL_S else 1
 
 

@@ -101,13 +101,13 @@ function drawHistory(variant) {
   byId("history-plot").hidden = !Array.isArray(figure.spans[0].value);
   if (!byId("history-plot").hidden) chart(byId("history-plot"), figure, variant);
   byId("history-table").replaceChildren(plainTable(`${figure.name} over time`,
-    ["Mark", "From", "To", "Measured", "Documented", "Changed with it"], figure.spans.map((span, i) => el("tr", {},
+    ["Mark", "When", "Measured", "Changed with it", "Documented"], figure.spans.map((span, i) => el("tr", {},
       el("th", { scope: "row" }, i ? `${i}` : "–", el("span", { class: "about" }, STATE_WORDS[span.state])),
-      el("td", { class: "day", title: runs[span.from].minute }, runs[span.from].day),
-      el("td", { class: "day", title: runs[span.to].minute }, runs[span.to].day),
+      el("td", { class: "day" }, el("span", { title: runs[span.from].minute }, runs[span.from].day),
+        el("span", { class: "about", title: runs[span.to].minute }, `to ${runs[span.to].day}`)),
       el("td", { class: "value" }, foreign(shownValue(figure.name, span.value)), span.of ? el("span", { class: "about" }, foreign(span.of)) : null),
-      el("td", { class: "value" }, span.documented ? foreign(span.documented) : "–"),
-      el("td", { class: "value" }, i ? whyList(span) : null, el("span", { class: "about" }, foreign(span.versions)))))));
+      el("td", { class: "value" }, i ? whyList(span) : null, el("span", { class: "about" }, foreign(span.versions))),
+      el("td", { class: "value" }, span.documented ? foreign(span.documented) : "–")))));
 }
 
 /** What a figure's runs are, as pieces of a line: within a piece values can be compared. */
