@@ -104,6 +104,7 @@ def _with_alias(
         return finding
     claim = next(c for c in variant.claims_of(_COUNT) if c.location == finding.location)
     reason = _other_documented(variant, finding.measured, counts)
+    reason = reason and (counts.copied(variant) or reason)
     if reason is None:
         reason = _size_agrees(variant, claim, finding.measured, sizes)
     if reason is None:
@@ -143,7 +144,8 @@ class _Counts:
     Those next to it in their order are looked at: a model has few that are as near.
     """
 
-    def __init__(self, variants: Iterable[Variant]) -> None:
+    def __init__(self, variants: Sequence[Variant]) -> None:
+        self._rows = {row: v for v in reversed(variants) if (row := _row(v)) is not None}
         found = ((v.claim(_COUNT), place, v) for place, v in enumerate(variants))
         self._sorted = sorted(
             (number(c) or Decimal(0), place, c, v)
@@ -151,11 +153,28 @@ class _Counts:
             if c is not None and digits(c) >= _ENOUGH_DIGITS
         )
 
+    def copied(self, variant: Variant) -> str | None:
+        """All that is counted of the variant is what stands at another one, whose count is right.
+
+        A name that a library has given to another network since was documented with its old one's.
+        """
+        other = self._rows.get(_row(variant) or ())
+        if other is None or other.name == variant.name:
+            return None
+        return f"all its counts are those documented for {other.name}"
+
     def agreeing(self, built: int) -> list[Variant]:
         """The variants with such a count, in the order of the index."""
         at = bisect_left(self._sorted, (Decimal(built),))
         near = self._sorted[max(0, at - _MOST_COMPARED) : at + _MOST_COMPARED]
         return [v for _, v in sorted((place, v) for _, place, c, v in near if agrees(c, built))]
+
+
+def _row(variant: Variant) -> tuple[object, ...] | None:
+    """What a variant documents of its counts and their input; None where it is less than that."""
+    claims = [variant.claim(field) for field in (_COUNT, "FLOPs", "Activations", "Image Size")]
+    values = tuple(None if claim is None else claim.value for claim in claims)
+    return values if values.count(None) < 2 and None not in values[:2] else None
 
 
 def _names_by_size(variants: Iterable[Variant]) -> dict[Decimal, set[str]]:

@@ -16,12 +16,26 @@ from zoo.index.schema import canonical
 
 _HEADING = re.compile(r"^#[ \t]+Model [Cc]ard (?:for|of)[ \t]+`?([\w./-]+)`?", re.M)
 _CREATED = re.compile(r"""\bcreate_model\(\s*['"]([\w./:-]+)['"]""")
+_WHICH = r"(?:train|test|eval|val|infer)(?:\w*)"
 _ITEM = re.compile(
     r"^[ \t]*[-*+][ \t]+(?:\*\*)?(?P<key>[A-Za-z][\w ()/]{0,30}?)(?:\*\*)?[ \t]*:(?:\*\*)?[ \t]*"
-    r"(?P<value>(?:train[ \t]*=[ \t]*)?[0-9][^\r\n]{0,100}?)[ \t]*\r?$",
+    rf"(?P<value>(?:{_WHICH}[ \t]*[=:]?[ \t]*)?[0-9][^\r\n]{{0,100}}?)[ \t]*\r?$",
     re.M,
 )
-_SIZES = re.compile(r"(?:(train|test)[ \t]*=[ \t]*)?([0-9]+(?:[ \t]*[x\u00d7][ \t]*[0-9]+)?)")
+_SIDES = r"[0-9]{2,5}(?:[ \t]*[x\u00d7][ \t]*[0-9]{2,5})?"
+_SIZES = re.compile(
+    rf"(?:({_WHICH})(?:[ \t]+size)?[ \t]*[=:]?[ \t]*)?(?:[13][ \t]*[x\u00d7][ \t]*)?({_SIDES})"
+    rf"(?:[ \t]*(?:px|pixels))?(?:[ \t]*\(({_WHICH})[^)]{{0,20}}\))?",
+    re.I,
+)
+# What a number is of, behind it: ``13.1 (at 384)``, ``13.1 @ 384 x 384``.
+_AT = re.compile(
+    r"([0-9][0-9.,_]*[ \t]*[KMGB]?)"
+    rf"(?:[ \t]*(?:\([ \t]*(?:at|@|for|input)?|at|@)[ \t]*({_SIDES})"
+    r"(?:[ \t]*(?:px|pixels))?[ \t]*\)?)?"
+)
+_BOTH = re.compile(r"train\w*[ \t]*/[ \t]*(?:test|eval)", re.I)
+_COUNTED_AT = "FLOPs Input"
 _STATED = frozenset({"Parameters", "FLOPs", "Activations", "Image Size"})
 
 
@@ -64,16 +78,37 @@ def _stats(text: str, start: int) -> Iterator[tuple[Scalar, Node]]:
     """Each number of the list once, the first counts: later lists compare with other models."""
     taken: set[str] = set()
     for item in _ITEM.finditer(text, start):
-        field = canonical(item["key"])
+        named = item["key"].partition("(")[0].strip() if _BOTH.search(item["key"]) else item["key"]
+        field = canonical(named)
         if field not in _STATED or field in taken:
             continue
         taken.add(field)
-        first = item.start("value")
-        key = Scalar(item["key"], True, first, first)
-        if field != "Image Size":
-            yield key, Scalar(item["value"], False, first, item.end("value"))
+        first, end = item.span("value")
+        if field == "Image Size":
+            yield from _sizes(text, first, end, in_order=named != item["key"])
             continue
-        for size in _SIZES.finditer(text, first, item.end("value")):
-            at, end = size.span(2)
-            word = "Test Image Size" if size[1] == "test" else "Image Size"
-            yield Scalar(word, True, at, at), Scalar(size[2], False, at, end)
+        key, known = Scalar(item["key"], True, first, first), _AT.fullmatch(text, first, end)
+        if known is None:
+            doubt = "is not one number; it is not verified"
+            yield key, Scalar(item["value"], False, first, end, doubt=doubt)
+            continue
+        yield key, Scalar(known[1].rstrip(), False, first, known.start(1) + len(known[1].rstrip()))
+        if known[2] and field != "Parameters" and _COUNTED_AT not in taken:
+            taken.add(_COUNTED_AT)
+            at = known.start(2)
+            yield Scalar(_COUNTED_AT, True, at, at), Scalar(known[2], False, *known.span(2))
+
+
+def _sizes(text: str, start: int, end: int, *, in_order: bool) -> Iterator[tuple[Scalar, Node]]:
+    """The size that it is trained at, and the one that it is tested at, by their words.
+
+    Of several without a word the first is meant, unless the key says in which order they stand.
+    """
+    taken: set[str] = set()
+    for number, size in enumerate(_SIZES.finditer(text, start, end)):
+        word = (size[1] or size[3] or ("test" if in_order and number == 1 else "")).lower()
+        field = "Image Size" if not word or word.startswith("train") else "Test Image Size"
+        if field not in taken:
+            taken.add(field)
+            at = size.start(2)
+            yield Scalar(field, True, at, at), Scalar(size[2], False, *size.span(2))

@@ -42,6 +42,19 @@ def test_the_count_of_another_variant_is_another_model(causes):
     assert "documented for a" in message
 
 
+def test_a_name_that_was_another_network_s_is_shown_with_that_one(causes):
+    """Of a count that two share by chance, and one whose every number stands at another name."""
+    small = "Parameters: 15406220, FLOPs: 2.7G, Activations: 10.09M, Image Size: 224"
+    entries = {"net26": small, "net50": small, "other": "Parameters: 25045686, FLOPs: 4.5G"}
+    built = {"net26": 15406220, "net50": 25045686, "other": 25045686}
+    cause, message = causes(entries, built)["net50"]
+    assert cause == "parameters.alias"
+    assert "documented for net26" in message
+    # A row that was copied is only wrong.
+    del entries["other"]
+    assert causes(entries, built)["net50"][0] == "parameters.differs"
+
+
 @pytest.mark.parametrize("same", ["File Size: 102530333", "FLOPs: 4109464576"])
 def test_variants_of_one_architecture_are_no_aliases(causes, same):
     entries = {"a": f"Parameters: 25557032, {same}", "b": f"Parameters: 44549160, {same}"}

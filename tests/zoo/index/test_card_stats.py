@@ -83,3 +83,37 @@ def test_beside_a_model_of_the_front_matter_they_are_its_own(read):
 def test_a_page_that_is_no_card_has_none(read, tmp_path):
     text = CARD.format(front="").replace("# Model card for", "# About")
     assert [v.name for v in read(text)] == ["seresnextaa101d_32x8d.sw_in12k_ft_in1k_288"]
+
+
+SIZES = {
+    "Image size: train = 224 x 224, test = 288 x 288": (224, 288),
+    "Image size: 224 x 224": (224, None),
+    "Image size: train: 224, test: 288": (224, 288),
+    "Image size: 224x224 (train), 288x288 (test)": (224, 288),
+    "Image size: training 224 px, evaluation 288 px": (224, 288),
+    "Image size (train / test): 224 / 288": (224, 288),
+    "**Image size:** 3 x 224 x 224": (224, None),
+    "Image size: test = 288 x 288": (None, 288),
+}
+
+
+def test_sizes_are_those_of_training_and_test_however_the_list_says_so(read):
+    usual = "Image size: train = 224 x 224, test = 288 x 288"
+    for line, sides in SIZES.items():
+        card = read(CARD.format(front="").replace(usual, line))[0]
+        found = [card.claim(field) for field in ("Image Size", "Test Image Size")]
+        assert [c and c.value for c in found] == [s and (s, s) for s in sides], line
+
+
+def test_a_number_may_say_at_which_input_it_was_counted(read, tmp_path):
+    for text in ("13.1 (at 384)", "13.1 @ 384 x 384", "13.1 (384x384)", "13.1 at 384 px"):
+        card = read(CARD.format(front="").replace("4.1\n", f"{text}\n", 1))[0]
+        assert card.stated("FLOPs") == 13_100_000_000
+        assert card.stated("FLOPs Input") == (384, 384), text
+        assert card.stated("Image Size") == (224, 224)
+    # What is more than one number is a note.
+    for text in ("4.1 or 4.3", "4.1 (with head)", "4.1 - 4.3"):
+        (tmp_path / "README.md").write_text(CARD.format(front="").replace("4.1\n", f"{text}\n", 1))
+        index = load_index([tmp_path / "README.md"])
+        assert [(p.severity, p.field) for p in index.problems] == [("note", "GMACs")]
+        assert index.variants[0].claim("FLOPs").value is None
