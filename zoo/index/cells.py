@@ -36,6 +36,7 @@ FOOTNOTE = re.compile(
 UNCERTAIN = re.compile(
     r"[<>~\u2248\u2264\u2265]\s*\d.*"
     r"|\d[\d.,]*\s*[%A-Za-z]{0,9}\s*(?:\u00b1|\+/?-|-|\u2013|~|\bto\b|/|\()\s*[+-]?\.?\d.*"
+    r"|\d[\d.,]*\s*[%KMGB]?\s*(?:@|\(?\s*at\b)\s*\d.*"
 )
 _MAX_MARKED = 1_000
 

@@ -160,6 +160,14 @@ def test_more_than_one_number_is_a_note_and_no_claim(load):
         assert [p.severity for p in index.problems] == ["error"], text
 
 
+def test_a_count_with_its_input_in_one_cell_is_a_note(load):
+    for text in ("13.1 (at 384)", "13.1 @ 384", "13.1 G at 384"):
+        index = load(
+            f"| model | GMACs | Params (M) |\n|---|---|---|\n| a | {text} | 1.2 |\n", "t.md"
+        )
+        assert [(p.severity, p.field) for p in index.problems] == [("note", "GMACs")], text
+
+
 def test_no_column_is_left_out_without_a_word(load):
     (line,) = said(load("model,GMACs,FLOPs (G)\na,4.1,8.2\n"))
     assert "1:13: FLOPs (G): is a second column of FLOPs" in line
