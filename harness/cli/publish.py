@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from harness.cli.options import command, look_up
 from harness.cli.output import WARNING, Failure, emit, say
-from harness.cli.show import SEEN, known_report
+from harness.cli.show import known_report
 from harness.config import RunConfig, UsageError
 from zoo._util.text import for_terminal, plural
 
@@ -20,8 +20,11 @@ if TYPE_CHECKING:
     from harness.types import Report
     from zoo.index.types import Index, Variant
 
-_JUDGING = ("fail-on", "strict")
-_TAKEN = tuple(name for name in SEEN if name not in _JUDGING)
+# What chooses measurements of the store, and what an accuracy depends on.
+_TAKEN = (
+    *("index", "builder", "checks", "baseline", "device"),
+    *("data", "dataset", "samples", "amp", "decode"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +42,7 @@ def _measured(config: RunConfig, place: Path | None) -> _Measured:
         session, report = known_report(config)
         if not any(any(_plain(each.measurements)) for each in report.variants):
             again = config.command("verify", *(config.select or ("--all",)))
-            say(f"nothing is measured of these yet; {again} does", WARNING)
+            say(f"nothing is measured of these yet; {again} measures them", WARNING)
         return _Measured(session, report, None)
     from harness.docs.measured import has_report
 

@@ -49,7 +49,7 @@ _OF_A_LOOK = ("accuracy.no-data", "weights.unreachable")
 _ENOUGH, _NARROWEST = 20, 8
 # Of a run that these were written for, `show` and `explain` tell the exit status as well.
 _JUDGING = ("fail-on", "strict")
-SEEN = (*MEASURING, "checks", "cross-check", "baseline", *_JUDGING)
+_SEEN = (*MEASURING, "checks", "cross-check", "baseline", *_JUDGING)
 # Where the output is not a terminal, lines stay whole so that a search finds them.
 _UNLIMITED = 10_000
 
@@ -98,7 +98,7 @@ def _plain(value: object) -> object:
     return value
 
 
-@command(*SEEN, selects="What to show.", needs_names=True)
+@command(*_SEEN, selects="What to show.", needs_names=True)
 def show(config: RunConfig, *, profile: bool, depth: int | None, format: str) -> None:
     """Measured values are those that are known already: nothing is built, and no server is asked.
     With the options that zoo verify was given it shows what that has found. --profile measures.
@@ -280,7 +280,7 @@ def _profile(session: Session, variant: Variant) -> Measurement:
     return fact
 
 
-@command(*SEEN, selects="Whose claim to trace.", needs_names=True)
+@command(*_SEEN, selects="Whose claim to trace.", needs_names=True)
 def explain(
     config: RunConfig,
     field: Annotated[str, typer.Argument(metavar="FIELD", help="As the index writes it: FLOPs.")],

@@ -118,7 +118,7 @@ def test_nothing_measured_is_said_and_shown_as_such(zoo, tmp_path):
     (tmp_path / "model-index.yml").write_text(INDEX)
     done = zoo("table", "--columns", "variant,parameters,parameters-claimed", "--format", "csv")
     assert done.stdout.splitlines()[1:] == ["resnest50d,,27480000", "resnest14d,,10610000"]
-    assert "nothing is measured of these yet; zoo verify --all does" in done.stderr
+    assert "nothing is measured of these yet; zoo verify --all measures them" in done.stderr
     assert zoo("table", "--report", "gone").returncode == 2
     (tmp_path / "report.json").write_text('{"variants": [{"name": 3}], "findings": [7]}')
     broken = zoo("table", "--report", "report.json")
