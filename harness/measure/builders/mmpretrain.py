@@ -68,7 +68,9 @@ class MmpretrainBuilder:
 
     def load(self) -> None:
         """Import the library; with it comes one that patches Python's own search for packages."""
-        import mmpretrain.models  # noqa: F401
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # mmcv-lite says at length what mmcv would have.
+            import mmpretrain.models  # noqa: F401
 
     def build(self, name: str) -> nn.Module:
         return _built(self._entries[name]["Config"])
