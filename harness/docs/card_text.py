@@ -44,7 +44,7 @@ def card_text(
         f"# Model card for {code(truncate(variant.name))}",
         *_described(variant),
         "## Measured",
-        *_measured(report, url, variant, measured, seen),
+        *_measured(report, url, measured, seen, fits=not _is_refused(variant, found)),
         *_documented(variant, found),
         "## Check it",
         "`zoo verify --all --index README.md` holds this card against the model"
@@ -70,23 +70,36 @@ def _described(variant: Variant) -> Iterator[str]:
         yield "\n".join(f"- {line}" for line in lines)
 
 
+def _is_refused(variant: Variant, found: Found) -> bool:
+    """Whether a finding speaks against the input size that the index documents."""
+    claim = variant.effective("Image Size")
+    findings = found.get((variant.name, claim.location), ()) if claim is not None else ()
+    return any(f.field == "Image Size" and f.status == "mismatch" for f in findings)
+
+
 def _measured(
     report: Report,
     url: str | None,
-    variant: Variant,
     measured: VariantReport,
     seen: Sequence[tuple[Evaluated, str]],
+    *,
+    fits: bool,
 ) -> Iterator[str]:
+    """What was measured; the input of the counts is in the list where it is the model's own."""
     values = measured.measurements
     counts, size = values.get("flops") or {}, values.get("image_size")
     listed = []
     if values.get("parameters") is not None:
         listed.append(f"- Parameters: {values['parameters']:,}")
-    if counts.get("macs") is not None and size:
+    if counts.get("macs") is None:
+        size = None
+    if size and fits:
         listed += [f"- MACs: {counts['macs']:,}", f"- Image size: {size[0]} x {size[1]}"]
     if listed:
         yield "Counted of the model as it is built:"
         yield "\n".join(listed)
+    if size and not fits:
+        yield f"At {size[0]} x {size[1]} pixels it takes {counts['macs']:,} multiply-accumulates."
     if seen:
         yield "Counted on images; the interval is what these leave possible for the whole set:"
         head = ("metric", "dataset", "images", "right", "interval")

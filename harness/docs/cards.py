@@ -128,6 +128,9 @@ class CardMaker:
         if some:
             what = "some images of a dataset were counted, and the card calls it by their number"
             made.remarks.append(f"{_some(some)}: {what}; validate on all of them for the whole set")
+        if not hasattr(self._hub, "EvalResultEntry"):
+            what = f"huggingface_hub {self._hub.__version__} can't make {_EVALUATED}"
+            made.remarks.append(f"{what}, and none is written; update it")
         if self._url is None:
             made.remarks.append("the cards name no source; write --report-url URL of the report")
         return made

@@ -57,6 +57,7 @@ def front(path: Path) -> dict:
     return yaml.safe_load(path.read_text().split("---\n")[1])
 
 
+@pytest.mark.slow
 def test_cards_of_this_zoo_are_read_by_the_hub_and_back_as_an_index(zoo, tmp_path, caplog):
     index = ("--index", ROOT / "model-index", "--report", ROOT / "reports")
     url = "https://example.org/zoo/report"
@@ -140,6 +141,30 @@ def test_a_whole_benchmark_is_in_both_forms_of_the_hub(zoo, tmp_path):
     assert "metrics" not in front(tmp_path / "c/net/README.md")
 
 
+def test_an_input_size_that_is_wrong_is_no_claim_of_a_card(zoo, tmp_path):
+    index_of(tmp_path, ["net"])
+    report_of(tmp_path, ["net"])
+    claim = load_index([tmp_path / "model-index.yml"]).variants[0].effective("Image Size")
+    place = {"file": "model-index.yml", "line": claim.location.line}
+    wrong = {"variant": "net", "field": "Image Size", "check": "preprocess", "status": "mismatch"}
+    wrong |= {"severity": "warning", "cause": "preprocess.differs", "documented": "224"}
+    wrong |= {
+        "measured": "288",
+        "message": "m",
+        "location": {**place, "column": claim.location.column},
+    }
+    report = json.loads((tmp_path / "reports/report.json").read_text())
+    for findings in ([], [wrong]):
+        report["findings"] = findings
+        (tmp_path / "reports/report.json").write_text(json.dumps(report))
+        assert zoo("cards", "--output", "c", "--report", "reports").returncode == 0
+        assert "5,371,160,576" in (tmp_path / "c/net/README.md").read_text()
+        [variant] = load_index([tmp_path / "c"]).variants
+        sized = {"Image Size", "FLOPs"} & {each.field for each in variant.claims}
+        assert sized == (set() if findings else {"Image Size", "FLOPs"})
+
+
+@pytest.mark.slow
 def test_images_are_called_what_they_are(zoo, tmp_path):
     """A name that means a whole dataset is for all of its images, evaluated as usual."""
     for changes, title, kind in (
@@ -159,6 +184,7 @@ def test_images_are_called_what_they_are(zoo, tmp_path):
         assert known == ({KNOWN["imagenet-r"]} if "-r" in title else {None})
 
 
+@pytest.mark.slow
 def test_licenses_are_the_hubs_or_are_named_as_others(zoo, tmp_path):
     for license, wanted in {
         "Apache-2.0": "apache-2.0",
@@ -188,6 +214,7 @@ def test_licenses_are_the_hubs_or_are_named_as_others(zoo, tmp_path):
     assert "net: no License in the index, and none on the card" in done.stderr
 
 
+@pytest.mark.slow
 def test_hostile_names_stay_in_the_folder_and_are_read_back(zoo, tmp_path):
     paths = (
         "../../out",

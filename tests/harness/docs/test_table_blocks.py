@@ -74,6 +74,7 @@ def test_a_block_is_written_checked_and_nothing_else_is_touched(zoo, page):
     assert page.read_bytes().count(b"\n") == page.read_bytes().count(b"\r\n")
 
 
+@pytest.mark.slow
 def test_a_block_that_is_wrong_is_one_line_and_nothing_is_written(zoo, page):
     for words, line in {
         "<!-- zoo:table -->": "README.md:1: this zoo:table has no end; write <!-- /zoo:table -->",
@@ -119,6 +120,11 @@ def test_nothing_measured_is_said_and_shown_as_such(zoo, tmp_path):
     done = zoo("table", "--columns", "variant,parameters,parameters-claimed", "--format", "csv")
     assert done.stdout.splitlines()[1:] == ["resnest50d,,27480000", "resnest14d,,10610000"]
     assert "nothing is measured of these yet; zoo verify --all measures them" in done.stderr
+    assert zoo("verify", "resnest14d", "--checks", "parameters").returncode == 0
+    printed = zoo(
+        "table", "resnest14d", "--columns", "variant,parameters", "--format", "csv"
+    ).stdout
+    assert printed == "variant,parameters\nresnest14d,10611688\n"
     assert zoo("table", "--report", "gone").returncode == 2
     (tmp_path / "report.json").write_text('{"variants": [{"name": 3}], "findings": [7]}')
     broken = zoo("table", "--report", "report.json")
