@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from harness.cli import interrupts
-from harness.cli.options import ENGINE, IMAGES, MEASURING, command, prepared, say_kept, with_paths
+from harness.cli.options import (
+    ENGINE,
+    FETCHING_ONE,
+    IMAGES,
+    MEASURING,
+    command,
+    prepared,
+    say_kept,
+    with_paths,
+)
 from harness.cli.output import WARNING, WRONG_USE, Failure, NotBegun, fail, say
 from harness.cli.reporting import (
     BaselineOption,
@@ -188,7 +197,7 @@ def _with_answers(report: Report, session: Session, *, thumbnails: bool) -> Repo
 
 
 @documented
-@command("index", "links", "offline", "public-hosts-only", *REPORTING, "baseline")
+@command("index", "links", "headers", *FETCHING_ONE, *REPORTING, "baseline")
 def audit(
     config: RunConfig,
     paths: Annotated[
@@ -207,6 +216,8 @@ def audit(
     checks = ("metadata",)
     if across:
         _audit_across(config)
+    if "headers" in dict(config.given):
+        raise UsageError("--headers: zoo audit asks for them with --across alone; add it")
     session = prepared(
         RunConfig(
             index=config.index,
@@ -233,7 +244,16 @@ def _audit_across(config: RunConfig) -> NoReturn:
     from harness.run.across import compared, read_zoos
 
     session, zoos, lines = read_zoos(
-        RunConfig(index=config.index, named_by=config.named_by, checks=("metadata",))
+        RunConfig(
+            index=config.index,
+            named_by=config.named_by,
+            checks=("metadata",),
+            headers=config.headers,
+            offline=config.offline,
+            public_hosts_only=config.public_hosts_only,
+            allow_http=config.allow_http,
+            allow_local=config.allow_local,
+        )
     )
     baseline = BaselineOption.read(config, session, ("across",))
     report, words = compared(session, zoos)

@@ -9,14 +9,16 @@ from pathlib import Path
 
 from harness.check.across import Across, Zoo, find
 from harness.check.shared import hashes_of
+from harness.check.weights import opened_file
 from harness.config import RunConfig, UsageError
 from harness.run.files import learn_at_hand
 from harness.run.plan import read_index, unread
 from harness.run.session import Session
-from harness.types import Measurement, Report
+from harness.types import Report
 from zoo._util.text import plural
 from zoo.index.types import Index
-from zoo.weights.checkpoint import CheckpointInfo, read_checkpoint
+from zoo.weights.checkpoint import CheckpointInfo, read_checkpoint, read_safetensors_header
+from zoo.weights.checkpoint.kept_header import KEPT, read_header
 
 
 def read_zoos(config: RunConfig) -> tuple[Session, list[Zoo], list[str]]:
@@ -46,15 +48,19 @@ def read_zoos(config: RunConfig) -> tuple[Session, list[Zoo], list[str]]:
 def compared(session: Session, zoos: Sequence[Zoo]) -> tuple[Report, str]:
     """The report of what they say of the same things, and what these are in a line.
 
-    Weights that are on this machine are known by their bytes and tensors; nothing is fetched.
+    Weights that are on this machine are known by their bytes and tensors; servers are asked for
+    theirs with ``--headers`` alone, and nothing is downloaded.
     """
     report = session.audit(checks=False)
-    runs = learn_at_hand(session.request, session.runs_seen)
+    request = session.request
+    asks = request.headers and not request.offline
+    runs = learn_at_hand(request, session.runs_seen, asks=asks)
     files = {id(run.variant): run.facts for run in runs}
     tensors = {}
     for run in runs:
-        fact = run.facts.get(("file", None))
-        path = fact.value["path"] if isinstance(fact, Measurement) else None
+        opened = opened_file(run.facts, run.variant)
+        value = {} if opened is None else opened[1].value
+        path = value.get("path") or value.get("header")
         if path is not None and (digest := tensors_digest(Path(path))):
             tensors[id(run.variant)] = digest
     found = find(zoos, hashes_of(session.index, files), tensors)
@@ -77,7 +83,8 @@ def tensors_digest(path: Path) -> str | None:
 
     None where the file is no checkpoint that can be read.
     """
-    info = read_checkpoint(path)
+    kept = read_header(path) if path.suffix == KEPT else None
+    info = read_checkpoint(path) if kept is None else read_safetensors_header(kept.data, kept.size)
     if not isinstance(info, CheckpointInfo) or not info.tensors:
         return None
     lines = sorted(f"{t.name}\t{t.dtype}\t{'x'.join(map(str, t.shape))}\n" for t in info.tensors)

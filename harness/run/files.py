@@ -214,9 +214,15 @@ class Files:
         return self._fetcher
 
 
-def learn_at_hand(request: RunConfig, runs: Sequence[VariantFacts]) -> Sequence[VariantFacts]:
-    """Tell runs of the weights that are on this machine already, without the network."""
-    files = Files(replace(request, offline=True), [run.variant for run in runs])
+def learn_at_hand(
+    request: RunConfig, runs: Sequence[VariantFacts], *, asks: bool = False
+) -> Sequence[VariantFacts]:
+    """Tell runs of the weights that are on this machine already, without the network.
+
+    With ``asks`` servers are asked as the request says.
+    """
+    request = replace(request, offline=not asks)
+    files = Files(request, [run.variant for run in runs])
     try:
         facts = files.fetch([(run.variant, run.recipe) for run in runs], None)
     finally:

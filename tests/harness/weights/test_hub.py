@@ -139,3 +139,31 @@ def test_add_says_how_to_get_a_checkpoint_that_is_elsewhere(at_hub):
         assert "measures a file of this machine" in run.err
         assert "fetch it" in run.err
         assert "No such file" not in run.err
+
+
+def test_across_zoos_the_same_tensors_are_one_network(at_hub, hub_server, net, state):
+    half = {k: (v + 1).contiguous() for k, v in state("resnest14d").items()}
+    other = {k: v.contiguous() for k, v in state("efficientnet_lite0").items()}
+    for repo, data in (("a/net", net), ("b/mine", save(half)), ("b/other", save(other))):
+        hub_server.add(repo, "model.safetensors", data)
+    for zoo, repo, count in (
+        ("a", "a/net", 10611688),
+        ("b", "b/mine", 10612999),
+        ("c", "b/other", 1),
+    ):
+        text = f"Models:\n- Name: of-{zoo}\n  Weights: hf-hub:{repo}\n  Parameters: {count}\n"
+        (at_hub.folder / f"{zoo}.yml").write_text(text)
+    words = ("audit", "--across", *(w for zoo in "abc" for w in ("--index", f"{zoo}.yml")))
+    words += ("--allow-local", "--format", "json")
+    for options, found in (
+        (("--headers",), ["across.contradicted"]),
+        ((), []),
+        (("--offline",), []),
+    ):
+        hub_server.hits.clear()
+        run = at_hub.zoo(*words, *options)
+        assert [f["cause"] for f in run.document["findings"]] == found
+        assert bool(hub_server.hits) == bool(found)
+    assert hub_server.sent < 0.1 * len(net)
+    alone = at_hub.zoo("audit", "--index", "a.yml", "--headers")
+    assert (alone.status, alone.out) == (2, "")
