@@ -266,11 +266,8 @@ def _together(changes: Iterable[tuple[str, Document]]) -> list[tuple[str, str, s
     """A row for each change, with all the variants that it is the change of."""
     rows: dict[tuple[str, str, str], list[str]] = {}
     for what, each in changes:
-        values = (
-            _value(each.get("name", ""), each["old"]),
-            _value(each.get("name", ""), each["new"]),
-        )
-        how = " -> ".join(values)
+        values = [_value(each.get("name", ""), each[side]) for side in ("old", "new")]
+        how = "another text" if min(map(len, values)) > _LONG else " -> ".join(values)
         why = _why(each) if each.get("name") else ""
         rows.setdefault((what, how, why), []).append(foreign(each["variant"]))
     found = []

@@ -730,3 +730,14 @@ def test_foreign_text_stays_text(diff):
     assert len(commands) == 1
     copied = copy.deepcopy(new)
     assert changes(copied, new)["summary"]["changes"] == 0
+
+
+def test_rows_are_short(diff):
+    """What changed alike in many variants is one row, and long texts are not shown."""
+    old, new = base(), base()
+    for document, text in ((old, "a" * 150), (new, "a" * 150 + "b")):
+        for each in document["variants"]:
+            each["claims"].append({"field": "Description", "documented": text})
+    assert "  one, two: Description: another text\n" in diff(old, new).stdout
+    shown = diff(old, new, "--format", "github").stdout
+    assert "Claims: one, two: Description: another text\n" in shown
