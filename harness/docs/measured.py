@@ -168,9 +168,9 @@ class Evaluated:
 def evaluations(variant: VariantReport) -> Iterator[Evaluated]:
     """What was counted of a variant, as documented; other precisions beside it are left out."""
     for each in variant.measurements.get("evaluations") or ():
-        if "against" in each or not each["images"]:
+        known, images = KNOWN.get(each.get("dataset") or ""), int(each["images"])
+        if "against" in each or images < 1:
             continue
-        known, images = KNOWN.get(each["dataset"] or ""), int(each["images"])
         population = max(images, int(each["of"]) if known is None else known.images)
         setting, precision = (each.get(key) or "" for key in ("setting", "precision"))
         precision = precision.replace("off", "")

@@ -126,9 +126,23 @@ def test_nothing_measured_is_said_and_shown_as_such(zoo, tmp_path):
     ).stdout
     assert printed == "variant,parameters\nresnest14d,10611688\n"
     assert zoo("table", "--report", "gone").returncode == 2
-    (tmp_path / "report.json").write_text('{"variants": [{"name": 3}], "findings": [7]}')
-    broken = zoo("table", "--report", "report.json")
-    assert (broken.returncode, "report.json: is no report" in broken.stderr) == (3, True)
+    variant = {"name": "resnest50d", "collection": None, "builder": "zoo"}
+    odd = {"digest": "", "of": 0, "images": 0.5, "top1": 50, "top5": 60}
+    for measured, status in (
+        (3, 3),
+        ({"parameters": 10**40}, 3),
+        ({"evaluations": [{**odd, "images": 0}]}, 3),
+        ({"parameters": 5.5, "image_size": [1, 2.5], "evaluations": [odd]}, 0),
+        ({"evaluations": [{**odd, "of": -3, "images": 7, "dataset": "x"}]}, 0),
+    ):
+        entry = {**variant, "measurements": measured}
+        document = {"schema": 1, "environment": {"zoo": 3}, "variants": [entry], "findings": []}
+        (tmp_path / "report.json").write_text(json.dumps(document))
+        done = zoo("table", "--report", "report.json")
+        assert done.returncode == status, (measured, done.stderr)
+        assert ("report.json: is no report" in done.stderr) == bool(status)
+        done = zoo("cards", "--report", "report.json", "--output", "c")
+        assert (done.returncode, "internal" in done.stderr) == (status, False)
 
 
 def test_text_of_an_index_stays_text_in_every_format():
