@@ -46,7 +46,15 @@ _FIELDS = {
     "parameters": {"Parameters"},
     "layers": {"Layers"},
     "flops": {"FLOPs", "FLOPs Convention", "FLOPs Input", "Image Size"},
-    "preprocess": {"Image Size", "Crop Pct", "Crop Mode", "Interpolation", "Mean", "Std"},
+    "preprocess": {
+        "Image Size",
+        "Crop Pct",
+        "Crop Mode",
+        "Interpolation",
+        "Mean",
+        "Std",
+        "License",
+    },
     "weights": {"Weights", "Mirrors", "File Size", "SHA256"},
     "accuracy": {
         "Top 1 Accuracy",

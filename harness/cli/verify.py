@@ -231,9 +231,12 @@ def audit(
         lenient=True,
     )
     baseline = BaselineOption.read(config, session, checks)
+    from harness.run.links import to_ask
     from harness.run.plan import unread
 
-    say(f"{session.source}, read and not built")
+    asks = to_ask(session.request, session.variants)
+    pages = f"; {plural(asks, 'page')} to ask for" if asks else ""
+    say(f"{session.source}, read and not built{pages}")
     baseline.tell()
     fail(*unread(session.index))
     finish(baseline.applied(session.audit()), config)

@@ -65,6 +65,13 @@ def link_facts(request: RunConfig, variants: Sequence[Variant], *, ask: bool = T
     return facts
 
 
+def to_ask(request: RunConfig, variants: Sequence[Variant]) -> int:
+    """How many pages servers are going to be asked for, where nothing is at hand."""
+    texts = (str(claim.value) for variant in variants for claim in links_of(variant))
+    pages = {text.partition("#")[0] for text in texts if is_web(text) and not gone(text)}
+    return len(pages) if request.links and not request.offline else 0
+
+
 def _fact(kind: str, text: str, value: Mapping[str, Any], method: str) -> Measurement:
     made = datetime.now(timezone.utc).isoformat(timespec="seconds")
     return Measurement(kind, "", "", value, None, method, {}, "network", made, text)

@@ -49,6 +49,7 @@ def test_missing_licenses_are_one_note_of_variants_with_weights(load):
     assert "7 of 8 variants (net1, net2, net3, net4, net5 and 2 more)" in note.message
     assert note.location == index.variants[1].location
     assert told(load("Models:\n- Name: a\n")) == []
+    assert told(load(f"Builder: torchvision\n{text}")) == []
 
 
 def test_an_unknown_license_is_noted_once_where_it_stands(load):
