@@ -112,7 +112,7 @@ def derived(passes: Mapping[Size, ModuleCall], sizes: Sequence[Size]) -> ModuleC
         sizes: other inputs.
 
     Raises:
-        NotDerivedError: it can't be told from these passes.
+        NotDerivedError: these passes don't determine it.
     """
     return _Derivation(tuple(passes), sizes).call(tuple(passes.values()))
 
