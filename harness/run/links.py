@@ -135,6 +135,7 @@ class _Asker:
         self.client = HttpClient(self._policy, self._stop, public_only=request.public_hosts_only)
         self._guard = threading.Lock()
         self._turns: dict[str, threading.Lock] = {}
+        self._silent: dict[str, int] = {}
         self._answers: dict[str, tuple[str, str]] = {}
 
     def stop(self) -> None:
@@ -179,10 +180,20 @@ class _Asker:
                 if method == "HEAD" and failure.wait is None:
                     method = "GET"
                     continue
+                if failure.silent is not None:
+                    self._was_silent(failure.silent, failure.why)
+                    return UNREACHABLE, f"not verified: {failure.why}"
                 try:
                     retries.retry(client, source, failure)
                 except PermanentError as refusal:
                     return UNREACHABLE, f"not verified: {refusal.why}"
+
+    def _was_silent(self, url: str, why: str) -> None:
+        """A host that let two pages wait until their time was up is asked for no further one."""
+        with self._guard:
+            self._silent[_host(url)] = self._silent.get(_host(url), 0) + 1
+            if self._silent[_host(url)] > 1:
+                self.client.lost(url, why)
 
     def _follow(self, method: str, url: str) -> str:
         """Ask, and follow redirects, each host at its turn; the URL that answers in the end."""

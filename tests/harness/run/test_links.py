@@ -91,6 +91,7 @@ ANSWERS = {
 }
 
 
+@pytest.mark.slow
 def test_what_servers_answer_is_told_from_what_they_do_not(place, server):
     urls = {server.on(name, behaviour): want for name, (behaviour, want) in ANSWERS.items()}
     with socket.socket() as closed:
@@ -112,6 +113,7 @@ def test_no_server_is_asked_without_the_option_or_offline(place, server):
     assert server.requests == []
 
 
+@pytest.mark.slow
 def test_a_host_is_asked_one_thing_at_a_time_and_once_for_each_page(place):
     guard, active, most = threading.Lock(), [0, 0], [0, 0]
 
@@ -131,14 +133,23 @@ def test_a_host_is_asked_one_thing_at_a_time_and_once_for_each_page(place):
         servers = tuple(enumerate((one, other)))
         urls = [server.on(f"{n}", slowly(k)) for n in range(6) for k, server in servers]
         # A redirect from one host to the other takes its turn there.
-        urls.append(one.on("moved", status(302, Location=other.on("there", slowly(1)))))
+        there = other.on("there", slowly(1))
+        urls[:0] = [one.on(f"moved{n}", status(302, Location=there)) for n in range(4)]
         place.write([*urls, *(f"{url}#part" for url in urls)])
         found = place.said("--links")
         assert set(found.values()) == {MATCH}
         assert len(found) == 2 * len(urls)
         assert most == [1, 1]
-        assert len(one.requests) == 7
-        assert len(other.requests) == 7
+        assert len(one.requests) == 10
+        assert len(other.requests) == 10
+
+
+@pytest.mark.slow
+def test_a_host_that_never_answers_is_left_alone(place, server):
+    urls = [server.on(f"{n}", hang) for n in range(6)]
+    place.write(urls)
+    assert place.said("--links") == dict.fromkeys(urls, OPEN)
+    assert len(server.requests) == 4  # HEAD and GET of two
 
 
 def test_a_certificate_that_is_not_trusted_is_unverified(place, tmp_path):
