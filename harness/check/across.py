@@ -20,6 +20,7 @@ from harness.check.compare import alike, alike_values, number
 from harness.check.owners import squeezed, weights_of
 from harness.check.shared import normal
 from harness.types import Beside, Finding
+from zoo.index.advice import SHA256_DIGITS
 from zoo.index.types import SETTINGS, Claim, Severity, Value, Variant
 from zoo.labels import same_data
 from zoo.variants import IMAGENET_CLASSES, base_name
@@ -105,7 +106,10 @@ def find(zoos: Sequence[Zoo], hashes: Mapping[int, str], tensors: Mapping[int, s
             counts[level] += new
 
     compare(_addresses, "checkpoint", _FILE)
-    compare(lambda v: filter(None, [hashes.get(id(v))]), "checkpoint", "the same SHA-256")
+    whole = {key: digits for key, digits in hashes.items() if len(digits) == SHA256_DIGITS}
+    heads = {key: digits for key, digits in hashes.items() if key not in whole}
+    for known, same in ((whole, "the same SHA-256"), (heads, "the same digits of the SHA-256")):
+        compare(lambda v, of=known: filter(None, [of.get(id(v))]), "checkpoint", same)  # type: ignore[misc]
     compare(_tagged, "checkpoint", _NAME)
     compare(lambda v: filter(None, [tensors.get(id(v))]), "tensors", "the same tensors")
     compare(_architecture, "architecture", "the same architecture by its name")

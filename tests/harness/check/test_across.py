@@ -93,6 +93,8 @@ def test_what_is_not_surely_the_same_is_not_compared(across):
     # A file is known by the digits in its name; one name of two files is not one checkpoint.
     moved = "Weights: https://elsewhere.org/mirror/x-0123abcd.pth"
     assert parameters("a", "b", f"Weights: {URL}", more=(moved,)) == {"Parameters": "error"}
+    files = f"SHA256: {'0123abcd' * 8}", f"SHA256: {'0123ABCD' * 8}"
+    assert parameters("a", "b", files[0], more=(files[1],)) == {"Parameters": "error"}
     other = "Weights: https://example.org/net-99999999.pth"
     found = parameters("net.v1", "net.v1", f"Weights: {URL}", more=(other,))
     assert found == {"Weights": "note", "Parameters": "warning"}
