@@ -8,8 +8,9 @@ them: each claim differs and has to be explained. The other side builds each on 
 it with fvcore at its own input. A third figure is the same verify on FLOPs that nothing explains,
 so that every input is tried.
 
-The sides alternate, and medians are compared. Peak memory is that of all processes of a command
-together, with what `import torch` takes by itself beside it.
+The sides alternate, and medians are compared, of processor time as well, which other work on the
+machine slows less. Peak memory is that of all processes of a command together, with what `import
+torch` takes by itself beside it.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ from __future__ import annotations
 import importlib.util
 import os
 import random
-import statistics
 import sys
 import tempfile
 from pathlib import Path
@@ -116,6 +116,7 @@ def main() -> None:
     number = int(sys.argv[1]) if len(sys.argv) > 1 else len(NAMES)
     rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 3
     names = NAMES[:number]
+    static.compile_all()
     zoo = str(Path(sys.executable).with_name("zoo"))
     with tempfile.TemporaryDirectory() as folder:
         explained, hopeless = (Path(folder) / f"{n}.yml" for n in ("explained", "hopeless"))
@@ -125,7 +126,7 @@ def main() -> None:
         explained.write_text(_index(rows))
         chance = [(name, size, dice.randrange(10**10, 10**11)) for name, size, _ in rows]
         hopeless.write_text(_index(chance))
-        sides: dict[str, list[tuple[float, int]]] = {}
+        sides: dict[str, list[tuple[float, int, float]]] = {}
         for _ in range(rounds):
             for side, index in (("explained", explained), ("hopeless", hopeless)):
                 with tempfile.TemporaryDirectory() as empty:
@@ -134,17 +135,18 @@ def main() -> None:
                     static.note(sides, side, static.run(command, {"XDG_CACHE_HOME": empty}))
             static.note(sides, "fvcore", static.run([sys.executable, "-c", FVCORE, *names]))
             static.note(sides, "torch", static.run([sys.executable, "-c", "import torch"]))
-    seconds = {k: statistics.median(s for s, _ in v) for k, v in sides.items()}
-    memory = {k: max(m for _, m in v) for k, v in sides.items()}
+    seconds, memory, cpu = static.medians(sides)
     print(f"{len(rows)} variants, medians of {rounds} rounds, {os.cpu_count()} cores, ", end="")
     print(f"load {os.getloadavg()[0]:.1f}")
     for side in sides:
         each = seconds[side] / (1 if side == "torch" else len(rows))
         print(f"  {side:10} {seconds[side]:7.1f} s, {each:6.2f} each", end="")
+        print(f", {cpu[side]:7.1f} s of processor time", end="")
         print(f"  {memory[side] / 2**20:7.0f} MiB at most")
-    static.ratio("verify over fvcore, time", seconds["explained"] / seconds["fvcore"], 0.25)
+    for measure, spent in (("time", seconds), ("processor time", cpu)):
+        static.ratio(f"verify over fvcore, {measure}", spent["explained"] / spent["fvcore"], 0.25)
+        static.ratio(f"unexplained claims, {measure}", spent["hopeless"] / spent["fvcore"], 0.6)
     static.ratio("verify over fvcore, memory", memory["explained"] / memory["fvcore"], 0.4)
-    print(f"  unexplained claims over fvcore, time {seconds['hopeless'] / seconds['fvcore']:6.2f}")
 
 
 def _index(rows: list[tuple[str, int, int]]) -> str:

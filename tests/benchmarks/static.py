@@ -3,11 +3,13 @@
     python tests/benchmarks/static.py [ROUNDS]
 
 Both sides of each ratio alternate, and medians are compared, since other work on the machine
-slows both. Peak memory is that of all processes of a command together.
+slows both; ratios of processor time, which it slows less, stand beside them. Peak memory is that of
+all processes of a command together.
 """
 
 from __future__ import annotations
 
+import compileall
 import os
 import statistics
 import subprocess
@@ -31,15 +33,19 @@ for name in zoo.list_models("resnest*"):
 """
 
 
+Sides = dict[str, list[tuple[float, int, float]]]
+
+
 def main() -> None:
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 3
+    compile_all()
     zoo = str(Path(sys.executable).with_name("zoo"))
     index = str(Path(__file__).resolve().parents[1] / "fixtures" / "seed" / "resnest.yml")
     verify = [zoo, "verify", "--all", "--index", index]
     with tempfile.TemporaryDirectory() as folder:
         warm_env = {"XDG_CACHE_HOME": folder}
         run(verify, warm_env)
-        sides: dict[str, list[tuple[float, int]]] = {}
+        sides: Sides = {}
         for _ in range(rounds):
             with tempfile.TemporaryDirectory() as empty:
                 note(sides, "cold", run(verify, {"XDG_CACHE_HOME": empty}))
@@ -55,15 +61,17 @@ def main() -> None:
             check=False,
         ).stderr.splitlines()[-1]
 
-    seconds = {k: statistics.median(s for s, _ in v) for k, v in sides.items()}
-    memory = {k: max(m for _, m in v) for k, v in sides.items()}
-    print(f"medians of {rounds} rounds, {os.cpu_count()} cores")
+    seconds, memory, cpu = medians(sides)
+    print(f"medians of {rounds} rounds, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
     for name in sides:
-        print(f"  {name:7} {seconds[name]:7.2f} s  {memory[name] / 2**20:7.0f} MiB at most")
+        print(f"  {name:7} {seconds[name]:7.2f} s, {cpu[name]:6.2f} s of processor time", end="")
+        print(f"  {memory[name] / 2**20:7.0f} MiB at most")
     ratio("cold verify over import torch", seconds["cold"] / seconds["torch"], 2.0)
     ratio("cold verify over fvcore", seconds["cold"] / seconds["fvcore"], 0.25)
+    ratio("the same, processor time", cpu["cold"] / cpu["fvcore"], 0.25)
     ratio("its peak memory over fvcore's", memory["cold"] / memory["fvcore"], 0.4)
     ratio("warm verify, seconds", seconds["warm"], 0.4)
+    ratio("the same, processor time", cpu["warm"], 0.4)
     ratio("zoo --help, seconds", seconds["help"], 0.15)
     print(f"  warm verify imported of torch, pandas, httpx, matplotlib: {imports}")
 
@@ -77,8 +85,23 @@ print(", ".join(heavy) or "nothing", file=sys.stderr)
 """
 
 
-def note(sides: dict[str, list[tuple[float, int]]], name: str, result: tuple[float, int]) -> None:
+def compile_all() -> None:
+    """Compile the packages, as an installation does: a checkout may be told not to keep that."""
+    for package in ("harness", "zoo"):
+        compileall.compile_dir(Path(__file__).resolve().parents[2] / package, quiet=1)
+
+
+def note(sides: Sides, name: str, result: tuple[float, int, float]) -> None:
     sides.setdefault(name, []).append(result)
+
+
+def medians(sides: Sides) -> tuple[dict[str, float], dict[str, int], dict[str, float]]:
+    """Of each side the median seconds, the most memory, and the median processor time."""
+    return (
+        {name: statistics.median(s for s, _, _ in runs) for name, runs in sides.items()},
+        {name: max(m for _, m, _ in runs) for name, runs in sides.items()},
+        {name: statistics.median(c for _, _, c in runs) for name, runs in sides.items()},
+    )
 
 
 def ratio(what: str, value: float, goal: float) -> None:
@@ -87,9 +110,11 @@ def ratio(what: str, value: float, goal: float) -> None:
     )
 
 
-def run(command: Sequence[str], environment: Mapping[str, str] | None = None) -> tuple[float, int]:
-    """Runs a command; returns its seconds, and the peak of its processes' memory in bytes."""
-    begin = time.perf_counter()
+def run(
+    command: Sequence[str], environment: Mapping[str, str] | None = None
+) -> tuple[float, int, float]:
+    """Runs a command; its seconds, its processes' peak memory in bytes and processor time."""
+    begin, before = time.perf_counter(), os.times()
     process = subprocess.Popen(
         command,
         env={**os.environ, **(environment or {})},
@@ -112,7 +137,9 @@ def run(command: Sequence[str], environment: Mapping[str, str] | None = None) ->
     watcher.join()
     if status not in (0, 1):
         raise SystemExit(f"{' '.join(command[:3])}... ended with status {status}")
-    return seconds, peak
+    after = os.times()
+    spent = after.children_user + after.children_system
+    return seconds, peak, spent - before.children_user - before.children_system
 
 
 def memory_of(root: int) -> int:
