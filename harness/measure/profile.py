@@ -5,6 +5,7 @@ This is what a worker process runs. It sees a `Recipe` and input geometries; no 
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
@@ -75,6 +76,23 @@ class Profiler:
             One fact per kind, and per size where size matters; an `Unmeasured` one where the
             variant can't be built or run.
         """
+        # What a library imports and a model is made of stays: it is no garbage to look through.
+        collects = gc.isenabled()
+        gc.disable()
+        try:
+            return self._measured(recipe, kinds, sizes, checkpoint, siblings)
+        finally:
+            if collects:
+                gc.enable()
+
+    def _measured(
+        self,
+        recipe: Recipe,
+        kinds: Sequence[str],
+        sizes: Sequence[Size],
+        checkpoint: str | None,
+        siblings: Sequence[str],
+    ) -> list[Fact]:
         facts = [_preprocess(recipe)] if "preprocess" in kinds else []
         at = [(k, size) for k in kinds if k != "preprocess" for size in slots_of(k, sizes)]
         if not at:

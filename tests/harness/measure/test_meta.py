@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from types import SimpleNamespace
 
@@ -134,6 +135,7 @@ def test_what_a_builder_raises_is_a_fact(builder):
     ]
     assert all(isinstance(f, Unmeasured) and f.cause == "build.failed" for f in facts)
     assert all("KeyError" in f.why and "\n" not in f.why for f in facts)
+    assert gc.isenabled()  # It is paused meanwhile.
 
 
 def test_a_size_that_does_not_fit_costs_that_size_alone(builder):
