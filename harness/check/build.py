@@ -103,6 +103,8 @@ def _with_alias(
     if variant is None or not isinstance(finding.measured, int):
         return finding
     claim = next(c for c in variant.claims_of(_COUNT) if c.location == finding.location)
+    if _is_beside(claim, finding.measured):
+        return finding
     reason = _other_documented(variant, finding.measured, counts)
     reason = reason and (counts.copied(variant) or reason)
     if reason is None:
@@ -116,6 +118,12 @@ def _with_alias(
         f"{reason}; name the variant as this builder does, or choose the builder that has it"
     )
     return replace(finding, cause=ALIAS, message=message, edits=(), annotate_edits=())
+
+
+def _is_beside(claim: Claim, measured: int) -> bool:
+    """Whether a long number misses the count by its last digit: no other model is so near."""
+    written, step = number(claim), claim.step or Decimal(1)
+    return written is not None and digits(claim) >= 4 and abs(written - measured) < 2 * step
 
 
 def _left_open(finding: Finding) -> Finding:

@@ -263,8 +263,9 @@ def _pipeline(config: Any) -> list[Any]:
 
 
 def _whole(config: Any) -> Size | None:
-    """The size of the images of a set whose images all have one."""
-    return _WHOLE.get(str(_dataset(config).get("type")))
+    """The size of the images of a set whose images all have one, or that the backbone is for."""
+    backbone = (config.get("model") or {}).get("backbone") or {}
+    return _WHOLE.get(str(_dataset(config).get("type"))) or _size(backbone.get("img_size"))
 
 
 def _size(value: Any, wide_first: bool = False) -> Size | None:

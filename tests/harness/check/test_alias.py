@@ -42,6 +42,14 @@ def test_the_count_of_another_variant_is_another_model(causes):
     assert "documented for a" in message
 
 
+def test_a_long_count_that_is_beside_the_built_one_is_of_no_other_model(causes):
+    """Two networks of a family are documented with 196.74 and 196.75 M; both may have the first."""
+    for written, cause in (("196.75M", "parameters.differs"), ("196.95M", "parameters.alias")):
+        entries = {"a": "Parameters: 196.74M", "b": f"Parameters: {written}"}
+        found = causes(entries, {"a": 196_740_000, "b": 196_739_932})
+        assert found["b"][0] == cause, written
+
+
 def test_a_name_that_was_another_network_s_is_shown_with_that_one(causes):
     """Of a count that two share by chance, and one whose every number stands at another name."""
     small = "Parameters: 15406220, FLOPs: 2.7G, Activations: 10.09M, Image Size: 224"

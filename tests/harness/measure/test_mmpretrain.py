@@ -109,6 +109,8 @@ def test_the_test_pipeline_says_how_images_are_prepared(builder):
         *((240, 240), 240 / 272, "bicubic", "center"),
     )
     assert settings("resnet18_8xb16_cifar10") == ((32, 32), None, None, None)
+    # Without a pipeline that says it, the size that the backbone is for.
+    assert settings("vit-base-p16_sam-pre_3rdparty_sa1b-1024px")[:2] == ((1024, 1024), None)
     (rgb,) = builder.preprocessing("resnet50_8xb32_in1k", None).settings
     assert rgb.mean == pytest.approx((0.485, 0.456, 0.406), abs=1e-4)
     (bgr,) = builder.preprocessing("regnetx-400mf_8xb128_in1k", None).settings
