@@ -13,6 +13,7 @@ from harness.cli.options import FETCHING, command, prepared, say_interrupted
 from harness.cli.output import FAILED, FINDINGS, WARNING, emit, emit_json, fail, say, with_advice
 from harness.config import RunConfig
 from harness.types import Fact, Measurement
+from zoo._util.text import without_users
 from zoo.index.types import Claim, Variant
 
 _ROLES = {"Weights": "weights", "Mirrors": "mirror"}
@@ -65,7 +66,11 @@ def _rows(variant: Variant, facts: Mapping[str | None, Fact]) -> Iterator[dict[s
         why = "the index lists no weights for it"
         yield {"variant": variant.name, "role": "weights", "url": None, "cause": None, "why": why}
     for claim in claims:
-        about = {"variant": variant.name, "role": _ROLES[claim.field], "url": claim.raw}
+        about = {
+            "variant": variant.name,
+            "role": _ROLES[claim.field],
+            "url": without_users(claim.raw),
+        }
         yield {**about, **_measured(claim, facts)}
 
 
