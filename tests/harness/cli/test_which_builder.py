@@ -85,7 +85,10 @@ def test_an_unknown_builder_is_one_line_where_models_are_built(here):
         done = here(text, "verify", "--all")
         assert done.returncode == 2
         line = f"error: model-index.yml:{place}: Builder: no builder is called 'tim'"
-        assert done.stderr.splitlines() == [line, "hint: there are: timm, torchvision, zoo"]
+        assert done.stderr.splitlines() == [
+            line,
+            "hint: there are: mmpretrain, timm, torchvision, zoo",
+        ]
         assert done.stdout == ""
         # Who builds nothing needs no builder.
         for command in (["audit"], ["list"], ["show", "vgg11"], ["fetch", "--all", "--dry-run"]):
