@@ -1,7 +1,8 @@
 """A written report read back: what it measured and found, beside what an index says today.
 
 What an index documents may have changed since; what a report measured of a variant of that name and
-that collection stands.
+that collection stands. What it found of a claim stands as long as the claim is written as it was,
+on whatever line.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import csv
 import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,10 @@ from harness.check.decide import interim
 from harness.report.folder import DOCUMENT, FolderError
 from harness.report.reader import MOST_BYTES, UnusableReport, document_of, report_of
 from harness.report.rows import FEW_IMAGES, WIDEST_INTERVAL, Row, rows
-from harness.types import Report, VariantReport
+from harness.types import Finding, Report, VariantReport
 from zoo._util.files import open_regular
-from zoo._util.text import for_spreadsheet, for_terminal
-from zoo.index.types import Variant
+from zoo._util.text import for_spreadsheet, for_terminal, without_users
+from zoo.index.types import Location, Variant
 from zoo.known_datasets import KNOWN, KnownDataset
 
 _MOST = 1e30
@@ -60,10 +61,34 @@ def read_report(place: Path, variants: Sequence[Variant], builder: str = "") -> 
     made = tuple(_variant(v, known.get((v.name, _collection(v))), builder) for v in variants)
     if not all(_is_small(each.measurements) for each in made):
         raise FolderError(f"{path}: is no report: it holds a number beyond all figures")
-    names = {each.name for each in variants}
-    return replace(
-        report, variants=made, findings=tuple(f for f in report.findings if f.variant in names)
-    )
+    return replace(report, variants=made, findings=tuple(_still_said(report.findings, made)))
+
+
+def _still_said(findings: Iterable[Finding], made: Sequence[VariantReport]) -> Iterator[Finding]:
+    """The findings on these variants, at the places where their claims stand today.
+
+    One on a claim that is written otherwise by now, or is gone, says nothing of what is there.
+    """
+    claims: dict[tuple[str | None, str, str], list[Location]] = {}
+    for each in made:
+        for claim in each.claims:
+            for name in (each.name, None):
+                places = claims.setdefault((name, claim.field, without_users(claim.raw)), [])
+                places += [claim.location] * (claim.location not in places)
+    names = {each.name for each in made}
+    about: dict[tuple[str | None, str, str], dict[Location | None, list[Finding]]] = {}
+    for finding in findings:
+        if finding.documented is not None:
+            key = finding.variant, finding.field, finding.documented
+            about.setdefault(key, {}).setdefault(finding.location, []).append(finding)
+        elif finding.variant in names:
+            yield replace(finding, location=None)
+    for key, placed in about.items():
+        now = claims.get(key, [])
+        # Of several that are written alike, each is the one of its turn.
+        then = sorted(placed, key=str) if None in placed else sorted(filter(None, placed))
+        for place, at in zip(then, sorted(now), strict=False) if len(then) == len(now) else ():
+            yield from (replace(finding, location=at) for finding in placed[place])
 
 
 def nothing_measured(variants: Sequence[Variant], builder: str = "") -> Report:

@@ -115,6 +115,43 @@ def test_what_is_documented_is_in_no_metadata(zoo, tmp_path):
     assert [claim.field for claim in variant.claims] == ["Name"]
 
 
+def test_a_finding_follows_its_claim_and_says_nothing_of_another(zoo, tmp_path):
+    index = tmp_path / "model-index.yml"
+    index_of(tmp_path, ["net"], **{"Parameters": 27_480_000})
+    report_of(tmp_path, ["net"], evaluations=[])
+    path = tmp_path / "reports/report.json"
+    report = json.loads(path.read_text())
+    [variant] = load_index([index]).variants
+    report["findings"] = [
+        {
+            **{"variant": "net", "field": claim.field, "check": "c", "documented": claim.raw},
+            **{"status": status, "severity": severity, "cause": None, "message": "m"},
+            "measured": None,
+            "location": {"file": "model-index.yml", "line": claim.location.line, "column": 1},
+        }
+        for claim in variant.claims_of("Parameters", "Top 1 Accuracy", "Top 5 Accuracy")
+        for status, severity in [("match", None) if "P" in claim.field else ("mismatch", "error")]
+    ]
+    path.write_text(json.dumps(report))
+
+    def stands() -> list[str]:
+        assert zoo("cards", "--output", "c", "--report", "reports").returncode == 0
+        rows = (tmp_path / "c/net/README.md").read_text().split("## Documented")[1].splitlines()
+        return [row.split(" | ")[-1].strip(" |") for row in rows if row.startswith(("| P", "| T"))]
+
+    found = stands()
+    assert found[0] == "holds"
+    assert all(word.startswith("differs") for word in found[1:])
+    # Lines above move it; another number in its place was never measured.
+    index.write_text("# moved\n\n" + index.read_text())
+    assert stands() == found
+    index.write_text(index.read_text().replace("27480000", "99990000"))
+    assert stands() == ["not checked", *found[1:]]
+    index.write_text(index.read_text().replace("Top 1 Accuracy: 99.99%", "Top 1 Accuracy: 80%"))
+    table = zoo("table", "--report", "reports", "--columns", "top1-claimed,top5-claimed").stdout
+    assert table.splitlines()[-1] == "| 80.00 % | 99.99 % (wrong) |"
+
+
 def test_a_whole_benchmark_is_in_both_forms_of_the_hub(zoo, tmp_path):
     index_of(tmp_path, ["net"], License="BSD-3-Clause")
     evaluated = {**WHOLE, "top1": 80.966, "top5": 0.5}
