@@ -136,14 +136,14 @@ def _of_one_file(evidence: Evidence, claim: Claim) -> Iterator[Finding | Need]:
     sha256, mirror = file.value["sha256"], file.value.get("mirror")
     if mirror is not None and (absent := _absent(evidence, claim, claim.value)):
         yield absent  # what follows is said of the mirror's file
-    if sha256 is None:  # a header alone has none
-        yield from _unhashed(evidence, "weights.unreachable", _NOT_DOWNLOADED)
-    else:
+    if sha256 is not None:
         if mirror is None:
             yield from _name_against_file(evidence, claim, file)
         for stated, digits in _stated(evidence):
             yield _stated_against_file(variant, stated, digits, sha256)
     yield from _tensors(evidence, claim, file, None)
+    if sha256 is None:  # a header alone has none
+        yield from _unhashed(evidence, "weights.unreachable", _NOT_DOWNLOADED)
 
 
 def _beside(evidence: Evidence, claim: Claim, part: str) -> Iterator[Finding | Need]:

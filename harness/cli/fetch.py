@@ -24,7 +24,6 @@ def fetch(config: RunConfig, *, dry_run: bool) -> None:
     session = prepared(asked, builds=False)
     from harness.cli.progress import StderrProgress
     from zoo._util.text import for_terminal
-    from zoo.index.types import unusable
 
     progress = StderrProgress(quiet=config.quiet)
     say(f"{session.source}, {session.file_plan}")
@@ -43,7 +42,7 @@ def fetch(config: RunConfig, *, dry_run: bool) -> None:
     for variant in session.variants:
         unread = [c for c in variant.claims_of("Weights") if c.value is None]
         for claim in unread:
-            fail(f"{variant.name}: {unusable(claim)}")
+            fail(f"{variant.name}: {claim.location}: its Weights can't be used; see zoo audit")
             status = max(status, FINDINGS)
         if id(variant) not in named and not unread:
             say(f"{variant.name}: the index lists no weights for it", WARNING)

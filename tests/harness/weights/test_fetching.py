@@ -84,8 +84,7 @@ def test_statuses_tell_wrong_files_from_trouble(place, server, data):
         unreadable = place.zoo("fetch", NAMES[3])
         assert unreadable.status == 1
         assert "lists no weights" not in unreadable.err
-        assert "which can't be used" in unreadable.err
-        assert text in unreadable.err
+        assert "Weights can't be used" in unreadable.err
     assert place.zoo("fetch", NAMES[0]).status == 0
     for wrong in (("fetch",), ("fetch", "--all", NAMES[0]), ("fetch", "nothing-like-it")):
         refused = place.zoo(*wrong)
