@@ -85,8 +85,14 @@ def differing(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, tuple
     return {
         name: (str(old[name]), str(new[name]))
         for name in old
-        if old[name] is not None and new.get(name) is not None and old[name] != new[name]
+        if old[name] is not None and new.get(name) is not None and _apart(old[name], new[name])
     }
+
+
+def _apart(old: Any, new: Any) -> bool:
+    """Whether two versions differ; metadata may lack the ``+cpu`` that the library itself says."""
+    (first, _, of_old), (second, _, of_new) = (str(each).partition("+") for each in (old, new))
+    return first != second or bool(of_old and of_new and of_old != of_new)
 
 
 def _by_name(entries: Sequence[Entry]) -> dict[tuple[str, int], Entry]:

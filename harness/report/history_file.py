@@ -387,7 +387,8 @@ def _read_lines(path: Path, variant: str | None) -> History:
     rows = []
     with open_regular(path) as file:
         for number, line in enumerate(file, 1):
-            if wanted is not None and wanted not in line:
+            # The first always: that a file is no history is seen before anything is imported.
+            if number > 1 and wanted is not None and wanted not in line:
                 continue
             try:
                 rows.append(_row(f"{path}:{number}", line))

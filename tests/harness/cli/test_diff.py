@@ -498,6 +498,22 @@ def test_two_reports_of_one_state_differ_in_nothing(diff):
     assert (done.returncode, "nothing changed" in done.stdout) == (0, True)
 
 
+def test_a_version_without_its_local_part_is_no_other_one():
+    """A run that validates has torch's own word for it, and one that builds the metadata's."""
+    told = {
+        ("2.1.0", "2.1.0+cu118"): {"unknown"},
+        ("2.1.0+cpu", "2.1.0"): {"unknown"},
+        ("2.1.0+cpu", "2.1.0+cu118"): {"library"},
+        ("2.1.0", "2.2.0+cpu"): {"library"},
+    }
+    for versions, kinds in told.items():
+        old, new = base(), base()
+        for document, torch in zip((old, new), versions, strict=True):
+            put(*ONE, "versions", "torch", torch)(document)
+        put(*MEASURED, "parameters", 1001)(new)
+        assert {*causes_in(changes(old, new))} == kinds, versions
+
+
 def test_different_images_are_never_compared_as_the_same(diff):
     for change in (put(*EVALUATION, "digest", "b2"), put(*EVALUATION, "images", 500)):
         old, new = base(), base()

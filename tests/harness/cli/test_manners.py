@@ -48,6 +48,9 @@ MISTAKES = {
     "cards": "nosuch --output c||--output afile|--output c --report gone|--output c --report-url x",
     "dataset": "|gone|afile|gone --format x",
     "history": "|net|net --report nowhere|net --report afile|net FLOPs --format x",
+    "diff": "|gone|gone afile|afile gone|afile afile|images images|@HEAD gone|'' afile"
+    "|afile afile --format x|afile afile --fail-on x|afile afile --fail-on note",
+    "manifest": "nosuch|--all resnest14d|nosuch.yml|--index gone.yml|--format csv|--max-bytes x",
     "cite": "nosuch|",
     "classify": "nosuch x.jpg|resnest14d|'resnest*' x.jpg|resnest14d - -|resnest14d x.jpg --top 0"
     "|resnest14d x.jpg --device cuda:99|resnest14d gone.jpg gone/",
