@@ -31,7 +31,16 @@ from harness.explain.flops import (
     usual_geometries,
 )
 from harness.explain.flops_messages import MOST_LEFT_OUT, FlopsMessages, leaves_out
-from harness.types import WITH_PRODUCTS, WITH_UNKNOWN, Edit, Finding, Size
+from harness.types import (
+    WITH_PRODUCTS,
+    WITH_UNKNOWN,
+    Edit,
+    Fact,
+    Finding,
+    Measurement,
+    Size,
+    Unmeasured,
+)
 from zoo.index.types import Claim, Severity, Variant
 
 _ID = "flops"
@@ -96,7 +105,7 @@ def _explained(evidence: Evidence, claim: Claim, accepted: tuple[str, ...]) -> F
     swapped = None
     if explanation is None or not explanation.certain:
         further = usual_geometries(asked)
-        if need := _lacking(evidence, further):
+        if need := _lacking(evidence, further, "derived"):
             return need
         asked = [*asked, *further]
         tries = candidates(asked, measured_counts(evidence, asked))
@@ -105,15 +114,18 @@ def _explained(evidence: Evidence, claim: Claim, accepted: tuple[str, ...]) -> F
             swapped = _exchanged(evidence, claim)
     if isinstance(swapped, Need):
         return swapped
+    # What was derived finds an input; what is said of it is counted there.
+    if explanation and (need := _lacking(evidence, [explanation.candidate.geometry])):
+        return need
     refused = _refused(evidence, asked)
     return _differing(evidence, claim, accepted, explanation, len(tries), refused, swapped)
 
 
-def _lacking(evidence: Evidence, asked: Sequence[Geometry]) -> Need | None:
+def _lacking(evidence: Evidence, asked: Sequence[Geometry], kind: str = "flops") -> Need | None:
     """What has to be measured before these inputs can explain anything."""
-    sizes = tuple(g.size for g in asked)
-    lacks = any(("flops", size) not in evidence.facts for size in sizes)
-    return Need("flops", sizes) if lacks else None
+    known = {size for made, size in evidence.facts if made in ("flops", kind)}
+    sizes = tuple(g.size for g in asked if g.size not in known)
+    return Need(kind, sizes) if sizes else None
 
 
 def at_stated_input(evidence: Evidence, field: str) -> Evidence | Need:
@@ -250,14 +262,18 @@ def measured_counts(evidence: Evidence, asked: Iterable[Geometry]) -> dict[Size,
     """Size -> the ``flops`` measurement's value, for the inputs at which the model could run."""
     found = {}
     for geometry in asked:
-        fact = evidence.measurement("flops", geometry.size)
-        if fact is not None:
+        fact = _counted(evidence, geometry.size)
+        if isinstance(fact, Measurement):
             found[geometry.size] = fact.value
     return found
 
 
+def _counted(evidence: Evidence, size: Size) -> Fact | None:
+    return evidence.facts.get(("flops", size)) or evidence.facts.get(("derived", size))
+
+
 def _refused(evidence: Evidence, asked: Iterable[Geometry]) -> list[Size]:
-    return [g.size for g in asked if evidence.unmeasured("flops", g.size) is not None]
+    return [g.size for g in asked if isinstance(_counted(evidence, g.size), Unmeasured)]
 
 
 def _differing(

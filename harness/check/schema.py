@@ -115,6 +115,7 @@ _INPUT = ("Image Size", "Crop Pct", "Crop Mode", "Interpolation", "Mean", "Std")
 _NEEDED: dict[str, tuple[str, ...]] = {
     "structure": _BUILD,
     "flops": (*_BUILD, "FLOPs Convention"),
+    "derived": (*_BUILD, "FLOPs Convention"),
     "checkpoint": _BUILD,
     "preprocess": (*_BUILD, "Weights"),
     "accuracy": (*_BUILD, "Class Names", *_INPUT, "Weights"),
@@ -171,7 +172,7 @@ def missing_for(variant: Variant, kind: str, claim: Claim | None = None) -> str:
 def _claims(variant: Variant, kind: str, claim: Claim | None) -> Iterable[Claim]:
     """The claims that a fact depends on, the variant's own or its collection's."""
     names = _NEEDED.get(kind, ())
-    if kind in ("flops", "fvcore", "profile", "recipe"):
+    if kind in ("flops", "derived", "fvcore", "profile", "recipe"):
         # The input that is counted: its own key, else the one of the model.
         has_input = variant.effective("FLOPs Input") is not None
         names = (*names, "FLOPs Input" if has_input else "Image Size")

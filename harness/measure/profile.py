@@ -67,7 +67,8 @@ class Profiler:
         Args:
             recipe: the variant.
             kinds: ``structure``, ``interface``, ``preprocess`` and ``checkpoint``, made once, and
-                ``flops``, ``profile``, ``runs`` and ``fvcore``, made at each size.
+                ``flops``, ``profile``, ``runs`` and ``fvcore``, made at each size; ``derived`` is
+                ``flops`` that may be derived from passes at other sizes.
             sizes: input geometries, (height, width) in pixels.
             checkpoint: the file to match, for ``checkpoint``.
             siblings: other variants of the builder that the file may turn out to hold.
@@ -102,9 +103,9 @@ class Profiler:
         except Exception as error:  # noqa: BLE001 - whatever a builder raises is a finding
             why = f"{recipe.builder} can't build {recipe.name}: {describe_error(error)}"
             return facts + [_not_made(kind, recipe, why, size) for kind, size in at]
-        known = _derived(built, [size for kind, size in at if kind == "flops" and size])
+        known = _derived(built, [size for kind, size in at if kind == "derived" and size])
         for kind, size in at:
-            if kind == "flops" and size in known:
+            if kind == "derived" and size in known:
                 facts.append(
                     replace(_measurement(kind, recipe, known[size], size), method=_DERIVED)
                 )
@@ -243,7 +244,7 @@ def _at_size(built: _BuiltVariant, recipe: Recipe, kind: str, size: Size) -> Fac
         record = built.trace(size)
         if kind == "fvcore":
             return _fvcore(recipe, built.model, record, size)
-        if kind == "flops":
+        if kind in ("flops", "derived"):
             value = _flops(record, built.trace_deployed(size))
         else:
             value = _runs(record) if kind == "runs" else _profile(record, built.model)

@@ -366,7 +366,7 @@ def _values(facts: list[Fact]) -> list[Any]:
     ]
 
 
-_WITNESSED = frozenset({"structure", "interface", "flops", "runs", "profile"})
+_WITNESSED = frozenset({"structure", "interface", "flops", "derived", "runs", "profile"})
 _NO_BUILDERS = ("torch", "harness", "zoo", "numpy")
 # A comparison is made once so many times its own duration has passed.
 _CHECK_SHARE = 20

@@ -409,6 +409,7 @@ _KINDS: Mapping[str, Callable[[Measurement], bool]] = {
     "interface": lambda fact: _interface(fact.value),
     "runs": lambda fact: _runs(fact.value),
     "flops": _is_flops,
+    "derived": _is_flops,
     "fvcore": _is_fvcore,
     "profile": _is_profile,
     "preprocess": _is_preprocess,

@@ -396,6 +396,7 @@ def _other(fact: Measurement) -> Iterator[Block]:
 _KINDS = {
     "structure": _structure,
     "flops": _flops,
+    "derived": _flops,
     "checkpoint": _checkpoint,
     "file": _file,
     "speed": _speed,
@@ -403,7 +404,7 @@ _KINDS = {
 
 
 def _title(kind: str) -> str:
-    return {"flops": "operations"}.get(kind, kind)
+    return {"flops": "operations", "derived": "operations, derived"}.get(kind, kind)
 
 
 def _provenance(fact: Measurement) -> str:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from harness.check.base import Need
 from harness.check.flops import CHECK
 from harness.explain.flops import geometries, usual_geometries
 
@@ -115,7 +118,7 @@ def test_more_inputs_are_asked_for_before_anything_is_said(index, needs, judge, 
     claim = value(facts, WIDE, "thop-2020")
     (need,) = needs(CHECK, index(claim), facts[:1])
     assert need.kind == "flops"
-    assert set(need.sizes) == {f.image_size for f in facts}
+    assert set(need.sizes) == {f.image_size for f in facts[1:]}
     (finding,) = judge(CHECK, index(claim), facts)
     assert (finding.cause, finding.severity) == ("flops.input-geometry", "warning")
 
@@ -126,10 +129,27 @@ def test_inputs_of_other_models_are_asked_for_where_the_variant_s_own_explain_no
     near, all_ = everywhere(usual=False), everywhere()
     claim = value(all_, (384, 384), "fvcore")
     (need,) = needs(CHECK, index(claim), near)
+    assert need.kind == "derived"
     assert {f.image_size for f in all_} == set(need.sizes) | {f.image_size for f in near}
     (finding,) = judge(CHECK, index(claim), all_)
     assert (finding.cause, finding.severity) == ("flops.input-geometry", "warning")
     assert "FLOPs Input: 384x384" in finding.message
+
+
+def test_what_was_derived_finds_an_input_and_what_is_counted_there_decides(
+    index, needs, judge, everywhere
+):
+    near, all_ = everywhere(usual=False), everywhere()
+    sizes = {f.image_size for f in near}
+    derived = [f if f.image_size in sizes else replace(f, kind="derived") for f in all_]
+    claim = value(all_, (384, 384), "fvcore")
+    assert needs(CHECK, index(claim), derived) == [Need("flops", ((384, 384),))]
+    counted = next(f for f in all_ if f.image_size == (384, 384))
+    (finding,) = judge(CHECK, index(claim), [*derived, counted])
+    assert finding.cause == "flops.input-geometry"
+    other = replace(everywhere(usual=False)[0], image_size=(384, 384))
+    (finding,) = judge(CHECK, index(claim), [*derived, other])
+    assert finding.cause == "flops.differs"
 
 
 @pytest.mark.parametrize(
