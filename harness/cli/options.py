@@ -263,14 +263,16 @@ def _names(ctx: typer.Context) -> Iterator[str]:
     yield from dict.fromkeys(each.name for each in index.collections)
 
 
-def look_up(config: RunConfig, *select: str, builds: bool = False) -> Session:
+def look_up(
+    config: RunConfig, *select: str, builds: bool = False, stands_in: bool = True
+) -> Session:
     """The variants that are selected, here or in the configuration, to be looked at; with
     ``builds``, to be built.
 
-    Where there is no index here, that of the package stands in, since none is judged. A builder
-    that settings name is not asked without need.
+    Where there is no index here, that of the package stands in, since none is judged; not where
+    what is made is to be published. A builder that settings name is not asked without need.
     """
-    index, more = _index_at_hand(config)
+    index, more = _index_at_hand(config) if stands_in else (config.index, "")
     select = select or config.select
     session = prepared(replace(config, index=index, select=select), builds=builds)
     say(f"{session.subject if builds else session.source}{more}")

@@ -39,7 +39,7 @@ class _Measured:
 def _measured(config: RunConfig, place: Path | None) -> _Measured:
     """What a report, or else the store, has of the variants that are chosen."""
     if place is None:
-        session, report = known_report(config)
+        session, report = known_report(config, stands_in=False)
         if not any(any(_plain(each.measurements)) for each in report.variants):
             again = config.command("verify", *(config.select or ("--all",)))
             say(f"nothing is measured of these yet; {again} measures them", WARNING)
@@ -50,7 +50,7 @@ def _measured(config: RunConfig, place: Path | None) -> _Measured:
         raise UsageError(
             f"--report: {place}: there is no report; zoo report --output {place} writes one"
         )
-    session = look_up(config)
+    session = look_up(config, stands_in=False)
     return _Measured(session, _read(place, session.variants, config), place)
 
 

@@ -125,13 +125,14 @@ def show(config: RunConfig, *, profile: bool, depth: int | None, format: str) ->
     _judge(report, rows, config)
 
 
-def known_report(config: RunConfig) -> tuple[Session, Report]:
+def known_report(config: RunConfig, *, stands_in: bool = True) -> tuple[Session, Report]:
     """What is known of these variants; what only settings name is not insisted on."""
     from harness.cli.reporting import BaselineOption
     from harness.run.plan import check_builders
 
     # A device is part of what a measurement is of; nothing runs on it.
-    session = look_up(replace(config, device="auto", offline=True, refresh=False))
+    asked_for = replace(config, device="auto", offline=True, refresh=False)
+    session = look_up(asked_for, stands_in=stands_in)
     session.request = replace(session.request, device=config.device)
     asked = not dict(config.given).keys().isdisjoint(("builder", "data", "baseline"))
     try:
