@@ -15,7 +15,7 @@ from harness.config.commands import OWN
 from zoo._util.text import for_terminal
 
 if TYPE_CHECKING:
-    from harness.docs.table_blocks import PageTables
+    from harness.docs.table_blocks import PageTables, TableBlock
     from zoo.index.types import Index
 
 _REPORTS = "reports"
@@ -50,9 +50,10 @@ def docs(config: RunConfig, *, output: Path, check: bool, others: tuple[Path, ..
         if check:
             usual = OWN["docs"]["output"].default
             there = () if output == usual else ("--output", str(output))
+            there += tuple(word for page in others for word in ("--page", str(page)))
             writer = config.command("docs", options=there, only=("index",))
             lines = list(folder.check(made.pages, output, writer))
-            lines += [line for page in tables for line in page.differences()]
+            lines += [line for page in tables for line in page.differences(writer)]
             emit("".join(f"{for_terminal(line)}\n" for line in lines))
             if lines:
                 raise typer.Exit(FINDINGS)
@@ -85,8 +86,15 @@ def _with_tables(config: RunConfig, index: Index, pages: Sequence[Path]) -> Iter
         raise UsageError(*(f"--page: {path}: there is no such file" for path in absent))
     reports = Path(_REPORTS)
     for path in pages:
+
+        def made(block: TableBlock, path: Path = path) -> str:
+            try:
+                return block_table(index, config, block, reports)
+            except UsageError as error:
+                raise UsageError(*(f"{path}:{block.line}: {s}" for s in error.lines)) from error
+
         try:
-            page = page_tables(path, lambda each: block_table(index, config, each, reports))
+            page = page_tables(path, made)
         except BadBlock as error:
             raise UsageError(str(error)) from error
         if page is not None:

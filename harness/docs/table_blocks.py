@@ -103,6 +103,8 @@ def _settings(where: str, words: str) -> tuple[tuple[str, ...], tuple[str, ...],
         if key not in _KEYS or not equals or not value:
             example = "write it as columns=variant,top1" if key in _KEYS else ""
             raise BadBlock(f"{where}: {MARK}: {key!r} {_fault(key, example)}")
+        if key in given:
+            raise BadBlock(f"{where}: {MARK}: {key!r} is there twice; keep one of them")
         given[key] = value
     form = given.get("format", FORMATS[0])
     if form not in FORMATS:
@@ -139,10 +141,13 @@ class PageTables:
     after: str
     changed: tuple[int, ...]
 
-    def differences(self) -> Iterator[str]:
-        """Lines on the tables that are not up to date, and how the page differs."""
+    def differences(self, writer: str) -> Iterator[str]:
+        """Lines on the tables that are not up to date, and how the page differs.
+
+        ``writer`` is the command that writes it.
+        """
         for line in self.changed:
-            yield f"{self.path}:{line}: the table is not up to date; run zoo docs"
+            yield f"{self.path}:{line}: the table is not up to date; run {writer}"
         if self.changed:
             yield from difference(self.before, self.after, self.path.name)
 

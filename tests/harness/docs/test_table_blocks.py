@@ -51,6 +51,8 @@ def test_a_block_is_written_checked_and_nothing_else_is_touched(zoo, page):
     checked = zoo("docs", "--check")
     assert checked.returncode == 1
     assert "README.md:2: the table is not up to date; run zoo docs" in checked.stdout
+    named = zoo("docs", "--check", "--page", "README.md").stdout
+    assert "README.md:2: the table is not up to date; run zoo docs --page README.md\n" in named
     assert page.read_text() == PAGE
     assert "README.md\n" in zoo("docs").stdout
     table = (
@@ -85,8 +87,9 @@ def test_a_block_that_is_wrong_is_one_line_and_nothing_is_written(zoo, page):
         "<!-- zoo:table columns=top -->\n<!-- /zoo:table -->": "'top' is not a column",
         "<!-- zoo:table columns='a -->\n<!-- /zoo:table -->": "a quote is not closed",
         "<!-- zoo:table format=csv -->\n<!-- /zoo:table -->": "'csv' is no format of a page",
-        "<!-- zoo:table variants=nonet -->\n<!-- /zoo:table -->": "'nonet' names no variant",
-        "<!-- zoo:table report=gone -->\n<!-- /zoo:table -->": "gone/report.json: there is no",
+        "<!-- zoo:table variants=nonet -->\n<!-- /zoo:table -->": "README.md:1: 'nonet' names no variant",
+        "<!-- zoo:table report=gone -->\n<!-- /zoo:table -->": "README.md:1: gone/report.json: there",
+        "<!-- zoo:table format=html format=html -->\n<!-- /zoo:table -->": "is there twice",
         "<!-- zoo:table -->\n<!-- zoo:table -->": "README.md:1: this zoo:table has no end",
     }.items():
         page.write_text(f"{words}\n")
