@@ -22,20 +22,23 @@ _OF_THE_HUB = frozenset({
     "bigcode-openrail-m", "openrail++", "c-uda", "cdla-permissive-1.0", "cdla-permissive-2.0",
     "cdla-sharing-1.0", "etalab-2.0", "lgpl-lr", "deepfloyd-if-license", "llama2", "llama3",
     "llama3.1", "llama3.2", "llama3.3", "llama4", "gemma", "grok2-community", "apple-ascl",
-    "apple-amlr", "h-research", "intel-research", "open-mdw", "openmdw-1.0",
+    "apple-amlr", "h-research", "intel-research", "open-mdw", "openmdw-1.0", "dinov3-license",
+    "fair-noncommercial-research-license",
 })  # fmt: skip
 # ``dinov3-license``, ``fair-noncommercial-research-license``, ``qwen-community-1.0``.
 _OF_ITS_OWN = re.compile(
     r"[a-z0-9][a-z0-9.+]*(?:-[a-z0-9.+]+)*-(?:licen[sc]e|community)(?:-v?[\d.]+)?"
 )
+_LLAMA = re.compile(r"llama-?([\d.]+)-community(?:-license)?(?:-agreement)?")
 _NONE = frozenset({
     "unknown", "none", "null", "n/a", "na", "-", "--", "?", "tbd", "tba", "todo", "not available",
-    "not stated", "unspecified", "not specified", "unlicensed", "no license",
+    "not stated", "noassertion", "unspecified", "not specified", "unlicensed", "no license",
 })  # fmt: skip
+_REFERENCE = "licenseref-"
 _MOST = 300  # characters of a name; what is longer is a license's text
 _ADDRESS = re.compile(
     r"https?://(?:www\.)?(?:(?:opensource\.org|spdx\.org|choosealicense\.com|apache\.org|gnu\.org)"
-    r"/licenses?/(?P<id>[^?#]+?)"
+    r"/licenses?/(?:old-licenses/)?(?P<id>[^?#]+?)(?:\.[a-z]{2}(?:-[a-z]{2})?(?=\.html))?"
     r"|creativecommons\.org/licenses/(?P<cc>[a-z-]+/[0-9.]+)[^?#]*"
     r"|creativecommons\.org/publicdomain/(?P<zero>zero)/1\.0[^?#]*)(?:\.html|\.txt|\.php)?/?",
     re.I,
@@ -50,6 +53,8 @@ _PHRASES: tuple[tuple[str, str], ...] = (
     (r"\bnon[- ]?commercial\b", "nc"),
     (r"\bshare[- ]?alike\b", "sa"),
     (r"\bno[- ]?deriv(?:ative)?s?(?: works)?\b", "nd"),
+    (r"^(cc\b.*) public(?= *$)", r"\1"),
+    (r"\bgnu (?=[al]?gpl)", ""),
     (r"\bgnu affero general public\b|\baffero general public\b|\bgnu agpl\b", "agpl"),
     (r"\bgnu lesser general public\b|\blesser general public\b|\bgnu lgpl\b", "lgpl"),
     (r"\bgnu general public\b|\bgnu gpl\b", "gpl"),
@@ -62,7 +67,7 @@ _PHRASES: tuple[tuple[str, str], ...] = (
     (r"\beuropean union public\b", "eupl"),
     (r"\bor (?:any )?later\b|\+", "-or-later"),
     (
-        r"\b(?:the|version|v|unported|international|generic|expat|software|universal"
+        r"\b(?:the|version|v|unported|international|generic|software|universal"
         r"|public domain)\b",
         " ",
     ),
@@ -76,6 +81,8 @@ _NAMES: Mapping[str, str] = {
     "bsd-three-clause": "bsd-3-clause", "bsd-two-clause": "bsd-2-clause",
     "2-clause-bsd": "bsd-2-clause", "simplified-bsd": "bsd-2-clause",
     "bsd-2-clause-simplified": "bsd-2-clause", "cc-0": "cc0-1.0", "cc-0-1.0": "cc0-1.0",
+    "expat": "mit", "expat-mit": "mit", "mit-expat": "mit", "mit-no-by": "mit-0",
+    "al-2": "apache-2.0", "mulan-psl-2": "mulanpsl-2.0",
     "do-what-the-fuck-you-want-to-public": "wtfpl",
 }  # fmt: skip
 _WORD = re.compile(r"[a-z]+|[0-9]+(?:\.[0-9]+)*")
@@ -94,8 +101,20 @@ class License:
     ids: frozenset[str] = frozenset()
 
     def contradicts(self, other: License) -> bool:
-        """Whether no license is in both; a family contradicts nothing."""
-        return bool(self.ids and other.ids) and not self.ids & other.ids
+        """Whether no license is in both; a family contradicts nothing.
+
+        Nor does a name that a zoo coined contradict another one that SPDX does not have.
+        """
+        if not (self.ids and other.ids) or self.ids & other.ids:
+            return False
+        named = [[i for i in each.ids if i.startswith(_REFERENCE)] for each in (self, other)]
+        return not (all(named) and any(map(_is_coined, (*named[0], *named[1]))))
+
+
+def _is_coined(id: str) -> bool:
+    """Whether it is no id of the Hub, and no name in the form that the Hub's cards have."""
+    name = id.removeprefix(_REFERENCE).replace("-plus-plus", "++")
+    return name not in _OF_THE_HUB and not _OF_ITS_OWN.fullmatch(name)
 
 
 FAMILY = License(None)
@@ -159,10 +178,11 @@ def _one(text: str) -> License | None:
     low = text.lower()
     if low in _FAMILIES:
         return FAMILY
-    if low in _OF_THE_HUB or _OF_ITS_OWN.fullmatch(low):
-        reference = f"LicenseRef-{low.replace('++', '-plus-plus')}"
+    joined = _LLAMA.sub(r"llama\1", re.sub(r"[\s_]+", "-", low))
+    if joined in _OF_THE_HUB or _OF_ITS_OWN.fullmatch(low):
+        reference = f"LicenseRef-{joined.replace('++', '-plus-plus')}"
         return License(reference, frozenset({reference.lower()}))
-    for key in _keys(low):
+    for key in (joined, *_keys(low)):
         found = _spdx(_NAMES.get(key, key))
         if found is not None:
             return License(found, frozenset(_ids(found)))
@@ -192,7 +212,9 @@ def _spdx(text: str) -> str | None:
     from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
 
     try:
-        return str(canonicalize_license_expression(text))
+        # One of another document of SPDX, which `packaging` does not read, is a reference as well.
+        plain = re.sub(r"\bDocumentRef-[\w.-]+:(?=LicenseRef-)", "", text)
+        return str(canonicalize_license_expression(plain))
     except InvalidLicenseExpression:
         return None
 

@@ -24,6 +24,13 @@ SAME = {
     "Apache-2.0 AND CC-BY-NC-4.0": "Apache-2.0 (code), CC-BY-NC-4.0 (weights)",
     "LicenseRef-dinov3-license": "dinov3-license",
     "LicenseRef-gemma": "gemma",
+    "GPL-3.0": "GNU GPLv3|https://www.gnu.org/licenses/gpl-3.0.en.html",
+    "CC-BY-4.0": "Creative Commons Attribution 4.0 International Public License",
+    "PolyForm-Noncommercial-1.0.0": "PolyForm Noncommercial 1.0.0",
+    "LicenseRef-creativeml-openrail-m": "CreativeML OpenRAIL-M",
+    "LicenseRef-llama3.1": "Llama 3.1 Community License",
+    "LicenseRef-fair-noncommercial-research-license": "FAIR Noncommercial Research License",
+    "LicenseRef-Style-2": "DocumentRef-spdx-1.2:LicenseRef-Style-2",
 }
 NO_ID = ("proprietary", "Aapche 2.0", "see the repository", "LICENSE", "x" * 5000, "AND",
          "https://example.org/LICENSE", "\x00", "MIT License agreement of our own")  # fmt: skip
@@ -38,7 +45,7 @@ def test_usual_spellings_are_one_expression():
 def test_what_names_no_license_is_none_and_a_family_is_known():
     assert [text for text in NO_ID if read_license(text) is not None] == []
     assert [t for t in ("other", "openrail", "bsd", "cc", "gpl") if read_license(t) != FAMILY] == []
-    assert all(map(states_none, ("unknown", "", "N/A", "tbd")))
+    assert all(map(states_none, ("unknown", "", "N/A", "tbd", "NOASSERTION")))
     assert not states_none("other")
 
 
@@ -59,6 +66,10 @@ def test_licenses_contradict_where_they_have_nothing_in_common():
         ("GPL-3.0", "GPL-3.0-or-later", False),
         ("bsd", "BSD-3-Clause", False),
         ("other", "MIT", False),
+        ("LicenseRef-DINOv3", "dinov3-license", False),  # a coined name may be the same one's
+        ("LicenseRef-Own", "MIT", True),
+        ("gemma", "llama3.1", True),
+        ("seer-license", "mobileone-license", True),
     ):
         assert read_license(one).contradicts(read_license(other)) is contradicts, (one, other)
         assert read_license(other).contradicts(read_license(one)) is contradicts, (other, one)

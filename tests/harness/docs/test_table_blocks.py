@@ -87,8 +87,8 @@ def test_a_block_that_is_wrong_is_one_line_and_nothing_is_written(zoo, page):
         "<!-- zoo:table columns=top -->\n<!-- /zoo:table -->": "'top' is not a column",
         "<!-- zoo:table columns='a -->\n<!-- /zoo:table -->": "a quote is not closed",
         "<!-- zoo:table format=csv -->\n<!-- /zoo:table -->": "'csv' is no format of a page",
-        "<!-- zoo:table variants=nonet -->\n<!-- /zoo:table -->": "README.md:1: 'nonet' names no variant",
-        "<!-- zoo:table report=gone -->\n<!-- /zoo:table -->": "README.md:1: gone/report.json: there",
+        "<!-- zoo:table variants=nonet -->\n<!-- /zoo:table -->": "README.md:1: 'nonet' names",
+        "<!-- zoo:table report=gone -->\n<!-- /zoo:table -->": "README.md:1: gone/report.json:",
         "<!-- zoo:table format=html format=html -->\n<!-- /zoo:table -->": "is there twice",
         "<!-- zoo:table -->\n<!-- zoo:table -->": "README.md:1: this zoo:table has no end",
     }.items():
