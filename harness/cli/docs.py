@@ -49,8 +49,8 @@ def docs(config: RunConfig, *, output: Path, check: bool, others: tuple[Path, ..
     try:
         if check:
             usual = OWN["docs"]["output"].default
-            there = () if output == usual else ("--output", str(output))
-            there += tuple(word for page in others for word in ("--page", str(page)))
+            there = [] if output == usual else ["--output", str(output)]
+            there += (word for page in others for word in ("--page", str(page)))
             writer = config.command("docs", options=there, only=("index",))
             lines = list(folder.check(made.pages, output, writer))
             lines += [line for page in tables for line in page.differences(writer)]

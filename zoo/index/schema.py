@@ -262,6 +262,7 @@ _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 _HTTP = re.compile(
     r"(?i:https?)://(?:[^/?#@\s]+@)?(?:\[[0-9A-Fa-f:.]+\]|[^/?#@:\s\[\]]+)(?::[0-9]{1,5})?(?:[/?#].*)?"
 )
+_PORT, _MAX_PORT = re.compile(r"(?i:https?)://[^/?#]*:([0-9]{1,5})(?:[/?#]|$)"), 65535
 _PACKAGE = re.compile(r"(?i:package)://[A-Za-z_][\w.]*(?:/[^/?#]+)+")
 _FILE = re.compile(r"(?i:file)://(?:localhost)?/[^?#]+")
 _RELATIVE = re.compile(r"(?:[^/:?#]+/)*[^/:?#]+\.[A-Za-z][A-Za-z0-9]{0,15}")
@@ -403,6 +404,8 @@ def _check_characters(text: str) -> None:
         raise LinkError(f"is longer than {_MAX_LINK:,} characters")
     if _UNSAFE.search(text):
         raise LinkError("holds a space or another character that no URL has")
+    if (port := _PORT.match(text)) and int(port[1]) > _MAX_PORT:
+        raise LinkError(f"names port {port[1]}, and the highest is {_MAX_PORT}")
 
 
 def _scheme_of(text: str) -> str:

@@ -44,6 +44,7 @@ def test_the_form_of_links_is_checked_and_paths_and_titles_are_not_links(load):
         "Config: www.example.org/config.py": True,
         "Paper: 'https://exa mple.org'": False,  # a citation may begin so
         "Paper: https://": True,
+        "README: https://example.org:65536/a.md": True,
         "README: configs/net/README.md": False,
         "Config: configs/net.py": False,
         "Paper: 'Net: A Network, CVPR 2020'": False,
