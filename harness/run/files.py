@@ -12,6 +12,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.check.owners import file_name
 from harness.check.weights import hub_part
 from harness.config import RunConfig
 from harness.types import Fact, Measurement, Recipe, Unmeasured
@@ -19,7 +20,7 @@ from zoo._util.text import human_bytes, plural
 from zoo.weights.fetch import Fetcher, Located
 from zoo.weights.headers import first_bytes, has_header
 from zoo.weights.hub import of_repository
-from zoo.weights.sources import locate, name_hash
+from zoo.weights.sources import locate, name_hash, shown_url
 from zoo.weights.types import (
     DEFAULT_MAX_BYTES,
     Fetched,
@@ -168,8 +169,10 @@ class Files:
             tried = {url: outcomes[each] for url, each in found.items() if each in outcomes}
             made = [_fact(recipe, found[url], tried[url], url) for url in tried]
             if found and id(variant) not in self._several:
-                had = (n for n, each in enumerate(tried.values()) if isinstance(each, FILES))
-                made.insert(0, _effective(made, next(had, 0)))
+                fits = [self._fits(id(variant), outcomes, url) for url in tried]
+                if self._request.run_by == FETCH:
+                    made = [_of_this_file(*each) for each in zip(made, fits, strict=True)]
+                made.insert(0, _effective(made, fits.index(True) if True in fits else 0))
                 made = made if len(found) > 1 else made[:1]
             if beside := self._hubs.get(id(variant)):
                 part, located = beside
@@ -191,10 +194,19 @@ class Files:
 
     def _next(self, variant: int, outcomes: Mapping[Located, Outcome]) -> Located | None:
         """The next mirror to try: none where one of those before it was had."""
-        places = self._located[variant].values()
-        if variant in self._several or any(isinstance(outcomes.get(p), FILES) for p in places):
+        places = self._located[variant]
+        if variant in self._several or any(self._fits(variant, outcomes, url) for url in places):
             return None
-        return next((each for each in places if each not in outcomes), None)
+        return next((each for each in places.values() if each not in outcomes), None)
+
+    def _fits(self, variant: int, outcomes: Mapping[Located, Outcome], url: str) -> bool:
+        """Whether a place has the file, as far as the name in Weights says which that is."""
+        places = self._located[variant]
+        outcome, first = outcomes.get(places[url]), next(iter(places))
+        if not isinstance(outcome, FILES):
+            return False
+        digits = None if url == first else name_hash(file_name(first))
+        return digits is None or outcome.sha256 is None or outcome.sha256.startswith(digits)
 
     def close(self) -> None:
         if self._fetcher is not None:
@@ -239,6 +251,17 @@ def _effective(tried: Sequence[Fact], had: int) -> Fact:
         return replace(fact, part=None)
     value, method = {**fact.value, "mirror": fact.part}, f"{fact.method}, from a mirror"
     return replace(fact, value=value, method=method, part=None)
+
+
+def _of_this_file(fact: Fact, fits: bool) -> Fact:
+    """The fact of a place; that of another file is none."""
+    if fits or not isinstance(fact, Measurement):
+        return fact
+    why = f"{shown_url(fact.part or '')} is another file: it has the SHA-256 "
+    why += f"{fact.value['sha256']}, and the name of Weights says another one"
+    return Unmeasured(
+        "file", fact.name, fact.builder, "weights.mirror-differs", why, part=fact.part
+    )
 
 
 def _described(outcome: Outcome) -> str:

@@ -93,6 +93,21 @@ def test_the_first_place_that_has_it_is_taken(place, server):
     assert "[weights.hash-mismatch]" in done.err
 
 
+def test_a_mirror_of_another_name_is_held_to_the_name_of_weights(place, server):
+    mirrors = [server.on("other.pth", good(OTHER)), server.on("net.pth", good(DATA))]
+    write(place, server.on(NAME, gone), mirrors)
+    done = place.zoo("fetch", "--all")
+    assert (done.status, done.out.split()[2]) == (0, SHA256)
+    assert f"its Weights could not be had; this is {mirrors[1]}" in done.err
+    write(place, server.on(NAME, gone), mirrors[:1])
+    for command in (("fetch", "--all"), ("manifest", "--format", "sha256sum")):
+        done = place.zoo(*command)
+        assert (done.status, "[weights.mirror-differs]" in done.err) == (1, True), command
+    assert place.zoo("fetch", "--all").out == ""
+    told = place.verify("--no-store").document["findings"]
+    assert not [f for f in told if f["field"] == "Weights" and "other.pth" in f["message"]]
+
+
 def test_the_library_takes_a_mirror_too(place, server, monkeypatch):
     monkeypatch.setenv("TORCH_HOME", str(place.torch_home))
     (place.index / "other.pth").write_bytes(OTHER)
