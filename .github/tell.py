@@ -71,7 +71,8 @@ def issue(report: Path, changes: Path, told: Path) -> None:
         gh(f"issues/{known}/comments", "--method", "POST", body=gone)
         gh(f"issues/{known}", "--method", "PATCH", body={"state": "closed"})
     elif new:
-        text = told.read_text(encoding="utf-8") if told.is_file() else f"{len(new)} errors.\n"
+        errors = f"{len(new)} error{'s' * (len(new) > 1)}"
+        text = told.read_text(encoding="utf-8") if told.is_file() else f"{errors}.\n"
         server = os.environ.get("GITHUB_SERVER_URL", "https://github.com")
         night = os.environ.get("ZOO_NIGHT", "")
         more = f"\n[The night]({server}/{os.environ['GITHUB_REPOSITORY']}/actions/runs/{night})\n"

@@ -131,8 +131,8 @@ class Causes:
                 yield _cause("code", "the source of the model")
             else:
                 yield _cause("library", f"{shown(old)} -> {shown(new)}")
-        versions = {**self.versions, **pair.versions}
-        if pair.old.get("versions") and pair.new.get("versions") and "torch" not in pair.versions:
+        versions = {**self.versions, **pair.upgraded}
+        if pair.old.get("versions") and pair.new.get("versions") and "torch" not in pair.upgraded:
             versions.pop("torch", None)
         versions.pop("python", None)
         yield from _upgrades(versions)

@@ -56,8 +56,22 @@ class VariantPair:
     @property
     def recoded(self) -> tuple[str, str] | None:
         """What the builder said of its code before and now, where that differs."""
-        old, new = self.old.get("code"), self.new.get("code")
+        old, new = (_parts(each.get("code") or "")[0] for each in (self.old, self.new))
         return (old, new) if old and new and old != new else None
+
+    @property
+    def upgraded(self) -> dict[str, tuple[str, str]]:
+        """Distribution -> its version before and now, of those that differ."""
+        beside = (_parts(each.get("code") or "")[1] for each in (self.old, self.new))
+        return {**differing(*beside), **self.versions}
+
+
+def _parts(code: str) -> tuple[str, dict[str, str]]:
+    """The code itself, and the versions of what a builder that says nothing of itself is with."""
+    itself, _, beside = code.partition(" with ") if code.startswith("source:") else (code, "", "")
+    listed = beside.split(", ")
+    named = (each.rpartition(" ") for each in (listed[:-1] if "..." in beside else listed))
+    return itself, {name: version for name, _, version in named if name}
 
 
 def pairs(old: Entry, new: Entry) -> tuple[list[VariantPair], list[str], list[str]]:

@@ -38,6 +38,8 @@ _CHECKPOINT = ("tensors", "fits", "misfit", "entry", "half", "holds", "refused")
 _SETTINGS = ("image_size", "crop_pct", "interpolation", "mean", "std", "crop_mode", "weights")
 # Of a text that is longer, such as a description, its beginning and its digest are enough.
 _LONGEST = 200
+# That of the code names versions one by one.
+_LONGEST_CODE = 2000
 
 
 def render(report: Report, *, out: TextIO, options: Options) -> None:
@@ -113,7 +115,7 @@ def _variant(variant: VariantReport) -> dict[str, Any]:
         "collection": variant.collection,
         "builder": variant.builder,
         "measurements": values | _details(facts),
-        **({"code": _cut(variant.code)} if variant.code else {}),
+        **({"code": _cut(variant.code, _LONGEST_CODE)} if variant.code else {}),
         **({"versions": versions} if versions else {}),
         **({"claims": claims} if claims else {}),
     }
@@ -148,12 +150,12 @@ def _speed(timing: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _cut(text: str) -> str:
+def _cut(text: str, longest: int = _LONGEST) -> str:
     """The text; of a long one its beginning and a digest, which tell it from any other."""
-    if len(text) <= _LONGEST:
+    if len(text) <= longest:
         return text
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-    return f"{text[:_LONGEST]}... (sha256 {digest[:16]})"
+    return f"{text[:longest]}... (sha256 {digest[:16]})"
 
 
 def _claim(claim: Claim) -> dict[str, Any]:

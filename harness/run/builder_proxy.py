@@ -207,7 +207,7 @@ _REQUIRED = re.compile(r"[\w.-]+")
 
 
 def default_identity(builder: object, origin: Origin) -> str:
-    """A short text that changes whenever the builder's code or what it requires does.
+    """A text that changes whenever the builder's code or what it requires does, and tells which.
 
     Args:
         builder: what the entry point made.
@@ -219,9 +219,10 @@ def default_identity(builder: object, origin: Origin) -> str:
     modules = dict.fromkeys([origin.module, type(builder).__module__])
     packages = list(dict.fromkeys(module.partition(".")[0] for module in modules))
     distribution, recorded = origin.distribution, set[Path]()
-    digest = hashlib.sha256()
+    digest, beside = hashlib.sha256(), ""
     if distribution is not None:
-        digest.update(repr([distribution.version, *_required(distribution)]).encode())
+        versions = [f"{distribution.name} {distribution.version}", *_required(distribution)]
+        beside = f" with {', '.join(versions)}"
         record = distribution.read_text("RECORD")
         if record:
             digest.update(record.encode())
@@ -236,7 +237,7 @@ def default_identity(builder: object, origin: Origin) -> str:
             f"the sources of {origin.module} can't be read; give the builder a method "
             "identity(name), whose text changes whenever its models do"
         )
-    return f"source:{digest.hexdigest()[:16]}"
+    return f"source:{digest.hexdigest()[:16]}{beside}"
 
 
 def _required(distribution: Distribution) -> list[str]:
@@ -245,7 +246,7 @@ def _required(distribution: Distribution) -> list[str]:
     for requirement in distribution.requires or ():
         match = _REQUIRED.match(requirement)
         with suppress(PackageNotFoundError):
-            found.append(f"{match[0]} {version(match[0])}" if match else requirement)
+            found += [f"{match[0]} {version(match[0])}"] if match else []
     return sorted(set(found))
 
 

@@ -39,6 +39,9 @@ def finding(variant: str | None, field: str, check: str, **changes: Any) -> dict
 WRONG = {"status": "mismatch", "severity": "error", "cause": "flops.differs", "message": "it is 2"}
 
 
+CODE = "source:0011 with mine 1.0, "
+
+
 def variant(name: str) -> dict[str, Any]:
     flops = {"macs": 400, "flops": 800, "fvcore": 410, "thop-2020": None, "torchvision": 0.4}
     evaluation = {"dataset": "imagenet-1k", "digest": "a1", "of": 1000, "images": 1000}
@@ -58,7 +61,7 @@ def variant(name: str) -> dict[str, Any]:
                 }
             ],
         },
-        "code": "source:0011",
+        "code": CODE + "layers 1.0",
         "versions": {"torch": "2.1.0"},
         "claims": [
             {"field": "Parameters", "documented": "1000"},
@@ -163,7 +166,10 @@ KINDS: dict[str, tuple[Change, dict[str, Any], set[str], bool]] = {
         False,
     ),
     "parameters, as the code changed": (
-        both(put(*MEASURED, "parameters", 1001), put(*ONE, "code", "source:0022")),
+        both(
+            put(*MEASURED, "parameters", 1001),
+            put(*ONE, "code", CODE.replace("0011", "0022") + "layers 1.0"),
+        ),
         {"measurements": [("one", "parameters", 1000, 1001)]},
         {"code"},
         False,
@@ -176,6 +182,21 @@ KINDS: dict[str, tuple[Change, dict[str, Any], set[str], bool]] = {
         ),
         {"measurements": [("one", "parameters", 1000, 1001)]},
         {"library"},
+        False,
+    ),
+    "parameters, as what the builder requires changed": (
+        both(put(*MEASURED, "parameters", 1001), put(*ONE, "code", CODE + "layers 2.0")),
+        {"measurements": [("one", "parameters", 1000, 1001)]},
+        {"library"},
+        False,
+    ),
+    "parameters, as the builder's code and version changed": (
+        both(
+            put(*MEASURED, "parameters", 1001),
+            put(*ONE, "code", "source:0022 with mine 1.1, layers 1.0"),
+        ),
+        {"measurements": [("one", "parameters", 1000, 1001)]},
+        {"code", "library"},
         False,
     ),
     "parameters, and nothing tells why": (

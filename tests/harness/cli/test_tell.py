@@ -8,10 +8,13 @@ import shutil
 import stat
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
+from distributions import install, python_path
 
 ROOT = Path(__file__).parents[3]
 NIGHTLY = ROOT / ".github/workflows/nightly.yml"
@@ -129,56 +132,188 @@ def test_there_is_one_issue_at_a_time(environment_of_a_job, tmp_path):
     assert night(0) == []
 
 
-@pytest.mark.slow
-def test_a_night_says_what_changed_since_the_last(
-    folder, edit, environment_of_a_job, tmp_path, repository
-):
-    """The commands of the workflow, as they stand there, night after night."""
-    steps, job = steps_of(NIGHTLY), environment_of_a_job
-    shutil.copy(repository / "known-findings.yml", folder)
-    (folder / "known-findings.yml").write_text("accepted: []\n")
-    summary = folder / "summary.md"
+# Networks of 1000 classes, as small as they can be: of each kind of change one is concerned.
+BUILDER = """
+WIDTH, CROP = 3, 0.875
 
-    def night():
+class Builder:
+    def names(self): return {names}
+    def knows(self, name): return name in self.names()
+
+    def build(self, name):
+        from torch import nn
+        convolution = nn.Conv2d(3, WIDTH, 1)
+        return nn.Sequential(
+            convolution, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(WIDTH, 1000)
+        )
+
+    def preprocessing(self, name, weights):
+        from harness.measure.builders import PretrainedConfig, StatedPreprocessing
+        settings = PretrainedConfig("v1", (32, 32), CROP)
+        return StatedPreprocessing("name", (settings,)) if name == "prepared" else None
+"""
+BUILDERS = {
+    "same": ("edited", "broken", "mended", "reloaded"),
+    "coded": ("rebuilt", "prepared"),
+    "layered": ("upgraded",),
+}
+NIGHTS = """\
+Models:
+- {Name: edited, Metadata: {Builder: same, Parameters: 4.01K}}
+- {Name: broken, Metadata: {Builder: same, Parameters: 4012}}
+- {Name: mended, Metadata: {Builder: same, Parameters: 4013}}
+- {Name: rebuilt, Metadata: {Builder: coded}}
+- {Name: prepared, Metadata: {Builder: coded, Image Size: 32}}
+- {Name: upgraded, Metadata: {Builder: layered}}
+- Name: reloaded
+  Metadata: {Builder: same, Image Size: 32}
+  Weights: reloaded.pth
+  Results:
+  - {Task: Image Classification, Dataset: ImageNet, Metrics: {Top 1 Accuracy: 5%}}
+"""
+
+
+def publish_weights(path: Path, answer: int) -> None:
+    """A checkpoint of a network that answers each image with the same class."""
+    import torch
+    from torch import nn
+
+    last = nn.Linear(3, 1000)
+    nn.init.zeros_(last.bias)
+    last.bias.data[answer] = 1000
+    first = nn.Conv2d(3, 3, 1)
+    torch.save(nn.Sequential(first, nn.Identity(), nn.Identity(), last).state_dict(), path)
+
+
+@pytest.fixture
+def night(folder, environment_of_a_job, tmp_path):
+    """Commit the synthetic zoo, and run some steps of the nightly in it, then what tells of it."""
+    site, libraries = tmp_path / "site", tmp_path / "site-packages"
+    for name, names in BUILDERS.items():
+        source = BUILDER.replace("{names}", repr([*names]))
+        if name == "layered":
+            source = source.replace("WIDTH, CROP = 3, 0.875", "from layers import WIDTH")
+        info = install(site, f"{name} = {name}:Builder", source)
+    with (info / "METADATA").open("a") as metadata:
+        metadata.write("Requires-Dist: layers\n")
+    install(libraries, "x = layers:x", "WIDTH = 3\n", group="none")
+    places = {"PYTHONPATH": python_path(site, libraries, ROOT)}
+    steps, job = steps_of(NIGHTLY), environment_of_a_job | places
+    (folder / "known-findings.yml").write_text("accepted: []\n")
+    (folder / "model-index/net.yml").write_text(NIGHTS)
+    publish_weights(folder / "model-index/reloaded.pth", 305)
+    git = ("git", "-c", "user.name=A", "-c", "user.email=a@example.org")
+    subprocess.run([*git, "init", "-q"], cwd=folder, env=job, check=True)
+
+    def go(*names):
+        for words in (("add", "model-index"), ("commit", "-qm", "a night")):
+            subprocess.run([*git, *words], cwd=folder, env=job, check=True)
         shutil.rmtree(folder / "last", ignore_errors=True)
-        summary.write_text("")
-        found = {}
-        for name in ("Verify", "Report", "Say what changed since the last night"):
-            step = dict(steps[name])
-            step["run"] = step["run"].replace("--data sample", "--offline")
-            step["run"] = step["run"].replace("--cross-check fvcore", "")
-            done = run(step, folder, job, GITHUB_STEP_SUMMARY=str(summary))
-            found[name] = done
+        summary = {"GITHUB_STEP_SUMMARY": str(folder / "summary.md")}
+        done = [run(steps.get(name, {"run": name}), folder, job, **summary) for name in names]
         words = ("issue", "nightly/report.json", "changes.json", "changes.md")
         assert tell(words, folder, job).returncode == 0
-        return found
+        return done
 
-    first = night()
-    assert [done.returncode for done in first.values()] == [0, 0, 0], first
+    return go
+
+
+@pytest.fixture
+def change_everything(folder, edit, tmp_path):
+    """Make of each kind of change one."""
+
+    def change():
+        edit("Parameters: 4.01K", "Parameters: 4.012K")
+        edit("Builder: same, Parameters: 4012", "Builder: same, Parameters: 4021")
+        edit("Parameters: 4013", "Parameters: 4012")
+        publish_weights(folder / "model-index/reloaded.pth", 999)
+        for name, old, new in (
+            ("site/coded.py", "WIDTH, CROP = 3, 0.875", "WIDTH, CROP = 4, 0.9"),
+            ("site-packages/layers.py", "3", "5"),
+            ("site-packages/layers-1.0.dist-info/METADATA", "Version: 1.0", "Version: 1.1"),
+        ):
+            text = (tmp_path / name).read_text()
+            assert old in text
+            (tmp_path / name).write_text(text.replace(old, new))
+
+    return change
+
+
+@pytest.mark.slow
+def test_a_night_says_what_changed_since_the_last(night, change_everything, folder, edit, tmp_path):
+    """The commands of the workflow, as they stand there, on commits that change all kinds."""
+    say = "Say what changed since the last night"
+    first = night("Verify", "Report", say)
+    assert [done.returncode for done in first] == [0, 0, 0], first
     assert not (folder / "last").exists()
     assert not (folder / "changes.md").exists()
-    assert asked(tmp_path) == []
-    assert json.loads((folder / "zoo.sarif").read_text())["version"] == "2.1.0"
-    # An edit that breaks a number: the step fails, and one issue is opened.
-    edit("Parameters: 27480000", "Parameters: 27480001")
-    second = night()["Say what changed since the last night"]
-    assert second.returncode == 1
-    assert second.stdout.startswith("::error file=model-index/net.yml,line=")
-    assert "27480000 -&gt; 27480001" in summary.read_text()
     ((method, path, body),) = asked(tmp_path)
     assert (method, path) == ("POST", "repos/owner/name/issues")
-    assert "27480001" in body["body"]
-    # It is mended.
-    edit("Parameters: 27480001", "Parameters: 27480000")
-    third = night()["Say what changed since the last night"]
+    assert body["body"].endswith("\n1 error.\n")
+    assert json.loads((folder / "zoo.sarif").read_text())["version"] == "2.1.0"
+    change_everything()
+    second = night("Report", say)[-1]
+    assert second.returncode == 1
+    assert second.stdout.startswith("::error file=model-index/net.yml,line=3,")
+    told = json.loads((folder / "changes.json").read_text())
+    assert [*seen(told)] == [
+        ("claims", "edited", "Parameters", "4.01K", "4.012K", "index"),
+        ("claims", "broken", "Parameters", "4012", "4021", "index"),
+        ("claims", "mended", "Parameters", "4013", "4012", "index"),
+        ("measurements", "rebuilt", "parameters", 4012, 5016, "code"),
+        ("measurements", "prepared", "parameters", 4012, 5016, "code"),
+        ("measurements", "prepared", "preprocessing.crop_pct", 0.875, 0.9, "code"),
+        ("measurements", "upgraded", "parameters", 4012, 6020, "library"),
+        ("measurements", "reloaded", "sha256", *sums(told), "weights"),
+        ("accuracies", "reloaded", "top1", 5.0, 0.0, "weights"),
+        ("accuracies", "reloaded", "top5", 5.0, 0.0, "weights"),
+        ("new", "broken", "Parameters", "4021", 4012, "index"),
+        ("mended", "mended", "Parameters", "4013", 4012, "index"),
+    ]
+    row = "| upgraded: parameters | 4,012 -&gt; 6,020 | library changed: layers 1.0 -&gt; 1.1 |"
+    assert row in (folder / "summary.md").read_text()
+    ((method, path, body),) = asked(tmp_path)
+    assert (method, path) == ("PATCH", "repos/owner/name/issues/7")
+    assert row in body["body"]
+    # The error is mended.
+    edit("Parameters: 4021", "Parameters: 4012")
+    history = "zoo history rebuilt Parameters --report nightly --format json"
+    _, third, printed = night("Report", say, history)
     assert (third.returncode, "Mended findings" in third.stdout) == (0, True)
     comment, closed = asked(tmp_path)
     assert comment[1] == "repos/owner/name/issues/7/comments"
     assert closed == ["PATCH", "repos/owner/name/issues/7", {"state": "closed"}]
-    history = json.loads(
-        run({"run": "zoo history resnest50d --report nightly --format json"}, folder, job).stdout
-    )
-    assert history
+    rows = json.loads(printed.stdout)["rows"]
+    assert [row["state"] for row in rows] == ["first", "moved", ""]
+    assert [row["measured"] for row in rows] == [4012, 5016, 5016]
+    assert len({row["commit"] for row in rows}) == 3
+
+
+def seen(told: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
+    """What changed, and why, without the counts of operations."""
+    for kind in ("claims", "measurements", "accuracies", "speeds"):
+        for each in told[kind]:
+            what = each.get("field") or each.get("name") or each.get("metric")
+            if not what.startswith("flops."):
+                causes = (cause["kind"] for cause in each["causes"])
+                yield kind, each["variant"], what, each["old"], each["new"], *causes
+    for kind in ("new", "mended", "changed"):
+        for each in told["findings"][kind]:
+            values = each["documented"], each["measured"]
+            yield (
+                kind,
+                each["variant"],
+                each["field"],
+                *values,
+                *(c["kind"] for c in each["causes"]),
+            )
+
+
+def sums(told: dict[str, Any]) -> tuple[str, str]:
+    """The SHA-256 of before and now."""
+    (found,) = (each for each in told["measurements"] if each["name"] == "sha256")
+    assert found["old"] != found["new"]
+    return found["old"], found["new"]
 
 
 @pytest.mark.slow

@@ -202,7 +202,8 @@ def test_who_a_builder_is_by_default(editable, tmp_path):
     (editable / "my_zoo" / "builder.py").write_text(BUILDER + "\n")  # Its record tells, not it.
     assert opened().identity("tiny") == identities[0]
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: my-zoo\nVersion: 1.1\n")
-    assert opened().identity("tiny") not in identities
+    later = opened().identity("tiny")
+    assert (later not in identities, later.endswith(" with my-zoo 1.1")) == (True, True)
 
 
 @pytest.mark.slow
