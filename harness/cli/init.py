@@ -101,8 +101,9 @@ def _builder(config: RunConfig, origin: str | None, variants: object) -> str:
 
         raise UsageError(
             "there is nothing to document; name variants, and whose they are: --from "
-            "package:timm or package:torchvision, or --builder NAME (installed: "
-            f"{', '.join(builder_names())}), as in zoo init --from package:timm resnet50.a1_in1k"
+            "package:timm, package:torchvision or package:mmpretrain, or --builder NAME "
+            f"(installed: {', '.join(builder_names())}), as in zoo init --from package:timm "
+            "resnet50.a1_in1k"
         )
     return chosen or config.usual_builder
 

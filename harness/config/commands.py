@@ -324,9 +324,9 @@ _OWN = (
         _one_call("all", "Every variant that the builder has, however many.", field="every"),
         Option(
             "from",
-            choice("a package here", "package:timm", "package:torchvision"),
-            "Whose variants they are, and who builds them: package:timm or package:torchvision. "
-            "Default: the builder's.",
+            choice("a package here", "package:timm", "package:torchvision", "package:mmpretrain"),
+            "Whose variants they are, and who builds them: package:timm, package:torchvision or "
+            "package:mmpretrain. Default: the builder's.",
             metavar="PACKAGE",
             field="origin",
             configurable=False,

@@ -10,6 +10,7 @@ import re
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from decimal import Decimal
 from functools import cached_property, lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -278,4 +279,5 @@ def _size(value: Any, wide_first: bool = False) -> Size | None:
 
 
 def _from_pixels(values: Any) -> tuple[float, ...] | None:
-    return None if not values else tuple(float(value) / _PIXELS for value in values)
+    # In decimals, as they are written: 57.12 / 255 is 0.224, and not 0.22399999999999998.
+    return None if not values else tuple(float(Decimal(str(v)) / _PIXELS) for v in values)

@@ -112,7 +112,7 @@ def test_the_test_pipeline_says_how_images_are_prepared(builder):
     # Without a pipeline that says it, the size that the backbone is for.
     assert settings("vit-base-p16_sam-pre_3rdparty_sa1b-1024px")[:2] == ((1024, 1024), None)
     (rgb,) = builder.preprocessing("resnet50_8xb32_in1k", None).settings
-    assert rgb.mean == pytest.approx((0.485, 0.456, 0.406), abs=1e-4)
+    assert (rgb.mean, rgb.std) == ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
     (bgr,) = builder.preprocessing("regnetx-400mf_8xb128_in1k", None).settings
     assert bgr.mean is None  # Its channels are in the other order, which an index can't say.
 
