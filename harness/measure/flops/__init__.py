@@ -29,7 +29,7 @@ from harness.measure.flops.fvcore import (
     fvcore_parts,
 )
 from harness.measure.flops.macs import attention_products, macs, macs_of
-from harness.measure.flops.mmcv import is_openmmlab, mmcv_parts, without_head
+from harness.measure.flops.mmcv import is_openmmlab, late_strides, mmcv_parts, without_head
 from harness.measure.flops.ptflops import ptflops
 from harness.measure.flops.thop import THOP, THOP_2020
 from harness.measure.flops.torchinfo import torchinfo_parts
@@ -58,6 +58,7 @@ _CLASSIFIER, _HEAD, _LAST_NORM = "the classifier", "the head", "the last norm"
 _PRODUCTS = "attention products"
 # Not what was left out, but how the model was.
 _TRAINING = "in training mode"
+_LATE_STRIDES = "with the strides of fused blocks in their second convolution"
 _WITH_WORK = "in FLOPs with element-wise work"
 
 
@@ -142,7 +143,8 @@ def _of_fvcore(parts: Parts, classifier: Tally) -> Iterator[tuple[str, Tally]]:
 def _of_features(whole: Pass) -> Iterator[tuple[str, Tally]]:
     """fvcore's count of a model of OpenMMLab's as its script runs it, without the head.
 
-    Later releases end some networks with a norm that they did not have when that was run.
+    Later releases end some networks with a norm that they did not have when that was run, and
+    let fused blocks take their stride in the first convolution, which was once in the second.
     """
     if not is_openmmlab(whole.record):
         return
@@ -157,13 +159,22 @@ def _of_features(whole: Pass) -> Iterator[tuple[str, Tally]]:
         _perhaps(f"without {_LAST_NORM}", Tally() - norm),
     ):
         yield f"{words} and without {_HEAD}", tally
+    more = late_strides(fvcore_parts, whole)
+    if more["total"].value:
+        words, late = f"{_LATE_STRIDES} and without {_HEAD}", parts["total"] + more["total"]
+        yield words, late
+        yield f"{_TRAINING}, {words}", late + parts["training"] + more["training"]
 
 
 def _of_mmcv(whole: Pass) -> Iterator[tuple[str, Tally]]:
     if not is_openmmlab(whole.record):
         raise NotCountedError("the pages of other zoos have no figures of mmcv")
     yield "", whole.add_up(mmcv_parts)[0]["total"]
-    yield f"without {_HEAD}", without_head(mmcv_parts, whole)["total"]
+    parts = without_head(mmcv_parts, whole)
+    yield f"without {_HEAD}", parts["total"]
+    if parts["same"].value:
+        words = f"without convolutions of padding 'same' and without {_HEAD}"
+        yield words, parts["total"] - parts["same"]
 
 
 def _completions(parts: Parts) -> _Change:

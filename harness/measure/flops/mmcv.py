@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import prod
+
 from harness.measure.flops.base import (
     ModuleRule,
     Parts,
@@ -16,7 +18,7 @@ from harness.measure.flops.ptflops import (
     per_output,
     product_alone,
 )
-from harness.measure.record import ModuleCall, Op
+from harness.measure.record import ModuleCall, Op, walk
 
 _TORCH = "torch.nn.modules."
 # mmcv's own classes stand in for torch's under the same names.
@@ -40,8 +42,28 @@ def without_head(rule: PartsRule, whole: Pass) -> Parts:
     return parts
 
 
+def late_strides(rule: PartsRule, whole: Pass) -> Parts:
+    """What is counted more where fused blocks take their stride in their second convolution.
+
+    ``EdgeResidual`` of mmcls did so: its first convolution, of whose output the second keeps
+    every other position, then runs at all of them.
+    """
+    more = Parts()
+    for _, call in whole.calls:
+        if call.type.endswith(".EdgeResidual"):
+            inner = (each for each in call.calls if isinstance(each, ModuleCall))
+            for first in (each for each in inner if each.name == "conv1"):
+                there, here = (prod(x[0][2:]) for x in (first.inputs, first.outputs))
+                for _, part in walk(first):
+                    for name, tally in rule(part, whole).items():
+                        more[name] += Tally(tally.value * there // here - tally.value)
+    return more
+
+
 def mmcv_parts(call: ModuleCall, whole: Pass) -> Parts:
-    """The ``total`` of one call.
+    """The ``total`` of one call, and of it what convolutions are whose padding is ``same``.
+
+    Before torch 1.9 the library had a class of its own for these, which its counter doesn't know.
 
     Source: ``mmcv/cnn/utils/flops_counter.py`` of mmcv 2.1.0, which goes back to ptflops of 2019.
     Modules are looked up by exact type; the bias of a linear layer, the functions and the
@@ -51,8 +73,10 @@ def mmcv_parts(call: ModuleCall, whole: Pass) -> Parts:
     rule = _RULES.get(name) if package == _OWN or package.startswith(_TORCH) else None
     if rule is None:
         return Parts()
-    own = (op for op in call.calls if isinstance(op, Op))
-    return Parts({"total": Tally(rule(call), whole.macs(own))})
+    own = [op for op in call.calls if isinstance(op, Op)]
+    total = Tally(rule(call), whole.macs(own))
+    same = any(op.attributes.get("padding") == "same" for op in own)
+    return Parts({"total": total, "same": total} if same else {"total": total})
 
 
 _RULES: dict[str, ModuleRule] = {

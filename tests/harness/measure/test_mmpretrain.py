@@ -122,3 +122,39 @@ def test_its_script_was_run_before_the_last_norm_was_there(builder):
     found = figures(build_on_meta(builder, "vit-base-p16_mae-300e-pre_8xb128-coslr-100e_in1k"))
     words = "with attention products and without the last norm and without the head"
     assert found["fvcore", words] == 17_581_215_744
+
+
+def test_what_it_counts_with_other_releases_of_torch_and_of_itself(builder):
+    """Each in every digit: fused blocks that reduce late, and a class of convolutions of its own.
+
+    The real models are changed as those releases build them, and counted by the real counters.
+    """
+    mmcv, analysis = pytest.importorskip("mmcv.cnn"), pytest.importorskip("mmengine.analysis")
+    name, words = (
+        "efficientnetv2-b0_3rdparty_in1k",
+        "in training mode, with the strides of fused blocks in their second convolution and "
+        "without the head",
+    )
+    model = builder.build(name)
+    for block in model.modules():
+        if type(block).__name__ == "EdgeResidual":
+            first, second = block.conv1.conv, block.conv2.conv
+            first.stride, second.stride = second.stride, first.stride
+    model.forward = model.extract_feat
+    counted = analysis.FlopAnalyzer(model, (torch.zeros(2, 3, 224, 224),))
+    counted.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
+    found = figures(build_on_meta(builder, name))["fvcore", words]
+    assert 2 * found == counted.total()
+    assert found == 919_843_360  # As its metafile has it.
+
+    name = "convmixer-1024-20_3rdparty_in1k"
+    words = "without convolutions of padding 'same' and without the head"
+    model = builder.build(name).eval()
+    for layer in model.modules():
+        if getattr(layer, "padding", None) == "same":
+            layer.__class__ = type("Conv2dAdaptivePadding", (torch.nn.Conv2d,), {})
+    model.forward = model.extract_feat
+    theirs, _ = mmcv.get_model_complexity_info(
+        model, (3, 224, 224), print_per_layer_stat=False, as_strings=False
+    )
+    assert figures(build_on_meta(builder, name))["mmcv", words] == theirs == 5_550_112_768
