@@ -270,6 +270,11 @@ class Finding:
                 object.__setattr__(self, name, without_users(text))
 
 
+def is_about(finding: Finding, claim: Claim) -> bool:
+    """Whether a finding at the place of a claim is about it: a reader calls a part by its key."""
+    return finding.field in (claim.field, claim.field.rpartition(".")[2])
+
+
 @dataclass(frozen=True, slots=True)
 class Mistake:
     """An image that a variant answered wrong.

@@ -17,7 +17,7 @@ from harness.explain.flops import (
     geometries,
     usual_geometries,
 )
-from harness.types import Finding
+from harness.types import Finding, is_about
 from zoo.index.speeds import conditions_of
 from zoo.index.types import Claim
 
@@ -47,7 +47,7 @@ class ClaimTrace:
 
 def trace_claim(evidence: Evidence, findings: Sequence[Finding], claim: Claim) -> ClaimTrace:
     """Trace a claim, by the variant's facts after all checks and by what was found."""
-    about = [f for f in findings if f.field == claim.field and f.location == claim.location]
+    about = [f for f in findings if is_about(f, claim) and f.location == claim.location]
     said = (_documented(claim), conditions_of(claim))
     sections = [Section("documented", tuple(filter(None, said)))]
     sections += _flops(evidence, claim) if claim.field == "FLOPs" else _structure(evidence, claim)
@@ -56,7 +56,9 @@ def trace_claim(evidence: Evidence, findings: Sequence[Finding], claim: Claim) -
         accepted = (f"accepted: {finding.accepted}",) if finding.accepted is not None else ()
         sections.append(Section(heading, (finding.message, *accepted)))
     if not about:
-        sections.append(Section("unverified", ("no check measures this field",)))
+        sections.append(
+            Section("unverified", ("no check measures this field, and none speaks against it",))
+        )
     title = f"{evidence.variant.name}  {claim.field}  {claim.location}"
     return ClaimTrace(title, tuple(sections))
 

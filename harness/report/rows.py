@@ -13,7 +13,7 @@ from harness.report.document import plain, plain_place
 from harness.report.sentences import PERCENT, label, value
 from harness.report.speeds import environment_words, precision_words
 from harness.report.view import rank
-from harness.types import Finding, Measurement, Report, VariantReport
+from harness.types import Finding, Measurement, Report, VariantReport, is_about
 from zoo.index.speeds import conditions_of
 from zoo.index.types import Claim, Location, Variant
 from zoo.known_datasets import IMAGENET_1K, known_dataset
@@ -402,7 +402,7 @@ def claim_rows(
     rows = []
     for claim in claims:
         places = ((name, claim.location) for name in (variant.name, None))
-        findings = [f for place in places for f in found.get(place, ()) if f.field == claim.field]
+        findings = [f for place in places for f in found.get(place, ()) if is_about(f, claim)]
         measured = next((f.measured for f in findings if f.measured is not None), None)
         first = next(iter(findings), None)
         rows.append(ClaimRow(variant.name, claim, first, measured, id(claim) not in own))

@@ -245,7 +245,8 @@ class Session:
             for finding in report.findings:
                 self._found.setdefault((finding.variant, finding.location), []).append(finding)
             self._run_of = {id(run.variant): run for run in self.runs_seen}
-        findings = self._found.get((variant.name, claim.location), ())
+        names = (variant.name, None)  # of its collection
+        findings = [f for name in names for f in self._found.get((name, claim.location), ())]
         return trace_claim(self._run_of[id(variant)].evidence(), findings, claim)
 
     @property

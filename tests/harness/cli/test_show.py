@@ -114,3 +114,16 @@ def test_lists_are_read_back_by_pandas(zoo):
         place = "{file}:{line}:{column}: ".format(**claim)
         assert line.startswith(place)
         assert f" resnest50d: {claim['field']}" in line
+
+
+@pytest.mark.slow
+def test_a_claim_of_the_collection_and_a_part_of_one_are_explained(zoo, folder):
+    (folder / "net.yml").write_text(
+        "Collections:\n- Name: C\n  License: Mine\n"
+        "Models:\n- Name: resnest14d\n  In Collection: C\n  Code: {URL: 'http:/x'}\n"
+    )
+    for field, cause in (("License", "license.unknown"), ("Code.URL", "schema.wrong-type")):
+        told = zoo("explain", "resnest14d", field, "--index", "net.yml", "--format", "json").stdout
+        (traced,) = json.loads(told)
+        heading = traced["sections"][-1]["heading"]
+        assert (traced["cause"], heading) == (cause, f"mismatch {cause}")
