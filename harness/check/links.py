@@ -150,11 +150,12 @@ def _of_page(claim: Claim, variant: Variant, fact: Measurement, names: set[str])
         return mismatched(claim, variant, _ID, cause, lines, f"{message}; correct the line")
     spans = {name: (start, end) for name, start, end in fact.value["functions"]}
     inside = next((n for n, (start, end) in spans.items() if start <= first <= end), None)
-    if inside in names and inside != variant.name and claim in variant.claims:
-        own = spans.get(variant.name)
-        advice = f"{variant.name} begins at line {own[0]}" if own else "correct the line"
-        message = f"line {first} of {where} is in {inside}, which is another variant; {advice}"
-        return mismatched(claim, variant, _ID, cause, own[0] if own else None, message)
+    own = spans.get(variant.name)
+    # Without a function of its own, a variant may well be made by another's.
+    if own and inside in names and inside != variant.name and claim in variant.claims:
+        message = f"line {first} of {where} is in {inside}, which is another variant"
+        message += f"; {variant.name} begins at line {own[0]}"
+        return mismatched(claim, variant, _ID, cause, own[0], message)
     what = f" is in {inside}" if inside is not None else " is there"
     return matched(claim, variant, _ID, None, f"line {first} of {where}{what}")
 

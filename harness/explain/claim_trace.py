@@ -47,7 +47,12 @@ class ClaimTrace:
 
 def trace_claim(evidence: Evidence, findings: Sequence[Finding], claim: Claim) -> ClaimTrace:
     """Trace a claim, by the variant's facts after all checks and by what was found."""
-    about = [f for f in findings if is_about(f, claim) and f.location == claim.location]
+    names = (evidence.variant.name, None)  # None: of its collection
+    about = [
+        f
+        for f in findings
+        if f.variant in names and f.location == claim.location and is_about(f, claim)
+    ]
     said = (_documented(claim), conditions_of(claim))
     sections = [Section("documented", tuple(filter(None, said)))]
     sections += _flops(evidence, claim) if claim.field == "FLOPs" else _structure(evidence, claim)

@@ -109,7 +109,7 @@ class Session:
         self.runs_seen: list[VariantRun] = []
         # For `trace`: the report that was looked through, and what is where in it.
         self._found_in: Report | None = None
-        self._found: dict[tuple[str | None, Location | None], list[Finding]] = {}
+        self._found: dict[Location | None, list[Finding]] = {}
         self._run_of: dict[int, VariantRun] = {}
         self._planned: list[Job] | None = None
         # Of a store that another process keeps locked: waited for once in a run.
@@ -243,10 +243,9 @@ class Session:
         if self._found_in is not report:
             self._found_in, self._found = report, {}
             for finding in report.findings:
-                self._found.setdefault((finding.variant, finding.location), []).append(finding)
+                self._found.setdefault(finding.location, []).append(finding)
             self._run_of = {id(run.variant): run for run in self.runs_seen}
-        names = (variant.name, None)  # of its collection
-        findings = [f for name in names for f in self._found.get((name, claim.location), ())]
+        findings = self._found.get(claim.location, ())
         return trace_claim(self._run_of[id(variant)].evidence(), findings, claim)
 
     @property

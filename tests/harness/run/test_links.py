@@ -232,6 +232,11 @@ def test_a_line_is_looked_up_at_the_commit_that_the_link_names(place, commit):
     )
     (found,) = place.audit()
     assert "is in net1, which is another variant; net0 begins at line 4" in found["message"]
+    # A variant that has no function there may be made by another's.
+    (place.folder / "model-index.yml").write_text(
+        json.dumps({"Models": [{"Name": "net1_fp16", "Code": url}, {"Name": "net1"}]})
+    )
+    assert place.said() == {url: MATCH}
 
 
 def test_a_readme_here_may_state_another_license(place, commit):
