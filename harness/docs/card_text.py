@@ -124,8 +124,9 @@ def _measured(
         file.append(f"SHA-256 {code(values['sha256'])}")
     if file:
         yield f"The file of its weights: {', '.join(file)}."
-    if not listed and not seen and not file:
+    if not (listed or size or seen or file):
         yield "Nothing has been measured yet."
+        return
     versions = ", ".join(
         f"{name} {escaped(truncate(str(each)))}"
         for name in ("zoo", "torch")

@@ -108,6 +108,7 @@ def test_what_is_documented_is_in_no_metadata(zoo, tmp_path):
     assert front(tmp_path / "c/net/README.md")["model-index"] == [{"name": "net", "results": []}]
     measured, documented = text.split("## Measured")[1].split("## Documented")
     assert "Nothing has been measured yet." in measured
+    assert "Measured with" not in measured
     assert "123456" not in measured
     assert "| Top 1 Accuracy (ImageNet) | 99.99% | - | not checked |" in documented
     assert "| Parameters | 123456 | - | not checked |" in documented
