@@ -179,8 +179,9 @@ class Evaluated:
 
     @property
     def is_whole(self) -> bool:
-        """Whether all images of the dataset were counted."""
-        return self.images == self.population
+        """Whether all images of the dataset were counted, and no more than it has."""
+        whole = self.population if self.known is None else self.known.images
+        return self.images == whole
 
     @property
     def is_sample(self) -> bool:

@@ -172,6 +172,15 @@ def test_a_whole_benchmark_is_in_both_forms_of_the_hub(zoo, tmp_path):
     assert (entry.source_url, "all of 50,000 images" in entry.notes) == ("https://e.org/r", True)
     [variant] = load_index([tmp_path / "c"]).variants
     assert [float(c.value) for c in variant.claims if c.unit == "percent"] == [80.966, 0.5]
+    # More images than it has are another set.
+    report_of(tmp_path, ["net"], evaluations=[{**evaluated, "images": 60_000, "of": 60_000}])
+    assert zoo(*run).returncode == 0
+    assert not (tmp_path / "c/net/.eval_results/imagenet-1k.yaml").exists()
+    assert ModelCard.load(tmp_path / "c/net/README.md").data.eval_results[0].dataset_type != (
+        "imagenet-1k"
+    )
+    report_of(tmp_path, ["net"], evaluations=[evaluated])
+    assert zoo(*run).returncode == 0
     # What is no longer measured is no longer stated.
     report_of(tmp_path, ["net"], evaluations=[])
     assert zoo(*run).returncode == 0
