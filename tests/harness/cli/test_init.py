@@ -133,7 +133,10 @@ def test_what_can_not_be_done_is_one_line_and_writes_nothing(zoo, tmp_path):
         ([*timm], "variants; name some of them, or a pattern such as"),
         ([*timm, "--builder", "zoo"], "is built by timm, not by zoo; leave out --from or --builde"),
         (["--builder", "nosuch", "x"], "no builder is called 'nosuch'; there are: mmpretrain, t"),
-        (["--from", "timm", "x"], "'timm' is not a package here; write package:timm or package:"),
+        (
+            ["--from", "timm", "x"],
+            "'timm' is not a package here; write package:timm, package:torchvision or package:mm",
+        ),
         (["resnest50d", "--index", "no/x.yml"], "--index: no: there is no such folder; make it"),
         (["resnest50d", "--index", "x.txt"], "name a file that ends in .yml or .yaml"),
         (["resnest50d", "--image-size", "4"], "'4' is not a size in pixels; write one such as"),
