@@ -32,8 +32,9 @@ _CONTRADICTED, _OTHER_NETWORK = "across.contradicted", "across.architecture"
 _DIFFERS = "across.differs"
 _TAGGED = re.compile(r"([^.]*[A-Za-z][^.]*)\.([A-Za-z]\S*)")
 # Tags of weights for more classes than ImageNet's, unless they were trained on for these.
-_MORE_CLASSES = re.compile(r"in(?:21|22|12)k|laion|openai|dino|mae|clip")
-_FOR_IMAGENET = re.compile(r"in1k$|in1k_|imagenet1k", re.IGNORECASE)
+_MORE_CLASSES = re.compile(r"(?:in|net)-?(?:21|22|12)k|laion|openai|dino|mae|clip", re.IGNORECASE)
+_FOR_IMAGENET = re.compile(r"in1k(?![^_-])|imagenet1k", re.IGNORECASE)
+_VERSION = re.compile(r"v\d+(?:\.\d+)*", re.IGNORECASE)  # Of a network, and no tag of weights.
 # What an accuracy depends on: where all is stated, and alike, two numbers can't both be right.
 _EVALUATED = ("Image Size", "Crop Pct", "Interpolation")
 _POINTS = Decimal("0.1")
@@ -163,7 +164,7 @@ def _tagged(variant: Variant) -> Iterator[Hashable]:
 def _architecture(variant: Variant) -> Iterator[Hashable]:
     name = base_name(variant).removeprefix("timm/")
     match = _TAGGED.fullmatch(name)
-    if same := squeezed(match[1] if match else name):
+    if same := squeezed(match[1] if match and not _VERSION.fullmatch(match[2]) else name):
         yield same
 
 
@@ -261,17 +262,19 @@ def _classes(variant: Variant) -> int | None:
         if claim is not None:
             return claim.value if isinstance(claim.value, int) else None
     match = _TAGGED.fullmatch(variant.name)
-    if match and _FOR_IMAGENET.search(match[2]):
+    if _FOR_IMAGENET.search(match[2] if match else variant.name):
         return IMAGENET_CLASSES
     if match and _MORE_CLASSES.search(match[2]):
         return None
-    sets = {same_data(c.dataset) or "" for c in variant.claims if _metric(c)}
-    said = any(name.startswith("imagenet") for name in sets)
-    return IMAGENET_CLASSES if said or not _is_table(variant) else None
-
-
-def _is_table(variant: Variant) -> bool:
-    return variant.location.file.endswith(".csv")
+    sets = {same_data(c.dataset) or "" for c in variant.claims if c.metric or _metric(c)}
+    if any(name.startswith("imagenet") and not _MORE_CLASSES.search(name) for name in sets):
+        return IMAGENET_CLASSES
+    # Evaluated on, or trained on, other data alone, it may have other classes.
+    trained = variant.effective("Training Data")
+    named = trained.value if trained is not None and isinstance(trained.value, tuple) else ()
+    others = any(sets) or (named and "imagenet" not in (same_data(str(name)) for name in named))
+    said = others or variant.location.file.endswith(".csv") or _MORE_CLASSES.search(variant.name)
+    return None if said else IMAGENET_CLASSES
 
 
 def _counted(one: Variant, other: Variant, field: str, level: Level) -> Iterator[_Row]:
@@ -290,7 +293,9 @@ def _counted(one: Variant, other: Variant, field: str, level: Level) -> Iterator
             severity: Severity = "warning" if level == "architecture" else "error"
             yield _Row(mine, theirs, severity, f"both count as {named[0]} does, at one input")
         elif level != "architecture" or not _unlike(one, other):
-            yield _Row(mine, theirs, "note", "ways to count differ, and none is named by both")
+            why = " and ".join(map(str, named)) if field == "FLOPs" and len(named) == 2 else ""
+            why = f"they count as {why} do" if why else "no way to count is named by both"
+            yield _Row(mine, theirs, "note", why)
 
 
 def _input(variant: Variant) -> Value:

@@ -30,7 +30,7 @@ from harness.report.rows import CLAIM_COLUMNS, ClaimRow, claim_rows, found_in
 from harness.report.sentences import position
 from harness.run.plan import builder_of
 from harness.run.session import Session
-from zoo._util.text import bounded, columns, csv_text, for_terminal, truncate
+from zoo._util.text import bounded, columns, csv_text, for_terminal, truncate, without_users
 from zoo.index.schema import canonical
 from zoo.index.speeds import SPEEDS
 from zoo.index.types import Variant
@@ -76,7 +76,7 @@ def list_variants(config: RunConfig, *, format: str) -> None:
 
 def _row(variant: Variant) -> tuple[str, ...]:
     claims = [variant.effective(field) for field in _FIELDS.values()]
-    written = ("-" if claim is None else claim.raw for claim in claims)
+    written = ("-" if claim is None else without_users(claim.raw) for claim in claims)
     return (variant.name, _collection(variant) or "-", *written)
 
 
@@ -164,7 +164,7 @@ def _variant(variant: Variant, rows: Sequence[ClaimRow], config: RunConfig) -> d
 
 
 def _line(row: ClaimRow) -> str:
-    values = f"documented {_first_line(row.claim.raw)}, measured {row.shown or '-'}"
+    values = f"documented {_first_line(row.documented)}, measured {row.shown or '-'}"
     cause = row.finding and row.finding.cause
     word = cause or row.word or ("not-checked" if row.is_open else "-")
     return f"{position(row.claim.location)}: {word} {row.variant}: {row.field}: {values}"
@@ -187,7 +187,7 @@ def _table(variant: Variant, rows: Sequence[ClaimRow]) -> str:
 
 def _cells(row: ClaimRow) -> tuple[str, ...]:
     measured = _first_line(row.shown)
-    return (row.field, _first_line(row.claim.raw), measured, row.status, str(row.claim.location))
+    return (row.field, _first_line(row.documented), measured, row.status, str(row.claim.location))
 
 
 def _fitted(rows: Sequence[tuple[str, ...]]) -> list[str]:

@@ -153,7 +153,7 @@ def _documented(variant: Variant, found: Found) -> Iterator[str]:
         (
             (
                 truncate(row.field),
-                truncate(row.claim.raw),
+                truncate(row.documented),
                 _shown(row),
                 _stands(row.finding),
             )

@@ -18,6 +18,7 @@ from harness.explain.flops import (
     usual_geometries,
 )
 from harness.types import Finding, is_about
+from zoo._util.text import without_users
 from zoo.index.speeds import conditions_of
 from zoo.index.types import Claim
 
@@ -71,7 +72,7 @@ def trace_claim(evidence: Evidence, findings: Sequence[Finding], claim: Claim) -
 def _documented(claim: Claim) -> str:
     value = number(claim)
     if value is None or claim.unit not in ("count", "bytes"):
-        return claim.raw
+        return without_users(claim.raw)
     step = claim.step or 1
     return (
         f"{claim.raw}, which claims {digits(claim)} digits: anything less than "

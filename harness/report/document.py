@@ -188,7 +188,7 @@ def plain_finding(finding: Finding) -> dict[str, Any]:
 
 def _beside(beside: Beside) -> dict[str, Any]:
     place = plain_place(beside.claim.location)
-    values = (beside.zoo, beside.variant, beside.claim.field, beside.claim.raw)
+    values = (beside.zoo, beside.variant, beside.claim.field, without_users(beside.claim.raw))
     return dict(zip(_BESIDE, (*values, *place.values(), beside.same), strict=True))
 
 

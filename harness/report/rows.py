@@ -14,6 +14,7 @@ from harness.report.sentences import PERCENT, label, value
 from harness.report.speeds import environment_words, precision_words
 from harness.report.view import rank
 from harness.types import Finding, Measurement, Report, VariantReport, is_about
+from zoo._util.text import without_users
 from zoo.index.speeds import conditions_of
 from zoo.index.types import Claim, Location, Variant
 from zoo.known_datasets import IMAGENET_1K, known_dataset
@@ -353,6 +354,11 @@ class ClaimRow:
         return "" if self.finding is None else label(self.finding)
 
     @property
+    def documented(self) -> str:
+        """The claim as written, without a secret that a URL carries."""
+        return without_users(self.claim.raw)
+
+    @property
     def is_open(self) -> bool:
         """Whether a run would check it, and none has."""
         return self.finding is None and self.claim.field in _CHECKED
@@ -372,7 +378,7 @@ class ClaimRow:
             "field": self.claim.field,
             "dataset": self.claim.dataset,
             "of": "collection" if self.inherited else "variant",
-            "documented": self.claim.raw,
+            "documented": self.documented,
             "measured": plain(self.measured),
             **{name: getattr(found, name, None) for name in known},
             "location": plain_place(self.claim.location),

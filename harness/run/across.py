@@ -27,7 +27,8 @@ def read_zoos(config: RunConfig) -> tuple[Session, list[Zoo], list[str]]:
     Raises:
         UsageError: there are fewer than two, or one yields no variant.
     """
-    paths = tuple(dict.fromkeys(config.index))
+    # One file under two names agrees with itself, and is one index.
+    paths = tuple({path.resolve(): path for path in reversed(config.index)}.values())[::-1]
     if len(paths) < 2:
         raise UsageError(
             "--across: there is one index, and nothing to hold it against; name two or more: "

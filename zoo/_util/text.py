@@ -34,8 +34,8 @@ _ADDRESS = re.compile(r":(?=/)|(?<=www)\.", re.IGNORECASE)
 # Stand-ins that cannot come from the text, because its control characters are written out before.
 _MARKS = {"\0": _ZERO_WIDTH_SPACE, "\1": "&#58;", "\2": "&#46;"}
 
-# What stands between the slashes and the last "@" of a URL's host part.
-_USER = re.compile(r"(?<=://)[^/?#\s'\"]{1,512}@")
+# What stands between the slashes, of which a path keeps one, and the last "@" of a URL's host part.
+_USER = re.compile(r"((?<=\w\w:)//?|(?<![^\s'\"(<])//)[^/?#\s'\"]{1,512}@")
 FOREIGN = 200
 """So many characters are shown of a text that a server, a builder or a file has a say in."""
 
@@ -173,7 +173,7 @@ def quoted(text: str) -> str:
 
 def without_users(text: str) -> str:
     """Text whose URLs have three asterisks in place of a user name and password."""
-    return _USER.sub("***@", text)
+    return _USER.sub(r"\1***@", text) if "@" in text else text
 
 
 def truncate(text: str, limit: int = 300) -> str:

@@ -25,7 +25,7 @@ from harness.report.source import Linker
 from harness.report.speeds import environment_words, setting_words
 from harness.report.view import foreign_texts
 from harness.types import Fact, Finding, Measurement, Report, Unmeasured, VariantReport
-from zoo._util.text import bounded, for_terminal, foreign, truncate
+from zoo._util.text import bounded, for_terminal, foreign, truncate, without_users
 from zoo.index.speeds import conditions_of
 from zoo.index.types import Claim
 
@@ -213,7 +213,8 @@ def _variant(texts: PageTexts, name: str, row: Row, variant: VariantReport) -> d
 
 def _claim(texts: PageTexts, claim: Claim) -> list[int]:
     about = ", ".join(filter(None, (claim.task, claim.dataset, conditions_of(claim))))
-    return [texts(claim.field), texts(claim.raw), texts(str(claim.location)), texts(about or None)]
+    raw, place = without_users(claim.raw), str(claim.location)
+    return [texts(claim.field), texts(raw), texts(place), texts(about or None)]
 
 
 def _block(texts: PageTexts, block: Block, quoted: Iterable[str]) -> list[Any]:

@@ -90,6 +90,21 @@ def test_what_is_not_surely_the_same_is_not_compared(across):
     # For other classes it has other parameters.
     assert parameters("resnet50", "resnet50", more=("Classes: 10",)) == {"Parameters": "note"}
     assert parameters("resnet50", "resnet50.in21k") == {"Parameters": "note"}
+    # So it has where it was evaluated on, or trained on, other data alone, or its name says so.
+    for data, severity in {
+        "Training Data: ImageNet-21k": "note", "Training Data: [CIFAR-10]": "note",
+        "Results: [{Dataset: CIFAR-10, Metrics: {Top 1 Accuracy: 95}}]": "note",
+        "Results: [{Task: Object Detection, Dataset: COCO, Metrics: {box AP: 41}}]": "note",
+        "Results: [{Dataset: ImageNet-21k, Metrics: {Top 1 Accuracy: 41}}]": "note",
+        "Results: [{Dataset: ImageNet-1k, Metrics: {Top 1 Accuracy: 76}}]": "warning",
+        "Training Data: ImageNet": "warning", "Training Data: [ImageNet-1k, JFT]": "warning",
+    }.items():  # fmt: skip
+        assert parameters("resnet50", "resnet50", more=(data,)) == {"Parameters": severity}, data
+    assert parameters("vit_in21k", "vit-in21k") == {"Parameters": "note"}
+    # A version tells networks apart, and is no tag of weights.
+    for one, other in (("alexnet.v1", "alexnet.v2"), ("resnet50.v1.5", "resnet50")):
+        assert parameters(one, other) == {}
+    assert parameters("alexnet.v2", "AlexNet-v2") == {"Parameters": "warning"}
     # A file is known by the digits in its name; one name of two files is not one checkpoint.
     moved = "Weights: https://elsewhere.org/mirror/x-0123abcd.pth"
     assert parameters("a", "b", f"Weights: {URL}", more=(moved,)) == {"Parameters": "error"}
@@ -105,6 +120,16 @@ def test_what_is_not_surely_the_same_is_not_compared(across):
         assert told(across, mine, ("net", keys, None)) == {"FLOPs": severity}
     keys = ("Image Size: 288", "FLOPs: 6.8G", "FLOPs Convention: macs")
     assert told(across, mine, ("net", keys, None)) == {}
+    shown = across(mine, ("net", (KEYS[0], "FLOPs: 8.2G", "FLOPs Convention: fvcore"), None))
+    assert "they count as macs and fvcore do" in shown.stdout
+
+
+def test_one_file_by_two_names_is_one_index(across, tmp_path):
+    (tmp_path / "a.yml").write_text("Models:\n- {Name: a, Parameters: 5M}\n")
+    (tmp_path / "b.yml").symlink_to("a.yml")
+    result = across("a.yml", "b.yml", "./a.yml")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "there is one index" in result.stderr
 
 
 def test_a_checkpoint_that_a_zoo_lists_twice_is_held_against_the_entry_that_fits(across, tmp_path):

@@ -6,6 +6,9 @@ import os
 import stat
 
 import pytest
+from cli import run_zoo
+
+from zoo._util.text import without_users
 
 NAME = "efficientnet_lite0"
 SECRETS = ("tok3n", "s1gned", "passw0rd", "fragm3nt")
@@ -107,3 +110,26 @@ def test_a_record_without_the_query_still_tells_two_urls_apart(place, server):
         downloads = [m for m, *_ in server.requests[before:] if m == "GET"]
         assert len(downloads) == asked
     assert sorted(place.held().values()) == [f"/net.pth?v={v}".encode() * 100 for v in "12"]
+
+
+def test_no_command_that_reads_an_index_shows_a_password(tmp_path, repository):
+    where = "https://me:passw0rd@h.example/x"
+    (tmp_path / "a.yml").write_text(
+        f"Models:\n- Name: resnet18\n  Weights: {where}.pth\n  Mirrors: [{where}2.pth]\n"
+        f"  README: {where}\n  Code: {where}.py\n  Paper: {{URL: '{where}.pdf', Title: t}}\n"
+        f"- Name: other\n  Weights: //me:passw0rd@h.example/x.pth\n  Image Size: {where}\n"
+    )
+    (tmp_path / "b.yml").write_text((tmp_path / "a.yml").read_text().replace("x.pth", "y.pth"))
+    environment = os.environ | {"XDG_CACHE_HOME": str(tmp_path), "PYTHONPATH": str(repository)}
+    show = [["show", "resnet18", "other", "--format", f] for f in ("table", "json", "csv")]
+    explain = [["explain", "resnet18", field, "--offline"] for field in ("Weights", "Code")]
+    for words in (
+        *show, *explain, ["show", "resnet18", "--format", "concise"], ["list"],
+        ["cite", "resnet18"], ["audit", "--across", "--index", "b.yml", "--format", "json"],
+        ["audit"], ["manifest", "--offline"], ["fix", "--all", "--checks", "schema"],
+        ["verify", "resnet18", "--index", f"{where}.yml"], ["add", where, "--from", "resnet18"],
+    ):  # fmt: skip
+        result = run_zoo([*words, "--index", "a.yml"], cwd=tmp_path, environment=environment)
+        assert "passw0rd" not in result.stdout + result.stderr, words
+    page = "see https://medium.com/@me, me@h.example and a//b@2x.png"
+    assert without_users(page) == page
