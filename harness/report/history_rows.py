@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -16,6 +17,8 @@ from zoo.index.types import Claim
 from zoo.known_datasets import known_dataset
 
 _LONGEST = 300
+_LONGEST_VERSIONS = 2000
+_VERSION = re.compile(r"([\w.-]+) ([\w.+!-]+)")
 # Its name, its value, its claim, and what it is of.
 _Figure = tuple[str, Any, Claim | None, str | None]
 
@@ -54,12 +57,21 @@ def _text(text: str) -> str:
 
 
 def _versions(variant: VariantReport, kind: str, about: Mapping[str, Any]) -> str:
-    """Of the run, and of what the facts of that kind depend on."""
+    """Of the run, of what builds the variant, and of what the facts of that kind depend on."""
     facts = (f for f in variant.facts if isinstance(f, Measurement) and f.kind == kind)
-    found = {k: v for k, v in about.items() if v} | {
-        k: v for f in facts for k, v in f.versions.items()
-    }
-    return _text(", ".join(f"{name} {found[name]}" for name in sorted(found)))
+    built = {} if kind == "file" else _built_with(variant.code)
+    found = {k: v for k, v in about.items() if v} | built
+    found |= {k: v for f in facts for k, v in f.versions.items()}
+    text = ", ".join(f"{name} {found[name]}" for name in sorted(found))
+    return for_terminal(truncate(without_users(text), _LONGEST_VERSIONS))
+
+
+def _built_with(code: str) -> dict[str, str]:
+    """The versions that a builder names, and the digest of the source; no other words of its."""
+    itself, _, beside = code.partition(" with ") if code.startswith("source:") else ("", "", code)
+    found = (_VERSION.fullmatch(each) for each in beside.split(", "))
+    source = {"source": itself.removeprefix("source:")} if itself else {}
+    return source | {each[1]: each[2] for each in found if each}
 
 
 def _figures(variant: VariantReport) -> Iterator[_Figure]:

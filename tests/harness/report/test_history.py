@@ -102,6 +102,28 @@ def test_only_what_was_measured_is_a_row_and_claims_stand_beside_it():
     assert {r.commit for r in rows.values()} == {"abc+"}
 
 
+def test_what_builds_a_variant_stands_beside_its_figures():
+    """Not beside those of its file; and of a builder's own words no more than versions."""
+    run = {"python": "3.11", "zoo": "0.1", "torch": "2.4.0"}
+    for code, more in {
+        "timm 1.0.31": {"timm": "1.0.31"},
+        "mm 1.2, mmengine 0.10+a": {"mm": "1.2", "mmengine": "0.10+a"},
+        "source:0011": {"source": "0011"},
+        "source:0011 with my-zoo 1.0, timm 1.0.3": {
+            **{"source": "0011", "my-zoo": "1.0", "timm": "1.0.3"}
+        },
+        "made on a day, of three parts": {},
+        "": {},
+    }.items():
+        whole = report()
+        plain = replace(
+            whole.variants[1], code=code, measurements={"parameters": 1, "file_size": 2}
+        )
+        rows = rows_of(replace(whole, variants=(plain,)), None)
+        told = {r.figure: dict(each.split(" ") for each in r.versions.split(", ")) for r in rows}
+        assert told == {"parameters": run | more, "file_size": run}, code
+
+
 def test_runs_are_added_and_earlier_rows_stay_as_they_were(form, tmp_path):
     first = add(tmp_path)
     then = add(tmp_path, 2, parameters=5, torch="2.5.0")
