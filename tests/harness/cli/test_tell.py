@@ -179,8 +179,9 @@ def publish_weights(path: Path, answer: int) -> None:
     from torch import nn
 
     last = nn.Linear(3, 1000)
-    nn.init.zeros_(last.bias)
-    last.bias.data[answer] = 1000
+    nn.init.zeros_(last.weight)
+    last.bias.data = torch.arange(1000.0)  # So that the next four answers are no chance either.
+    last.bias.data[answer] = 2000
     first = nn.Conv2d(3, 3, 1)
     torch.save(nn.Sequential(first, nn.Identity(), nn.Identity(), last).state_dict(), path)
 
