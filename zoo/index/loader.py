@@ -16,10 +16,11 @@ from itertools import islice
 from pathlib import Path
 
 from zoo._util.files import TooMany, is_pattern, matches
+from zoo._util.install import install_command
 from zoo._util.text import shown, truncate_middle
 from zoo.index.entries import IndexContents, read_documents
 from zoo.index.nodes import UnreadableIndex, check_utf8, read_text, reason_of
-from zoo.index.readers import PACKAGES, Reader, built_in_for, read_with, reader_for
+from zoo.index.readers import EXTRAS, PACKAGES, Reader, built_in_for, read_with, reader_for
 from zoo.index.schema import nearest
 from zoo.index.types import Claim, Collection, Index, Location, Problem, SourceText, Variant
 
@@ -188,7 +189,8 @@ class FileReader:
             return
         files = PACKAGES[name]()
         if files is None:
-            self._refuse(spec, "is not installed", f"install {name}")
+            remedy = install_command(name) if name in EXTRAS else f"install {name}"
+            self._refuse(spec, "is not installed", remedy)
             return
         found, known_problems = False, len(self.problems)
         for path, reader in files:

@@ -138,6 +138,8 @@ PACKAGES: dict[str, PackageReaders] = {
     mmpretrain.NAME: mmpretrain.readers,
     "zoo": lambda: [(str(path), BUILT_IN[0]) for path in sorted(package_index().glob("*.yml"))],
 }
+# Those that an extra of this package brings, with what builds their models.
+EXTRAS = (timm.NAME, mmpretrain.NAME)
 
 
 def built_in_for(path: str) -> Reader | None:
