@@ -28,6 +28,9 @@ Slot = tuple[str, Size | str | None]
 # operators that it has no rule for. The third is another form of the same network.
 WITH_PRODUCTS = "with attention products"
 WITH_UNKNOWN = "with the operators that it does not know"
+ANOTHER_ARCHITECTURE = "builds another architecture"
+"""How the words end of a form that is the model meant, where the builder's own is another one."""
+
 DEPLOYED = "of the deployed form"
 PUT_OUT = ("fvcore", "with_products", "deployed", "deployed_with_products")
 """Counts of activations: as fvcore counts, and what that becomes with attention products; the same

@@ -12,7 +12,7 @@ from harness.causes import severity_of
 from harness.check.base import Evidence, Need, mismatched, unverified
 from harness.check.compare import agrees, digits, grouped, number, senses
 from harness.check.schema import UNREADABLE
-from harness.types import Fact, Finding, Measurement, Unmeasured
+from harness.types import ANOTHER_ARCHITECTURE, Fact, Finding, Measurement, Unmeasured
 from zoo.index.types import Claim, Location, Variant
 
 ALIAS = "parameters.alias"
@@ -67,10 +67,10 @@ def apply_alias_findings(
     variant's other numbers are not checked. It takes more than the count to conclude that.
     ``names`` gives the name that the builder builds a variant under.
     """
-    findings = list(findings)
+    findings = [_of_another(f) for f in findings]
     # A count whose rule is known is this model's own.
     wrong = {f.location for f in findings if _is_unexplained(f)}
-    if not wrong:
+    if not wrong and all(f.cause != ALIAS for f in findings):
         return findings
     by_place = {c.location: v for v in variants for c in v.claims_of(_COUNT)}
     # A count that is wrong itself says nothing of another variant.
@@ -86,6 +86,23 @@ def apply_alias_findings(
     ]
     aliases = {f.variant for f in applied if f.cause == ALIAS}
     return [_left_open(f) if f.variant in aliases else f for f in applied]
+
+
+def _of_another(finding: Finding) -> Finding:
+    """A count that the builder itself gives another model, which the entry's config should build.
+
+    Then it is the config that is wrong, and no number beside it.
+    """
+    words, measured = next(iter(finding.rules), ""), finding.measured
+    differs = finding.cause == "parameters.differs" and isinstance(measured, int)
+    if not differs or not words.endswith(ANOTHER_ARCHITECTURE):
+        return finding
+    message = (
+        f"another model is built under this name, with {measured:,} parameters: "
+        f"{finding.documented} is {words}; correct the entry's config, and not the number"
+    )
+    severity = severity_of(ALIAS)
+    return replace(finding, cause=ALIAS, severity=severity, message=message, edits=())
 
 
 def _is_unexplained(finding: Finding) -> bool:

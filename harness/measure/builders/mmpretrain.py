@@ -23,6 +23,7 @@ from harness.measure.builders import (
     StatedPreprocessing,
     version_of,
 )
+from harness.types import ANOTHER_ARCHITECTURE
 from zoo._util.install import install_command
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ class MmpretrainBuilder:
         if namesake := self._namesake(name):
             with torch.device("cpu"):  # Many constructors need values.
                 what = f"the model of {namesake}, and the entry's own config, which is called alike"
-                forms[f"{what}, builds another architecture"] = _built(namesake)
+                forms[f"{what}, {ANOTHER_ARCHITECTURE}"] = _built(namesake)
         return forms
 
     def _namesake(self, name: str) -> str | None:

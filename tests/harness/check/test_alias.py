@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from harness.check.base import matched, mismatched
+from harness.check.base import matched, mismatched, replaced
 from harness.check.build import apply_alias_findings
+from harness.types import ANOTHER_ARCHITECTURE
 
 
 @pytest.fixture
@@ -168,3 +169,29 @@ def test_a_count_whose_rule_is_known_is_of_this_model(load):
     for rules, expected in ((known, cause), ((), "parameters.alias")):
         finding = mismatched(claim, variant, "parameters", cause, count, "wrong", rules=rules)
         assert [f.cause for f in apply_alias_findings([finding], index.variants, {})] == [expected]
+
+
+def test_a_config_that_builds_another_model_spoils_no_number(load):
+    """The builder itself has the documented model: neither count nor FLOPs are to be changed."""
+    index = load("Models:\n- Name: a\n  Metadata: {Parameters: 197767336, FLOPs: 34368026112}\n")
+    (a,) = index.variants
+    words = f"the model of large.py, and the entry's own config {ANOTHER_ARCHITECTURE}"
+    count, flops = a.claim("Parameters"), a.claim("FLOPs")
+    cause, rules = "parameters.differs", (words,)
+    found = apply_alias_findings(
+        [
+            mismatched(count, a, "parameters", cause, 109953489, "wrong", "warning", rules=rules),
+            mismatched(
+                flops, a, "flops", "flops.differs", 15, "wrong", edits=(replaced(flops, 15),)
+            ),
+        ],
+        index.variants,
+        {},
+    )
+    assert [(f.cause, f.status) for f in found] == [
+        ("parameters.alias", "mismatch"),
+        ("parameters.alias", "unverified"),
+    ]
+    assert found[0].severity == "error"
+    assert "correct the entry's config, and not the number" in found[0].message
+    assert not any(f.edits for f in found)
