@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import sys
 from typing import Annotated
 
 import typer
 
 from harness.cli.options import command
-from harness.cli.output import FINDINGS, Failure, color, emit, emit_json, terminal_width
-from harness.cli.reporting import append_summary, folder_in_repository, repository_top
+from harness.cli.output import FINDINGS, Failure, emit, emit_json
+from harness.cli.reporting import append_summary, print_options
 from harness.config import RunConfig
 from harness.config.rules import NEVER
 
@@ -37,7 +36,6 @@ def diff(
     """
     from harness.diff import diff as compare
     from harness.diff.place import PlaceFailed, open_place
-    from harness.report import Options
     from harness.report.diff import FORMATS
 
     try:
@@ -48,14 +46,7 @@ def diff(
     if format == "json":
         emit_json(document)
     else:
-        options = Options(
-            width=terminal_width(),
-            color=color(sys.stdout),
-            verbose=config.verbose,
-            quiet=config.quiet,
-            folder=folder_in_repository(os.environ),
-            top=repository_top(os.environ),
-        )
+        options = print_options(config)
         emit(FORMATS[format](document, options), commands=format == "github")
         if format == "github":
             append_summary(FORMATS["markdown"](document, options), os.environ)

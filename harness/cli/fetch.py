@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -13,30 +14,20 @@ from harness.config import RunConfig
 from harness.types import Fact, Measurement
 from zoo.index.types import Variant
 
+if TYPE_CHECKING:
+    from harness.run.session import Session
+
 
 @command("index", *FETCHING, selects="Whose weights to fetch.", needs_names=True)
 def fetch(config: RunConfig, *, dry_run: bool) -> None:
     """Exit status: 0 every file is there; 1 a file is missing or is not what its name says; 2 wrong
     use; 3 a file could not be had, and may be another time; 130 an interrupt.
     """
-    # Nothing is built, and nothing runs on a device.
-    asked = replace(config, device="auto", checks=("weights",), no_store=True, run_by="fetch")
-    session = prepared(asked, builds=False)
-    from harness.cli.progress import StderrProgress
     from zoo._util.text import for_terminal
 
-    progress = StderrProgress(quiet=config.quiet)
-    say(f"{session.source}, {session.file_plan}")
-    if dry_run:
+    session, facts = fetched(config, "fetch", dry_run=dry_run)
+    if facts is None:
         return
-    try:
-        facts = session.fetch(progress)
-    except KeyboardInterrupt:
-        progress.close()
-        say_interrupted(progress.fetched() or "nothing is fetched yet")
-        raise
-    finally:
-        progress.close()
     status = 0
     named = {id(variant) for variant, _ in facts}
     for variant in session.variants:
@@ -70,3 +61,32 @@ def _told(facts: Sequence[tuple[Variant, Fact]]) -> Iterator[tuple[Variant, Fact
         whole = mine.get(id(variant), False) or id(variant) not in parts
         if whole is (fact.part is None):
             yield variant, fact
+
+
+def fetched(
+    config: RunConfig, name: str, *, dry_run: bool
+) -> tuple[Session, list[tuple[Variant, Fact]] | None]:
+    """Say the plan, and fetch the weights of all variants; None for what came where it is dry.
+
+    Args:
+        config: what is asked for.
+        name: of the command.
+        dry_run: the plan is all.
+    """
+    # Nothing is built, and nothing runs on a device.
+    asked = replace(config, device="auto", checks=("weights",), no_store=True, run_by=name)
+    session = prepared(asked, builds=False)
+    from harness.cli.progress import StderrProgress
+
+    progress = StderrProgress(quiet=config.quiet)
+    say(f"{session.source}, {session.file_plan}")
+    if dry_run:
+        return session, None
+    try:
+        return session, session.fetch(progress)
+    except KeyboardInterrupt:
+        progress.close()
+        say_interrupted(progress.fetched() or "nothing is fetched yet")
+        raise
+    finally:
+        progress.close()

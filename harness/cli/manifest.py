@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import Any
 
 import typer
 
-from harness.cli.options import FETCHING, command, prepared, say_interrupted
+from harness.cli.fetch import fetched
+from harness.cli.options import FETCHING, command
 from harness.cli.output import FAILED, FINDINGS, WARNING, emit, emit_json, fail, say, with_advice
 from harness.config import RunConfig
 from harness.types import Fact, Measurement
@@ -30,22 +30,9 @@ def manifest(config: RunConfig, *, format: str, dry_run: bool) -> None:
     mirror serves another one; 2 wrong use; 3 a file could not be had, and may be another time; 130
     an interrupt.
     """
-    asked = replace(config, device="auto", checks=("weights",), no_store=True, run_by="manifest")
-    session = prepared(asked, builds=False)
-    from harness.cli.progress import StderrProgress
-
-    progress = StderrProgress(quiet=config.quiet)
-    say(f"{session.source}, {session.file_plan}")
-    if dry_run:
+    session, facts = fetched(config, "manifest", dry_run=dry_run)
+    if facts is None:
         return
-    try:
-        facts = session.fetch(progress)
-    except KeyboardInterrupt:
-        progress.close()
-        say_interrupted(progress.fetched() or "nothing is fetched yet")
-        raise
-    finally:
-        progress.close()
     known: dict[int, dict[str | None, Fact]] = {}
     for variant, fact in facts:
         known.setdefault(id(variant), {})[fact.part] = fact

@@ -99,23 +99,28 @@ def finish(report: Report, config: RunConfig) -> NoReturn:
     raise typer.Exit(exit_status(report, config))
 
 
-def show_report(report: Report, config: RunConfig) -> None:
-    """Print the report, and add it to the summary of a job of continuous integration."""
-    from harness.report import Options, get_format
-    from harness.report.view import presentable
+def print_options(config: RunConfig) -> Options:
+    """How something is printed here."""
+    from harness.report import Options
 
-    # The formats of other packages rely on it.
-    report = presentable(report, names=False)
-    options = Options(
+    return Options(
         width=terminal_width(),
         color=color(sys.stdout),
         verbose=config.verbose,
         quiet=config.quiet,
         folder=folder_in_repository(os.environ),
         top=repository_top(os.environ),
-        repeat=config.repeated(),
-        again=config.again,
     )
+
+
+def show_report(report: Report, config: RunConfig) -> None:
+    """Print the report, and add it to the summary of a job of continuous integration."""
+    from harness.report import get_format
+    from harness.report.view import presentable
+
+    # The formats of other packages rely on it.
+    report = presentable(report, names=False)
+    options = replace(print_options(config), repeat=config.repeated(), again=config.again)
     out = io.StringIO()
     get_format(config.format)(report, out=out, options=options)
     if config.format == "github":
