@@ -133,7 +133,7 @@ def _details(facts: Iterable[Measurement]) -> dict[str, Any]:
             found["preprocessing"] = {k: v for k, v in stated.items() if v is not None}
         elif fact.kind == "speed":
             timings = (t for t in fact.value.get("timings", ()) if t.get("images_per_second"))
-            found["speeds"] = [_speed(timing) for timing in timings]
+            found.setdefault("speeds", []).extend(map(_speed, timings))
     return {key: found[key] for key in ("checkpoint", "preprocessing", "speeds") if found.get(key)}
 
 

@@ -72,7 +72,7 @@ def facts(name: str, parameters: int, macs: int) -> tuple[Measurement | Unmeasur
     timing = {
         **{"batch": 8, "precision": "off", "compiled": False, "images_per_second": 1e12 / macs},
         **{"latency_ms": {"p50": 1.0, "p90": 2.0, "p99": 3.0}, "peak_memory": 123_000_000},
-        **{"environment": {"device_name": "a processor"}},
+        **{"environment": {"device_name": "a processor"}, "image_size": [224, 224]},
     }
     counts = [
         {"convention": "macs", "variation": "", "value": macs, "covered": macs},

@@ -86,7 +86,8 @@ def test_peak_memory_is_that_of_its_own_batch() -> None:
 
     In a process of its own, as timings are made: one that held much before may keep it.
     """
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])}
+    root = Path(__file__).parents[3]
+    environment = os.environ | {"PYTHONPATH": f"{root}{os.pathsep}{root / 'tests/plugins'}"}
     # A single thread's small tensors lie between the large ones, whose place is then not used anew.
     environment.pop("OMP_NUM_THREADS", None)
     code = "import json, runpy, sys; print(json.dumps(runpy.run_path(sys.argv[1])['peaks']()))"
