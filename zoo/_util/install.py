@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shlex
 from functools import lru_cache
-from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -37,6 +36,9 @@ def install_command(extra: str) -> str:
 @lru_cache(maxsize=1)
 def _origin() -> tuple[bool, str]:
     """Whether the installation follows a folder, and the address that it was made from, or ""."""
+    # It takes a while, and few commands name an extra.
+    from importlib.metadata import PackageNotFoundError, distribution
+
     try:
         text = distribution(DISTRIBUTION).read_text("direct_url.json")
         record: Any = json.loads(text or "{}")

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
+from zoo._util.install import install_command
 from zoo._util.text import FOREIGN, truncate
 from zoo.weights.types import MISSING, UNREACHABLE
 
@@ -243,6 +244,4 @@ def _how_to_log_in() -> str:
         return "check that your token may read it"
     if installed():
         return "set HF_TOKEN, or log in with hf auth login"
-    from zoo._util.install import install_command  # it looks for distributions, which takes a while
-
     return f"set HF_TOKEN, or {install_command('hub')} and log in with hf auth login"
