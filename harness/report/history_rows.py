@@ -11,6 +11,7 @@ from typing import Any
 
 from harness.report.history import FIELDS, SPEED, HistoryRow
 from harness.report.speeds import environment_words, setting_words
+from harness.report.view import numbered
 from harness.types import Measurement, Report, VariantReport
 from zoo._util.text import for_terminal, plural, truncate, without_users
 from zoo.index.types import Claim
@@ -43,13 +44,7 @@ def rows_of(report: Report, commit: str | None) -> list[HistoryRow]:
 
 def names_of(variants: Iterable[VariantReport]) -> list[str]:
     """What a history calls each variant: its name, with a number where several have the same."""
-    seen: dict[str, int] = {}
-    names = []
-    for each in variants:
-        name = for_terminal(each.name)
-        seen[name] = seen.get(name, 0) + 1
-        names.append(name if seen[name] == 1 else f"{name} #{seen[name]}")
-    return names
+    return numbered(for_terminal(each.name) for each in variants)
 
 
 def _text(text: str) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -79,6 +80,16 @@ def foreign_texts(variant: VariantReport) -> Iterator[str]:
     yield from filter(None, (variant.collection, variant.builder))
     for claim in variant.claims:
         yield from filter(None, (claim.raw, claim.dataset, claim.task))
+
+
+def numbered(names: Iterable[str]) -> list[str]:
+    """The names, with a number where several are the same."""
+    seen: Counter[str] = Counter()
+    found = []
+    for name in names:
+        seen[name] += 1
+        found.append(name if seen[name] == 1 else f"{name} #{seen[name]}")
+    return found
 
 
 def _presentable_variant(variant: VariantReport, short: Callable[[str], str]) -> VariantReport:

@@ -23,7 +23,7 @@ from harness.report.rows import STATUSES, Row, rows, standing
 from harness.report.sentences import alike, measured, messages, place
 from harness.report.source import Linker
 from harness.report.speeds import environment_words, setting_words
-from harness.report.view import foreign_texts
+from harness.report.view import foreign_texts, numbered
 from harness.types import Fact, Finding, Measurement, Report, Unmeasured, VariantReport
 from zoo._util.text import bounded, for_terminal, foreign, truncate, without_users
 from zoo.index.speeds import conditions_of
@@ -164,13 +164,7 @@ def _groups(texts: PageTexts, report: Report) -> tuple[list[list[Any]], dict[int
 
 def unique_names(table: Iterable[Row | VariantReport]) -> list[str]:
     """What a link calls each variant: its name, with a number where several have the same."""
-    seen: dict[str, int] = {}
-    names = []
-    for row in table:
-        name = foreign(row.name)
-        seen[name] = seen.get(name, 0) + 1
-        names.append(name if seen[name] == 1 else f"{name} #{seen[name]}")
-    return names
+    return numbered(foreign(row.name) for row in table)
 
 
 def _finding(
