@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,9 +13,11 @@ from harness.cli.options import command
 from harness.cli.output import emit, emit_json, wrapped
 from harness.config import RunConfig, UsageError
 from zoo._util.text import foreign, plural
+from zoo.images.io import is_image
 from zoo.known_datasets import KNOWN
 
 if TYPE_CHECKING:
+    from harness.datasets import ImageSet
     from harness.datasets.describe import Description
 
 # So many names are shown of each kind of trouble.
@@ -75,12 +78,18 @@ def _rows(found: Description, place: str) -> Iterator[tuple[str, str]]:
             [" = ".join([*names[:2], *["..."][: len(names) - 2]]) for names in found.duplicates],
         ),
         ("missing", [f"{name}, which is labelled" for name in images.missing]),
-        ("left out", [f"{name}, which is no image by its name" for name in images.ignored]),
+        ("left out", [f"{name}, {_why_left(images, name)}" for name in images.ignored]),
     ):
         yield head, _listed(names)
     for wrong in found.labels:
         yield "labels", wrong
     yield "pass", _pass(found, place)
+
+
+def _why_left(images: ImageSet, name: str) -> str:
+    if Path(images.where).expanduser().joinpath(name).is_dir():
+        return "a folder, which is not looked into"
+    return "which is in no class folder" if is_image(name) else "which is no image by its name"
 
 
 def _per_class(found: Description) -> str:

@@ -87,10 +87,14 @@ def tar_set(where: Path, archives: Sequence[Path], labels: Path | None) -> Image
     entries: dict[str, Entry] = {}
     ignored: list[str] = []
     inside: dict[str, int] = {}
+    bare = ""
     for path in archives:
         found = _walk(path)
         folder = f"{path.stem}/" if is_synset(path.stem) else ""
-        own = _shard_labels(found, path)
+        texts = _shard_labels(found, path)
+        own = None if texts.bare else texts
+        if texts.bare and (inside or texts.labels or any(n.endswith(".cls") for n in found.texts)):
+            bare = bare or f"{path}: {texts.bare}"
         for name, entry in found.entries.items():
             called = folder + (own.names.get(name, name) if own else name)
             if called in entries:
@@ -104,7 +108,15 @@ def tar_set(where: Path, archives: Sequence[Path], labels: Path | None) -> Image
     if len(inside) == len(ordered):
         known = Labelled(tuple(inside[entry.name] for entry in ordered))
     else:
-        known = label([entry.name for entry in ordered], labels, str(where))
+        try:
+            known = label([entry.name for entry in ordered], labels, str(where))
+        except ImageSetError as error:
+            if not bare or labels is not None:
+                raise
+            raise ImageSetError(
+                f"{bare} has no label beside it, as others have; put its KEY.cls there, or a label "
+                "into its KEY.json"
+            ) from error
     form = "WebDataset" if inside else "tar"
     return image_set(
         form, str(where), ordered, known.labels, ignored=ignored, missing=known.missing
@@ -167,25 +179,30 @@ _NAME_KEYS = ("filename", "file_name", "path")
 
 @dataclass(frozen=True, slots=True)
 class _ShardLabels:
-    """The label of each image of a shard, and the names of those that have one of their own."""
+    """The label of each image of a shard, and the names of those that have one of their own.
+
+    ``bare`` is an image that has no label beside it: then these are no labels of the shard.
+    """
 
     labels: dict[str, int]
     names: dict[str, str]
+    bare: str = ""
 
 
-def _shard_labels(archive: _Archive, path: Path) -> _ShardLabels | None:
-    """What the texts of a shard say; None where an image has no label beside it: it is none."""
+def _shard_labels(archive: _Archive, path: Path) -> _ShardLabels:
+    """What the texts of a shard say."""
     labels: dict[str, int] = {}
     names: dict[str, str] = {}
-    for name in archive.entries if archive.texts else ():
-        stem = name.rpartition(".")[0]
-        words = archive.texts.get(f"{stem}.cls")
-        sample = _sample(archive.texts.get(f"{stem}.json"))
-        found = [sample[key] for key in _LABEL_KEYS if isinstance(sample.get(key), str | int)]
+    for name in archive.entries:
+        words, about = (_beside(archive.texts, name, suffix) for suffix in _TEXTS)
+        sample = _sample(about)
+        found = [
+            sample[key] for key in _LABEL_KEYS if isinstance(sample.get(key), str | int | float)
+        ]
         if words is not None:
             found.insert(0, words.decode("ascii", "replace").strip())
         if not found:
-            return None
+            return _ShardLabels(labels, {}, bare=name)
         try:
             labels[name] = class_index(str(found[0]))
         except UnknownClassError as error:
@@ -194,7 +211,14 @@ def _shard_labels(archive: _Archive, path: Path) -> _ShardLabels | None:
         if is_image(called) and ".." not in called and "\0" not in called:
             names[name] = "/".join(PurePosixPath(called.lstrip("/")).parts)
     unique = len(set(names.values())) == len(labels)
-    return _ShardLabels(labels, names if unique else {}) if labels else None
+    return _ShardLabels(labels, names if unique else {})
+
+
+def _beside(texts: Mapping[str, bytes], name: str, suffix: str) -> bytes | None:
+    """The text of an image's sample, whose key ends at the first dot for WebDataset."""
+    folder, slash, base = name.rpartition("/")
+    keys = (base.rpartition(".")[0], base.partition(".")[0])
+    return next((texts[t] for key in keys if (t := f"{folder}{slash}{key}{suffix}") in texts), None)
 
 
 def _sample(text: bytes | None) -> Mapping[str, Any]:

@@ -29,7 +29,7 @@ from harness.datasets.types import CHANGED, Entry, ImageSet, ImageSetError, imag
 from zoo._util.install import install_command
 from zoo._util.text import shown as shown_name
 from zoo.errors import BadInput
-from zoo.images.imagefolder import class_files, listing, read_val_split
+from zoo.images.imagefolder import class_files, is_folder, listing, read_val_split
 from zoo.images.io import is_image, read_regular, reason
 
 if TYPE_CHECKING:
@@ -110,10 +110,10 @@ def _folder(folder: Path, parents: tuple[Path, ...]) -> ImageSet:
     if inner is not None and not parents:
         return _folder(inner, (folder,))
     images = None
-    if any(item.is_dir() and (is_synset(item.name) or item.name.isdigit()) for item in found):
+    if any(is_folder(item) and (is_synset(item.name) or item.name.isdigit()) for item in found):
         images = class_folders(folder, found)
     # Images first: asking whether folders are named as classes costs the import of torchvision.
-    if images is None and any(is_image(item.name) and not item.is_dir() for item in found):
+    if images is None and any(is_image(item.name) and not is_folder(item) for item in found):
         near = (folder, *parents, folder.parent)
         images = labelled_images(folder, found, find_labels(*near, stem=folder.name))
     if images is not None:
@@ -130,11 +130,11 @@ def _folder(folder: Path, parents: tuple[Path, ...]) -> ImageSet:
     if classes is not None:
         return classes
     # What an archive was unpacked into, which alone may say what the images are.
-    alone = found[0] if len(found) == 1 and found[0].is_dir() else None
+    alone = found[0] if len(found) == 1 and is_folder(found[0]) else None
     if alone is not None and not parents and alone.name not in _OTHER_SPLITS:
         return _folder(folder / alone.name, (folder,))
     shown = ", ".join(sorted(names)[:3]) + (", ..." if len(names) > 3 else "")
-    own = sorted(item.name for item in found if item.is_dir() and _has_images(folder / item.name))
+    own = sorted(item.name for item in found if is_folder(item) and _has_images(folder / item.name))
     if own and not parents:
         listed = ", ".join([*map(shown_name, own[:3]), *(["..."] if len(own) > 3 else [])])
         raise ImageSetError(
@@ -248,7 +248,7 @@ def class_folders(folder: Path, found: list[os.DirEntry[str]]) -> ImageSet | Non
     Raises:
         ImageSetError: most folders are classes, and one is not.
     """
-    names = [item.name for item in found if item.is_dir()]
+    names = [item.name for item in found if is_folder(item)]
     try:
         classes = folder_classes(names)
     except UnknownClassError as error:
@@ -258,7 +258,7 @@ def class_folders(folder: Path, found: list[os.DirEntry[str]]) -> ImageSet | Non
         ) from None
     if classes is None:
         return None
-    beside = [item.name for item in found if not item.is_dir()]
+    beside = [item.name for item in found if not is_folder(item)]
     paths, labels, ignored = class_files(folder, classes, deep=False)
     entries = [file_entry(name, folder / name) for name in paths]
     return image_set("class folders", str(folder), entries, labels, ignored=[*beside, *ignored])
@@ -272,7 +272,7 @@ def labelled_images(
     Raises:
         ImageSetError: an image has no label, or the labels file is wrong.
     """
-    inside = [item.name for item in found if is_image(item.name) and not item.is_dir()]
+    inside = [item.name for item in found if is_image(item.name) and not is_folder(item)]
     if not inside:
         return None
     taken = {*inside, *(() if labels is None else (labels.name,))}

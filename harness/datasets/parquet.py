@@ -27,7 +27,10 @@ _ARROW_ERRORS = (OSError, ValueError, KeyError, TypeError, IndexError, NotImplem
 
 @dataclass(frozen=True, slots=True)
 class RowSource:
-    """One row of a shard; ``beside`` is the file that it names, where it holds no bytes."""
+    """One row of a shard; ``beside`` is the file that it names, where it holds no bytes.
+
+    ``among`` stands in for the size of a row without a name: the bytes of its row group.
+    """
 
     shard: str
     modified: int
@@ -35,6 +38,7 @@ class RowSource:
     row: int
     beside: str = ""
     bare: bool = False
+    among: str = ""
 
     @property
     def place(self) -> tuple[str, int]:
@@ -139,15 +143,18 @@ def _rows(shard: Path) -> Iterator[tuple[Entry, int]]:
     number = 0
     for group in range(file.num_row_groups):
         table = file.read_row_group(group, columns=columns, use_threads=False)
+        size = str(file.metadata.row_group(group).total_byte_size)
         words = table.column("label").to_pylist()
         paths: list[Any] = [None] * len(words)
         if "path" in inner:
             paths = [row["path"] if row else None for row in table.column("image").to_pylist()]
         for row, (word, path) in enumerate(zip(words, paths, strict=True)):
-            name = path if isinstance(path, str) and path else f"{shard.name}:{number}"
+            named = isinstance(path, str) and path
+            name = path if named else f"{shard.name}:{number}"
             beside = _beside(shard, path)
             bare = "bytes" not in inner
-            source = RowSource(where, status.st_mtime_ns, group, row, beside, bare)
+            among = "" if named else size
+            source = RowSource(where, status.st_mtime_ns, group, row, beside, bare, among)
             stamp = (status.st_size, status.st_mtime_ns, number)
             yield Entry(name, stamp, source), _class_of_row(word, shard, number)
             number += 1

@@ -139,7 +139,8 @@ def _digest(entries: Sequence[Entry]) -> str:
     names = [entry.name for entry in entries]
     bases = [name.rpartition("/")[2] for name in names]
     unique = len(set(bases)) == len(bases)
-    sizes = (str(getattr(entry.source, "size", "")) for entry in entries)
+    sources = (entry.source for entry in entries)
+    sizes = (str(getattr(each, "size", getattr(each, "among", ""))) for each in sources)
     lines = sorted(map("\0".join, zip(bases if unique else names, sizes, strict=True)))
     return hashlib.sha256("\0".join(lines).encode("utf-8", "surrogateescape")).hexdigest()[:16]
 

@@ -161,7 +161,7 @@ class EvalDataset:
         for names, what in (
             ([f"{item.name} ({item.why})" for item in find_unreadable(images)], "can't be read"),
             (list(images.missing), "are labelled and not there"),
-            (list(images.ignored), "are no images by their names and are left out"),
+            (list(images.ignored), "are no images of a class and are left out"),
         ):
             if names:
                 shown = ", ".join(names[:_SHOWN])

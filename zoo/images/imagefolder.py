@@ -8,7 +8,7 @@ with `listing` and the images of classes with `class_files`.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from hashlib import blake2b
@@ -152,7 +152,7 @@ def class_files(
     ignored: list[str] = []
     for name, number in classes.items():
         for path, item in _inside(root / name, name, (_number(root),) if deep else None):
-            wanted = item.is_file() if deep else not item.is_dir()
+            wanted = _answer(item.is_file) if deep else not is_folder(item)
             if wanted and is_image(item.name):
                 paths.append(path)
                 labels.append(number)
@@ -174,8 +174,20 @@ def listing(folder: Path) -> list[os.DirEntry[str]]:
         raise _unlisted(folder, error) from error
 
 
+def is_folder(item: os.DirEntry[str]) -> bool:
+    """Whether it is a folder, or leads to one; a link that leads nowhere, or to itself, is none."""
+    return _answer(item.is_dir)
+
+
+def _answer(ask: Callable[[], bool]) -> bool:
+    try:
+        return ask()
+    except OSError:
+        return False
+
+
 def _folders(folder: Path) -> list[str]:
-    return [item.name for item in listing(folder) if item.is_dir()]
+    return [item.name for item in listing(folder) if is_folder(item)]
 
 
 def _inside(
@@ -189,7 +201,7 @@ def _inside(
         above = (*above, number)
     for item in listing(folder):
         path = f"{prefix}/{item.name}"
-        if above is not None and item.is_dir():
+        if above is not None and is_folder(item):
             yield from _inside(folder / item.name, path, above)
         else:
             yield path, item

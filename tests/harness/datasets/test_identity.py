@@ -226,6 +226,20 @@ def test_images_are_the_same_by_their_names_and_sizes():
     assert digest(["0/a.jpg", "1/a.jpg"]) != digest(["0/a.jpg", "2/a.jpg"])
 
 
+def test_rows_without_names_are_the_same_by_what_their_shard_holds(tmp_path):
+    arrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+
+    def digest(data, name=None):
+        rows = [{"bytes": data, "path": name and f"{n}-{name}"} for n in range(3)]
+        parquet.write_table(
+            arrow.table({"image": rows, "label": [1, 2, 3]}), tmp_path / "a.parquet"
+        )
+        return open_image_set(tmp_path / "a.parquet").digest
+
+    assert digest(b"x" * 40) == digest(b"x" * 40) != digest(b"xyz" * 40)
+    assert digest(b"x", "a.jpg") == digest(b"xyz" * 40, "a.jpg")
+
+
 def test_a_class_folder_is_read_by_its_exact_spelling_first(tmp_path):
     names = imagenet_categories()
     assert (names[264], names[474]) == ("Cardigan", "cardigan")

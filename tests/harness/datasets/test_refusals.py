@@ -124,11 +124,15 @@ def test_links_to_nothing_pipes_and_forbidden_files_stay_in_the_set(forms, given
     folder = place / "n01440764"
     (folder / "broken.jpg").symlink_to("nowhere.jpg")
     os.mkfifo(folder / "pipe.jpg")
+    (folder / "loop.jpg").symlink_to("loop.jpg")
+    (place / "around").symlink_to("around")
     images = open_image_set(place)
     found = {item.name: item.why for item in find_unreadable(images)}
     assert found["n01440764/broken.jpg"] == "No such file or directory"
     assert found["n01440764/pipe.jpg"] == "a pipe, not a regular file"
-    assert len(images) == 26
+    assert found["n01440764/loop.jpg"] == "Too many levels of symbolic links"
+    assert len(images) == 27
+    assert images.ignored == ("around",)
 
 
 def test_a_giant_image_is_reported_and_not_decoded(plain_set, given):
@@ -207,7 +211,26 @@ def test_several_archives_are_read_where_they_are_one_series(forms, given, tmp_p
     shards = forms["shards"](tmp_path / "shards", given)
     tar_writer(shards / "imagenet1k-validation-09.tar", given[:1], "more/")
     (shards / "labels.txt").unlink()
-    assert "there is no label for" in refusal(shards)
+    assert f"-09.tar: more/{given[0].name} has no label beside it" in refusal(shards)
+
+
+def test_a_sample_of_a_shard_is_what_has_one_name_up_to_the_first_dot(tmp_path):
+    def shard(**texts):
+        members = [("a/1.input.jpg", b"x"), ("b/1.input.jpg", b"y"), *texts.items()]
+        place = tmp_path / f"val-{len(list(tmp_path.iterdir()))}.tar"
+        with tarfile.open(place, "w") as archive:
+            for name, data in members:
+                member = tarfile.TarInfo(name)
+                member.size = len(data)
+                archive.addfile(member, io.BytesIO(data))
+        return place
+
+    both = {"a/1.cls": b"7\n", "b/1.json": b'{"label": 8}'}
+    assert open_image_set(shard(**both)).labels == (7, 8)
+    exact = {**both, "a/1.input.cls": b"5"}
+    assert open_image_set(shard(**exact)).labels == (5, 8)
+    assert "a/1.input.jpg has no label beside it" in refusal(shard(**{"b/1.cls": b"8"}))
+    assert "'8.5' is neither a class index" in refusal(shard(**both | {"b/1.json": b'{"cls":8.5}'}))
 
 
 def test_a_folder_around_an_unpacked_archive_is_looked_into(forms, given, tmp_path):
