@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
 
-from zoo._util.text import without_users
+from zoo._util.text import without_secrets
 from zoo.index.types import Claim, Location, Severity
 
 if TYPE_CHECKING:
@@ -269,8 +269,8 @@ class Finding:
         # A report is shown to more people than an index, and kept for longer.
         for name in ("documented", "message"):
             text = getattr(self, name)
-            if text is not None and "@" in text:
-                object.__setattr__(self, name, without_users(text))
+            if text is not None and (shown := without_secrets(text)) != text:
+                object.__setattr__(self, name, shown)
 
 
 def is_about(finding: Finding, claim: Claim) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from harness.check.base import Evidence, Need, VariantCheck
 from harness.check.compare import grouped
 from harness.types import Finding, Status
+from zoo._util.text import plural
 
 _ID = "flops-cross-check"
 
@@ -26,8 +27,7 @@ def find(evidence: Evidence) -> Iterable[Finding | Need]:
     differing = [name for name in sorted({*mine, *real}) if mine.get(name, 0) != real.get(name, 0)]
     total = sum(real.values())
     if not differing:
-        operators = "operator" if len(real) == 1 else "operators"
-        message = f"{who} counts the same for each of {len(real)} {operators}"
+        message = f"{who} counts the same for each of {plural(len(real), 'operator')}"
         yield _cross_checked(evidence, "match", None, total, message)
         return
     message = (

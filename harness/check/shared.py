@@ -108,7 +108,7 @@ def find_urls(
             digits = hashes[id(variant)]
             # Of a head nobody knows how the whole goes on.
             what = (
-                f"the same SHA-256 ({digits}) under another URL"
+                f"the same SHA-256 ({digits[:16]}...) under another URL"
                 if len(digits) == SHA256_DIGITS
                 else f"a SHA-256 that begins alike ({digits}) under another URL"
             )

@@ -14,7 +14,7 @@ from harness.cli import interrupts
 from harness.cli.options import command, say_interrupted
 from harness.cli.output import WARNING, Failure, emit, say
 from harness.config import RunConfig, UsageError
-from zoo._util.text import foreign
+from zoo._util.text import foreign, plural
 
 if TYPE_CHECKING:
     from harness.edit.add_insert import AddTarget
@@ -237,5 +237,5 @@ def _summary(facts: Facts, accuracy: Accuracy | None) -> str:
         f"{facts.size:,} bytes",
     ]
     if accuracy is not None:
-        parts.append(f"{accuracy.top1:,} of {accuracy.images:,} images right")
+        parts.append(f"{accuracy.top1:,} of {plural(accuracy.images, 'image', ',')} right")
     return ", ".join(parts)

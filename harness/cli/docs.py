@@ -12,7 +12,7 @@ from harness.cli.options import command, prepared
 from harness.cli.output import FINDINGS, WARNING, Failure, emit, emit_json, say
 from harness.config import RunConfig, UsageError
 from harness.config.commands import OWN
-from zoo._util.text import for_terminal, without_users
+from zoo._util.text import for_terminal
 
 if TYPE_CHECKING:
     from harness.docs.table_blocks import PageTables, TableBlock
@@ -123,7 +123,7 @@ def cite(config: RunConfig) -> None:
                 "with a title, for it or its collection; add one of them"
             )
         else:
-            entries[without_users(entry)] = None
+            entries[entry] = None
     if entries:
         say(session.source)
     emit("\n".join(f"{entry}\n" for entry in entries))

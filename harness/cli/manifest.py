@@ -13,7 +13,7 @@ from harness.cli.options import FETCHING, command
 from harness.cli.output import FAILED, FINDINGS, WARNING, emit, emit_json, fail, say, with_advice
 from harness.config import RunConfig
 from harness.types import Fact, Measurement
-from zoo._util.text import without_users
+from zoo._util.text import without_secrets
 from zoo.index.types import Claim, Variant
 
 _ROLES = {"Weights": "weights", "Mirrors": "mirror"}
@@ -56,7 +56,7 @@ def _rows(variant: Variant, facts: Mapping[str | None, Fact]) -> Iterator[dict[s
         about = {
             "variant": variant.name,
             "role": _ROLES[claim.field],
-            "url": without_users(claim.raw),
+            "url": without_secrets(claim.raw),
         }
         yield {**about, **_measured(claim, facts)}
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from harness.config.rules import LEVELS
-from zoo._util.text import CommandBreaker, bounded, columns, in_workflow, json_text, without_users
+from zoo._util.text import CommandBreaker, bounded, columns, in_workflow, json_text, without_secrets
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -250,7 +250,7 @@ def say(line: str, level: int = INFO) -> None:
 
     One that matters less than the command was asked for is left out.
     """
-    line = without_users(line)
+    line = without_secrets(line)
     record(line, level)
     if sys.stderr is None or level < _Talk.shown_from:
         return

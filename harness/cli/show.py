@@ -30,7 +30,7 @@ from harness.report.rows import CLAIM_COLUMNS, ClaimRow, claim_rows, found_in
 from harness.report.sentences import position
 from harness.run.plan import builder_of
 from harness.run.session import Session
-from zoo._util.text import bounded, columns, csv_text, for_terminal, truncate, without_users
+from zoo._util.text import bounded, columns, csv_text, for_terminal, truncate, without_secrets
 from zoo.index.schema import canonical
 from zoo.index.speeds import SPEEDS
 from zoo.index.types import Variant
@@ -76,7 +76,7 @@ def list_variants(config: RunConfig, *, format: str) -> None:
 
 def _row(variant: Variant) -> tuple[str, ...]:
     claims = [variant.effective(field) for field in _FIELDS.values()]
-    written = ("-" if claim is None else without_users(claim.raw) for claim in claims)
+    written = ("-" if claim is None else without_secrets(claim.raw) for claim in claims)
     return (variant.name, _collection(variant) or "-", *written)
 
 

@@ -16,6 +16,7 @@ from harness.cli.output import INFO, WARNING, Failure, can_redraw, emit, say
 from harness.cli.progress import fetch_shown
 from harness.config import RunConfig, UsageError
 from harness.run.progress import duration
+from zoo._util.text import plural
 from zoo.training.logs import Callbacks, EpochReport, StepReport
 
 if TYPE_CHECKING:
@@ -95,7 +96,10 @@ def train(
     if not is_first():
         return
     if outcome.unreadable:
-        say(f"images were left out {outcome.unreadable} times, as they can't be read", WARNING)
+        say(
+            f"images were left out {plural(outcome.unreadable, 'time')}, as they can't be read",
+            WARNING,
+        )
     accuracy = "" if outcome.top1 is None else f"  top-1 {outcome.top1:.2f}%"
     emit(f"{outcome.output / 'model.pth'}  epoch {outcome.best_epoch}{accuracy}\n")
     more = f"--from {shlex.quote(entry.name)} --data {shlex.quote(str(data))}"

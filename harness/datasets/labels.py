@@ -27,6 +27,7 @@ from pathlib import Path
 
 from harness.datasets.types import IMAGENET_CLASSES, ImageSetError
 from zoo._util.install import install_command
+from zoo._util.text import plural
 from zoo.images.io import reason
 from zoo.labels import imagenet_categories, imagenet_synsets
 
@@ -304,7 +305,7 @@ def _by_line(
         return tuple(classes[number - 1] for number in numbers)
     if len(names) != len(classes):
         raise ImageSetError(
-            f"{labels}: it labels {len(classes)} images by their order, and {where} has "
+            f"{labels}: it labels {plural(len(classes), 'image')} by their order, and {where} has "
             f"{len(names)}; name each image in it: NAME LABEL"
         )
     return tuple(classes)

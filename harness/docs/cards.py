@@ -26,7 +26,7 @@ from harness.report.rows import found_in
 from harness.types import Report, VariantReport
 from zoo._util.install import install_command
 from zoo._util.many_files import replace_files
-from zoo._util.text import for_terminal, truncate
+from zoo._util.text import for_terminal, truncate, without_secrets
 from zoo.index.types import Variant
 from zoo.known_datasets import ACCURACIES, IMAGENET_1K, known_dataset
 from zoo.licenses import read_license
@@ -248,8 +248,9 @@ def _license(variant: Variant) -> dict[str, str]:
     claim = license_claim(variant)
     if claim is None:
         return {}
-    known = read_license(claim.raw)
-    spdx = known.expression if known is not None and known.expression else claim.raw
+    raw = without_secrets(claim.raw)
+    known = read_license(raw)
+    spdx = known.expression if known is not None and known.expression else raw
     plain = re.sub(r"^licenseref-|-only$|-or-later$", "", spdx.strip().lower())
     plain = _HUB_NAMES.get(plain, plain)
     if plain in _HUB_LICENSES.split():

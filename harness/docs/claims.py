@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
 from harness.docs.markdown import Markdown, code, escaped, link, plain_lines, slug, table
-from zoo._util.text import for_latex, truncate
+from zoo._util.text import for_latex, truncate, without_secrets
 from zoo.index.schema import LinkError, check_link
 from zoo.index.types import Claim, Variant
 from zoo.weights import hub
@@ -232,5 +232,7 @@ def paper(claim_of: ClaimOf) -> tuple[str | None, str | None]:
 
 
 def text_of(claim: Claim | None) -> str | None:
-    """The text of a claim; None where there is none that could be read."""
-    return claim.value if claim is not None and isinstance(claim.value, str) else None
+    """The text of a claim, without secrets; None where there is none that could be read."""
+    if claim is None or not isinstance(claim.value, str):
+        return None
+    return without_secrets(claim.value)

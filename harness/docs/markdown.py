@@ -7,7 +7,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 
-from zoo._util.text import for_markdown, for_terminal, without_users
+from zoo._util.text import for_markdown, for_terminal, without_secrets
 
 _PLAIN = re.compile(r"[\w.:/@+=%, -]*[\w/%-]")
 # What starts a list, a heading or a rule at the beginning of a line; the rest `for_markdown` does.
@@ -54,7 +54,7 @@ def typed(text: str) -> Markdown | str:
 
 def link(label: str, url: str) -> Markdown:
     """A link to a URL that the index reader accepted, or to a relative path."""
-    target = without_users(url).replace("&", "&amp;").replace("<", "%3C").replace(">", "%3E")
+    target = without_secrets(url).replace("&", "&amp;").replace("<", "%3C").replace(">", "%3E")
     # A bar would end the cell of a table, a backslash escape what follows it.
     target = target.replace("|", "%7C").replace("\\", "%5C")
     return Markdown(f"[{for_markdown(label)}](<{for_terminal(target)}>)")

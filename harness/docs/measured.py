@@ -21,7 +21,7 @@ from harness.report.reader import MOST_BYTES, UnusableReport, document_of, repor
 from harness.report.rows import FEW_IMAGES, WIDEST_INTERVAL, Row, rows
 from harness.types import Finding, Report, VariantReport
 from zoo._util.files import open_regular
-from zoo._util.text import for_spreadsheet, for_terminal, without_users
+from zoo._util.text import for_spreadsheet, for_terminal, without_secrets
 from zoo.index.types import Location, Variant
 from zoo.known_datasets import KNOWN, KnownDataset
 
@@ -73,7 +73,7 @@ def _still_said(findings: Iterable[Finding], made: Sequence[VariantReport]) -> I
     for each in made:
         for claim in each.claims:
             for name in (each.name, None):
-                places = claims.setdefault((name, claim.field, without_users(claim.raw)), [])
+                places = claims.setdefault((name, claim.field, without_secrets(claim.raw)), [])
                 places += [claim.location] * (claim.location not in places)
     names = {each.name for each in made}
     about: dict[tuple[str | None, str, str], dict[Location | None, list[Finding]]] = {}

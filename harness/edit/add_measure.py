@@ -141,7 +141,7 @@ def check_unchanged(path: Path, facts: Facts) -> None:
 
 def classes_of(number: int) -> str:
     """``1 class``, ``1,000 classes``."""
-    return "1 class" if number == 1 else f"{number:,} classes"
+    return plural(number, "class", ",")
 
 
 def _stat(path: Path) -> FileStat:

@@ -1,7 +1,8 @@
 """Unified diffs from the places that change, as ``git apply`` and ``patch -p1`` take them.
 
 Only what changes and three lines around it are looked at, so that a diff of a large file costs no
-more than one of a small file.
+more than one of a small file. No line with a secret of a URL is repeated: the context ends before
+it, and where that line itself changes it is shown without, which a line above the diff says.
 """
 
 from __future__ import annotations
@@ -12,10 +13,14 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import takewhile
 
 from harness.edit.yaml_edit import Replacement, YamlFile, apply_replacements
+from zoo._util.text import without_secrets
 
 _CONTEXT = 3
+_SHORT = "# lines with secrets stand beside: git apply --unidiff-zero, or zoo fix --write\n"
+_MASKED = "# a line that changes holds a secret, shown as ***: write it with zoo fix --write\n"
 _NEEDS_QUOTES = re.compile(r'["\\\x00-\x1f\x7f]')
 _ESCAPES = {"\n": r"\n", "\t": r"\t", "\r": r"\r", '"': r"\"", "\\": r"\\"}
 
@@ -43,6 +48,11 @@ class Lines:
         """The lines from the first up to, not including, the last, counted from 0."""
         return self.text[self.starts[first] : self.starts[last]]
 
+    def is_secret(self, number: int) -> bool:
+        """Whether a line holds a password, a token or a signature of a URL."""
+        line = self.between(number, number + 1)
+        return without_secrets(line) != line
+
     def holding(self, change: Replacement) -> tuple[int, int]:
         """The lines that a replacement changes; none for whole lines put between two."""
         starts = self.starts
@@ -63,10 +73,15 @@ def unified_diff(lines: Lines, replacements: Iterable[Replacement]) -> str:
         return ""
     name = _name(lines.file.path)
     head = f"--- {_shown('a/' + name)}\n+++ {_shown('b/' + name)}\n"
-    return head + "".join(_hunks(lines, changes))
+    hunks = [*_hunks(lines, changes)]
+    said = _SHORT * any(bare for _, bare in hunks)
+    text = "".join(text for text, _ in hunks)
+    masked = without_secrets(text)
+    return (said if masked == text else _MASKED) + head + masked
 
 
-def _hunks(lines: Lines, changes: list[Replacement]) -> Iterator[str]:
+def _hunks(lines: Lines, changes: list[Replacement]) -> Iterator[tuple[str, bool]]:
+    """The hunks, each with whether it has no context because of secrets."""
     blocks: list[tuple[int, int, list[Replacement]]] = []
     for change in sorted(changes, key=lambda r: (r.start, r.end)):
         first, last = lines.holding(change)
@@ -79,20 +94,37 @@ def _hunks(lines: Lines, changes: list[Replacement]) -> Iterator[str]:
     moved = 0
     hunk: list[tuple[int, int, list[Replacement]]] = []
     for block in blocks:
-        if hunk and block[0] - hunk[-1][1] > 2 * _CONTEXT:
-            text, grown = _hunk(lines, hunk, moved)
-            yield text
+        if hunk and (
+            block[0] - hunk[-1][1] > 2 * _CONTEXT
+            or any(map(lines.is_secret, range(hunk[-1][1], block[0])))
+        ):
+            text, grown, bare = _hunk(lines, hunk, moved)
+            yield text, bare
             moved, hunk = moved + grown, []
         hunk.append(block)
-    yield _hunk(lines, hunk, moved)[0]
+    text, _, bare = _hunk(lines, hunk, moved)
+    yield text, bare
+
+
+def _context(lines: Lines, first: int, last: int) -> tuple[int, int, bool]:
+    """Where the context of changed lines begins and ends, and whether secrets leave none behind.
+
+    Patches with less behind a change than before it are for the end of a file.
+    """
+    before = [*range(max(0, first - _CONTEXT), first)]
+    behind = [*range(last, min(len(lines), last + _CONTEXT))]
+    above = len([*takewhile(lambda n: not lines.is_secret(n), reversed(before))])
+    below = len([*takewhile(lambda n: not lines.is_secret(n), behind)])
+    if below < len(behind):
+        above = min(above, below)
+    return first - above, last + below, bool(behind) and not below
 
 
 def _hunk(
     lines: Lines, blocks: list[tuple[int, int, list[Replacement]]], moved: int
-) -> tuple[str, int]:
-    """One hunk, and by how many lines it makes the text longer."""
-    first = max(0, blocks[0][0] - _CONTEXT)
-    last = min(len(lines), blocks[-1][1] + _CONTEXT)
+) -> tuple[str, int, bool]:
+    """One hunk, by how many lines it makes the text longer, and whether secrets left it bare."""
+    first, last, bare = _context(lines, blocks[0][0], blocks[-1][1])
     body: list[str] = []
     position, old, new = first, 0, 0
     for begin, end, changes in blocks:
@@ -109,7 +141,7 @@ def _hunk(
     same = len(body) - old - new
     old, new = old + same, new + same
     where = f"@@ -{_range(first, old)} +{_range(first + moved, new)} @@\n"
-    return where + "".join(body), new - old
+    return where + "".join(body), new - old, bare
 
 
 def _marked(sign: str, text: str) -> Iterator[str]:

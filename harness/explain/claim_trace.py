@@ -18,7 +18,7 @@ from harness.explain.flops import (
     usual_geometries,
 )
 from harness.types import Finding, is_about
-from zoo._util.text import without_users
+from zoo._util.text import without_secrets
 from zoo.index.speeds import conditions_of
 from zoo.index.types import Claim
 
@@ -72,7 +72,7 @@ def trace_claim(evidence: Evidence, findings: Sequence[Finding], claim: Claim) -
 def _documented(claim: Claim) -> str:
     value = number(claim)
     if value is None or claim.unit not in ("count", "bytes"):
-        return without_users(claim.raw)
+        return without_secrets(claim.raw)
     step = claim.step or 1
     return (
         f"{claim.raw}, which claims {digits(claim)} digits: anything less than "

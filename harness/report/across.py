@@ -9,7 +9,7 @@ from harness.causes import CAUSES
 from harness.report import Options, sentences
 from harness.report.view import is_wanted, rank
 from harness.types import Finding, Report
-from zoo._util.text import FOREIGN, columns, for_markdown, for_terminal, truncate, without_users
+from zoo._util.text import FOREIGN, columns, for_markdown, for_terminal, truncate, without_secrets
 
 # How wide a cell may be, on a terminal the first of these at which the table fits.
 _CELLS = (60, 44, 32, 24, 18, 12)
@@ -79,7 +79,7 @@ def _cells(finding: Finding, report: Report) -> list[str]:
         *(sentences.label(finding), finding.field, one, sentences.value(finding.documented)),
         *(
             other,
-            without_users(beside.claim.raw),
+            without_secrets(beside.claim.raw),
             beside.same.removeprefix("the same "),
             beside.why or "-",
         ),

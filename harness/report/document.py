@@ -21,7 +21,7 @@ from harness.types import (
     VariantReport,
     finding_row,
 )
-from zoo._util.text import csv_text, for_terminal, json_text, without_users
+from zoo._util.text import csv_text, for_terminal, json_text, without_secrets
 from zoo.index.types import Claim, Location
 
 SCHEMA = 1
@@ -160,7 +160,7 @@ def _cut(text: str, longest: int = _LONGEST) -> str:
 
 def _claim(claim: Claim) -> dict[str, Any]:
     """The claim as written, and which result it stands in, if in one."""
-    text = _cut(without_users(claim.raw))
+    text = _cut(without_secrets(claim.raw))
     settings = (f"{name} {value}" for name, value in claim.settings)
     result = ", ".join(filter(None, (claim.task, claim.dataset, *settings)))
     return {"field": claim.field, "documented": text, **({"result": result} if result else {})}
@@ -188,7 +188,7 @@ def plain_finding(finding: Finding) -> dict[str, Any]:
 
 def _beside(beside: Beside) -> dict[str, Any]:
     place = plain_place(beside.claim.location)
-    values = (beside.zoo, beside.variant, beside.claim.field, without_users(beside.claim.raw))
+    values = (beside.zoo, beside.variant, beside.claim.field, without_secrets(beside.claim.raw))
     return dict(zip(_BESIDE, (*values, *place.values(), beside.same), strict=True))
 
 

@@ -13,7 +13,7 @@ from harness.report.history import FIELDS, SPEED, HistoryRow
 from harness.report.speeds import environment_words, setting_words
 from harness.report.view import numbered
 from harness.types import Measurement, Report, VariantReport
-from zoo._util.text import for_terminal, plural, truncate, without_users
+from zoo._util.text import for_terminal, plural, truncate, without_secrets
 from zoo.index.types import Claim
 from zoo.known_datasets import known_dataset
 
@@ -48,7 +48,7 @@ def names_of(variants: Iterable[VariantReport]) -> list[str]:
 
 
 def _text(text: str) -> str:
-    return for_terminal(truncate(without_users(text), _LONGEST))
+    return for_terminal(truncate(without_secrets(text), _LONGEST))
 
 
 def _versions(variant: VariantReport, kind: str, about: Mapping[str, Any]) -> str:
@@ -58,7 +58,7 @@ def _versions(variant: VariantReport, kind: str, about: Mapping[str, Any]) -> st
     found = {k: v for k, v in about.items() if v} | built
     found |= {k: v for f in facts for k, v in f.versions.items()}
     text = ", ".join(f"{name} {found[name]}" for name in sorted(found))
-    return for_terminal(truncate(without_users(text), _LONGEST_VERSIONS))
+    return for_terminal(truncate(without_secrets(text), _LONGEST_VERSIONS))
 
 
 def _built_with(code: str) -> dict[str, str]:

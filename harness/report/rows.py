@@ -14,7 +14,7 @@ from harness.report.sentences import PERCENT, label, value
 from harness.report.speeds import environment_words, precision_words
 from harness.report.view import rank
 from harness.types import Finding, Measurement, Report, VariantReport, is_about
-from zoo._util.text import without_users
+from zoo._util.text import without_secrets
 from zoo.index.speeds import conditions_of
 from zoo.index.types import Claim, Location, Variant
 from zoo.known_datasets import IMAGENET_1K, known_dataset
@@ -356,7 +356,7 @@ class ClaimRow:
     @property
     def documented(self) -> str:
         """The claim as written, without a secret that a URL carries."""
-        return without_users(self.claim.raw)
+        return without_secrets(self.claim.raw)
 
     @property
     def is_open(self) -> bool:

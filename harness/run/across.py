@@ -76,7 +76,8 @@ def _in_common(found: Across) -> str:
         f"{plural(found.architectures, 'other architecture')} in more than one"
     )
     agreed = sum(finding.status == "match" for finding in found.findings)
-    return f"{both}, on which {agreed:,} of {plural(len(found.findings), 'value')} agree"
+    of = plural(len(found.findings), "value", ",")
+    return f"{both}, on which {agreed:,} of {of} {'agrees' if agreed == 1 else 'agree'}"
 
 
 def tensors_digest(path: Path) -> str | None:

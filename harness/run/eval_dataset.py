@@ -17,6 +17,7 @@ from harness.config.rules import AUTO
 from harness.measure import machine
 from harness.run.jobs import AccuracyJob
 from harness.types import EvalImages, Fact, Measurement, Recipe, Slot
+from zoo._util.text import plural
 from zoo.known_datasets import IMAGENET_1K, KNOWN, class_subset
 
 # So many names are shown of each kind of trouble with a set's files.
@@ -154,8 +155,8 @@ class EvalDataset:
         from harness.datasets import find_unreadable
 
         images = self.image_set
-        classes = len(set(images.labels))
-        lines = [f"{len(images):,} images of {classes:,} classes ({images.form})"]
+        classes = plural(len(set(images.labels)), "class", ",")
+        lines = [f"{plural(len(images), 'image', ',')} of {classes} ({images.form})"]
         if self._identity is not None:
             lines[0] += self._called()
         for names, what in (

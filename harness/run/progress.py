@@ -280,7 +280,7 @@ class RunTally:
         left = self.seconds_left()
         if self._of:
             done, most, speed = self.images()
-            parts += [f"{done:,} of {most:,} images"]
+            parts += [f"{done:,} of {plural(most, 'image', ',')}"]
             parts += [f"{speed:,.1f} images/s"] if speed else []
         if left is not None and self.done < self.variants:
             parts.append(f"{'at most ' if self._of else ''}{duration(left)} left")
@@ -302,7 +302,7 @@ def hearing(tally: RunTally, progress: Progress) -> Hear:
 
 def described(tally: VariantTally) -> str:
     left = tally.most - tally.images
-    parts = [f"{tally.images:,} of {max(tally.most, tally.images):,} images"]
+    parts = [f"{tally.images:,} of {plural(max(tally.most, tally.images), 'image', ',')}"]
     if tally.others:
         parts.append(f"{tally.others:,} prepared in other ways")
     if tally.precisions:
@@ -321,7 +321,7 @@ def kept_words(kept: Sequence[Measurement], *, stores: bool) -> str:
         return "nothing new is stored" if stores else "nothing is stored, as --no-store says"
     images = sum(each.value["images"] for each in kept if each.kind == "accuracy")
     of = f"{plural(len(kept), 'measurement')} of {plural(len({m.name for m in kept}), 'variant')}"
-    counted = f", with {images:,} images evaluated" if images else ""
+    counted = f", with {plural(images, 'image', ',')} evaluated" if images else ""
     return f"{of} {'is' if len(kept) == 1 else 'are'} stored{counted}"
 
 

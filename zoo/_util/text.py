@@ -19,6 +19,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
+from urllib.parse import unquote
 
 # Controls (C0, C1, DEL), formatting (bidirectional overrides, zero width, tags), lone surrogates,
 # line and paragraph separators, and private use characters, which have no agreed look.
@@ -36,6 +37,15 @@ _MARKS = {"\0": _ZERO_WIDTH_SPACE, "\1": "&#58;", "\2": "&#46;"}
 
 # What stands between the slashes, of which a path keeps one, and the last "@" of a URL's host part.
 _USER = re.compile(r"((?<=\w\w:)//?|(?<![^\s'\"(<])//)[^/?#\s'\"]{1,512}@")
+# A parameter of a URL, whose value may end in what a sentence or Markdown puts behind a URL.
+_PARAMETER = re.compile(
+    r"(?<=[?&;#])([\w.%[\]-]{1,64})=([^\s&#'\"<>|`]+?(?=[)\]},.;:]{0,4}(?:[\s&#'\"<>|`]|$)))"
+)
+# What lets its reader in: by name, and all that Amazon's and Google's storage signs a URL with.
+_SECRET = re.compile(
+    r"(?i:x-(?:amz|goog)-.*|(?:.*[_.-])?(?:sig|pwd|auth|pass|jwt|sas|policy|key-pair-id|awsaccesskeyid)"
+    r"|.*(?:token|secret|signature|password|passwd|passphrase|credentials?|authorization|key)\]?)"
+)
 FOREIGN = 200
 """So many characters are shown of a text that a server, a builder or a file has a say in."""
 
@@ -70,7 +80,7 @@ def for_markdown(text: str) -> str:
     Nothing in it starts a tag, a link, an emphasis, a code span, a mention or another cell. A lone
     ``-`` or ``1.`` at the start of a line would still be a list.
     """
-    marked = _REFERENCE.sub(lambda m: m[0] + "\0", for_terminal(text))
+    marked = _REFERENCE.sub(lambda m: m[0] + "\0", for_terminal(without_secrets(text)))
     marked = _ADDRESS.sub(lambda m: "\1" if m[0] == ":" else "\2", marked)
     return "".join(
         "\\" + c if c in _BACKSLASHED else _ENTITIES.get(c) or _MARKS.get(c, c) for c in marked
@@ -171,19 +181,31 @@ def quoted(text: str) -> str:
     return repr(shown(text)) if text.strip() else "empty"
 
 
-def without_users(text: str) -> str:
-    """Text whose URLs have three asterisks in place of a user name and password."""
-    return _USER.sub(r"\1***@", text) if "@" in text else text
+def without_secrets(text: str) -> str:
+    """Text whose URLs have three asterisks in place of a user, a password, a token, a signature."""
+    if "@" in text:
+        text = _USER.sub(r"\1***@", text)
+    return _PARAMETER.sub(_masked, text) if "=" in text else text
+
+
+def _masked(parameter: re.Match[str]) -> str:
+    name, value = parameter.groups()
+    return f"{name}=***" if _SECRET.fullmatch(unquote(name)) else f"{name}={value}"
 
 
 def truncate(text: str, limit: int = 300) -> str:
-    """Cut text to ``limit`` characters, the last of them an ellipsis."""
+    """Cut text to ``limit`` characters, the last of them an ellipsis.
+
+    What is cut has no secrets before: they could not be told by their ends alone.
+    """
+    if len(text) > limit:
+        text = without_secrets(text)
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 def truncate_middle(text: str) -> str:
-    """Leave out the middle of a long text."""
-    half = (_SHOWN - 3) // 2
+    """Leave out the middle of a long text, and its secrets."""
+    half, text = (_SHOWN - 3) // 2, without_secrets(text)
     return text if len(text) <= _SHOWN else f"{text[:half]}...{text[-half:]}"
 
 
@@ -202,9 +224,10 @@ def columns(rows: Sequence[Sequence[str]], left: int = 1, widest: int | None = N
     ]
 
 
-def plural(number: int, noun: str) -> str:
-    """``1 error``, ``2 errors``."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+def plural(number: int, noun: str, form: str = "") -> str:
+    """``1 error``, ``2 errors``, ``3 classes``; ``form`` is how the number is written."""
+    end = "" if number == 1 else "es" if noun.endswith("s") else "s"
+    return f"{number:{form}} {noun}{end}"
 
 
 def human_bytes(count: int) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Mapping as Table
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
-from zoo._util.text import shown, truncate_middle
+from zoo._util.text import shown, truncate_middle, without_secrets
 from zoo.index.claims import (
     ACCURACIES,
     DID_YOU_MEAN,
@@ -228,7 +228,7 @@ class _EntryReader(ClaimReader):
             replace(
                 claim,
                 task=task if isinstance(task, str) else None,
-                dataset=dataset if isinstance(dataset, str) else None,
+                dataset=without_secrets(dataset) if isinstance(dataset, str) else None,
                 images=images if isinstance(images, int) else None,
                 settings=tuple(sorted(stated.items())),
             )

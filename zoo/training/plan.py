@@ -99,8 +99,8 @@ def make_plan(settings: Settings, ranks: Ranks, trees: Trees) -> Plan:
     start = "its published weights" if settings.finetune else "random weights"
     start += ", all but the new classifier frozen" if settings.freeze else ""
     head = (
-        f"{settings.name} from {start}: {len(train)} images of {len(train.classes)} classes, "
-        f"{checked}; {ranks.device}, {places}"
+        f"{settings.name} from {start}: {plural(len(train), 'image')} of "
+        f"{plural(len(train.classes), 'class')}, {checked}; {ranks.device}, {places}"
     )
     return Plan(
         settings,

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from zoo._util.text import plural
 from zoo.weights.checkpoint.types import CheckpointInfo, TensorInfo
 from zoo.weights.summary import list_groups, summarise
 
@@ -145,13 +146,14 @@ class Match:
         if self.auxiliary:
             out.append(f"the file has an auxiliary head: {', '.join(summarise(self.auxiliary, 3))}")
         if self.uncounted:
-            out.append(f"the file lacks {_COUNTER} ({len(self.uncounted)} tensors), as old ones do")
+            tensors = plural(len(self.uncounted), "tensor")
+            out.append(f"the file lacks {_COUNTER} ({tensors}), as old ones do")
         return out
 
     def sentence(self) -> str:
         """The match in one sentence."""
         if self.fits:
-            return f"all {self.matched} tensors fit"
+            return "the one tensor fits" if self.matched == 1 else f"all {self.matched} tensors fit"
         if self.other_classes is not None:
             return self.lines()[0]
         fitting = "1 tensor fits" if self.matched == 1 else f"{self.matched} tensors fit"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 
+from zoo._util.text import plural
 from zoo.weights.checkpoint.types import printable
 
 _NUMBER = re.compile(r"[0-9]{1,9}")
@@ -46,7 +47,8 @@ def list_groups(notes: Mapping[str, str], limit: int = 12) -> list[str]:
         rest = len(notes) - sum(len(members) for _, members in kept)
     lines = [_line(_pattern(key, members), members, notes) for key, members in kept]
     if rest:
-        lines.append(f"and {rest:,} more tensors in {len(groups) - len(kept):,} places")
+        places = plural(len(groups) - len(kept), "place", ",")
+        lines.append(f"and {plural(rest, 'more tensor', ',')} in {places}")
     return lines
 
 

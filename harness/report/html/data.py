@@ -25,7 +25,7 @@ from harness.report.source import Linker
 from harness.report.speeds import environment_words, setting_words
 from harness.report.view import foreign_texts, numbered
 from harness.types import Fact, Finding, Measurement, Report, Unmeasured, VariantReport
-from zoo._util.text import bounded, for_terminal, foreign, truncate, without_users
+from zoo._util.text import bounded, for_terminal, foreign, truncate, without_secrets
 from zoo.index.speeds import conditions_of
 from zoo.index.types import Claim
 
@@ -207,7 +207,7 @@ def _variant(texts: PageTexts, name: str, row: Row, variant: VariantReport) -> d
 
 def _claim(texts: PageTexts, claim: Claim) -> list[int]:
     about = ", ".join(filter(None, (claim.task, claim.dataset, conditions_of(claim))))
-    raw, place = without_users(claim.raw), str(claim.location)
+    raw, place = without_secrets(claim.raw), str(claim.location)
     return [texts(claim.field), texts(raw), texts(place), texts(about or None)]
 
 

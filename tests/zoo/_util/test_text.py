@@ -109,6 +109,7 @@ def test_shorten():
 
 def test_counts_and_sizes():
     assert [plural(n, "error") for n in (0, 1, 2)] == ["0 errors", "1 error", "2 errors"]
+    assert plural(1200, "class", ",") == "1,200 classes"
     sizes = {
         999: "999 bytes",
         1000: "1.0 kB",
