@@ -27,6 +27,7 @@ from harness.types import Report, VariantReport
 from zoo._util.install import install_command
 from zoo._util.many_files import replace_files
 from zoo._util.text import for_terminal, truncate, without_secrets
+from zoo.index.nodes import kind_of_plain
 from zoo.index.types import Variant
 from zoo.known_datasets import ACCURACIES, IMAGENET_1K, known_dataset
 from zoo.licenses import read_license
@@ -158,17 +159,15 @@ class CardMaker:
             eval_results=results,
         )
         body = card_text(self._report, self._url, variant, measured, seen, self._found)
-        text = f"---\n{data.to_yaml()}\n---\n{body}"
+        text = f"---\n{_as_yaml(data.to_dict())}---\n{body}"
         card = self._hub.ModelCard(text)  # As the Hub's own class reads it, or it raises.
         assert card.data.to_dict() == data.to_dict()
         files = {f"{folder}/README.md": text}
         name = f"{folder}/{_EVALUATED}/imagenet-1k.yaml"
         entries = [self._entry(each) for each, _ in seen if _is_benchmark(each)]
         if entries and hasattr(self._hub, "EvalResultEntry"):
-            import yaml
-
             listed = self._hub.eval_result_entries_to_yaml(entries[:1])
-            files[name] = f"# {SIGNATURE}\n{yaml.safe_dump(listed, sort_keys=False)}"
+            files[name] = f"# {SIGNATURE}\n{_as_yaml(listed)}"
         return ModelPage(files, () if name in files else (name,))
 
     def _result(self, seen: Evaluated, title: str, k: int) -> Any:
@@ -258,6 +257,26 @@ def _license(variant: Variant) -> dict[str, str]:
     name = re.sub(r"[^a-z0-9.]+", "-", plain)[:_MOST].strip("-.") or "own"
     own = name if read_license(name) is not None else f"{name.removesuffix('-license')}-license"
     return {"license": "other", "license_name": own}
+
+
+def _as_yaml(data: Any) -> str:
+    """The data, with text in quotes that YAML 1.2 takes for a number, as a variant's name may be.
+
+    The Hub's own writer goes by YAML 1.1, to which ``1e3`` and ``0o7`` are words.
+    """
+    import yaml
+
+    class Dumper(yaml.SafeDumper):
+        def ignore_aliases(self, data: Any) -> bool:
+            return True
+
+    def text(dumper: yaml.SafeDumper, value: str) -> yaml.Node:
+        style = None if kind_of_plain(value or "~") == "text" else "'"
+        return dumper.represent_scalar("tag:yaml.org,2002:str", value, style)
+
+    Dumper.add_representer(str, text)
+    made: str = yaml.dump(data, Dumper=Dumper, sort_keys=False, allow_unicode=True)
+    return made
 
 
 def _some(names: Sequence[str]) -> str:

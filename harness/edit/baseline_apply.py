@@ -34,7 +34,7 @@ from harness.edit.yaml_edit import (
 from harness.types import Finding, Report, VariantReport
 from zoo._util.files import replace_file
 from zoo._util.text import for_terminal, shown, truncate
-from zoo.index.nodes import Sequence, compose
+from zoo.index.nodes import Sequence, compose, kind_of_plain
 
 _CHECK = "baseline"
 _HEAD = f"""\
@@ -274,7 +274,8 @@ def _scalar(text: str | None) -> str:
     """The text as a YAML scalar of one line, which reads back as the same text."""
     if text is None:
         return "null"
-    style: Any = None if text.isprintable() else '"'
+    plain = text == "" or kind_of_plain(text) == "text"
+    style: Any = (None if plain else "'") if text.isprintable() else '"'
     dumped: str = yaml.safe_dump(text, default_style=style, allow_unicode=True, width=_WIDE)
     return dumped.removesuffix("...\n").rstrip("\n")
 

@@ -296,6 +296,17 @@ def test_hostile_names_stay_in_the_folder_and_are_read_back(zoo, tmp_path):
         assert ModelCard.load(tmp_path / "c" / folder / "README.md").data.license is None
 
 
+def test_a_name_that_yaml_takes_for_something_else_is_read_back(zoo, tmp_path):
+    odd = "1e3 1E-3 0o7 0x10 null ~ true Off 2024-01-01 1_0 12:30 .5 .inf = <<"
+    names = odd.split(" ")
+    text = "".join(f"- Name: {name!r}\n  Metadata: {{Parameters: 5}}\n" for name in names)
+    (tmp_path / "model-index.yml").write_text(f"Models:\n{text}")
+    assert zoo("cards", "--all", "--output", "c").returncode == 0
+    read = load_index([tmp_path / "c"])
+    assert {variant.name for variant in read.variants} == set(names)
+    assert read.problems == ()
+
+
 def test_a_file_of_others_is_left_as_it_is(zoo, tmp_path):
     index_of(tmp_path, ["net", "other"])
     report_of(tmp_path, ["net", "other"])
