@@ -286,7 +286,7 @@ class Mistake:
         image: its name.
         labels: the classes that are right of it.
         answered: the class that was answered.
-        probability: of that class, from 0 to 1.
+        probability: of that class, from 0 to 1; a mistake of which it isn't known is none of these.
         thumbnail: the image as a small JPEG, where it was asked for and can be read.
     """
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from itertools import islice
+from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -357,7 +358,9 @@ def _file_names(found: Sequence[Answered]) -> list[str]:
     """Of each, without its ending; no two are the same, also where letters' case is none."""
     names: list[str] = []
     for answered in found:
-        words = answered.variant, answered.tag, answered.precision.replace("off", "")
+        tag, _, setting = answered.tag.partition(";")
+        of = tag and (answered.images.dataset or tag)  # Empty for the one dataset of a run.
+        words = answered.variant, of, setting, answered.precision.replace("off", "")
         name = answers_name(" ".join(filter(None, words)))
         # What is replaced, too long or written in another case may be another one's name.
         if len(name.encode()) > _LONGEST or name.lower() in map(str.lower, names):
@@ -398,7 +401,10 @@ def _table(answered: Answered) -> dict[str, list[Any]]:
         "image": [answered.image_set.names[n] for n in answered.members],
         "label": _label_words(labels) if labels.ndim > 1 else labels.tolist(),
         **{f"class{rank + 1}": _or_none(best[:, rank]) for rank in range(best.shape[1])},
-        "probability": [round(each, 5) for each in kept.probability.tolist()],
+        "probability": [
+            None if isnan(each) else round(each, 5)
+            for each in kept.sureness(answered.images.subset).tolist()
+        ],
         "correct": right[:, 0].tolist(),
         "correct5": right[:, 1].tolist(),
         "dataset": [answered.images.dataset] * len(kept),

@@ -170,7 +170,9 @@ class Answered:
         right = kept.right(labels, self.images.subset)
         best = kept.best(self.images.subset)[:, 0]
         wrong = np.flatnonzero(~right[:, 0] & (best >= 0))
-        surest = wrong[np.argsort(-kept.probability[wrong], kind="stable")][:SHOWN]
+        sure = kept.sureness(self.images.subset)
+        known = wrong[~np.isnan(sure[wrong])]
+        surest = known[np.argsort(-sure[known], kind="stable")][:SHOWN]
         by_class, confused = None, Counter[tuple[int, int]]()
         if labels.ndim == 1:
             counts = kept.per_class(labels, self.images.subset)

@@ -121,6 +121,16 @@ class Predictions:
         found = self._entries["probability"]
         return np.where(found == _UNREAD, 0.0, found / _MOST)
 
+    def sureness(self, subset: str) -> NDArray[np.float64]:
+        """The probability of the best class of a subset, NaN where another class is better still.
+
+        Of the five best of a subset no probability is kept.
+        """
+        import numpy as np
+
+        overall = not subset or self.best(subset)[:, 0] == self.best()[:, 0]
+        return np.where(overall, self.probability, np.nan)
+
     @property
     def margin(self) -> NDArray[np.float64]:
         """By how much the fifth logit is above the sixth."""

@@ -74,6 +74,12 @@ def test_numbers_and_classes_are_those_of_the_logits(drawn, kept):
     margins = (six[:, 4] - six[:, 5]).numpy()
     some = np.arange(IMAGES) != 7
     assert np.allclose(kept.margin[some], margins[some], atol=2e-3)
+    for subset in SUBSETS[1:]:  # Of a subset's best class, where no other class is better.
+        inside = np.isin(logits.nan_to_num().argmax(1).numpy(), class_subset(subset))
+        sure = kept.sureness(subset)
+        assert 0 < inside[some].sum() < some.sum()
+        assert np.array_equal(np.isnan(sure[some]), ~inside[some])
+        assert np.abs(sure - first.numpy())[some & inside].max() < 1e-4
     right = kept.right(labels.numpy())[:, 0]
     for each, (images, hits) in kept.per_class(labels.numpy()).items():
         of_it = (labels == each).numpy()

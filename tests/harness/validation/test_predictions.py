@@ -380,8 +380,17 @@ def test_files_of_predictions_have_names_of_their_own():
     ]
     found = [SimpleNamespace(variant=each, tag="", precision="off") for each in names]
     found.append(SimpleNamespace(variant="m", tag="", precision="bf16"))
+    # Of several datasets each is named, and by the digest of its images where it is none.
+    for tag, dataset in (
+        ("0ab1", "imagenet-a"),
+        ("0ab2 imagenet-real", "imagenet-real"),
+        ("c", ""),
+    ):
+        images = SimpleNamespace(dataset=dataset)
+        found.append(SimpleNamespace(variant="v", tag=tag, precision="off", images=images))
     made = _file_names(found)
     assert made[0] == "a"
+    assert made[-3:] == ["v_imagenet-a", "v_imagenet-real", "v_c"]
     assert len({name.lower() for name in made}) == len(found)
     assert all(len(name.encode()) <= 200 and "/" not in name for name in made)
 
