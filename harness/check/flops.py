@@ -303,6 +303,7 @@ def _differing(
         right,
         best.variation,
         f"{blind.convention} {leaves_out(blind.convention, blind.left_out)}" if blind else "",
+        evidence.variant.in_table and evidence.variant.claim("FLOPs Convention") is None,
     )
     if explanation is None or not explanation.certain:
         if swapped is not None:

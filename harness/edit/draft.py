@@ -20,6 +20,7 @@ from harness.edit.yaml_edit import (
     replace_sides,
     replace_value,
 )
+from harness.explain.flops_messages import UNSAID
 from harness.types import Edit, Finding
 from zoo._util.text import shown
 from zoo.index.entries import IndexContents
@@ -30,7 +31,6 @@ from zoo.index.types import Claim, Collection, Location, Value, Variant
 from zoo.index.values import Wrong, read_value, with_unit
 
 Edits = tuple[Edit, ...]
-_UNSAID = ("macs", "fvcore")
 _TWO_KEYS = "two figures ask for different values of one key"
 _TWO_VALUES = "two findings ask for different values of it"
 
@@ -90,8 +90,8 @@ class Drafter:
         expected = Expected()
         for edit in edits:
             here = self._nodes.get(edit.location, ())
-            if edit.added and self._file.contents.is_table and edit.value in _UNSAID:
-                continue  # a figure under these is right without another word
+            if edit.added and self._file.contents.is_table and edit.value in UNSAID:
+                continue
             if edit.added:
                 below = [node for node in here if canonical(node.key.text) == findings[0].field]
                 changes += [insert_key(self._file, n, edit.field, _plain(edit)) for n in below]

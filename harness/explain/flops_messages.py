@@ -13,6 +13,9 @@ from zoo.index.types import Claim
 # An explanation that leaves out more than this share of the model is one, but no excuse.
 MOST_LEFT_OUT = 0.1
 
+# A figure under these is right without another word.
+UNSAID = ("macs", "fvcore")
+
 # So many inputs that a model refuses are named.
 _MOST_NAMED = 3
 
@@ -28,6 +31,7 @@ class FlopsMessages:
         right: that figure.
         variation: how the right figure departs from the convention as named.
         blind: a usual counter that is not recommended for this model, and why, if there is one.
+        in_table: it is a cell, beside which no key can be written: a line at the table names it.
     """
 
     claim: Claim
@@ -36,17 +40,15 @@ class FlopsMessages:
     right: int | float
     variation: str = ""
     blind: str = ""
+    in_table: bool = False
 
     def unexplained(self, fit: Explanation | None, tried: int, not_run: Sequence[str]) -> str:
         """The message where nothing gives the claim, or too much would."""
-        return (
-            f"{self._takes}; {self._why_not(fit, tried)}{_refused(not_run)}: write {self._written} "
-            f"with FLOPs Convention: {self.convention}"
-        )
+        return f"{self._takes}; {self._why_not(fit, tried)}{_refused(not_run)}: write {self._named}"
 
     def exchanged(self, why: str) -> str:
         """The message where the claim has the digits of the parameters, and they those of it."""
-        return f"{why}; write {self._written} with FLOPs Convention: {self.convention}"
+        return f"{why}; write {self._named}"
 
     def _why_not(self, fit: Explanation | None, tried: int) -> str:
         if fit is None:
@@ -82,9 +84,11 @@ class FlopsMessages:
             yield f"as written it is also {', '.join(others)}{f' and {more} more' if more else ''};"
         yield f"{self._takes}:"
         keep = []
-        if found.convention not in accepted:
+        if self.in_table and (where or found.convention not in accepted):
+            keep.append(f"{found.convention} at {found.geometry} named beside the table")
+        elif found.convention not in accepted:
             keep.append(f"FLOPs Convention: {found.convention}")
-        if where:
+        if where and not self.in_table:
             keep.append(f"FLOPs Input: {found.geometry}")
         changed = found.variation and found.variation not in (WITH_PRODUCTS, WITH_UNKNOWN)
         wrong = found.scale.wrong or found.left_out > MOST_LEFT_OUT
@@ -101,6 +105,14 @@ class FlopsMessages:
         name = " ".join(filter(None, (self.convention, "counts", self.variation)))
         takes = f"at {self.at} the model takes {grouped(self.right)} as {name}"
         return f"{takes} ({self.blind})" if self.blind else takes
+
+    @property
+    def _named(self) -> str:
+        """What to write, with its counter; in a table the usual ones need no name."""
+        if not self.in_table:
+            return f"{self._written} with FLOPs Convention: {self.convention}"
+        beside = "" if self.convention in UNSAID else f", and {self.convention} beside the table"
+        return f"{self._written}{beside}"
 
     @property
     def _written(self) -> str:

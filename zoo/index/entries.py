@@ -288,9 +288,9 @@ class _DocumentReader(_EntryReader):
     def read(self, document: Node) -> None:
         """Read one document, if it holds anything of a model-index."""
         self.card = isinstance(document, Mapping) and document.foreign
-        is_table = isinstance(document, TableDocument)
-        self.foreign = self.card or is_table or _is_metafile(document)
-        self.contents.is_table |= is_table
+        self.in_table = isinstance(document, TableDocument)
+        self.foreign = self.card or self.in_table or _is_metafile(document)
+        self.contents.is_table |= self.in_table
         if isinstance(document, Mapping) and _keys(document) & _TOP_KEYS:
             self._index(document)
         elif isinstance(document, Mapping) and _is_model(document):
@@ -340,7 +340,8 @@ class _DocumentReader(_EntryReader):
     def _models(self, listed: Node) -> None:
         self.contents.is_index = self.contents.claims_models = True
         for named, claims in self._entries(listed, "Models", "model"):
-            self.contents.variants.append(Variant(named.raw, None, named.location, claims))
+            made = Variant(named.raw, None, named.location, claims, in_table=self.in_table)
+            self.contents.variants.append(made)
 
     def _entries(
         self, listed: Node, key: str, what: str

@@ -148,7 +148,8 @@ class Collection:
 class Variant:
     """One entry of a model-index: a name, its collection, its claims.
 
-    ``of_index`` is what its index says of all its variants: who builds them.
+    ``of_index`` is what its index says of all its variants: who builds them. An entry ``in_table``
+    is a row, which has the keys of its columns and can be given no other.
     """
 
     name: str
@@ -156,6 +157,7 @@ class Variant:
     location: Location
     claims: tuple[Claim, ...] = ()
     of_index: tuple[Claim, ...] = ()
+    in_table: bool = False
     _first: dict[str, Claim] = field(default_factory=dict, init=False, repr=False, compare=False)
     _results: dict[Result, dict[tuple[str, str], Claim]] = field(
         default_factory=dict, init=False, repr=False, compare=False

@@ -33,6 +33,8 @@ def test_a_right_table_holds_and_a_wrong_one_is_mended_to_it(zoo, folder):
     wrong = {f["field"]: f for f in report["findings"] if f["status"] == "mismatch"}
     place = wrong["FLOPs"]["location"]
     assert (place["line"], place["column"]) == (3, 24)
+    # A row has no key but its columns'.
+    assert wrong["FLOPs"]["message"].endswith(": write 0.7 G"), wrong["FLOPs"]["message"]
     assert wrong["Activations"]["cause"] == "activations.differs"
     assert zoo("fix", *OPTIONS, "--write").returncode == 0
     assert table.read_bytes().decode() == "\ufeff" + HEAD + RIGHT
