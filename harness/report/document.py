@@ -22,6 +22,7 @@ from harness.types import (
     finding_row,
 )
 from zoo._util.text import csv_text, for_terminal, json_text, without_secrets
+from zoo.index.speeds import SPEEDS
 from zoo.index.types import Claim, Location
 
 SCHEMA = 1
@@ -163,7 +164,18 @@ def _claim(claim: Claim) -> dict[str, Any]:
     text = _cut(without_secrets(claim.raw))
     settings = (f"{name} {value}" for name, value in claim.settings)
     result = ", ".join(filter(None, (claim.task, claim.dataset, *settings)))
-    return {"field": claim.field, "documented": text, **({"result": result} if result else {})}
+    return {
+        "field": claim.field,
+        "documented": text,
+        **({"result": result} if result else {}),
+        **conditions(claim),
+    }
+
+
+def conditions(claim: Claim) -> dict[str, Any]:
+    """What a speed was measured under, by the index's words; nothing for what states none."""
+    stated = {name: plain(value) for name, value in claim.settings if value is not None}
+    return {"conditions": stated} if stated and claim.field in SPEEDS else {}
 
 
 def plain_finding(finding: Finding) -> dict[str, Any]:

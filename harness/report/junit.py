@@ -15,8 +15,8 @@ from xml.etree import ElementTree as ET
 from harness.causes import CAUSES
 from harness.report import Options, sentences
 from harness.types import Finding, Report
-from zoo._util.text import for_terminal
-from zoo.index.types import Location
+from zoo._util.text import for_terminal, foreign, plural
+from zoo.index.types import Claim, Location
 
 _INDEX = "model-index"
 # What XML 1.0 can't hold even as a reference, and is left by `for_terminal`: noncharacters.
@@ -27,11 +27,13 @@ def render(report: Report, *, out: TextIO, options: Options) -> None:
     """Write the document; it holds ASCII alone, so any encoding carries it."""
     top = ET.Element("testsuites", name="zoo", time=_seconds(report))
     locate = sentences.locator(report)
+    apart = _apart(report)
     for name, findings in _by_collection(report).items():
         suite = _element(top, "testsuite", name=name, timestamp=_started(report))
         seen: Counter[tuple[str, str]] = Counter()
         for finding in findings:
-            _add_case(suite, finding, seen, locate(finding), options)
+            words = apart.get((finding.variant, finding.location, finding.field), "")
+            _add_case(suite, finding, words, seen, locate(finding), options)
         _count(suite)
     if report.cut_short is not None:
         _add_broken_run(top, report)
@@ -59,9 +61,38 @@ def _by_collection(report: Report) -> dict[str, list[Finding]]:
     return suites
 
 
+def _apart(report: Report) -> dict[tuple[str | None, Location | None, str], str]:
+    """What tells claims of one field apart, by the words that not all of them have: their dataset,
+    task and settings, or the conditions of a speed.
+    """
+    found: dict[tuple[str | None, Location | None, str], str] = {}
+    for variant in report.variants:
+        fields: dict[str, list[Claim]] = {}
+        for claim in variant.claims:
+            fields.setdefault(claim.field, []).append(claim)
+        for field, claims in fields.items():
+            said = [_words(claim) for claim in claims]
+            shared = Counter(word for words in said for word in words)
+            for claim, words in zip(claims, said, strict=True):
+                own = [foreign(word) for word in words if shared[word] < len(claims)]
+                found[variant.name, claim.location, field] = ", ".join(own)
+    return found
+
+
+def _words(claim: Claim) -> list[str]:
+    """What a claim says of its result or its speed, each once."""
+    said = (
+        f"{name} {'x'.join(map(str, value)) if isinstance(value, tuple) else value}"
+        for name, value in claim.settings
+    )
+    images = claim.images and plural(claim.images, "image", ",")
+    return [*dict.fromkeys(filter(None, (claim.dataset, claim.task, images, *said)))]
+
+
 def _add_case(
     suite: ET.Element,
     finding: Finding,
+    apart: str,
     seen: Counter[tuple[str, str]],
     place: Location | None,
     options: Options,
@@ -70,6 +101,7 @@ def _add_case(
     # cases share both.
     whose = finding.variant or _INDEX
     name = f"{finding.field}: {finding.check}" if finding.field else finding.check
+    name += f" ({apart})" if apart else ""
     seen[whose, name] += 1
     if seen[whose, name] > 1:
         name += f" #{seen[whose, name]}"

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Literal, cast, get_args
 
-from harness.report.document import plain, plain_place
+from harness.report.document import conditions, plain, plain_place
 from harness.report.sentences import PERCENT, label, value
 from harness.report.speeds import environment_words, precision_words
 from harness.report.view import rank
@@ -379,6 +379,7 @@ class ClaimRow:
             "dataset": self.claim.dataset,
             "of": "collection" if self.inherited else "variant",
             "documented": self.documented,
+            **conditions(self.claim),
             "measured": plain(self.measured),
             **{name: getattr(found, name, None) for name in known},
             "location": plain_place(self.claim.location),

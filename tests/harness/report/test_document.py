@@ -17,6 +17,7 @@ from harness.causes import CAUSES
 from harness.report.document import json_schema
 from harness.types import VariantReport
 from zoo._util.text import for_terminal
+from zoo.index import load_index
 
 
 @pytest.fixture(scope="module")
@@ -142,3 +143,24 @@ def test_the_schema_is_strict(path, value, valid_document, validator):
 def test_the_schema_has_the_causes_of_the_table():
     causes = json_schema()["$defs"]["finding"]["properties"]["cause"]["enum"]
     assert causes == [*CAUSES, None]
+
+
+def test_a_claimed_speed_has_its_conditions(tmp_path, parsed, make_report, validator):
+    page = tmp_path / "a.yml"
+    under = "device: NVIDIA A40, batch: 32, dtype: bfloat16, memory format: nhwc, resolution: 224"
+    page.write_text(
+        f"Models:\n- Name: a\n  Throughput: [{{value: 1250, {under}}}, {{value: 9, gpu: T4}}]\n"
+    )
+    (variant,) = load_index([page]).variants
+    made = VariantReport("a", None, "zoo", {}, claims=variant.claims)
+    document = parsed(make_report(variants=(made,)))
+    validator.validate(document)
+    _, first, second = document["variants"][0]["claims"]
+    assert first["conditions"] == {
+        "batch size": 32,
+        "device": "NVIDIA A40",
+        "image size": [224, 224],
+        "layout": "channels_last",
+        "precision": "bf16",
+    }
+    assert second["conditions"] == {"device": "T4"}

@@ -10,7 +10,7 @@ import pytest
 from hostile import TEXTS, report_of
 
 from harness.types import VariantReport
-from zoo.index.types import Location
+from zoo.index.types import Claim, Location
 
 
 @pytest.fixture
@@ -89,6 +89,28 @@ def test_counts_are_those_of_the_cases(all_findings, parsed, make_report):
 def test_no_two_cases_have_one_name(all_findings, parsed, make_report):
     names = [(c.classname, c.name) for suite in parsed(make_report(*all_findings)) for c in suite]
     assert len(set(names)) == len(all_findings)
+
+
+def test_claims_of_one_field_are_told_apart_by_what_differs(parsed, make_finding, make_report):
+    def claim(line, **about):
+        return Claim("F", "1", 1, "count", None, Location("a.yml", line, 1), task="T", **about)
+
+    claims = (
+        claim(1, dataset="ImageNet", settings=(("Image Size", (224, 224)),)),
+        claim(2, dataset="ImageNet", settings=(("Image Size", (288, 288)),)),
+        claim(3, dataset="ImageNet-V2", settings=(("Image Size", (224, 224)),)),
+        claim(4, dataset="ImageNet-V2", settings=(("Image Size", (224, 224)),)),
+    )
+    findings = [make_finding(variant="a", field="F", location=each.location) for each in claims]
+    made = make_report(*findings, variants=(VariantReport("a", None, "zoo", {}, claims=claims),))
+    names = [case.name.removeprefix("F: flops") for suite in parsed(made) for case in suite]
+    other = " (ImageNet-V2, Image Size 224x224)"
+    assert names == [
+        " (ImageNet, Image Size 224x224)",
+        " (ImageNet, Image Size 288x288)",
+        other,
+        f"{other} #2",
+    ]
 
 
 def test_hostile_text_is_text(parsed):
