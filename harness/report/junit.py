@@ -81,12 +81,13 @@ def _apart(report: Report) -> dict[tuple[str | None, Location | None, str], str]
 
 def _words(claim: Claim) -> list[str]:
     """What a claim says of its result or its speed, each once."""
-    said = (
+    said = [
         f"{name} {'x'.join(map(str, value)) if isinstance(value, tuple) else value}"
         for name, value in claim.settings
-    )
-    images = claim.images and plural(claim.images, "image", ",")
-    return [*dict.fromkeys(filter(None, (claim.dataset, claim.task, images, *said)))]
+    ]
+    if claim.images is not None:
+        said.insert(0, plural(claim.images, "image", ","))
+    return list(dict.fromkeys(filter(None, (claim.dataset, claim.task, *said))))
 
 
 def _add_case(
