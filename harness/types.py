@@ -6,7 +6,7 @@ from claims and measurements; a `Report` holds both for a reader. None of them d
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
@@ -92,7 +92,7 @@ class EvalImages:
         family: they are of one of the sets with that family's name, and nothing tells which.
         subset: only images of these classes count, and answers are scored over these alone: see
             `KnownDataset.subset`; empty for all.
-        truth: the file of labels that replace those of the images, `harness.datasets.real`.
+        truth: the file of labels that replace those of the images, `harness.datasets.members`.
         digest: of their names and sizes.
         tag: begins the names of the parts that they are counted in, see `harness.check.shards`.
         chance: the share of right answers where labels and images have nothing to do with one
@@ -193,6 +193,13 @@ def unmeasured(recipe: Recipe, slot: Slot, cause: str, why: str) -> Unmeasured:
     kind, which = slot
     size, part = (None, which) if isinstance(which, str) else (which, None)
     return Unmeasured(kind, recipe.name, recipe.builder, cause, why, size, part)
+
+
+def timings_of(facts: Iterable[Fact]) -> Iterator[Mapping[str, Any]]:
+    """The timings among facts that came to a speed."""
+    for fact in facts:
+        if isinstance(fact, Measurement) and fact.kind == "speed":
+            yield from (t for t in fact.value.get("timings", ()) if t.get("images_per_second"))
 
 
 @dataclass(frozen=True, slots=True)

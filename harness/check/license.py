@@ -9,7 +9,7 @@ from harness.check.base import Evidence, IndexCheck, Need, VariantCheck, matched
 from harness.check.links import page_of
 from harness.check.owners import weights_of
 from harness.types import Fact, Finding, Measurement, Size, Slot
-from zoo._util.text import nearest, plural, shown
+from zoo._util.text import few, nearest, plural, shown
 from zoo.index.types import Claim, Index, Location, Variant
 from zoo.licenses import License, both, read_license, states_none
 
@@ -92,10 +92,9 @@ def _missing(variants: Sequence[Variant]) -> Iterator[Finding]:
     without = [v for v in asked if not _stating(v) and not _may_state(v)]
     if not without:
         return
-    names = ", ".join(shown(v.name) for v in without[:_NAMED])
-    more = f" and {len(without) - _NAMED:,} more" if len(without) > _NAMED else ""
+    names = few([shown(v.name) for v in without], _NAMED)
     message = (
-        f"is not stated for {len(without):,} of {plural(len(asked), 'variant')} ({names}{more}); "
+        f"is not stated for {len(without):,} of {plural(len(asked), 'variant')} ({names}); "
         "write the license of the weights, such as Apache-2.0"
     )
     yield Finding(

@@ -12,14 +12,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
-from posixpath import basename, splitext
-from urllib.parse import unquote, urlsplit
+from posixpath import splitext
 
 from harness.check.compare import number
 from harness.check.contradiction import Documented, conflict_among
 from harness.check.size import window
 from harness.types import Fact, Measurement, Slot
 from zoo.index.types import Claim, Variant
+from zoo.weights.sources import file_name
 
 # The facts of the variants of a run, by the variant's identity.
 Facts = Mapping[int, Mapping[Slot, Fact]]
@@ -190,11 +190,6 @@ class NameFit:
     def whole(self) -> bool:
         """Whether nearly the whole name is in the file's."""
         return self.matched >= _WHOLE * (self.missing + self.matched) > 0
-
-
-def file_name(url: str) -> str:
-    """The last step of a URL's path, as the file is called."""
-    return basename(unquote(urlsplit(url).path))
 
 
 @lru_cache(maxsize=4096)

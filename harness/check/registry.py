@@ -39,7 +39,7 @@ _BUILT_IN: tuple[VariantCheck | IndexCheck, ...] = (
     shared.SIZE_CHECK,
     interface.SHARED,
     weights_name.CHECK,
-    weights.NAME_CHECK,
+    weights_name.HASH,
     weights_name.INSECURE,
     numbers.PARAMETERS,
     numbers.LAYERS,

@@ -16,12 +16,12 @@ from urllib.parse import urlsplit, urlunsplit
 from harness.check.base import IndexCheck, matched, mismatched
 from harness.check.compare import grouped, number
 from harness.check.contradiction import Conflict, Documented, conflict_among, named
-from harness.check.owners import Facts, built_counts, file_name, measured, owners_of, weights_of
+from harness.check.owners import Facts, built_counts, measured, owners_of, weights_of
 from harness.types import Finding
 from zoo.index.advice import SHA256_DIGITS
 from zoo.index.types import Claim, Index, Variant
 from zoo.weights.hub import address
-from zoo.weights.sources import name_hash
+from zoo.weights.sources import file_name, name_hash
 
 _URL, _SIZE = "weights-url-unique", "file-size-unique"
 _NOTHING: Facts = {}

@@ -17,7 +17,7 @@ from typing import Any
 from harness.check.base import IndexCheck, matched, mismatched, not_read, unverified
 from harness.check.compare import number
 from harness.check.schema import is_unreadable
-from harness.types import Fact, Finding, Measurement, Slot, Unmeasured
+from harness.types import Fact, Finding, Slot, Unmeasured, timings_of
 from zoo._util.text import plural
 from zoo.index.speeds import SPEEDS
 from zoo.index.types import Claim, Index, Variant
@@ -64,14 +64,14 @@ def find_measured(
     index: Index, variants: Sequence[Variant], facts: Mapping[int, Mapping[Slot, Fact]]
 ) -> Iterator[Finding]:
     """What was timed of each variant beside what its index claims."""
-    timed = {v.name: list(_timings(facts.get(id(v), {}))) for v in reversed(variants)}
+    timed = {v.name: list(timings_of(facts.get(id(v), {}).values())) for v in reversed(variants)}
     by_name = {v.name: v for v in reversed(variants)}
     for variant in variants:
         own = facts.get(id(variant), {})
         for claim in variant.claims_of(*sorted(SPEEDS)):
             if is_unreadable(claim) or number(claim) is None:
                 yield not_read(claim, variant, _ID)
-            elif found := list(_timings(own)):
+            elif found := list(timings_of(own.values())):
                 yield _finding(claim, variant, found, _Ratios(by_name, timed))
             elif why := next(iter(_failures(own)), None):
                 yield unverified(claim, variant, _ID, why.cause, f"not timed: {why.why}")
@@ -81,14 +81,6 @@ def _failures(facts: Mapping[Slot, Fact]) -> Iterator[Unmeasured]:
     for fact in facts.values():
         if isinstance(fact, Unmeasured) and fact.kind == "speed":
             yield fact
-
-
-def _timings(facts: Mapping[Slot, Fact]) -> Iterator[Mapping[str, Any]]:
-    for fact in facts.values():
-        if isinstance(fact, Measurement) and fact.kind == "speed":
-            for timing in fact.value.get("timings", ()):
-                if timing.get("images_per_second"):
-                    yield timing
 
 
 def _finding(

@@ -1,17 +1,14 @@
-"""The weights file: that it is there, is what its name and the index say, and holds this model."""
+"""The weights file and its mirrors: there, as the name and the index say, and of this model."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from posixpath import splitext
 from typing import Any
 
 from harness.causes import severity_of
 from harness.check.base import (
     Evidence,
-    IndexCheck,
     Need,
     VariantCheck,
     matched,
@@ -21,20 +18,19 @@ from harness.check.base import (
     replaced,
     unverified,
 )
-from harness.check.mirrors import find_in_mirrors
-from harness.check.owners import file_name
 from harness.check.schema import UNREADABLE, missing_for
 from harness.types import Fact, Finding, Measurement, Slot
 from zoo._util.text import shown
-from zoo.index.types import Claim, Index, Variant
+from zoo.index.types import Claim, Variant
 from zoo.weights.hub import of_repository, pinned
-from zoo.weights.sources import name_hash
+from zoo.weights.sources import file_name, name_hash
 
 SEVERAL = "weights.several-files"
 UNDECIDED = "Weights lists several files, and which of them holds this model can't be determined"
 
 _FILE, _HASH, _SHA256 = "weights-file", "weights-hash", "weights-sha256"
-_WHOLE = re.compile(r"[0-9a-f]{64}")
+_MIRROR = "weights-mirror"
+_NO_WEIGHTS = "not compared: there are no Weights that this would be a mirror of"
 _NOT_DOWNLOADED = "not compared: the file is on the server, and was not downloaded"
 
 CHECKPOINT = Need("checkpoint")
@@ -75,7 +71,7 @@ def find(evidence: Evidence) -> Iterable[Finding | Need]:
         yield from _of_one_file(evidence, claims[0])
     for claim in variant.claims_of("Mirrors") if claims else ():
         if isinstance(claim.value, str) and (absent := _absent(evidence, claim, claim.value)):
-            yield replace(absent, check="weights-mirror")
+            yield replace(absent, check=_MIRROR)
     yield from find_in_mirrors(evidence, claims)
     hub, part = variant.claim("Hub"), hub_part(variant)
     if hub is not None and isinstance(hub.value, str) and ("file", part) in evidence.facts:
@@ -331,37 +327,76 @@ def _entry(value: Mapping[str, Any]) -> str:
     return f" (compared was its entry {value['entry']!r}, and not {' or '.join(map(repr, others))})"
 
 
-def find_in_names(index: Index, variants: Sequence[Variant]) -> Iterable[Finding]:
-    """One error per SHA256 that begins otherwise than the name of the file behind Weights says."""
-    for variant in variants:
-        weights = variant.claim("Weights")
-        if weights is None or not isinstance(weights.value, str):
-            continue
-        head = _hash_in_name(weights.value)
-        if head is None:
-            continue
-        for claim in variant.claims_of("SHA256"):
-            stated = claim.value
-            if not isinstance(stated, str):
-                continue
-            shared = min(len(stated), len(head))
-            if stated[:shared] == head[:shared]:
-                continue
-            message = (
-                f"begins with {stated[: len(head)]}, and the file's name in Weights says that its "
-                f"SHA-256 begins with {head}: one of the two is another file's; write the SHA-256 "
-                "of this variant's file, or the URL that was meant"
-            )
-            yield mismatched(claim, variant, _SHA256, "weights.hash-mismatch", head, message)
+# -- mirrors: whether each is there, and serves the file that Weights names ----------------
 
 
-def _hash_in_name(url: str) -> str | None:
-    """The digits of a SHA-256 in a file's name: behind its last hyphen, or all of it."""
-    name = file_name(url)
-    stem = splitext(name)[0]
-    return name_hash(name) or (stem if _WHOLE.fullmatch(stem) else None)
+def find_in_mirrors(evidence: Evidence, weights: Sequence[Claim]) -> Iterator[Finding]:
+    """One finding per mirror that was asked for: absent, another file, or the same.
+
+    It is held against the files of ``weights`` as they are; where none of them could be had,
+    against the SHA-256 that is stated, or that is in the name of the file.
+    """
+    variant = evidence.variant
+    originals = [fact for claim in weights if (fact := _file_at(evidence, claim)) is not None]
+    for claim in variant.claims_of("Mirrors"):
+        if not isinstance(claim.value, str):
+            yield not_read(claim, variant, _MIRROR)
+            continue
+        if not weights:
+            cause = "schema.unreadable-dependency"
+            yield unverified(claim, variant, _MIRROR, cause, f"{_NO_WEIGHTS}; write it as Weights")
+            continue
+        fact = _file_at(evidence, claim)
+        if fact is not None:
+            yield _mirror_compared(evidence, claim, fact, originals, weights)
+
+
+def _file_at(evidence: Evidence, claim: Claim) -> Measurement | None:
+    return evidence.measurement("file", claim.value if isinstance(claim.value, str) else None)
+
+
+def _mirror_compared(
+    evidence: Evidence,
+    claim: Claim,
+    fact: Measurement,
+    originals: Sequence[Measurement],
+    weights: Sequence[Claim],
+) -> Finding:
+    variant, size, sha256 = evidence.variant, fact.value["size"], fact.value["sha256"]
+    sizes = {each.value["size"] for each in originals}
+    hashes = [each.value["sha256"] for each in originals]
+    if sha256 is None or (originals and None in hashes):
+        if originals and None not in sizes and size is not None and size not in sizes:
+            whole = " or ".join(f"{each:,}" for each in sorted(sizes))
+            what = f"has {size:,} bytes, and that of Weights {whole}"
+            return _mirror_differs(evidence, claim, size, what)
+        return unverified(claim, variant, _MIRROR, "weights.unreachable", _NOT_DOWNLOADED)
+    if sha256 in hashes:
+        return matched(claim, variant, _MIRROR, sha256, "serves the file that Weights names")
+    said = [str(each.value) for each in variant.claims_of("SHA256") if isinstance(each.value, str)]
+    whose = "that the index states"
+    if not said and not originals:
+        whose = "that the name of the file says"
+        said = list(filter(None, (name_hash(file_name(str(each.value))) for each in weights)))
+    if any(sha256.startswith(digits) for digits in said):
+        return matched(claim, variant, _MIRROR, sha256, f"serves the file of the SHA-256 {whose}")
+    if originals or said:
+        other = f"that of Weights {' or '.join(hashes)}"
+        if not originals:
+            other = f"not the one {whose}, {' or '.join(said)}"
+        return _mirror_differs(evidence, claim, sha256, f"has the SHA-256 {sha256}, and {other}")
+    why = "not compared: the file of Weights could not be had, and no SHA256 of it is stated"
+    return unverified(claim, variant, _MIRROR, "weights.unreachable", why, sha256)
+
+
+def _mirror_differs(evidence: Evidence, claim: Claim, measured: int | str, what: str) -> Finding:
+    message = (
+        f"this mirror serves another file than Weights: it {what}; upload the same file there, or "
+        "take the mirror out"
+    )
+    cause = "weights.mirror-differs"
+    return mismatched(claim, evidence.variant, _MIRROR, cause, measured, message)
 
 
 # It needs nothing to start from: the run fetches the files of all variants before any check.
 CHECK = VariantCheck("weights", "weights", lambda size: (), find)
-NAME_CHECK = IndexCheck(_SHA256, "metadata", find_in_names)

@@ -1,4 +1,4 @@
-"""A weights file whose name is that of another variant, and a URL that anyone can change."""
+"""A weights file whose name is another variant's, or says another hash; a URL that can change."""
 
 from __future__ import annotations
 
@@ -6,20 +6,22 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from posixpath import splitext
 from urllib.parse import urlsplit
 
 from harness.check.base import IndexCheck, mismatched
 from harness.check.contradiction import Documented, conflict_among
-from harness.check.owners import file_name, fit, squeezed, stem, weights_of
+from harness.check.owners import fit, squeezed, stem, weights_of
 from harness.types import Finding
 from zoo.index.types import Index, Variant
-from zoo.weights.sources import is_loopback
+from zoo.weights.sources import file_name, is_loopback, name_hash
 
 # A word begins where no letter is before it: tried at each of its letters, a long one takes long.
 _NUMBER = re.compile(r"(?<![a-z])([a-z]*)(\d+)")
 # Of many siblings of one beginning, those are compared that stand next to the file's name in the
 # order of the alphabet.
 _MOST_COMPARED = 12
+_WHOLE = re.compile(r"[0-9a-f]{64}")
 
 
 def find(index: Index, variants: Sequence[Variant]) -> Iterable[Finding]:
@@ -182,5 +184,39 @@ def _is_insecure(url: str) -> bool:
         return False
 
 
+def find_in_names(index: Index, variants: Sequence[Variant]) -> Iterable[Finding]:
+    """One error per SHA256 that begins otherwise than the name of the file behind Weights says."""
+    for variant in variants:
+        weights = variant.claim("Weights")
+        if weights is None or not isinstance(weights.value, str):
+            continue
+        head = _hash_in_name(weights.value)
+        if head is None:
+            continue
+        for claim in variant.claims_of("SHA256"):
+            stated = claim.value
+            if not isinstance(stated, str):
+                continue
+            shared = min(len(stated), len(head))
+            if stated[:shared] == head[:shared]:
+                continue
+            message = (
+                f"begins with {stated[: len(head)]}, and the file's name in Weights says that its "
+                f"SHA-256 begins with {head}: one of the two is another file's; write the SHA-256 "
+                "of this variant's file, or the URL that was meant"
+            )
+            yield mismatched(
+                claim, variant, "weights-sha256", "weights.hash-mismatch", head, message
+            )
+
+
+def _hash_in_name(url: str) -> str | None:
+    """The digits of a SHA-256 in a file's name: behind its last hyphen, or all of it."""
+    name = file_name(url)
+    stem = splitext(name)[0]
+    return name_hash(name) or (stem if _WHOLE.fullmatch(stem) else None)
+
+
 CHECK = IndexCheck("weights-name", "metadata", find)
+HASH = IndexCheck("weights-sha256", "metadata", find_in_names)
 INSECURE = IndexCheck("weights-url-secure", "metadata", find_insecure)

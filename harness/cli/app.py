@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from importlib import import_module
 from typing import Annotated, Any, NoReturn
 
@@ -30,8 +31,9 @@ _PLACES = {
     "features": "classify:features",
     "cite": "docs:cite",
     "schema": "docs:schema",
-    "table": "publish:table",
-    "cards": "publish:cards",
+    "table": "docs:table",
+    "cards": "docs:cards",
+    "manifest": "fetch:manifest",
     **{f"cache {name}": f"cache:{name}" for name in ("info", "check", "clear")},
 }
 
@@ -71,8 +73,8 @@ def _loaded(words: str, name: str) -> Any:
     else:
         place, _, function = _PLACES.get(words, f"{name}:{name}").partition(":")
         module = import_module(f"harness.cli.{place}")
-        base = getattr(module, "COMMAND_CLASSES", {}).get(name, TyperCommand)
-        cls = type(base.__name__, (_OwnManners, base), {})
+        followed = getattr(module, "FOLLOWED", {}).get(name)
+        cls = type("_Command", (_OwnManners, TyperCommand), {"followed": followed})
         made.command(name, cls=cls)(getattr(module, function))
     found: Any = typer.main.get_command(made)
     found.name, found.words = name, words
@@ -100,6 +102,8 @@ class _OwnManners:
     allow_extra_args = True
     # All words of the command but the first: ``cache clear``.
     words = ""
+    # A switch that a value may follow, the option that this is the value of, and what is one.
+    followed: tuple[str, str, Callable[[str], bool]] | None = None
 
     def get_params(self, ctx: Any) -> list[Any]:
         """The command's parameters, and its help."""
@@ -112,6 +116,8 @@ class _OwnManners:
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Take the words apart; one more than the command takes is refused."""
+        if self.followed is not None:
+            args = _with_option(args, *self.followed)
         try:
             rest: list[str] = super().parse_args(ctx, args)  # type: ignore[misc]
         except Exception as error:
@@ -144,6 +150,21 @@ class _OwnManners:
         if examples:
             with formatter.section("Examples"):
                 formatter.write_dl([(f"zoo {line}", why) for line, why in examples], col_max=44)
+
+
+def _with_option(
+    args: list[str], switch: str, option: str, is_value: Callable[[str], bool]
+) -> list[str]:
+    """The words, with the option's name before its value where that follows the switch."""
+    found: list[str] = []
+    for number, word in enumerate(args):
+        if word.startswith(f"{switch}="):
+            found += [switch, option, word.partition("=")[2]]
+        elif number and args[number - 1] == switch and is_value(word):
+            found += [option, word]
+        else:
+            found.append(word)
+    return found
 
 
 def spelt(parameter: Any) -> str:

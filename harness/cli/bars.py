@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from harness.cli.output import INFO, record, say, stderr_console
 from harness.run.progress import RunTally, VariantTally, duration
 from zoo._util.text import bounded, foreign, human_bytes, plural
-from zoo.weights.types import Fetched, Outcome
+from zoo.weights.types import DownloadProgress, Fetched, Outcome
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
@@ -125,7 +125,7 @@ def _row(*parts: str) -> str:
     return "  ".join(filter(None, parts))
 
 
-class Downloads:
+class Downloads(DownloadProgress):
     """Downloads of several threads: a bar each, or a line each when it is done and now and then.
 
     A file that was in the cache already is not mentioned. ``plan`` has what is to be fetched, where

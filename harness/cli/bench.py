@@ -7,7 +7,6 @@ from functools import partial
 from typing import Any
 
 import typer
-from typer.core import TyperCommand
 
 from harness.cli import interrupts
 from harness.cli.options import command, prepared, say_interrupted
@@ -18,27 +17,11 @@ from harness.measure import machine
 from harness.report.speeds import answer_words, environment_words, precision_words
 from zoo._util.text import columns, csv_text, plural
 
-_COMPILE = "--compile"
 Timing = Mapping[str, Any]
 
 
-class TakesMode(TyperCommand):
-    """A command whose ``--compile`` may be followed by its mode."""
-
-    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
-        """Read the mode as that of ``--compile-mode``; no variant is named as one."""
-        rest: list[str] = []
-        for number, word in enumerate(args):
-            if word.startswith(f"{_COMPILE}="):
-                rest += [f"{_COMPILE}-mode", word.partition("=")[2]]
-            elif number and args[number - 1] == _COMPILE and word in COMPILE_MODES:
-                rest += [f"{_COMPILE}-mode", word]
-            else:
-                rest.append(word)
-        return super().parse_args(ctx, rest)
-
-
-COMMAND_CLASSES = {"bench": TakesMode}
+# What may follow a switch, as the value of another option; no variant is named as a mode.
+FOLLOWED = {"bench": ("--compile", "--compile-mode", COMPILE_MODES.__contains__)}
 
 
 @command("index", "device", "amp", "compile", selects="What to time.", needs_names=True)

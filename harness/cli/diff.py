@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Annotated
 
 import typer
@@ -49,7 +48,7 @@ def diff(
         options = print_options(config)
         emit(FORMATS[format](document, options), commands=format == "github")
         if format == "github":
-            append_summary(FORMATS["markdown"](document, options), os.environ)
+            append_summary(FORMATS["markdown"](document, options))
     kinds = {"regression": "regressions", "any": "changes"}
     if fail_on != NEVER and document["summary"][kinds[fail_on]]:
         raise typer.Exit(FINDINGS)

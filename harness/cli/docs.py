@@ -1,4 +1,7 @@
-"""`zoo docs`, `zoo cite`, `zoo schema`: an index as pages and as BibTeX, and its JSON Schema."""
+"""An index as pages, BibTeX and JSON Schema, and what was measured as tables and cards.
+
+`zoo docs`, `zoo cite`, `zoo schema`, `zoo table` and `zoo cards`.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +11,17 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from harness.cli.options import command, prepared
+from harness.cli.options import command, look_up, prepared
 from harness.cli.output import FINDINGS, WARNING, Failure, emit, emit_json, say
 from harness.config import RunConfig, UsageError
 from harness.config.commands import OWN
-from zoo._util.text import for_terminal
+from zoo._util.text import few, for_terminal, plural
 
 if TYPE_CHECKING:
     from harness.docs.table_blocks import PageTables, TableBlock
-    from zoo.index.types import Index
+    from harness.run.session import Session
+    from harness.types import Report
+    from zoo.index.types import Index, Variant
 
 _REPORTS = "reports"
 
@@ -33,7 +38,6 @@ def docs(config: RunConfig, *, output: Path, check: bool, others: tuple[Path, ..
     from harness.docs.pages import NameTaken, pages
     from harness.docs.table_blocks import usual_pages
     from harness.report.folder import FolderError, NotOurs
-    from zoo._util.text import plural
 
     if output.is_file():
         raise UsageError(f"--output: {output}: is a file; name a folder")
@@ -78,7 +82,6 @@ def _with_tables(config: RunConfig, index: Index, pages: Sequence[Path]) -> Iter
     Raises:
         UsageError: a page is not there, or one of its blocks can't be written.
     """
-    from harness.cli.publish import block_table
     from harness.docs.table_blocks import BadBlock, page_tables
 
     absent = [str(path) for path in pages if not path.is_file()]
@@ -89,7 +92,7 @@ def _with_tables(config: RunConfig, index: Index, pages: Sequence[Path]) -> Iter
 
         def made(block: TableBlock, path: Path = path) -> str:
             try:
-                return block_table(index, config, block, reports)
+                return _block_table(index, config, block, reports)
             except UsageError as error:
                 raise UsageError(*(f"{path}:{block.line}: {s}" for s in error.lines)) from error
 
@@ -114,9 +117,7 @@ def cite(config: RunConfig) -> None:
         RunConfig(index=config.index, named_by=config.named_by, select=config.select), builds=False
     )
     for found in session.variants:
-        collection = found.collection
-        name = found.name if collection is None else collection.name
-        entry = bibtex(found.effective, name)
+        entry = bibtex(found.effective, found.collection_name or found.name)
         if entry is None:
             missing.append(
                 f"{found.location}: {found.name}: the index names no Citation and no Paper "
@@ -139,3 +140,121 @@ def schema(config: RunConfig) -> None:
     from harness.docs.index_schema import index_schema
 
     emit_json(index_schema())
+
+
+# What chooses measurements of the store, and what an accuracy depends on.
+_TAKEN = (
+    *("index", "builder", "checks", "baseline", "device"),
+    *("data", "dataset", "samples", "amp", "decode"),
+)
+
+
+def _measured(config: RunConfig, place: Path | None) -> tuple[Session, Report]:
+    """The variants that are chosen, and what a report, or else the store, has of them."""
+    if place is None:
+        from harness.cli.show import known_report
+
+        session, report = known_report(config, stands_in=False)
+        if not any(any(_plain(each.measurements)) for each in report.variants):
+            again = config.command("verify", *(config.select or ("--all",)))
+            say(f"nothing is measured of these yet; {again} measures them", WARNING)
+        return session, report
+    from harness.docs.measured import has_report
+
+    if not has_report(place):
+        raise UsageError(
+            f"--report: {place}: there is no report; zoo report --output {place} writes one"
+        )
+    session = look_up(config, stands_in=False)
+    return session, _read(place, session.variants, config)
+
+
+def _read(place: Path, variants: Sequence[Variant], config: RunConfig) -> Report:
+    """The report there; what it lacks is said."""
+    from harness.docs.measured import read_report
+    from harness.report.folder import FolderError
+
+    try:
+        report = read_report(place, variants, config.builder or config.usual_builder)
+    except FolderError as error:
+        raise Failure(str(error)) from error
+    lacking = [each.name for each in report.variants if not any(_plain(each.measurements))]
+    if lacking:
+        names = for_terminal(few(lacking, 3))
+        say(f"{place}: has no measurement of {names}; zoo report writes it anew", WARNING)
+    return report
+
+
+def _plain(measurements: object) -> list[object]:
+    return [*measurements.values()] if isinstance(measurements, dict) else []
+
+
+@command(*_TAKEN, selects="What to compare. Default: all.")
+def table(config: RunConfig, *, report: Path | None, format: str, columns: tuple[str, ...]) -> None:
+    """A heading says of each number whether it is documented or measured. Nothing is built, and no
+    server is asked: what was measured is in the store, or in the report that is named. Between
+    <!-- zoo:table columns=variant,top1 variants=ResNeSt --> and <!-- /zoo:table --> of a page,
+    zoo docs writes the same table.
+    """
+    from harness.docs.measured import report_rows
+    from harness.report.comparison import comparison_table, usual
+
+    rows = report_rows(_measured(config, report)[1], report)
+    emit(comparison_table(rows, columns or usual(rows), format))
+
+
+def _block_table(index: Index, config: RunConfig, block: TableBlock, usual_report: Path) -> str:
+    """The table of a block of a page, from the index and a written report.
+
+    Raises:
+        UsageError: it names variants or a report that there are not.
+    """
+    from harness.docs.measured import has_report, nothing_measured, read_report, report_rows
+    from harness.report.comparison import comparison_table, usual
+    from harness.report.folder import FolderError
+    from harness.run.plan import select
+
+    variants = select(index, block.variants)
+    place = Path(block.report) if block.report else usual_report
+    builder = config.usual_builder
+    try:
+        report = (
+            read_report(place, variants, builder)
+            if block.report or has_report(place)
+            else nothing_measured(variants, builder)
+        )
+    except FolderError as error:
+        raise UsageError(str(error)) from error
+    rows = report_rows(report, place)
+    return comparison_table(rows, block.columns or usual(rows), block.format)
+
+
+@command(*_TAKEN, selects="Whose card to write. Default: all.")
+def cards(config: RunConfig, *, report: Path | None, output: Path, report_url: str | None) -> None:
+    """DIR/VARIANT/ is as a repository of the Hub: README.md, and .eval_results/ where ImageNet's
+    validation set was counted. The model-index states what was measured, and nothing else; what
+    is documented stands below, under that name. --index DIR reads the cards back. Nothing is built,
+    and no server is asked. Files that were not written by this command are never replaced.
+    """
+    from harness.docs.cards import CardMaker, MissingHub, write_cards
+    from harness.report.folder import FolderError, NotOurs
+    from harness.report.source import linker
+
+    if output.exists() and not output.is_dir():
+        raise UsageError(f"--output: {output}: is no folder; name one for the cards")
+    session, found = _measured(config, report)
+    if report_url is None and report is not None:
+        address = linker(None)((report / "comparison.md").as_posix())
+        report_url = address and address.partition("#")[0]
+    try:
+        made = CardMaker(found, report_url).cards(session.variants)
+        for line in made.remarks:
+            say(line, WARNING)
+        written = write_cards(made, output)
+    except (MissingHub, NotOurs) as error:
+        raise UsageError(str(error)) from error
+    except FolderError as error:
+        raise Failure(str(error)) from error
+    if not written:
+        say(f"{plural(len(made.cards), 'card')}, up to date")
+    emit("".join(f"{for_terminal(str(path))}\n" for path in written))

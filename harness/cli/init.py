@@ -69,7 +69,7 @@ def init(
     entries = _measured(replace(config, builder=builder), names, file, image_size)
     if not entries:
         raise Failure(f"none of the variants could be measured; {file} was not written")
-    from harness.edit.first_index import text_of
+    from harness.edit.add_entry import text_of
     from harness.edit.yaml_edit import EditRefused, save_new
     from zoo._util.text import for_terminal, plural
 
@@ -185,8 +185,7 @@ def _measured(
 ) -> list[NewEntry]:
     """The entries of those that could be measured; a line says what is wrong with the others."""
     from harness.cli.progress import StderrProgress
-    from harness.edit.add_entry import name_objection
-    from harness.edit.first_index import entry_of, wants
+    from harness.edit.add_entry import first_entry, name_objection, wants
     from harness.run.engine import EngineError
     from harness.run.session import Session
     from zoo._util.text import plural, shown
@@ -209,7 +208,7 @@ def _measured(
         progress.close()
     entries = []
     for evidence in found:
-        entry, why = entry_of(evidence, image_size)
+        entry, why = first_entry(evidence, image_size)
         if why:
             line = f"{shown(evidence.variant.name)}: {'left out: ' if entry is None else ''}{why}"
             (fail if entry is None else say)(line)

@@ -18,7 +18,7 @@ from harness.cli.options import IMAGES, command, prepared, variant
 from harness.cli.output import Failure, emit, emit_json, say, wrapped
 from harness.config import RunConfig, UsageError
 from harness.measure.accuracy.predictions import MOST_CLASSES
-from harness.report.answer_files import NoReader, answers_name, read_answers
+from harness.report.reader import NoReader, answers_name, read_answers
 from harness.report.rows import FEW_IMAGES
 from harness.run.predictions import SHOWN
 from zoo._util.files import replace_file

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
-from typer.core import TyperCommand
 
 from harness.cli import interrupts
 from harness.cli.options import is_index_path
@@ -44,7 +43,6 @@ if TYPE_CHECKING:
     from harness.run.session import Session
     from harness.types import Finding, Report
 
-_WRITE = "--write-baseline"
 _READ_BY_PROGRAMS = ("json", "junit", "sarif", "github", "csv", "concise")
 # The top of the checkout: GitHub's variable, and GitLab's.
 _TOPS = ("GITHUB_WORKSPACE", "CI_PROJECT_DIR")
@@ -108,8 +106,8 @@ def print_options(config: RunConfig) -> Options:
         color=color(sys.stdout),
         verbose=config.verbose,
         quiet=config.quiet,
-        folder=folder_in_repository(os.environ),
-        top=repository_top(os.environ),
+        folder=folder_in_repository(),
+        top=repository_top(),
     )
 
 
@@ -124,7 +122,7 @@ def show_report(report: Report, config: RunConfig) -> None:
     out = io.StringIO()
     get_format(config.format)(report, out=out, options=options)
     if config.format == "github":
-        add_summary(report, options, os.environ)
+        add_summary(report, options)
     if config.format == "sarif":
         from harness.report.sarif import kept
 
@@ -208,20 +206,20 @@ def write_folder(
     return report
 
 
-def folder_in_repository(environment: Mapping[str, str]) -> str:
+def folder_in_repository() -> str:
     """Where the working folder is in the checkout that a job works on; empty where it is its top.
 
     Formats that are read from the top of a repository name files from there.
     """
-    path = Path(_here()).relative_to(repository_top(environment)).as_posix()
+    path = Path(_here()).relative_to(repository_top()).as_posix()
     return "" if path == "." else path
 
 
-def repository_top(environment: Mapping[str, str]) -> str:
+def repository_top() -> str:
     """The top of the checkout that a job works on; the working folder where no job says."""
     here = _here()
     for name in _TOPS:
-        folder = environment.get(name)
+        folder = os.environ.get(name)
         if folder and Path(here).is_relative_to(os.path.realpath(folder)):
             return os.path.realpath(folder)
     return here
@@ -232,19 +230,19 @@ def _here() -> str:
     return os.sep if folder_is_gone() else os.path.realpath(os.getcwd())
 
 
-def add_summary(report: Report, options: Options, environment: Mapping[str, str]) -> None:
+def add_summary(report: Report, options: Options) -> None:
     """Append the report, in Markdown, to the summary of the job's step, where there is one."""
-    if environment.get(_SUMMARY):
+    if os.environ.get(_SUMMARY):
         from harness.report import get_format
 
         out = io.StringIO()
         get_format("markdown")(report, out=out, options=options)
-        append_summary(out.getvalue(), environment)
+        append_summary(out.getvalue())
 
 
-def append_summary(text: str, environment: Mapping[str, str]) -> None:
+def append_summary(text: str) -> None:
     """Append Markdown to the summary of the job's step, where there is one."""
-    path = environment.get(_SUMMARY)
+    path = os.environ.get(_SUMMARY)
     if not path:
         return
     try:
@@ -306,22 +304,6 @@ def unusable(paths: Sequence[Path], why: str, *, read: bool = True) -> Report:
         findings=tuple(map(finding_of, index.problems if index and index.unusable else ())),
         cut_short=why,
     )
-
-
-class WritesBaseline(TyperCommand):
-    """A command whose ``--write-baseline`` may be followed by the path of a YAML file."""
-
-    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
-        """Read the path as that of ``--baseline``; no variant's name ends as it does."""
-        rest: list[str] = []
-        for number, word in enumerate(args):
-            if word.startswith(f"{_WRITE}="):
-                rest += [_WRITE, "--baseline", word.partition("=")[2]]
-            elif number and args[number - 1] == _WRITE and word.endswith((".yml", ".yaml")):
-                rest += ["--baseline", word]
-            else:
-                rest.append(word)
-        return super().parse_args(ctx, rest)
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,19 +77,15 @@ def list_variants(config: RunConfig, *, format: str) -> None:
 def _row(variant: Variant) -> tuple[str, ...]:
     claims = [variant.effective(field) for field in _FIELDS.values()]
     written = ("-" if claim is None else without_secrets(claim.raw) for claim in claims)
-    return (variant.name, _collection(variant) or "-", *written)
+    return (variant.name, variant.collection_name or "-", *written)
 
 
 def _entry(variant: Variant) -> dict[str, Any]:
-    entry: dict[str, Any] = {"name": variant.name, "collection": _collection(variant)}
+    entry: dict[str, Any] = {"name": variant.name, "collection": variant.collection_name}
     for key, field in _FIELDS.items():
         claim = variant.effective(field)
         entry[key] = None if claim is None else _plain(claim.value)
     return entry
-
-
-def _collection(variant: Variant) -> str | None:
-    return None if variant.collection is None else variant.collection.name
 
 
 def _plain(value: object) -> object:
@@ -156,7 +152,7 @@ def known_report(config: RunConfig, *, stands_in: bool = True) -> tuple[Session,
 def _variant(variant: Variant, rows: Sequence[ClaimRow], config: RunConfig) -> dict[str, Any]:
     return {
         "name": variant.name,
-        "collection": _collection(variant),
+        "collection": variant.collection_name,
         "builder": builder_of(variant, config),
         "location": plain_place(variant.location),
         "claims": [row.entry() for row in rows],

@@ -25,7 +25,6 @@ from harness.cli.options import (
 from harness.cli.output import WARNING, WRONG_USE, Failure, NotBegun, fail, say
 from harness.cli.reporting import (
     BaselineOption,
-    WritesBaseline,
     documented,
     exit_status,
     finish,
@@ -34,7 +33,7 @@ from harness.cli.reporting import (
 )
 from harness.config import RunConfig, UsageError
 from harness.config.rules import NEVER
-from zoo._util.text import human_bytes, plural
+from zoo._util.text import few, human_bytes, plural
 from zoo.known_datasets import ACCURACIES
 
 if TYPE_CHECKING:
@@ -42,7 +41,10 @@ if TYPE_CHECKING:
     from harness.types import Report
 
 REPORTING = ("format", "fail-on", "strict")
-COMMAND_CLASSES = {"verify": WritesBaseline}
+# What may follow a switch, as the value of another option; no variant's name ends so.
+FOLLOWED = {
+    "verify": ("--write-baseline", "--baseline", lambda word: word.endswith((".yml", ".yaml")))
+}
 # Formats that are read on the screen where the command runs, and that say what went wrong.
 _ON_SCREEN = ("table", "github")
 _REPORTED = ("index", "builder", "checks", "baseline", "device", "data", "dataset", "samples")
@@ -98,8 +100,10 @@ def _run(
     if not all(map(os.path.exists, session.index.unusable)):  # A slip of the command line's.
         raise UsageError(*unread(session.index))
     fail(*unread(session.index))
-    if not dry_run:
-        _prepare(folder, predictions, history=history)
+    if folder is not None and not dry_run:
+        prepare_folder(folder, history=history)
+    if predictions is not None:
+        _prepare_predictions(predictions)
     progress = StderrProgress(quiet=config.quiet)
     interrupts.say_last(partial(say_kept, session, progress))
     try:
@@ -136,14 +140,6 @@ def _run(
     finish(report, config)
 
 
-def _prepare(folder: Path | None, predictions: Path | None, *, history: bool) -> None:
-    """See that both can be written to, before hours are spent on measuring."""
-    if folder is not None:
-        prepare_folder(folder, history=history)
-    if predictions is not None:
-        _prepare_predictions(predictions)
-
-
 def _prepare_predictions(folder: Path) -> None:
     """See that files can be written there, before hours are spent on measuring."""
     if folder.exists() and not folder.is_dir():
@@ -173,9 +169,8 @@ def _say_unclaimed(session: Session) -> None:
     some = session.variants if session.request.run_by == "validate" else ()
     names = [each.name for each in some if not any(each.claims_of(*ACCURACIES))]
     if names:
-        more = f" and {len(names) - 5:,} more" if len(names) > 5 else ""
         claim = "they claim" if len(names) > 1 else "it claims"
-        say(f"{', '.join(names[:5])}{more}: not evaluated, as {claim} no accuracy", WARNING)
+        say(f"{few(names, 5)}: not evaluated, as {claim} no accuracy", WARNING)
 
 
 def _with_answers(report: Report, session: Session, *, thumbnails: bool) -> Report:

@@ -270,7 +270,7 @@ def _kinds(value: object) -> tuple[str, ...]:
 
 
 def _all_columns() -> tuple[str, ...]:
-    from harness.report.columns import COLUMNS
+    from harness.report.comparison import COLUMNS
 
     return tuple(COLUMNS)
 

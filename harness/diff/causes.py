@@ -8,7 +8,7 @@ from typing import Any
 
 from harness.diff.facts import Edited, VariantPair
 from harness.types import Finding
-from zoo._util.text import shown
+from zoo._util.text import few, shown
 
 Cause = dict[str, str]
 UNKNOWN: Cause = {"kind": "unknown", "text": "nothing that the reports hold tells why"}
@@ -143,7 +143,7 @@ class Causes:
             return
         edited = (name for name, pair in self.pairs.items() if [*_edits(pair, (finding.field,))])
         if come := [*edited, *self.added, *self.removed]:
-            yield _cause("index", f"edited elsewhere in the index: {_few(come)}")
+            yield _cause("index", f"edited elsewhere in the index: {few([*map(shown, come)], 3)}")
 
 
 def _upgrades(versions: Mapping[str, tuple[str, str]]) -> Iterator[Cause]:
@@ -178,11 +178,6 @@ def _file_changed(pair: VariantPair) -> bool:
     return "sha256" in pair.measured or (
         "file_size" in pair.measured and "sha256" not in pair.known
     )
-
-
-def _few(names: Sequence[str]) -> str:
-    more = f" and {len(names) - 3:,} more" if len(names) > 3 else ""
-    return ", ".join(map(shown, names[:3])) + more
 
 
 def _once(causes: Iterable[Cause]) -> list[Cause]:

@@ -13,7 +13,7 @@ from harness.check.intervals import Interval, interval
 from harness.check.paired import Difference, difference, mcnemar
 from harness.check.speed import HELD
 from harness.diff.facts import Entry, VariantPair
-from harness.report.answer_files import NoReader, answers_name, read_answers
+from harness.report.reader import NoReader, answers_name, read_answers
 from zoo.known_datasets import KNOWN
 
 METRICS = ("top1", "top5")

@@ -192,8 +192,7 @@ def _builder(name: str) -> str:
 
 
 def _cited(variant: Variant) -> Iterator[str]:
-    collection = variant.collection
-    entry = bibtex(variant.effective, variant.name if collection is None else collection.name)
+    entry = bibtex(variant.effective, variant.collection_name or variant.name)
     if entry is not None:
         yield "## Citation"
         yield fenced(entry, "bibtex")

@@ -26,7 +26,7 @@ from harness.report.rows import found_in
 from harness.types import Report, VariantReport
 from zoo._util.install import install_command
 from zoo._util.many_files import replace_files
-from zoo._util.text import for_terminal, truncate, without_secrets
+from zoo._util.text import few, for_terminal, truncate, without_secrets
 from zoo.index.nodes import kind_of_plain
 from zoo.index.types import Variant
 from zoo.known_datasets import ACCURACIES, IMAGENET_1K, known_dataset
@@ -280,8 +280,7 @@ def _as_yaml(data: Any) -> str:
 
 
 def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - 3:,} more" if len(names) > 3 else ""
-    return for_terminal(", ".join(truncate(name, _MOST) for name in names[:3])) + more
+    return for_terminal(few([truncate(name, _MOST) for name in names], 3))
 
 
 # -- the files ------------------------------------------------------------------------------

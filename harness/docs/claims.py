@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
 from harness.docs.markdown import Markdown, code, escaped, link, plain_lines, slug, table
-from zoo._util.text import for_latex, truncate, without_secrets
+from zoo._util.text import few, for_latex, truncate, without_secrets
 from zoo.index.schema import LinkError, check_link
 from zoo.index.types import Claim, Variant
 from zoo.weights import hub
@@ -89,9 +89,7 @@ def shared(variants: Sequence[Variant], field: str) -> str | None:
 
 def some(names: Sequence[str]) -> Markdown:
     """The first few of many names."""
-    shown = ", ".join(map(code, names[:_MOST_NAMES]))
-    left = len(names) - _MOST_NAMES
-    return Markdown(f"{shown} and {left} more" if left > 0 else shown)
+    return Markdown(few([*map(code, names)], _MOST_NAMES))
 
 
 def _image_size(variant: Variant) -> str | None:

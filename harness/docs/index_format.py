@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from harness.check.schema import groups_reading
+from harness.docs.index_schema import MEANINGS
 from harness.docs.markdown import Markdown, table, typed
-from zoo.index.meanings import MEANINGS
 from zoo.index.schema import FIELDS, NESTED, Field
 from zoo.index.speeds import SPEEDS
 from zoo.index.types import SETTINGS

@@ -58,7 +58,7 @@ def read_report(place: Path, variants: Sequence[Variant], builder: str = "") -> 
     known: dict[tuple[str, str | None], VariantReport] = {}
     for each in report.variants:
         known.setdefault((each.name, each.collection), each)
-    made = tuple(_variant(v, known.get((v.name, _collection(v))), builder) for v in variants)
+    made = tuple(_variant(v, known.get((v.name, v.collection_name)), builder) for v in variants)
     if not all(_is_small(each.measurements) for each in made):
         raise FolderError(f"{path}: is no report: it holds a number beyond all figures")
     return replace(report, variants=made, findings=tuple(_still_said(report.findings, made)))
@@ -121,10 +121,6 @@ def _speeds(line: Mapping[str, str] | None) -> dict[str, Any]:
     return found if usable else {}
 
 
-def _collection(variant: Variant) -> str | None:
-    return None if variant.collection is None else variant.collection.name
-
-
 def _is_small(value: object) -> bool:
     """Whether no number in it is beyond all figures."""
     if isinstance(value, Mapping):
@@ -138,7 +134,7 @@ def _variant(variant: Variant, known: VariantReport | None, builder: str) -> Var
     """What is documented of a variant today, and what a report measured of it, if that has it."""
     made = VariantReport(
         name=variant.name,
-        collection=_collection(variant),
+        collection=variant.collection_name,
         builder=builder if known is None else known.builder,
         measurements={} if known is None else known.measurements,
         claims=variant.in_effect(),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shlex
@@ -18,6 +17,9 @@ from harness.docs import claims
 from harness.docs.claims import bibtex, paper, text_of
 from harness.docs.markdown import Markdown, code, escaped, fenced, link, paragraphs, slug
 from harness.edit.markdown_block import Blocks, NoBlock
+from harness.report.folder import DOCUMENT
+from harness.report.reader import MOST_BYTES, UnusableReport, document_of
+from zoo._util.files import open_regular
 from zoo._util.text import plural, truncate
 from zoo.index.types import Collection, Index, Variant
 
@@ -27,8 +29,6 @@ _PACKAGE = re.compile(r"(?i:package)://([\w.]+)/")
 SIGNATURE = "<!-- Written by `zoo docs`"
 
 # Of a folder that `zoo report` writes.
-_MOST_BYTES = 256 << 20
-_DOCUMENT = "report.json"
 _PLOT = "pareto-macs.svg"
 _TABLES = {"comparison.md": "the comparison", "index.html": "the whole report"}
 
@@ -260,7 +260,7 @@ class _ReportLinks:
     def __init__(self, reports: Path, output: Path) -> None:
         self._folder = reports
         self._output = output
-        self._reported = _reported(reports / _DOCUMENT)
+        self._reported = _reported(reports / DOCUMENT)
 
     def __call__(self, collection: Collection, variants: Sequence[Variant]) -> dict[str, object]:
         """Relative links to the measurements of a collection, and to a plot of them.
@@ -290,9 +290,8 @@ class _ReportLinks:
 def _reported(path: Path) -> set[tuple[object, object]]:
     """Name and collection of each variant of a report; nothing where it can't be read."""
     try:
-        if path.stat().st_size > _MOST_BYTES:
-            return set()
-        document = json.loads(path.read_bytes())
+        with open_regular(path) as file:
+            document = document_of(file.read(MOST_BYTES + 1))
         return {(each["name"], each["collection"]) for each in document["variants"]}
-    except (OSError, ValueError, RecursionError, TypeError, KeyError):
+    except (OSError, UnusableReport, TypeError, KeyError):
         return set()

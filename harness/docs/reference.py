@@ -25,7 +25,7 @@ from harness.docs.folder import difference, differs, read
 from harness.docs.index_format import index_format_page
 from harness.docs.index_schema import index_schema
 from harness.docs.markdown import Markdown, table, typed
-from harness.report import diff as report_diff
+from harness.report.diff import SCHEMA as DIFF
 from harness.report.document import SCHEMA, json_schema
 from zoo._util.files import replace_file
 
@@ -34,7 +34,7 @@ CAUSES_PAGE = Path("docs/causes.md")
 INDEX_PAGE = Path("docs/index-format.md")
 INDEX_SCHEMA = Path("docs/model-index.schema.json")
 REPORT_SCHEMA = Path(f"harness/report/schema-{SCHEMA}.json")
-DIFF_SCHEMA = Path(f"harness/report/diff-schema-{report_diff.SCHEMA}.json")
+DIFF_SCHEMA = Path(f"harness/report/diff-schema-{DIFF}.json")
 README = Path("README.md")
 BEGIN = "<!-- commands: written by python -m harness.docs.reference -->"
 END = "<!-- end of commands -->"
@@ -236,7 +236,7 @@ def report_schema() -> str:
 
 def diff_schema() -> str:
     """The schema of what `zoo diff` prints, with findings as a report has them."""
-    schema, known = report_diff.json_schema(), json.loads(report_schema())["$defs"]
+    schema, known = json_schema(DIFF_SCHEMA.stem), json.loads(report_schema())["$defs"]
     finding = known["finding"]
     was = dict.fromkeys(("status", "severity", "cause", "documented", "measured", "accepted"))
     about = {name: finding["properties"][name] for name in was}

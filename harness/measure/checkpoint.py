@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from zoo.errors import MismatchedCheckpointError
 from zoo.weights.checkpoint import CheckpointInfo
-from zoo.weights.checkpoint.kept_header import KEPT
+from zoo.weights.checkpoint.safetensors import KEPT
 from zoo.weights.load import examine, examine_header
 from zoo.weights.match import explain_size, recognise, specs_of
 

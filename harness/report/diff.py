@@ -5,7 +5,6 @@ Each takes the document of `harness.diff.diff`, whose schema is beside this modu
 
 from __future__ import annotations
 
-import json
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from typing import Any
 from harness.report import Options
 from harness.report.github import command
 from harness.report.sentences import in_repository
-from zoo._util.text import bounded, for_markdown, for_workflow_log, foreign, plural
+from zoo._util.text import bounded, few, for_markdown, for_workflow_log, foreign, plural
 
 SCHEMA = 1
 # So many rows of a section are shown, unless all are asked for; no comment may be much longer.
@@ -32,15 +31,6 @@ _KINDS = {
     **{"baseline": "baseline", "unknown": "not known"},
 }
 Document = Mapping[str, Any]
-
-
-def json_schema() -> dict[str, Any]:
-    """The JSON Schema (draft 2020-12) of the document, as it ships in the package."""
-    from importlib.resources import files
-
-    path = files("harness.report").joinpath(f"diff-schema-{SCHEMA}.json")
-    schema: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return schema
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,11 +260,7 @@ def _together(changes: Iterable[tuple[str, Document]]) -> list[tuple[str, str, s
         how = "another text" if min(map(len, values)) > _LONG else " -> ".join(values)
         why = _why(each) if each.get("name") else ""
         rows.setdefault((what, how, why), []).append(foreign(each["variant"]))
-    found = []
-    for (what, how, why), names in rows.items():
-        more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
-        found.append((f"{', '.join(names[:_NAMED])}{more}: {what}", how, why))
-    return found
+    return [(f"{few(names, _NAMED)}: {what}", how, why) for (what, how, why), names in rows.items()]
 
 
 def _value(name: str, value: Any) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, TextIO
 
@@ -20,6 +20,7 @@ from harness.types import (
     Report,
     VariantReport,
     finding_row,
+    timings_of,
 )
 from zoo._util.text import csv_text, for_terminal, json_text, without_secrets
 from zoo.index.speeds import SPEEDS
@@ -92,11 +93,11 @@ def document(report: Report) -> dict[str, Any]:
     }
 
 
-def json_schema() -> dict[str, Any]:
-    """The JSON Schema (draft 2020-12) of the document, as it ships in the package."""
+def json_schema(name: str = f"schema-{SCHEMA}") -> dict[str, Any]:
+    """The JSON Schema (draft 2020-12) of this or another document, as it ships in the package."""
     from importlib.resources import files
 
-    text = files("harness.report").joinpath(f"schema-{SCHEMA}.json").read_text(encoding="utf-8")
+    text = files("harness.report").joinpath(f"{name}.json").read_text(encoding="utf-8")
     schema: dict[str, Any] = json.loads(text)
     return schema
 
@@ -122,9 +123,9 @@ def _variant(variant: VariantReport) -> dict[str, Any]:
     }
 
 
-def _details(facts: Iterable[Measurement]) -> dict[str, Any]:
+def _details(facts: Sequence[Measurement]) -> dict[str, Any]:
     """What else was measured; only what there is has a key."""
-    found: dict[str, Any] = {}
+    found: dict[str, Any] = {"speeds": [*map(_speed, timings_of(facts))]}
     for fact in facts:
         if fact.kind == "checkpoint":
             held = {key: plain(fact.value.get(key)) for key in _CHECKPOINT}
@@ -132,9 +133,6 @@ def _details(facts: Iterable[Measurement]) -> dict[str, Any]:
         elif fact.kind == "preprocess" and fact.value.get("settings"):
             stated = {key: plain(fact.value["settings"][0].get(key)) for key in _SETTINGS}
             found["preprocessing"] = {k: v for k, v in stated.items() if v is not None}
-        elif fact.kind == "speed":
-            timings = (t for t in fact.value.get("timings", ()) if t.get("images_per_second"))
-            found.setdefault("speeds", []).extend(map(_speed, timings))
     return {key: found[key] for key in ("checkpoint", "preprocessing", "speeds") if found.get(key)}
 
 

@@ -13,8 +13,8 @@ from typing import Any
 
 from harness.report import badge as badges
 from harness.report import history_file
+from harness.report.history import rows_of
 from harness.report.history_file import History, HistoryError
-from harness.report.history_rows import rows_of
 from harness.report.reader import MOST_BYTES, UnusableReport, document_of
 from harness.report.source import Linker, commit, no_link
 from harness.types import Fact, Report, Unmeasured

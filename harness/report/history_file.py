@@ -12,7 +12,7 @@ import json
 import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from importlib.util import find_spec
 from itertools import groupby
@@ -252,11 +252,9 @@ def appended(folder: Path, rows: Sequence[HistoryRow]) -> tuple[History, str, by
     Raises:
         HistoryError: what is there can't be added to.
     """
-    from harness.report.history import numbered
-
     path = find(folder)
     before = history_of(()) if path is None else read(path)
-    rows = numbered(rows, before.runs + 1)
+    rows = [replace(row, run=before.runs + 1) for row in rows]
     after = before.joined(rows)
     is_lines = find_spec("pyarrow") is None if path is None else path.suffix != ".parquet"
     if not is_lines:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -181,7 +181,7 @@ def pareto_data(rows: Sequence[Row], metric: Metric) -> ParetoData:
     if len(points) < len(rows):
         missing = plural(len(rows) - len(points), "variant")
         notes.append(f"the plot of {about} lacks {missing} without both values")
-    points, dataset = _agreeing(points, lambda row: row.dataset, "dataset", about, notes)
+    points, dataset = _of_one_dataset(points, about, notes)
     device = None
     if metric is IMAGES_PER_SECOND:
         points, device = _of_one_environment(points, about, notes)
@@ -212,22 +212,18 @@ def _lacking(placed: Sequence[tuple[Row, Value | None, Value | None]], metric: M
     return "no variant has both values"
 
 
-def _agreeing(
-    points: list[Point],
-    trait: Callable[[Row], str | None],
-    noun: str,
-    about: str,
-    notes: list[str],
+def _of_one_dataset(
+    points: list[Point], about: str, notes: list[str]
 ) -> tuple[list[Point], str | None]:
-    """The points that share the most common trait or name none, and that trait as written."""
-    named = [text for point in points if (text := trait(point.row))]
+    """The points of the most common dataset, or that name none, and its name as written."""
+    named = [text for point in points if (text := point.row.dataset)]
     if not named:
         return points, None
     most = Counter(same_data(text) for text in named).most_common(1)[0][0]
-    kept = [point for point in points if same_data(trait(point.row) or None) in (most, None)]
+    kept = [point for point in points if same_data(point.row.dataset or None) in (most, None)]
     if len(kept) < len(points):
         others = plural(len(points) - len(kept), "variant")
-        notes.append(f"the plot of {about} is of one {noun}; {others} of another {noun} left out")
+        notes.append(f"the plot of {about} is of one dataset; {others} of another dataset left out")
     return kept, next(text for text in named if same_data(text) == most)
 
 

@@ -13,7 +13,7 @@ from harness.report.document import conditions, plain, plain_place
 from harness.report.sentences import PERCENT, label, value
 from harness.report.speeds import environment_words, precision_words
 from harness.report.view import rank
-from harness.types import Finding, Measurement, Report, VariantReport, is_about
+from harness.types import Finding, Report, VariantReport, is_about, timings_of
 from zoo._util.text import without_secrets
 from zoo.index.speeds import conditions_of
 from zoo.index.types import Claim, Location, Variant
@@ -290,11 +290,7 @@ def _fastest(variant: VariantReport, usual: str | None) -> Mapping[str, Any]:
 
 def _timings(variant: VariantReport) -> Iterator[Mapping[str, Any]]:
     """Those in float32."""
-    for fact in variant.facts:
-        if isinstance(fact, Measurement) and fact.kind == "speed":
-            for timing in fact.value.get("timings", ()):
-                if precision_words(timing) == "float32" and timing.get("images_per_second"):
-                    yield timing
+    return (t for t in timings_of(variant.facts) if precision_words(t) == "float32")
 
 
 def _usual_environment(variants: Iterable[VariantReport]) -> str | None:

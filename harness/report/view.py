@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from harness.report import Options
 from harness.types import Finding, Report, VariantReport
-from zoo._util.text import FOREIGN, bounded, foreign, truncate
+from zoo._util.text import FOREIGN, bounded, few, foreign, truncate
 
 T = TypeVar("T", VariantReport, Finding)
 _RANK = {"error": 0, "warning": 1, "note": 2, None: 3}
@@ -165,9 +165,8 @@ def precisions(report: Report) -> tuple[list[tuple[str, ...]], list[str]]:
                     against["verdict"],
                 ]
                 flipped, other = against["flipped"], _called(against["precision"])
-                more = len(flipped) - _FLIPPED
-                shown = ", ".join(flipped[:_FLIPPED]) + (f" and {more:,} more" * (more > 0))
-                what = f"only one of {other} and {name} is right on {shown or 'none of them'}"
+                shown = few(flipped, _FLIPPED) or "none of them"
+                what = f"only one of {other} and {name} is right on {shown}"
                 of = f" of {about}" if len(sets) > 1 and flipped else ""
                 notes.append(f"{variant.name}: {what}{of}")
             shares = (f"{found[key]:.2f}" for key in ("top1", "top5"))

@@ -18,7 +18,7 @@ from harness.types import Report
 from zoo._util.text import plural
 from zoo.index.types import Index
 from zoo.weights.checkpoint import CheckpointInfo, read_checkpoint, read_safetensors_header
-from zoo.weights.checkpoint.kept_header import KEPT, read_header
+from zoo.weights.checkpoint.safetensors import KEPT, read_header
 
 
 def read_zoos(config: RunConfig) -> tuple[Session, list[Zoo], list[str]]:

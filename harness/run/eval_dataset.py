@@ -17,7 +17,7 @@ from harness.config.rules import AUTO
 from harness.measure import machine
 from harness.run.jobs import AccuracyJob
 from harness.types import EvalImages, Fact, Measurement, Recipe, Slot
-from zoo._util.text import plural
+from zoo._util.text import few, plural
 from zoo.known_datasets import IMAGENET_1K, KNOWN, class_subset
 
 # So many names are shown of each kind of trouble with a set's files.
@@ -125,7 +125,7 @@ class EvalDataset:
     def _relabelled(self, images: EvalImages) -> Iterator[EvalImages]:
         """The same images with all their classes, those that have any."""
         from harness.datasets import ImageSetError
-        from harness.datasets.real import count_labelled, digest_of, find_real_labels
+        from harness.datasets.members import count_labelled, digest_of, find_real_labels
 
         path, known = find_real_labels(images.spec), KNOWN["imagenet-real"]
         if path is None:
@@ -165,9 +165,7 @@ class EvalDataset:
             (list(images.ignored), "are no images of a class and are left out"),
         ):
             if names:
-                shown = ", ".join(names[:_SHOWN])
-                more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
-                lines.append(f"{len(names):,} {what}: {shown}{more}")
+                lines.append(f"{len(names):,} {what}: {few(names, _SHOWN)}")
         return lines
 
     def _called(self) -> str:

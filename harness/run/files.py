@@ -12,7 +12,6 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.check.owners import file_name
 from harness.check.weights import hub_part
 from harness.config import RunConfig
 from harness.types import Fact, Measurement, Recipe, Unmeasured
@@ -20,11 +19,11 @@ from zoo._util.text import human_bytes, plural
 from zoo.weights.fetch import Fetcher, Located
 from zoo.weights.headers import first_bytes, has_header
 from zoo.weights.hub import of_repository
-from zoo.weights.sources import locate, name_hash, shown_url
+from zoo.weights.sources import file_name, locate, name_hash, shown_url
 from zoo.weights.types import (
     DEFAULT_MAX_BYTES,
+    DownloadProgress,
     Fetched,
-    NoProgress,
     NotFetched,
     Outcome,
     ServerFile,
@@ -33,7 +32,6 @@ from zoo.weights.types import (
 if TYPE_CHECKING:
     from harness.run.facts import VariantFacts
     from zoo.index.types import Claim, Variant
-    from zoo.weights.types import DownloadProgress
 
 FETCH = "fetch"  # the run of `zoo fetch`
 FILES = (Fetched, ServerFile)
@@ -157,7 +155,7 @@ class Files:
         if not self._located:
             return {}
         fetcher = self._open()
-        fetcher.progress = progress or NoProgress()
+        fetcher.progress = progress or DownloadProgress()
         outcomes: dict[Located, Outcome] = {}
         wanted = self._all
         while wanted:

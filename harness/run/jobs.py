@@ -27,7 +27,7 @@ class AccuracyJob:
         workers: processes that decode; None chooses by the machine.
         threads: cores that counting may use; None takes those of the machine.
         subset: of the classes that count, see `zoo.known_datasets.class_subset`; empty for all.
-        truth: a file of labels that replace the images' own, see `harness.datasets.real`.
+        truth: a file of labels that replace the images' own, see `harness.datasets.members`.
         also: one of labels that what is kept may be scored by as well.
         overrides: of the recipe's fields, how a result was evaluated, where it says so itself.
         until: seconds since the epoch after which no shard but the first is started any more.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.config import RunConfig, UsageError
 from harness.types import USUAL_SIZE, Recipe, Size
-from zoo._util.text import nearest, plural
+from zoo._util.text import few, nearest, plural
 from zoo.index import load_index, local_index
 from zoo.index.readers import FOLDER, index_in
 from zoo.index.types import Claim, Index, Problem, Variant
@@ -101,9 +101,7 @@ def _passed_over(config: RunConfig) -> str:
 
 def named(index: Sequence[Path]) -> str:
     """The index in a sentence, as it was named."""
-    shown = ", ".join(map(str, index[:_MOST_NAMED]))
-    left = len(index) - _MOST_NAMED
-    return f"{shown} and {left} more" if left > 0 else shown
+    return few([*map(str, index)], _MOST_NAMED)
 
 
 def covered(

@@ -54,10 +54,6 @@ class VariantRun(VariantFacts):
         self._applied: dict[str, _Applied] = {}
         self._preferred: Mapping[str, str] = {}
 
-    @property
-    def collection(self) -> str | None:
-        return None if self.variant.collection is None else self.variant.collection.name
-
     def first_needs(self) -> set[Slot]:
         return {slot for c in self._checks for need in c.needs(self.size) for slot in need.slots}
 
@@ -154,7 +150,7 @@ class VariantRun(VariantFacts):
         counts = {c["convention"] for c in flops.value["counts"]} if flops else set()
         return VariantReport(
             name=self.variant.name,
-            collection=self.collection,
+            collection=self.variant.collection_name,
             builder=self.recipe.builder,
             measurements={
                 "parameters": structure.value["parameters"] if structure else None,
@@ -343,14 +339,15 @@ def built_names(runs: Iterable[VariantRun]) -> dict[str, str]:
 
 def agree(runs: Sequence[VariantRun]) -> None:
     """Let each collection's numbers be explained alike where several rules fit one of them."""
-    found = [(s.collection, f) for s in runs for f in s.findings or ()]
+    found = [(s.variant.collection_name, f) for s in runs for f in s.findings or ()]
     rules: dict[str | None, dict[str, str]] = {}
     for (collection, field), rule in preferred_rules(found).items():
         rules.setdefault(collection, {})[field] = rule
     usual = habits(found)
     for run in runs:
-        own = rules.get(run.collection, {})
-        run.prefer(own, {f for f, rule in own.items() if (run.collection, f, rule) in usual})
+        collection = run.variant.collection_name
+        own = rules.get(collection, {})
+        run.prefer(own, {f for f, rule in own.items() if (collection, f, rule) in usual})
 
 
 def _is_open(finding: Finding) -> bool:

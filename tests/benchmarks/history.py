@@ -27,8 +27,7 @@ from report import repeated
 
 from harness.config import RunConfig
 from harness.report import folder, history_file
-from harness.report.history import HistoryRow
-from harness.report.history_rows import rows_of
+from harness.report.history import HistoryRow, rows_of
 from harness.run.progress import Progress
 from harness.run.session import prepare
 from harness.types import Report

@@ -1,7 +1,8 @@
-"""How an extra of this package is installed here: from a clone, an address, or an index."""
+"""Where packages are installed, and how an extra of this one is: from a clone or an index."""
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import shlex
 from functools import lru_cache
@@ -10,6 +11,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 DISTRIBUTION = "model-zoo-verify"
+
+
+def package_folder(name: str) -> Path | None:
+    """The folder of an installed package, found without importing it; None where there is none."""
+    spec = importlib.util.find_spec(name)
+    return Path(spec.origin).parent if spec is not None and spec.origin else None
 
 
 def install_command(extra: str) -> str:

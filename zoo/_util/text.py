@@ -230,6 +230,12 @@ def plural(number: int, noun: str, form: str = "") -> str:
     return f"{number:{form}} {noun}{end}"
 
 
+def few(texts: Sequence[str], most: int) -> str:
+    """The first of many in a sentence: ``a, b and 5 more``."""
+    more = len(texts) - most
+    return ", ".join(texts[:most]) + f" and {more:,} more" * (more > 0)
+
+
 def human_bytes(count: int) -> str:
     """``1.1 GB``: a size in powers of ten, as file sizes are published."""
     size = float(count)

@@ -1,4 +1,6 @@
-"""Python values read from a source without running it, each with where it is written.
+"""Indexes that installed packages keep in their sources, and Python values read from a source.
+
+Nothing is imported or executed; each value has the place where it is written.
 
 Read are literals, names that stand for such, sums and products of them, and calls of functions that
 do no more than return one: ``def _cfg(url='', **kwargs): return {'url': url, **kwargs}``.
@@ -15,6 +17,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from zoo.index.nodes import Mapping as Pairs
+from zoo.index.nodes import Node, Scalar, Sequence, pair
+from zoo.index.types import SourceText
+
 _MAX_DEPTH = 30
 _MAX_TIMES = 64
 _OPERATIONS: dict[type, Callable[[Any, Any], Any]] = {
@@ -24,6 +30,50 @@ _OPERATIONS: dict[type, Callable[[Any, Any], Any]] = {
     ast.Div: operator.truediv,
     ast.FloorDiv: operator.floordiv,
 }
+
+
+class PackageReader:
+    """What readers of installed packages share; ``read`` is that of any `Reader`."""
+
+    def takes(self, path: str) -> bool:
+        """Nothing by its name: only the installed package is read this way."""
+        return False
+
+
+class ModelSource:
+    """The source of one module of models, which is the collection of all that it lists."""
+
+    def __init__(self, builder: str, family: str, text: str) -> None:
+        self.source = SourceText("", text)
+        self._builder, self._family = builder, family
+
+    def listed(self, models: list[Node]) -> list[tuple[Node, Node]]:
+        """The index of these models: who builds them, their collection, and they themselves."""
+        family = Pairs([pair("Name", Scalar(self._family, True, 0, 0), 0)], 0, 0)
+        return [
+            pair("Builder", Scalar(self._builder, True, 0, 0), 0),
+            pair("Collections", Sequence([family], 0, 0), 0),
+            *([pair("Models", Sequence(models, 0, len(self.source.text)), 0)] if models else []),
+        ]
+
+    def entry(
+        self, name: str, at: ast.AST, metadata: list[tuple[Node, Node]]
+    ) -> list[tuple[Node, Node]]:
+        """The beginning of an entry that is named at that node."""
+        start, end = self.span(at)
+        return [
+            pair("Name", Scalar(name, True, start, end), start),
+            pair("In Collection", Scalar(self._family, True, start, start), start),
+            pair("Metadata", Pairs(metadata, start, end), start),
+        ]
+
+    def span(self, node: ast.AST) -> tuple[int, int]:
+        """Where a node starts and ends in the text, in characters; the beginning if nowhere."""
+        line, column = getattr(node, "lineno", None), getattr(node, "col_offset", 0)
+        last, end = getattr(node, "end_lineno", None), getattr(node, "end_col_offset", None)
+        if line is None or last is None or end is None:
+            return 0, 0
+        return self.source.offset(line, column), self.source.offset(last, end)
 
 
 class NotLiteral(Exception):

@@ -157,6 +157,11 @@ class TableDocument(Mapping):
 Node = Scalar | Sequence | Mapping
 
 
+def pair(key: str, value: Node, start: int) -> tuple[Node, Node]:
+    """A pair of a mapping whose key stands in no text, at the place of its value."""
+    return Scalar(key, True, start, start), value
+
+
 def lookup(node: Node | None, name: str) -> Node | None:
     """The value of a key in a mapping; None where it has none, or is something else."""
     pairs = node.pairs if isinstance(node, Mapping) else ()

@@ -30,7 +30,7 @@ from zoo.index.cells import (
     unmarked,
 )
 from zoo.index.nodes import Mapping as Pairs
-from zoo.index.nodes import Node, Scalar, Sequence, TableDocument, UnreadableIndex
+from zoo.index.nodes import Node, Scalar, Sequence, TableDocument, UnreadableIndex, pair
 from zoo.index.schema import FIELDS, canonical
 from zoo.index.table_columns import (
     ACCURACIES,
@@ -148,7 +148,7 @@ class _Table:
             if model is not None:
                 models.append(model)
         start = self.table.header[0].start
-        pairs = [_pair("Models", Sequence(models, start, start), start)]
+        pairs = [pair("Models", Sequence(models, start, start), start)]
         return TableDocument(pairs, start, start, faults=tuple(self.faults))
 
     def _columns(self, own: Mapping[str, str]) -> Iterator[_Column]:
@@ -257,30 +257,30 @@ class _Table:
         at = name.start
         metadata: list[tuple[Node, Node]] = []
         metrics: list[tuple[Node, Node]] = []
-        top: list[tuple[Node, Node]] = [_pair(NAME, name, at)]
+        top: list[tuple[Node, Node]] = [pair(NAME, name, at)]
         dataset = None if self.dataset is None else Scalar(self.dataset, True, at, at)
         for field, (column, cell) in values.items():
             if field == DATASET:
                 dataset = self._value(cell, field)
             elif field == WEIGHTS:
-                top += [_pair(WEIGHTS, url, url.start) for url in _urls(cell)]
+                top += [pair(WEIGHTS, url, url.start) for url in _urls(cell)]
             elif field in ERRORS:
                 metrics += self._error(name.text, field, cell, values)
             elif field in ACCURACIES:
                 value = self._percent(self._value(cell, field))
                 value.sure = self._is_percent(field, value, values)
-                metrics.append(_pair(column.key, value, cell.start))
+                metrics.append(pair(column.key, value, cell.start))
             elif field in SPEEDS:
-                metadata.append(_pair(field, self._speed(cell, values), cell.start))
+                metadata.append(pair(field, self._speed(cell, values), cell.start))
             elif field != BATCH or not any(speed in values for speed in SPEEDS):
-                metadata.append(_pair(column.key, self._value(cell, field), cell.start))
-        top.append(_pair("Metadata", Pairs(metadata, at, at), at))
+                metadata.append(pair(column.key, self._value(cell, field), cell.start))
+        top.append(pair("Metadata", Pairs(metadata, at, at), at))
         if metrics:
             task = Scalar("Image Classification", True, at, at)
-            about = [_pair("Task", task, at)]
-            about += [_pair(DATASET, dataset, at)] if dataset is not None else []
-            result = Pairs([*about, _pair("Metrics", Pairs(metrics, at, at), at)], at, at)
-            top.append(_pair("Results", Sequence([result], at, at), at))
+            about = [pair("Task", task, at)]
+            about += [pair(DATASET, dataset, at)] if dataset is not None else []
+            result = Pairs([*about, pair("Metrics", Pairs(metrics, at, at), at)], at, at)
+            top.append(pair("Results", Sequence([result], at, at), at))
         return Pairs(top, at, name.end)
 
     def _value(self, cell: Cell, field: str) -> Scalar:
@@ -306,15 +306,15 @@ class _Table:
             # timm writes what ran out of memory so: ``oom``, ``-1``.
             value.doubt = "is no number of a speed; it is not verified"
         start, end = value.start, value.end
-        pairs = [_pair("value", value, start)]
-        pairs += [_pair(k, Scalar(v, True, start, end), start) for k, v in self.under.items()]
+        pairs = [pair("value", value, start)]
+        pairs += [pair(k, Scalar(v, True, start, end), start) for k, v in self.under.items()]
         for field, name in (
             (BATCH, "batch size"),
             (COUNTED_AT, "image size"),
             (SIZE, "image size"),
         ):
             if field in values:
-                pairs.append(_pair(name, self._value(values[field][1], field), start))
+                pairs.append(pair(name, self._value(values[field][1], field), start))
         return Pairs(pairs, start, end)
 
     def _is_percent(self, field: str, value: Scalar, values: Mapping[str, Any]) -> bool:
@@ -349,7 +349,7 @@ class _Table:
         if accuracy not in values:
             text = format((whole - number) * (100 if self.fractions else 1), "f")
             said = Scalar(text, False, value.start, value.end, written=value.text)
-            return [_pair(accuracy, said, cell.start)]
+            return [pair(accuracy, said, cell.start)]
         right = _decimal(self._value(values[accuracy][1], accuracy).text)
         if right is None:
             return []
@@ -365,10 +365,6 @@ def _sum_to(whole: Decimal, *parts: Decimal) -> bool:
     """Whether numbers that were rounded each on its own can have that sum."""
     slack = sum(Decimal(1).scaleb(int(part.as_tuple().exponent)) for part in parts)
     return abs(whole - sum(parts)) < slack
-
-
-def _pair(key: str, value: Node, start: int) -> tuple[Node, Node]:
-    return Scalar(key, True, start, start), value
 
 
 def _decimal(text: str) -> Decimal | None:

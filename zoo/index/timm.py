@@ -15,18 +15,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from zoo.index.literals import Known, Module, NotLiteral
+from zoo._util.install import package_folder
+from zoo.index.literals import Known, ModelSource, Module, NotLiteral, PackageReader
 from zoo.index.nodes import Mapping as Pairs
-from zoo.index.nodes import Node, Scalar, Sequence, TableDocument, UnreadableIndex
-from zoo.index.types import SourceText
+from zoo.index.nodes import Node, Scalar, Sequence, TableDocument, UnreadableIndex, pair
 from zoo.index.values import Wrong
 
 NAME = "timm"
 _ENTRIES = "generate_default_cfgs"
 _BLOCK = re.compile(r"^(?:@[^\n]*\n)*class |^@register_model", re.M)
 _NEXT = re.compile(r"^(?:[^\s#@)\]}\"']|@)", re.M)
-_HUB = "https://huggingface.co/"
-_FILE_END = (".pth", ".pt", ".bin", ".safetensors", ".npz", ".tar", ".ckpt")
 # What ``PretrainedCfg`` has where an entry says nothing, see ``timm/models/_pretrained.py``.
 _CLASS = "PretrainedCfg"
 _SIDES = {
@@ -44,12 +42,10 @@ _CHANNELS = {"mean": "Mean", "std": "Std"}
 
 def readers() -> list[tuple[str, TimmReader]] | None:
     """The installed package's modules of models, sorted, each with its reader; None without it."""
-    from importlib.util import find_spec
-
-    spec = find_spec(NAME)  # finds it without importing it
-    if spec is None or not spec.origin:
+    package = package_folder(NAME)
+    if package is None:
         return None
-    folder = Path(spec.origin).parent / "models"
+    folder = package / "models"
     usual = _usual(folder / "_pretrained.py")
     paths = sorted(path for path in folder.glob("*.py") if path.name[0] != "_")
     return [(os.fspath(path), TimmReader(path, usual)) for path in paths]
@@ -72,15 +68,11 @@ def _usual(path: Path) -> dict[str, Any]:
     return found
 
 
-class TimmReader:
-    """One module of timm's models as an index; ``read`` is that of any `Reader`."""
+class TimmReader(PackageReader):
+    """One module of timm's models as an index."""
 
     def __init__(self, path: Path, usual: dict[str, Any]) -> None:
         self._path, self._usual = path, usual
-
-    def takes(self, path: str) -> bool:
-        """Nothing by its name: only the installed package is read this way."""
-        return False
 
     def read(self, text: str) -> list[Node]:
         """The configurations of one module as one document; empty where it has none.
@@ -121,14 +113,13 @@ def _without_models(text: str) -> str:
     return "".join([*parts, text[position:]])
 
 
-class _Configurations:
+class _Configurations(ModelSource):
     """The configurations of one module, which is their collection."""
 
     def __init__(self, path: Path, text: str, tree: ast.Module, usual: dict[str, Any]) -> None:
-        self.source = SourceText("", text)
+        super().__init__(NAME, path.stem, text)
         self.tree, self.usual = tree, usual
         self.module = Module(tree, path)
-        self.family = path.stem
         self.faults: list[tuple[str | None, str, Wrong]] = []
 
     def documents(self) -> list[Node]:
@@ -136,13 +127,7 @@ class _Configurations:
         if not models and not self.faults:
             return []
         end = len(self.source.text)
-        family = Pairs([_pair("Name", Scalar(self.family, True, 0, 0), 0)], 0, 0)
-        pairs = [
-            _pair("Builder", Scalar(NAME, True, 0, 0), 0),
-            _pair("Collections", Sequence([family], 0, 0), 0),
-            *([_pair("Models", Sequence(models, 0, end), 0)] if models else []),
-        ]
-        return [TableDocument(pairs, 0, end, faults=tuple(self.faults))]
+        return [TableDocument(self.listed(models), 0, end, faults=tuple(self.faults))]
 
     def _entries(self) -> Iterator[tuple[str, ast.expr, dict[str, Known]]]:
         """Each name of weights, where it is written, and what is configured for it."""
@@ -183,44 +168,40 @@ class _Configurations:
 
     def _unread(self, node: ast.expr, what: str) -> None:
         remedy = "they are not verified here; verify them by an index of your own"
-        at = Scalar(ast.unparse(node)[:60], True, *self._span(node))
-        self.faults.append((None, self.family, Wrong("schema.not-literal", what, remedy, at)))
+        at = Scalar(ast.unparse(node)[:60], True, *self.span(node))
+        self.faults.append((None, self._family, Wrong("schema.not-literal", what, remedy, at)))
 
     def _model(self, name: str, key: ast.expr, cfg: dict[str, Known]) -> Node:
-        start, end = self._span(key)
         metadata: list[tuple[Node, Node]] = []
         said = {**{k: Known(v, key) for k, v in self.usual.items()}, **cfg}
         for field, known in said.items():
             metadata += self._pairs(field, known)
-        pairs = [_pair("Name", Scalar(name, True, start, end), start)]
-        pairs.append(_pair("In Collection", Scalar(self.family, True, start, start), start))
-        pairs.append(_pair("Metadata", Pairs(metadata, start, end), start))
-        pairs += self._weights(name, said)
-        return Pairs(pairs, start, end)
+        pairs = [*self.entry(name, key, metadata), *self._weights(name, said)]
+        return Pairs(pairs, *self.span(key))
 
     def _pairs(self, field: str, known: Known) -> Iterator[tuple[Node, Node]]:
-        value, at = known.value, self._span(known.node)
+        value, at = known.value, self.span(known.node)
         if value is None or value == "":
             return
         numbers = isinstance(value, tuple) and all(isinstance(n, (int, float)) for n in value)
         if field in _SIDES and numbers:
-            yield _pair(_SIDES[field], self._listed(value, at), at[0])
+            yield pair(_SIDES[field], self._listed(value, at), at[0])
             if field == "input_size" and len(value) == 3:
-                yield _pair("Channels", Scalar(str(value[0]), False, *at), at[0])
+                yield pair("Channels", Scalar(str(value[0]), False, *at), at[0])
         elif field in _CHANNELS and numbers:
-            yield _pair(_CHANNELS[field], self._listed(value, at), at[0])
+            yield pair(_CHANNELS[field], self._listed(value, at), at[0])
         elif field in _NUMBERS and isinstance(value, (int, float)) and value is not True:
             written = self.source.text[at[0] : at[1]]
             said = Scalar(repr(value), False, *at, written=written)
-            yield _pair(_NUMBERS[field], said, at[0])
+            yield pair(_NUMBERS[field], said, at[0])
         elif field in _WORDS and isinstance(value, str):
-            yield _pair(_WORDS[field], Scalar(value, True, *at), at[0])
+            yield pair(_WORDS[field], Scalar(value, True, *at), at[0])
         elif field in _PARTS and isinstance(value, (str, tuple)) and value:
             names = (value,) if isinstance(value, str) else value
             items: list[Node] = [Scalar(str(each), True, *at) for each in names]
-            yield _pair(_PARTS[field], Sequence(items, *at), at[0])
+            yield pair(_PARTS[field], Sequence(items, *at), at[0])
         elif field == "fixed_input_size" and value is not None:
-            yield _pair("Sizes", Scalar("fixed" if value else "any", True, *at), at[0])
+            yield pair("Sizes", Scalar("fixed" if value else "any", True, *at), at[0])
 
     def _listed(self, values: tuple[float, ...], at: tuple[int, int]) -> Node:
         return Sequence([Scalar(repr(value), False, *at) for value in values], *at)
@@ -229,24 +210,12 @@ class _Configurations:
         """The file, or the Hub's repository, which timm takes first."""
         hub, url = said.get("hf_hub_id"), said.get("url")
         if hub is not None and isinstance(hub.value, str) and hub.value:
-            at = self._span(hub.node)
+            at = self.span(hub.node)
             own = hub.value + name if hub.value.endswith("/") else hub.value
             file = said.get("hf_hub_filename")
             if file is not None and file.value:
                 own += f"/{file.value}"
-            yield _pair("Hub", Scalar(own, True, *at), at[0])
+            yield pair("Hub", Scalar(own, True, *at), at[0])
         if url is not None and isinstance(url.value, str) and url.value:
-            at = self._span(url.node)
-            yield _pair("Weights", Scalar(url.value, True, *at), at[0])
-
-    def _span(self, node: ast.AST) -> tuple[int, int]:
-        """Where a node starts and ends in the text, in characters; the beginning if nowhere."""
-        line, column = getattr(node, "lineno", None), getattr(node, "col_offset", 0)
-        last, end = getattr(node, "end_lineno", None), getattr(node, "end_col_offset", None)
-        if line is None or last is None or end is None:
-            return 0, 0
-        return self.source.offset(line, column), self.source.offset(last, end)
-
-
-def _pair(key: str, value: Node, start: int) -> tuple[Node, Node]:
-    return Scalar(key, True, start, start), value
+            at = self.span(url.node)
+            yield pair("Weights", Scalar(url.value, True, *at), at[0])

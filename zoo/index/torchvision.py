@@ -16,11 +16,11 @@ from __future__ import annotations
 import ast
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
-from zoo.index.nodes import Mapping, Node, Scalar, Sequence, UnreadableIndex
-from zoo.index.types import SourceText
+from zoo._util.install import package_folder
+from zoo.index.literals import ModelSource, PackageReader
+from zoo.index.nodes import Mapping, Node, Scalar, Sequence, UnreadableIndex, pair
 
 NAME = "torchvision"
 _PRESETS = ("transforms", "_presets.py")
@@ -29,19 +29,12 @@ _DECIMALS = 3
 Shared = dict[str, ast.expr]
 
 
-@dataclass(slots=True)
-class Preset:
-    """The arguments that torchvision's classification transform has where none is written."""
-
-    defaults: dict[str, ast.expr] = field(default_factory=dict)
-
-
 def readers() -> list[tuple[str, TorchvisionReader]] | None:
     """The installed package's modules of models, sorted, each with its reader.
 
     None where it is not installed.
     """
-    folder = _folder()
+    folder = package_folder(NAME)
     if folder is None:
         return None
     defaults = preset(folder)
@@ -49,18 +42,9 @@ def readers() -> list[tuple[str, TorchvisionReader]] | None:
     return [(os.fspath(path), TorchvisionReader(os.fspath(path), defaults)) for path in paths]
 
 
-def _folder() -> Path | None:
-    from importlib.util import find_spec
-
-    spec = find_spec(NAME)  # finds it without importing it
-    if spec is None or not spec.origin:
-        return None
-    return Path(spec.origin).parent
-
-
-def preset(folder: Path) -> Preset:
-    """The defaults of the classification transform, as the package in that folder has them."""
-    found = Preset()
+def preset(folder: Path) -> Shared:
+    """What the classification transform of the package in that folder takes where none is given."""
+    found: Shared = {}
     try:
         module = ast.parse(folder.joinpath(*_PRESETS).read_text("utf-8"))
     except (OSError, SyntaxError, ValueError):
@@ -71,20 +55,16 @@ def preset(folder: Path) -> Preset:
                 if isinstance(function, ast.FunctionDef) and function.name == "__init__":
                     arguments = function.args
                     pairs = zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
-                    found.defaults |= {a.arg: value for a, value in pairs if value is not None}
+                    found |= {a.arg: value for a, value in pairs if value is not None}
     return found
 
 
-class TorchvisionReader:
-    """One module of torchvision's models as an index; ``read`` is that of any `Reader`."""
+class TorchvisionReader(PackageReader):
+    """One module of torchvision's models as an index, with the defaults of its transforms."""
 
-    def __init__(self, path: str, preset: Preset) -> None:
+    def __init__(self, path: str, preset: Shared) -> None:
         self._family = Path(path).stem
         self._preset = preset
-
-    def takes(self, path: str) -> bool:
-        """Nothing by its name: only the installed package is read this way."""
-        return False
 
     def read(self, text: str) -> list[Node]:
         """The weights of one module's models as one document; empty where it has none.
@@ -101,12 +81,11 @@ class TorchvisionReader:
         return _Module(self._family, text, module, self._preset).documents()
 
 
-class _Module:
+class _Module(ModelSource):
     """The weights of one module, which is their collection."""
 
-    def __init__(self, family: str, text: str, module: ast.Module, preset: Preset) -> None:
-        self.family = family
-        self.source = SourceText("", text)
+    def __init__(self, family: str, text: str, module: ast.Module, preset: Shared) -> None:
+        super().__init__(NAME, family, text)
         self.module = module
         self.preset = preset
         self.shared = dict(_assigned(module))
@@ -121,14 +100,7 @@ class _Module:
                         models += self._model(entry, builders.get(cls.name, cls.name))
         if not models:
             return []
-        length = len(self.source.text)
-        family = Mapping([_pair("Name", Scalar(self.family, True, 0, 0), 0)], 0, 0)
-        pairs = [
-            _pair("Builder", Scalar(NAME, True, 0, 0), 0),
-            _pair("Collections", Sequence([family], 0, 0), 0),
-            _pair("Models", Sequence(models, 0, length), 0),
-        ]
-        return [Mapping(pairs, 0, length)]
+        return [Mapping(self.listed(models), 0, len(self.source.text))]
 
     def _builders(self) -> Iterator[tuple[str, str]]:
         """The class of weights -> the name that its model is registered under."""
@@ -152,8 +124,7 @@ class _Module:
         given = _keywords(entry.value)
         meta = _items(given.get("meta"), self.shared)
         transforms = given.get("transforms")
-        start, end = self._span(target)
-        name = Scalar(f"{builder}.{_name(target)}", True, start, end)
+        start = self.span(target)[0]
         flops = self._count("FLOPs", meta.get("_ops"), "G")
         metadata = [
             *self._count("Parameters", meta.get("num_params"), ""),
@@ -161,49 +132,47 @@ class _Module:
             *self._count("File Size", meta.get("_file_size"), " MiB"),
         ]
         if flops:
-            at = self._span(meta["_ops"])[0]
-            metadata.append(_pair("FLOPs Convention", Scalar(NAME, True, at, at), at))
+            at = self.span(meta["_ops"])[0]
+            metadata.append(pair("FLOPs Convention", Scalar(NAME, True, at, at), at))
         if transforms is not None and _is_preset(transforms):
             metadata += self._preprocessing(transforms)
-        pairs = [_pair("Name", name, start)]
-        pairs.append(_pair("In Collection", Scalar(self.family, True, start, start), start))
-        pairs.append(_pair("Metadata", Mapping(metadata, start, end), start))
+        pairs = self.entry(f"{builder}.{_name(target)}", target, metadata)
         if isinstance(url := given.get("url"), ast.Constant) and isinstance(url.value, str):
-            first, last = self._span(url)
-            pairs.append(_pair("Weights", Scalar(url.value, True, first, last), first))
-        pairs.append(_pair("Results", self._results(meta.get("_metrics"), start), start))
-        return [Mapping(pairs, start, self._span(entry)[1])]
+            first, last = self.span(url)
+            pairs.append(pair("Weights", Scalar(url.value, True, first, last), first))
+        pairs.append(pair("Results", self._results(meta.get("_metrics"), start), start))
+        return [Mapping(pairs, start, self.span(entry)[1])]
 
     def _count(self, key: str, node: ast.expr | None, unit: str) -> list[tuple[Node, Node]]:
         if not isinstance(node, ast.Constant) or isinstance(node.value, (bool, str)):
             return []
-        start, end = self._span(node)
+        start, end = self.span(node)
         written = self.source.text[start:end]
         text = _padded(written) if unit else written
-        return [_pair(key, Scalar(text + unit, False, start, end, None, written), start)]
+        return [pair(key, Scalar(text + unit, False, start, end, None, written), start)]
 
     def _preprocessing(self, call: ast.expr) -> list[tuple[Node, Node]]:
-        given = {**self.preset.defaults, **_keywords(call)}
+        given = {**self.preset, **_keywords(call)}
         own = _keywords(call)
-        whole = self._span(call)
+        whole = self.span(call)
 
         def place(*names: str) -> tuple[int, int]:
             """Where the first of these is written; the call itself where all are defaults."""
-            return next((self._span(own[name]) for name in names if name in own), whole)
+            return next((self.span(own[name]) for name in names if name in own), whole)
 
         pairs: list[tuple[Node, Node]] = []
         crop, resize = _number(given.get("crop_size")), _number(given.get("resize_size"))
         if crop is not None:
             start, end = place("crop_size")
-            pairs.append(_pair("Image Size", Scalar(crop, False, start, end), start))
+            pairs.append(pair("Image Size", Scalar(crop, False, start, end), start))
         if crop is not None and resize is not None:
             start, end = place("resize_size")
-            pairs.append(_pair("Crop Pct", Scalar(f"{crop}/{resize}", False, start, end), start))
+            pairs.append(pair("Crop Pct", Scalar(f"{crop}/{resize}", False, start, end), start))
         mode = given.get("interpolation")
         if isinstance(mode, ast.Attribute):
             start, end = place("interpolation")
             word = mode.attr.lower().replace("_", "-")
-            pairs.append(_pair("Interpolation", Scalar(word, True, start, end), start))
+            pairs.append(pair("Interpolation", Scalar(word, True, start, end), start))
         for key, name in (("Mean", "mean"), ("Std", "std")):
             values = given.get(name)
             if isinstance(values, (ast.Tuple, ast.List)):
@@ -211,7 +180,7 @@ class _Module:
                 numbers = [_number(value) for value in values.elts]
                 items: list[Node] = [Scalar(n, False, start, end) for n in numbers if n is not None]
                 if len(items) == len(numbers):
-                    pairs.append(_pair(key, Sequence(items, start, end), start))
+                    pairs.append(pair(key, Sequence(items, start, end), start))
         return pairs
 
     def _results(self, metrics: ast.expr | None, at: int) -> Node:
@@ -221,30 +190,16 @@ class _Module:
             for name, value in _items(values, self.shared).items():
                 if _number(value) is None:
                     continue  # float("nan"): nothing was measured
-                start, end = self._span(value)
+                start, end = self.span(value)
                 found.append(
-                    _pair(name, Scalar(self.source.text[start:end], False, start, end), start)
+                    pair(name, Scalar(self.source.text[start:end], False, start, end), start)
                 )
-            start = self._span(values)[0]
+            start = self.span(values)[0]
             about = [("Task", "Image Classification"), ("Dataset", dataset)]
-            pairs = [_pair(key, Scalar(text, True, start, start), start) for key, text in about]
-            pairs.append(_pair("Metrics", Mapping(found, start, start), start))
+            pairs = [pair(key, Scalar(text, True, start, start), start) for key, text in about]
+            pairs.append(pair("Metrics", Mapping(found, start, start), start))
             results.append(Mapping(pairs, start, start))
         return Sequence(results, at, at)
-
-    def _span(self, node: ast.expr | ast.stmt) -> tuple[int, int]:
-        """Where a node starts and ends in the text, in characters."""
-        end_line, end_column = node.end_lineno, node.end_col_offset
-        assert end_line is not None
-        assert end_column is not None
-        return (
-            self.source.offset(node.lineno, node.col_offset),
-            self.source.offset(end_line, end_column),
-        )
-
-
-def _pair(key: str, value: Node, start: int) -> tuple[Node, Node]:
-    return Scalar(key, True, start, start), value
 
 
 def _name(node: ast.expr) -> str:

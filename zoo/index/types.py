@@ -163,6 +163,11 @@ class Variant:
         default_factory=dict, init=False, repr=False, compare=False
     )
 
+    @property
+    def collection_name(self) -> str | None:
+        """Its collection's name; None for a variant of none."""
+        return None if self.collection is None else self.collection.name
+
     def claim(self, name: str) -> Claim | None:
         """The variant's first claim of that field, or None; its collection is not asked."""
         return _first_claims(self).get(name)

@@ -61,8 +61,8 @@ def variant_weights(
     from pathlib import Path
 
     from zoo.weights.fetch import fetch_all
-    from zoo.weights.sources import locate, name_hash
-    from zoo.weights.types import DEFAULT_MAX_BYTES, Fetched, NoProgress, NotFetched
+    from zoo.weights.sources import file_name, locate, name_hash
+    from zoo.weights.types import DEFAULT_MAX_BYTES, DownloadProgress, Fetched, NotFetched
 
     name = variant.name
     claim = variant.claim("Weights")
@@ -88,7 +88,7 @@ def variant_weights(
             offline=offline,
             public_hosts_only=public_hosts_only,
             max_bytes=max_bytes or DEFAULT_MAX_BYTES,
-            progress=progress or NoProgress(),
+            progress=progress or DownloadProgress(),
         )[source]
         if isinstance(outcome, NotFetched):
             refused.append(WeightsError(f"no weights for {name}: {outcome.why}", outcome.cause))
@@ -99,7 +99,7 @@ def variant_weights(
         # be called otherwise.
         said = (
             ("its name says", name_hash(source.name)),
-            ("the name of the file says", _name_hash(claim.value)),
+            ("the name of the file says", name_hash(file_name(claim.value))),
             ("the index states", None if stated is None else stated.value),
         )
         wrong = (
@@ -112,18 +112,6 @@ def variant_weights(
             return outcome.path
         refused.append(WeightsError(f"no weights for {name}: {other}", "weights.hash-mismatch"))
     raise refused[0]
-
-
-def _name_hash(url: str) -> str | None:
-    from posixpath import basename
-    from urllib.parse import urlsplit
-
-    from zoo.weights.sources import name_hash
-
-    try:
-        return name_hash(basename(urlsplit(url).path))
-    except ValueError:
-        return None
 
 
 def load_pretrained(model: nn.Module, name: str) -> None:

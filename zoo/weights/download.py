@@ -32,7 +32,6 @@ from zoo.weights.types import (
     DownloadProgress,
     Fetched,
     Interrupted,
-    NoProgress,
     NotFetched,
     Outcome,
     ServerFile,
@@ -72,7 +71,7 @@ class FetchContext:
     max_bytes: int = DEFAULT_MAX_BYTES
     workers: int = 4
     policy: RetryPolicy = field(default_factory=RetryPolicy)
-    progress: DownloadProgress = field(default_factory=NoProgress)
+    progress: DownloadProgress = field(default_factory=DownloadProgress)
 
     def __post_init__(self) -> None:
         # What a plan has been told need not be asked for again.

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from zoo.weights.answers import content_length, content_range
 from zoo.weights.cache import url_digest
-from zoo.weights.checkpoint.kept_header import KEPT, Header, read_header, write_header
+from zoo.weights.checkpoint.safetensors import KEPT, Header, read_header, write_header
 from zoo.weights.checkpoint.types import ReadLimits
 from zoo.weights.network import RequestClock
 from zoo.weights.retry import PermanentError, Retries, TransientError

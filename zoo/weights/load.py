@@ -33,7 +33,7 @@ from zoo.weights.checkpoint import (
     read_checkpoint,
     read_safetensors_header,
 )
-from zoo.weights.checkpoint.kept_header import read_header
+from zoo.weights.checkpoint.safetensors import read_header
 from zoo.weights.checkpoint.torchfile import inflate
 from zoo.weights.checkpoint.types import ITEM_SIZES, Rejection, printable, unreadable
 from zoo.weights.match import Match, TensorSpec, match, specs_of

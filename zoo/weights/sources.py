@@ -221,6 +221,13 @@ def name_hash(filename: str) -> str | None:
     return match[1] if match and not _DATE.fullmatch(match[1]) else None
 
 
+def file_name(url: str) -> str:
+    """The last step of a URL's path, as the file is called; empty for what is no URL."""
+    with contextlib.suppress(ValueError):
+        return unquote(urlsplit(url).path).rpartition("/")[2]
+    return ""
+
+
 def shown_url(url: str) -> str:
     """A URL as a message or a record may hold it: no user, password, query or fragment."""
     head = re.split(r"[?#]", url, maxsplit=1)[0]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
 from zoo._util.files import FileStat
 
@@ -46,11 +46,6 @@ class Fetched:
     final_url: str | None
     etag: str | None
     stat: FileStat
-
-    @property
-    def from_cache(self) -> bool:
-        """The file was in the checkpoint cache already; no server was asked for it."""
-        return self.origin in {"cache", "found"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +92,11 @@ class Interrupted(Exception):
 Outcome = Fetched | ServerFile | NotFetched
 
 
-class DownloadProgress(Protocol):
-    """Who watches a run. The methods are called from worker threads, several at a time."""
+class DownloadProgress:
+    """Who watches a run; this one does nothing.
+
+    The methods are called from worker threads, several at a time.
+    """
 
     def start(self, url: str, total: int | None) -> None:
         """A download begins, or begins anew from zero; ``total`` bytes where known."""
@@ -108,16 +106,3 @@ class DownloadProgress(Protocol):
 
     def done(self, url: str, outcome: Outcome) -> None:
         """The last word on this URL."""
-
-
-class NoProgress:
-    """Reports nothing."""
-
-    def start(self, url: str, total: int | None) -> None:
-        """Do nothing."""
-
-    def advance(self, url: str, count: int) -> None:
-        """Do nothing."""
-
-    def done(self, url: str, outcome: Outcome) -> None:
-        """Do nothing."""

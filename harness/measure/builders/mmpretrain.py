@@ -13,7 +13,6 @@ from contextlib import contextmanager, suppress
 from decimal import Decimal
 from functools import cached_property, lru_cache
 from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +23,7 @@ from harness.measure.builders import (
     version_of,
 )
 from harness.types import ANOTHER_ARCHITECTURE
-from zoo._util.install import install_command
+from zoo._util.install import install_command, package_folder
 
 if TYPE_CHECKING:
     from torch import nn
@@ -125,8 +124,8 @@ class MmpretrainBuilder:
 
 def _folder() -> Path | None:
     """The folder of the installed wheel that holds its metafiles and configs."""
-    spec = find_spec(NAME)  # finds it without importing it
-    return Path(spec.origin).parent / ".mim" if spec is not None and spec.origin else None
+    folder = package_folder(NAME)
+    return None if folder is None else folder / ".mim"
 
 
 @lru_cache(maxsize=1)

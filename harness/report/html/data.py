@@ -16,8 +16,7 @@ from harness.report import Options
 from harness.report.groups import RuleGroup, arrange
 from harness.report.history_file import History
 from harness.report.html.answers import PageAnswers
-from harness.report.html.changes import Changes, key
-from harness.report.html.over_time import over_time
+from harness.report.html.changes import Changes, key, over_time
 from harness.report.pareto import plain_data
 from harness.report.rows import STATUSES, Row, rows, standing
 from harness.report.sentences import alike, measured, messages, place

@@ -17,12 +17,12 @@ from cli import run_zoo, said
 from harness.diff import diff as compare
 from harness.diff.place import Place
 from harness.report import Options
-from harness.report.diff import FORMATS, json_schema
-from harness.report.document import json_schema as report_schema
+from harness.report.diff import FORMATS
+from harness.report.document import json_schema
 from harness.report.reader import report_of
 from zoo._util.text import csv_text
 
-VALIDATOR = jsonschema.Draft202012Validator(json_schema())
+VALIDATOR = jsonschema.Draft202012Validator(json_schema("diff-schema-1"))
 LISTS = ("claims", "measurements", "accuracies", "speeds")
 FOUND = ("new", "mended", "changed")
 
@@ -442,7 +442,7 @@ def diff(zoo, tmp_path) -> Callable[..., Any]:
     return run
 
 
-REPORT = jsonschema.Draft202012Validator(report_schema())
+REPORT = jsonschema.Draft202012Validator(json_schema())
 
 
 def changes(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:

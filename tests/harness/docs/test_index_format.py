@@ -11,9 +11,8 @@ import yaml
 from cli import run_zoo
 
 from harness.docs.index_format import index_format_page
-from harness.docs.index_schema import index_schema
+from harness.docs.index_schema import MEANINGS, index_schema
 from zoo.index import load_index
-from zoo.index.meanings import MEANINGS
 from zoo.index.schema import FIELDS, NESTED
 
 SCHEMA = index_schema()

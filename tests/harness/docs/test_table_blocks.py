@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from hostile import TEXTS
 
-from harness.report.columns import COLUMNS, comparison_table
+from harness.report.comparison import COLUMNS, comparison_table
 from harness.report.rows import Row
 from zoo._util.text import for_terminal
 

@@ -16,9 +16,8 @@ import pytest
 from loops import each
 
 from harness.report import folder, history_file
-from harness.report.history import HistoryRow, is_figure, spans
+from harness.report.history import HistoryRow, is_figure, rows_of, spans
 from harness.report.history_file import HistoryError, appended, check, find, read
-from harness.report.history_rows import rows_of
 from harness.types import Measurement, Report, VariantReport
 from zoo.index.types import Claim, Location
 

@@ -62,7 +62,7 @@ def test_the_wheel_s_metafiles_are_an_index_with_its_builder(wheel):
 
 
 def test_without_the_wheel_the_extra_that_brings_all_of_it_is_named(monkeypatch):
-    monkeypatch.setattr("zoo.index.mmpretrain.find_spec", lambda name: None)
+    monkeypatch.setattr("zoo.index.mmpretrain.package_folder", lambda name: None)
     (missing,) = load_index(["package:mmpretrain"]).problems
     assert str(missing).startswith("package:mmpretrain:1:1: is not installed; pip install ")
     assert "[mmpretrain]" in missing.remedy

@@ -10,7 +10,7 @@ import pytest
 
 from zoo.index import load_index, torchvision
 from zoo.index.nodes import Mapping, UnreadableIndex
-from zoo.index.torchvision import Preset, TorchvisionReader
+from zoo.index.torchvision import TorchvisionReader
 
 SPEC = "package:torchvision"
 
@@ -134,7 +134,7 @@ def whatever(*, weights: Optional[Tiny_Weights] = None) -> Tiny: ...
 
 
 def documents(text):
-    for document in TorchvisionReader("some/tiny.py", Preset()).read(text):
+    for document in TorchvisionReader("some/tiny.py", {}).read(text):
         assert isinstance(document, Mapping)
         yield document
 
@@ -143,7 +143,7 @@ def test_what_is_no_literal_is_absent(tmp_path, monkeypatch):
     (tmp_path / "models").mkdir()
     (tmp_path / "models/tiny.py").write_text(SOURCE)
     (tmp_path / "models/_api.py").write_text(SOURCE)
-    monkeypatch.setattr(torchvision, "_folder", lambda: tmp_path)
+    monkeypatch.setattr(torchvision, "package_folder", lambda name: tmp_path)
     index = load_index([SPEC])
     assert not [str(p) for p in index.problems]
     said = {v.name: {c.field: (c.raw, c.value) for c in v.claims} for v in index.variants}

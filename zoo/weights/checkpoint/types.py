@@ -177,11 +177,6 @@ class CheckpointInfo:
     byteorder: Literal["little", "big"] = "little"
     others: tuple[str, ...] = ()
 
-    @property
-    def tensor_bytes(self) -> int:
-        """Bytes of the state dict's storages, each counted once."""
-        return sum(s.nbytes for s in self.storages.values())
-
 
 @dataclass(frozen=True, slots=True)
 class Global:

@@ -40,7 +40,7 @@ def test_good_file(server, fetch, works, parts, data):
     assert (outcome.origin, outcome.etag, outcome.final_url) == ("fetched", '"v1"', url)
     assert parts() == []
     again = fetch(url)
-    assert again.from_cache
+    assert again.origin == "cache"
     assert (again.sha256, again.etag) == (outcome.sha256, '"v1"')
     assert len(server.requests) == 1
 

@@ -10,7 +10,7 @@ from hub_server import COMMIT
 
 from zoo.weights.cache import Cache
 from zoo.weights.checkpoint import CheckpointInfo, read_safetensors_header
-from zoo.weights.checkpoint.kept_header import read_header
+from zoo.weights.checkpoint.safetensors import read_header
 from zoo.weights.fetch import Fetcher, fetch_all
 from zoo.weights.hub import address, file_of_page, page, pinned, repo_of
 from zoo.weights.sources import HttpSource, locate
