@@ -196,7 +196,7 @@ def _masked(parameter: re.Match[str]) -> str:
 def truncate(text: str, limit: int = 300) -> str:
     """Cut text to ``limit`` characters, the last of them an ellipsis.
 
-    What is cut has no secrets before: they could not be told by their ends alone.
+    What is cut has no secrets before: they are not recognized by their ends alone.
     """
     if len(text) > limit:
         text = without_secrets(text)
