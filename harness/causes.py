@@ -142,7 +142,7 @@ _TABLE: tuple[CauseRow, ...] = (
         "flops.differs",
         "error",
         "The documented FLOPs are not those of the model, and no known convention, input size or "
-        "left-out module explains the number.",
+        "left-out module explains the number; it may be another entry's, which the message names.",
         "`FLOPs: 1` for any model",
         "Write the measured number, with `FLOPs Convention` and `FLOPs Input`.",
     ),

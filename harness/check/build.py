@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
+from math import log10
 
 from harness.causes import severity_of
 from harness.check.base import Evidence, Need, mismatched, unverified
 from harness.check.compare import agrees, digits, grouped, number, senses
 from harness.check.schema import UNREADABLE
-from harness.types import ANOTHER_ARCHITECTURE, Fact, Finding, Measurement, Unmeasured
+from harness.types import ANOTHER_ARCHITECTURE, Fact, Finding, Measurement, Slot, Unmeasured
 from zoo.index.types import Claim, Location, Variant
 
 ALIAS = "parameters.alias"
@@ -27,9 +28,13 @@ _OF_THE_MODEL = frozenset(
     {"flops.differs", "activations.differs", "layers.differs"}
     | {"size.impossible", "size.larger", "size.half-precision"}
 )
+_UNEXPLAINED = frozenset({"flops.differs", "parameters.differs"})
 # So many digits of a count are not equal by chance.
 _ENOUGH_DIGITS = 4
 _SAME_FILE = 0.005
+# What is said of a number that another entry's model gives, and the fewest digits that say so.
+_ELSEWHERE = "a count of another entry's model"
+_LONG = 5
 # Of the counts above and below a built one, so many are compared with it.
 _MOST_COMPARED = 100
 _WORD = re.compile(r"[a-z0-9]+")
@@ -161,6 +166,70 @@ def _left_open(finding: Finding) -> Finding:
         annotate_edits=(),
         rules=(),
     )
+
+
+def apply_other_entries(
+    findings: Iterable[Finding],
+    variants: Sequence[Variant],
+    facts: Mapping[int, Mapping[Slot, Fact]],
+) -> list[Finding]:
+    """A run's findings, a count that nothing explains with the entry whose model gives it.
+
+    Rows are copied and exchanged. A number that is too short to say so is left as it is.
+    """
+    findings = list(findings)
+    is_open = {f.location for f in findings if f.cause in _UNEXPLAINED and not f.rules}
+    by_place = {
+        c.location: (v, c)
+        for v in variants
+        for c in v.claims_of(_COUNT, "FLOPs")
+        if c.location in is_open
+    }
+    if not by_place:
+        return findings
+    given = {field: sorted(_given(variants, facts, field)) for field in (_COUNT, "FLOPs")}
+    distinct = {field: len({value for value, *_ in counts}) for field, counts in given.items()}
+
+    def told(finding: Finding) -> Finding:
+        found = None if finding.location is None else by_place.get(finding.location)
+        if found is None or finding.cause not in _UNEXPLAINED or finding.rules:
+            return finding
+        variant, claim = found
+        counts, value, step = given[claim.field], number(claim), claim.step or Decimal(1)
+        if value is None or digits(claim) < max(_LONG, 2 + log10(distinct[claim.field] or 1)):
+            return finding
+        near = counts[bisect_left(counts, (value - step,)) : bisect_left(counts, (value + step,))]
+        others = [
+            (variants[place].collection is not variant.collection, changed, place, words)
+            for count, changed, place, words in near
+            if agrees(claim, count) and variants[place].name != variant.name
+        ]
+        if not others:
+            return finding
+        head = finding.message.partition("; ")[0]
+        remedy = finding.message[finding.message.rindex("write ") :]
+        message = f"{head}; {claim.raw} is {min(others)[-1]}; {remedy}"
+        return replace(finding, message=message, rules=(_ELSEWHERE,))
+
+    return [told(f) for f in findings]
+
+
+def _given(
+    variants: Sequence[Variant], facts: Mapping[int, Mapping[Slot, Fact]], field: str
+) -> Iterator[tuple[int, bool, int, str]]:
+    """What each entry's model gives: a count, whether it is a changed one, of whom, in words."""
+    for place, variant in enumerate(variants):
+        for (kind, size), fact in facts.get(id(variant), {}).items():
+            if not isinstance(fact, Measurement):
+                continue
+            if field == _COUNT and kind == "structure":
+                words = f"the number of parameters of {variant.name}"
+                yield int(fact.value["parameters"]), False, place, words
+            elif field != _COUNT and kind == "flops" and isinstance(size, tuple):
+                for count in fact.value["counts"]:
+                    how = " ".join(filter(None, (count["convention"], count["variation"])))
+                    words = f"what {how} counts of {variant.name} at {size[0]}x{size[1]}"
+                    yield int(count["value"]), bool(count["variation"]), place, words
 
 
 class _Counts:

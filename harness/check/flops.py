@@ -19,7 +19,7 @@ from harness.check.base import (
     unverified,
 )
 from harness.check.compare import agrees, grouped, number
-from harness.check.numbers import exchanged
+from harness.check.numbers import RULE, exchanged
 from harness.explain.flops import (
     PLAIN,
     Candidate,
@@ -310,8 +310,9 @@ def _differing(
             message = words.exchanged(swapped)
         else:
             message = words.unexplained(explanation, tried, [_x(size) for size in refused])
+        rules = () if swapped is None else (RULE,)
         return mismatched(
-            claim, evidence.variant, _ID, "flops.differs", right, message, edits=edits
+            claim, evidence.variant, _ID, "flops.differs", right, message, edits=edits, rules=rules
         )
     found = explanation.candidate
     cause = "flops.input-geometry" if found.geometry.size != evidence.size else "flops.convention"

@@ -12,10 +12,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import pairwise
-from math import log10
+from math import isqrt, log10
 from typing import Any
 
 from harness.check.compare import agrees, digits, number
+from harness.explain.flops import USUAL_SIZES
 from zoo.index.types import Claim
 
 # What the usual classifiers tell apart: the classes of CIFAR's two sets, of ImageNet, and of its
@@ -25,6 +26,8 @@ _MEBI = 2**20
 _SLACK = 0.02
 # Other forms that builders have, see `harness.measure.builders.forms_of`.
 _FORMS = {"backbone": "its backbone alone, without what only its pretraining uses"}
+# The sizes of images that tables of positions are made for; a patch of 14 pixels divides the last.
+_SIZES = (*USUAL_SIZES, 336)
 # What comes after the body of a model: a head of so many parts.
 _MOST_ENDS = 3
 
@@ -147,8 +150,8 @@ def _other_counts(structure: Mapping[str, Any], step: Decimal) -> Iterator[Param
         (("loose",), "of its layers alone, without those that stand beside layers"),
     ):
         yield ParameterReading(count - sum(kinds[n] for n in names), f"the parameters {words}")
-    # Releases of a library differ in the norms that a network ends with. They are small: a claim
-    # has to show them in its digits.
+    # Releases of a library differ in the norms that a network ends with, and in its tokens. They
+    # are small: a claim has to show them in its digits, as it has to show rows of a table.
     changes = (
         (-1, "without its last norm"),
         (1, "with one more norm like its last"),
@@ -168,10 +171,28 @@ def _other_counts(structure: Mapping[str, Any], step: Decimal) -> Iterator[Param
             other = count + each * (classes - kinds["classes"])
             words = f"the model with {classes} classes in place of {kinds['classes']}"
             yield ParameterReading(other, words, form=True)
+    for rows, words in _other_tables(kinds) if kinds["width"] >= step else ():
+        yield ParameterReading(count + rows * kinds["width"], words, form=True)
     in_mebi = Decimal(count) * 10**6 / _MEBI
     yield ParameterReading(
         in_mebi, "the parameters in units of 2^20, which a reader takes for millions"
     )
+
+
+def _other_tables(kinds: Mapping[str, int]) -> Iterator[tuple[int, str]]:
+    """How many rows more a table of positions has for other images, and beside which tokens."""
+    side = isqrt(kinds["rows"])
+    tokens = kinds["rows"] - side**2
+    if not kinds["patch"] or tokens > 2:
+        return
+    for size in _SIZES:
+        other, rest = divmod(size, kinds["patch"])
+        if not rest and other != side:
+            words = f"the model for images of {size}x{size}, with {other}x{other} positions"
+            yield other**2 - side**2, f"{words} in place of {side}x{side}"
+    # A token is a row of its own, and has one in the table.
+    if not tokens:
+        yield 2, "the model with a token for the class, and its position"
 
 
 def _units(structure: Mapping[str, Any]) -> Iterator[ParameterReading]:

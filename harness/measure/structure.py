@@ -18,6 +18,7 @@ _SCALE = re.compile(r"(?:^|\.)(?:gamma\w*|(?:layer_?scale|res_?scale|ls)\w*(?:\.
 _POSITION = re.compile(
     r"pos(?:ition)?_?emb|rel(?:ative)?_?pos|attention_bias|(?:cls|class|dist|reg|register)_token"
 )
+_TABLE = re.compile(r"(?:^|\.)pos(?:ition)?_?emb\w*$")
 _AUXILIARY = re.compile(r"(?:^|\.)aux", re.IGNORECASE)
 _DISTILLED = re.compile(r"(?:^|\.)(?:head_dist\w*|dist_head\w*)\.")
 _DISTILLED_TOKEN = re.compile(r"(?:^|\.)dist_token$")
@@ -120,7 +121,9 @@ def _composition(model: nn.Module, owned: Sequence[_Owned]) -> dict[str, int]:
         where each norm after a convolution or a linear layer becomes part of it), ``last_norm``
         (of the last norm), ``linear`` (of linear layers), ``loose`` (held by a module that is made
         of others, where counters that go over layers don't look), ``norms``, ``positions``
-        (tables of positions, and tokens) and ``scales`` (factors of residual branches).
+        (tables of positions, and tokens), ``scales`` (factors of residual branches), and, of what
+        has one table of positions for the patches of an image, ``rows`` and ``width`` of that
+        table and ``patch``, the pixels on a patch's side (no parameters: 0 where there is none).
     """
     found = dict.fromkeys(
         ("auxiliary", "convolutions", "distillation", "distillation_token", "last_norm", "linear",
@@ -128,8 +131,11 @@ def _composition(model: nn.Module, owned: Sequence[_Owned]) -> dict[str, int]:
         0,
     )  # fmt: skip
     sorts: dict[nn.Module, tuple[bool, bool, bool]] = {}
+    tables = []
     for name, owner, parameter in owned:
         size = parameter.numel()
+        if _TABLE.search(name):
+            tables.append(tuple(parameter.shape))
         if owner not in sorts:
             sorts[owner] = _is_norm(owner), _is_convolution(owner), _is_linear(owner)
         norm, convolution, linear = sorts[owner]
@@ -149,7 +155,20 @@ def _composition(model: nn.Module, owned: Sequence[_Owned]) -> dict[str, int]:
             found["last_norm"] = sum(p.numel() for p in owner.parameters(recurse=False))
         if _DISTILLED_TOKEN.search(name):
             found["distillation_token"] += 2 * size
-    return {**found, **_classifier(model), "folded": _folded(model)}
+    found |= _classifier(model) | _table(model, tables)
+    return {**found, "folded": _folded(model)}
+
+
+def _table(model: nn.Module, shapes: Sequence[tuple[int, ...]]) -> dict[str, int]:
+    """The table of positions, and the convolution that makes as wide rows of whole patches."""
+    shape = shapes[0] if len(shapes) == 1 else ()
+    layers: Iterable[Any] = model.modules() if len(shape) == 3 and shape[0] == 1 else ()
+    for layer in layers:
+        if _is_convolution(layer) and layer.out_channels == shape[2]:
+            patch = int(layer.stride[0])
+            whole = {*layer.kernel_size, *layer.stride} == {patch}
+            return {"rows": shape[1], "width": shape[2], "patch": patch if whole else 0}
+    return {"rows": 0, "width": 0, "patch": 0}
 
 
 def _owned(model: nn.Module) -> list[_Owned]:

@@ -229,7 +229,8 @@ _is_envelope = _holds(
 
 _KIND_NAMES = (
     *("auxiliary", "classes", "classifier", "convolutions", "distillation", "distillation_token"),
-    *("folded", "last_norm", "linear", "loose", "norms", "positions", "scales"),
+    *("folded", "last_norm", "linear", "loose", "norms", "patch", "positions", "rows", "scales"),
+    "width",
 )
 _kinds = _holds(**dict.fromkeys(_KIND_NAMES, _is_integer))
 _LAYOUT_NAMES = ("tensors", "float_elements", "vector_elements", "other_bytes", "path_bytes")

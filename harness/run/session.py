@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from harness.check import cross_check
 from harness.check.accuracy import to_evaluate
 from harness.check.base import Evidence, VariantCheck
-from harness.check.build import apply_alias_findings
+from harness.check.build import apply_alias_findings, apply_other_entries
 from harness.check.registry import findings_of_index, variant_checks
 from harness.config import GROUPS, RunConfig, UsageError
 from harness.explain.claim_trace import ClaimTrace, trace_claim
@@ -212,12 +212,11 @@ class Session:
         return self._reported(runs, clock, None)
 
     def _reported(self, runs: list[VariantRun], clock: Clock, cut_short: str | None) -> Report:
-        agree(runs)
-        found = [f for s in runs if s.findings is not None for f in s.findings]
-        found = apply_alias_findings(found, self.index.variants, built_names(runs))
+        found = apply_alias_findings(agree(runs), self.index.variants, built_names(runs))
         facts = facts_of(runs, found)
         for each, links in link_facts(self.request, self.variants, ask=cut_short is None).items():
             facts[each] = {**facts.get(each, {}), **links}
+        found = apply_other_entries(found, self.variants, facts)
         of_index = findings_of_index(self.request.checks, self.index, self.variants, facts)
         return Report(
             environment=clock.environment(device_of(runs)),

@@ -337,8 +337,8 @@ def built_names(runs: Iterable[VariantRun]) -> dict[str, str]:
     }
 
 
-def agree(runs: Sequence[VariantRun]) -> None:
-    """Let each collection's numbers be explained alike where several rules fit one of them."""
+def agree(runs: Sequence[VariantRun]) -> list[Finding]:
+    """All findings, each collection's numbers explained alike where several rules fit one."""
     found = [(s.variant.collection_name, f) for s in runs for f in s.findings or ()]
     rules: dict[str | None, dict[str, str]] = {}
     for (collection, field), rule in preferred_rules(found).items():
@@ -348,6 +348,7 @@ def agree(runs: Sequence[VariantRun]) -> None:
         collection = run.variant.collection_name
         own = rules.get(collection, {})
         run.prefer(own, {f for f, rule in own.items() if (collection, f, rule) in usual})
+    return [f for run in runs for f in run.findings or ()]
 
 
 def _is_open(finding: Finding) -> bool:

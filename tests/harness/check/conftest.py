@@ -16,7 +16,7 @@ Found = Callable[..., list]
 
 KINDS = (
     *("auxiliary", "classes", "convolutions", "distillation", "distillation_token", "folded"),
-    *("last_norm", "linear", "loose", "norms", "positions", "scales"),
+    *("last_norm", "linear", "loose", "norms", "patch", "positions", "rows", "scales", "width"),
 )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harness.check.base import matched, mismatched, replaced
-from harness.check.build import apply_alias_findings
+from harness.check.build import apply_alias_findings, apply_other_entries
 from harness.types import ANOTHER_ARCHITECTURE
 
 
@@ -195,3 +195,37 @@ def test_a_config_that_builds_another_model_spoils_no_number(load):
     assert found[0].severity == "error"
     assert "correct the entry's config, and not the number" in found[0].message
     assert not any(f.edits for f in found)
+
+
+def test_a_number_that_nothing_explains_is_named_after_the_entry_whose_model_gives_it(
+    load, measured
+):
+    """Two rows were exchanged; of a third too few digits are written, a fourth is only wrong."""
+    entries = (
+        ("a", 11689512, "FLOPs: 4133742592", 1824033792),
+        ("b", 25557032, "FLOPs: 1824033792, Parameters: 11689512", 4133742592),
+        ("c", 25028904, "FLOPs: 4.1G, Parameters: 25.6M", 4317000000),
+        ("d", 30000000, "FLOPs: 4133742593", 4400000000),
+    )
+    text = "".join(f"- Name: {name}\n  Metadata: {{{m}}}\n" for name, _, m, _ in entries)
+    index = load(f"Models:\n{text}")
+    facts, findings = {}, []
+    for variant, (_, parameters, _, flops) in zip(index.variants, entries, strict=True):
+        counts = [{"convention": "fvcore", "variation": "", "value": flops, "covered": flops}]
+        facts[id(variant)] = {
+            ("structure", None): measured("structure", {"parameters": parameters}),
+            ("flops", (224, 224)): measured("flops", {"counts": counts}),
+        }
+        for claim in variant.claims_of("FLOPs", "Parameters"):
+            cause, built = f"{claim.field.lower()}.differs", {"FLOPs": flops}.get(claim.field)
+            message = f"the model takes {flops}; none gives it: write {flops}"
+            findings.append(mismatched(claim, variant, "check", cause, built, message))
+    told = apply_other_entries(findings, index.variants, facts)
+    assert [bool(f.rules) for f in told] == [True, True, True, False, False, False]
+    assert told[0].message == (
+        "the model takes 1824033792; 4133742592 is what fvcore counts of b at 224x224; "
+        "write 1824033792"
+    )
+    assert "1824033792 is what fvcore counts of a at 224x224" in told[1].message
+    assert "11689512 is the number of parameters of a" in told[2].message
+    assert told[3:] == findings[3:]

@@ -273,3 +273,18 @@ def test_the_norm_that_a_network_ends_with(found, on_meta):
         finding = found("torchvision", "vit_b_16", f"Parameters: {near}")
         assert finding.severity == "error"
         assert "norm" not in finding.message
+
+
+def test_a_table_of_positions_for_larger_images(found):
+    """torchvision's own counts of its ViTs for 384 and 512; shorter ones don't show a table."""
+    from torchvision.models import ViT_B_16_Weights, ViT_L_16_Weights
+
+    for name, weights, size, side in (
+        ("vit_b_16", ViT_B_16_Weights.IMAGENET1K_SWAG_E2E_V1, 384, 24),
+        ("vit_l_16", ViT_L_16_Weights.IMAGENET1K_SWAG_E2E_V1, 512, 32),
+    ):
+        count = weights.meta["num_params"]
+        words = f"for images of {size}x{size}, with {side}x{side} positions in place of 14x14"
+        assert_read(found("torchvision", name, f"Parameters: {count}"), words)
+    finding = found("torchvision", "vit_b_16", "Parameters: 86.86M")
+    assert (finding.severity, finding.rules) == ("error", ())

@@ -8,9 +8,11 @@ from importlib.util import find_spec
 import pytest
 import torch
 
+from harness.explain.parameters import explain_parameters
 from harness.measure.builders import BuilderError, get_builder
 from harness.measure.flops import counts
 from harness.measure.meta import build_on_meta, deployed_form, other_forms
+from harness.measure.structure import structure
 from harness.measure.trace import trace
 from zoo.index import load_index
 
@@ -158,3 +160,18 @@ def test_what_it_counts_with_other_releases_of_torch_and_of_itself(builder):
         model, (3, 224, 224), print_per_layer_stat=False, as_strings=False
     )
     assert figures(build_on_meta(builder, name))["mmcv", words] == theirs == 5_550_112_768
+
+
+def test_tokens_and_tables_of_earlier_releases(builder, tmp_path):
+    """RevViT had a class token in mmcls; EVA-g is for 336x336, and its config for 224x224."""
+    for name, count, words in (
+        ("revvit-small_3rdparty_in1k", 22_435_432, "with a token for the class"),
+        ("beit-g-p14_3rdparty-eva_30m", 1_011_596_672, "for images of 336x336"),
+    ):
+        (tmp_path / "index.yml").write_text(
+            f"Models:\n- Name: net\n  Metadata: {{Parameters: {count}}}\n", encoding="utf-8"
+        )
+        claim = load_index([tmp_path / "index.yml"]).variants[0].claim("Parameters")
+        fit = explain_parameters(claim, structure(build_on_meta(builder, name)))
+        assert fit.certain, name
+        assert words in fit.reading.words, name
