@@ -30,6 +30,7 @@ from harness.check.evaluated import (
     remedy,
     setting_of,
     view,
+    view_of,
     wanted,
 )
 from harness.check.intervals import plausible
@@ -50,12 +51,11 @@ _ID = "accuracy"
 
 
 def find(evidence: Evidence) -> Iterable[Finding | Need]:
-    """One finding per accuracy: confirmed, contradicted (and why), or not decided."""
-    for claim in evidence.variant.claims_of(*FIELDS):
-        if number(claim) is None:
-            yield not_read(claim, evidence.variant, _ID)
-            continue
-        seen = _seen_by(evidence, claim)
+    """One finding per accuracy: confirmed, contradicted (and why), or not decided.
+
+    Images that are of no known set are evaluated beside others as they are alone.
+    """
+    for claim, seen in _held(evidence):
         if isinstance(seen, Finding):
             yield seen
             continue
@@ -63,6 +63,26 @@ def find(evidence: Evidence) -> Iterable[Finding | Need]:
         assert images is not None
         found = _judged(seen, claim, images)
         yield asked(found, images) if isinstance(found, Need) else found
+
+
+def _held(evidence: Evidence) -> Iterator[tuple[Claim, Evidence | Finding]]:
+    """The accuracies, each with its images, or with the finding that it can't be measured."""
+    first: dict[str, Claim] = {}
+    taken = set[str]()
+    for claim in evidence.variant.claims_of(*FIELDS):
+        if number(claim) is None:
+            yield claim, not_read(claim, evidence.variant, _ID)
+            continue
+        seen = _seen_by(evidence, claim)
+        if isinstance(seen, Evidence) and seen.images is not None:
+            taken.add(seen.images.digest)
+            if not claim.settings:
+                first.setdefault(claim.field, claim)
+        yield claim, seen
+    for images in evidence.more_images and (evidence.images, *evidence.more_images):
+        if images is None or images.dataset or images.own or images.digest in taken:
+            continue
+        yield from ((claim, view_of(evidence, claim, images)) for claim in first.values())
 
 
 def _judged(evidence: Evidence, claim: Claim, images: EvalImages) -> Finding | Need:
@@ -222,8 +242,7 @@ def population_of(claim: Claim, images: EvalImages) -> int:
 
 def seen_images(evidence: Evidence) -> Iterator[tuple[Claim, EvalImages]]:
     """The accuracies that images can be held against, each with these."""
-    for claim in evidence.variant.claims_of(*FIELDS):
-        seen = None if number(claim) is None else _seen_by(evidence, claim)
+    for claim, seen in _held(evidence):
         if isinstance(seen, Evidence) and seen.images is not None:
             yield claim, seen.images
 

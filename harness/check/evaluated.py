@@ -29,8 +29,11 @@ class NoImages:
 def view(evidence: Evidence, claim: Claim) -> Evidence | NoImages:
     """The evidence with the images of one claim alone, and their counts under plain names."""
     images = _chosen(evidence, claim)
-    if isinstance(images, NoImages):
-        return images
+    return images if isinstance(images, NoImages) else view_of(evidence, claim, images)
+
+
+def view_of(evidence: Evidence, claim: Claim, images: EvalImages) -> Evidence:
+    """The evidence with these images alone, evaluated as a claim says it was."""
     setting = setting_of(claim)
     images = replace(images, tag=joined(images.tag, setting))
     if images.made_of is not None:

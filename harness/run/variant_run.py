@@ -181,7 +181,9 @@ class VariantRun(VariantFacts):
         """What was counted as documented of each dataset, by its tag, in the order of the run."""
         given = () if self._images is None else self._images.available(self.facts)
         seen = {images.tag for _, images in seen_images(self.evidence())} if given else set()
-        found: dict[str, list[Mapping[str, Any]]] = {images.tag: [] for images in given}
+        # What images of no known set give stands behind what others do.
+        order = sorted(given, key=lambda images: not images.dataset)
+        found: dict[str, list[Mapping[str, Any]]] = {images.tag: [] for images in order}
         ends: dict[str, int] = {}
         counted = (
             (span_of(fact.part), fact.value)

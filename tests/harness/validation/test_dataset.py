@@ -226,6 +226,31 @@ def test_of_several_places_each_has_its_dataset_in_the_remedy(zoo, place):
         assert f"say {stated.format('imagenet-r')} if they are of it" in str(outcome.document)
 
 
+def test_images_of_no_known_set_are_evaluated_beside_others(zoo, place):
+    val = place("{label}/ILSVRC2012_val_{number:08}.JPEG", "val")
+    one = place(OTHERS["unnamed"], "one")
+    index = write_index(zoo, results(ImageNet="90.0", **{"ImageNet-R": "80.0"}))
+    outcome = zoo.validate(index, one, "--data", val)
+    unknown = ("unverified", "accuracy.unknown-dataset")
+    found = [
+        (f["documented"], f["status"], f["cause"], f["measured"])
+        for f in outcome.document["findings"]
+        if f["field"] == "Top 1 Accuracy"
+    ]
+    (measured,) = outcome.document["variants"]
+    evaluations = measured["measurements"]["evaluations"]
+    assert [(e["dataset"], e["images"], e["top1"]) for e in evaluations] == [
+        ("imagenet-1k", 20, 90.0),
+        (None, 20, 90.0),
+    ]
+    assert found[-1][:1] == ("90.0",), found
+    assert ("80.0", *unknown, None) in found
+    # They say nothing of a claim that they would contradict.
+    outcome = zoo.validate(write_index(zoo, results(ImageNet="20.0")), val, "--data", one)
+    causes = [(f["status"], f["cause"], f["measured"]) for f in outcome.document["findings"]]
+    assert causes == [("mismatch", "accuracy.contradicted", 90.0), (*unknown, 90.0)]
+
+
 def test_two_hundred_classes_are_scored_over_those_alone(zoo, made, tmp_path):
     """On -R, and as clean scores on ImageNet's own images; right by a peer's two best classes."""
     subset = class_subset("imagenet_r")
