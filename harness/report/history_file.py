@@ -35,6 +35,7 @@ _KEY = b"zoo.history"
 _GROUP = 1 << 17  # Rows that are read together.
 _MOST_BYTES = 1 << 30
 _TEXTS = ("commit", "variant", "figure", "text", "documented", "of", "versions")
+_PERCENT = ("top1", "top5")
 _NEEDED = ("variant", "figure", "versions")
 
 
@@ -359,6 +360,11 @@ def _columns(table: pa.Table) -> History:
         raise ValueError("a row names no run, variant, figure or versions")
     if (~np.isfinite(measured) & (codes["text"] < 0)).any():
         raise ValueError("a row has no value")
+    percent = np.array([each.startswith(_PERCENT) for each in texts["figure"]], bool)
+    wrong = (measured < 0) | ((measured > 100) & percent[codes["figure"]])
+    if wrong.any():
+        value, figure = measured[wrong][0], texts["figure"][codes["figure"][wrong][0]]
+        raise ValueError(f"{figure} can't be {value:g}")
     return History(run, moment, measured, codes, texts)
 
 
@@ -414,4 +420,7 @@ def _row(place: str, line: bytes) -> HistoryRow:
         isinstance(row.measured, str) or math.isfinite(row.measured)
     ):
         raise ValueError
+    most = 100 if row.figure.startswith(_PERCENT) else math.inf
+    if not isinstance(row.measured, str) and not 0 <= row.measured <= most:
+        raise _damaged(place, f"{row.figure} can't be {row.measured:g}")
     return row

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
@@ -12,7 +13,9 @@ from typing import Any, get_args
 
 from harness.types import Finding, Report, Status, VariantReport
 from zoo._util.install import install_command
+from zoo._util.text import shown, truncate
 from zoo.index.types import Location, Severity
+from zoo.known_datasets import ACCURACIES
 
 # A document that is larger was not written by this package for any index that it reads.
 MOST_BYTES = 256 << 20
@@ -31,7 +34,9 @@ def document_of(data: bytes) -> Mapping[str, Any]:
     if len(data) > MOST_BYTES:
         raise UnusableReport(f"it is larger than {MOST_BYTES:,} bytes")
     try:
-        found = json.loads(data, parse_constant=_refuse_constant)
+        found = json.loads(data, parse_constant=_refuse_constant, parse_float=_finite)
+    except UnusableReport:
+        raise
     except (ValueError, RecursionError) as error:
         raise UnusableReport("it is not JSON") from error
     if not isinstance(found, dict):
@@ -40,7 +45,13 @@ def document_of(data: bytes) -> Mapping[str, Any]:
 
 
 def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no number of JSON")
+    raise UnusableReport(f"it is not JSON: {name} is no number")
+
+
+def _finite(text: str) -> float:
+    if math.isinf(number := float(text)):
+        raise UnusableReport(f"it has {truncate(text, 40)}, beyond every measurement")
+    return number
 
 
 def report_of(document: Mapping[str, Any]) -> Report:
@@ -88,8 +99,13 @@ def _is_text_or_none(value: object) -> bool:
     return isinstance(value, str | None)
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _is_number(value: Any) -> bool:
+    """Whether it is a measurement: none is below zero, or beyond what a float holds."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1e300
+
+
+def _is_percent(value: Any) -> bool:
+    return _is_number(value) and value <= 100
 
 
 def _maybe(test: _Test) -> _Test:
@@ -116,7 +132,7 @@ _FINDING: dict[str, _Test] = {
     **dict.fromkeys(("variant", "cause", "documented", "fix", "accepted"), _is_text_or_none),
     "status": lambda value: value in get_args(Status),
     "severity": lambda value: value in (*get_args(Severity), None),
-    "measured": lambda value: isinstance(value, int | float | str | None),
+    "measured": lambda value: isinstance(value, str | None) or _is_number(value),
 }
 _VARIANT: dict[str, _Test] = {
     **dict.fromkeys(("name", "builder"), _is_text),
@@ -129,7 +145,7 @@ _VARIANT: dict[str, _Test] = {
 }
 _MEASUREMENTS: dict[str, _Test] = {
     **dict.fromkeys(("parameters", "layers", "file_size", "images"), _maybe(_is_number)),
-    **dict.fromkeys(("top1", "top5"), _maybe(_is_number)),
+    **dict.fromkeys(("top1", "top5"), _maybe(_is_percent)),
     "image_size": _maybe(_pair),
     "sha256": _is_text_or_none,
     "flops": _maybe(
@@ -143,7 +159,7 @@ _MEASUREMENTS: dict[str, _Test] = {
                 **dict.fromkeys(("dataset", "setting", "precision"), _is_text_or_none),
                 of=_is_number,
                 images=lambda value: _is_number(value) and value > 0,
-                **dict.fromkeys(("top1", "top5"), lambda v: _is_number(v) and 0 <= v <= 100),
+                **dict.fromkeys(("top1", "top5"), _is_percent),
             )
         )
     ),
@@ -166,13 +182,16 @@ def _refuse(entry: object, tests: Mapping[str, _Test], whose: str) -> None:
     if not isinstance(entry, Mapping):
         raise UnusableReport(f"its {whose} is not an object")
     for name, is_valid in tests.items():
-        if not is_valid(entry.get(name)):
-            raise UnusableReport(f"{name} of its {whose} is not what schema 1 says")
+        if not is_valid(value := entry.get(name)):
+            said = f"is {shown(json.dumps(value))}, " if isinstance(value, int | float) else "is "
+            raise UnusableReport(f"{name} of its {whose} {said}not what schema 1 says")
 
 
 def _finding(number: int, entry: Any) -> Finding:
     _refuse(entry, _FINDING, f"finding {number}")
     values: dict[str, Any] = {name: entry.get(name) for name in _FINDING}
+    if entry["field"] in ACCURACIES and not isinstance(entry.get("measured"), str):
+        _refuse(entry, {"measured": _maybe(_is_percent)}, f"finding {number}")
     return Finding(**values, location=_location(entry.get("location")))
 
 

@@ -684,6 +684,25 @@ def test_a_document_is_whole_or_one_line_says_what_is_wrong(zoo, tmp_path):
         "damaged.json": json.dumps(damaged),
         "deep.json": "[" * 100_000,
     }
+    for key, value in (
+        ("parameters", -5),
+        ("file_size", 10**400),
+        ("top1", 500.0),
+        ("images", -1),
+        ("image_size", [-224, 224]),
+        ("flops", {"macs": -1}),
+        ("speeds", [base()["variants"][0]["measurements"]["speeds"][0] | {"range": [-1, 2]}]),
+    ):
+        impossible = base()
+        impossible["variants"][0]["measurements"][key] = value
+        cases[f"{key}.json"] = json.dumps(impossible)
+    for number in ("-1", "1e400", "-1e400"):
+        impossible = base()
+        impossible["findings"][0]["measured"] = "number"
+        cases[f"of{number}.json"] = json.dumps(impossible).replace('"number"', number)
+    impossible = base()
+    impossible["findings"][0] |= {"field": "Top 1 Accuracy", "measured": 500}
+    cases["percent.json"] = json.dumps(impossible)
     for name, text in cases.items():
         if text is not None:
             (tmp_path / name).write_text(text)

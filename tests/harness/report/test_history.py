@@ -17,7 +17,7 @@ from loops import each
 
 from harness.report import folder, history_file
 from harness.report.history import HistoryRow, is_figure, rows_of, spans
-from harness.report.history_file import HistoryError, appended, check, find, read
+from harness.report.history_file import HistoryError, appended, check, find, history_of, read
 from harness.types import Measurement, Report, VariantReport
 from zoo.index.types import Claim, Location
 
@@ -175,13 +175,27 @@ def damaged_lines() -> list[bytes]:
     changes = [
         *({"run": value} for value in (0, -1, "1", True, 1 << 40, None)),
         *({"measured": value} for value in (None, True, [], {}, 10**400)),
+        *({"measured": value} for value in (-1, -0.5)),
+        *({"figure": f"top{k}.imagenet-1k", "measured": 100.5} for k in (1, 5)),
         *({"time": value} for value in ("yesterday", 5, None)),
         *({"variant": 5}, {"figure": None}, {"versions": None}, {"commit": 5}, {"more": 1}),
     ]
     made = [json.dumps(row | change).encode() + b"\n" for change in changes]
     whole = json.dumps(row).encode()
     nan = whole.replace(b'"measured": 5', b'"measured": NaN')
-    return [*made, whole, whole[:-9], b"\n", b"\xff\n", b"[]\n", b"5\n", b"[" * 99_999, nan + b"\n"]
+    more = whole.replace(b'"measured": 5', b'"measured": 1e400') + b"\n"
+    return [
+        *made,
+        whole,
+        whole[:-9],
+        b"\n",
+        b"\xff\n",
+        b"[]\n",
+        b"5\n",
+        b"[" * 99_999,
+        nan + b"\n",
+        more,
+    ]
 
 
 def test_damaged_newer_and_foreign_files_are_each_one_clear_line(tmp_path):
@@ -198,6 +212,9 @@ def test_damaged_newer_and_foreign_files_are_each_one_clear_line(tmp_path):
         b"{}\n",
         (tmp_path / "other").read_bytes(),
     ]
+    for changes in ({"figure": "top1.imagenet-1k", "measured": 500.0}, {"measured": -1}):
+        rows = [replace(row, **changes) for row in rows_of(report(), "c")]
+        cases.append(history_of([]).joined(rows).parquet())
     for content in cases:
         path.write_bytes(content)
         with pytest.raises(
