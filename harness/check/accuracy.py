@@ -79,10 +79,12 @@ def _held(evidence: Evidence) -> Iterator[tuple[Claim, Evidence | Finding]]:
             if not claim.settings:
                 first.setdefault(claim.field, claim)
         yield claim, seen
-    for images in evidence.more_images and (evidence.images, *evidence.more_images):
+    given = [evidence.images, *evidence.more_images] if evidence.more_images else []
+    for images in given:
         if images is None or images.dataset or images.own or images.digest in taken:
             continue
-        yield from ((claim, view_of(evidence, claim, images)) for claim in first.values())
+        for claim in first.values():
+            yield claim, view_of(evidence, claim, images)
 
 
 def _judged(evidence: Evidence, claim: Claim, images: EvalImages) -> Finding | Need:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -13,11 +12,11 @@ from harness.config import UsageError
 from harness.report.folder import DOCUMENT
 from harness.report.reader import MOST_BYTES, document_of, report_of
 from harness.types import Report
+from zoo._util.git import GitError, run_git
 
 _USUAL = "reports"  # Where zoo report writes.
 _ANSWERS = ("", "predictions/")
 _ENDINGS = (".parquet", ".csv")
-_SECONDS = 60
 
 
 class PlaceFailed(Exception):
@@ -158,22 +157,8 @@ def _blob(place: str) -> bytes:
 
 
 def _git(*words: str) -> bytes | None:
-    """What git prints; None where it fails.
-
-    Raises:
-        PlaceFailed: it is not installed, or does not answer.
-    """
-    environment = os.environ | {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0"}
+    """What git prints; None where it fails."""
     try:
-        ended = subprocess.run(
-            ["git", *words],
-            capture_output=True,
-            timeout=_SECONDS,
-            check=False,
-            env=environment,
-        )
-    except FileNotFoundError as error:
-        raise PlaceFailed("git is not installed; install it, or name a folder") from error
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise PlaceFailed(f"git can't be run: {error}") from error
-    return ended.stdout if ended.returncode == 0 else None
+        return run_git(*words)
+    except GitError as error:
+        raise PlaceFailed(f"{error}; install it, or name a folder") from error

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 from collections.abc import Callable
 from functools import cache
 from urllib.parse import quote, urlsplit
 
 from harness.report import Options
 from harness.report.sentences import in_repository
+from zoo._util.git import ask_git
 
 # Of a file as the index names it: the address of its lines, with ``{line}`` in it.
 Linker = Callable[[str], str | None]
@@ -75,8 +75,8 @@ def commit(beside: str) -> str | None:
     top = _git("rev-parse", "--show-toplevel") or os.curdir
     own = os.path.relpath(os.path.realpath(beside), os.path.realpath(top))
     without = [] if own.startswith("..") or own == "." else [f":(exclude,literal){own}"]
-    words = ("-C", top, "status", "--porcelain", "--untracked-files=no", "--", ".", *without)
-    return head + "+" * bool(_git(*words))
+    words = ("status", "--porcelain", "--untracked-files=no", "--", ".", *without)
+    return head + "+" * bool(ask_git(*words, folder=top))
 
 
 def template(address: str) -> str:
@@ -146,10 +146,4 @@ def _parts(address: str) -> str | None:
 
 def _git(*words: str) -> str | None:
     """What git says in the working folder; None where there is no git, or no repository."""
-    try:
-        ended = subprocess.run(
-            ["git", *words], capture_output=True, text=True, timeout=10, check=False
-        )
-    except (OSError, ValueError, subprocess.TimeoutExpired):
-        return None
-    return ended.stdout.strip() or None if ended.returncode == 0 else None
+    return os.fsdecode(ask_git(*words) or b"").strip() or None

@@ -10,7 +10,6 @@ from __future__ import annotations
 import ast
 import os
 import re
-import subprocess
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -23,6 +22,7 @@ from urllib.parse import unquote, urljoin, urlsplit
 from harness.check.links import AT_COMMIT, gone, is_web, links_of, page_of
 from harness.config import RunConfig
 from harness.types import Fact, Measurement, Slot, Unmeasured
+from zoo._util.git import ask_git
 from zoo.index.types import Claim, Variant
 
 MISSING, UNREACHABLE = "links.missing", "links.unreachable"
@@ -244,16 +244,16 @@ def _local(text: str, claim: Claim) -> Fact | None:
 
 @cache
 def _has_commit(folder: str, commit: str) -> bool:
-    return _git(folder, "cat-file", "-e", f"{commit}^{{commit}}") is not None
+    return ask_git("cat-file", "-e", f"{commit}^{{commit}}", folder=folder) is not None
 
 
 @cache
 def _at_commit(folder: str, commit: str, path: str) -> dict[str, Any] | None:
     """``lines`` of the file, and ``functions`` in it: name, first and last line."""
-    data = _git(folder, "cat-file", "blob", f"{commit}:{path}")
+    data = ask_git("cat-file", "blob", f"{commit}:{path}", folder=folder)
     if data is None:
         # A folder is no file; that it is there is enough.
-        tree = _git(folder, "cat-file", "-e", f"{commit}:{path}")
+        tree = ask_git("cat-file", "-e", f"{commit}:{path}", folder=folder)
         return None if tree is None else {"lines": None, "functions": []}
     functions: list[list[Any]] = []
     if path.endswith(".py") and len(data) < _MOST_BYTES:
@@ -267,22 +267,6 @@ def _at_commit(folder: str, commit: str, path: str) -> dict[str, Any] | None:
                 functions.append([node.name, first, node.end_lineno])
     lines = data.count(b"\n") + (not data.endswith(b"\n") and bool(data))
     return {"lines": lines, "functions": functions}
-
-
-def _git(folder: str, *words: str) -> bytes | None:
-    """What git says in that folder; None where it fails. Nothing is fetched for it."""
-    kept = {**os.environ, "GIT_NO_LAZY_FETCH": "1", "GIT_TERMINAL_PROMPT": "0"}
-    try:
-        ended = subprocess.run(
-            ["git", "--no-optional-locks", "-C", folder or ".", *words],
-            capture_output=True,
-            timeout=10,
-            check=False,
-            env=kept,
-        )
-    except (OSError, ValueError, subprocess.TimeoutExpired):
-        return None
-    return ended.stdout if ended.returncode == 0 else None
 
 
 def _license_of(text: str, claim: Claim) -> str | None:
