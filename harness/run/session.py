@@ -112,6 +112,7 @@ class Session:
         self._found: dict[Location | None, list[Finding]] = {}
         self._run_of: dict[int, VariantRun] = {}
         self._planned: list[Job] | None = None
+        self._planned_timings: Timings | None = None
         # Of a store that another process keeps locked: waited for once in a run.
         self._reads = self._keeps = True
 
@@ -142,7 +143,8 @@ class Session:
         with self._opened_store() as store:
             runs = self.runs_seen = self._runs(store)
             wanted = [s.advance() for s in runs]
-            timings = self._timings(runs).planned if self._times else None
+            self._planned_timings = Timings(runs, wanted=True) if self._times else None
+        timings = self._planned_timings and self._planned_timings.planned
         self._planned = [job for jobs in wanted for job in jobs]
         building = sum(map(bool, wanted))
         kept = sum(isinstance(fact, Measurement) for s in runs for fact in s.facts.values())
@@ -169,7 +171,7 @@ class Session:
         clock = Clock()
         cut_short = None
         with self._opened_store() as store:
-            runs, jobs = self._begun(store)
+            runs, jobs, timings = self._begun(store)
             while self._warnings:
                 progress.warn(self._warnings.pop(0))
             if store is not None:
@@ -180,7 +182,8 @@ class Session:
                 self._fetch(runs, progress)
                 jobs += [job for s in runs for job in s.advance()]
                 self._measure(runs, jobs, progress)
-                self._timings(runs).make(lambda: self._local(1, self._shares[:1]), progress)
+                timings = timings or Timings(runs, wanted=self._times)
+                timings.make(lambda: self._local(1, self._shares[:1]), progress)
             except KeyboardInterrupt:
                 cut_short = "interrupted"
             except EngineError as error:
@@ -368,9 +371,6 @@ class Session:
     def _times(self) -> bool:
         return "speed" in self.request.checks
 
-    def _timings(self, runs: list[VariantRun]) -> Timings:
-        return Timings(runs, wanted=self._times)
-
     def _engine(self, progress: Progress) -> Engine:
         if self.request.engine == "local":
             if self._eval_datasets is None:
@@ -410,17 +410,18 @@ class Session:
             for each in self.variants
         ]
 
-    def _begun(self, store: Store | None) -> tuple[list[VariantRun], list[Job]]:
-        """The runs of the variants, and the jobs that they have asked for so far.
+    def _begun(self, store: Store | None) -> tuple[list[VariantRun], list[Job], Timings | None]:
+        """The runs of the variants, the jobs that they have asked for so far, and what to time.
 
         What was found for the plan isn't looked for again.
         """
         jobs, self._planned = self._planned, None
+        timings, self._planned_timings = self._planned_timings, None
         if jobs is None:
             self.runs_seen, jobs = self._runs(store), []
         for run in self.runs_seen:
             run.store = store
-        return self.runs_seen, jobs
+        return self.runs_seen, jobs, timings
 
     @contextmanager
     def _opened_store(self) -> Iterator[Store | None]:

@@ -13,6 +13,7 @@ from harness.check.speed import _FAMILY, DIFFERS, _name_words
 from harness.measure.devices import default_threads
 from harness.measure.machine import processor
 from harness.run.facts import VariantFacts
+from harness.run.store import Store
 
 NAME = "efficientnet_lite0"
 
@@ -64,7 +65,12 @@ def test_each_claim_on_this_device_is_held_against_a_bench_of_its_own(tmp_path, 
     assert f"{NAME}, batch 2: " in said
     assert {job.batch_sizes for job in timings} == {(1,), (2,)}  # and no 64 for another device's
     # Kept, and no affair of a run that doesn't ask for speeds.
+    looked_up, get = [], Store.get
+    monkeypatch.setattr(
+        Store, "get", lambda self, key, *more: looked_up.append(key) or get(self, key, *more)
+    )
     said, again = verify("--checks", "speed")
     assert (again, "batch 2" in said) == (found, False)
+    assert 2 <= len(looked_up) == len(set(looked_up))  # not for the plan, and again for the run
     assert ", nothing to time, " in said
     assert verify("--checks", "parameters")[1] == []
