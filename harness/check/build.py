@@ -10,7 +10,7 @@ from decimal import Decimal
 from math import log10
 
 from harness.causes import severity_of
-from harness.check.base import Evidence, Need, mismatched, unverified
+from harness.check.base import Evidence, Need, mismatched, replaced, unverified
 from harness.check.compare import agrees, digits, grouped, number, senses
 from harness.check.schema import UNREADABLE
 from harness.types import ANOTHER_ARCHITECTURE, Fact, Finding, Measurement, Slot, Unmeasured
@@ -179,12 +179,14 @@ def apply_other_entries(
     """
     findings = list(findings)
     is_open = {f.location for f in findings if f.cause in _UNEXPLAINED and not f.rules}
-    by_place = {
-        c.location: (v, c)
-        for v in variants
-        for c in v.claims_of(_COUNT, "FLOPs")
-        if c.location in is_open
-    }
+    held = {f.location for f in findings if f.status == "match"}
+    by_place, rows = dict[Location, tuple[Variant, Claim]](), dict[tuple[object, ...], Variant]()
+    for variant in variants:
+        claims = _pair(variant)
+        if any(c.location in is_open for c in claims):
+            by_place |= {c.location: (variant, c) for c in claims}
+        elif len({c.field for c in claims}) > 1 and all(c.location in held for c in claims):
+            rows.setdefault(tuple(c.value for c in claims), variant)
     if not by_place:
         return findings
     given = {field: sorted(_given(variants, facts, field)) for field in (_COUNT, "FLOPs")}
@@ -192,11 +194,24 @@ def apply_other_entries(
 
     def told(finding: Finding) -> Finding:
         found = None if finding.location is None else by_place.get(finding.location)
-        if found is None or finding.cause not in _UNEXPLAINED or finding.rules:
+        if found is None or finding.cause not in _UNEXPLAINED:
             return finding
         variant, claim = found
+        head = finding.message.partition("; ")[0]
+        remedy = finding.message[finding.message.rindex("write ") :]
+        claims = _pair(variant)
+        row = rows.get(tuple(c.value for c in claims))
+        if row and sum(map(digits, claims)) >= max(_LONG, 2 + log10(len(rows))):
+            both = " and ".join(c.raw for c in claims)
+            what = f"{both} stand at {row.name} as well, whose model has them"
+            message = f"{head}; {what}; {remedy.partition(', or ')[0]}"
+            edits = finding.edits or (replaced(claim, finding.measured or 0),)
+            severity = severity_of(finding.cause)
+            finding = replace(finding, message=message, severity=severity, edits=edits)
+            return replace(finding, rules=(_ELSEWHERE,))
         counts, value, step = given[claim.field], number(claim), claim.step or Decimal(1)
-        if value is None or digits(claim) < max(_LONG, 2 + log10(distinct[claim.field] or 1)):
+        enough = max(_LONG, 2 + log10(distinct[claim.field] or 1))
+        if finding.rules or value is None or digits(claim) < enough:
             return finding
         near = counts[bisect_left(counts, (value - step,)) : bisect_left(counts, (value + step,))]
         others = [
@@ -206,12 +221,15 @@ def apply_other_entries(
         ]
         if not others:
             return finding
-        head = finding.message.partition("; ")[0]
-        remedy = finding.message[finding.message.rindex("write ") :]
         message = f"{head}; {claim.raw} is {min(others)[-1]}; {remedy}"
         return replace(finding, message=message, rules=(_ELSEWHERE,))
 
     return [told(f) for f in findings]
+
+
+def _pair(variant: Variant) -> list[Claim]:
+    """What a variant documents of its parameters, and then of its FLOPs."""
+    return [*variant.claims_of(_COUNT), *variant.claims_of("FLOPs")]
 
 
 def _given(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from harness.check.base import matched, mismatched, replaced
@@ -229,3 +231,32 @@ def test_a_number_that_nothing_explains_is_named_after_the_entry_whose_model_giv
     assert "1824033792 is what fvcore counts of a at 224x224" in told[1].message
     assert "11689512 is the number of parameters of a" in told[2].message
     assert told[3:] == findings[3:]
+
+
+def test_a_row_that_was_copied_is_told_with_the_entry_whose_numbers_it_has(load):
+    """Short as they are, both together are no chance; what one of them alone may be is not said."""
+    rows = (
+        ("cifar", "FLOPs: 1.31G, Parameters: 23.52M"),
+        ("spark", "Parameters: 23.52M, FLOPs: 1.31G"),
+    )
+    text = "".join(f"- Name: {name}\n  Metadata: {{{row}}}\n" for name, row in rows)
+    index = load(f"Models:\n{text}")
+    right, wrong = index.variants
+    findings = [matched(c, right, "check", 1, "fine") for c in right.claims_of("FLOPs")]
+    findings += [matched(c, right, "check", 1, "fine") for c in right.claims_of("Parameters")]
+    for claim, measured, message in (
+        (wrong.claim("FLOPs"), 4111512576, "the model takes more; none is it: write 4111512576"),
+        (wrong.claim("Parameters"), 25557032, "it has more; 10 classes; write 25.56M, or say so"),
+    ):
+        cause, rules = f"{claim.field.lower()}.differs", ("10 classes",)
+        severity = "warning" if claim.field == "Parameters" else None
+        found = mismatched(claim, wrong, "check", cause, measured, message, severity)
+        findings.append(replace(found, rules=rules if severity else ()))
+    told = apply_other_entries(findings, index.variants, {})
+    assert told[:2] == findings[:2]
+    for finding, end in zip(told[2:], ("write 4111512576", "write 25.56M"), strict=True):
+        assert "stand at cifar as well, whose model has them" in finding.message
+        assert finding.message.endswith(end)
+        assert (finding.severity, len(finding.edits)) == ("error", 1)
+    # Where the first entry's own numbers don't hold, it says nothing of the other's.
+    assert apply_other_entries(findings[1:], index.variants, {}) == findings[1:]
