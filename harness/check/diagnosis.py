@@ -202,7 +202,12 @@ def _tried(
             return Need("accuracy", shards=needed)
         counts = {name: o for name in left if (o := _count(evidence, key, spans[name]))}
         if len(counts) < len(left):
-            return Diagnosis(False, _unfinished(tried, len(tried) - len(left) + len(counts)))
+            done = len(tried) - len(left) + len(counts)
+            why = (
+                f"{done} of {len(tried)} other ways to prepare an image could be tried, too few to "
+                "name the one that restores it"
+            )
+            return Diagnosis(False, why)
         left = [name for name in left if rule.verdict(counts[name]) != "contradicted"]
         if end in documented:
             better = [name for name in left if _is_better(counts[name], documented[end])]
@@ -231,13 +236,6 @@ def _count(evidence: Evidence, key: str, spans: Sequence[str]) -> Observation | 
     """What these parts count in all; None where one of them could not be counted."""
     values = [fact.value for shard in spans if (fact := evidence.measurement("accuracy", shard))]
     return Observation.of(values, key) if len(values) == len(spans) else None
-
-
-def _unfinished(tried: Mapping[str, str], done: int) -> str:
-    return (
-        f"{done} of {len(tried)} other ways to prepare an image could be tried, too few to name "
-        "the one that restores it"
-    )
 
 
 def _named(tried: Mapping[str, str], counts: Mapping[str, Observation]) -> Diagnosis:

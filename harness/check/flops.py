@@ -117,7 +117,7 @@ def _explained(evidence: Evidence, claim: Claim, accepted: tuple[str, ...]) -> F
     # What was derived finds an input; what is said of it is counted there.
     if explanation and (need := _lacking(evidence, [explanation.candidate.geometry])):
         return need
-    refused = _refused(evidence, asked)
+    refused = [g.size for g in asked if isinstance(_counted(evidence, g.size), Unmeasured)]
     return _differing(evidence, claim, accepted, explanation, len(tries), refused, swapped)
 
 
@@ -270,10 +270,6 @@ def measured_counts(evidence: Evidence, asked: Iterable[Geometry]) -> dict[Size,
 
 def _counted(evidence: Evidence, size: Size) -> Fact | None:
     return evidence.facts.get(("flops", size)) or evidence.facts.get(("derived", size))
-
-
-def _refused(evidence: Evidence, asked: Iterable[Geometry]) -> list[Size]:
-    return [g.size for g in asked if isinstance(_counted(evidence, g.size), Unmeasured)]
 
 
 def _differing(

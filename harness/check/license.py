@@ -8,7 +8,7 @@ from dataclasses import replace
 from harness.check.base import Evidence, IndexCheck, Need, VariantCheck, matched, mismatched
 from harness.check.links import page_of
 from harness.check.owners import weights_of
-from harness.types import Fact, Finding, Measurement, Size, Slot
+from harness.types import Fact, Finding, Measurement, Slot
 from zoo._util.text import few, nearest, plural, shown
 from zoo.index.types import Claim, Index, Location, Variant
 from zoo.licenses import License, both, read_license, states_none
@@ -194,10 +194,6 @@ def find_of_builder(evidence: Evidence) -> Iterable[Finding | Need]:
         yield matched(claim, evidence.variant, _OF_BUILDER, texts, f"as {whose} states")
 
 
-def _needs(size: Size) -> tuple[Need, ...]:
-    """None to start from: whether anything is asked depends on the claim and the builder."""
-    return ()
-
-
 CHECK = IndexCheck(_ID, "metadata", find, find_measured)
-OF_BUILDER = VariantCheck(_OF_BUILDER, "preprocess", _needs, find_of_builder)
+# It needs nothing to start from: whether anything is asked depends on the claim and the builder.
+OF_BUILDER = VariantCheck(_OF_BUILDER, "preprocess", lambda size: (), find_of_builder)

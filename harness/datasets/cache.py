@@ -199,16 +199,6 @@ def cached_sets(root: Path | None = None) -> list[CachedSet]:
     return sorted(found, key=lambda s: s.used)
 
 
-def clear(root: Path | None = None) -> int:
-    """Remove all decoded sets that are not in use; return the bytes that were freed."""
-    root = root or default_root()
-    if not root.is_dir():
-        return 0
-    with _root_lock(root):
-        _empty_trash(root)
-        return sum(s.bytes for s in cached_sets(root) if remove(s.folder))
-
-
 def make_room(root: Path, wanted: int, max_bytes: int) -> bool:
     """Whether ``wanted`` more bytes may be stored, after removing the sets longest unused.
 

@@ -110,7 +110,7 @@ class Causes:
             found += (*_steering(pair, ()), *self._software(pair))
         if not found and "zoo" in self.versions:
             found += _upgrades({"zoo": self.versions["zoo"]})
-        return _once(found) or [UNKNOWN]
+        return [*{(c["kind"], c["text"]): c for c in found}.values()] or [UNKNOWN]
 
     def _measured(self, pair: VariantPair, claimed: str) -> Iterator[Cause]:
         """The causes of the measurements that a claim is held against."""
@@ -178,7 +178,3 @@ def _file_changed(pair: VariantPair) -> bool:
     return "sha256" in pair.measured or (
         "file_size" in pair.measured and "sha256" not in pair.known
     )
-
-
-def _once(causes: Iterable[Cause]) -> list[Cause]:
-    return [*{(c["kind"], c["text"]): c for c in causes}.values()]

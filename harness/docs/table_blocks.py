@@ -101,8 +101,10 @@ def _settings(where: str, words: str) -> tuple[tuple[str, ...], tuple[str, ...],
     given: dict[str, str] = {}
     for key, equals, value in pairs:
         if key not in _KEYS or not equals or not value:
-            example = "write it as columns=variant,top1" if key in _KEYS else ""
-            raise BadBlock(f"{where}: {MARK}: {key!r} {_fault(key, example)}")
+            fault = f"is no key; {suggestion(key, _KEYS)}"
+            if key in _KEYS:
+                fault = "has no value; write it as columns=variant,top1"
+            raise BadBlock(f"{where}: {MARK}: {key!r} {fault}")
         if key in given:
             raise BadBlock(f"{where}: {MARK}: {key!r} is there twice; keep one of them")
         given[key] = value
@@ -116,10 +118,6 @@ def _settings(where: str, words: str) -> tuple[tuple[str, ...], tuple[str, ...],
     except ValueError as error:
         raise BadBlock(f"{where}: {MARK}: columns: {error}") from error
     return columns, tuple(_listed(given.get("variants", ""))), form, given.get("report", "")
-
-
-def _fault(key: str, example: str) -> str:
-    return f"has no value; {example}" if example else f"is no key; {suggestion(key, _KEYS)}"
 
 
 def _listed(text: str) -> list[str]:

@@ -16,6 +16,7 @@ from itertools import pairwise
 from math import prod
 from typing import Any
 
+from harness.measure.fastpath import at
 from harness.measure.record import ModuleCall, Op, Shape
 from harness.types import Size
 
@@ -223,7 +224,7 @@ class _Derivation:
         if kernel is None:
             kernel = (op.inputs[1] or ())[2:]
         stride = given.get("stride") or (kernel if "pool" in op.name else 1)
-        k, s, p, d = (_at(v, place) for v in (kernel, stride, padding, given.get("dilation", 1)))
+        k, s, p, d = (at(v, place) for v in (kernel, stride, padding, given.get("dilation", 1)))
 
         def positions(n: int) -> int:
             span = n + 2 * p - d * (k - 1) - 1
@@ -283,12 +284,6 @@ def _sides(shapes: Sequence[Any]) -> list[_Side]:
 
 def _each(how: Callable[[Any], Any], *sides: _Side) -> _Side:
     return tuple(how(values) for values in zip(*sides, strict=True))
-
-
-def _at(value: Any, place: int) -> int:
-    if isinstance(value, int):
-        return value
-    return int(value[place] if len(value) > 1 else value[0])
 
 
 def _alike(values: Sequence[Any]) -> None:

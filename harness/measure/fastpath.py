@@ -42,7 +42,7 @@ def _convolution(
         return None
     sizes = []
     for i in range(spatial):
-        s, p, d = _at(stride, i), _at(padding, i), _at(dilation, i)
+        s, p, d = at(stride, i), at(padding, i), at(dilation, i)
         size = x.shape[i + 2] + 2 * p - d * (weight.shape[i + 2] - 1) - 1
         if size < 0 or s < 1 or p < 0 or d < 1:
             return None
@@ -50,7 +50,8 @@ def _convolution(
     return x.new_empty((x.shape[0], weight.shape[0], *sizes))
 
 
-def _at(value: Any, i: int) -> int:
+def at(value: Any, i: int) -> int:
+    """Of a setting that has one value for all directions, or one for each."""
     if isinstance(value, int):
         return value
     return int(value[i] if len(value) > 1 else value[0])
@@ -106,8 +107,8 @@ def _pool(x: Any, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil: b
         return None
     sizes = []
     for i in range(2):
-        k, p, d = _at(kernel, i), _at(padding, i), _at(dilation, i)
-        s = _at(stride, i) if stride not in ((), []) else k
+        k, p, d = at(kernel, i), at(padding, i), at(dilation, i)
+        s = at(stride, i) if stride not in ((), []) else k
         size = x.shape[i + 2]
         span = size + 2 * p - d * (k - 1) - 1
         if span < 0 or s < 1 or k < 1 or d < 1 or not 0 <= p <= k // 2:
@@ -124,7 +125,7 @@ def _adaptive_pool(x: Any, size: Any) -> Any:
         return None
     if x.ndim != 4 or any(n == 0 for n in x.shape[1:]):
         return None
-    return x.new_empty((*x.shape[:2], _at(size, 0), _at(size, 1)))
+    return x.new_empty((*x.shape[:2], at(size, 0), at(size, 1)))
 
 
 def _reduce(x: Any, dims: Any = None, keepdim: bool = False) -> Any:
@@ -194,10 +195,6 @@ def _elementwise(x: Any, *rest: Any) -> Any:
     return x.new_empty(x.shape)
 
 
-def _in_place(x: Any, *rest: Any) -> Any:
-    return x if x.dtype.is_floating_point else None
-
-
 def _dropout(x: Any, p: float, train: bool) -> Any:
     """Nothing is dropped in evaluation, and the input itself comes out."""
     return None if train else x
@@ -245,7 +242,7 @@ _RULES: dict[str, Rule] = {
             "aten.hardswish_",
             "aten.hardsigmoid_",
         ),
-        _in_place,
+        lambda x, *rest: x if x.dtype.is_floating_point else None,
     ),
     **dict.fromkeys(("aten.dropout", "aten.feature_dropout", "aten.dropout_"), _dropout),
 }

@@ -123,9 +123,7 @@ def load_tensors(
     return _as_state_dict(contents, tensors)
 
 
-def load_into(
-    model: nn.Module, path: Path, *, within: Path | None = None, entry: str | None = None
-) -> Match:
+def load_into(model: nn.Module, path: Path, *, entry: str | None = None) -> Match:
     """Load a checkpoint into a model, which must expect just these tensors.
 
     Weights of any floating type are cast to the model's types. An auxiliary head that the model
@@ -135,7 +133,6 @@ def load_into(
     Args:
         model: what to load into.
         path: the file.
-        within: a folder that the file must lie in.
         entry: which of the file's state dicts, see `read_checkpoint`.
 
     Raises:
@@ -147,7 +144,7 @@ def load_into(
 
     expected = specs_of(model)
     on_meta = any(t.is_meta for t in model.state_dict().values() if isinstance(t, torch.Tensor))
-    with _reading(path, within, mapped=not on_meta, entry=entry) as (contents, storages):
+    with _reading(path, None, mapped=not on_meta, entry=entry) as (contents, storages):
         result = match(contents.tensors, expected)
         _check_usable(model, path, result, storages)
         cut = len(result.prefix)

@@ -45,10 +45,6 @@ def deepspeed_parts(call: ModuleCall, whole: Pass) -> Parts:
     return parts
 
 
-def _linear(op: Op, ran: Op) -> int:
-    return linear(op)
-
-
 def _conv(op: Op, ran: Op) -> int:
     x, weight = op.inputs[:2]
     assert x is not None
@@ -86,10 +82,6 @@ def _matmul(op: Op, ran: Op) -> int:
     return product(0)(op)
 
 
-def _addmm(op: Op, ran: Op) -> int:
-    return product(1)(op)
-
-
 def _attention(op: Op, ran: Op) -> int:
     q, k, v = op.inputs[:3]
     assert q is not None
@@ -111,10 +103,6 @@ def _norm(op: Op, ran: Op) -> int:
     counted = fvcore_of(op)
     assert counted is not None
     return counted[1]
-
-
-def _einsum(op: Op, ran: Op) -> int:
-    return einsum_estimate(op)
 
 
 def _pairwise(op: Op, ran: Op) -> int:
@@ -148,7 +136,7 @@ _FURTHER: dict[str, Callable[[Op, Op], int]] = {
     "aten.leaky_relu": _per_element,
     "aten.leaky_relu_": _per_element,
     **{f"aten.{kind}_norm": _norm for kind in ("batch", "group", "layer", "instance")},
-    "aten.einsum": _einsum,
+    "aten.einsum": lambda op, ran: einsum_estimate(op),
     FUNCTIONAL + "upsample": _resized,
     FUNCTIONAL + "interpolate": _resized,
     **dict.fromkeys(_CONVOLUTIONS, _bias),
@@ -157,9 +145,9 @@ _FURTHER: dict[str, Callable[[Op, Op], int]] = {
 }
 
 _RULES: dict[str, Callable[[Op, Op], int]] = {
-    FUNCTIONAL + "linear": _linear,
+    FUNCTIONAL + "linear": lambda op, ran: linear(op),
     FUNCTIONAL + "scaled_dot_product_attention": _attention,
     **dict.fromkeys(_CONVOLUTIONS, _conv),
     **dict.fromkeys(methods("matmul", "__matmul__", "mm", "bmm"), _matmul),
-    **dict.fromkeys(methods("addmm", "baddbmm"), _addmm),
+    **dict.fromkeys(methods("addmm", "baddbmm"), lambda op, ran: product(1)(op)),
 }

@@ -93,10 +93,6 @@ def _input(op: Op) -> tuple[int, ...]:
     return op.inputs[0]
 
 
-def _per_input(op: Op) -> float:
-    return prod(_input(op))
-
-
 def _product(op: Op) -> float:
     left, right = op.inputs[:2]
     assert left is not None
@@ -141,7 +137,7 @@ def _resized(op: Op) -> float:
 
 
 _FUNCTIONS: dict[str, Callable[[Op], float]] = {
-    **dict.fromkeys(PER_ELEMENT, _per_input),
+    **dict.fromkeys(PER_ELEMENT, lambda op: prod(_input(op))),
     FUNCTIONAL + "upsample": _resized,
     FUNCTIONAL + "interpolate": _resized,
     **dict.fromkeys(methods("matmul", "mm", "bmm"), _product),

@@ -83,10 +83,6 @@ def _norm(call: ModuleCall) -> int:
     return prod(first_input(call)) * (4 if "weight" in call.parameters else 2)
 
 
-def _prelu(call: ModuleCall) -> int:
-    return prod(first_input(call))
-
-
 def _softmax(call: ModuleCall) -> int:
     """Exponentials, sum and quotients along the axis."""
     x = first_input(call)
@@ -176,7 +172,7 @@ THOP: dict[str, ModuleRule] = {
         ("ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d"): _conv,
         ("BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "SyncBatchNorm"): _norm,
         ("InstanceNorm1d", "InstanceNorm2d", "InstanceNorm3d", "LayerNorm"): _norm,
-        ("PReLU",): _prelu,
+        ("PReLU",): lambda call: prod(first_input(call)),
         ("Softmax",): _softmax,
         ("AvgPool1d", "AvgPool2d", "AvgPool3d"): _per_output_element(1),
         ("AdaptiveAvgPool1d", "AdaptiveAvgPool2d", "AdaptiveAvgPool3d"): _adaptive_pool,

@@ -106,11 +106,11 @@ def read_checkpoint(
 
 
 def read_safetensors_header(
-    data: bytes, size: int, limits: ReadLimits = _NO_LIMITS_GIVEN
+    data: bytes, size: int
 ) -> CheckpointInfo | UnsafeCheckpoint | UnreadableCheckpoint:
     """Describe a safetensors file of ``size`` bytes by its first ones, which hold its header."""
     try:
-        return _read(io.BytesIO(data), Path("header.safetensors"), size, limits, None)
+        return _read(io.BytesIO(data), Path("header.safetensors"), size, _NO_LIMITS_GIVEN, None)
     except Rejection as e:
         return e.result
 

@@ -249,10 +249,6 @@ def _ordered(arguments: tuple[object, ...], budget: Budget, where: str) -> Order
     return made
 
 
-def _defaultdict(_arguments: tuple[object, ...], _budget: Budget, _where: str) -> Ordered:
-    return Ordered()
-
-
 def _size(arguments: tuple[object, ...], budget: Budget, where: str) -> tuple[int, ...]:
     if len(arguments) != 1:
         raise _mismatch("torch.Size", where)
@@ -368,7 +364,7 @@ def _mismatch(what: str, where: str) -> Rejection:
 
 _BUILDERS: dict[str, Callable[[tuple[object, ...], Budget, str], object]] = {
     "collections.OrderedDict": _ordered,
-    "collections.defaultdict": _defaultdict,
+    "collections.defaultdict": lambda arguments, budget, where: Ordered(),
     "torch.Size": _size,
     "torch.nn.parameter.Parameter": _parameter,
     "torch._utils._rebuild_parameter": _parameter,
