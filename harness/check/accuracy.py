@@ -39,6 +39,7 @@ from harness.check.shards import shard_names
 from harness.check.slips import exchanged, find_slip, named_entry, try_others
 from harness.check.weights import UNDECIDED
 from harness.types import Edit, EvalImages, Finding, Unmeasured
+from zoo._util.text import plural
 from zoo.index.types import Claim
 from zoo.known_datasets import ACCURACIES, IMAGENET_1K, KNOWN, known_dataset
 
@@ -338,8 +339,8 @@ def _contradicted(
     of = len(known.classes) if known is not None else 1000
     if claim.images is None and not plausible(images.classes, decision.drawn, population, of=of):
         doubt = (
-            f"; a random draw of {'ImageNet' if known is None else known.title}'s images has more "
-            f"than {images.classes} classes, so this tells of images like these alone"
+            f"; a random draw of {'ImageNet' if known is None else known.title} has more than "
+            f"{plural(images.classes, 'class')}, so this tells of images like these alone"
         )
     elsewhere = f"; {other.clause}" if other.clause else ""
     message = f"{_excluded(claim, looked)}; {found.clause}{elsewhere}{doubt}{_named(looked)}"

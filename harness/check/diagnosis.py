@@ -14,10 +14,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from math import exp, lgamma, log, log1p
+from typing import Any
 
 from harness.check.base import Evidence, Need
 from harness.check.compare import number
-from harness.check.decide import Observation, looks, rule_for
+from harness.check.decide import IMAGENET, Observation, looks, rule_for
+from harness.check.evaluated import of_source
 from harness.check.intervals import too_many
 from harness.check.shards import shard_names
 from harness.types import EvalImages
@@ -144,6 +146,8 @@ def chance_of(
     Arguments as for `diagnose`.
     """
     look, top = seen[-1], 1 if key == "top1" else 5
+    if images.subset and (source := of_source(evidence)) is not None:
+        return _source_at_chance(source)
     # Of 200 classes labels are synsets, and -A has the images that models get wrong.
     if images.own or images.sample or images.subset or not at_chance(look, images.chance, top):
         return False
@@ -159,6 +163,24 @@ def chance_of(
         return True if images.over else Need("accuracy", shards=tuple(spans))
     more = _count(evidence, key, spans)
     return True if more is None else at_chance(more, images.chance, top)
+
+
+def _source_at_chance(evidence: Evidence) -> bool:
+    """Whether the images that a subset's are some of, as far as they were counted, tell chance.
+
+    Labels in another order make other images those of the subset, and of these few may tell.
+    """
+    images = evidence.images
+    assert images is not None
+    counted: list[Mapping[str, Any]] = []
+    begin, total = 0, min(images.limit, images.count)
+    for end in looks(total, max(total, IMAGENET)):
+        for shard in shard_names(begin, end, size=images.shard_size):
+            if (fact := evidence.measurement("accuracy", shard)) is None:
+                break
+            counted.append(fact.value)
+        begin = end
+    return bool(counted) and at_chance(Observation.of(counted, "top1"), images.chance, 1)
 
 
 def _tried(

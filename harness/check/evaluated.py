@@ -174,19 +174,27 @@ class _Tagged(Mapping[Slot, Fact]):
     """Facts, of which the counts of one dataset stand under their names without its tag."""
 
     def __init__(self, facts: Mapping[Slot, Fact], tag: str) -> None:
-        self._facts, self._tag = facts, tag
+        self.untagged, self._tag = facts, tag
 
     def __getitem__(self, slot: Slot) -> Fact:
         kind, which = slot
         if kind == "accuracy" and isinstance(which, str):
             slot = (kind, tagged(which, self._tag))
-        return self._facts[slot]
+        return self.untagged[slot]
 
     def __iter__(self) -> Iterator[Slot]:
-        return iter(self._facts)
+        return iter(self.untagged)
 
     def __len__(self) -> int:
-        return len(self._facts)
+        return len(self.untagged)
+
+
+def of_source(evidence: Evidence) -> Evidence | None:
+    """The evidence of a `view` with the images that its own are made of; None where none are."""
+    source = None if evidence.images is None else evidence.images.made_of
+    if source is None or not isinstance(evidence.facts, _Tagged):
+        return None
+    return replace(evidence, images=source, facts=_Tagged(evidence.facts.untagged, source.tag))
 
 
 def names_several(variant: Variant) -> bool:

@@ -295,6 +295,33 @@ def test_two_hundred_classes_are_scored_over_those_alone(zoo, made, tmp_path):
     assert evaluation["top1"] == 100.0
 
 
+def test_labels_in_another_order_say_nothing_of_the_clean_scores_either(zoo, made, tmp_path):
+    """Of images labelled one class later, other ones are of the 200 classes."""
+    subset = class_subset("imagenet_r")
+    later = {n: name for n, name in enumerate(made.names) if made.labels[n] + 1 in subset}
+    place = tmp_path / "val"
+    place.mkdir()
+    lines = []
+    for n, name in list(later.items())[:24]:
+        os.link(made.folder / name, place / name)
+        lines.append(f"{name} {made.labels[n] + 1}\n")
+    (place / "labels.txt").write_text("".join(lines))
+    index = write_index(zoo, results(**{"ImageNet-R clean": "99.0", "ImageNet": "98.0"}))
+    entry = json.loads(index.read_text())
+    entry["Models"][0]["Metadata"]["Image Size"] = 64
+    index.write_text(json.dumps(entry))
+    outcome = zoo.validate(index, place)
+    here = found(outcome)
+    assert outcome.status == 0
+    assert here["99.0"][:2] == here["98.0"][:2] == ("unverified", "accuracy.undecided")
+    clean = next(f["message"] for f in outcome.document["findings"] if f["documented"] == "99.0")
+    assert "which excludes 99.0; no more are right than by chance" in clean
+    # Nor alone: what tells is that all images are answered so, and not whose claim they settle.
+    entry["Models"][0]["Results"] = results(**{"ImageNet-R clean": "99.0"})
+    index.write_text(json.dumps(entry))
+    assert found(zoo.validate(index, place)) == {"99.0": here["99.0"]}
+
+
 def test_a_result_may_state_how_it_was_evaluated(zoo, mixed):
     """It is counted as a variant with those settings is, and beside the variant's own result."""
     stated = {"Image Size": 80, "Crop Pct": 1.0, "Crop Mode": "squash", "Mean": [0.9, 0.1, 0.5]}
