@@ -80,9 +80,12 @@ A CSV file that `--index` names, or a Markdown page without a model-index, is re
 each row is a variant, and each cell under a known header a claim. Known are the headers of timm's
 results and benchmarks, of torchvision's documentation and of mmpretrain's pages, and every key
 below with its unit (`Params (M)`, `GMACs`, `Top-1 (%)`). The dataset of accuracies is that of the
-file's name (`results-imagenet-real.csv`) or of the heading above the table. In a folder, and where
-a pattern matches, tables are read if no file holds a model-index. Marks of footnotes are no part of
-a name or a number. A cell that is not one number (`76.5 ± 0.1`, `81-82`, `>95`), a column of no
+file's name (`results-imagenet-real.csv`) or of the heading above the table, unless its own header
+names one (`ImageNet-V2 top-1`), as it may name an input (`FLOPs (G) @ 384`) or two accuracies
+(`Acc@1 / Acc@5`). In a folder, and where a pattern matches, tables are read if no file holds a
+model-index. Marks of footnotes, LaTeX and HTML around a word are no part of a name or a number, and
+`11 689 512`, `4.1 × 10^9` and a whole table's decimal commas are read. A row without a name is of
+the model above it. A cell that is not one number (`76.5 ± 0.1`, `81-82`, `>95`), a column of no
 known meaning and a second column of one key are noted and not verified. Headers of your own are
 said in the `pyproject.toml`, for all files or for those that a pattern fits:
 

@@ -122,9 +122,13 @@ class Drafter:
                 value, step, quoted = read_value(whole, row, new)
             except Wrong:
                 continue
+            # Of a page that writes its decimals behind a comma.
+            is_comma = "," in (node.written or "") and "," not in node.text
+            text = new.replace(".", ",") if is_comma else new
+            raw = text if raw == new else raw
             written = replace(claim, raw=raw, value=value, step=step, quoted=quoted)
             if _holds(written, edit):
-                return [replace_value(self._file, node, new)], written
+                return [replace_value(self._file, node, text)], written
         raise EditRefused(f"{edit.value} can't be written as this page writes {edit.field}")
 
     def _step(self, claim: Claim) -> Decimal | None:

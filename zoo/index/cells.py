@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from decimal import Decimal
 
-from zoo.index.nodes import UnreadableIndex
+from zoo.index.nodes import Scalar, UnreadableIndex
+from zoo.index.units import NotANumber, OutOfRange, parse_number
+from zoo.weights import hub
 
 MAX_ROWS = 30_000  # of one file; the longest that is published has 1,600
 MAX_COLUMNS = 200
@@ -22,8 +25,9 @@ _PIPE = re.compile(r"(?<!\\)\|")
 
 # What Markdown puts around a word, and the notes of footnotes behind it.
 LINK = re.compile(r"\[((?:[^\[\]\\]|\\.)*)\]\(([^()\s]*)\)")
-_AROUND = re.compile(r"(?:[*_`~\s]|\\\*)*")
-_BEHIND = re.compile(r"(?:[*`~\s\u2020\u2021]|\\\*|_(?=\W|$))+$")
+_TAG = r"(?:b|strong|i|em|u|ins|mark|code|small|span|sub)"
+_AROUND = re.compile(rf"(?:[*_`~\s]|\\\*|<{_TAG}(?:\s[^<>]{{0,200}})?>)*")
+_BEHIND = re.compile(rf"(?:[*`~\s\u2020\u2021]|\\\*|</{_TAG}>|_(?=[\W_]|$))+$")
 # Marks of footnotes behind a text, as both kinds of table have them: `[^1]`, `[2]`, a dagger.
 _NOTED = re.compile(
     r"(?:\s*(?:\[\^\w{1,20}\]|\[\d{1,2}\]|<sup>[^<>]{0,20}</sup>"
@@ -36,9 +40,38 @@ FOOTNOTE = re.compile(
 UNCERTAIN = re.compile(
     r"[<>~\u2248\u2264\u2265]\s*\d.*"
     r"|\d[\d.,]*\s*[%A-Za-z]{0,9}\s*(?:\u00b1|\+/?-|-|\u2013|~|\bto\b|/|\()\s*[+-]?\.?\d.*"
+    # A deviation, an interval or another figure in brackets or on a line of its own.
+    r"|\d[\d.,]*\s*[%A-Za-z]{0,9}\s*(?:[(\[{|;_^]|<br\s*/?>|<su[bp]>)\D{0,20}\d.*"
+    r"|\d[\d.,]*\s*[%A-Za-z]{0,9}\s*\(\D{1,60}\)"
     r"|\d[\d.,]*\s*[%KMGB]?\s*(?:@|\(?\s*at\b)\s*\d.*"
 )
 _MAX_MARKED = 1_000
+_MISSING = frozenset({
+    "", "nan", "-", "--", "n/a", "na", "none", "null", "\u2013", "\u2014", "x", "/",
+    "\u2717", "\u2718",
+})  # fmt: skip
+# What stands for the cell above, where Markdown merges rows.
+DITTO = frozenset({"", "^", "^^", '"', "''", "\u2033", "\u3003"})
+_URL_END = (".pth", ".pt", ".bin", ".safetensors", ".pkl", ".tar", ".ckpt")
+_TEX = re.compile(r"\\(?:text|math)[a-z]{0,12}\s*\{([^{}]*)\}|\\(?:underline|emph)\s*\{([^{}]*)\}")
+_TEX_SIGNS = {
+    "\\times": "\u00d7", "\\cdot": "\u00b7", "\\pm": "\u00b1", "\\%": "%", "\\#": "#", "\\_": "_",
+    "\\&": "&", "\\,": "\u2009", "\\sim": "~", "\\approx": "\u2248", "{,}": ",", "$": "",
+}  # fmt: skip
+_POWERS = str.maketrans(
+    "\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079", "0123456789"
+)
+_POWER = re.compile(
+    r"(?<=\d)\s*[\u00d7xX*\u00b7]\s*10(?:(?:\^|\*\*)\{?(\d{1,2})\}?|([\u2070\u00b9\u00b2\u00b3\u2074-\u2079]{1,2}))"
+)
+_TEN = re.compile(r"[\u00d7xX*\u00b7]\s*10$")
+# Thousands set apart by a space of any width, by an apostrophe, or, twice at least, by a point.
+_THOUSANDS = re.compile(
+    r"(\d{1,3})(?:(?:([ \u00a0\u2009\u202f'\u2019])\d{3}(?:\2\d{3})*)|(?:\.\d{3}){2,})"
+    r"(?![\d.'\u2019])"
+)
+_POINT = re.compile(r"[+-]?\d+\.(\d+)\s*(?:%|[A-Za-z]{0,9})")
+_COMMA = re.compile(r"([+-]?\d+(?:[. ]\d{3})*),(\d+)(?=\s*(?:%|[A-Za-z]|$))")
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +233,51 @@ def _pipe_row(text: str, start: int, end: int) -> list[Cell]:
 def unmarked(text: str) -> str:
     """The text before its footnotes' marks; as it is where it is nothing else."""
     found = _NOTED.search(text) if len(text) <= _MAX_MARKED else None
-    return text[: found.start()] if found is not None and found.start() else text
+    if found is None or not found.start() or _TEN.search(text, 0, found.start()):
+        return text  # ``10\u00b3`` is a power
+    return text[: found.start()]
+
+
+def without_tex(text: str) -> str:
+    """A text without what LaTeX puts around it, as ``$25.6$ M``."""
+    if "\\" not in text and "$" not in text:
+        return text
+    text = _TEX.sub(lambda found: found[1] or found[2] or "", text)
+    for sign, plain in _TEX_SIGNS.items():
+        text = text.replace(sign, plain)
+    return text.strip()
+
+
+def plain_number(text: str, *, comma: bool = False) -> str:
+    """A number as an index writes it: ``1.8 \u00d7 10\u2079``, ``11 689 512``, ``$25.6$M``.
+
+    ``comma`` says that decimals stand behind a comma, as in all of the table.
+    """
+    text = _POWER.sub(lambda at: f"e{at[1] or at[2].translate(_POWERS)}", without_tex(text))
+    if comma:
+        decimal = _COMMA.match(text)
+        if decimal is None:
+            return re.sub(r"(?<=\d)[. ](?=\d{3}(?!\d))", "", text)
+        return f"{re.sub('[. ]', '', decimal[1])}.{decimal[2]}{text[decimal.end() :]}"
+    return _THOUSANDS.sub(lambda at: re.sub(r"\D", "", at[0]), text, count=1)
+
+
+def is_missing(text: str, *, merged: bool) -> bool:
+    """Whether a cell says nothing; ``merged`` where marks may stand for the cell above."""
+    return text.lower() in _MISSING or (merged and text in DITTO)
+
+
+def has_decimal_commas(texts: Iterable[str]) -> bool:
+    """Whether numbers have commas that part no thousands, and few points that may be decimals'."""
+    commas = points = 0
+    for text in texts:
+        if pointed := _POINT.fullmatch(text):
+            if len(pointed[1]) != 3:
+                return False
+            points += 1
+        elif (number := _COMMA.match(text)) is not None:
+            commas += len(number[2]) != 3 or number[1] == "0"
+    return commas > points
 
 
 def inner(cell: Cell) -> tuple[str, int]:
@@ -213,3 +290,46 @@ def inner(cell: Cell) -> tuple[str, int]:
     behind = _BEHIND.search(text, front)
     end = len(text) if behind is None else behind.start()
     return text[front:end], begin + front
+
+
+def part_of(cell: Cell, part: int, parts: int) -> Cell:
+    """One of the numbers of a cell, as ``76.1 / 92.9``; the whole cell where it has others."""
+    if parts == 1:
+        return cell
+    found = [m.span() for m in re.finditer(r"[^/&|]+", cell.text)]
+    if len(found) != parts:
+        return cell
+    start, end = found[part]
+    inside = _stripped(cell.text, start, end)
+    return Cell(inside.text, cell.start + inside.start, cell.start + inside.end)
+
+
+def sum_to(whole: Decimal, *parts: Decimal) -> bool:
+    """Whether numbers that were rounded each on its own can have that sum."""
+    slack = sum(Decimal(1).scaleb(int(part.as_tuple().exponent)) for part in parts)
+    return abs(whole - sum(parts)) < slack
+
+
+def decimal_of(text: str) -> Decimal | None:
+    try:
+        return parse_number(text.strip().removesuffix("%").strip()).value
+    except (NotANumber, OutOfRange):
+        return None
+
+
+def urls_of(cell: Cell) -> list[Scalar]:
+    """The checkpoints that a cell links to."""
+    links = [(found[2], cell.start + found.start(2)) for found in LINK.finditer(cell.text)]
+    links = links or [(cell.text, cell.start)]
+    found = [(url, at) for url, at in links if _is_file(url)][:1]
+    # What a page of the Hub shows is meant: readers of a table open links in a browser.
+    pages = [hub.file_of_page(url) for url, _ in found]
+    return [
+        Scalar(page or url, True, at, at + len(url), written=url if page else None)
+        for (url, at), page in zip(found, pages, strict=True)
+    ]
+
+
+def _is_file(url: str) -> bool:
+    by_name = url.lower().startswith(("hf-hub:", "hf_hub:"))
+    return by_name or url.partition("?")[0].lower().endswith(_URL_END)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from fnmatch import fnmatch
 from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from zoo.index.nodes import Mapping as Pairs
+from zoo.index.nodes import Node, Scalar, pair
 from zoo.index.schema import FIELDS, canonical
 from zoo.index.units import measured_key
 from zoo.known_datasets import known_dataset
@@ -24,10 +27,14 @@ SPEEDS = ("Throughput", "Latency")
 _BUILT_IN: dict[str, str | None] = {
     # Who a row is about.
     **dict.fromkeys(("model", "name", "model name", "variant", "arch", "architecture"), NAME),
-    **dict.fromkeys(("network", "weight"), NAME),
+    **dict.fromkeys(("network", "weight", "models", "net", "networks", "architectures"), NAME),
     # timm's results and benchmarks.
     "param count": "Parameters (M)",
-    **dict.fromkeys(("img size", "resolution", "input size"), SIZE),
+    **dict.fromkeys(
+        ("img size", "resolution", "input size", "input resolution", "image resolution"), SIZE
+    ),
+    **dict.fromkeys(("crop ratio", "crop fraction"), "Crop Pct"),
+    "interp": "Interpolation",
     # A benchmark runs at any size, and says nothing of how the weights are evaluated.
     "infer img size": COUNTED_AT,
     "infer gmacs": "GMACs",
@@ -44,14 +51,89 @@ _BUILT_IN: dict[str, str | None] = {
     ),
     # mmpretrain's pages and torchvision's documentation.
     **dict.fromkeys(("download", "checkpoint", "ckpt", "url", "link"), WEIGHTS),
+    **dict.fromkeys(("weights url", "weight url", "model url", "checkpoint url"), WEIGHTS),
     **dict.fromkeys(
         ("pretrain", "config", "recipe", "paper", "code", "notes", "description"), None
     ),
 }
-_ERROR = re.compile(r"top[- ]?([15])[- ]?err(?:or)?(?: rate)?(?: ?\(%\))?")
+_ERROR = re.compile(r"top[- ]?([15])[- ]?err(?:or)?\.?(?: rate)?(?: ?\(%\))?")
+# ``FLOPs (G) @ 384``, ``ImageNet-V2 top-1``: what a header says beside its key.
+_AT = re.compile(
+    r"(.+?)\s*\(?\s*(?:@|\bat\b)\s*(\d{2,4}(?:\s*[x\u00d7]\s*\d{2,4})?)\s*(?:px|pixels|\u00b2|\^2)?\s*\)?",
+    re.I,
+)
+_OF = re.compile(r"(.+?)[\s:,(-]*((?:top[- ]?[15]|acc(?:uracy)?\b).*?)\)?", re.I)
+_ON = re.compile(r"(.+?)\s*(?:\bon\b|\()\s*(.+?)\)?", re.I)
+_BOTH = re.compile(r"\s*[/&|]\s*")
 # Words around the name of a dataset in that of a file.
 _NEUTRAL = frozenset({"results", "result", "benchmark", "eval", "table", "accuracy", "val", "timm"})
 _OTHER_DATASETS = {"sketch": "imagenet-sketch"}
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """What a column says: the key of an index as its author might write it.
+
+    Attributes:
+        place: of the column in its table.
+        key: the key, with its unit.
+        field: the schema's spelling of it.
+        at: the input that its numbers are of, where the header names one.
+        dataset: the same of a dataset.
+        part: which of several numbers of a cell it is.
+        parts: how many a cell has.
+    """
+
+    place: int
+    key: str
+    field: str
+    at: str = ""
+    dataset: str = ""
+    part: int = 0
+    parts: int = 1
+
+    @property
+    def says(self) -> str:
+        """What no table says twice of a row."""
+        return "|".join(filter(None, (self.field, self.at, self.dataset)))
+
+
+def columns_of(place: int, header: str, own: Mapping[str, str]) -> list[Column]:
+    """The columns that a header with several keys is, or one that names an input or a dataset."""
+    halves = _BOTH.split(header)
+    keys = [meaning(half, own) for half in halves]
+    if len(keys) == 2 and all(keys) and not any(map(has_no_unit, halves)):
+        fields = [field_of(key) for key in keys if key]
+        return [
+            Column(place, key or "", field, part=n, parts=2)
+            for n, (key, field) in enumerate(zip(keys, fields, strict=True))
+            if len({*fields}) == 2
+        ]
+    at, of, on = _AT.fullmatch(header), _OF.fullmatch(header), _ON.fullmatch(header)
+    if at is not None and not has_no_unit(at[1]):
+        key = meaning(at[1], own) or ""
+        if field_of(key) in ("FLOPs", *ACCURACIES):
+            return [Column(place, key, field_of(key), at=at[2].strip())]
+    for name, said in (of.groups() if of else ("", ""), on.groups()[::-1] if on else ("", "")):
+        key, dataset = meaning(said, own) or "", _known(name) if name else None
+        if dataset and field_of(key) in ACCURACIES:
+            return [Column(place, key, field_of(key), dataset=dataset)]
+    return []
+
+
+def result_of(
+    metrics: list[tuple[Node, Node]], dataset: Node | None, at: int, size: str = ""
+) -> Node:
+    """Accuracies as a result on a dataset, at an input of their own where one is said."""
+    about = [pair("Task", Scalar("Image Classification", True, at, at), at)]
+    about += [pair(DATASET, dataset, at)] if dataset is not None else []
+    about += [pair(SIZE, Scalar(size, False, at, at), at)] if size else []
+    return Pairs([*about, pair("Metrics", Pairs(metrics, at, at), at)], at, at)
+
+
+def field_of(key: str) -> str:
+    """The schema's spelling of a key of a table."""
+    return key if key in ERRORS else canonical(key)
 
 
 def meaning(header: str, own: Mapping[str, str]) -> str | None:

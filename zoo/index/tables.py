@@ -13,21 +13,29 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 from zoo._util.text import shown
 from zoo.index.cells import (
+    DITTO,
     FOOTNOTE,
     LINK,
     UNCERTAIN,
     Cell,
     CellTable,
     csv_table,
+    decimal_of,
+    has_decimal_commas,
     inner,
+    is_missing,
     markdown_tables,
+    part_of,
+    plain_number,
+    sum_to,
     unmarked,
+    urls_of,
+    without_tex,
 )
 from zoo.index.nodes import Mapping as Pairs
 from zoo.index.nodes import Node, Scalar, Sequence, TableDocument, UnreadableIndex, pair
@@ -42,36 +50,31 @@ from zoo.index.table_columns import (
     SIZE,
     SPEEDS,
     WEIGHTS,
+    Column,
+    columns_of,
     conditions_of,
     dataset_of,
+    field_of,
     has_no_unit,
     heading_dataset,
     meaning,
     own_columns,
+    result_of,
 )
-from zoo.index.units import NotANumber, OutOfRange, parse_number
 from zoo.index.values import Wrong
 from zoo.known_datasets import known_dataset
-from zoo.weights import hub
 
 SUFFIXES = (".csv", ".tsv")
-_MISSING = frozenset({"", "nan", "-", "--", "n/a", "na", "none", "null", "\u2013", "\u2014"})
 _MAX_CELL = 1_000
 _MAX_FAULT = 200
 _BARE = re.compile(r"[0-9][0-9,_]*(\.[0-9]*)?")
 _MOST_MILLIONS = 100_000
+# What tells two rows of one model apart.
+_TOLD = (SIZE, COUNTED_AT, "Crop Pct", "Interpolation", "Mean", "Std", BATCH, DATASET, WEIGHTS)
+_WORDS = re.compile(r"[^\W\d_]{2}|[^\W\d_]\d|^\d{1,4}(?:\s*[x\u00d7]\s*\d{1,4})?$")
 _NUMBERS = frozenset({"count", "rounded-count", "bytes", "percent", "number", "speed"})
+_SQUARED = re.compile(r"(?<=\d)\s*\$?\^\{?2\}?\$?$")
 _LINE_END = re.compile(r"\s*<br\s*/?>\s*")
-_URL_END = (".pth", ".pt", ".bin", ".safetensors", ".pkl", ".tar", ".ckpt")
-
-
-@dataclass(frozen=True, slots=True)
-class _Column:
-    """What a column says: the key of an index as its author might write it."""
-
-    place: int
-    key: str
-    field: str
 
 
 class TableReader:
@@ -133,7 +136,13 @@ class _Table:
         self.is_csv = under is not None  # Markdown has no conditions in its name.
         self.under = under or {}
         self.faults: list[tuple[str | None, str, Wrong]] = []
+        cells = (
+            cell.text for row in table.rows for cell in row if "," in cell.text or "." in cell.text
+        )
+        self.commas = has_decimal_commas(unmarked(text) for text in cells)
         self.columns = list(self._columns(own))
+        self.unread = {*range(len(table.header))} - {column.place for column in self.columns}
+        self.above: Cell | None = None
         self.fractions = self._are_fractions()
 
     def document(self) -> TableDocument | None:
@@ -144,26 +153,26 @@ class _Table:
         seen: dict[tuple[str, ...], int] = {}
         models: list[Node] = []
         for number, row in enumerate(self.table.rows, 2):
-            model = self._model(row, number, seen)
-            if model is not None:
-                models.append(model)
+            models += self._model(row, number, seen)
         start = self.table.header[0].start
         pairs = [pair("Models", Sequence(models, start, start), start)]
         return TableDocument(pairs, start, start, faults=tuple(self.faults))
 
-    def _columns(self, own: Mapping[str, str]) -> Iterator[_Column]:
+    def _columns(self, own: Mapping[str, str]) -> Iterator[Column]:
         taken: set[str] = set()
         for place, cell in enumerate(self.table.header):
             header = cell.text if self.is_csv else _LINE_END.sub(" ", inner(cell)[0]).strip()
+            header = without_tex(header)
             key = meaning(header, own)
             if key == header and has_no_unit(key) and (unit := self._unit(place, key, cell)):
                 key = unit if unit != "?" else None
             if key is None:
                 continue
-            field = key if key in ERRORS else canonical(key)
+            field = field_of(key)
             if field == NAME and NAME in taken and self._links(place):
                 key = field = WEIGHTS  # "model" beside "name"
-            if not key or (field in taken and field != WEIGHTS):
+            found = [Column(place, key, field)] if key else columns_of(place, header, own)
+            if not found or (any(c.says in taken for c in found) and field != WEIGHTS):
                 if header.strip():
                     remedy = "say what it means in [tool.zoo.tables], if it is to be verified"
                     what = "is a column of no known meaning, and is not read"
@@ -173,20 +182,25 @@ class _Table:
                     node = Scalar(header, True, cell.start, cell.end)
                     self._fault(None, header, Wrong("schema.unknown-key", what, remedy, node))
                 continue
-            taken.add(field)
-            yield _Column(place, key, field)
+            taken.update(column.says for column in found)
+            yield from found
 
     def _links(self, place: int) -> bool:
         cells = (row[place] for row in self.table.rows if place < len(row))
-        return any(LINK.search(cell.text) and _urls(cell) for cell in cells)
+        return any(LINK.search(cell.text) and urls_of(cell) for cell in cells)
 
-    def _texts(self, place: int) -> list[str]:
-        texts = (row[place].text for row in self.table.rows if place < len(row))
-        return [text for text in texts if text.lower() not in _MISSING]
+    def _texts(self, column: Column) -> list[str]:
+        place, part, parts = column.place, column.part, column.parts
+        cells = (part_of(row[place], part, parts) for row in self.table.rows if place < len(row))
+        texts = (cell.text if self.is_csv else inner(cell)[0] for cell in cells)
+        return [self._plain(text) for text in texts if not is_missing(text, merged=not self.is_csv)]
+
+    def _plain(self, text: str) -> str:
+        return text if text.isalnum() else plain_number(unmarked(text), comma=self.commas)
 
     def _unit(self, place: int, key: str, cell: Cell) -> str:
         """The key with the unit that numbers of a column without one have; ``?`` if unclear."""
-        found = [_BARE.fullmatch(text) for text in self._texts(place)]
+        found = [_BARE.fullmatch(text) for text in self._texts(Column(place, key, key))]
         bare = [match for match in found if match is not None]
         if not any(match[1] for match in bare):
             return ""
@@ -206,14 +220,17 @@ class _Table:
             number
             for column in self.columns
             if column.field in (*ACCURACIES, *ERRORS)
-            for text in self._texts(column.place)
-            if (number := _decimal(text)) is not None
+            for text in self._texts(column)
+            if (number := decimal_of(text)) is not None
         ]
         return bool(numbers) and min(numbers) >= 0 and max(numbers) <= 1
 
-    def _model(self, row: list[Cell], number: int, seen: dict[tuple[str, ...], int]) -> Node | None:
+    def _model(self, row: list[Cell], number: int, seen: dict[tuple[str, ...], int]) -> list[Node]:
         name = next(c for c in self.columns if c.field == NAME)
         named = row[name.place] if name.place < len(row) else Cell("", row[0].start, row[0].start)
+        is_merged = not self.is_csv and named.text in DITTO and self.above is not None
+        if is_merged and self.above is not None:
+            named = self.above
         title, inset = (unmarked(named.text), 0) if self.is_csv else inner(named)
         width = len(self.table.header)
         extra = any(cell.text for cell in row[width:])
@@ -224,26 +241,29 @@ class _Table:
                 remedy += ", and a value that holds the separator in quotes"
             node = Scalar(title, True, row[0].start, row[0].end)
             self._fault(title, NAME, Wrong("schema.wrong-type", what, remedy, node))
-            return None
+            return []
         values = {
-            column.field: (column, row[column.place])
+            column.says: (column, part_of(row[column.place], column.part, column.parts))
             for column in self.columns
             if column.field != NAME
             and column.place < len(row)
-            and row[column.place].text.lower() not in _MISSING
+            and not is_missing(row[column.place].text, merged=not self.is_csv)
         }
-        if not values and (title or not any(cell.text for cell in row)):
-            return None
+        # A heading within the table names no model of the rows below.
+        self.above = named if values and title else None
+        if not values and (is_merged or title or not any(cell.text for cell in row)):
+            return []
         at = named.start + inset
         place = Scalar(title, True, at, at + len(title))
-        # One model may be evaluated at several sizes.
-        told = (SIZE, COUNTED_AT, "Crop Pct", DATASET)
-        # A footnote's mark tells two rows of one model apart: another recipe, as a rule.
+        # One model may be evaluated at several sizes, or have several checkpoints.
+        told = [values[f][1].text for f in _TOLD if f in values]
+        # A footnote's mark tells two rows of one model apart: another recipe, as a rule; so does
+        # the word or the whole number of a column that isn't read.
         marks = FOOTNOTE.findall(named.text[inset + len(title) :])
-        given = [title, "".join(marks), *(values[f][1].text for f in told if f in values)]
-        first = seen.setdefault(tuple(given), number)
-        if first != number and title:
-            what = f"is a second row of this model{' and size' if len(given) > 2 else ''}; the "
+        beside = [row[n].text for n in self.unread if n < len(row) and _WORDS.search(row[n].text)]
+        first = seen.setdefault((title, "".join(marks), *told, *beside), number)
+        if first != number and title and not is_merged:
+            what = f"is a second row of this model{' and size' if told else ''}; the "
             what += f"first is row {first} of the table"
             wrong = Wrong("schema.duplicate-name", what, "keep one of the two", place)
             self._fault(title, NAME, wrong)
@@ -253,54 +273,72 @@ class _Table:
         named = None if variant is None else variant[:_MAX_FAULT]
         self.faults.append((named, field[:_MAX_FAULT], wrong))
 
-    def _entry(self, name: Scalar, values: dict[str, tuple[_Column, Cell]]) -> Node:
+    def _entry(self, name: Scalar, values: dict[str, tuple[Column, Cell]]) -> list[Node]:
         at = name.start
         metadata: list[tuple[Node, Node]] = []
         metrics: list[tuple[Node, Node]] = []
+        others: list[Node] = []  # results under settings of their own
+        counts: list[list[tuple[Node, Node]]] = []  # FLOPs at inputs of their own
         top: list[tuple[Node, Node]] = [pair(NAME, name, at)]
         dataset = None if self.dataset is None else Scalar(self.dataset, True, at, at)
-        for field, (column, cell) in values.items():
+        for column, cell in values.values():
+            field = column.field
             if field == DATASET:
                 dataset = self._value(cell, field)
             elif field == WEIGHTS:
-                top += [pair(WEIGHTS, url, url.start) for url in _urls(cell)]
+                top += [pair(WEIGHTS, url, url.start) for url in urls_of(cell)]
             elif field in ERRORS:
                 metrics += self._error(name.text, field, cell, values)
             elif field in ACCURACIES:
                 value = self._percent(self._value(cell, field))
                 value.sure = self._is_percent(field, value, values)
-                metrics.append(pair(column.key, value, cell.start))
+                metric = pair(column.key, value, cell.start)
+                of = Scalar(column.dataset, True, at, at) if column.dataset else dataset
+                is_own = column.says != field
+                others += [result_of([metric], of, at, column.at)] if is_own else []
+                metrics += [] if is_own else [metric]
             elif field in SPEEDS:
                 metadata.append(pair(field, self._speed(cell, values), cell.start))
+            elif column.at:
+                head = self.table.header[column.place].start
+                said = Scalar(column.at, False, head, head)
+                pairs = [pair(column.key, self._value(cell, field), cell.start)]
+                counts.append([*pairs, pair(COUNTED_AT, said, cell.start)])
             elif field != BATCH or not any(speed in values for speed in SPEEDS):
                 metadata.append(pair(column.key, self._value(cell, field), cell.start))
+        if counts and not {"FLOPs", COUNTED_AT} & {*values}:
+            metadata += counts.pop(0)
+        more = [[top[0], pair("Metadata", Pairs(each, at, at), at)] for each in counts]
         top.append(pair("Metadata", Pairs(metadata, at, at), at))
-        if metrics:
-            task = Scalar("Image Classification", True, at, at)
-            about = [pair("Task", task, at)]
-            about += [pair(DATASET, dataset, at)] if dataset is not None else []
-            result = Pairs([*about, pair("Metrics", Pairs(metrics, at, at), at)], at, at)
-            top.append(pair("Results", Sequence([result], at, at), at))
-        return Pairs(top, at, name.end)
+        results = [*([result_of(metrics, dataset, at)] if metrics else []), *others]
+        top += [pair("Results", Sequence(results, at, at), at)] if results else []
+        return [Pairs(each, at, name.end) for each in (top, *more)]
 
     def _value(self, cell: Cell, field: str) -> Scalar:
         kind = FIELDS[field].kind if field in FIELDS else "percent" if field in ERRORS else "text"
         said, inset = (cell.text, 0) if self.is_csv else inner(cell)
         is_huge = len(said) > _MAX_CELL
-        short = said if is_huge or kind not in _NUMBERS else unmarked(said)
+        is_number = kind in _NUMBERS and not is_huge
+        short = unmarked(said) if is_number else said
         start = cell.start + inset
         end = start + len(short) if short != said or not self.is_csv else cell.end
         # A huge one is no value, and the first of it says so.
         if is_huge:
             return Scalar(f"{said[:80]}...", False, start, end)
-        is_doubtful = kind in _NUMBERS and UNCERTAIN.fullmatch(short) is not None
+        plain = self._plain(short) if is_number else short
+        if kind == "pixels":
+            plain = _SQUARED.sub("", plain)
+        elif kind == "bytes" and plain[-1:] in "KMG":
+            plain = short = f"{plain}B"  # ``97.8M`` of a file
+        is_doubtful = is_number and UNCERTAIN.fullmatch(plain) is not None
         doubt = "is not one number; it is not verified" if is_doubtful else None
-        return Scalar(short, kind in ("word", "text"), start, end, doubt=doubt)
+        written = short if plain != short else None
+        return Scalar(plain, kind in ("word", "text"), start, end, written=written, doubt=doubt)
 
-    def _speed(self, cell: Cell, values: Mapping[str, tuple[_Column, Cell]]) -> Node:
+    def _speed(self, cell: Cell, values: Mapping[str, tuple[Column, Cell]]) -> Node:
         """A speed with what it was measured under: of the file's name, and of the row."""
         value = self._value(cell, SPEEDS[0])
-        number = _decimal(value.text)
+        number = decimal_of(value.text)
         is_none = not any(map(str.isdigit, value.text)) if number is None else number <= 0
         if value.doubt is None and is_none:
             # timm writes what ran out of memory so: ``oom``, ``-1``.
@@ -320,13 +358,13 @@ class _Table:
     def _is_percent(self, field: str, value: Scalar, values: Mapping[str, Any]) -> bool:
         """Whether an accuracy is one in percent, however low: of hard images, or by its error."""
         error = next(key for key, accuracy in ERRORS.items() if accuracy == field)
-        wrong = _decimal(values[error][1].text) if error in values else None
-        right = None if self.fractions else _decimal(value.text)
-        fits = wrong is not None and right is not None and _sum_to(Decimal(100), wrong, right)
+        wrong = decimal_of(self._value(values[error][1], error).text) if error in values else None
+        right = None if self.fractions else decimal_of(value.text)
+        fits = wrong is not None and right is not None and sum_to(Decimal(100), wrong, right)
         return right is not None and (fits or self.is_hard)
 
     def _percent(self, value: Scalar) -> Scalar:
-        number = _decimal(value.text) if self.fractions else None
+        number = decimal_of(value.text) if self.fractions else None
         if number is None:
             return value
         shifted = format(number.scaleb(2), "f")
@@ -337,7 +375,7 @@ class _Table:
     ) -> list[tuple[Node, Node]]:
         """An accuracy, where the share of wrong answers stands for it; else it has to fit to it."""
         value = self._value(cell, field)
-        number = _decimal(value.text)
+        number = decimal_of(value.text)
         accuracy = ERRORS[field]
         if number is None:
             cause = "schema.wrong-type" if value.doubt is None else "schema.unknown-key"
@@ -350,43 +388,12 @@ class _Table:
             text = format((whole - number) * (100 if self.fractions else 1), "f")
             said = Scalar(text, False, value.start, value.end, written=value.text)
             return [pair(accuracy, said, cell.start)]
-        right = _decimal(self._value(values[accuracy][1], accuracy).text)
+        right = decimal_of(self._value(values[accuracy][1], accuracy).text)
         if right is None:
             return []
-        if not _sum_to(whole, number, right):
+        if not sum_to(whole, number, right):
             what = f"is {shown(value.text)}, where {accuracy} is {right}: together they are "
             what += f"{number + right}, not {whole}"
             remedy = "correct the wrong one of the two"
             self._fault(name, field, Wrong("schema.out-of-range", what, remedy, value))
         return []
-
-
-def _sum_to(whole: Decimal, *parts: Decimal) -> bool:
-    """Whether numbers that were rounded each on its own can have that sum."""
-    slack = sum(Decimal(1).scaleb(int(part.as_tuple().exponent)) for part in parts)
-    return abs(whole - sum(parts)) < slack
-
-
-def _decimal(text: str) -> Decimal | None:
-    try:
-        return parse_number(text.strip().removesuffix("%").strip()).value
-    except (NotANumber, OutOfRange):
-        return None
-
-
-def _urls(cell: Cell) -> list[Scalar]:
-    """The checkpoints that a cell links to."""
-    links = [(found[2], cell.start + found.start(2)) for found in LINK.finditer(cell.text)]
-    links = links or [(cell.text, cell.start)]
-    found = [(url, at) for url, at in links if _is_file(url)][:1]
-    # What a page of the Hub shows is meant: readers of a table open links in a browser.
-    pages = [hub.file_of_page(url) for url, _ in found]
-    return [
-        Scalar(page or url, True, at, at + len(url), written=url if page else None)
-        for (url, at), page in zip(found, pages, strict=True)
-    ]
-
-
-def _is_file(url: str) -> bool:
-    by_name = url.lower().startswith(("hf-hub:", "hf_hub:"))
-    return by_name or url.partition("?")[0].lower().endswith(_URL_END)

@@ -213,10 +213,10 @@ _NOUNS = {
     "File Size": re.compile(r"()(?:file|checkpoint|weightsfile)size"),
 }
 # Without a unit they are counts as well, however they are called.
-_PLAIN = re.compile(rf"{_OPERATION_NOUN}|(?:num(?:berof)?)?parameters|(?:num(?:berof)?)?params")
+_PLAIN = re.compile(rf"{_OPERATION_NOUN}|(?:num(?:berof)?|total)?param(?:eter)?s?")
 _TAIL = re.compile(
-    r"(?P<noun>.+?)\s*(?:[(\[]\s*(?:in\s+)?(?P<in>[^()\[\]]*?)\s*[)\]]|[,/]\s*(?P<after>[^,/()]+)"
-    r"|\s+in\s+(?P<said>[^()]+)|[_ ](?P<short>[a-z]{1,2}))"
+    r"(?P<noun>.+?)\s*(?:[(\[]\s*(?:in\s+|[x\u00d7]\s*)?(?P<in>[^()\[\]]*?)\s*[)\]]"
+    r"|[,/]\s*(?P<after>[^,/()]+)|\s+in\s+(?P<said>[^()]+)|[_ ](?P<short>[a-z]{1,2}))"
 )
 _PREFIXES = {"k": "K", "m": "M", "g": "G", "b": "B", "t": "T"}
 _COUNT_WORDS = {

@@ -145,8 +145,111 @@ def test_marks_of_footnotes_are_no_part_of_a_name_or_number(load):
             assert first.claim("FLOPs").raw == "4.1 G"
 
 
+def page(*rows: str) -> str:
+    """A Markdown table of rows whose cells are parted by bars."""
+    head, *rest = (f"| {row} |" for row in rows)
+    return "\n".join([head, "|---" * rows[0].count("|") + "|---|", *rest]) + "\n"
+
+
+def test_a_number_is_read_however_tables_write_it(load):
+    for params, macs in (
+        ("25,557,032", "4.09e9"),
+        ("25 557 032", "4.09 G"),
+        ("25\u202f557\u202f032", "4.09\u00d710\u2079"),
+        ("25'557'032", "4.09 x 10^9"),
+        ("25.557.032", r"$4.09\times10^{9}$"),
+        ("$25557032$", "4,090,000,000"),
+        ("**25557032**", "__4.09 G__"),
+        ("<b>25557032</b>", "<ins>4.09 G</ins>\u2020"),
+        (r"\textbf{25557032}", r"$\mathbf{4.09}$ G"),
+    ):
+        index = load(page("Model | Params | MACs", f"a | {params} | {macs}"), "t.md")
+        assert not said(index), (params, said(index))
+        (variant,) = index.variants
+        assert variant.stated("Parameters") == 25_557_032, params
+        assert variant.stated("FLOPs") == 4_090_000_000, macs
+    assert (
+        load(page("Model | Checkpoint size", "a | 97.8M"), "t.md").variants[0].stated("File Size")
+        == 97_800_000
+    )
+    for size in ("384^2", "384$^2$", "384\u00b2", "384<sup>2</sup>", "384 \u00d7 384"):
+        (variant,) = load(page("Model | Resolution", f"a | {size}"), "t.md").variants
+        assert variant.stated("Image Size") == (384, 384), size
+    (variant,) = load(page(r"Model | \#Params ($\times 10^6$)", "a | 25.6"), "t.md").variants
+    assert variant.stated("Parameters") == 25_600_000
+
+
+def test_decimal_commas_are_those_of_a_whole_table(load):
+    text = "Model;Params;GMACs;top1\na;25.557.032;4,09;76,13 %\nb;11.689.512;1,814;69,7\n"
+    index = load(text)
+    assert not said(index)
+    first, second = index.variants
+    assert first.stated("Parameters") == 25_557_032
+    assert first.stated("FLOPs") == 4_090_000_000
+    assert first.stated("Top 1 Accuracy") == Decimal("76.13")
+    assert second.stated("FLOPs") == 1_814_000_000
+    # One slip beside decimal points makes no other table of it.
+    index = load("Model;GMACs;top1\na;4,09;76.130\nb;1.814;69.758\nc;1.2;70.001\n")
+    assert [p.severity for p in index.problems] == ["error"]
+    assert index.variants[1].stated("FLOPs") == 1_814_000_000
+
+
+def test_a_header_may_name_an_input_a_dataset_or_two_accuracies(load):
+    text = page(
+        "Model | GMACs @ 224 | GMACs @288 | Acc@1 / Acc@5 | ImageNet-V2 top-1 | Top-1 @ 288",
+        "a | 4.1 | 6.8 | **76.1** / 92.9 | 63.1 | 77.2",
+    )
+    index = load(text, "t.md")
+    assert not said(index)
+    first, second = index.variants
+    found = [(v.stated("FLOPs"), v.stated("FLOPs Input")) for v in (first, second)]
+    assert found == [(4_100_000_000, (224, 224)), (6_800_000_000, (288, 288))]
+    claims = [c for c in first.claims if c.metric]
+    assert [(c.field[:5], str(c.value), c.dataset, dict(c.settings)) for c in claims] == [
+        ("Top 1", "76.1", None, {}),
+        ("Top 5", "92.9", None, {}),
+        ("Top 1", "63.1", "imagenet-v2-matched-frequency", {}),
+        ("Top 1", "77.2", None, {"Image Size": (288, 288)}),
+    ]
+    assert said(load(page("Model | Acc@1 / Acc@5", "a | 92.9 / 76.1"), "t.md"))
+
+
+def test_rows_that_a_column_tells_apart_are_no_duplicates(load):
+    for text in (
+        "model,recipe,params (M)\na,V1,1.5\na,V2,1.5\n",
+        "model,epochs_x,params (M)\na,100,1.5\na,300,1.5\n",
+        "model,batch size,img/s\na,1,1.5\na,256,1.5\n",
+        "model,params (M),weights_url\na,1.5,https://x.org/a.pth\na,1.5,https://x.org/b.pth\n",
+    ):
+        assert not [line for line in said(load(text)) if "second row" in line], text
+    (line,) = said(load("model,params (M),GMACs\na,1.5,2.5\na,1.6,2.5\n"))
+    assert "second row" in line
+
+
+def test_merged_cells_are_those_above(load):
+    text = page(
+        "Model | Size | Params (M) | GMACs",
+        "**Family** | | |",
+        "a | 224 | 1.5 | 2.5",
+        " | 288 | ^ | 4.1",
+        "^ | 320 | | 5.1",
+        "b | 224 | 3.5 | 4.5",
+    ).replace("Size", "Resolution")
+    index = load(text, "t.md")
+    assert not said(index)
+    assert [(v.name, v.stated("Image Size"), v.stated("FLOPs")) for v in index.variants] == [
+        ("a", (224, 224), 2_500_000_000),
+        ("a", (288, 288), 4_100_000_000),
+        ("a", (320, 320), 5_100_000_000),
+        ("b", (224, 224), 4_500_000_000),
+    ]
+    for text in (page("Model | GMACs", " | 2.5"), page("Model | GMACs", "**F** |", " | 2.5")):
+        assert any("Name" in line for line in said(load(text, "t.md"))), text
+
+
 def test_more_than_one_number_is_a_note_and_no_claim(load):
-    for text in ("80.1 \u00b1 0.1", "80.1+-.1", "80.1-80.4", "80 to 81", ">80", "80.1 (95.2)"):
+    plain = ("80.1 \u00b1 0.1", "80.1+-.1", "80.1-80.4", "80 to 81", ">80", "80.1 (95.2)")
+    for text in (*plain, "80.1 (\u00b1.2)", "80.1 [79; 81]", "80.1<br>(95.2)", "80.1 (ours)"):
         for header in ("top1", "params (M)", "top1 err", "GMACs", "images/s"):
             index = load(f"model,{header},layers\na,{text},50\n")
             (line,) = said(index)
