@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from zoo._util.files import replace_file
+from zoo.index.cells import plain_number
 from zoo.index.entries import IndexContents, read_documents
 from zoo.index.nodes import Mapping, Node, Scalar, Sequence, UnreadableIndex
 from zoo.index.readers import Reader, built_in_for, read_with
@@ -256,10 +257,11 @@ def replace_value(file: YamlFile, node: Scalar, new: str) -> Replacement:
         raise EditRefused(_SEVERAL_LINES)
     if body[:1] in ("'", '"') and len(body) > 1 and body[-1] == body[0]:
         return Replacement(node.start + begin + 1, node.end - 1, new)
-    if body.rstrip() != node.text:
+    old = body.rstrip()
+    if node.text not in (old, plain_number(old), plain_number(old, comma=True)):
         raise EditRefused("it is written in a way that is only read")
     start = node.start + begin
-    return Replacement(start, start + len(node.text), new)
+    return Replacement(start, start + len(old), new)
 
 
 def replace_sides(file: YamlFile, node: Sequence, size: tuple[int, int]) -> list[Replacement]:

@@ -62,3 +62,24 @@ def test_where_a_table_states_no_size_the_librarys_own_is_counted_at(zoo, folder
     assert flops["ResNet18"]["status"] == "match"
     assert flops["ResNet34"]["status"] == "mismatch"
     assert {f["status"] for f in found if f["field"] == "Parameters"} == {"match"}
+
+
+FORMS = """Model;Params;GMACs;top1
+resnet18;11.689.215;1,81;69,76
+resnet34;21 797 672;6,66;73,31
+mobilenet_v2;3,5 M;0,30;71,88
+"""
+
+
+@pytest.mark.slow
+def test_a_number_is_mended_in_the_form_of_its_page(zoo, folder):
+    (folder / "modelle.csv").write_text(FORMS)
+    words = ["--all", "--index", "modelle.csv", "--builder", "torchvision", "--write"]
+    assert zoo("fix", *words, "--checks", "parameters,flops").returncode == 0
+    mended = FORMS.replace("11.689.215", "11689512").replace("6,66", "3,67")
+    assert (folder / "modelle.csv").read_text() == mended
+    page = "| Model | Params | MACs |\n|---|---|---|\n| resnet18 | **$16.11$M** | $1.8$ × 10⁹ |\n"
+    (folder / "page.md").write_text(page)
+    words[2] = "page.md"
+    assert zoo("fix", *words, "--checks", "parameters,flops").returncode == 0
+    assert (folder / "page.md").read_text() == page.replace("$16.11$M", "11.69M")
