@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["fault_server", "hub_server", "ray_cluster"]
+pytest_plugins = ["fault_server", "hub_server", "ray_cluster", "warm_workers"]
 
 # Several of pytest's workers share the cores: a torch that takes all of them slows the others.
 if "PYTEST_XDIST_WORKER" in os.environ:
@@ -49,7 +49,6 @@ SLOW = (
     "harness/report/test_plots.py",
     "harness/run/test_build_failures.py",
     "harness/run/test_engine.py",
-    "harness/run/test_interrupt.py",
     "harness/run/test_limits.py",
     "harness/validation",
     "harness/weights",
@@ -63,7 +62,6 @@ PROCESSES = (
     "harness/cli/test_interrupts.py",
     "harness/datasets/test_decoded_processes.py",
     "harness/run/test_engine.py",
-    "harness/run/test_interrupt.py",
     "harness/run/test_lazy.py",
     "harness/run/test_limits.py",
     "harness/validation/test_kills.py",

@@ -46,7 +46,7 @@ def run_python(
     return subprocess.run(command, capture_output=True, text=True, check=check, **settings)
 
 
-def is_gone(pid: int, within: float = 10) -> bool:
+def is_gone(pid: int, within: float = 60) -> bool:
     """Whether a process ends in that time; one that nobody has waited for yet has ended."""
     deadline = time.monotonic() + within
     while time.monotonic() < deadline:

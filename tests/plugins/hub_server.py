@@ -28,6 +28,7 @@ class Hub:
     hub: FaultServer
     store: FaultServer
     files: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    digests: dict[tuple[str, str], str] = field(default_factory=dict)
     revisions: dict[str, str] = field(default_factory=lambda: {"main": COMMIT})
     gated: dict[str, str] = field(default_factory=dict)
     odd: dict[str, Callable[[Handler, int], None]] = field(default_factory=dict)
@@ -42,7 +43,9 @@ class Hub:
         return f"http://127.0.0.1:{self.hub.server_address[1]}"
 
     def add(self, repo: str, path: str, data: bytes) -> None:
+        """Keep a file; it is hashed here, since a request has a deadline."""
         self.files[repo, path] = data
+        self.digests[repo, path] = hashlib.sha256(data).hexdigest()
 
     def answer(self, handler: Handler, host: str) -> None:
         path = handler.path.partition("?")[0]
@@ -96,7 +99,7 @@ class Hub:
                 Location=f"http://127.0.0.1:{self.store.server_address[1]}/{repo}//{name}",
                 X_Repo_Commit=commit,
                 X_Linked_Size=str(len(data)),
-                X_Linked_Etag=f'"{hashlib.sha256(data).hexdigest()}"',
+                X_Linked_Etag=f'"{self.digests[repo, name]}"',
             )
 
 

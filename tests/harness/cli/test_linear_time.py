@@ -317,14 +317,19 @@ def linear(seconds):
 
     def check(words, dimensions, file="index.yml", statuses=(0, 1)):
         slow = {}
-        seconds(words, 1, next(iter(dimensions.values()))[1], file)  # what is imported once
+        first = next(iter(dimensions.values()))[1]
+        seconds(words, 1, first, file)  # what is imported once
+        least, _ = seconds(words, 1, first, file)
         for name, (size, text) in dimensions.items():
             small = large = float("inf")
             for _ in range(TRIES):
-                small = min(small, seconds(words, size, text, file)[0])
                 taken, done = seconds(words, 4 * size, text, file)
                 assert done.returncode in statuses, (name, done.stderr[-500:])
                 large = min(large, taken)
+                # The smaller size takes the least at the least: often it need not be run.
+                if large <= TIMES * least + SLACK_S:
+                    break
+                small = min(small, seconds(words, size, text, file)[0])
                 if large <= TIMES * small + SLACK_S:
                     break
             else:
@@ -352,11 +357,11 @@ READING = ("audit", "--format", "json")
 
 
 @pytest.mark.slow
-def test_ten_thousand_aliases_of_one_checkpoint_are_audited_in_seconds(seconds):
+def test_thousands_of_aliases_of_one_checkpoint_are_audited_in_seconds(seconds):
     text = several(lambda i: model(i, "one.pth", 1_000_000, results=RESULT.format("D", 80)))
-    taken, done = seconds(READING, 10_000, text)
-    assert (done.returncode, done.stdout.count('"weights.shared-checkpoint"')) == (0, 10_000)
-    assert taken < 20
+    taken, done = seconds(READING, 2500, text)
+    assert (done.returncode, done.stdout.count('"weights.shared-checkpoint"')) == (0, 2500)
+    assert taken < 10
 
 
 @pytest.mark.slow

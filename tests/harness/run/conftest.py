@@ -19,7 +19,6 @@ import stat
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 
 def small():
@@ -166,11 +165,6 @@ class Hostile:
             except OSError:
                 continue
         return small()
-
-    def marks(self):
-        """Says that it runs, and in which process, and goes on for long."""
-        Path(os.environ["MARK"]).write_text(str(os.getpid()))
-        time.sleep(600)
 '''
 
 

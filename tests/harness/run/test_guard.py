@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pty
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -115,7 +117,7 @@ def begin(builder, environment, index_of, tmp_path):
             **({"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | streams),
         )
         runs.append(process)
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 300
         while not (mark.exists() and "all" in mark.read_text()):
             assert process.poll() is None, process.communicate()
             assert time.monotonic() < deadline
@@ -129,7 +131,7 @@ def begin(builder, environment, index_of, tmp_path):
         process.communicate()
 
 
-def left_of(pids, within: float = 15) -> list[int]:
+def left_of(pids, within: float = 60) -> list[int]:
     """Those of the processes that do not end in time."""
     deadline = time.monotonic() + within
     while (left := [pid for pid in pids if lives(pid)]) and time.monotonic() < deadline:
@@ -144,33 +146,44 @@ def lives(pid: int) -> bool:
         return False
 
 
+VERIFY = ("verify", "--all", "--checks", "parameters", "--format", "json")
+
+
 @pytest.mark.slow
 @pytest.mark.process
-@pytest.mark.parametrize("number", STATUS, ids=lambda number: number.name)
-def test_children_of_a_build_end_with_the_run(begin, number):
-    words = ("verify", "--all", "--checks", "parameters", "--format", "json", "--no-store")
-    process, pids = begin("build", *words)
-    process.send_signal(number)
-    out, err = process.communicate(timeout=60)
-    assert process.returncode == STATUS[number], err
-    assert left_of(pids) == []
-    assert len(pids) >= 8
-    assert "Traceback" not in err
-    if number != signal.SIGKILL:  # What was measured is reported.
-        found = {f["variant"]: f["status"] for f in json.loads(out)["findings"]}
-        assert found["good"] == "match"
+def test_children_of_a_build_end_with_the_run(begin, builder, store_home, zoo):
+    """A terminal's Ctrl-C is for a group; what was measured is reported, and in a valid store."""
+    for number, send in ((signal.SIGINT, os.killpg), (signal.SIGKILL, os.kill)):
+        process, pids = begin("build", *VERIFY, names=("good", "hangs", "later"))
+        send(process.pid, number)
+        out, err = process.communicate(timeout=120)
+        assert process.returncode == STATUS[number], err
+        assert left_of(pids) == []
+        assert len(pids) >= 8
+        assert "Traceback" not in err
+        if number == signal.SIGINT:
+            (held,) = [f for f in json.loads(out)["findings"] if f["variant"] == "good"]
+            assert (held["field"], held["status"], held["measured"]) == ("Parameters", "match", 132)
+        store = store_home / "zoo" / "measurements-1.sqlite"
+        with contextlib.closing(sqlite3.connect(store)) as db:
+            assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+            assert db.execute("SELECT name FROM measurements").fetchall() == [("good",)]
+        more = {"WHERE": "", "ZOO_BUILDER": "kind", "PYTHONPATH": os.environ["PYTHONPATH"]}
+        again = zoo("verify", "good", *VERIFY[2:], "--index", "index.yml", **more)
+        assert again.returncode == 0, again.stderr
+        assert "nothing to build" in again.stderr
+        store.unlink()
 
 
 @pytest.mark.slow
 @pytest.mark.process
 def test_a_terminal_that_is_closed_takes_the_bars_and_not_the_report(begin):
     screen, inside = pty.openpty()
-    words = ("verify", "--all", "--checks", "parameters", "--format", "json", "--no-store")
-    process, pids = begin("build", *words, stderr=inside)
+    process, pids = begin("build", *VERIFY, "--no-store", stderr=inside)
     os.close(inside)
     os.close(screen)
     process.send_signal(signal.SIGHUP)
-    out, _ = process.communicate(timeout=60)
+    out, _ = process.communicate(timeout=120)
     assert process.returncode == 129
     assert {f["variant"]: f["status"] for f in json.loads(out)["findings"]}["good"] == "match"
     assert left_of(pids) == []
@@ -196,7 +209,7 @@ def test_a_builder_that_hangs_ends_with_every_command(begin):
         names = ("good", {"names": "unknown", "build": "hangs"}.get(where, "fine"))
         process, pids = begin(where, *words.split(), names=names)
         process.send_signal(number)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=120)
         assert process.returncode == STATUS[number], (words, err)
         assert left_of(pids) == [], words
         assert "Traceback" not in err
@@ -222,7 +235,7 @@ def test_a_guard_ends_as_what_it_guards_ended(tmp_path):
             process.stdin.write("words\n")
             process.stdin.flush()
             shown[name] = process.stdout.read() + process.stderr.read()
-            assert process.wait(timeout=60) == status, name
+            assert process.wait(timeout=120) == status, name
     assert shown == dict.fromkeys(expected, "") | {"stay": "words\n\n", "signals": "[0, 0]\n"}
 
 
@@ -277,7 +290,7 @@ def test_where_there_is_no_guard_a_process_leaves_with_its_run(tmp_path):
             process.stdin.close()
         else:
             _end_by_force(process.pid)
-        process.wait(timeout=20)
+        process.wait(timeout=120)
         assert left_of(pids) == []
         for pipe in (process.stdin, process.stdout):
             pipe.close()

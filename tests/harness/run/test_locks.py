@@ -18,6 +18,7 @@ from filelock import FileLock
 
 from harness.datasets import cache as decoded
 from harness.edit.add_insert import file_lock
+from harness.run import store as stores
 from harness.run.store import Store
 from harness.types import Measurement
 from zoo.errors import BadInput
@@ -26,6 +27,15 @@ from zoo.weights.cache import Cache, url_digest
 from zoo.weights.partial import wait_for
 
 pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def patience(monkeypatch):
+    """A statement waits for a part of its two seconds here."""
+    assert stores._WAIT_SECONDS == 2.0
+    monkeypatch.setattr(stores, "_WAIT_SECONDS", 0.3)
+
+
 STORE = ("zoo", "measurements-1.sqlite")
 HOLD = {
     "a writer": ["BEGIN IMMEDIATE", "DELETE FROM measurements WHERE key='x'"],
@@ -52,7 +62,9 @@ def held(path, statements):
 
 
 @pytest.mark.parametrize("how", HOLD)
-def test_a_store_that_is_locked_costs_two_seconds_and_one_line(how, zoo, index_of, store_home):
+def test_a_store_that_is_locked_costs_one_wait_and_one_line(
+    how, patience, zoo, index_of, store_home
+):
     arguments = ["--index", str(index_of(["resnest14d", "resnest26d", "resnest50d"])), "--all"]
     arguments += ["--checks", "parameters", "--format", "json"]
     path = store_home.joinpath(*STORE)
@@ -62,21 +74,18 @@ def test_a_store_that_is_locked_costs_two_seconds_and_one_line(how, zoo, index_o
         for command in (["cache", "info"], ["cache", "clear", "--yes"]):
             begun = time.monotonic()
             zoo(*command)
-            assert time.monotonic() - begun < 4, command
-        begun = time.monotonic()
+            assert time.monotonic() - begun < 30, command
         done = zoo("verify", *arguments)
-        seconds = time.monotonic() - begun
     assert done.returncode == free.returncode == 1
     lines = [line for line in done.stderr.splitlines() if "measurement store" in line]
     assert len(lines) == 1, done.stderr
     assert "another" in lines[0]
-    assert seconds < 5  # Two, on a machine that has other work.
     again = zoo("verify", *arguments)
     assert "measurement store" not in again.stderr
     assert "no measurements kept from earlier runs" in again.stderr
 
 
-def test_statements_wait_once(tmp_path):
+def test_statements_wait_once(tmp_path, patience):
     """However many measurements there are to keep or to look for, and whatever comes first."""
     fact = Measurement("structure", "a", "zoo", {"parameters": 1}, None, "", {}, "meta", "2020")
     for how in ("a writer", "an exclusive writer"):
@@ -87,10 +96,10 @@ def test_statements_wait_once(tmp_path):
         store.warn = said.append
         with held(path, statements):
             begun = time.monotonic()
-            for number in range(50):
+            for number in range(150):
                 store.put(f"{number}", fact)
                 store.get(f"{number}")
-            assert time.monotonic() - begun < 5, how
+            assert time.monotonic() - begun < 60, how
         assert len(said) == 1, how
         assert "nothing more is kept in this run" in said[0]
         store.put("late", fact)
@@ -104,6 +113,7 @@ def test_every_other_lock_has_a_bound_and_a_word(tmp_path, monkeypatch, caplog):
     cache = Cache(tmp_path / "hub")
     cache.prepare()
     monkeypatch.setattr("zoo.weights.cache._NAME_LOCK_S", 3.0)
+    monkeypatch.setattr("zoo.training.run_dir._LOCK_SECONDS", 3.0)
     root, page, training = (tmp_path / name for name in ("decoded", "page.yml", "training"))
     for folder in (root, training):
         folder.mkdir()
@@ -161,15 +171,17 @@ def test_every_other_lock_has_a_bound_and_a_word(tmp_path, monkeypatch, caplog):
     os.close(alone)
     for lock in held_locks:
         lock.release()
-    assert max(seconds.values()) < 9, seconds
+    assert max(seconds.values()) < 60, seconds
     lines = [record.getMessage() for record in caplog.records]
-    long = [name for name, each in seconds.items() if each > 2.9]
-    assert len(lines) >= len(long) >= 4, (lines, seconds)
+    # The others wait for no more than two seconds, of which nothing need be said.
+    long = ("names", "a page", "a download", "a training")
+    assert min(seconds[name] for name in long) > 2.9
+    assert len(lines) >= len(long), (lines, seconds)
     assert all("another process holds it; waiting up to" in line for line in lines)
 
 
-def test_images_are_decoded_where_their_cache_is_locked(tmp_path):
-    """Two seconds once, not for each batch of images, nor for each variant's preprocessing."""
+def test_images_are_decoded_where_their_cache_is_locked(tmp_path, monkeypatch):
+    """A wait of two seconds, not one for each batch of images or for each preprocessing."""
     from PIL import Image
 
     from harness.datasets import DecodedSet, open_image_set
@@ -182,15 +194,21 @@ def test_images_are_decoded_where_their_cache_is_locked(tmp_path):
     (folder / "labels.txt").write_text("".join(f"{n:02}.png {n}\n" for n in range(20)))
     images, root = open_image_set(folder), tmp_path / "decoded"
     root.mkdir()
+    waits, real = [], decoded.take_lock
+
+    def take_lock(lock, seconds, name):
+        waits.append(seconds)
+        return real(lock, seconds / 10, name)
+
+    monkeypatch.setattr(decoded, "take_lock", take_lock)
     with FileLock(root / ".lock"):
-        begun = time.monotonic()
         for size in (16, 24, 32):
             small = Preprocessing.from_settings(size, 1.0)
             with DecodedSet.open(images, small, root=root) as opened:
                 for start in range(0, 20, 5):
                     assert opened.get(range(start, start + 5)).pixels.any()
                 assert "another process has held the cache" in opened.kept_out
-        assert time.monotonic() - begun < 5
+    assert waits == [2.0, *[0] * (len(waits) - 1)]
     with DecodedSet.open(images, small, root=root) as opened:
         opened.get(range(20))
         assert opened.kept_out is None
