@@ -254,7 +254,7 @@ def show(browser: Any, tmp_path: Path) -> Iterator[Callable[..., Opened]]:
         context = browser.new_context(viewport={"width": width, "height": 800}, **settings)
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(10_000)
+        page.set_default_timeout(60_000)
         here = Opened(page, path.as_uri())
         opened.append(here)
         page.on("console", lambda message: here.said.append(message.text))

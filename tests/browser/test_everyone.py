@@ -137,7 +137,7 @@ def focused(here):
 
 def wait_for_focus(here, start):
     """Until what has the focus begins so: the page moves it after the address has changed."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while not focused(here).startswith(start) and time.monotonic() < deadline:
         here.page.wait_for_timeout(50)
     assert focused(here).startswith(start)

@@ -74,7 +74,9 @@ def test_a_set_survives_fork_and_spawn(method, forms, given, tmp_path):
         pending = [pool.apply_async(_read_all, (images,)) for images in sets for _ in range(4)]
         for _ in range(5):
             assert [_read_all(images) for images in sets] == expected
-        assert [result.get(60) for result in pending] == [each for each in expected for _ in "four"]
+        assert [result.get(300) for result in pending] == [
+            each for each in expected for _ in "four"
+        ]
 
 
 def test_a_fork_while_another_thread_reads_parquet_does_not_hang(forms, given, tmp_path):
@@ -84,7 +86,7 @@ def test_a_fork_while_another_thread_reads_parquet_does_not_hang(forms, given, t
     with parquet._GROUPS._lock:
         child = multiprocessing.get_context("fork").Process(target=images.read, args=(0,))
         child.start()
-        child.join(20)
+        child.join(120)
         hangs = child.is_alive()
         child.kill()
     assert not hangs

@@ -277,7 +277,7 @@ def test_it_ends_where_nobody_reads_on(pictures, checkpoint, server, tmp_path):
         assert process.stdout.readline() == f"{url}\n".encode()
         process.stdout.close()
         assert process.stderr.read() == b""
-        assert process.wait(60) == 0
+        assert process.wait(300) == 0
     assert len(server.requests) < 100
 
 

@@ -262,7 +262,7 @@ def waits_for(asked, real):
 
 def wait_until(holds):
     step = threading.Event()
-    return any(holds() or step.wait(0.01) for _ in range(1000))
+    return any(holds() or step.wait(0.01) for _ in range(12_000))
 
 
 def test_the_real_tuner_decides_on_shards_and_then_nothing_is_timed(

@@ -282,7 +282,7 @@ def test_runs_at_once_lose_nothing_and_a_kill_loses_no_earlier_run(tmp_path, mon
     where = tmp_path / "reports"
     where.mkdir()
     both = [adding(where, 3), adding(where, 3)]
-    assert [each.communicate(timeout=120)[0] for each in both] == ["added\n" * 3] * 2
+    assert [each.communicate(timeout=300)[0] for each in both] == ["added\n" * 3] * 2
     rows = [*read(where / "history.parquet").rows()]
     assert sorted({r.run for r in rows}) == [1, 2, 3, 4, 5, 6]
     # Killed at some moment of the second writing, several times: whole runs alone are there.

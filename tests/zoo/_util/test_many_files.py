@@ -25,7 +25,10 @@ from zoo._util import files, many_files
 publish = files.AtomicFile.publish
 def slowly(self):
     publish(self)
-    time.sleep(0.3)
+    for _ in range(3000):
+        if os.path.exists(sys.argv[2]):
+            break
+        time.sleep(0.02)
 files.AtomicFile.publish = slowly
 folder = Path(sys.argv[1])
 many_files.replace_files({folder / n: b"new" for n in "abc"}, [folder / "gone"])
@@ -69,15 +72,17 @@ def test_none_is_where_one_fails(before, tmp_path, monkeypatch):
 
 
 def test_a_kill_of_the_group_leaves_all_or_none(before, tmp_path):
+    go = tmp_path.with_name(f"{tmp_path.name}-go")
     process = subprocess.Popen(
-        [sys.executable, "-c", SLOW, str(tmp_path)], cwd=ROOT, start_new_session=True
+        [sys.executable, "-c", SLOW, str(tmp_path), str(go)], cwd=ROOT, start_new_session=True
     )
-    end = time.monotonic() + 30
+    end = time.monotonic() + 120
     while (tmp_path / "a").read_bytes() == b"old" and time.monotonic() < end:
         time.sleep(0.005)
     assert (tmp_path / "c").read_bytes() == b"old"
     os.killpg(process.pid, signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
+    go.touch()
     wanted = dict.fromkeys(NAMES, b"new") | {"others": b"old"}
     while content(tmp_path) != wanted and time.monotonic() < end:
         time.sleep(0.05)

@@ -56,7 +56,7 @@ def ranks(ready, damaged) -> list[dict[str, Any]]:
         [*TORCHRUN, SCRIPT, *given, *free_ports(STORIES)],
         cwd=ready,
         env=os.environ | {"PYTHONPATH": os.pathsep.join(PATHS), "OMP_NUM_THREADS": "1"},
-        timeout=120,
+        timeout=400,
     )
     assert done.returncode == 0, done.stderr[-4000:]
     return [torch.load(ready / f"{rank}.pt", weights_only=True) for rank in (0, 1)]

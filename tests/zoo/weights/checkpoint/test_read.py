@@ -255,6 +255,6 @@ def test_tensor_bytes_are_not_read(tmp_path):
     with path.open("wb") as f:
         f.write(struct.pack("<Q", len(header)) + header)
     os.truncate(path, 8 + len(header) + 40_000_000_000)
-    start = time.monotonic()
+    start = time.process_time()
     assert described(read_checkpoint(path)) == {"w": ((10_000_000_000,), "float32")}
-    assert time.monotonic() - start < 1
+    assert time.process_time() - start < 1

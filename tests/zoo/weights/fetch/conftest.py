@@ -156,7 +156,7 @@ def outcome_of():
     """Wait for such a process; its (last) outcome."""
 
     def wait(process):
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=300)
         assert process.returncode == 0, err
         result: dict[str, str] = json.loads(out.splitlines()[-1])
         return result

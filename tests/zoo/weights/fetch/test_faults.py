@@ -70,26 +70,26 @@ def test_stall_then_resumed(server, works, data):
     def stall(handler, _):
         handler.head(200, len(data), ETag='"v1"')
         handler.send(data[:50_000])
-        time.sleep(3)
+        time.sleep(300)
         handler.hang_up()
 
     begun = time.monotonic()
     works(server.on("net.pth", then_good(data, stall)), data)
-    assert time.monotonic() - begun < 2.5
+    assert time.monotonic() - begun < 60
     assert server.ranges()[1] == "bytes=50000-"
 
 
 def test_dribble_is_a_stall(server, fails, impatient):
     def dribble(handler, _):
         handler.head(200, 100_000)
-        for _ in range(100):
+        for _ in range(10_000):
             handler.send(b"x")
             time.sleep(0.05)
 
     url, policy = server.on("net.pth", dribble), replace(impatient, attempts=2)
     begun = time.monotonic()
     fails(url, "weights.unreachable", "next to nothing", policy=policy)
-    assert time.monotonic() - begun < 4
+    assert time.monotonic() - begun < 60
 
 
 def test_reset_in_the_middle(server, fails, works, data):
@@ -131,7 +131,7 @@ def test_retry_after_is_kept_to(server, fails, works, data):
     }.items():
         times.clear()
         works(server.on(name, answer(wait)), data).path.unlink()
-        assert 0.9 < times[1] - times[0] < 3
+        assert 0.9 < times[1] - times[0] < 60
     server.requests.clear()
     fails(server.on("net.pth", answer(lambda: "3600")), "weights.unreachable", "3600 s")
     assert len(server.requests) == 1
@@ -206,10 +206,10 @@ def test_max_bytes(server, fails, parts, data):
 
 
 def test_total_time_is_bounded(server, fails, works, data, impatient):
-    url = server.on("net.pth", lambda h, n: h.good(data, rate=100_000))
+    url = server.on("net.pth", lambda h, n: h.good(data, rate=10_000 if n == 1 else None))
     policy = replace(impatient, total_s=0.5, low_rate=0)
     begun = time.monotonic()
     fails(url, "weights.unreachable", policy=policy)
-    assert time.monotonic() - begun < 2
+    assert time.monotonic() - begun < 20
     works(url, data)  # and the next run goes on from there
     assert server.ranges()[1] is not None

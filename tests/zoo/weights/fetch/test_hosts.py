@@ -40,7 +40,7 @@ def test_closed_port(unreachable):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    unreachable([f"http://127.0.0.1:{port}/n{k}.pth" for k in range(20)], 2)
+    unreachable([f"http://127.0.0.1:{port}/n{k}.pth" for k in range(20)], 60)
 
 
 def test_silent_host_is_asked_once_per_run(hub, impatient):
@@ -56,7 +56,7 @@ def test_silent_host_is_asked_once_per_run(hub, impatient):
             filler.connect_ex(address)
             fillers.append(filler)
         time.sleep(0.1)
-        sources = sources_of([f"http://127.0.0.1:{address[1]}/n{k}.pth" for k in range(20)])
+        sources = sources_of([f"http://127.0.0.1:{address[1]}/n{k}.pth" for k in range(200)])
         begun = time.monotonic()
         policy = replace(impatient, connect_s=1.0)
         with Fetcher(cache=Cache(hub), policy=policy) as fetcher:
@@ -65,8 +65,8 @@ def test_silent_host_is_asked_once_per_run(hub, impatient):
         seconds = time.monotonic() - begun
         for filler in fillers:
             filler.close()
-    assert seconds < 2.5  # one time limit, not twenty, nor one per worker
-    assert len(plan.refused) == 20
+    assert seconds < 15  # one time limit, not two hundred, nor as many per worker
+    assert len(plan.refused) == 200
     assert {outcome.cause for outcome in outcomes.values()} == {"weights.unreachable"}
 
 
@@ -87,7 +87,7 @@ def test_connections_to_a_host_that_breaks_tls(unreachable):
 
         threading.Thread(target=answer, daemon=True).start()
         port = listener.getsockname()[1]
-        unreachable([f"https://127.0.0.1:{port}/n{k}.pth" for k in range(12)], 5, workers=6)
+        unreachable([f"https://127.0.0.1:{port}/n{k}.pth" for k in range(12)], 60, workers=6)
     assert count == 1
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import signal
 import time
 from pathlib import Path
@@ -63,7 +64,7 @@ def test_killed_part_is_resumed(server, start, fetch, left, data):
     assert left() == {"net.pth": content}
 
 
-def test_interrupt_stops_promptly_and_keeps_the_parts(server, start, fetch, left, parts, data):
+def test_interrupt_stops_and_keeps_the_parts(server, start, fetch, left, parts, data):
     content = data * 20
 
     def stall(handler, count):
@@ -72,35 +73,38 @@ def test_interrupt_stops_promptly_and_keeps_the_parts(server, start, fetch, left
             return
         handler.head(200, len(content), ETag='"v1"')
         handler.send(content[:1_000_000])
-        time.sleep(20)
+        time.sleep(600)
 
     urls = [server.on(f"net{k}.pth", stall) for k in range(3)]
     process = start(*urls)
-    while len(server.requests) < 3:
+    while len(parts()) < 6:
+        assert process.poll() is None
         time.sleep(0.01)
-    time.sleep(0.5)
-    begun = time.monotonic()
+    time.sleep(0.5)  # What has come is written at the end.
     process.send_signal(signal.SIGINT)
-    process.wait(timeout=10)
-    assert time.monotonic() - begun < 2
+    process.wait(timeout=120)
     assert "KeyboardInterrupt" in process.stderr.read()
     assert left() == {}
     assert len(parts()) == 6
     for url in urls:
         assert isinstance(fetch(url), Fetched)
-    assert server.ranges()[3:] == ["bytes=1000000-"] * 3
+    kept = [
+        int(re.fullmatch(r"bytes=(\d+)-", span or "bytes=0-")[1]) for span in server.ranges()[3:]
+    ]
+    assert len(kept) == 3
+    assert all(0 < length <= 1_000_000 for length in kept)
 
 
 def test_consumer_that_leaves_stops_the_workers(server, hub, data, impatient):
     urls = [server.on("quick.pth", lambda h, n: h.good(data[:10]))]
-    urls += [server.on(f"n{k}.pth", lambda h, n: h.good(data, rate=50_000)) for k in range(6)]
+    urls += [server.on(f"n{k}.pth", lambda h, n: h.good(data, rate=5_000)) for k in range(6)]
     sources = [locate(url, index_dir=None) for url in urls]
     begun = time.monotonic()
     with Fetcher(cache=Cache(hub), policy=impatient, workers=3) as fetcher:
         for source, _ in fetcher.fetch(sources):
             assert source == sources[0]
             break
-    assert time.monotonic() - begun < 3
+    assert time.monotonic() - begun < 30  # Each takes a minute.
     time.sleep(0.2)
     asked = len(server.requests)
     time.sleep(0.5)
