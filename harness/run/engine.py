@@ -74,7 +74,7 @@ class LocalEngine:
 
     def run(self, jobs: Iterable[Job], react: React) -> None:
         """Run all jobs; replace a worker that dies or hangs, and report its job as failed."""
-        waiting = WaitingJobs()
+        waiting = WaitingJobs(self.shares)
         pending = 0
         for job in jobs:
             waiting.put(job)

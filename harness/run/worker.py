@@ -5,9 +5,9 @@ from __future__ import annotations
 import queue
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from harness.config.rules import OWN_BUILDER
 from harness.measure.cuda import VISIBLE
@@ -22,6 +22,7 @@ from harness.run.jobs import (
     NOTE,
     SAME,
     UNCHECKED,
+    BenchmarkJob,
     Interim,
     Job,
     WorkerAnswer,
@@ -35,6 +36,13 @@ from harness.types import Fact, Measurement, Recipe
 from zoo._util.cores import usable_cores
 
 _NOTE_SECONDS = 120.0
+# What runs wherever anything does: small, of this package, without weights.
+_PROBE = Job(
+    Recipe("efficientnet_lite0", OWN_BUILDER, image_size=(32, 32)),
+    ("speed",),
+    (),
+    timing=BenchmarkJob((1,), 0.01),
+)
 
 
 class EngineError(Exception):
@@ -50,6 +58,7 @@ class DeviceShare:
         visible: as ``CUDA_VISIBLE_DEVICES`` names it to the worker, which sees no other.
         place, of: which it is, of how many.
         device: as the worker calls it.
+        broken: why it is given no more to run; empty while it works.
     """
 
     name: str
@@ -57,6 +66,7 @@ class DeviceShare:
     place: int = 0
     of: int = 1
     device: str = "cuda"
+    broken: list[str] = field(default_factory=list, compare=False)
 
     def given(self, job: Job) -> Job:
         """A job as the worker of this device gets it."""
@@ -84,12 +94,16 @@ class DeviceShare:
 class WaitingJobs:
     """The jobs that no worker has begun.
 
+    Args:
+        shares: the devices of all workers, if any.
+
     Attributes:
         failed: the error of a device on which a variant failed in two processes, by its recipe and
             whether it was run on data: it is not tried again on other data.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, shares: Iterable[DeviceShare | None] = ()) -> None:
+        self._shares = [share for share in shares if share is not None]
         self.failed: dict[tuple[Recipe, bool], str] = {}
         self._jobs: deque[Job | None] = deque()
         self._last: dict[WorkerThread, Recipe] = {}
@@ -98,20 +112,33 @@ class WaitingJobs:
     def put(self, job: Job | None) -> None:
         with self._more:
             self._jobs.append(job)
-            self._more.notify()
+            self._more.notify_all()
 
-    def get(self, worker: WorkerThread, *, block: bool) -> Job | None:
+    def give_up(self, share: DeviceShare, why: str) -> None:
+        """Run no more on a device; what is left is run on others."""
+        with self._more:
+            share.broken.append(why)
+            self._more.notify_all()
+
+    def rests(self, share: DeviceShare | None) -> bool:
+        """Whether a device is broken, and others are not, which run what is left."""
+        works = any(not other.broken for other in self._shares)
+        return share is not None and bool(share.broken) and works
+
+    def get(
+        self, worker: WorkerThread, *, block: bool, share: DeviceShare | None = None
+    ) -> Job | None:
         """A job for a worker: of the model that it has, else of one that no other worker has.
 
         Raises:
             queue.Empty: there is none now, and it doesn't ``block``.
         """
         with self._more:
-            while not self._jobs:
+            while not (jobs := self._open_to(share)):
                 if not block:
                     raise queue.Empty
                 self._more.wait()
-            job = self._jobs[0]
+            job = jobs[0]
             if job is not None and job.running:
                 own = self._last.get(worker)
                 others = {self._last[each] for each in self._last if each is not worker}
@@ -123,6 +150,11 @@ class WaitingJobs:
             if job is not None:
                 self._last[worker] = job.recipe
             return job
+
+    def _open_to(self, share: DeviceShare | None) -> Sequence[Job | None]:
+        if not self.rests(share):
+            return self._jobs
+        return [job for job in self._jobs if job is None or not job.running]
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +177,8 @@ class WorkerThread:
     Facts that the worker made since it was last compared with what it was are held back. Where it
     turns out to be changed, or ends, they are thrown away, and their jobs done again in a fresh
     worker, which is compared after each; one that changes a fresh worker changes its own numbers
-    alone. A worker in which CUDA has ended is replaced, and its job tried once more.
+    alone. A worker in which CUDA has ended is replaced, and its job tried once more; where a model
+    of this package can't be run on the device then either, it is given no more.
     """
 
     def __init__(
@@ -171,6 +204,7 @@ class WorkerThread:
         self._doing: Job | None = None
         self._used: WorkerProcess | None = None
         self._noted: WorkerProcess | None = None
+        self._probes = False
         self._early: set[str] = set()  # The parts of what is done whose facts are delivered.
 
     @staticmethod
@@ -214,7 +248,7 @@ class WorkerThread:
         if self._following:
             return self._following.pop()
         try:
-            return self.waiting.get(self, block=not self._held)
+            return self.waiting.get(self, block=not self._held, share=self.share)
         except queue.Empty:
             return None
 
@@ -222,6 +256,12 @@ class WorkerThread:
         """Do a job; return what can be believed now, which may be none or several jobs' facts."""
         if failed := self.waiting.failed.get((job.recipe, job.running)):
             return [(job, not_on_device(job, failed))]
+        if job.running and self.share is not None and self.share.broken:
+            if self.waiting.rests(self.share):
+                self.waiting.put(replace(job, failed=""))
+                return []
+            why = f"{job.recipe.name}: not run: {self.share.broken[0]}"
+            return [(job, none_made(job, why, "build.device-failed"))]
         # Another builder's library would change the process as it is loaded.
         other = self._builder not in (None, job.recipe.builder)
         if self._held and (job.running or other or not self._has_process()):
@@ -265,9 +305,15 @@ class WorkerThread:
     ) -> list[_Done]:
         """What of an answer can be believed now, by what the worker says of itself."""
         if answer.state == LOST and facts is not None:
+            again = replace(job, failed=answer.changed)
+            if job.failed and job.running and not self._works():
+                assert self.share is not None
+                why = f"{self.share.name} failed, and then ran no other model: {answer.changed}"
+                self.waiting.give_up(self.share, why)
+                # On another device it may well run.
+                return self._failed(again, facts, final=not self.waiting.rests(self.share))
             if job.failed:
                 self.waiting.failed[job.recipe, job.running] = answer.changed
-            again = replace(job, failed=answer.changed)
             return self._failed(again, facts, final=bool(job.failed))
         if answer.state == CHANGED:
             job = replace(job, changed=f"{job.recipe.name} changed {answer.changed}")
@@ -281,6 +327,22 @@ class WorkerThread:
         if answer.state == LEAVING:
             self._drop()
         return self._released()
+
+    def _works(self) -> bool:
+        """Whether a model of this package can be run on the device, in a process of its own."""
+        if self.share is None or self.stopped.is_set():
+            return True
+        self._drop()
+        job = self.share.given(_PROBE)
+        self._doing, self._probes = None, True
+        try:
+            line = self._worker().ask(f"{DO} {dump_job(job)}", Limits(_NOTE_SECONDS))
+            return WorkerAnswer.load(line).state != LOST
+        except WorkerEndedError as error:
+            return error.reason == "memory" or self.stopped.is_set()
+        finally:
+            self._probes = False
+            self._drop()
 
     def _failed(self, job: Job, facts: list[Fact], *, final: bool) -> list[_Done]:
         """Leave the worker to which a job happened; its facts count if it had no other job."""
@@ -346,7 +408,8 @@ class WorkerThread:
 
     def _heard(self, line: str) -> None:
         """Pass on how far the job is; what model code may have written there is no word of it."""
-        if self.thread.ident is None:  # It serves no run, whose queue would be emptied.
+        # It serves no run, whose queue would be emptied, or the run has not asked for it.
+        if self.thread.ident is None or self._probes:
             return
         with suppress(ValueError, TypeError, WorkerEndedError):
             interim, job = Interim.load(line), self._doing

@@ -187,7 +187,9 @@ def test_an_error_that_ends_cuda_costs_its_variant_alone(here):
     ]
     first, *others = here("forward")
     several = first.of_parts([*first.parts, *others[0].parts])
-    found, tried = run([*built, several, others[1], *here("plain")[:1]])
+    jobs = [*built, several, others[1], *here("plain")[:1]]
+    # The device itself works: it is tried with another model, and goes on.
+    found, tried = run(jobs, DeviceShare("cuda:0", "7", device="cpu"))
     assert tried["trace"] == "CUDA error: device-side assert triggered"
     assert {tried[name] for name in ("good", "last", "plain")} == {""}
     for name in ("good", "trace", "last", "plain"):
@@ -203,6 +205,52 @@ def test_an_error_that_ends_cuda_costs_its_variant_alone(here):
     # What failed twice is not tried on its other images.
     processes = {(kind, pid) for kind, _, pid, _ in logged()}
     assert Counter(kind for kind, _ in processes) == {"forward": 2, "plain": 1}
+
+
+BROKEN = """
+import os
+
+if os.environ.get("CUDA_VISIBLE_DEVICES") == "GPU-bad":
+    import torch
+
+    call = torch.nn.Module.__call__
+
+    def fails(self, *given, **named):
+        if any(isinstance(each, torch.Tensor) and not each.is_meta for each in given):
+            with open(os.path.join(os.environ["MARKS"], "bad"), "a") as log:
+                print(os.getpid(), file=log)
+            raise torch.AcceleratorError("CUDA error: uncorrectable ECC error encountered")
+        return call(self, *given, **named)
+
+    torch.nn.Module.__call__ = fails
+"""
+
+
+@pytest.mark.slow
+def test_a_device_that_is_broken_is_given_no_more(here, tmp_path):
+    (tmp_path / "site" / "sitecustomize.py").write_text(BROKEN)
+    bad, good = (DeviceShare(f"cuda:{n}", id, device="cpu") for n, id in ((0, "GPU-bad"), (1, "7")))
+    jobs = [job for name in ("one", "two", "three") for job in here(name)[:2]]
+    found, _ = run([*jobs, Job(Recipe("four", "devices"), ("structure",), ())], bad)
+    assert isinstance(found.pop("four")[0], Measurement)  # which runs on no device
+    ecc = "CUDA error: uncorrectable ECC error encountered"
+    why = f"cuda:0 failed, and then ran no other model: {ecc}"
+    told = {fact.why for facts in found.values() for fact in facts}
+    assert {fact.cause for facts in found.values() for fact in facts} == {"build.device-failed"}
+    first = f"one: its device failed in two processes: {ecc}"
+    assert told == {first, *(f"{name}: not run: {why}" for name in ("one", "two", "three"))}
+    # Twice, and once with a model that runs wherever anything does.
+    processes = (tmp_path / "bad").read_text().split()
+    assert len(set(processes)) == 3
+    # So it is in the rest of the run.
+    found, _ = run(jobs[:1], bad)
+    assert [fact.why for fact in found["one"]] == [f"one: not run: {why}"]
+    assert (tmp_path / "bad").read_text().split() == processes
+    # Another device runs what is left, the variant that showed it as well.
+    bad.broken.clear()
+    found, _ = run(jobs[1:4], bad, good)
+    assert sorted(found) == ["one", "two"]
+    assert all(isinstance(fact, Measurement) for facts in found.values() for fact in facts)
 
 
 @pytest.mark.parametrize(
