@@ -292,6 +292,8 @@ class WorkerThread:
             if error.reason == "died" and self.share is not None and job.running and not job.failed:
                 # A failing device may take the process with it.
                 final, job = self.stopped.is_set(), replace(job, failed=str(error))
+            elif error.reason != "memory" and job.running and self._is_broken(str(error)):
+                final = not self.waiting.rests(self.share)
             return self._failed(job, none_made(job, f"{job.recipe.name} {error}"), final=final)
         if job.running and job.recipe.builder != OWN_BUILDER:
             self._ran = job.recipe
@@ -306,10 +308,7 @@ class WorkerThread:
         """What of an answer can be believed now, by what the worker says of itself."""
         if answer.state == LOST and facts is not None:
             again = replace(job, failed=answer.changed)
-            if job.failed and job.running and not self._works():
-                assert self.share is not None
-                why = f"{self.share.name} failed, and then ran no other model: {answer.changed}"
-                self.waiting.give_up(self.share, why)
+            if job.failed and job.running and self._is_broken(answer.changed):
                 # On another device it may well run.
                 return self._failed(again, facts, final=not self.waiting.rests(self.share))
             if job.failed:
@@ -328,12 +327,18 @@ class WorkerThread:
             self._drop()
         return self._released()
 
-    def _works(self) -> bool:
+    def _is_broken(self, why: str) -> bool:
+        """Whether its device, on which a job has failed for good, runs no other model either."""
+        if self.share is None or self.stopped.is_set() or self._works(self.share):
+            return False
+        why = f"{self.share.name} failed, and then ran no other model: {why}"
+        self.waiting.give_up(self.share, why)
+        return True
+
+    def _works(self, share: DeviceShare) -> bool:
         """Whether a model of this package can be run on the device, in a process of its own."""
-        if self.share is None or self.stopped.is_set():
-            return True
         self._drop()
-        job = self.share.given(_PROBE)
+        job = share.given(_PROBE)
         self._doing, self._probes = None, True
         try:
             line = self._worker().ask(f"{DO} {dump_job(job)}", Limits(_NOTE_SECONDS))

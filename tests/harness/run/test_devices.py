@@ -219,6 +219,8 @@ if os.environ.get("CUDA_VISIBLE_DEVICES") == "GPU-bad":
         if any(isinstance(each, torch.Tensor) and not each.is_meta for each in given):
             with open(os.path.join(os.environ["MARKS"], "bad"), "a") as log:
                 print(os.getpid(), file=log)
+            if os.path.exists(os.path.join(os.environ["MARKS"], "fatal")):
+                os._exit(3)
             raise torch.AcceleratorError("CUDA error: uncorrectable ECC error encountered")
         return call(self, *given, **named)
 
@@ -246,6 +248,12 @@ def test_a_device_that_is_broken_is_given_no_more(here, tmp_path):
     found, _ = run(jobs[:1], bad)
     assert [fact.why for fact in found["one"]] == [f"one: not run: {why}"]
     assert (tmp_path / "bad").read_text().split() == processes
+    bad.broken.clear()
+    (tmp_path / "fatal").touch()  # It takes the process with it.
+    found, _ = run(jobs[:3:2], bad)
+    died = why.replace(ecc, "ended the process that built it (exit status 3)")
+    assert bad.broken == [died]
+    assert found["two"][0].why == f"two: not run: {died}"
     # Another device runs what is left, the variant that showed it as well.
     bad.broken.clear()
     found, _ = run(jobs[1:4], bad, good)
