@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Protocol
 
 from harness.config import USUAL_TIMEOUT
-from harness.run.jobs import Interim, Job
+from harness.run.jobs import DeviceShare, Interim, Job, WaitingJobs
 from harness.run.process import Limits, usual_limit
-from harness.run.worker import DeviceShare, EarlyFacts, EngineError, WaitingJobs, WorkerThread
+from harness.run.worker import EarlyFacts, EngineError, WorkerThread
 from harness.types import Fact
 from zoo._util.cores import usable_cores
 

@@ -28,9 +28,9 @@ from typing import Any
 from harness.config import USUAL_TIMEOUT
 from harness.run import guard
 from harness.run.engine import EngineError, Hear, React, limits_of, unheard
-from harness.run.jobs import Job, dump_facts, dump_job, load_facts, load_job
+from harness.run.jobs import Job, WaitingJobs, dump_facts, dump_job, load_facts, load_job
 from harness.run.ray_address import check_address
-from harness.run.worker import WaitingJobs, WorkerThread
+from harness.run.worker import WorkerThread
 from zoo._util.install import install_command
 from zoo._util.text import plural
 

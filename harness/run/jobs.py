@@ -1,4 +1,4 @@
-"""Jobs and facts as JSON lines, between the run and its workers.
+"""Jobs and facts as JSON lines, between the run and its workers; jobs that wait for one.
 
 Workers run other people's model code, so nothing that comes from one is unpickled.
 """
@@ -6,12 +6,17 @@ Workers run other people's model code, so nothing that comes from one is unpickl
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+import queue
+import threading
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from harness.config.rules import OWN_BUILDER
+from harness.measure.devices import default_threads
 from harness.types import Fact, Measurement, Recipe, Size, Slot, Unmeasured, slots_of, unmeasured
+from zoo._util.cores import usable_cores
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,3 +258,112 @@ def not_on_device(job: Job, error: str, facts: Iterable[Fact] = ()) -> list[Fact
     why = f"{job.recipe.name}: its device failed in two processes: {error}"
     made = {fact.slot: fact for fact in facts if isinstance(fact, Measurement)}
     return [made.get(fact.slot, fact) for fact in none_made(job, why, "build.device-failed")]
+
+
+# -- which worker does them ------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceShare:
+    """The device of one worker, with its part of what decodes for all of them.
+
+    Attributes:
+        name: the device, as the run calls it.
+        visible: as ``CUDA_VISIBLE_DEVICES`` names it to the worker, which sees no other.
+        place, of: which it is, of how many.
+        device: as the worker calls it.
+        broken: why it is given no more to run; empty while it works.
+    """
+
+    name: str
+    visible: str
+    place: int = 0
+    of: int = 1
+    device: str = "cuda"
+    broken: list[str] = field(default_factory=list, compare=False)
+
+    def given(self, job: Job) -> Job:
+        """A job as the worker of this device gets it."""
+        counting, timing = job.counting, job.timing
+        if counting is not None:
+            threads, workers = counting.threads, counting.workers
+            if self.of > 1:
+                threads = self._part(threads or default_threads())
+                workers = 0 if workers == 0 else self._part(workers or usable_cores())
+            counting = replace(counting, device=self.device, threads=threads, workers=workers)
+        if timing is not None:
+            timing = replace(timing, device=self.device)
+        return replace(job, counting=counting, timing=timing)
+
+    def named(self, fact: Fact) -> Fact:
+        """A fact that the worker made, with the device as the run calls it."""
+        if isinstance(fact, Measurement) and fact.device.startswith("cuda"):
+            return replace(fact, device=self.name)
+        return fact
+
+    def _part(self, count: int) -> int:
+        return max(1, count // self.of + (self.place < count % self.of))
+
+
+class WaitingJobs:
+    """The jobs that no worker has begun.
+
+    Args:
+        shares: the devices of all workers, if any.
+
+    Attributes:
+        failed: the error of a device on which a variant failed in two processes, by its recipe and
+            whether it was run on data: it is not tried again on other data.
+    """
+
+    def __init__(self, shares: Iterable[DeviceShare | None] = ()) -> None:
+        self._shares = [share for share in shares if share is not None]
+        self.failed: dict[tuple[Recipe, bool], str] = {}
+        self._jobs: deque[Job | None] = deque()
+        self._last: dict[object, Recipe] = {}
+        self._more = threading.Condition()
+
+    def put(self, job: Job | None) -> None:
+        with self._more:
+            self._jobs.append(job)
+            self._more.notify_all()
+
+    def give_up(self, share: DeviceShare, why: str) -> None:
+        """Run no more on a device; what is left is run on others."""
+        with self._more:
+            share.broken.append(why)
+            self._more.notify_all()
+
+    def rests(self, share: DeviceShare | None) -> bool:
+        """Whether a device is broken, and others are not, which run what is left."""
+        works = any(not other.broken for other in self._shares)
+        return share is not None and bool(share.broken) and works
+
+    def get(self, worker: object, *, block: bool, share: DeviceShare | None = None) -> Job | None:
+        """A job for a worker: of the model that it has, else of one that no other worker has.
+
+        Raises:
+            queue.Empty: there is none now, and it doesn't ``block``.
+        """
+        with self._more:
+            while not (jobs := self._open_to(share)):
+                if not block:
+                    raise queue.Empty
+                self._more.wait()
+            job = jobs[0]
+            if job is not None and job.running:
+                own = self._last.get(worker)
+                others = {self._last[each] for each in self._last if each is not worker}
+                running = [each for each in self._jobs if each is not None and each.running]
+                mine = (each for each in running if each.recipe == own)
+                free = (each for each in running if each.recipe not in others)
+                job = next(mine, None) or next(free, job)
+            self._jobs.remove(job)
+            if job is not None:
+                self._last[worker] = job.recipe
+            return job
+
+    def _open_to(self, share: DeviceShare | None) -> Sequence[Job | None]:
+        if not self.rests(share):
+            return self._jobs
+        return [job for job in self._jobs if job is None or not job.running]

@@ -23,7 +23,7 @@ from zoo.variants import class_count
 if TYPE_CHECKING:
     import torch
 
-    from harness.run.worker import DeviceShare
+    from harness.run.jobs import DeviceShare
 
 # So many of many indexes are named.
 _MOST_NAMED = 3
@@ -223,7 +223,7 @@ def shares_here(name: str) -> list[DeviceShare]:
         UsageError: there is no such device.
     """
     from harness.measure.cuda import visible
-    from harness.run.worker import DeviceShare
+    from harness.run.jobs import DeviceShare
 
     seen, of = visible() or (), name.partition(":")[2]
     if not (seen or name.startswith("cuda")):  # Torch need not be asked.

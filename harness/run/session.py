@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from harness.run.files import Files
-    from harness.run.worker import DeviceShare
+    from harness.run.jobs import DeviceShare
 
 
 def prepare(request: RunConfig, *, builds: bool = True, lenient: bool = False) -> Session:

@@ -17,11 +17,10 @@ from harness.config import UsageError, configure
 from harness.measure import cuda
 from harness.run import plan
 from harness.run.engine import LocalEngine
-from harness.run.jobs import AccuracyJob, BenchmarkJob, Job
+from harness.run.jobs import AccuracyJob, BenchmarkJob, DeviceShare, Job, WaitingJobs
 from harness.run.perform import Performer
 from harness.run.progress import Progress
 from harness.run.session import prepare
-from harness.run.worker import DeviceShare, WaitingJobs
 from harness.types import Measurement, Recipe, Unmeasured
 
 BUILDER = '''
@@ -375,7 +374,7 @@ def test_a_number_of_a_second_try_is_said_to_be_one(tmp_path, monkeypatch, store
 
 
 def test_what_decodes_is_shared_out(monkeypatch):
-    monkeypatch.setattr("harness.run.worker.usable_cores", lambda: 10)
+    monkeypatch.setattr("harness.run.jobs.usable_cores", lambda: 10)
     counting = AccuracyJob("sample", ("0-10",), workers=5, threads=9)
     job = Job(Recipe("a"), ("accuracy",), (), "w.pth", counting=counting)
     shares = [DeviceShare(f"cuda:{n}", str(n), n, 4) for n in range(4)]
