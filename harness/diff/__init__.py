@@ -11,7 +11,7 @@ from harness.diff.facts import VariantPair, differing, pairs
 from harness.diff.figures import accuracies, speeds
 from harness.diff.place import Place
 from harness.report.document import plain, plain_finding
-from harness.report.html.changes import Key, compare, key
+from harness.report.html.changes import Key, compare, key, replaced
 from harness.types import Finding
 
 SCHEMA = 1
@@ -111,7 +111,8 @@ def _speeds(found: Sequence[VariantPair], causes: Causes) -> Iterator[dict[str, 
 def _findings(causes: Causes, old: Place, new: Place, changes: Mapping[str, Any]) -> dict[str, Any]:
     """New, mended, changed and unchanged ones, and those that one of the runs did not look for."""
     before, now = _by_key(old.report.findings), _by_key(new.report.findings)
-    here, there = compare(new.report, old.document), compare(old.report, new.document)
+    here = compare(new.report, old.document, may_stand=causes.may_stand)
+    there = compare(old.report, new.document)
     open_now = [f for f in new.report.findings if f.status != "match"]
     # What the earlier run did not look for is no news, unless it could not have been there.
     unasked = {key(f) for f in there.unseen if not _has_come(f, causes)}
@@ -122,12 +123,12 @@ def _findings(causes: Causes, old: Place, new: Place, changes: Mapping[str, Any]
         if each[3] is not None:
             fresh += now[each][len(now[each]) - more :] if more > 0 else []
             fixed += before[each][len(before[each]) + more :] if more < 0 else []
-    gone = [f for k in before.keys() - now.keys() for f in before[k] if f.status != "match"]
     cleared = {key(f) for f in (*here.fixed, *here.unseen)}
-    replaced = {key(f)[:3]: f for f in gone if key(f) not in cleared}
+    gone = [found[0] for k, found in before.items() if k not in now and k not in cleared]
+    was = replaced([f for f in gone if f.status != "match"], [*map(key, fresh)], causes.may_stand)
     both = [f for k in now if k in before and k[3] is not None for f in now[k][: len(before[k])]]
     return {
-        "new": [_new(f, replaced, causes) for f in fresh],
+        "new": [_new(f, was.get(key(f)), causes) for f in fresh],
         "mended": [_with(f, causes) for f in fixed],
         "changed": [*_changed(before, now, causes, changes)],
         "unchanged": [plain_finding(f) for f in both],
@@ -157,11 +158,8 @@ def _with(finding: Finding, causes: Causes) -> dict[str, Any]:
     return {**plain_finding(finding), "causes": causes.of_finding(finding)}
 
 
-def _new(
-    finding: Finding, replaced: Mapping[tuple[Any, ...], Finding], causes: Causes
-) -> dict[str, Any]:
+def _new(finding: Finding, was: Finding | None, causes: Causes) -> dict[str, Any]:
     """A new finding, with the one that was in its place."""
-    was = replaced.get(key(finding)[:3])
     return _with(finding, causes) | ({} if was is None else {"was": _standing(was)})
 
 

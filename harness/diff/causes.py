@@ -96,7 +96,13 @@ class Causes:
             found.append(_cause("index", "the variant is new"))
         pair = self.pairs.get(name or "")
         if pair is not None:
-            found += _edits(pair, (finding.field,))
+            # Of the results of a variant, an edit of one is no cause of what is found of another.
+            found += [
+                of_edit(each)
+                for each in pair.edited
+                if each.field == finding.field
+                and (not each.result or finding.documented in (None, each.old, each.new))
+            ]
             found += self._measured(pair, finding.field)
         by_text = finding.check == "schema" or (finding.cause or "").startswith("schema.")
         if (finding.cause or "").startswith("baseline."):
@@ -111,6 +117,15 @@ class Causes:
         if not found and "zoo" in self.versions:
             found += _upgrades({"zoo": self.versions["zoo"]})
         return [*{(c["kind"], c["text"]): c for c in found}.values()] or [UNKNOWN]
+
+    def may_stand(self, was: Finding, now: tuple[str | None, ...]) -> bool:
+        """Whether a finding is of the claim that the one with that key is of, now edited."""
+        name, field, *_, documented = now
+        pair = self.pairs.get(name or "")
+        if pair is None or not any(c["field"] == field and c.get("result") for c in pair.claims):
+            return True
+        edits = ((e.old, e.new) for e in pair.edited if e.field == field)
+        return (was.documented, documented) in edits
 
     def _measured(self, pair: VariantPair, claimed: str) -> Iterator[Cause]:
         """The causes of the measurements that a claim is held against."""

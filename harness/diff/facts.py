@@ -54,6 +54,11 @@ class VariantPair:
     known: frozenset[str] = frozenset()
 
     @property
+    def claims(self) -> list[Entry]:
+        """What the index says of it, before and now; empty where the reports are older."""
+        return [c for each in (self.old, self.new) for c in each.get("claims") or ()]
+
+    @property
     def recoded(self) -> tuple[str, str] | None:
         """What the builder said of its code before and now, where that differs."""
         old, new = (_parts(each.get("code") or "")[0] for each in (self.old, self.new))

@@ -14,6 +14,7 @@ from harness.report.reader import UnusableReport, findings_of
 from harness.types import Finding, Report, VariantReport
 
 Key = tuple[str | None, str, str, str | None, str | None]
+MayStand = Callable[[Finding, Key], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,10 @@ def key(finding: Finding) -> Key:
 
 
 def compare(
-    report: Report, previous: Mapping[str, Any] | str | None, found: Mapping[str, Any] | None = None
+    report: Report,
+    previous: Mapping[str, Any] | str | None,
+    found: Mapping[str, Any] | None = None,
+    may_stand: MayStand = lambda finding, new: True,
 ) -> Changes:
     """Compare a report with the previous one's JSON document, or with why that is missing.
 
@@ -48,7 +52,7 @@ def compare(
     the last: a report that is made again is the same again. ``found`` is the present document.
 
     A finding is fixed where its check ran again on its variant and no longer complains of that
-    field. One whose cause is another now is new under that cause, and not fixed. What was counted
+    claim. One whose cause is another now is new under that cause, and not fixed. What was counted
     on other images than before says nothing of what changed: it is neither.
     """
     if previous is None:
@@ -76,12 +80,37 @@ def compare(
         other = finding.check == "accuracy" and finding.variant in others
         return covered and not other and report.cut_short is None
 
-    complained = {key(f)[:3] for f in open_now}
+    come = [k for f in open_now if (k := key(f)) not in known]
+    stood = {key(f) for f in replaced(gone, come, may_stand).values()}
     return Changes(
         new=frozenset(k for k in here - known.keys() if k[2] != "accuracy" or k[0] not in others),
-        fixed=tuple(f for f in gone if was_checked(f) and key(f)[:3] not in complained),
+        fixed=tuple(f for f in gone if was_checked(f) and key(f) not in stood),
         unseen=tuple(f for f in gone if not was_checked(f)),
     )
+
+
+def replaced(
+    gone: Sequence[Finding], come: Sequence[Key], may_stand: MayStand
+) -> dict[Key, Finding]:
+    """Which finding of before stood in the place of each new one, if one did: none for two.
+
+    It is of the same field and check; of the same text, or ``may_stand`` says that it may be.
+    """
+    left: dict[tuple[str | None, str, str], list[Finding]] = {}
+    for finding in gone:
+        left.setdefault(key(finding)[:3], []).append(finding)
+    found: dict[Key, Finding] = {}
+    for is_same in (True, False):
+        for new in dict.fromkeys(come):
+            some = left.get(new[:3], [])
+            fits = (
+                f for f in some if f.documented == new[4] or (not is_same and may_stand(f, new))
+            )
+            was = next(fits, None)
+            if was is not None and new not in found:
+                some.remove(was)
+                found[new] = was
+    return found
 
 
 def _on_other_images(report: Report, previous: Mapping[str, Any]) -> set[str]:

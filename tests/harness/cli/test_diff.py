@@ -656,6 +656,48 @@ def test_what_a_run_did_not_look_for_is_no_news(diff):
         assert document["summary"]["unseen"] > 0
 
 
+def test_of_several_results_each_finding_is_its_own():
+    """One that holds now is mended beside one that stays, and an edit of one causes no other."""
+    wrong = {"status": "mismatch", "severity": "error", "cause": "accuracy.contradicted"}
+    says: dict[str, tuple[Any, Any]] = {  # What the claim and its finding are, before and now.
+        "ImageNet": (("80%", {}), ("81%", wrong)),
+        "ImageNet-V2": (("70%", wrong), ("70%", wrong)),
+        "ImageNet-A": (("20%", {}), ("20%", wrong)),
+        "ImageNet-R": (("30%", wrong), (None, None)),
+        "ImageNet-ReaL": (("85%", wrong), ("86%", {})),
+        "ImageNet-Sketch": (("35%", wrong), ("35%", wrong | {"cause": "accuracy.preprocessing"})),
+    }
+    old, new = base(), base()
+    for which, document in enumerate((old, new)):
+        document["variants"][0]["claims"] = [
+            {"field": "Top 1 Accuracy", "documented": both[which][0], "result": name}
+            for name, both in says.items()
+            if both[which][0]
+        ]
+        for name, both in says.items():
+            text, found = both[which]
+            about = {"documented": text, "measured": 50.0, "message": name}
+            if text:
+                said = finding("one", "Top 1 Accuracy", "accuracy", **(found | about))
+                document["findings"].append(said)
+    document = changes(old, new)
+    found = document["findings"]
+    unknown = "nothing that the reports hold tells why"
+    assert {f["message"]: [c["text"] for c in f["causes"]] for f in found["new"]} == {
+        "ImageNet": ["Top 1 Accuracy 80% -> 81%"],
+        "ImageNet-A": [unknown],
+        "ImageNet-Sketch": [unknown],
+    }
+    # Another result's error that is gone stood in the place of none, and hides no regression.
+    assert [f.get("was", {}).get("documented") for f in found["new"]] == [None, None, "35%"]
+    assert len(document["regressions"]) == 2
+    assert [f["message"] for f in found["unchanged"]][-1:] == ["ImageNet-V2"]
+    assert {f["message"]: [c["text"] for c in f["causes"]] for f in found["mended"]} == {
+        "ImageNet-R": ["Top 1 Accuracy 30% -> nothing"],
+        "ImageNet-ReaL": ["Top 1 Accuracy 85% -> 86%"],
+    }
+
+
 def test_reports_of_older_days_are_compared_as_far_as_they_go(diff):
     old, new = base(), base()
     for each in old["variants"]:
