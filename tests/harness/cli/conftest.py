@@ -111,7 +111,7 @@ def zoo_on_a_terminal(environment, folder) -> Callable[..., tuple[int, str, str]
             environment_here = environment | changes
             status = run_here(arguments, files, cwd=folder, environment=environment_here)
             open_files.close()
-            return status, *(text.result(timeout=10) for text in shown)
+            return status, *(text.result(timeout=120) for text in shown)
 
     return run
 

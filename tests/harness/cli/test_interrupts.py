@@ -10,7 +10,7 @@ import time
 from itertools import product
 from pathlib import Path
 
-from cli import run_python
+from cli import is_gone, run_python
 
 ROOT = Path(__file__).parents[3]
 SIGNALS = {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 129}
@@ -46,7 +46,7 @@ USES = {GREEDY: "import module", FINALIZER: "import module; module.Closing()"}
 
 def python(code: str, folder: Path = ROOT, **changes: str) -> subprocess.CompletedProcess[str]:
     return run_python(
-        ["-c", code], cwd=folder, env=os.environ | {"PYTHONPATH": str(ROOT)} | changes, timeout=60
+        ["-c", code], cwd=folder, env=os.environ | {"PYTHONPATH": str(ROOT)} | changes, timeout=120
     )
 
 
@@ -116,16 +116,6 @@ def test_afterwards_signals_are_python_s_own_again():
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-def is_gone(pid: int) -> bool:
-    for _ in range(100):
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return True
-        time.sleep(0.02)
-    return False
-
-
 def test_the_end_comes_in_time_whatever_the_command_does():
     """An import that hears nothing, a thread that keeps Python, and what the command started."""
     deaf = "while True:\n            try: time.sleep(60)\n            except BaseException: pass"
@@ -148,8 +138,8 @@ def test_the_end_comes_in_time_whatever_the_command_does():
         child = int(process.stdout.readline())
         began = time.monotonic()
         process.terminate()
-        assert process.wait(timeout=30) == SIGNALS["SIGTERM"]
-        assert time.monotonic() - began < 2
+        assert process.wait(timeout=120) == SIGNALS["SIGTERM"]
+        assert time.monotonic() - began < 30  # What is waited for takes twice that.
         process.stdout.close()
         assert is_gone(child)
 

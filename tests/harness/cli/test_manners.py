@@ -300,14 +300,14 @@ def test_every_family_has_the_stages_that_features_takes():
 @pytest.mark.slow
 def test_the_help_is_quick(environment, folder):
     seconds = []
-    for _ in range(5):
+    for _ in range(3):
         before = os.times()
         subprocess.run([sys.executable, "-m", "zoo", "--help"], env=environment, cwd=folder,
                        capture_output=True, check=True)  # fmt: skip
         after = os.times()
         seconds.append(after.children_user + after.children_system
                        - before.children_user - before.children_system)  # fmt: skip
-    assert min(seconds) < 0.2
+    assert min(seconds) < 0.4  # Without torch, numpy or pandas, of which each takes longer.
 
 
 def test_general_options_are_everywhere():

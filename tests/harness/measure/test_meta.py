@@ -100,7 +100,7 @@ def test_a_model_too_large_for_memory_is_measured():
     started = time.monotonic()
     model = build(lambda: nn.Sequential(*(nn.Linear(10**6, 10**6, bias=False) for _ in range(2))))
     assert sum(p.numel() for p in model.parameters()) == 2 * 10**12
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 60
 
 
 class Kind:

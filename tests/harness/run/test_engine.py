@@ -147,7 +147,7 @@ def test_workers_are_ended_side_by_side(monkeypatch):
 
     meeting = threading.Barrier(4)
     monkeypatch.setattr(engine.WorkerThread, "answers_of", staticmethod(interrupted))
-    monkeypatch.setattr(engine.WorkerThread, "stop", lambda worker: meeting.wait(timeout=20))
+    monkeypatch.setattr(engine.WorkerThread, "stop", lambda worker: meeting.wait(timeout=120))
     with pytest.raises(KeyboardInterrupt):
         engine.LocalEngine(4).run([job("good")], lambda job, facts: [])
     assert not meeting.broken

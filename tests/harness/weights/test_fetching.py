@@ -35,7 +35,7 @@ def _gets(server):
 
 
 def _wait_for(condition):
-    end = time.monotonic() + 20
+    end = time.monotonic() + 120
     while not condition():
         assert time.monotonic() < end, "it did not happen"
         time.sleep(0.01)
@@ -120,12 +120,14 @@ def test_a_plan_waits_three_seconds(place):
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
         threading.Thread(target=drip, args=[listener], daemon=True).start()
-        for case, name in enumerate(NAMES):
-            place.add(name, name, f"http://127.0.0.1:{listener.getsockname()[1]}/{case}.pth")
+        for case in range(200):
+            place.add(
+                f"{case}", NAMES[0], f"http://127.0.0.1:{listener.getsockname()[1]}/{case}.pth"
+            )
         run = place.zoo("fetch", "--all", "--dry-run")
     (line,) = run.err.splitlines()
-    assert line.endswith(", 4 files to fetch, of unknown size")
-    assert 2.5 < run.seconds < 8
+    assert line.endswith(", 200 files to fetch, of unknown size")
+    assert 2.5 < run.seconds < 60
 
 
 def test_without_downloads_sizes_alone_are_asked_for(place, server, data):
@@ -198,7 +200,7 @@ def _stalls(server, data):
         seen.add(handler.path)
         handler.head(200, len(data), ETag='"v1"')
         handler.send(data[:1_000_000])
-        time.sleep(15)
+        time.sleep(120)
 
     return answer
 
@@ -212,8 +214,8 @@ def test_an_interrupt_leaves_what_can_be_resumed(place, server, data):
     time.sleep(0.4)
     begun = time.monotonic()
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=20)
-    assert time.monotonic() - begun < 4
+    out, err = process.communicate(timeout=120)
+    assert time.monotonic() - begun < 60  # What is waited for takes twice that.
     assert (process.returncode, out) == (130, "")
     assert "Traceback" not in err
     assert place.held() == {}
@@ -231,14 +233,14 @@ def test_an_interrupted_verify_still_prints_its_document(place, server, data, mo
         if moment == "fetch" and handler.command == "HEAD":
             handler.good(data)
         else:
-            time.sleep(15)
+            time.sleep(120)
 
     place.add("net", NAMES[0], server.on("net.pth", answer))
     process = place.start("verify", "--all", "--checks", "weights", "--format", "json")
     _wait_for(lambda: len(server.requests) == (1 if moment == "plan" else 2))
     time.sleep(0.2)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=120)
     assert process.returncode == 130
     assert json.loads(out)["schema"] == 1
     assert "Traceback" not in err
@@ -307,7 +309,7 @@ def _on_a_terminal(place, *arguments):
     process = place.start(*arguments, stderr=inside, stdin=subprocess.DEVNULL)
     os.close(inside)
     shown = b""
-    end = time.monotonic() + 60
+    end = time.monotonic() + 300
     while time.monotonic() < end:
         if not select.select([outside], [], [], 0.5)[0]:
             continue
@@ -319,7 +321,7 @@ def _on_a_terminal(place, *arguments):
             break
         shown += piece
     os.close(outside)
-    out, _ = process.communicate(timeout=10)
+    out, _ = process.communicate(timeout=120)
     return process.returncode, out, shown.decode()
 
 

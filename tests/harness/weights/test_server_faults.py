@@ -241,7 +241,7 @@ def test_many_urls_on_a_host_that_does_not_answer_take_seconds(place):
             filler.setblocking(False)
             filler.connect_ex(listener.getsockname())
         port = listener.getsockname()[1]
-        for k in range(40):
+        for k in range(120):
             place.add(f"case{k}", NAME, f"http://127.0.0.1:{port}/net{k}.pth")
         run = place.verify()
         for filler in fillers:
@@ -250,6 +250,6 @@ def test_many_urls_on_a_host_that_does_not_answer_take_seconds(place):
     assert {(f["status"], f["cause"]) for f in run.document["findings"]} == {
         ("unverified", "weights.unreachable")
     }
-    assert len(run.document["findings"]) == 40
+    assert len(run.document["findings"]) == 120
     # Five seconds for the one attempt to connect, and what the processes take to start.
-    assert 4 < run.seconds < 20
+    assert 4 < run.seconds < 60
