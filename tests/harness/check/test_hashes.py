@@ -6,7 +6,7 @@ import hashlib
 
 from harness.check.base import Need
 from harness.check.weights import CHECK as FILE
-from harness.check.weights import NAME_CHECK as IN_NAME
+from harness.check.weights_name import HASH as IN_NAME
 from harness.config import RunConfig
 from harness.run.session import prepare
 

@@ -136,7 +136,8 @@ def test_nothing_measured_is_said_and_shown_as_such(zoo, tmp_path):
         ({"parameters": 10**40}, 3),
         ({"evaluations": [{**odd, "images": 0}]}, 3),
         ({"parameters": 5.5, "image_size": [1, 2.5], "evaluations": [odd]}, 0),
-        ({"evaluations": [{**odd, "of": -3, "images": 7, "dataset": "x"}]}, 0),
+        ({"evaluations": [{**odd, "of": -3, "images": 7, "dataset": "x"}]}, 3),
+        ({"evaluations": [{**odd, "of": 3, "images": 7, "dataset": "x"}]}, 0),
     ):
         entry = {**variant, "measurements": measured}
         document = {"schema": 1, "environment": {"zoo": 3}, "variants": [entry], "findings": []}
