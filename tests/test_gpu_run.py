@@ -52,7 +52,7 @@ def run(repository, tmp_path):
             capture_output=True,
             text=True,
             check=False,
-            timeout=60,
+            timeout=600,
         )
 
     return call
@@ -78,7 +78,7 @@ def test_what_does_not_hold_is_never_silent(run, tmp_path):
         (
             {"ZOO_GPU_TESTS_BUDGET": "2"},
             {"counts": '{"sleep": 30}'},
-            ["| counts | ran past 2 s |", "| devices | had no time left |"],
+            ["| counts | ran past ", "| devices | had no time left |"],
         ),
     ):
         for name, text in left.items():

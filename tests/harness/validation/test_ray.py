@@ -15,9 +15,9 @@ CLAIM = {"Top 1 Accuracy": "80.00%", "Top 5 Accuracy": "88%"}
 
 
 @pytest.fixture(scope="module")
-def local(new_zoo, mixed, tmp_path_factory):
+def local(new_zoo, many, tmp_path_factory):
     zoo = new_zoo(tmp_path_factory.mktemp("local"))
-    return zoo.validate(zoo.index(CLAIM), mixed.place)
+    return zoo.validate(zoo.index(CLAIM), many.place)
 
 
 def without_environment(document):
@@ -28,33 +28,33 @@ def without_environment(document):
     return body
 
 
-def test_ray_on_this_machine_gives_the_same_document(zoo, local, mixed, ray_folder):
-    outcome = zoo.validate(zoo.index(CLAIM), mixed.place, "--engine", "ray", RAY_TMPDIR=ray_folder)
+def test_ray_on_this_machine_gives_the_same_document(zoo, local, many, ray_folder):
+    outcome = zoo.validate(zoo.index(CLAIM), many.place, "--engine", "ray", RAY_TMPDIR=ray_folder)
     assert outcome.status == local.status == 0, outcome.err
-    assert outcome.counts[2] == len(mixed.names)
+    assert outcome.counts[2] == len(many.names)
     assert without_environment(outcome.document) == without_environment(local.document)
 
 
-def test_a_node_that_dies_in_the_middle_costs_no_image(zoo, local, mixed, ray_cluster, tiled):
+def test_a_node_that_dies_in_the_middle_costs_no_image(zoo, local, many, ray_cluster, tiled):
     cluster = ray_cluster(zoo.environment)
     index = zoo.index(CLAIM)
-    command = ("validate", "efficientnet_*", "--index", index, "--data", mixed.place)
+    command = ("validate", "efficientnet_*", "--index", index, "--data", many.place)
     run = zoo.start(*command, "--format", "json", "--engine", "ray", "--address", cluster.address)
     try:
-        end = time.monotonic() + 120
+        end = time.monotonic() + 300
         while not zoo.parts() and run.poll() is None and time.monotonic() < end:
             time.sleep(0.02)
         before = dict(zoo.parts())
         assert run.poll() is None
         assert before, "nothing was counted"
         cluster.kill()
-        assert tiled(list(dict(zoo.parts()))) < len(mixed.names), "it was over before the kill"
-        out, err = run.communicate(timeout=180)
+        assert tiled(list(dict(zoo.parts()))) < len(many.names), "it was over before the kill"
+        out, err = run.communicate(timeout=600)
     finally:
         if run.poll() is None:
             os.killpg(run.pid, signal.SIGKILL)
     assert run.returncode == 0, err
     assert without_environment(loads(out)) == without_environment(local.document)
     after = dict(zoo.parts())
-    assert tiled(list(after)) == len(mixed.names)
+    assert tiled(list(after)) == len(many.names)
     assert {part: after[part] for part in before} == before
