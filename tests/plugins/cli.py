@@ -126,7 +126,7 @@ def spawn_zoo(
     cwd: Path,
     environment: Mapping[str, str],
     stdin: bytes = b"",
-    timeout: float = 120,
+    timeout: float = 300,
 ) -> subprocess.CompletedProcess[str]:
     """Run the command in a process of its own."""
     done = subprocess.run(

@@ -327,7 +327,7 @@ def test_an_interrupt_leaves_a_report_and_130(environment, folder):
     # The plan is said before anything is measured.
     assert process.stderr.readline().startswith("2 variants")
     os.killpg(process.pid, signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=300)
     assert process.returncode == 130
     jsonschema.validate(json.loads(out), json_schema())
     assert "Traceback" not in err

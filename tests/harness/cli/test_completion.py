@@ -69,7 +69,7 @@ def test_each_shell_has_a_script_that_is_shown_and_installed(zoo, tmp_path):
         assert (home / place).read_text().strip() == shown.stdout.strip()
         program = shutil.which(shell)
         if program is not None:
-            subprocess.run([program, "-n", home / place], check=True, timeout=60)
+            subprocess.run([program, "-n", home / place], check=True, timeout=300)
     done = zoo("--show-completion", "csh")
     assert done.returncode == 2
     assert said(done.stderr).startswith("--show-completion: no completion for 'csh'; name bash, ")

@@ -89,7 +89,7 @@ def test_a_run_that_ends_early_leaves_the_report_as_it_is(zoo, folder, environme
         assert process.stderr is not None
         assert process.stderr.readline().startswith("2 variants")
         process.send_signal(getattr(signal, name))
-        said = process.communicate(timeout=60)[1]
+        said = process.communicate(timeout=300)[1]
         assert process.returncode == 128 + getattr(signal, name), said
         assert content() == before
         assert "interrupted: nothing new is stored; what follows takes all that is stored" in said

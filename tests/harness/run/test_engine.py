@@ -31,7 +31,7 @@ def job(name: str) -> Job:
     return Job(Recipe(name, "hostile"), ("structure",), ())
 
 
-def run(names, *, workers=1, timeout=60.0):
+def run(names, *, workers=1, timeout=300.0):
     """Name -> its facts, each job answered exactly once."""
     answers = {}
 

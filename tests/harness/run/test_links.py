@@ -41,7 +41,7 @@ class Place:
 
 @pytest.fixture
 def place(tmp_path, monkeypatch):
-    monkeypatch.setattr(links, "_STALL_S", 0.6)
+    monkeypatch.setattr(links, "_STALL_S", 2.0)
     monkeypatch.setattr(links, "_WAIT_S", 2.0)
     return Place(tmp_path)
 
@@ -56,7 +56,7 @@ def by_method(head, get):
 
 
 def hang(handler, count):
-    time.sleep(1.5)
+    time.sleep(5)
     handler.hang_up()
 
 

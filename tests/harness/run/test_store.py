@@ -90,7 +90,7 @@ def writer(path, name, count, environment, stderr=subprocess.PIPE):
 def test_several_processes_write_at_once(path, environment):
     writers = [writer(path, name, 150, environment) for name in ("a", "b", "c")]
     for process in writers:
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=300)
         assert process.returncode == 0, errors
     store = Store.open(path)
     for name in ("a", "b", "c"):

@@ -91,7 +91,7 @@ class Workplace:
             entry["Weights"] = weights
         (self.index / f"{case}.yml").write_text(json.dumps({"Models": [entry]}, indent=1))
 
-    def zoo(self, *arguments, timeout=120):
+    def zoo(self, *arguments, timeout=300):
         """Run the command on the index, its output in pipes."""
         begun = time.monotonic()
         index = () if "--index" in arguments else ("--index", str(self.index))

@@ -249,7 +249,7 @@ def test_an_interrupted_verify_still_prints_its_document(place, server, data, mo
 def test_two_at_once_download_once(place, server, data):
     place.add("net", NAMES[0], server.on("net.pth", lambda h, n: h.good(data, rate=6e6)))
     both = [place.start("fetch", "--all") for _ in range(2)]
-    outs = [process.communicate(timeout=60)[0] for process in both]
+    outs = [process.communicate(timeout=300)[0] for process in both]
     assert [process.returncode for process in both] == [0, 0]
     assert outs[0] == outs[1] != ""
     assert (server.bodies, server.full_bodies) == (1, 1)
@@ -263,7 +263,7 @@ def test_a_file_that_does_not_fit_on_the_disk(place, server, data):
 
     place.add("net", NAMES[0], server.on("net.pth", lambda h, n: h.good(data)))
     process = place.start("fetch", "--all", preexec_fn=bounded)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=300)
     assert (process.returncode, out) == (3, "")
     assert "File too large" in err
     assert (place.held(), place.parts) == ({}, [])

@@ -41,7 +41,7 @@ def _build(place, package, *names):
         ["-c", BUILD, str(place.folder), *names],
         env=place.environment | {"PYTHONPATH": str(package)},
         cwd=place.folder,
-        timeout=120,
+        timeout=300,
     )
     assert done.returncode == 0, done.stderr
     came: dict[str, list[str]] = json.loads(done.stdout)

@@ -45,7 +45,7 @@ def _again(place):
         env=place.environment,
         cwd=place.folder,
         check=True,
-        timeout=60,
+        timeout=300,
     )
     status, loaded, document = json.loads(done.stdout)
     return status, loaded, document, done.stderr
