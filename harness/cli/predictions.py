@@ -23,6 +23,7 @@ from harness.report.rows import FEW_IMAGES
 from harness.run.predictions import SHOWN
 from zoo._util.files import replace_file
 from zoo._util.text import columns, csv_text, plural
+from zoo.images.io import as_text
 from zoo.known_datasets import ACCURACIES, KNOWN
 
 if TYPE_CHECKING:
@@ -301,7 +302,7 @@ class FileAnswers:
         for one in found:
             if (one.images.dataset, one.images.digest) != (self.dataset, self.digest):
                 continue
-            names = [one.image_set.names[n] for n in one.members]
+            names = [as_text(one.image_set.names[n]) for n in one.members]
             self._refuse_labels(names, one.labels)
             some = np.array(
                 [n for n, name in enumerate(names) if name in self.best], dtype=np.int64
@@ -398,7 +399,7 @@ def _table(answered: Answered) -> dict[str, list[Any]]:
     kept, labels, right = answered.predictions, answered.labels, answered.right
     best = kept.best(answered.images.subset)
     return {
-        "image": [answered.image_set.names[n] for n in answered.members],
+        "image": [as_text(answered.image_set.names[n]) for n in answered.members],
         "label": _label_words(labels) if labels.ndim > 1 else labels.tolist(),
         **{f"class{rank + 1}": _or_none(best[:, rank]) for rank in range(best.shape[1])},
         "probability": [

@@ -10,6 +10,7 @@ from collections import Counter
 from io import BytesIO
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -393,6 +394,28 @@ def test_files_of_predictions_have_names_of_their_own():
     assert made[-3:] == ["v_imagenet-a", "v_imagenet-real", "v_c"]
     assert len({name.lower() for name in made}) == len(found)
     assert all(len(name.encode()) <= 200 and "/" not in name for name in made)
+
+
+@pytest.mark.parametrize("form", ["parquet", "csv"])
+def test_a_name_that_is_no_text_is_written_and_found_again(form, tmp_path, monkeypatch):
+    from harness.cli import predictions as command
+    from harness.datasets.find import ImageFile
+    from harness.datasets.types import Entry, image_set
+    from harness.measure.accuracy.predictions import VALUES, Predictions, packed
+    from harness.run.predictions import Answered
+    from harness.types import EvalImages
+
+    if form == "csv":
+        monkeypatch.setattr(command, "find_spec", lambda name: None)
+    names = ("3/bad\udce9.jpg", "3/line\nbreak, ü.jpg")
+    whole = image_set("x", "x", [Entry(n, (1,), ImageFile(n, 1, 1)) for n in names], [3, 4])
+    kept = Predictions(packed(np.tile([3.0, *[0.0] * (VALUES - 1)], (2, 1)), np.arange(2), 2))
+    answered = Answered(
+        "net", "", EvalImages("x", "f", 2, 2, digest=whole.digest), whole, kept, None
+    )
+    command.write_predictions([answered], tmp_path, quiet=True)
+    (pair,) = command.FileAnswers.read(str(tmp_path / f"net.{form}")).compared([answered])
+    assert (pair["images"], pair["both"], pair["neither"]) == (2, 1, 1)
 
 
 def test_a_variant_that_claims_no_accuracy_is_named(zoo, made, flat, tmp_path):
