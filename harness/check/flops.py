@@ -28,6 +28,7 @@ from harness.explain.flops import (
     candidates,
     explain,
     geometries,
+    stated_geometries,
     usual_geometries,
 )
 from harness.explain.flops_messages import MOST_LEFT_OUT, FlopsMessages, leaves_out
@@ -104,7 +105,12 @@ def _explained(evidence: Evidence, claim: Claim, accepted: tuple[str, ...]) -> F
     explanation = explain(claim, tries, rule)
     swapped = None
     if explanation is None or not explanation.certain:
-        further = usual_geometries(asked)
+        sizes = stated_sizes(evidence)
+        if isinstance(sizes, Need):
+            return sizes
+        known = {geometry.size for geometry in asked}
+        stated = stated_geometries(recipe.builder, [size for size in sizes if size not in known])
+        further = [*stated, *usual_geometries([*asked, *stated])]
         if need := _lacking(evidence, further, "derived"):
             return need
         asked = [*asked, *further]
@@ -139,14 +145,11 @@ def at_stated_input(evidence: Evidence, field: str) -> Evidence | Need:
     is_stated = any(variant.effective(key) for key in ("FLOPs Input", "Image Size"))
     if not claims or is_stated or recipe.builder == "zoo":
         return evidence
-    if ("preprocess", None) not in evidence.facts:
-        return Need("preprocess")
-    fact = evidence.measurement("preprocess")
-    settings = () if fact is None else (*fact.value["settings"], *fact.value["others"])
-    sizes = [(int(s[0]), int(s[1])) for each in settings if (s := each["image_size"])]
+    sizes = stated_sizes(evidence)
+    if isinstance(sizes, Need):
+        return sizes
     if not sizes:
         return evidence
-    sizes = list(dict.fromkeys(sizes))[:_MOST_STATED]
     missing = tuple(size for size in sizes if ("flops", size) not in evidence.facts)
     if missing:
         return Need("flops", missing)
@@ -157,6 +160,18 @@ def at_stated_input(evidence: Evidence, field: str) -> Evidence | Need:
         and any(_holds(variant, claim, found.value) for claim in claims)
     )
     return replace(evidence, size=next(fitting, sizes[0]))
+
+
+def stated_sizes(evidence: Evidence) -> list[Size] | Need:
+    """The inputs that the builder's library states for the model, or what has to be measured."""
+    if evidence.recipe.builder == "zoo":
+        return []
+    if ("preprocess", None) not in evidence.facts:
+        return Need("preprocess")
+    fact = evidence.measurement("preprocess")
+    settings = () if fact is None else (*fact.value["settings"], *fact.value["others"])
+    sizes = [(int(s[0]), int(s[1])) for each in settings if (s := each["image_size"])]
+    return list(dict.fromkeys(sizes))[:_MOST_STATED]
 
 
 def _holds(variant: Variant, claim: Claim, value: Mapping[str, Any]) -> bool:
@@ -316,7 +331,8 @@ def _differing(
     excused = found.left_out <= MOST_LEFT_OUT and not found.scale.wrong
     severity: Severity | None = None if excused else "error"
     kept = _annotate_edits(evidence, claim, found)
-    if excused and found.geometry.size == evidence.size:
+    # Nor is one at the input of the weights themselves: it is the Image Size that is another's.
+    if excused and (found.geometry.size == evidence.size or found.geometry.stated):
         # What a published counter prints for this model at this input is not wrong: it wants the
         # name of the counter where the index has one for it, and no other number.
         edits = kept

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from harness.check.base import (
@@ -16,15 +17,18 @@ from harness.check.base import (
     not_read,
     replaced,
 )
-from harness.check.compare import agrees, byte_unit, grouped, number, senses, written
+from harness.check.compare import agrees, byte_unit, digits, grouped, number, senses, written
 from harness.check.numbers import STRUCTURE
 from harness.types import Finding
 from zoo.index.types import Claim, Severity
+from zoo.index.units import BYTE_UNITS, NotANumber, OutOfRange, parse_number
 
 # A checkpoint spends this many bytes per tensor on names, headers and alignment.
 OVERHEAD = (40, 400)
 # Names and headers of an unusual length take so much at most; a number of values takes more.
 _LITTLE_MORE = 0.02
+# Units that are taken for another one, the usual ones first.
+_UNITS = ("MB", "MiB", "kB", "KiB", "GB", "GiB", "B")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +111,14 @@ def _against_the_model(evidence: Evidence, claim: Claim, structure: Mapping[str,
             "file can't hold the classifier; write the size of this variant's own file"
         )
         return mismatched(claim, variant, check, "size.impossible", None, message)
-    if documented < full.low:
+    severity: Severity | None = None
+    more = int(documented) - full.high
+    if other := _in_another_unit(claim, full):
+        message = (
+            f"a float32 checkpoint of this model takes {grouped(full.low)} to {grouped(full.high)} "
+            f"bytes: the number is right in {other.rpartition(' ')[2]}; write {other}"
+        )
+    elif documented < full.low:
         each = documented / max(1, structure["parameters"])
         message = (
             f"{grouped(documented)} bytes are {each:.2f} for each of the "
@@ -115,15 +126,15 @@ def _against_the_model(evidence: Evidence, claim: Claim, structure: Mapping[str,
             f"model takes at least {grouped(full.low)} and a half-precision one at most "
             f"{grouped(half.high)}; write the size of this variant's own file"
         )
-        return mismatched(claim, variant, check, "size.impossible", None, message)
-    more = int(documented) - full.high
-    message = (
-        f"a float32 checkpoint of this model takes at most {grouped(full.high)} bytes; "
-        f"the file holds some {grouped(more // 4)} values more than the model needs, or the size "
-        "is another file's: open the file to tell"
-    )
-    severity: Severity | None = "note" if more < _LITTLE_MORE * full.high else None
-    return mismatched(claim, variant, check, "size.larger", None, message, severity)
+    else:
+        message = (
+            f"a float32 checkpoint of this model takes at most {grouped(full.high)} bytes; "
+            f"the file holds some {grouped(more // 4)} values more than the model needs, or the "
+            "size is another file's: open the file to tell"
+        )
+        severity = "note" if more < _LITTLE_MORE * full.high else None
+    cause = "size.impossible" if documented < full.low else "size.larger"
+    return mismatched(claim, variant, check, cause, None, message, severity)
 
 
 def _fits(claim: Claim, sizes: Window) -> bool:
@@ -132,6 +143,21 @@ def _fits(claim: Claim, sizes: Window) -> bool:
     return documented is not None and (
         documented - slack <= sizes.high and documented + slack >= sizes.low
     )
+
+
+def _in_another_unit(claim: Claim, sizes: Window) -> str | None:
+    """The number with the unit that makes it one of these sizes, where it has digits to tell."""
+    try:
+        read = parse_number(claim.raw, BYTE_UNITS)
+    except (NotANumber, OutOfRange):
+        return None
+    factor, own = BYTE_UNITS[read.unit or "B"], claim.step or Decimal(1)
+    for unit in _UNITS if digits(claim) > 1 else ():
+        value, step = (n / factor * BYTE_UNITS[unit] for n in (read.value, own))
+        fits = sizes.low <= value + step and value - step <= sizes.high
+        if fits and BYTE_UNITS[unit] != factor:
+            return f"{read.digits} {unit}"
+    return None
 
 
 def _in_binary(claim: Claim) -> str:

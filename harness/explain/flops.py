@@ -37,12 +37,14 @@ class Geometry:
         rank: how far it is from the plain reading of the claim.
         words: what it is.
         rule: the same without its numbers, where other variants have others; else ``words``.
+        stated: the builder's library states it for the model.
     """
 
     size: Size
     rank: int
     words: str
     rule: str = ""
+    stated: bool = False
 
     @property
     def general(self) -> str:
@@ -85,6 +87,12 @@ def usual_geometries(known: Sequence[Geometry]) -> list[Geometry]:
     ]
     wide = [_uncropped(n, 5, str(n)) for n in USUAL_SIZES]
     return [geometry for geometry in (*squares, *wide) if geometry.size not in tried]
+
+
+def stated_geometries(builder: str, sizes: Sequence[Size]) -> list[Geometry]:
+    """The inputs that a builder's library states for a model's weights."""
+    words = f"the input that {builder} states"
+    return [Geometry(size, 3, words, stated=True) for size in dict.fromkeys(sizes)]
 
 
 def _uncropped(short: int, rank: int, meaning: str) -> Geometry:

@@ -287,7 +287,7 @@ def _preprocess(recipe: Recipe) -> Fact:
     """.
 
     Its value: ``chosen`` (how the weights were identified, None where the library states nothing),
-    ``settings`` and ``others``, see `harness.measure.builders.StatedPreprocessing`.
+    ``settings``, ``others`` and ``owners``, see `harness.measure.builders.StatedPreprocessing`.
     """
     try:
         with on_device():
@@ -296,7 +296,9 @@ def _preprocess(recipe: Recipe) -> Fact:
         why = f"{recipe.builder} can't say how to prepare images: {describe_error(error)}"
         return _not_made("preprocess", recipe, why)
     value: dict[str, Any] = (
-        {"chosen": None, "settings": [], "others": []} if known is None else asdict(known)
+        {"chosen": None, "settings": [], "others": [], "owners": []}
+        if known is None
+        else asdict(known)
     )
     fact = _measurement("preprocess", recipe, value, None)
     return replace(fact, method="as the builder's library states it", device="none")

@@ -282,6 +282,7 @@ _preprocess = _holds(
     chosen=lambda value: value in (None, "url", "name", "default"),
     settings=_each(_settings),
     others=_each(_settings),
+    owners=_each(_is_text),
 )
 _refused = _holds(refused=_one_of(*REFUSED), why=_is_text)
 _opened = _holds(

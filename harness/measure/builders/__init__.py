@@ -100,11 +100,13 @@ class StatedPreprocessing:
         settings: one entry per way that counts as right: several sets of weights can come from
             one file, and some are evaluated at a second size.
         others: where the weights could not be identified, those of the model's other weights.
+        owners: the names of other models' weights, whose file the library says the URL's is.
     """
 
     chosen: Literal["url", "name", "default"]
     settings: tuple[PretrainedConfig, ...]
     others: tuple[PretrainedConfig, ...] = ()
+    owners: tuple[str, ...] = ()
 
 
 def preprocessing_of(

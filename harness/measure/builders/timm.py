@@ -30,6 +30,8 @@ from zoo.weights.hub import of_repository, repo_of
 if TYPE_CHECKING:
     from torch import nn
 
+# A name with digits of a hash is no other file's.
+_HASHED = re.compile(r"[-_][0-9a-f]{8,}\.\w+$")
 # A model is a function under this decorator.
 _MODEL = re.compile(r"^@register_model\b[^\n]*\n(?:@[^\n]*\n)*def (\w+)\(", re.MULTILINE)
 # Old name -> today's name, with the tag of the weights where there is one.
@@ -99,16 +101,17 @@ class TimmBuilder:
         known: Mapping[str, Any] = get_arch_pretrained_cfgs(today)
         named = {tag: cfg for tag, cfg in known.items() if _is_of(cfg, weights)}
         if named:
-            return StatedPreprocessing("url", _distinct(named))
+            owners = tuple(named) if "." in today and today not in named else ()
+            return StatedPreprocessing("url", _distinct(named), owners=owners)
         cfg = get_pretrained_cfg(today)
         if cfg is None:
             return None
         tag = f"{today.partition('.')[0]}.{cfg.tag}" if cfg.tag else today
-        settings = _distinct({tag: cfg})
+        settings, owners = _distinct({tag: cfg}), _owners(weights)
         if "." in today:
-            return StatedPreprocessing("name", settings)
+            return StatedPreprocessing("name", settings, owners=owners)
         others = {other: cfg for other, cfg in known.items() if other != tag}
-        return StatedPreprocessing("default", settings, _distinct(others))
+        return StatedPreprocessing("default", settings, _distinct(others), owners)
 
     @cached_property
     def _registry(self) -> _Registry:
@@ -141,6 +144,15 @@ def _registry(version: str) -> _Registry:
     if not models:
         raise BuilderError(f"timm {version} declares its models in a way that is not known here")
     return _Registry(frozenset(models), renamed, frozenset(tagged))
+
+
+def _owners(weights: str | None) -> tuple[str, ...]:
+    """The weights of any model that timm publishes as that file, by its whole name or its page."""
+    from timm.models import get_pretrained_cfg, list_pretrained
+
+    if not weights or not (repo_of(weights) or _HASHED.search(urlsplit(weights).path)):
+        return ()
+    return tuple(tag for tag in list_pretrained() if _is_of(get_pretrained_cfg(tag), weights))
 
 
 def _is_of(cfg: Any, weights: str | None) -> bool:

@@ -91,13 +91,16 @@ class TorchvisionBuilder:
         wanted = _file_name(weights) if weights else ""
         named = [w for w in get_model_weights(model) if wanted and wanted == _file_name(w.url)]
         if named:
-            return StatedPreprocessing("url", tuple(_settings(model, w) for w in named))
+            other = () if name in (model, *(f"{model}.{w.name}" for w in named)) else named
+            owners = tuple(f"{model}.{w.name}" for w in other)
+            settings = tuple(_settings(model, w) for w in named)
+            return StatedPreprocessing("url", settings, owners=owners)
         meant = _weights(name)
-        settings = (_settings(model, meant),)
+        settings, owners = (_settings(model, meant),), _owners(wanted)
         if model != name:
-            return StatedPreprocessing("name", settings)
+            return StatedPreprocessing("name", settings, owners=owners)
         others = tuple(_settings(model, w) for w in get_model_weights(model) if w is not meant)
-        return StatedPreprocessing("default", settings, others)
+        return StatedPreprocessing("default", settings, others, owners)
 
     @cached_property
     def _models(self) -> Mapping[str, frozenset[str]]:
@@ -154,6 +157,18 @@ def _nothing_loaded() -> Iterator[None]:
     finally:
         WeightsEnum.get_state_dict = fetch
         nn.Module.load_state_dict = load  # type: ignore[method-assign]
+
+
+def _owners(wanted: str) -> tuple[str, ...]:
+    """The weights of any model that torchvision publishes under that file's name."""
+    from torchvision.models import get_model_weights, list_models
+
+    return tuple(
+        f"{model}.{w.name}"
+        for model in (list_models() if wanted else ())
+        for w in get_model_weights(model)
+        if wanted == _file_name(w.url)
+    )
 
 
 def _file_name(url: str) -> str:

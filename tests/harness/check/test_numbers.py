@@ -159,6 +159,21 @@ def test_file_sizes(written, status, cause, severity, load, judge, structure):
     assert finding.documented == written
 
 
+def test_a_size_in_another_unit_is_said_to_be_one(load, judge, structure):
+    fact = structure(**STATE)
+    for written, right in (
+        ("4.01 MiB", "4.01 MB"),
+        ("3.83 GB", "3.83 MiB"),
+        ("4010 MB", "4010 kB"),
+        ("4.01 KB", "4.01 MB"),
+        ("4010", "4010 kB"),
+    ):
+        (finding,) = judge(FILE_SIZE, index_with(load, f"File Size: {written}"), [fact])
+        assert finding.message.endswith(f"; write {right}"), finding.message
+    (finding,) = judge(FILE_SIZE, index_with(load, "File Size: 5.1 MB"), [fact])
+    assert "another file's" in finding.message
+
+
 def test_what_may_be_impossible_for_one_model_is_right_for_another(load, judge, structure):
     """193782911 bytes are the file of 48.28 M parameters, not of 70.2 M."""
     index = index_with(load, "File Size: 193782911")

@@ -221,3 +221,29 @@ def test_a_variant_of_its_builder_s_own_has_its_builder_s_classes():
     made = replace(own, name="made", base="plain")
     with pytest.raises(BuilderError, match="can't be given 10 classes"):
         AdaptedBuilder(Plain(), made).build("made")
+
+
+def test_a_library_says_whose_file_an_url_gives():
+    from torchvision.models import get_model_weights
+
+    builder = get_builder("torchvision")
+    for name, whose in (
+        ("efficientnet_b0", "efficientnet_b1.IMAGENET1K_V1"),
+        ("resnet50.IMAGENET1K_V1", "resnet50.IMAGENET1K_V2"),
+        ("vgg16", "vgg16_bn.IMAGENET1K_V1"),
+    ):
+        model, _, weights = whose.partition(".")
+        url = get_model_weights(model)[weights].url
+        assert preprocessing_of(builder, name, url).owners == (whose,)
+        assert not preprocessing_of(builder, model, url).owners
+        assert not preprocessing_of(builder, whose, url).owners
+    pytest.importorskip("timm")
+    builder = get_builder("timm")
+    for name, url, whose in (
+        ("resnet50.a1_in1k", "hf-hub:timm/resnet50.a2_in1k", "resnet50.a2_in1k"),
+        ("resnet18", "https://x.org/resnet50_a1_0-14fe96d1.pth", "resnet50.a1_in1k"),
+    ):
+        assert preprocessing_of(builder, name, url).owners == (whose,)
+        assert not preprocessing_of(builder, "resnet50", url).owners
+        assert not preprocessing_of(builder, whose, url).owners
+    assert not preprocessing_of(builder, "resnet18", "https://x.org/model.pth").owners

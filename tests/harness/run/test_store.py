@@ -329,7 +329,7 @@ def test_a_check_takes_time_in_proportion_to_the_rows(tmp_path):
 
     def seconds(rows):
         store = Store.open(tmp_path / f"{rows}.sqlite")
-        value = {"chosen": None, "settings": [], "others": []}
+        value = {"chosen": None, "settings": [], "others": [], "owners": []}
         for i in range(rows):
             changes = {"kind": "preprocess", "value": value, "method": "m" * 4000}
             store.put(f"{i}", fact(name=f"net{i}", image_size=None, **changes))
