@@ -22,11 +22,9 @@ from harness.check.base import (
 from harness.check.compare import number
 from harness.types import Edit, Finding
 from zoo.index.types import Claim, Variant
-from zoo.weights.sources import file_name
 
 _NEED = Need("preprocess")
 _NATIVE = "zoo"
-_MOST_NAMED = 2
 
 # A crop is written with two or three decimals and works out to a whole number of pixels.
 _CROP_SLACK = 0.01
@@ -49,29 +47,11 @@ def find(evidence: Evidence) -> Iterable[Finding | Need]:
     if fact is None:
         yield _NEED
         return
-    if owners := fact.value.get("owners"):
-        yield _of_another(evidence, owners)
     known = _likely(claims, fact.value)
     for claim in claims:
         finding = _compare(evidence, claim, known)
         if finding is not None:
             yield finding
-
-
-def _of_another(evidence: Evidence, owners: Sequence[str]) -> Finding:
-    """That the library publishes the file behind Weights as another model's."""
-    claim, file = (
-        next(evidence.variant.claims_of("Weights")),
-        file_name(evidence.recipe.weights or ""),
-    )
-    named = " and ".join(owners[:_MOST_NAMED])
-    message = (
-        f"{evidence.recipe.builder} publishes the file {file} as that of {named}: write the URL of "
-        "this variant's own checkpoint"
-    )
-    return mismatched(
-        claim, evidence.variant, "weights-owner", "weights.name-mismatch", file, message
-    )
 
 
 def _likely(claims: Sequence[Claim], known: Mapping[str, Any]) -> Mapping[str, Any]:

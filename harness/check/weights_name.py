@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from harness.check.base import IndexCheck, mismatched
 from harness.check.contradiction import Documented, conflict_among
-from harness.check.owners import fit, squeezed, stem, weights_of
+from harness.check.owners import Facts, fit, measured, squeezed, stem, weights_of
 from harness.types import Finding
 from zoo.index.types import Index, Variant
 from zoo.weights.sources import file_name, is_loopback, name_hash
@@ -53,6 +53,25 @@ def find(index: Index, variants: Sequence[Variant]) -> Iterable[Finding]:
             continue
         message = f"the file {file} {named.words}: write the URL of this variant's own checkpoint"
         yield mismatched(claim, variant, "weights-name", "weights.name-mismatch", file, message)
+
+
+def find_published(index: Index, variants: Sequence[Variant], facts: Facts) -> Iterable[Finding]:
+    """The same, and where the builder's library publishes the file as another model's."""
+    found = list(find(index, variants))
+    yield from found
+    told = {finding.location for finding in found}
+    for variant in variants:
+        fact, weights = measured(facts, variant, "preprocess"), weights_of(variant)
+        owners = () if fact is None else fact.value.get("owners", ())[:2]
+        if fact is None or weights is None or not owners or weights[0].location in told:
+            continue
+        file = file_name(weights[1][0])
+        message = (
+            f"{fact.builder} publishes the file {file} as that of {' and '.join(owners)}: write "
+            "the URL of this variant's own checkpoint"
+        )
+        cause = "weights.name-mismatch"
+        yield mismatched(weights[0], variant, "weights-name", cause, file, message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +236,6 @@ def _hash_in_name(url: str) -> str | None:
     return name_hash(name) or (stem if _WHOLE.fullmatch(stem) else None)
 
 
-CHECK = IndexCheck("weights-name", "metadata", find)
+CHECK = IndexCheck("weights-name", "metadata", find, find_published)
 HASH = IndexCheck("weights-sha256", "metadata", find_in_names)
 INSECURE = IndexCheck("weights-url-secure", "metadata", find_insecure)

@@ -239,3 +239,20 @@ def test_rounding_is_the_writer_s_freedom(index, judge, everywhere):
     for written in ("1G", "1.0G", "1.00G", "1000000000", "1000003001"):
         (finding,) = judge(CHECK, index(written), facts)
         assert finding.status == "match", written
+
+
+def test_flops_at_the_library_s_own_input_stay(index, everywhere, measured):
+    from harness.check.base import Evidence
+    from harness.run.plan import flops_size, recipe_of
+
+    facts = everywhere()
+    (variant,) = index(value(facts, (300, 300), "macs"), variant=["Image Size: 224"]).variants
+    recipe = recipe_of(variant, "lib")
+    for size, words in (((300, 300), "the input that lib states"), ((224, 224), "other models")):
+        stated = {"chosen": "name", "settings": [{"image_size": size}], "others": []}
+        made = {fact.slot: fact for fact in (*facts, measured("preprocess", stated))}
+        evidence = Evidence(variant, recipe, flops_size(variant, recipe), made)
+        (finding,) = CHECK.find(evidence)
+        assert (finding.cause, finding.severity) == ("flops.input-geometry", "warning")
+        assert words in finding.message, finding.message
+        assert any(edit.field == "FLOPs" for edit in finding.edits) == (size != (300, 300))

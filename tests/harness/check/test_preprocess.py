@@ -123,12 +123,3 @@ def test_only_the_settings_of_the_url_s_own_weights_are_written(found):
             (likely,) = found(text, known(chosen))
             assert likely.cause == "preprocess.differs"
             assert likely.edits == (), (text, chosen)
-
-
-def test_a_file_that_the_library_publishes_as_anothers_is_said_to_be(found):
-    line = "Image Size: 224\n  Weights: https://x.org/other-1a2b3c4d.pth"
-    owned = known("default") | {"owners": ["other.tag"]}
-    weights, size = found(line, owned)
-    assert (weights.field, weights.cause) == ("Weights", "weights.name-mismatch")
-    assert "publishes the file other-1a2b3c4d.pth as that of other.tag" in weights.message
-    assert size.status == "match"

@@ -199,3 +199,18 @@ def test_names_of_another_script_say_nothing(load):
         lines.append(f'- Name: "{names[0]}!"\n  Weights: "{URL}{names[1]}"')
         index = load("Models:\n" + "\n".join(lines) + "\n")
         assert list(CHECK.find(index, index.variants)) == []
+
+
+def test_a_file_that_the_library_publishes_as_anothers_is_said_once(load, measured):
+    text = "Models:\n- Name: {}\n  Weights: https://x.org/other50-1a2b3c4d.pth\n"
+    for name, sibling, owners, words in (
+        ("net", "", ["other50.tag"], "zoo publishes the file other50-1a2b3c4d.pth as that of"),
+        ("other18", "- Name: other50\n", ["other50.tag"], "is named like other50"),
+        ("net", "", [], None),
+    ):
+        index = load(text.format(name) + sibling)
+        variant = index.variants[0]
+        fact = measured("preprocess", {"settings": [], "owners": owners})
+        facts = {id(variant): {fact.slot: fact}}
+        found = list(CHECK.find_measured(index, [variant], facts))
+        assert [words in f.message for f in found] == [True] * (words is not None), found
