@@ -155,7 +155,7 @@ def test_what_a_cluster_does_is_no_fact_about_a_variant(
         children = Path(f"/proc/self/task/{os.getpid()}/children").read_text()
         os.kill(int(children.split()[-1]), signal.SIGKILL)
 
-    sleepers = [f"sleeps-{n}" for n in range(5)]
+    sleepers = [f"sleeps-{n}" for n in range(8)]
     for act, whole in (
         (kill_driver, False),
         (cluster.kill, True),  # A node: its jobs go to the other one.
