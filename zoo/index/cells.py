@@ -310,9 +310,9 @@ def sum_to(whole: Decimal, *parts: Decimal) -> bool:
     return abs(whole - sum(parts)) < slack
 
 
-def decimal_of(text: str) -> Decimal | None:
+def decimal_of(text: str, units: dict[str, Decimal] | None = None) -> Decimal | None:
     try:
-        return parse_number(text.strip().removesuffix("%").strip()).value
+        return parse_number(text.strip().removesuffix("%").strip(), units).value
     except (NotANumber, OutOfRange):
         return None
 

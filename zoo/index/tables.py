@@ -298,7 +298,8 @@ class _Table:
                 others += [result_of([metric], of, at, column.at)] if is_own else []
                 metrics += [] if is_own else [metric]
             elif field in SPEEDS:
-                metadata.append(pair(field, self._speed(cell, values), cell.start))
+                speed = self._speed(self._value(cell, field), values)
+                metadata.append(pair(field, speed, cell.start))
             elif column.at:
                 head = self.table.header[column.place].start
                 said = Scalar(column.at, False, head, head)
@@ -332,17 +333,16 @@ class _Table:
             plain = short = f"{plain}B"  # ``97.8M`` of a file
         is_doubtful = is_number and UNCERTAIN.fullmatch(plain) is not None
         doubt = "is not one number; it is not verified" if is_doubtful else None
+        if kind == "speed" and doubt is None:
+            number = decimal_of(plain, FIELDS[field].units)
+            if number is None or not 0 < number <= (FIELDS[field].high or number):
+                # timm writes what ran out of memory so: ``oom``, ``-1``.
+                doubt = "is no number of a speed; it is not verified"
         written = short if plain != short else None
         return Scalar(plain, kind in ("word", "text"), start, end, written=written, doubt=doubt)
 
-    def _speed(self, cell: Cell, values: Mapping[str, tuple[Column, Cell]]) -> Node:
+    def _speed(self, value: Scalar, values: Mapping[str, tuple[Column, Cell]]) -> Node:
         """A speed with what it was measured under: of the file's name, and of the row."""
-        value = self._value(cell, SPEEDS[0])
-        number = decimal_of(value.text)
-        is_none = not any(map(str.isdigit, value.text)) if number is None else number <= 0
-        if value.doubt is None and is_none:
-            # timm writes what ran out of memory so: ``oom``, ``-1``.
-            value.doubt = "is no number of a speed; it is not verified"
         start, end = value.start, value.end
         pairs = [pair("value", value, start)]
         pairs += [pair(k, Scalar(v, True, start, end), start) for k, v in self.under.items()]

@@ -332,7 +332,7 @@ def test_a_speed_is_of_the_machine_that_the_file_is_named_after(load):
 
 def test_a_speed_that_is_none_is_a_note(load):
     text = "model,infer_samples_per_sec,infer_step_time,param_count\n"
-    text += "a,oom,-1,1.2\nb,0,error,1.2\nc,1250 img/s,8.1,1.2\n"
+    text += "a,oom,-1,1.2\nb,1e400,5 m,1.2\nc,1250 img/s,8.1,1.2\n"
     index = load(text, "benchmark-infer-amp-nhwc-pt240-cu124-rtx3090.csv")
     lines = said(index)
     assert [line.split(": ")[1:3] for line in lines] == [
