@@ -204,6 +204,8 @@ def _units(structure: Mapping[str, Any]) -> Iterator[ParameterReading]:
     for power, words in ((3, "a thousand"), (6, "a million"), (1, "ten")):
         yield ParameterReading(count * 10**power, f"{words} times the parameters", wrong=True)
     yield ParameterReading(count / 10, "a tenth of the parameters", wrong=True)
+    yield ParameterReading(2 * count, "twice the parameters", wrong=True)
+    yield ParameterReading(count / 2, "half of the parameters", wrong=True)
 
 
 def _exchanged_digits(claim: Claim, structure: Mapping[str, Any]) -> Iterator[ParameterReading]:

@@ -29,12 +29,15 @@ _TAG = r"(?:b|strong|i|em|u|ins|mark|code|small|span|sub)"
 _AROUND = re.compile(rf"(?:[*_`~\s]|\\\*|<{_TAG}(?:\s[^<>]{{0,200}})?>)*")
 _BEHIND = re.compile(rf"(?:[*`~\s\u2020\u2021]|\\\*|</{_TAG}>|_(?=[\W_]|$))+$")
 # Marks of footnotes behind a text, as both kinds of table have them: `[^1]`, `[2]`, a dagger.
+# Whose a row or a number is tells it apart, as a mark does, and is no part of it either.
+_WHOSE = r"\((?i:ours?|baseline|official|paper|reproduced)\)"
 _NOTED = re.compile(
     r"(?:\s*(?:\[\^\w{1,20}\]|\[\d{1,2}\]|<sup>[^<>]{0,20}</sup>"
-    r"|\\?[*\u2020\u2021\u00a7\u00b6\u00b9\u00b2\u00b3]))+\s*$"
+    rf"|\\?[*\u2020\u2021\u00a7\u00b6\u00b9\u00b2\u00b3]|{_WHOSE}))+\s*$"
 )
 FOOTNOTE = re.compile(
     r"\[\^?\w{1,20}\](?!\()|<sup>[^<>]*</sup>|\\\*|[\u2020\u2021\u00a7\u00b6\u00b9\u00b2\u00b3]"
+    rf"|{_WHOSE}"
 )
 # A mean with its deviation, a range, a bound, two numbers: more than one number can be checked for.
 UNCERTAIN = re.compile(

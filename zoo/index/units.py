@@ -222,6 +222,7 @@ _PREFIXES = {"k": "K", "m": "M", "g": "G", "b": "B", "t": "T"}
 _COUNT_WORDS = {
     "thousand": "K", "thousands": "K", "mio": "M", "mil": "M", "million": "M", "millions": "M",
     "mega": "M", "giga": "G", "bn": "B", "billion": "B", "billions": "B", "trillion": "T",
+    "mio.": "M", "10\u00b3": "K", "10\u2076": "M", "10\u2079": "G",
     "10^3": "K", "10^6": "M", "10^9": "G", "10^12": "T", "10**6": "M", "10**9": "G",
     "1e3": "K", "1e6": "M", "1e9": "G", "1e12": "T", "#": "", "count": "",
 } | _PREFIXES  # fmt: skip

@@ -195,6 +195,8 @@ def test_what_may_be_impossible_for_one_model_is_right_for_another(load, judge, 
         ("25557", "error", "a thousandth of the parameters"),
         ("102228128", "error", "the bytes that the parameters take"),
         ("25557032000", "error", "a thousand times the parameters"),
+        ("51.11M", "error", "twice the parameters"),
+        ("12.778M", "error", "half of the parameters"),
         ("25600001", "error", "correct the builder"),
         # Too few digits to tell from chance.
         ("24M", "error", "correct the builder"),
