@@ -12,7 +12,7 @@ from typing import Any
 from harness.datasets.find import open_image_set, own_class_set
 from harness.datasets.inspect import Identity, find_unreadable, identify
 from harness.datasets.labels import KITS, TRUTH, named_synset, numbered
-from harness.datasets.types import ImageSet, ImageSetError
+from harness.datasets.types import ImageSet, ImageSetError, OwnClassFoldersError
 from zoo.errors import BadInput
 from zoo.images.imagefolder import read_val_split
 from zoo.known_datasets import KNOWN, KnownDataset
@@ -98,8 +98,9 @@ def _own(place: Path, error: ImageSetError) -> tuple[ImageSet, tuple[str, ...]]:
     try:
         names = read_val_split(place).classes
         return own_class_set(place, names), names
-    except BadInput:
-        raise error from None
+    except BadInput as wrong:
+        own = isinstance(error, OwnClassFoldersError)
+        raise (ImageSetError(str(wrong)) if own else error) from None
 
 
 def _duplicates(images: ImageSet, unreadable: set[str]) -> list[list[str]]:

@@ -6,6 +6,7 @@ classes, the sample. Archives and shards are in `harness.datasets.archives`.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Sequence
@@ -25,7 +26,14 @@ from harness.datasets.labels import (
     label,
 )
 from harness.datasets.parquet import parquet_set
-from harness.datasets.types import CHANGED, Entry, ImageSet, ImageSetError, image_set
+from harness.datasets.types import (
+    CHANGED,
+    Entry,
+    ImageSet,
+    ImageSetError,
+    OwnClassFoldersError,
+    image_set,
+)
 from zoo._util.install import install_command
 from zoo._util.text import shown as shown_name
 from zoo.errors import BadInput
@@ -136,8 +144,9 @@ def _folder(folder: Path, parents: tuple[Path, ...]) -> ImageSet:
     shown = ", ".join(sorted(names)[:3]) + (", ..." if len(names) > 3 else "")
     own = sorted(item.name for item in found if is_folder(item) and _has_images(folder / item.name))
     if own and not parents:
-        listed = ", ".join([*map(shown_name, own[:3]), *(["..."] if len(own) > 3 else [])])
-        raise ImageSetError(
+        quoted = (json.dumps(shown_name(name), ensure_ascii=False) for name in own[:3])
+        listed = ", ".join([*quoted, *(["..."] if len(own) > 3 else [])])
+        raise OwnClassFoldersError(
             f"{folder}: there is no image set in it (it holds {shown}): these folders are no "
             "ImageNet classes, and no variant has Class Names that they could be; write Class "
             f"Names: [{listed}] into the entry whose classes they are"

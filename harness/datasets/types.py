@@ -24,6 +24,10 @@ class ImageSetError(Exception):
     """No usable image set; the message is one line: where, what is wrong, what would be right."""
 
 
+class OwnClassFoldersError(ImageSetError):
+    """The images lie in folders that are no ImageNet classes, and may be a variant's own."""
+
+
 class ImageSource(Protocol):
     """Where the bytes of one image are. Small and picklable: a worker process reads with it."""
 

@@ -73,6 +73,11 @@ def test_what_is_not_recognised_says_what_may_be_said(zoo, tmp_path):
     own = write(tmp_path / "own", {f"{name}/{n}.jpg": picture(n) for n, name in enumerate("pqr")})
     shown = rows(zoo("dataset", own))
     assert "not ImageNet's" in shown["dataset"]
+    (own / "p" / "around").symlink_to("..")
+    refused = zoo("dataset", own)
+    assert refused.returncode == 2
+    assert "around: is a link to a folder that it lies in" in refused.stderr
+    (own / "p" / "around").unlink()
     assert shown["pass"].endswith("Class Names")
     for place, words in ((tmp_path / "none", "no such file"), (tmp_path / "own" / "p", "no label")):
         done = zoo("dataset", place)

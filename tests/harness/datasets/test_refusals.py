@@ -10,6 +10,7 @@ import zlib
 
 import numpy as np
 import pytest
+import yaml
 from PIL import Image
 
 from harness.datasets import ImageSetError, UnreadableImage, find_unreadable, open_image_set
@@ -105,7 +106,11 @@ def test_folders_that_are_no_classes_are_refused(tmp_path, given):
     (tmp_path / "n01440764").rename(tmp_path / "mine")
     said = refusal(tmp_path)
     assert "there is no image set in it (it holds mine, others)" in said
-    assert "write Class Names: [mine, others]" in said
+    assert 'write Class Names: ["mine", "others"]' in said
+    (tmp_path / "mine").rename(tmp_path / "a, b: no")
+    (tmp_path / "others").rename(tmp_path / "no")
+    written = refusal(tmp_path).partition("write ")[2].partition(" into the entry")[0]
+    assert yaml.safe_load(written) == {"Class Names": ["a, b: no", "no"]}
 
 
 def test_other_files_are_listed_as_ignored(forms, given, tmp_path):
