@@ -242,9 +242,11 @@ def serve() -> None:
     # Before "ready": this distinguishes a broken torch from a job that fails.
     import torch  # noqa: F401
 
+    from harness.measure.compiler import call_shape_functions_plainly
     from harness.run.jobs import CHANGED, CHECK, LOAD, NOTE, SAME, Interim, WorkerAnswer, load_job
     from harness.run.perform import CheckedPerformer
 
+    call_shape_functions_plainly()
     gc.freeze()
     gc.enable()
 

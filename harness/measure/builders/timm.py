@@ -23,6 +23,7 @@ from harness.measure.builders import (
     module_texts,
     version_of,
 )
+from harness.measure.compiler import imported
 from zoo._util.install import install_command
 from zoo.licenses import expression_of
 from zoo.weights.hub import of_repository, repo_of
@@ -76,8 +77,7 @@ class TimmBuilder:
         return self._registry.renamed.get(name) or name
 
     def build(self, name: str) -> nn.Module:
-        import timm
-
+        timm = imported("timm")
         with warnings.catch_warnings():
             # Among them: that a former name is mapped to another, which `resolve` tells.
             warnings.simplefilter("ignore")
@@ -85,8 +85,7 @@ class TimmBuilder:
         return model
 
     def forms(self, name: str, model: nn.Module) -> Mapping[str, nn.Module]:
-        import timm
-
+        timm = imported("timm")
         if "aux_logits" not in signature(type(model).__init__).parameters:
             return {}
         with warnings.catch_warnings():
@@ -95,15 +94,14 @@ class TimmBuilder:
 
     def preprocessing(self, name: str, weights: str | None) -> StatedPreprocessing | None:
         """The settings of the weights of that URL, else of those that the name means."""
-        from timm.models import get_arch_pretrained_cfgs, get_pretrained_cfg
-
+        models = imported("timm.models")
         today = self.resolve(name)
-        known: Mapping[str, Any] = get_arch_pretrained_cfgs(today)
+        known: Mapping[str, Any] = models.get_arch_pretrained_cfgs(today)
         named = {tag: cfg for tag, cfg in known.items() if _is_of(cfg, weights)}
         if named:
             owners = tuple(named) if "." in today and today not in named else ()
             return StatedPreprocessing("url", _distinct(named), owners=owners)
-        cfg = get_pretrained_cfg(today)
+        cfg = models.get_pretrained_cfg(today)
         if cfg is None:
             return None
         tag = f"{today.partition('.')[0]}.{cfg.tag}" if cfg.tag else today

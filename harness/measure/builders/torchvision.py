@@ -23,6 +23,7 @@ from harness.measure.builders import (
     module_texts,
     version_of,
 )
+from harness.measure.compiler import imported
 
 if TYPE_CHECKING:
     from torch import nn
@@ -66,8 +67,7 @@ class TorchvisionBuilder:
         return f"torchvision {self._version}"
 
     def build(self, name: str) -> nn.Module:
-        from torchvision.models import get_model
-
+        get_model = imported("torchvision.models").get_model
         name = self.resolve(name)
         with _nothing_loaded():
             model: nn.Module = get_model(name.partition(".")[0], weights=_weights(name))
@@ -85,8 +85,7 @@ class TorchvisionBuilder:
 
     def preprocessing(self, name: str, weights: str | None) -> StatedPreprocessing | None:
         """The settings of the weights of that URL, else of those that the name means."""
-        from torchvision.models import get_model_weights
-
+        get_model_weights = imported("torchvision.models").get_model_weights
         model = (name := self.resolve(name)).partition(".")[0]
         wanted = _file_name(weights) if weights else ""
         named = [w for w in get_model_weights(model) if wanted and wanted == _file_name(w.url)]
