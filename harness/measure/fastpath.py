@@ -67,6 +67,40 @@ def _batch_norm(x: Any, weight: Any, bias: Any, mean: Any, var: Any, *rest: Any)
     return x.new_empty(x.shape)
 
 
+def _layer_norm(x: Any, shape: Any, weight: Any, bias: Any, eps: float) -> Any:
+    """The result, and for each place of it the mean and the inverse deviation."""
+    shape, rank = tuple(shape), len(shape)
+    if not _is_plain_norm(x, (weight, bias), shape) or not 0 < rank <= x.ndim:
+        return None
+    if tuple(x.shape[x.ndim - rank :]) != shape:
+        return None
+    places = (*x.shape[: x.ndim - rank], *(1 for _ in shape))
+    return x.new_empty(x.shape), x.new_empty(places), x.new_empty(places)
+
+
+def _group_norm(
+    x: Any, weight: Any, bias: Any, n: int, channels: int, inner: int, groups: int, eps: float
+) -> Any:
+    if not _is_plain_norm(x, (weight, bias), (channels,)) or x.ndim < 2 or inner < 1:
+        return None
+    if tuple(x.shape[:2]) != (n, channels) or x.numel() != n * channels * inner:
+        return None
+    if groups < 1 or channels < 1 or channels % groups:
+        return None
+    return x.new_empty(x.shape), x.new_empty((n, groups)), x.new_empty((n, groups))
+
+
+def _is_plain_norm(x: Any, affine: tuple[Any, ...], shape: tuple[int, ...]) -> bool:
+    """Whether all of it is of the usual dtype: where it isn't, so are some of the results."""
+    import torch
+
+    return (
+        x.dtype is torch.float32
+        and x.is_contiguous()
+        and all(t is None or (t.dtype is x.dtype and tuple(t.shape) == shape) for t in affine)
+    )
+
+
 def _linear(x: Any, weight: Any, bias: Any = None) -> Any:
     if weight.ndim != 2 or x.ndim < 1 or x.shape[-1] != weight.shape[1] or x.dtype != weight.dtype:
         return None
@@ -205,6 +239,8 @@ _RULES: dict[str, Rule] = {
     "aten.conv2d": _convolution,
     "aten.conv3d": _convolution,
     "aten.batch_norm": _batch_norm,
+    "aten.native_layer_norm": _layer_norm,
+    "aten.native_group_norm": _group_norm,
     "aten.linear": _linear,
     "aten.avg_pool2d": _avg_pool,
     "aten.max_pool2d": _max_pool,

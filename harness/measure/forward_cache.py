@@ -136,13 +136,14 @@ def share_repeated_blocks(model: nn.Module) -> None:
     numbers: dict[Any, int] = {}
     groups: dict[int, list[nn.Module]] = {}
     held = Counter(id(child) for module in model.modules() for child in module._modules.values())
+    often = {each for each, times in held.items() if times > 1}
     for module in model.modules():
         number = _signature(module, signatures, numbers)
         # What another module holds too has its path there, and would get a wrong one here.
         if (
             number is not None
             and module._modules
-            and all(held[id(m)] < 2 for m in module.modules())
+            and not (often and any(id(m) in often for m in module.modules()))
         ):
             groups.setdefault(number, []).append(module)
     for modules in groups.values():
@@ -165,9 +166,10 @@ def _signature(
         for name in ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks")
     )
     for name, value in module.__dict__.items():
-        if name in ("_modules", "_parameters", "_buffers") or name in _BOOKKEEPING:
+        if name in _BOOKKEEPING:
             continue
-        simple = _plain(value)
+        kind = type(value)
+        simple = (kind, value) if kind in _SIMPLE else _plain(value)
         if simple is None:
             usable = False
             break
@@ -187,10 +189,12 @@ def _signature(
     return number
 
 
-# Attributes of every nn.Module that hold hooks and the like; the hooks that can change a pass
-# are looked at by name above.
+_SIMPLE = frozenset({type(None), bool, int, float, str, bytes})
+# Attributes of every nn.Module that hold hooks and the like; the hooks that can change a pass, and
+# what a module holds, are looked at by name above.
 _BOOKKEEPING = frozenset(
     {
+        *("_modules", "_parameters", "_buffers"),
         "_backward_pre_hooks",
         "_backward_hooks",
         "_is_full_backward_hook",

@@ -92,8 +92,14 @@ def _moved_to_meta(model: nn.Module) -> nn.Module:
     def moved(value: Any) -> Any:
         return value.to("meta") if isinstance(value, Tensor) else value
 
-    model = model.to("meta")
-    for module in model.modules():
+    modules = list(model.modules())
+    if not all(
+        each is None or each.is_meta
+        for module in modules
+        for each in (*module._parameters.values(), *module._buffers.values())
+    ):
+        model = model.to("meta")
+    for module in modules:
         for name, value in vars(module).items():
             if type(value) in _NO_TENSORS:
                 continue
@@ -134,7 +140,8 @@ def deployed_form(builder: Builder, name: str, model: nn.Module) -> nn.Module | 
     """
     import torch
 
-    if not any(_folding(m) is not None for m in model.modules() if m is not model):
+    kinds = {type(module) for module in model.modules() if module is not model}
+    if not any(map(_folding, kinds)):
         return None
     deployed = build_on_meta(builder, name)
     with torch.no_grad(), torch.device("meta"):
@@ -148,14 +155,14 @@ _REPLACING = "fuse"
 _FOLDING = (_REPLACING, "switch_to_deploy", "reparameterize")
 
 
-def _folding(module: nn.Module) -> str | None:
-    """The name of the method that folds a module."""
-    return next((name for name in _FOLDING if callable(getattr(type(module), name, None))), None)
+def _folding(kind: type[nn.Module]) -> str | None:
+    """The name of the method that folds a module of that class."""
+    return next((name for name in _FOLDING if callable(getattr(kind, name, None))), None)
 
 
 def _fold_below(module: nn.Module) -> None:
     for name, child in list(module.named_children()):
-        method = _folding(child)
+        method = _folding(type(child))
         folded = getattr(child, method)() if method is not None else child
         if method == _REPLACING:
             setattr(module, name, folded)

@@ -259,7 +259,7 @@ class CheckedPerformer:
     def __init__(self, tell: Callable[[Interim], None] = lambda interim: None) -> None:
         self._performer = Performer(tell)
         self._state: ProcessState | None = None
-        self._due = 0.0
+        self._due = self._late = 0.0
         self._builders: set[str] = set()
         self._witness: tuple[Job, list[Any]] | None = None
         self._last: tuple[Job, list[Any]] | None = None
@@ -276,7 +276,7 @@ class CheckedPerformer:
         if self._state is None or job.running:
             return WorkerAnswer(SAME, dump_facts(facts))
         self._last = _as_witness(job, facts) or self._last
-        if not check and time.monotonic() < self._due:
+        if not check and time.process_time() < self._due and time.monotonic() < self._late:
             return WorkerAnswer(UNCHECKED, dump_facts(facts))
         state = self.check(careful=check)
         if state.state == CHANGED and not self._state.measures_alike():
@@ -310,7 +310,7 @@ class CheckedPerformer:
         """
         if self._state is None:
             return WorkerAnswer(SAME)
-        began = time.monotonic()
+        began = time.process_time()
         changed = self._state.difference()
         own = self._state.own
         leaving = own is not None and self._witness is None and (careful or own == REPLACED)
@@ -318,8 +318,9 @@ class CheckedPerformer:
             changed = "what a model of the same builder measures"
         if self._witness is None:
             self._witness = self._last
-        now = time.monotonic()
+        now = time.process_time()  # Which other work on the machine doesn't stretch.
         self._due = now + min(_MOST_HELD, _CHECK_SHARE * (now - began))
+        self._late = time.monotonic() + _LONGEST_HELD
         if changed:
             return WorkerAnswer(CHANGED, changed=changed.translate(_ONE_LINE))
         return WorkerAnswer(LEAVING if leaving or self._state.has_more_threads() else SAME)
@@ -370,7 +371,7 @@ _WITNESSED = frozenset({"structure", "interface", "flops", "derived", "runs", "p
 _NO_BUILDERS = ("torch", "harness", "zoo", "numpy")
 # A comparison is made once so many times its own duration has passed.
 _CHECK_SHARE = 20
-_MOST_HELD = 2.0  # seconds
+_MOST_HELD, _LONGEST_HELD = 2.0, 10.0  # seconds, of processor time and by the clock
 _ONE_LINE = dict.fromkeys(map(ord, "\t\r\n"), " ")
 
 

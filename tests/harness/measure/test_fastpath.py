@@ -65,6 +65,11 @@ def same_as_torch(name: str, *args: Any) -> bool:
     assert mine is None or real is not None, f"torch refuses {args}"
     if mine is None:
         return False
+    if isinstance(real, tuple):
+        assert [(tuple(t.shape), t.dtype) for t in mine] == [
+            (tuple(t.shape), t.dtype) for t in real
+        ]
+        mine, real = mine[0], real[0]
     assert (tuple(mine.shape), mine.dtype) == (tuple(real.shape), real.dtype)
     # Strides decide whether a later view is possible. Those of sides of length 1 mean nothing.
     long = [i for i, n in enumerate(real.shape) if n > 1] if real.numel() else []
@@ -102,6 +107,28 @@ def test_batch_norm(x, off):
     ]
     if (vectors[2] is None) == (vectors[3] is None):
         same_as_torch("batch_norm", x, *vectors, vectors[2] is None, 0.1, 1e-5, False)
+
+
+@FAST
+@given(st.data())
+def test_norms_of_layers_and_groups(data):
+    x = data.draw(tensors(st.integers(0, 4), size=st.integers(0, 4)))
+    rank = data.draw(st.integers(0, 3))
+    shape = list(x.shape[max(x.ndim - rank, 0) :])
+    channels = x.shape[1] if x.ndim > 1 else 1
+
+    def affine(sizes):
+        kind = data.draw(st.sampled_from([torch.float32, torch.float32, torch.float16]))
+        off = data.draw(st.sampled_from([None, 0, 0, 0, 1]))
+        sizes = [n + (off or 0) for n in sizes]
+        return None if off is None else torch.empty(sizes, dtype=kind, device="meta")
+
+    same_as_torch("native_layer_norm", x, shape, affine(shape), affine(shape), 1e-5)
+    first = x.shape[0] if x.ndim else 1
+    inner = x.numel() // max(first * channels, 1)
+    groups = data.draw(st.sampled_from([1, 2, 3, channels]))
+    weights = (affine([channels]), affine([channels]))
+    same_as_torch("native_group_norm", x, *weights, first, channels, inner, groups, 1e-5)
 
 
 @FAST
@@ -247,6 +274,8 @@ def test_the_usual_arguments_are_answered():
         "conv1d": (x[0], torch.empty(4, 9, 3, device="meta"), None, [1], [1], [1], 1),
         "conv3d": (x[None], torch.empty(4, 1, 3, 3, 3, device="meta"), None, [1], [1], [1], 1),
         "batch_norm": (x, vector, vector, vector, vector, False, 0.1, 1e-5, True),
+        "native_layer_norm": (x, [8, 9, 9], None, None, 1e-5),
+        "native_group_norm": (x, vector, vector, 1, 8, 81, 4, 1e-5),
         "linear": (x, torch.empty(4, 9, device="meta"), torch.empty(4, device="meta")),
         "avg_pool2d": (x, [3, 3], [2, 2], [1, 1], True),
         "max_pool2d": (x, [3, 3], [2, 2], [1, 1]),
