@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import sys
 from contextlib import suppress
+from functools import wraps
 from importlib import import_module
 from types import FunctionType, ModuleType
 from typing import Any
 
-_COMPILER = "torch._dynamo"
-_UTILITIES = f"{_COMPILER}.utils"
+COMPILER = "torch._dynamo"
+_UTILITIES = f"{COMPILER}.utils"
 
 
 def call_shape_functions_plainly() -> None:
@@ -53,13 +54,22 @@ def imported(name: str) -> Any:
     """
     import torch
 
-    if name in sys.modules or _COMPILER in sys.modules:
+    if name in sys.modules or COMPILER in sys.modules:
         return import_module(name)
-    own, utilities = torch.compiler.disable, _Utilities(_UTILITIES)
+    mark: Any = getattr(torch, "_disable_dynamo", None)
+    own: Any = torch.compiler.disable
+    utilities = _Utilities(_UTILITIES)
 
     def disable(fn: Any = None, recursive: bool = True, **words: Any) -> Any:
-        later = type(fn) is FunctionType and recursive and _COMPILER not in sys.modules
-        return torch._disable_dynamo(fn) if later else own(fn, recursive, **words)
+        if mark is None or type(fn) is not FunctionType or COMPILER in sys.modules:
+            return own(fn, recursive, **words)
+        marked = mark(fn, recursive)
+
+        @wraps(fn)
+        def call(*arguments: Any, **keywords: Any) -> Any:
+            return (marked if COMPILER in sys.modules else fn)(*arguments, **keywords)
+
+        return call
 
     sys.modules[_UTILITIES] = utilities
     torch.compiler.disable = disable

@@ -215,12 +215,14 @@ class Interim:
 
 
 # What a worker says of itself with the facts of a job: it was not compared with what it was; it is
-# still the same; it is, and should be left all the same; it was changed; CUDA has ended in it.
-UNCHECKED, SAME, LEAVING, CHANGED, LOST = "?=~!#"
+# still the same; it is, and should be left all the same; it was changed; CUDA has ended in it; it
+# has loaded torch's compiler, which changes it, and is to be there from the beginning.
+UNCHECKED, SAME, LEAVING, CHANGED, LOST, COMPILING = "?=~!#*"
 SO_FAR = "+"  # It has not ended, and this is how far it is.
-# What a worker is asked, with or without a job: to load the job's builder, to note what it is like,
-# to do the job, and to compare itself with what it was, after the job or now.
-LOAD, NOTE, DO, CHECK = "load", "note", "do", "check"
+# What a worker is asked, with or without a job: to load the job's builder, alone or with torch's
+# compiler, to note what it is like, to do the job, and to compare itself with what it was, after
+# the job or now.
+LOAD, LOAD_BOTH, NOTE, DO, CHECK = "load", "load-both", "note", "do", "check"
 
 
 @dataclass(frozen=True, slots=True)

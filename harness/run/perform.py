@@ -11,6 +11,7 @@ from concurrent.futures import BrokenExecutor
 from contextlib import suppress
 from dataclasses import asdict, replace
 from datetime import datetime, timezone
+from importlib import import_module
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -18,8 +19,10 @@ from typing import TYPE_CHECKING, Any, cast
 from harness.check.shards import PREDICTED, Span, entry_of, precision_of, span_of
 from harness.measure import cuda
 from harness.measure.builders import get_builder
+from harness.measure.compiler import COMPILER
 from harness.run.jobs import (
     CHANGED,
+    COMPILING,
     LEAVING,
     LOST,
     SAME,
@@ -283,8 +286,11 @@ class CheckedPerformer:
             return state
         return replace(state, facts=dump_facts(facts))
 
-    def load(self, job: Job) -> None:
+    def load(self, job: Job, *, compiler: bool = False) -> None:
         """Load the builder of a job; what is wrong with it is reported where it builds."""
+        if compiler:
+            with suppress(Exception):
+                import_module(COMPILER)
         before = set(sys.modules)
         with suppress(BaseException), network_of(job):
             builder = get_builder(job.recipe.builder)
@@ -300,6 +306,7 @@ class CheckedPerformer:
         What the builder's library has changed as it was loaded is how its models are meant.
         """
         self._state = ProcessState(self._builders)
+        self._compiles = COMPILER in sys.modules
         self._witness = self._last = None
 
     def check(self, *, careful: bool = False) -> WorkerAnswer:
@@ -322,7 +329,9 @@ class CheckedPerformer:
         self._due = now + min(_MOST_HELD, _CHECK_SHARE * (now - began))
         self._late = time.monotonic() + _LONGEST_HELD
         if changed:
-            return WorkerAnswer(CHANGED, changed=changed.translate(_ONE_LINE))
+            loaded = COMPILER in sys.modules and not self._compiles
+            state = COMPILING if loaded else CHANGED
+            return WorkerAnswer(state, changed=changed.translate(_ONE_LINE))
         return WorkerAnswer(LEAVING if leaving or self._state.has_more_threads() else SAME)
 
     def _witness_holds(self) -> bool:

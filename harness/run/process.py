@@ -243,7 +243,17 @@ def serve() -> None:
     import torch  # noqa: F401
 
     from harness.measure.compiler import call_shape_functions_plainly
-    from harness.run.jobs import CHANGED, CHECK, LOAD, NOTE, SAME, Interim, WorkerAnswer, load_job
+    from harness.run.jobs import (
+        CHANGED,
+        CHECK,
+        LOAD,
+        LOAD_BOTH,
+        NOTE,
+        SAME,
+        Interim,
+        WorkerAnswer,
+        load_job,
+    )
     from harness.run.perform import CheckedPerformer
 
     call_shape_functions_plainly()
@@ -262,8 +272,8 @@ def serve() -> None:
             wanted, _, text = line.rstrip("\n").partition(" ")
             answer = WorkerAnswer(SAME)
             try:
-                if wanted == LOAD:
-                    performer.load(load_job(text))
+                if wanted in (LOAD, LOAD_BOTH):
+                    performer.load(load_job(text), compiler=wanted == LOAD_BOTH)
                 elif wanted == NOTE:
                     performer.note()
                 elif text:

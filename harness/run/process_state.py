@@ -44,7 +44,10 @@ _LEFT_OUT = frozenset(
         *("__main__", "__mp_main__"),
     )
 )
-_PARTS_LEFT_OUT = ("torch._inductor", "torch.distributed", "torch.testing", "torch.onnx")
+_PARTS_LEFT_OUT = (
+    *("torch._inductor", "torch.distributed", "torch._C._distributed", "torch.testing"),
+    "torch.onnx",
+)
 # Where plain values and tables count as well.
 _OURS = ("harness", "zoo")
 _TABLES = (*_OURS, "torch.nn", "torch.overrides", "torch._decomp", "copyreg", "json")

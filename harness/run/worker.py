@@ -14,9 +14,11 @@ from harness.measure.cuda import VISIBLE
 from harness.run.jobs import (
     CHANGED,
     CHECK,
+    COMPILING,
     DO,
     LEAVING,
     LOAD,
+    LOAD_BOTH,
     LOST,
     NOTE,
     SAME,
@@ -91,6 +93,7 @@ class WorkerThread:
         self._following: list[Job] = []
         self._again: deque[Job] = deque()
         self._careful = False
+        self._compiling = False
         self._ran: Recipe | None = None
         self._builder: str | None = None
         self._doing: Job | None = None
@@ -171,7 +174,8 @@ class WorkerThread:
         self._early.clear()
         try:
             if job.guarded and process is not self._noted:
-                process.ask(f"{LOAD} {dump_job(job)}", self.limits(job))
+                load = LOAD_BOTH if self._compiling else LOAD
+                process.ask(f"{load} {dump_job(job)}", self.limits(job))
                 # The comparison is ours, and so is the time that it takes on a busy machine.
                 process.ask(NOTE, Limits(_NOTE_SECONDS))
                 self._noted = process
@@ -206,7 +210,10 @@ class WorkerThread:
             if job.failed:
                 self.waiting.failed[job.recipe, job.running] = answer.changed
             return self._failed(again, facts, final=bool(job.failed))
-        if answer.state == CHANGED:
+        if answer.state == COMPILING and not self._compiling:
+            self._compiling = True  # All workers have it from now on, and a build may load it.
+            return self._failed(job, [], final=False)
+        if answer.state in (CHANGED, COMPILING):
             job = replace(job, changed=f"{job.recipe.name} changed {answer.changed}")
             why = f"{job.changed} in the process that measures it, where no number holds then"
             facts = none_made(job, why) if facts is None else facts

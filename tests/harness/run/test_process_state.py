@@ -14,8 +14,8 @@ import harness
 from harness.run import builder_proxy
 
 BUILDER = """
-import builtins, contextlib, copy, decimal, functools, gc, json, math, os, signal, sys, threading
-import time, warnings
+import builtins, contextlib, copy, decimal, functools, gc, importlib, json, math, os, signal, sys
+import threading, time, warnings
 
 import torch
 import torch.nn.functional as F
@@ -39,7 +39,7 @@ def _model():
 
 class Changing:
     def knows(self, name):
-        return name.partition("-")[0] in {{"good", *_CHANGES}}
+        return name.partition("-")[0] in {{"good", "compiling", *_CHANGES}}
 
     def names(self):
         return ["good", *_CHANGES]
@@ -49,7 +49,9 @@ class Changing:
 
     def build(self, name):
         kind, _, when = name.partition("-")
-        if kind == "good":
+        if kind == "compiling":
+            importlib.import_module("torch._dynamo")
+        if kind in ("good", "compiling"):
             return _model()
         if when.endswith("last"):
             model = _model()
@@ -151,6 +153,9 @@ CHANGES = {
     "metaclass": (
         "type(nn.Parameter).__instancecheck__ = lambda cls, instance: False"
     ),
+    "compiler_and_numel": (
+        "importlib.import_module('torch._dynamo'); torch.Tensor.numel = lambda self: 1"
+    ),
     "sized": "torch.Tensor.shape = property(lambda self: torch.Size((1,)))",
     "partial_": "functools.partial = lambda f, *a, **k: f",
 }  # fmt: skip
@@ -250,10 +255,12 @@ LEGITIMATE = """
 import sys
 import torch
 from harness.measure.builders import get_builder
+from harness.measure.compiler import call_shape_functions_plainly
 from harness.measure.profile import Profiler
 from harness.run.process_state import ProcessState
 from harness.types import Recipe
 
+call_shape_functions_plainly()
 for builder, *names in (
     ("timm", "resnet18", "convnext_atto", "swin_tiny_patch4_window7_224", "repvgg_a0", "levit_128"),
     ("torchvision", "googlenet", "vit_b_16", "maxvit_t", "shufflenet_v2_x0_5"),
@@ -394,6 +401,17 @@ def test_what_a_build_leaves_behind_changes_no_other_number(changing, tmp_path, 
     with pytest.warns(RuntimeWarning, match="what it measured is not kept"):
         report = verified(tmp_path, names, workers=2)
     assert report.cut_short is None
+    assert wrong(report, good) == []
+    assert stored(store_home) == {*good}
+
+
+@pytest.mark.slow
+def test_a_build_may_load_the_compiler(changing, tmp_path, store_home):
+    """Torch changes itself by that: such a worker has it from the beginning."""
+    good = ["good-0", "compiling-0", "good-1", "compiling-1", "good-2"]
+    with pytest.warns(RuntimeWarning, match="^compiler_and_numel.*is not kept$") as warned:
+        report = verified(tmp_path, [*good[:3], "compiler_and_numel-first", *good[3:]])
+    assert len(warned) == 1
     assert wrong(report, good) == []
     assert stored(store_home) == {*good}
 
