@@ -11,7 +11,6 @@ from concurrent.futures import BrokenExecutor
 from contextlib import suppress
 from dataclasses import asdict, replace
 from datetime import datetime, timezone
-from importlib import import_module
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -262,7 +261,7 @@ class CheckedPerformer:
     def __init__(self, tell: Callable[[Interim], None] = lambda interim: None) -> None:
         self._performer = Performer(tell)
         self._state: ProcessState | None = None
-        self._due = self._late = 0.0
+        self._due = 0.0
         self._builders: set[str] = set()
         self._witness: tuple[Job, list[Any]] | None = None
         self._last: tuple[Job, list[Any]] | None = None
@@ -279,7 +278,7 @@ class CheckedPerformer:
         if self._state is None or job.running:
             return WorkerAnswer(SAME, dump_facts(facts))
         self._last = _as_witness(job, facts) or self._last
-        if not check and time.process_time() < self._due and time.monotonic() < self._late:
+        if not check and time.monotonic() < self._due:
             return WorkerAnswer(UNCHECKED, dump_facts(facts))
         state = self.check(careful=check)
         if state.state == CHANGED and not self._state.measures_alike():
@@ -290,7 +289,7 @@ class CheckedPerformer:
         """Load the builder of a job; what is wrong with it is reported where it builds."""
         if compiler:
             with suppress(Exception):
-                import_module(COMPILER)
+                __import__(COMPILER)
         before = set(sys.modules)
         with suppress(BaseException), network_of(job):
             builder = get_builder(job.recipe.builder)
@@ -317,7 +316,7 @@ class CheckedPerformer:
         """
         if self._state is None:
             return WorkerAnswer(SAME)
-        began = time.process_time()
+        began = time.monotonic()
         changed = self._state.difference()
         own = self._state.own
         leaving = own is not None and self._witness is None and (careful or own == REPLACED)
@@ -325,12 +324,10 @@ class CheckedPerformer:
             changed = "what a model of the same builder measures"
         if self._witness is None:
             self._witness = self._last
-        now = time.process_time()  # Which other work on the machine doesn't stretch.
+        now = time.monotonic()
         self._due = now + min(_MOST_HELD, _CHECK_SHARE * (now - began))
-        self._late = time.monotonic() + _LONGEST_HELD
         if changed:
-            loaded = COMPILER in sys.modules and not self._compiles
-            state = COMPILING if loaded else CHANGED
+            state = CHANGED if self._compiles or COMPILER not in sys.modules else COMPILING
             return WorkerAnswer(state, changed=changed.translate(_ONE_LINE))
         return WorkerAnswer(LEAVING if leaving or self._state.has_more_threads() else SAME)
 
@@ -380,7 +377,7 @@ _WITNESSED = frozenset({"structure", "interface", "flops", "derived", "runs", "p
 _NO_BUILDERS = ("torch", "harness", "zoo", "numpy")
 # A comparison is made once so many times its own duration has passed.
 _CHECK_SHARE = 20
-_MOST_HELD, _LONGEST_HELD = 2.0, 10.0  # seconds, of processor time and by the clock
+_MOST_HELD = 2.0  # seconds
 _ONE_LINE = dict.fromkeys(map(ord, "\t\r\n"), " ")
 
 
