@@ -17,6 +17,7 @@ from typing import Any
 from harness.check.base import Evidence, Need
 from harness.check.compare import number
 from harness.check.decide import Decision, Observation, looks, rule_for
+from harness.check.evaluated import wanted
 from harness.check.shards import shard_names, with_entry
 from harness.types import EvalImages, Measurement
 from zoo.index.types import Claim
@@ -63,9 +64,16 @@ def find_slip(
         return rule_for(value, population, step=unit).verdict(look) != "contradicted"
 
     value = claimed.scaleb(2)  # As many digits as were written.
+    known = wanted(claim)
+    # ImageNet-A's images were chosen as wrong answers: a small number is a usual one there.
+    unusual = exact or known is None or known.name != "imagenet-a"
     if 0 < claimed <= 1 and agrees(value, own, step * 100):
-        clause = f"{claim.raw} is a fraction of 1: as a percentage it is {_plain(value)}, which "
-        return Slip(_as(claim, value), f"{clause}agrees with it; write {_as(claim, value)}", True)
+        maybe, condition = ("is", "") if unusual else ("may be", " if so")
+        clause = (
+            f"{claim.raw} {maybe} a fraction of 1: as a percentage it is {_plain(value)}, which "
+            f"agrees with it; write {_as(claim, value)}{condition}"
+        )
+        return Slip(_as(claim, value), clause, unusual)
     other = _beside(evidence, claim)
     if other is not None:
         value = number(other) or Decimal(0)
@@ -96,7 +104,7 @@ def find_slip(
         theirs = 100 - (number(other) or Decimal(0))
         rates = agrees(theirs, seen[other.field], other.step or step)
     value = claimed.scaleb(1)
-    if 1 < claimed < _NARROW and not rates and agrees(value, own, step * 10):
+    if unusual and 1 < claimed < _NARROW and not rates and agrees(value, own, step * 10):
         rate = 100 - claimed
         choice = f"write {_as(claim, value)} if so"
         if agrees(rate, own, step):

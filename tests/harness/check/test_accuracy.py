@@ -390,6 +390,19 @@ def test_a_point_one_place_too_far_left_is_named_and_no_edit(claims):
         )
 
 
+def test_a_small_number_is_a_usual_one_on_hard_images(claims):
+    """On ImageNet-A it is no slip for sure: other models have so few right."""
+    hard = {"other": True, "dataset": "imagenet-a", "subset": "imagenet_a", "classes": 200}
+    for top1, restored in (("0.45%", "45%"), ("0.62", "62"), ("5.2%", None)):
+        world = World(shares(7_500, 45, 45, 45, 45), given(7_500, 100, **hard, chance=0.005))
+        finding = world.the(claims(top1, dataset="ImageNet-A"))
+        assert (finding.cause, finding.edits) == ("accuracy.contradicted", ())
+        said = f"{top1} may be a fraction of 1: as a percentage it is "
+        assert (said in finding.message) == (restored is not None), finding.message
+        assert restored is None or f"write {restored} if so" in finding.message
+        assert "place too far left" not in finding.message
+
+
 def test_a_fraction_of_wrong_answers_is_no_percentage_of_them(claims):
     """Written as 0.1517, and never mended to 99.8483, which a handful of images leave possible."""
     for count, sample in ((20, True), (5000, False)):
