@@ -37,7 +37,8 @@ def find(evidence: Evidence) -> Iterable[Finding | Need]:
     """One finding per documented setting that the builder has a word on, or that can't be read."""
     stated = [c for field in _FIELDS if (c := evidence.variant.effective(field)) is not None]
     claims = [claim for claim in stated if claim.value is not None]
-    yield from (not_read(c, evidence.variant, "preprocess") for c in stated if c.value is None)
+    unread = (c for c in stated if c.value is None and c.field not in _AT_TEST)
+    yield from (not_read(c, evidence.variant, "preprocess") for c in unread)
     if not claims or evidence.recipe.builder == _NATIVE:
         return
     if evidence.unmeasured("preprocess") is not None:
@@ -47,7 +48,7 @@ def find(evidence: Evidence) -> Iterable[Finding | Need]:
     if fact is None:
         yield _NEED
         return
-    known = _likely(claims, fact.value)
+    known = _likely([c for c in claims if c.field not in _AT_TEST], fact.value)
     for claim in claims:
         finding = _compare(evidence, claim, known)
         if finding is not None:
@@ -71,7 +72,8 @@ def _fits(claim: Claim, settings: Mapping[str, Any]) -> bool:
 
 def _compare(evidence: Evidence, claim: Claim, known: Mapping[str, Any]) -> Finding | None:
     key, agrees, words = _FIELDS[claim.field]
-    stated = [s for s in known["settings"] if s[key] is not None]
+    settings = _tested(known) if claim.field in _AT_TEST else known["settings"]
+    stated = [s for s in settings if s[key] is not None]
     if not stated:
         return None
     values = list(dict.fromkeys(words(s[key]) for s in stated))
@@ -93,6 +95,16 @@ def _compare(evidence: Evidence, claim: Claim, known: Mapping[str, Any]) -> Find
         message,
         edits=edits,
     )
+
+
+def _tested(known: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The settings of the test, where the builder has them of all weights that these may be."""
+    found: dict[str, list[Mapping[str, Any]]] = {}
+    for settings in known["settings"]:
+        found.setdefault(settings["weights"], []).append(settings)
+    if known["chosen"] == "default" or any(len(each) < 2 for each in found.values()):
+        return []
+    return [settings for each in found.values() for settings in each[1:]]
 
 
 def _whose(
@@ -186,7 +198,10 @@ _FIELDS: Mapping[
     "Mean": ("mean", _same_channels("mean"), _channel_words),
     "Std": ("std", _same_channels("std"), _channel_words),
     "Crop Mode": ("crop_mode", _same_word("crop_mode"), str),
+    "Test Image Size": ("image_size", _same_size, _size_words),
+    "Test Crop Pct": ("crop_pct", _same_crop, "{:.4g}".format),
 }
+_AT_TEST = ("Test Image Size", "Test Crop Pct")
 
 
 # It needs nothing to start from: whether anything is asked depends on the builder.

@@ -89,6 +89,22 @@ def test_several_settings_are_all_right(found):
     assert (finding.measured, finding.edits) == ("224 or 288", ())
 
 
+def test_a_test_s_settings_are_those_that_the_library_tests_with(found):
+    tested = known("name")
+    tested["settings"].append(STATED | {"image_size": [288, 288], "crop_pct": 1.0})
+    for line, status in (
+        ("Test Image Size: 288", "match"),
+        ("Test Image Size: 256", "mismatch"),
+        ("Test Image Size: 224", "mismatch"),  # it is trained at that
+        ("Test Crop Pct: 1.0", "match"),
+        ("Test Crop Pct: 0.875", "mismatch"),
+    ):
+        (finding,) = found(line, tested)
+        assert finding.status == status, line
+        assert not list(found(line, tested | {"chosen": "default"}))
+        assert not list(found(line, known()))  # no word on a test
+
+
 def test_weights_that_can_not_be_told_may_be_any_of_the_model(found):
     other = STATED | {"weights": "net.old", "crop_pct": 0.95, "interpolation": "bilinear"}
     fits = "Crop Pct: 0.95\n    Interpolation: bilinear"
