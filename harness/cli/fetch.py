@@ -175,7 +175,7 @@ def _say(left_out: list[dict[str, Any]], files: list[dict[str, Any]]) -> None:
             say(f"{row['variant']}: {row['why']}", WARNING)
             continue
         what, advice = with_advice(row["why"])
-        where = f"{row['variant']}: " + "mirror: " * (row["role"] == "mirror")
+        where = f"{row['variant']}: " + f"mirror {row['url']}: " * (row["role"] == "mirror")
         fail("; ".join(filter(None, (f"{where}{what} [{row['cause']}]", advice))))
         wrong = severity_of(row["cause"]) or row["cause"].startswith("schema.")
         status = max(status, FINDINGS if wrong else FAILED)

@@ -138,6 +138,7 @@ def test_a_manifest_is_what_sha256sum_reads(place, server):
     ]
     (left,) = document["left_out"]
     assert (left["role"], left["cause"]) == ("mirror", "weights.missing")
+    assert f": mirror {left['url']}: " in done.err
 
 
 def test_what_is_not_at_hand_has_no_line_and_no_claimed_hash(place, server):
