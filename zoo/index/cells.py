@@ -74,7 +74,7 @@ _THOUSANDS = re.compile(
     r"(?![\d.'\u2019])"
 )
 _POINT = re.compile(r"[+-]?\d+\.(\d+)\s*(?:%|[A-Za-z]{0,9})")
-_COMMA = re.compile(r"([+-]?\d+(?:[. ]\d{3})*),(\d+)(?=\s*(?:%|[A-Za-z]|$))")
+_COMMA = re.compile(r"([+-]?\d+(?:[. ]\d{3})*),(\d+)(\s*(?:%|[A-Za-z]{0,9}))")
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,10 +258,10 @@ def plain_number(text: str, *, comma: bool = False) -> str:
     """
     text = _POWER.sub(lambda at: f"e{at[1] or at[2].translate(_POWERS)}", without_tex(text))
     if comma:
-        decimal = _COMMA.match(text)
+        decimal = _COMMA.fullmatch(text)
         if decimal is None:
             return re.sub(r"(?<=\d)[. ](?=\d{3}(?!\d))", "", text)
-        return f"{re.sub('[. ]', '', decimal[1])}.{decimal[2]}{text[decimal.end() :]}"
+        return f"{re.sub('[. ]', '', decimal[1])}.{decimal[2]}{decimal[3]}"
     return _THOUSANDS.sub(lambda at: re.sub(r"\D", "", at[0]), text, count=1)
 
 
@@ -271,16 +271,17 @@ def is_missing(text: str, *, merged: bool) -> bool:
 
 
 def has_decimal_commas(texts: Iterable[str]) -> bool:
-    """Whether numbers have commas that part no thousands, and few points that may be decimals'."""
-    commas = points = 0
+    """Whether more numbers have commas that part no thousands than may have other decimals."""
+    commas = points = either = 0
     for text in texts:
         if pointed := _POINT.fullmatch(text):
             if len(pointed[1]) != 3:
                 return False
             points += 1
-        elif (number := _COMMA.match(text)) is not None:
-            commas += len(number[2]) != 3 or number[1] == "0"
-    return commas > points
+        elif (number := _COMMA.fullmatch(text)) is not None:
+            is_decimal = len(number[2]) != 3 or number[1] == "0"
+            commas, either = commas + is_decimal, either + (not is_decimal)
+    return commas > points and 2 * commas >= either
 
 
 def inner(cell: Cell) -> tuple[str, int]:
@@ -296,12 +297,12 @@ def inner(cell: Cell) -> tuple[str, int]:
 
 
 def part_of(cell: Cell, part: int, parts: int) -> Cell:
-    """One of the numbers of a cell, as ``76.1 / 92.9``; the whole cell where it has others."""
+    """One of the numbers of a cell, as ``76.1 / 92.9``; the first of a cell that has but one."""
     if parts == 1:
         return cell
     found = [m.span() for m in re.finditer(r"[^/&|]+", cell.text)]
     if len(found) != parts:
-        return cell
+        return cell if not part or len(found) > 1 else Cell("", cell.end, cell.end)
     start, end = found[part]
     inside = _stripped(cell.text, start, end)
     return Cell(inside.text, cell.start + inside.start, cell.start + inside.end)

@@ -107,7 +107,7 @@ def columns_of(place: int, header: str, own: Mapping[str, str]) -> list[Column]:
         return [
             Column(place, key or "", field, part=n, parts=2)
             for n, (key, field) in enumerate(zip(keys, fields, strict=True))
-            if len({*fields}) == 2
+            if len({*fields} - {NAME, DATASET, WEIGHTS}) == 2
         ]
     at, of, on = _AT.fullmatch(header), _OF.fullmatch(header), _ON.fullmatch(header)
     if at is not None and not has_no_unit(at[1]):

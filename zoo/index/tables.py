@@ -228,9 +228,8 @@ class _Table:
     def _model(self, row: list[Cell], number: int, seen: dict[tuple[str, ...], int]) -> list[Node]:
         name = next(c for c in self.columns if c.field == NAME)
         named = row[name.place] if name.place < len(row) else Cell("", row[0].start, row[0].start)
-        is_merged = not self.is_csv and named.text in DITTO and self.above is not None
-        if is_merged and self.above is not None:
-            named = self.above
+        above = self.above if not self.is_csv and named.text in DITTO else None
+        named = above or named
         title, inset = (unmarked(named.text), 0) if self.is_csv else inner(named)
         width = len(self.table.header)
         extra = any(cell.text for cell in row[width:])
@@ -243,15 +242,16 @@ class _Table:
             self._fault(title, NAME, Wrong("schema.wrong-type", what, remedy, node))
             return []
         values = {
-            column.says: (column, part_of(row[column.place], column.part, column.parts))
+            column.says: (column, cell)
             for column in self.columns
             if column.field != NAME
             and column.place < len(row)
-            and not is_missing(row[column.place].text, merged=not self.is_csv)
+            and (cell := part_of(row[column.place], column.part, column.parts))
+            and not is_missing(cell.text, merged=not self.is_csv)
         }
         # A heading within the table names no model of the rows below.
         self.above = named if values and title else None
-        if not values and (is_merged or title or not any(cell.text for cell in row)):
+        if not values and (above or title or not any(cell.text for cell in row)):
             return []
         at = named.start + inset
         place = Scalar(title, True, at, at + len(title))
@@ -262,7 +262,7 @@ class _Table:
         marks = FOOTNOTE.findall(named.text[inset + len(title) :])
         beside = [row[n].text for n in self.unread if n < len(row) and _WORDS.search(row[n].text)]
         first = seen.setdefault((title, "".join(marks), *told, *beside), number)
-        if first != number and title and not is_merged:
+        if first != number and title and not above:
             what = f"is a second row of this model{' and size' if told else ''}; the "
             what += f"first is row {first} of the table"
             wrong = Wrong("schema.duplicate-name", what, "keep one of the two", place)

@@ -189,6 +189,10 @@ def test_decimal_commas_are_those_of_a_whole_table(load):
     assert first.stated("FLOPs") == 4_090_000_000
     assert first.stated("Top 1 Accuracy") == Decimal("76.13")
     assert second.stated("FLOPs") == 1_814_000_000
+    # Beside thousands a slip, or what is no number, makes no other table of it either.
+    rows = "".join(f"m{n};{n + 1},689;5\n" for n in range(5))
+    index = load(f"Model;Params (K);layers_x\nz;4,09;16,32 heads\n{rows}")
+    assert index.variants[1].stated("Parameters") == 1_689_000
     # One slip beside decimal points makes no other table of it.
     index = load("Model;GMACs;top1\na;4,09;76.130\nb;1.814;69.758\nc;1.2;70.001\n")
     assert [p.severity for p in index.problems] == ["error"]
@@ -212,7 +216,12 @@ def test_a_header_may_name_an_input_a_dataset_or_two_accuracies(load):
         ("Top 1", "63.1", "imagenet-v2-matched-frequency", {}),
         ("Top 1", "77.2", None, {"Image Size": (288, 288)}),
     ]
-    assert said(load(page("Model | Acc@1 / Acc@5", "a | 92.9 / 76.1"), "t.md"))
+    rows = ("a | 92.9 / 76.1", "b | - / 92.9", "c | 76.1 / -", "d | 76.1", "e | 1 / 2 / 3")
+    index = load(page("Model | Acc@1 / Acc@5", *rows), "t.md")
+    assert {p.variant for p in index.problems} == {"a", "e"}
+    values = [[str(c.value) for c in v.claims if c.metric] for v in index.variants]
+    assert values[1:4] == [["92.9"], ["76.1"], ["76.1"]]
+    assert not any(load(page("Model / Params (M) | GMACs", "a | 4.1"), "t.md").variants)
 
 
 def test_rows_that_a_column_tells_apart_are_no_duplicates(load):
