@@ -64,6 +64,7 @@ _AT = re.compile(
 )
 _OF = re.compile(r"(.+?)[\s:,(-]*((?:top[- ]?[15]|acc(?:uracy)?\b).*?)\)?", re.I)
 _ON = re.compile(r"(.+?)\s*(?:\bon\b|\()\s*(.+?)\)?", re.I)
+_LONGEST = 100  # characters of such a header
 _BOTH = re.compile(r"\s*[/&|]\s*")
 # Words around the name of a dataset in that of a file.
 _NEUTRAL = frozenset({"results", "result", "benchmark", "eval", "table", "accuracy", "val", "timm"})
@@ -100,6 +101,9 @@ class Column:
 
 def columns_of(place: int, header: str, own: Mapping[str, str]) -> list[Column]:
     """The columns that a header with several keys is, or one that names an input or a dataset."""
+    if len(header) > _LONGEST:
+        return []
+    header = " ".join(header.split())
     halves = _BOTH.split(header)
     keys = [meaning(half, own) for half in halves]
     if len(keys) == 2 and all(keys) and not any(map(has_no_unit, halves)):
