@@ -234,20 +234,22 @@ def _pair(variant: Variant) -> list[Claim]:
 
 def _given(
     variants: Sequence[Variant], facts: Mapping[int, Mapping[Slot, Fact]], field: str
-) -> Iterator[tuple[int, bool, int, str]]:
-    """What each entry's model gives: a count, whether it is a changed one, of whom, in words."""
+) -> Iterator[tuple[int, int, int, str]]:
+    """What each entry's model gives: a count, how far it is from plain, of whom, in words."""
     for place, variant in enumerate(variants):
         for (kind, size), fact in facts.get(id(variant), {}).items():
             if not isinstance(fact, Measurement):
                 continue
             if field == _COUNT and kind == "structure":
                 words = f"the number of parameters of {variant.name}"
-                yield int(fact.value["parameters"]), False, place, words
+                yield int(fact.value["parameters"]), 0, place, words
             elif field != _COUNT and kind == "flops" and isinstance(size, tuple):
-                for count in fact.value["counts"]:
+                # The plainest first: several counters have one figure.
+                ordered = sorted(fact.value["counts"], key=lambda c: bool(c["variation"]))
+                for rank, count in enumerate(ordered):
                     how = " ".join(filter(None, (count["convention"], count["variation"])))
                     words = f"what {how} counts of {variant.name} at {size[0]}x{size[1]}"
-                    yield int(count["value"]), bool(count["variation"]), place, words
+                    yield int(count["value"]), rank, place, words
 
 
 class _Counts:
