@@ -59,7 +59,8 @@ _BUILT_IN: dict[str, str | None] = {
 _ERROR = re.compile(r"top[- ]?([15])[- ]?err(?:or)?\.?(?: rate)?(?: ?\(%\))?")
 # ``FLOPs (G) @ 384``, ``ImageNet-V2 top-1``: what a header says beside its key.
 _AT = re.compile(
-    r"(.+?)\s*\(?\s*(?:@|\bat\b)\s*(\d{2,4}(?:\s*[x\u00d7]\s*\d{2,4})?)\s*(?:px|pixels|\u00b2|\^2)?\s*\)?",
+    r"(.+?)\s*\(?\s*(?:@|\bat\b)\s*(\d{2,4}(?:\s*[x\u00d7]\s*\d{2,4})?)\s*(?:px|pixels|\u00b2|\^2)?"
+    r"\s*\)?(\s*\([^()]{1,9}\))?",
     re.I,
 )
 _OF = re.compile(r"(.+?)[\s:,(-]*((?:top[- ]?[15]|acc(?:uracy)?\b).*?)\)?", re.I)
@@ -114,8 +115,9 @@ def columns_of(place: int, header: str, own: Mapping[str, str]) -> list[Column]:
             if len({*fields} - {NAME, DATASET, WEIGHTS}) == 2
         ]
     at, of, on = _AT.fullmatch(header), _OF.fullmatch(header), _ON.fullmatch(header)
-    if at is not None and not has_no_unit(at[1]):
-        key = meaning(at[1], own) or ""
+    said = at[1] + (at[3] or "") if at is not None else ""
+    if at is not None and not has_no_unit(said):
+        key = meaning(said, own) or ""
         if field_of(key) in ("FLOPs", *ACCURACIES):
             return [Column(place, key, field_of(key), at=at[2].strip())]
     for name, said in (of.groups() if of else ("", ""), on.groups()[::-1] if on else ("", "")):

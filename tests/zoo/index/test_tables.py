@@ -201,7 +201,7 @@ def test_decimal_commas_are_those_of_a_whole_table(load):
 
 def test_a_header_may_name_an_input_a_dataset_or_two_accuracies(load):
     text = page(
-        "Model | GMACs @ 224 | GMACs @288 | Acc@1 / Acc@5 | ImageNet-V2 top-1 | Top-1 @ 288",
+        "Model | FLOPs @ 224 (G) | GMACs @288 | Acc@1 / Acc@5 | ImageNet-V2 top-1 | Top-1 @ 288",
         "a | 4.1 | 6.8 | **76.1** / 92.9 | 63.1 | 77.2",
     )
     index = load(text, "t.md")
