@@ -99,7 +99,8 @@ def _span(
     with context.client.ask("GET", source, headers, clock) as (response, url):
         status, skipped, total = response.status_code, 0, size
         if status == 416:
-            raise PermanentError(UNREADABLE, f"{shown_url(url)} has no {end} bytes")
+            has = f"has no {end} bytes" if end else "is an empty file"
+            raise PermanentError(UNREADABLE, f"{shown_url(url)} {has}")
         if status == 206:
             span = content_range(response)
             if span is None or span[0] != begin:

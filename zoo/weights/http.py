@@ -162,7 +162,7 @@ class HttpClient:
                 "HEAD", source, plain, clock, follow=lambda answer: not linked(answer)
             ) as (response, url):
                 head = response.headers
-                length = content_length(response)
+                length = content_length(response) if response.status_code == 200 else None
                 if on_hub is not None and on_hub.is_at(url):
                     commit = hub.commit_of(head.get("X-Repo-Commit"))
                 if linked(response):

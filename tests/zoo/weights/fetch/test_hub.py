@@ -207,7 +207,15 @@ def test_what_the_hub_refuses_gets_one_line(fetch, hub_server, checkpoint):
     hub_server.odd["org/short"] = lambda h, n: (
         h.head(200, 5000) if h.command == "HEAD" else h.head(416, 0)
     )
+    hub_server.odd["org/empty"] = lambda h, n: h.head(200 if h.command == "HEAD" else 416, 0)
+    hub_server.odd["org/no-range"] = lambda h, n: h.head(416, 0)
     for value, cause, words in (
+        ("hf-hub:org/empty", "weights.unreadable", "is an empty file"),
+        (
+            "hf-hub:org/no-range",
+            "weights.unreadable",
+            "no-range/resolve/main/model.safetensors has no ",
+        ),
         ("hf-hub:org/none", "weights.unreachable", "no such repository"),
         ("hf-hub:org/net@v9", "weights.missing", "no revision v9"),
         ("hf-hub:org/page", "weights.unreadable", "HTML page"),
