@@ -161,7 +161,7 @@ def _without_weights(evidence: Evidence, claim: Claim) -> Finding | None:
         none = UNDECIDED if several else "the index names none"
         why = none if failure is None else failure.why
         if file is not None:
-            why = "they were not downloaded"
+            why = "the file was not downloaded"
         return unverified(claim, variant, _ID, cause, f"no weights to evaluate: {why}")
     opened = evidence.measurement("checkpoint")
     if opened is not None and (opened.value["refused"] or not opened.value["fits"]):

@@ -343,7 +343,7 @@ def _kind(finding: Finding) -> tuple[str, ...]:
     cause = finding.cause or finding.check
     if WRITE_IMAGES in finding.message:
         return (cause, WRITE_IMAGES)
-    if _is_of_files(cause):
+    if _is_of_files(cause) or _is_weightless(finding):
         return (cause, next((w for w, *_ in _WEIGHTS if w in finding.message), ""))
     return (cause,)
 
@@ -351,6 +351,11 @@ def _kind(finding: Finding) -> tuple[str, ...]:
 def _is_of_files(cause: str) -> bool:
     """Whether it says why a file could not be had."""
     return cause in ("weights.unreachable", "weights.insecure-url")
+
+
+def _is_weightless(finding: Finding) -> bool:
+    """Whether images would not help."""
+    return finding.cause == "accuracy.no-data" and finding.message.startswith("no weights")
 
 
 def _in_the_way(kind: Sequence[str]) -> tuple[str, ...]:
@@ -372,23 +377,23 @@ def _remedy(findings: Sequence[Finding], options: Options, missing: tuple[str, .
     cause = finding.cause or ""
     if WRITE_IMAGES in finding.message:
         return f"to check: write it, then {options.again((), ())}"
-    if cause in _IMAGES:
+    if cause in _IMAGES and not _is_weightless(finding):
         without, more, where = _IMAGES[cause]
         stated = list(dict.fromkeys(each for f in findings for each in _STATED.findall(f.message)))
         if stated:
             more = tuple(stated[0].split())
             where += ", and others with --dataset of theirs" * bool(stated[1:])
         return f"to check: {options.again((*without, *missing), more)}, {where}"
-    if _is_of_files(cause):
+    if _is_of_files(cause) or cause in _IMAGES:
         found = ((without, more) for word, without, more in _WEIGHTS if word in finding.message)
         without, more = next(found, ((), ()))
-        later = "" if without or more else ", once it can be reached"
+        when = "Weights names a file that holds them" if cause in _IMAGES else "it can be reached"
+        later = "" if without or more else f", once {when}"
         return f"to check: {options.again(without, more)}{later}"
     again = options.again((), ("--checks", "speed") if cause.startswith("speed.") else ())
     if cause == "weights.not-installed":
         return f"to check: install what is named, then {again}"
     if cause == "layers.not-defined":
         return "nothing can check it: the claim stays as it is"
-    known = CAUSES.get(cause)
-    remedy = "mend what is named" if known is None else known.remedy.rstrip(".")
+    remedy = CAUSES[cause].remedy.rstrip(".") if cause in CAUSES else "mend what is named"
     return f"to check: {remedy[0].lower()}{remedy[1:]}, then {again}"

@@ -181,13 +181,16 @@ def test_reasons_and_the_commands_that_would_check(make_finding, make_report, sh
         *missing("weights.unreachable", f"no weights to evaluate: {offline}", 3),
         *missing("weights.unreachable", "not compared: no route to example.org", 1, "Weights"),
         *missing("accuracy.no-data", "measured on images, and this run was given none", 5),
+        *missing("accuracy.no-data", "no weights to evaluate: the index names none", 1, "W"),
         *missing("layers.not-defined", "nobody has said", 1, "Layers"),
     ]
     lines = shown("table", of(make_report, found), again=again).splitlines()
-    assert "14 not checked" not in lines[0]
-    assert "13 not checked" in lines[0]
-    told = {line.rpartition(" [")[2][:-1]: line for line in lines[1:]}
-    assert [line.count("unverified: ") for line in lines[1:]] == [1, 1, 1, 1]
+    assert "15 not checked" not in lines[0]
+    assert "14 not checked" in lines[0]
+    (bare,) = (line for line in lines if "names none" in line)
+    assert "names none; to check: AGAIN - +, once Weights names a file" in bare
+    told = {line.rpartition(" [")[2][:-1]: line for line in lines[1:] if line != bare}
+    assert [line.count("unverified: ") for line in lines[1:]] == [1, 1, 1, 1, 1]
     text = "\n".join(lines)
     first = f"6 findings on Weights, Top 1 Accuracy of 3 variants: {offline}; to check: "
     assert f"{first}AGAIN -offline +" in text
@@ -201,6 +204,6 @@ def test_reasons_and_the_commands_that_would_check(make_finding, make_report, sh
         assert page.count(words) >= 1, words
     assert page.count("this run was given none") == 1
     for name in ("github", "markdown"):
-        assert "13 not checked: 6 Weights, Top 1" in shown(name, of(make_report, found))
+        assert "14 not checked: 6 Weights, Top 1" in shown(name, of(make_report, found))
     assert "to check" not in shown("table", of(make_report, found), quiet=True)
     assert "not checked: " not in shown("table", make_report(make_finding()))
