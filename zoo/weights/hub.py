@@ -141,13 +141,11 @@ def short(text: str) -> HubFile | None:
     if match is None or ".." in match[1] or match[2] in (".", ".."):
         raise ValueError("write hf-hub:ORG/NAME, hf-hub:ORG/NAME@REVISION or .../FILE behind it")
     repo, revision, path = match.groups()
-    return HubFile(
-        repo,
-        unquote(revision or "main", errors="strict"),
-        unquote(path or USUAL_FILES[0], errors="strict"),
-        path is not None,
-        endpoint(),
-    )
+    file = unquote(path or USUAL_FILES[0], errors="strict")
+    if {"", ".", ".."} & {*file.split("/")}:
+        raise ValueError(f"{file!r} is no path of a file in a repository")
+    named = unquote(revision or "main", errors="strict")
+    return HubFile(repo, named, file, path is not None, endpoint())
 
 
 def of_url(url: str) -> HubFile | None:

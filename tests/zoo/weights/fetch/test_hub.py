@@ -8,6 +8,7 @@ import huggingface_hub.constants
 import pytest
 from hub_server import COMMIT
 
+from zoo.index.schema import LinkError, check_weights
 from zoo.weights.cache import Cache
 from zoo.weights.checkpoint import CheckpointInfo, read_safetensors_header
 from zoo.weights.checkpoint.safetensors import read_header
@@ -70,6 +71,8 @@ def test_values_that_name_the_hub(monkeypatch):
         refused = locate(wrong, index_dir=None)
         assert isinstance(refused, NotFetched), wrong
         assert refused.cause == "weights.unsafe"
+        with pytest.raises(LinkError):  # so does an audit
+            check_weights(wrong)
     assert pinned("hf-hub:org/net@v1/x.pt", COMMIT) == f"hf-hub:org/net@{COMMIT}/x.pt"
     assert pinned(f"{host}/org/net/resolve/main/w.pth?download=true", COMMIT) == (
         f"{host}/org/net/resolve/{COMMIT}/w.pth?download=true"
