@@ -23,7 +23,7 @@ from harness.datasets.labels import (
     label,
 )
 from harness.datasets.types import CHANGED, Entry, ImageSet, ImageSetError, image_set
-from zoo.images.io import check_size, is_image, reason
+from zoo.images.io import check_size, is_image, reason, regular
 
 _BLOCK = tarfile.BLOCKSIZE
 
@@ -136,7 +136,7 @@ def _walk(path: Path) -> _Archive:
     found = _Archive()
     where = os.path.abspath(path)
     try:
-        status = os.stat(path)
+        status = regular(path)
         with tarfile.open(path, "r:") as archive:
             for member in archive:
                 if member.isdir():

@@ -99,8 +99,12 @@ def _own(place: Path, error: ImageSetError) -> tuple[ImageSet, tuple[str, ...]]:
         names = read_val_split(place).classes
         return own_class_set(place, names), names
     except BadInput as wrong:
-        own = isinstance(error, OwnClassFoldersError)
-        raise (ImageSetError(str(wrong)) if own else error) from None
+        if not isinstance(error, OwnClassFoldersError):
+            raise error from None
+        raise ImageSetError(
+            f"{place}: its folders are no ImageNet classes, and can't be read as those of a "
+            f"variant's own: {wrong}"
+        ) from None
 
 
 def _duplicates(images: ImageSet, unreadable: set[str]) -> list[list[str]]:

@@ -18,7 +18,7 @@ from typing import Any
 from harness.datasets.labels import UnknownClassError, class_index
 from harness.datasets.types import CHANGED, Entry, ImageSet, ImageSetError, image_set
 from zoo._util.install import install_command
-from zoo.images.io import check_size, read_regular, reason
+from zoo.images.io import check_size, read_regular, reason, regular
 
 _GROUPS_KEPT = 2
 # What pyarrow raises of a file that is damaged, gone, or made of what it can't read.
@@ -128,6 +128,7 @@ def parquet_set(where: Path, shards: Sequence[Path]) -> ImageSet:
 
 
 def _rows(shard: Path) -> Iterator[tuple[Entry, int]]:
+    status = regular(shard)
     file = _open(shard)
     schema = file.schema_arrow
     image = schema.field("image").type if "image" in schema.names else None
@@ -138,7 +139,6 @@ def _rows(shard: Path) -> Iterator[tuple[Entry, int]]:
             "(with bytes, or the path of a file beside it) and label"
         )
     columns = ["label", "image.path"] if "path" in inner else ["label"]
-    status = shard.stat()
     where = os.path.abspath(shard)
     number = 0
     for group in range(file.num_row_groups):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -52,6 +53,14 @@ def read_regular(path: str, count: int | None = None) -> tuple[bytes, os.stat_re
         check_size(status.st_size)
         # A file that grows while it is read stays within the limit.
         return file.read(status.st_size if count is None else count), status
+
+
+def regular(path: os.PathLike[str]) -> os.stat_result:
+    """What the system says of a file; raises OSError for a pipe, which would be waited for."""
+    status = os.stat(path)
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError("it is no regular file")
+    return status
 
 
 def as_text(name: str) -> str:

@@ -140,6 +140,16 @@ def test_links_to_nothing_pipes_and_forbidden_files_stay_in_the_set(forms, given
     assert images.ignored == ("around",)
 
 
+@pytest.mark.parametrize("name", ["val.tar", "val.parquet"])
+def test_a_pipe_in_place_of_an_archive_is_not_waited_for(name, tmp_path):
+    os.mkfifo(tmp_path / name)
+    # Held open with something in it: who reads it all the same gets that, and doesn't wait.
+    pipe = os.open(tmp_path / name, os.O_RDWR | os.O_NONBLOCK)
+    os.write(pipe, b"x" * 1024)
+    assert "it is no regular file" in refusal(tmp_path)
+    os.close(pipe)
+
+
 def test_a_giant_image_is_reported_and_not_decoded(plain_set, given):
     small = io.BytesIO()
     Image.new("1", (1, 1)).save(small, "PNG")
