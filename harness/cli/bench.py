@@ -24,7 +24,7 @@ Timing = Mapping[str, Any]
 FOLLOWED = {"bench": ("--compile", "--compile-mode", COMPILE_MODES.__contains__)}
 
 
-@command("index", "device", "amp", "compile", selects="What to time.", needs_names=True)
+@command("index", "builder", "device", "amp", "compile", selects="What to time.", needs_names=True)
 def bench(
     config: RunConfig,
     *,

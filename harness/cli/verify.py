@@ -274,7 +274,7 @@ def _in_precisions(config: RunConfig, named: tuple[str, ...] | None) -> RunConfi
 
 @documented
 @command(
-    *("index", "device", *IMAGES, *ENGINE, "offline", *REPORTING),
+    *("index", "builder", "device", *IMAGES, *ENGINE, "offline", *REPORTING),
     selects="What to validate.",
     needs_names=True,
 )

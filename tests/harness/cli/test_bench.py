@@ -72,6 +72,7 @@ def test_the_options_reach_what_is_timed(zoo, timed):
         assert done.returncode == 0, done.stderr
         assert asked.pop() == usual | changes, words
         assert ("--tf32: changes nothing on a CPU" in done.stderr) == ("--tf32" in words)
+    assert "builder torchvision" in zoo("bench", "resnest14d", "--builder", "torchvision").stderr
 
 
 def test_what_can_not_be_is_one_line(zoo, timed):
