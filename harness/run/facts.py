@@ -177,7 +177,7 @@ class VariantFacts:
 
     def time(self, engine: Engine, hear: Hear) -> list[dict[str, Any]] | str:
         """Its speed, measured anew; a line instead where it can't be."""
-        if not self.waits(SPEED):
+        if self._recall({SPEED}, anew=True):
             self.make(SPEED, engine, anew=True, hear=hear)
         fact = self.facts[SPEED]
         return fact.value["timings"] if isinstance(fact, Measurement) else fact.why
@@ -249,19 +249,19 @@ class VariantFacts:
         fact = self.facts.get((kind, which))
         return fact if isinstance(fact, Measurement) else None
 
-    def _recall(self, missing: set[Slot]) -> set[Slot]:
+    def _recall(self, missing: set[Slot], *, anew: bool = False) -> set[Slot]:
         """Answer what can be answered without building: unknown names, and stored facts."""
         missing = {slot for slot in missing if not self.waits(slot)}
         if not missing:
             return missing
         try:
-            return self._looked_up(missing)
+            return self._looked_up(missing, anew=anew)
         except BuilderError as error:
             for slot in missing:
                 self.facts[slot] = unmeasured(self.recipe, slot, "build.failed", str(error))
             return set()
 
-    def _looked_up(self, missing: set[Slot]) -> set[Slot]:
+    def _looked_up(self, missing: set[Slot], *, anew: bool) -> set[Slot]:
         name = self.recipe.architecture
         if not self._builder.knows(name):
             builder = self.recipe.builder
@@ -275,7 +275,7 @@ class VariantFacts:
             for slot in missing:
                 self.facts[slot] = unmeasured(self.recipe, slot, "build.unknown", why)
             return set()
-        return self._unstored(missing)
+        return missing if anew else self._unstored(missing)
 
     def _unstored(self, missing: set[Slot]) -> set[Slot]:
         """Take what the store has; what it hasn't."""

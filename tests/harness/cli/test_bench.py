@@ -149,3 +149,11 @@ def test_a_model_is_timed_and_answers_as_the_plain_one(zoo):
     assert found["agreement"]["images"] == 20
     assert found["agreement"]["same"] >= 17
     assert found["environment"]["cpu_capability"]
+
+
+def test_a_variant_that_the_builder_has_not_is_named(zoo, tmp_path):
+    table = tmp_path / "table.csv"
+    table.write_text("model,top1\nresnet19,70.1\n")
+    done = zoo("bench", "--all", "--index", str(table), "--builder", "torchvision")
+    assert done.returncode == 3
+    assert "error: resnet19: the builder torchvision has no variant called resnet19" in done.stderr
