@@ -82,17 +82,19 @@ def _against_the_model(evidence: Evidence, claim: Claim, structure: Mapping[str,
     documented = number(claim)
     assert documented is not None
     full, half = window(structure["state"], 4), window(structure["state"], 2)
+    trained, words = _with_auxiliary(structure, full), "a float32 checkpoint of this model"
+    if trained and any(_fits(sense, trained) for sense in senses(claim)):
+        full, words = trained, f"{words} with its auxiliary classifiers"
     read, *binary = senses(claim)
     if _fits(read, full):
         message = (
-            f"a float32 checkpoint of this model takes {grouped(full.low)} to "
+            f"{words} takes {grouped(full.low)} to "
             f"{grouped(full.high)} bytes, and this is one of those sizes"
         )
         return matched(claim, variant, check, None, message)
     if any(_fits(sense, full) for sense in binary):
         message = (
-            f"a float32 checkpoint of this model takes {grouped(full.low)} to "
-            f"{grouped(full.high)} bytes: {_in_binary(claim)}"
+            f"{words} takes {grouped(full.low)} to {grouped(full.high)} bytes: {_in_binary(claim)}"
         )
         return mismatched(claim, variant, check, "size.binary-unit", None, message)
     if any(_fits(sense, half) for sense in (read, *binary)):
@@ -143,6 +145,14 @@ def _fits(claim: Claim, sizes: Window) -> bool:
     return documented is not None and (
         documented - slack <= sizes.high and documented + slack >= sizes.low
     )
+
+
+def _with_auxiliary(structure: Mapping[str, Any], full: Window) -> Window | None:
+    """What a checkpoint weighs that has the auxiliary classifiers of the model's other form."""
+    form = structure["forms"].get("auxiliary")
+    more = 4 * (form["parameters"] - structure["parameters"]) if form else 0
+    # Beside the parameters there are the statistics of norms.
+    return Window(full.low + more, int(full.high + 1.01 * more)) if more > 0 else None
 
 
 def _in_another_unit(claim: Claim, sizes: Window) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from functools import lru_cache
@@ -59,12 +59,20 @@ _BUILT_IN: dict[str, str | None] = {
 _ERROR = re.compile(r"top[- ]?([15])[- ]?err(?:or)?\.?(?: rate)?(?: ?\(%\))?")
 # ``FLOPs (G) @ 384``, ``ImageNet-V2 top-1``: what a header says beside its key.
 _AT = re.compile(
-    r"(.+?)\s*\(?\s*(?:@|\bat\b)\s*(\d{2,4}(?:\s*[x\u00d7]\s*\d{2,4})?)\s*(?:px|pixels|\u00b2|\^2)?"
-    r"\s*\)?(\s*\([^()]{1,9}\))?",
+    r"(.+?)\s*(?:\(?\s*(?:@|\bat\b)|\(\s*(?=\d{3}))\s*(\d{2,4}(?:\s*[x\u00d7]\s*\d{2,4})?)"
+    r"\s*(?:px|pixels|\u00b2|\^2)?\s*\)?(\s*\([^()]{1,9}\))?",
     re.I,
 )
 _OF = re.compile(r"(.+?)[\s:,(-]*((?:top[- ]?[15]|acc(?:uracy)?\b).*?)\)?", re.I)
 _ON = re.compile(r"(.+?)\s*(?:\bon\b|\()\s*(.+?)\)?", re.I)
+# What cells are like under a ``Size`` or a ``Method``.
+_SIZE = re.compile(r"(?:model )?size(?: \((?:in )?([kmg]i?b)\))?")
+_BYTES = re.compile(r"\d[\d.,]*\s*[kKMG]i?B")
+_SIDES = re.compile(r"\d{3}(?:\s*[x\u00d7]\s*\d{3})?(?:\s*px)?")
+_CODE = re.compile(r"(?=[^\W_]*[\d_])[a-z][a-z0-9]*(?:[-_.][a-z0-9]+)*")
+_SAID = re.compile(r"@|\bat\b|px|pixels|\u00b2|\^2", re.I)
+# Sides of images, of which none is a usual number of epochs as well.
+_INPUTS = frozenset({128, 160, 176, 192, 224, 240, 256, 288, 299, 320, 336, 380, 384, 448, 512})
 _LONGEST = 100  # characters of such a header
 _BOTH = re.compile(r"\s*[/&|]\s*")
 # Words around the name of a dataset in that of a file.
@@ -118,7 +126,9 @@ def columns_of(place: int, header: str, own: Mapping[str, str]) -> list[Column]:
     said = at[1] + (at[3] or "") if at is not None else ""
     if at is not None and not has_no_unit(said):
         key = meaning(said, own) or ""
-        if field_of(key) in ("FLOPs", *ACCURACIES):
+        # ``Top-1 (300)`` may be of so many epochs: the input changes no other number of theirs.
+        is_input = _SAID.search(header) or not at[2].isdigit() or int(at[2]) in _INPUTS
+        if field_of(key) == "FLOPs" or (field_of(key) in ACCURACIES and is_input):
             return [Column(place, key, field_of(key), at=at[2].strip())]
     for name, said in (of.groups() if of else ("", ""), on.groups()[::-1] if on else ("", "")):
         key, dataset = meaning(said, own) or "", _known(name) if name else None
@@ -161,6 +171,28 @@ def meaning(header: str, own: Mapping[str, str]) -> str | None:
             return header if form == header else key
         if says is not None and has_no_unit(form):
             return header
+    return ""
+
+
+def meaning_by_cells(header: str, texts: Sequence[str], heads: Sequence[str]) -> str:
+    """What a header means whose cells settle it, and they alone; empty where they don't.
+
+    A ``Size`` is that of files where each has a unit of bytes, or the header has one, and that of
+    images where each is a side that these have. A ``Method`` is a model where no other column names
+    any, one counts Parameters or FLOPs, and all are called as models are in code.
+    """
+    text = " ".join(header.split()).lower()
+    named = _SIZE.fullmatch(text)
+    if named and named[1]:
+        return f"File {text.removeprefix('model ').capitalize()}"
+    if named and texts and all(map(_BYTES.fullmatch, texts)):
+        return "File Size"
+    if text == "size" and len(texts) > 2 and all(map(_SIDES.fullmatch, texts)):
+        sides = {int(side) for each in texts for side in re.findall(r"\d+", each)}
+        return SIZE if sides <= _INPUTS | {260, 300} else ""
+    if text == "method" and texts and all(map(_CODE.fullmatch, texts)):
+        is_counted = any(map(measured_key, heads))
+        return NAME if is_counted and all(meaning(each, {}) != NAME for each in heads) else ""
     return ""
 
 

@@ -58,6 +58,7 @@ from zoo.index.table_columns import (
     has_no_unit,
     heading_dataset,
     meaning,
+    meaning_by_cells,
     own_columns,
     result_of,
 )
@@ -159,11 +160,13 @@ class _Table:
         return TableDocument(pairs, start, start, faults=tuple(self.faults))
 
     def _columns(self, own: Mapping[str, str]) -> Iterator[Column]:
-        taken: set[str] = set()
+        taken, heads = set[str](), [cell.text for cell in self.table.header]
         for place, cell in enumerate(self.table.header):
             header = cell.text if self.is_csv else _LINE_END.sub(" ", inner(cell)[0]).strip()
             header = without_tex(header)
             key = meaning(header, own)
+            if key == "":
+                key = meaning_by_cells(header, self._texts(Column(place, "", "")), heads)
             if key == header and has_no_unit(key) and (unit := self._unit(place, key, cell)):
                 key = unit if unit != "?" else None
             if key is None:
@@ -346,11 +349,8 @@ class _Table:
         start, end = value.start, value.end
         pairs = [pair("value", value, start)]
         pairs += [pair(k, Scalar(v, True, start, end), start) for k, v in self.under.items()]
-        for field, name in (
-            (BATCH, "batch size"),
-            (COUNTED_AT, "image size"),
-            (SIZE, "image size"),
-        ):
+        names = {BATCH: "batch size", COUNTED_AT: "image size", SIZE: "image size"}
+        for field, name in names.items():
             if field in values:
                 pairs.append(pair(name, self._value(values[field][1], field), start))
         return Pairs(pairs, start, end)

@@ -108,11 +108,29 @@ def counts(record: ModuleCall | Pass, deployed: ModuleCall | Pass | None = None)
             Count("macs", words, tally.value, tally.covered),
             Count("flops", words, 2 * tally.value, tally.covered),
         ]
+    for name, value in _without_layers(whole, total, fvcore["total"].value):
+        found.append(Count(name, f"without all layers of {_CLASSIFIER}", *value))
     for words, tally in (*_of_fvcore(fvcore, fvcore_head["total"]), *_of_features(whole)):
         found.append(Count("fvcore", words, tally.value, tally.covered))
     if deployed is not None:
         found += _of_deployed(deployed, total)
     return distinct(found)
+
+
+def _without_layers(whole: Pass, total: int, fvcore: int) -> Iterator[tuple[str, tuple[int, int]]]:
+    """The whole without a classifier of several layers in a module of its own, as AlexNet's.
+
+    Papers that count convolutions alone leave all of them out.
+    """
+    path = (whole.classifier or "").rpartition(".")[0]
+    inside = [call for at, call in whole.calls if path and at.startswith(f"{path}.")]
+    weights = [call.parameters["weight"] for call in inside if "weight" in call.parameters]
+    if len(weights) > 1 and all(len(weight) == 2 for weight in weights):
+        rest = total - whole.macs(inside)
+        yield "macs", (rest, rest)
+        yield "flops", (2 * rest, rest)
+        parts = sum(fvcore_parts(call, whole)["total"].value for call in inside)
+        yield "fvcore", (fvcore - parts, rest)
 
 
 def _less(whole: Tally, classifier: Tally, products: Tally) -> Iterator[tuple[str, Tally]]:

@@ -116,6 +116,21 @@ def test_one_finding_where_nothing_could_be_made(load, judge, failed, structure,
 STATE = {"parameters": 1_000_000, "tensors": 100, "other": 1000}
 
 
+def test_a_file_may_hold_the_auxiliary_classifiers(load, judge, structure):
+    """torchvision's file of a GoogLeNet does, and its model has none of them."""
+    state = structure(1_000_000, tensors=100)
+    state.value["forms"]["auxiliary"] = {"parameters": 2_000_000}
+    for written, cause in (
+        ("8.02 MB", None),
+        ("7.65 MB", "size.binary-unit"),
+        ("4.01 MB", None),
+        ("6.00 MB", "size.larger"),
+        ("9.00 MB", "size.larger"),
+    ):
+        (finding,) = judge(FILE_SIZE, index_with(load, f"File Size: {written}"), [state])
+        assert finding.cause == cause, finding.message
+
+
 @pytest.mark.parametrize(
     ("written", "status", "cause", "severity"),
     [

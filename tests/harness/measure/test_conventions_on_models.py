@@ -226,3 +226,16 @@ def test_the_classifier_is_the_layer_of_the_logits(on_meta, record_of, figure):
         head = model.get_submodule(path)
         left = figure(record, "macs") - figure(record, "macs", "without the classifier")
         assert left == head.in_features * head.out_features
+
+
+def test_a_classifier_of_several_layers_may_be_left_out_whole(on_meta, record_of, figure):
+    from torchvision.models import alexnet, mobilenet_v3_small, vgg11
+
+    for builder in (alexnet, vgg11, mobilenet_v3_small):
+        model = on_meta(builder)
+        record = record_of(model, (1, 3, 224, 224))
+        layers = [m for m in model.classifier if hasattr(m, "in_features")]
+        linear = sum(m.in_features * m.out_features for m in layers)
+        for name, times in (("macs", 1), ("flops", 2), ("fvcore", 1)):
+            rest = figure(record, name, "without all layers of the classifier")
+            assert figure(record, name) - rest == times * linear, builder

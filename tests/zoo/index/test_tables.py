@@ -224,6 +224,43 @@ def test_a_header_may_name_an_input_a_dataset_or_two_accuracies(load):
     assert not any(load(page("Model / Params (M) | GMACs", "a | 4.1"), "t.md").variants)
 
 
+def test_the_cells_say_what_a_header_alone_does_not(load):
+    """A Size is of files or of images, a Method a model, as far as the cells settle it."""
+    for head, cell, field, value in (
+        ("Size (MB)", "98", "File Size", 98_000_000),
+        ("Model size (MiB)", "97.8", "File Size", 102_550_733),
+        ("Size", "97.8 MB", "File Size", 97_800_000),
+        ("Size", "224", "Image Size", (224, 224)),
+        ("Size", "224x288", "Image Size", (224, 288)),
+        ("GMACs (224)", "4.1", "FLOPs", 4_100_000_000),
+        ("FLOPs (G) (288px)", "6.8", "FLOPs", 6_800_000_000),
+    ):
+        index = load(
+            page(f"Model | Params (M) | {head}", *[f"m{n} | 5 | {cell}" for n in "abc"]), "t.md"
+        )
+        assert not said(index), head
+        assert [v.stated(field) for v in index.variants] == [value] * 3, head
+    for head, *cells in (
+        ("Size", "98", "528", "14"),  # of files, by the look of it
+        ("Size", "97.8 MB", "14", "31 MB"),
+        ("Size", "224", "-", "256"),
+        ("Size (M)", "25.6", "138", "3.5"),  # Parameters, or a file
+        ("Top-1 (300)", "79.1", "78", "77"),  # of so many epochs
+    ):
+        rows = [f"m{n} | 5 | {cell}" for n, cell in zip("abc", cells, strict=True)]
+        (problem,) = load(page(f"Model | Params (M) | {head}", *rows), "t.md").problems
+        assert "is a column of no known meaning" in str(problem), head
+    names = "Method | Params (M)", "resnet50 | 25.6", "swin_t | 28.3"
+    assert [v.name for v in load(page(*names), "t.md").variants] == ["resnet50", "swin_t"]
+    for head, *rows in (
+        ("Method | Params (M)", "MoCo v3 | 25.6", "resnet50 | 25.6"),
+        ("Method | Top-1 (%)", "mocov2 | 71.1", "mocov3 | 74.6"),
+    ):
+        assert not load(page(head, *rows), "t.md").variants
+    both = load(page("Method | Model | Params (M)", "mocov3 | resnet50 | 25.6"), "t.md")
+    assert [v.name for v in both.variants] == ["resnet50"]
+
+
 def test_rows_that_a_column_tells_apart_are_no_duplicates(load):
     for text in (
         "model,recipe,params (M)\na,V1,1.5\na,V2,1.5\n",
