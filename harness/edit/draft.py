@@ -9,7 +9,7 @@ from decimal import Decimal
 from itertools import pairwise
 
 from harness.check.compare import agrees
-from harness.edit.spelling import spellings
+from harness.edit.spelling import in_place_of, spellings
 from harness.edit.yaml_edit import (
     EditRefused,
     KeyNode,
@@ -122,9 +122,7 @@ class Drafter:
                 value, step, quoted = read_value(whole, row, new)
             except Wrong:
                 continue
-            # Of a page that writes its decimals behind a comma.
-            is_comma = "," in (node.written or "") and "," not in node.text
-            text = new.replace(".", ",") if is_comma else new
+            text = new if node.written is None else in_place_of(node.written, node.text, new)
             raw = text if raw == new else raw
             written = replace(claim, raw=raw, value=value, step=step, quoted=quoted)
             if _holds(written, edit):

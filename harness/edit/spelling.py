@@ -8,12 +8,16 @@ from collections.abc import Iterator, Mapping
 from decimal import ROUND_HALF_EVEN, Decimal
 
 from harness.types import Edit, Size
+from zoo.index.cells import plain_number
 from zoo.index.schema import Field
 
 _NUMBER = re.compile(
     r"(?P<sign>[+-]?)(?P<whole>[0-9][0-9,_]*|)(?P<fraction>\.[0-9]*)?"
     r"(?P<exponent>[eE][+-]?[0-9]+)?(?P<unit> *[^\s0-9.]*)"
 )
+# The number among what stands around it in a table, and the marks between its thousands.
+_DIGITS = re.compile(r"\d(?:(?:[.,' \u00a0\u2009\u202f\u2019]|\{,\}|\\,)?\d)*")
+_GROUPED = re.compile(r"\d{1,3}(?P<mark>\D{1,3})\d{3}(?:(?P=mark)\d{3})*(?!\d)")
 _EXPONENT = re.compile(r"([eE])([+-]?)([0-9]+)")
 _SIDE = re.compile(r"[0-9]+")
 # A page that rounds a number to nothing (0.0 GB) is given more decimals, up to so many.
@@ -22,6 +26,31 @@ _MOST_DECIMALS = 12
 _PLAIN = re.compile(r"[A-Za-z_][\w./+()-]*(?: [\w./+()-]+)*", re.ASCII)
 _WORDS = frozenset({"true", "false", "yes", "no", "on", "off", "null", "none", "y", "n"})
 _HASH = re.compile(r"(?![0-9]+(?:e[0-9]+)?\Z)[0-9a-f]{64}")  # 12e34 would be a number
+
+
+def in_place_of(written: str, old: str, new: str) -> str:
+    """The new number as a table writes the old one: within its LaTeX, its thousands set apart.
+
+    Args:
+        written: what stands there.
+        old: the number that it is read as.
+        new: what it shall be read as.
+    """
+    digits, number = _DIGITS.search(written), re.match(r"(\d[\d,]*)(\.\d+)?", new)
+    if digits is None or number is None:
+        return new
+    grouped, whole = _GROUPED.match(digits[0]), number[1].replace(",", "")
+    mark = grouped["mark"] if grouped else ""
+    parted = f"{int(whole):,}".replace(",", mark)
+    for comma in (False, True):
+        decimals = (number[2] or "").replace(".", "," if comma else ".")
+        # Twice, a point parts thousands; once, it stands before decimals.
+        for each in (parted, whole):
+            text = f"{written[: digits.start()]}{each}{decimals}{written[digits.end() :]}"
+            readings = [plain_number(one, comma=comma) for one in (written, text)]
+            if [r.replace(",", "") for r in readings] == [r.replace(",", "") for r in (old, new)]:
+                return text
+    return new
 
 
 def spellings(

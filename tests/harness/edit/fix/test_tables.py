@@ -76,10 +76,29 @@ def test_a_number_is_mended_in_the_form_of_its_page(zoo, folder):
     (folder / "modelle.csv").write_text(FORMS)
     words = ["--all", "--index", "modelle.csv", "--builder", "torchvision", "--write"]
     assert zoo("fix", *words, "--checks", "parameters,flops").returncode == 0
-    mended = FORMS.replace("11.689.215", "11689512").replace("6,66", "3,67")
+    mended = FORMS.replace("11.689.215", "11.689.512").replace("6,66", "3,67")
     assert (folder / "modelle.csv").read_text() == mended
     page = "| Model | Params | MACs |\n|---|---|---|\n| resnet18 | **$16.11$M** | $1.8$ × 10⁹ |\n"
     (folder / "page.md").write_text(page)
     words[2] = "page.md"
     assert zoo("fix", *words, "--checks", "parameters,flops").returncode == 0
-    assert (folder / "page.md").read_text() == page.replace("$16.11$M", "11.69M")
+    assert (folder / "page.md").read_text() == page.replace("16.11", "11.69")
+
+
+def test_what_stands_around_a_number_stays():
+    from harness.edit.spelling import in_place_of
+
+    for written, old, new, text in (
+        ("$25.6$M", "25.6M", "25.56M", "$25.56$M"),
+        ("$\\mathbf{25.6}$", "25.6", "26.1", "$\\mathbf{26.1}$"),
+        ("$25{,}557{,}032$", "25557032", "9557033", "$9{,}557{,}033$"),
+        ("25 557 032", "25557032", "125557033", "125 557 033"),
+        ("25'557'032", "25557032", "557033", "557'033"),
+        ("11.689.215", "11689215", "11689512", "11.689.512"),
+        ("11.689.215", "11689215", "689512", "689512"),  # 689.512 would be no whole one
+        ("1,82 G", "1.82 G", "1.81 G", "1,81 G"),
+        ("$1.8$ × 10⁹", "1.8e9", "1.81e9", "$1.81$ × 10⁹"),
+        ("0.7613", "76.13", "76.2", "76.2"),  # of fractions: not as it stands there
+        ("25.6 M", "25.6 M", "25600 K", "25600 K"),
+    ):
+        assert in_place_of(written, old, new) == text, written
