@@ -82,10 +82,11 @@ results and benchmarks, of torchvision's documentation and of mmpretrain's pages
 below with its unit (`Params (M)`, `GMACs`, `Top-1 (%)`). The dataset of accuracies is that of the
 file's name (`results-imagenet-real.csv`) or of the heading above the table, unless its own header
 names one (`ImageNet-V2 top-1`), as it may name an input (`FLOPs (G) @ 384`) or two accuracies
-(`Acc@1 / Acc@5`). `Size (MB)` is of files; `Size` is of files where each cell has such a unit, and
-of images where all are usual sides of images. `Method` names models where no other column does and
-all are called as in code. In a folder, and where a pattern matches, tables are read if no file holds
-a model-index. Marks of footnotes, LaTeX and HTML around a word are no part of a name or a number, and
+(`Acc@1 / Acc@5`). `Size (MB)` is of files, unless a table speaks of quantized ones; `Size` is of
+files where each cell has such a unit, and of images where all are usual sides of these. `Method`
+names models where no other column does and all are called as in code. In a folder, and where a
+pattern matches, tables are read if no file holds a model-index.
+Marks of footnotes, LaTeX and HTML around a word are no part of a name or a number, and
 `11 689 512`, `4.1 × 10^9` and a whole table's decimal commas are read. A row without a name is of
 the model above it. A cell that is not one number (`76.5 ± 0.1`, `81-82`, `>95`), a column of no
 known meaning and a second column of one key are noted and not verified. Headers of your own are

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 from functools import lru_cache
 from importlib import import_module
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from zoo.index.cells import CellTable
 from zoo.index.nodes import Mapping as Pairs
 from zoo.index.nodes import Node, Scalar, pair
 from zoo.index.schema import FIELDS, canonical
@@ -66,9 +68,12 @@ _AT = re.compile(
 _OF = re.compile(r"(.+?)[\s:,(-]*((?:top[- ]?[15]|acc(?:uracy)?\b).*?)\)?", re.I)
 _ON = re.compile(r"(.+?)\s*(?:\bon\b|\()\s*(.+?)\)?", re.I)
 # What cells are like under a ``Size`` or a ``Method``.
-_SIZE = re.compile(r"(?:model )?size(?: \((?:in )?([kmg]i?b)\))?")
+_SIZE = re.compile(r"(?:model )?size(?:(?: ?\((?:in )?|, | in )([kmg]i?b)\)?)?")
+_CHANGED = re.compile(
+    r"quant|\bu?int\d|\bbits?\b|prun|compress|spars|onnx|tflite|core ?ml|tensorrt", re.I
+)
 _BYTES = re.compile(r"\d[\d.,]*\s*[kKMG]i?B")
-_SIDES = re.compile(r"\d{3}(?:\s*[x\u00d7]\s*\d{3})?(?:\s*px)?")
+_SIDES = re.compile(r"\d{3}(?:\s*[x\u00d7]\s*\d{3})?(?:\s*px|\u00b2|\^2)?")
 _CODE = re.compile(r"(?=[^\W_]*[\d_])[a-z][a-z0-9]*(?:[-_.][a-z0-9]+)*")
 _SAID = re.compile(r"@|\bat\b|px|pixels|\u00b2|\^2", re.I)
 # Sides of images, of which none is a usual number of epochs as well.
@@ -174,21 +179,25 @@ def meaning(header: str, own: Mapping[str, str]) -> str | None:
     return ""
 
 
-def meaning_by_cells(header: str, texts: Sequence[str], heads: Sequence[str]) -> str:
+def meaning_by_cells(header: str, texts: Sequence[str], table: CellTable) -> str:
     """What a header means whose cells settle it, and they alone; empty where they don't.
 
-    A ``Size`` is that of files where each has a unit of bytes, or the header has one, and that of
-    images where each is a side that these have. A ``Method`` is a model where no other column names
+    A ``Size`` is that of files where each has a unit of bytes, or the header has one, and nothing
+    speaks of files that were quantized or the like; it is that of images where each is a side that
+    these have. A ``Method`` is a model where no other column names
     any, one counts Parameters or FLOPs, and all are called as models are in code.
     """
     text = " ".join(header.split()).lower()
-    named = _SIZE.fullmatch(text)
+    named, heads = _SIZE.fullmatch(text), [cell.text for cell in table.header]
+    cells = chain(table.header, *table.rows) if named else ()
+    if named and any(_CHANGED.search(each) for each in (table.title, *(c.text for c in cells))):
+        return ""
     if named and named[1]:
-        return f"File {text.removeprefix('model ').capitalize()}"
+        return f"File Size ({named[1]})"
     if named and texts and all(map(_BYTES.fullmatch, texts)):
         return "File Size"
     if text == "size" and len(texts) > 2 and all(map(_SIDES.fullmatch, texts)):
-        sides = {int(side) for each in texts for side in re.findall(r"\d+", each)}
+        sides = {int(side) for each in texts for side in re.findall(r"\d{3}", each)}
         return SIZE if sides <= _INPUTS | {260, 300} else ""
     if text == "method" and texts and all(map(_CODE.fullmatch, texts)):
         is_counted = any(map(measured_key, heads))

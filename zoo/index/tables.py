@@ -160,13 +160,13 @@ class _Table:
         return TableDocument(pairs, start, start, faults=tuple(self.faults))
 
     def _columns(self, own: Mapping[str, str]) -> Iterator[Column]:
-        taken, heads = set[str](), [cell.text for cell in self.table.header]
+        taken: set[str] = set()
         for place, cell in enumerate(self.table.header):
             header = cell.text if self.is_csv else _LINE_END.sub(" ", inner(cell)[0]).strip()
             header = without_tex(header)
             key = meaning(header, own)
             if key == "":
-                key = meaning_by_cells(header, self._texts(Column(place, "", "")), heads)
+                key = meaning_by_cells(header, self._texts(Column(place, "", "")), self.table)
             if key == header and has_no_unit(key) and (unit := self._unit(place, key, cell)):
                 key = unit if unit != "?" else None
             if key is None:
@@ -331,7 +331,7 @@ class _Table:
             return Scalar(f"{said[:80]}...", False, start, end)
         plain = self._plain(short) if is_number else short
         if kind == "pixels":
-            plain = _SQUARED.sub("", plain)
+            plain = _SQUARED.sub("", without_tex(plain))
         elif kind == "bytes" and plain[-1:] in "KMG":
             plain = short = f"{plain}B"  # ``97.8M`` of a file
         is_doubtful = is_number and UNCERTAIN.fullmatch(plain) is not None

@@ -231,6 +231,8 @@ def test_the_cells_say_what_a_header_alone_does_not(load):
         ("Model size (MiB)", "97.8", "File Size", 102_550_733),
         ("Size", "97.8 MB", "File Size", 97_800_000),
         ("Size", "224", "Image Size", (224, 224)),
+        ("Model size, MB", "98", "File Size", 98_000_000),
+        ("Size", "$224^2$", "Image Size", (224, 224)),
         ("Size", "224x288", "Image Size", (224, 288)),
         ("GMACs (224)", "4.1", "FLOPs", 4_100_000_000),
         ("FLOPs (G) (288px)", "6.8", "FLOPs", 6_800_000_000),
@@ -244,12 +246,17 @@ def test_the_cells_say_what_a_header_alone_does_not(load):
         ("Size", "98", "528", "14"),  # of files, by the look of it
         ("Size", "97.8 MB", "14", "31 MB"),
         ("Size", "224", "-", "256"),
+        ("Size", "24.8 MB", "int8: 3.5 MB", "4 MB"),
         ("Size (M)", "25.6", "138", "3.5"),  # Parameters, or a file
         ("Top-1 (300)", "79.1", "78", "77"),  # of so many epochs
     ):
         rows = [f"m{n} | 5 | {cell}" for n, cell in zip("abc", cells, strict=True)]
         (problem,) = load(page(f"Model | Params (M) | {head}", *rows), "t.md").problems
         assert "is a column of no known meaning" in str(problem), head
+    text = page("Model | Params (M) | Size (MB)", "a | 25.6 | 24.8")
+    for name, read in (("", 1), ("## Quantized\n\n", 0), ("# 8 bit\n\n", 0), ("# A bitter\n\n", 1)):
+        (variant,) = load(f"{name}{text}", "t.md").variants
+        assert (variant.claim("File Size") is not None) == read, name
     names = "Method | Params (M)", "resnet50 | 25.6", "swin_t | 28.3"
     assert [v.name for v in load(page(*names), "t.md").variants] == ["resnet50", "swin_t"]
     for head, *rows in (
