@@ -228,7 +228,7 @@ if os.environ.get("CUDA_VISIBLE_DEVICES") == "GPU-bad":
 
 
 @pytest.mark.slow
-def test_a_device_that_is_broken_is_given_no_more(here, tmp_path):
+def test_a_device_that_is_broken_is_given_no_more(here, cold_workers, tmp_path):
     (tmp_path / "site" / "sitecustomize.py").write_text(BROKEN)
     bad, good = (DeviceShare(f"cuda:{n}", id, device="cpu") for n, id in ((0, "GPU-bad"), (1, "7")))
     jobs = [job for name in ("one", "two", "three") for job in here(name)[:2]]

@@ -140,7 +140,6 @@ def test_every_other_lock_has_a_bound_and_a_word(tmp_path, monkeypatch, caplog):
         "a download": (downloads, TimeoutError),
         "a training": (RunDir(plan).enter, BadInput),
         "room for images": (lambda: decoded.make_room(root, 1, 1), TimeoutError),
-        "clearing images": (lambda: decoded.clear(root), TimeoutError),
         "decoded images": (lambda: decoded.enter(made, {}, lambda folder: None), TimeoutError),
     }
     locks = tmp_path / "cache" / "zoo" / "locks"
