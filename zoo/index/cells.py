@@ -73,6 +73,8 @@ _THOUSANDS = re.compile(
     r"(\d{1,3})(?:(?:([ \u00a0\u2009\u202f'\u2019])\d{3}(?:\2\d{3})*)|(?:\.\d{3}){2,})"
     r"(?![\d.'\u2019])"
 )
+_SQUARED = re.compile(r"(?<=\d)\s*\$?\^\{?2\}?\$?$")
+_CHANNELS = re.compile(r"[(\[]?\s*[01]?\.\d{1,9}(?:(?:\s*[;/]\s*|\s+)[01]?\.\d{1,9}){0,3}\s*[)\]]?")
 _POINT = re.compile(r"[+-]?\d+\.(\d+)\s*(?:%|[A-Za-z]{0,9})")
 _COMMA = re.compile(r"([+-]?\d+(?:[. ]\d{3})*),(\d+)(\s*(?:%|[A-Za-z]{0,9}))")
 
@@ -263,6 +265,18 @@ def plain_number(text: str, *, comma: bool = False) -> str:
             return re.sub(r"(?<=\d)[. ](?=\d{3}(?!\d))", "", text)
         return f"{re.sub('[. ]', '', decimal[1])}.{decimal[2]}{decimal[3]}"
     return _THOUSANDS.sub(lambda at: re.sub(r"\D", "", at[0]), text, count=1)
+
+
+def plain_setting(text: str, kind: str) -> str:
+    """A size as an index writes it, ``224`` of ``$224^2$``; one number for each channel, too.
+
+    No cell of a table is a list: ``0.5 0.5 0.5`` is one, and so is a single ``0.5``.
+    """
+    if kind == "pixels":
+        return _SQUARED.sub("", without_tex(text))
+    found = _CHANNELS.fullmatch(without_tex(text)) if kind == "numbers" else None
+    each = re.findall(r"[\d.]+", found[0]) if found else []
+    return ", ".join(each * (3 if len(each) == 1 else 1)) or text
 
 
 def is_missing(text: str, *, merged: bool) -> bool:

@@ -79,6 +79,7 @@ _SAID = re.compile(r"@|\bat\b|px|pixels|\u00b2|\^2", re.I)
 # Sides of images, of which none is a usual number of epochs as well.
 _INPUTS = frozenset({128, 160, 176, 192, 224, 240, 256, 288, 299, 320, 336, 380, 384, 448, 512})
 _LONGEST = 100  # characters of such a header
+_WITH_UNIT = re.compile(r"\d[\d.,]*\s*[KMGBT][A-Za-z]{0,5}")
 _BOTH = re.compile(r"\s*[/&|]\s*")
 # Words around the name of a dataset in that of a file.
 _NEUTRAL = frozenset({"results", "result", "benchmark", "eval", "table", "accuracy", "val", "timm"})
@@ -113,23 +114,33 @@ class Column:
         return "|".join(filter(None, (self.field, self.at, self.dataset)))
 
 
-def columns_of(place: int, header: str, own: Mapping[str, str]) -> list[Column]:
-    """The columns that a header with several keys is, or one that names an input or a dataset."""
+def columns_of(
+    place: int, header: str, own: Mapping[str, str], texts: Sequence[str], alone: list[Column]
+) -> list[Column]:
+    """The columns that a header with several keys is, or one that names an input or a dataset.
+
+    It has to have units itself where the cells, of these texts, have none. ``alone`` is what it is
+    where it has not two keys.
+    """
     if len(header) > _LONGEST:
-        return []
+        return alone
+    parts = [part for text in texts for part in _BOTH.split(text)]
+    has_units = bool(parts) and all(map(_WITH_UNIT.fullmatch, parts))
     header = " ".join(header.split())
     halves = _BOTH.split(header)
     keys = [meaning(half, own) for half in halves]
-    if len(keys) == 2 and all(keys) and not any(map(has_no_unit, halves)):
+    if len(keys) == 2 and all(keys) and (has_units or not any(map(has_no_unit, halves))):
         fields = [field_of(key) for key in keys if key]
         return [
             Column(place, key or "", field, part=n, parts=2)
             for n, (key, field) in enumerate(zip(keys, fields, strict=True))
             if len({*fields} - {NAME, DATASET, WEIGHTS}) == 2
-        ]
+        ] or alone
+    if alone:
+        return alone
     at, of, on = _AT.fullmatch(header), _OF.fullmatch(header), _ON.fullmatch(header)
     said = at[1] + (at[3] or "") if at is not None else ""
-    if at is not None and not has_no_unit(said):
+    if at is not None and (has_units or not has_no_unit(said)):
         key = meaning(said, own) or ""
         # ``Top-1 (300)`` may be of so many epochs: the input changes no other number of theirs.
         is_input = _SAID.search(header) or not at[2].isdigit() or int(at[2]) in _INPUTS

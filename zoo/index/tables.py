@@ -32,6 +32,7 @@ from zoo.index.cells import (
     markdown_tables,
     part_of,
     plain_number,
+    plain_setting,
     sum_to,
     unmarked,
     urls_of,
@@ -74,7 +75,6 @@ _MOST_MILLIONS = 100_000
 _TOLD = (SIZE, COUNTED_AT, "Crop Pct", "Interpolation", "Mean", "Std", BATCH, DATASET, WEIGHTS)
 _WORDS = re.compile(r"[^\W\d_]{2}|[^\W\d_]\d|^\d{1,4}(?:\s*[x\u00d7]\s*\d{1,4})?$")
 _NUMBERS = frozenset({"count", "rounded-count", "bytes", "percent", "number", "speed"})
-_SQUARED = re.compile(r"(?<=\d)\s*\$?\^\{?2\}?\$?$")
 _LINE_END = re.compile(r"\s*<br\s*/?>\s*")
 
 
@@ -165,8 +165,9 @@ class _Table:
             header = cell.text if self.is_csv else _LINE_END.sub(" ", inner(cell)[0]).strip()
             header = without_tex(header)
             key = meaning(header, own)
+            whole = Column(place, "", "")
             if key == "":
-                key = meaning_by_cells(header, self._texts(Column(place, "", "")), self.table)
+                key = meaning_by_cells(header, self._texts(whole), self.table)
             if key == header and has_no_unit(key) and (unit := self._unit(place, key, cell)):
                 key = unit if unit != "?" else None
             if key is None:
@@ -174,7 +175,9 @@ class _Table:
             field = field_of(key)
             if field == NAME and NAME in taken and self._links(place):
                 key = field = WEIGHTS  # "model" beside "name"
-            found = [Column(place, key, field)] if key else columns_of(place, header, own)
+            found = [Column(place, key, field)] if key else []
+            if not key or "/" in header:
+                found = columns_of(place, header, own, self._texts(whole), found)
             if not found or (any(c.says in taken for c in found) and field != WEIGHTS):
                 if header.strip():
                     remedy = "say what it means in [tool.zoo.tables], if it is to be verified"
@@ -329,10 +332,8 @@ class _Table:
         # A huge one is no value, and the first of it says so.
         if is_huge:
             return Scalar(f"{said[:80]}...", False, start, end)
-        plain = self._plain(short) if is_number else short
-        if kind == "pixels":
-            plain = _SQUARED.sub("", without_tex(plain))
-        elif kind == "bytes" and plain[-1:] in "KMG":
+        plain = self._plain(short) if is_number else plain_setting(short, kind)
+        if kind == "bytes" and plain[-1:] in "KMG":
             plain = short = f"{plain}B"  # ``97.8M`` of a file
         is_doubtful = is_number and UNCERTAIN.fullmatch(plain) is not None
         doubt = "is not one number; it is not verified" if is_doubtful else None

@@ -242,6 +242,17 @@ def test_the_cells_say_what_a_header_alone_does_not(load):
         )
         assert not said(index), head
         assert [v.stated(field) for v in index.variants] == [value] * 3, head
+    for head, cell, size in (
+        ("Params / FLOPs", "25.6M / 4.1G", None),
+        ("FLOPs (224) | Params", "4.1 GFLOPs | 25.6M", (224, 224)),
+    ):
+        (variant,) = load(page(f"Model | {head}", f"a | {cell}"), "t.md").variants
+        stated = [variant.stated(key) for key in ("Parameters", "FLOPs", "FLOPs Input")]
+        assert stated == [25_600_000, 4_100_000_000, size], head
+    for cell in ("0.485 0.456 0.406", "(0.485; 0.456; 0.406)", "$0.485$ / 0.456/ 0.406", "0.5"):
+        (variant,) = load(page("Model | Params (M) | Mean", f"a | 5 | {cell}"), "t.md").variants
+        mean = (0.5,) * 3 if cell == "0.5" else (0.485, 0.456, 0.406)
+        assert variant.stated("Mean") == mean, cell
     for head, *cells in (
         ("Size", "98", "528", "14"),  # of files, by the look of it
         ("Size", "97.8 MB", "14", "31 MB"),
