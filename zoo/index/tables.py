@@ -166,8 +166,7 @@ class _Table:
             header = without_tex(header)
             key = meaning(header, own)
             whole = Column(place, "", "")
-            if key == "":
-                key = meaning_by_cells(header, self._texts(whole), self.table)
+            key = meaning_by_cells(header, self._texts(whole), self.table) if key == "" else key
             if key == header and has_no_unit(key) and (unit := self._unit(place, key, cell)):
                 key = unit if unit != "?" else None
             if key is None:
