@@ -33,7 +33,7 @@ from harness.measure.flops.mmcv import is_openmmlab, late_strides, mmcv_parts, w
 from harness.measure.flops.ptflops import ptflops
 from harness.measure.flops.thop import THOP, THOP_2020
 from harness.measure.flops.torchinfo import torchinfo_parts
-from harness.measure.record import ModuleCall, Op
+from harness.measure.record import ModuleCall, Op, walk
 from harness.types import DEPLOYED, WITH_PRODUCTS, WITH_UNKNOWN
 
 __all__ = [
@@ -110,7 +110,8 @@ def counts(record: ModuleCall | Pass, deployed: ModuleCall | Pass | None = None)
         ]
     for name, value in _without_layers(whole, total, fvcore["total"].value):
         found.append(Count(name, f"without all layers of {_CLASSIFIER}", *value))
-    for words, tally in (*_of_fvcore(fvcore, fvcore_head["total"]), *_of_features(whole)):
+    variations = (*_of_fvcore(fvcore, fvcore_head["total"]), *_unfused(whole, fvcore["total"]))
+    for words, tally in (*variations, *_of_features(whole)):
         found.append(Count("fvcore", words, tally.value, tally.covered))
     if deployed is not None:
         found += _of_deployed(deployed, total)
@@ -131,6 +132,14 @@ def _without_layers(whole: Pass, total: int, fvcore: int) -> Iterator[tuple[str,
         yield "flops", (2 * rest, rest)
         parts = sum(fvcore_parts(call, whole)["total"].value for call in inside)
         yield "fvcore", (fvcore - parts, rest)
+
+
+def _unfused(whole: Pass, total: Tally) -> Iterator[tuple[str, Tally]]:
+    """fvcore's count without gradients: torch runs each MultiheadAttention as one operator."""
+    fused = [call for _, call in whole.calls if call.type.endswith(".MultiheadAttention")]
+    inside = [fvcore_parts(part, whole)["total"] for call in fused for _, part in walk(call)]
+    if any(tally.value for tally in inside):
+        yield "without MultiheadAttention as one operator", total - sum(inside, Tally())
 
 
 def _less(whole: Tally, classifier: Tally, products: Tally) -> Iterator[tuple[str, Tally]]:

@@ -228,6 +228,15 @@ def test_the_classifier_is_the_layer_of_the_logits(on_meta, record_of, figure):
         assert left == head.in_features * head.out_features
 
 
+def test_attention_that_is_one_operator_without_gradients(on_meta, record_of, figure):
+    from torchvision.models import vit_b_16
+
+    # What fvcore 0.1.5 prints under torch.no_grad().
+    record = record_of(on_meta(vit_b_16), (1, 3, 224, 224))
+    words = "without MultiheadAttention as one operator"
+    assert figure(record, "fvcore", words) == 11_290_036_992
+
+
 def test_a_classifier_of_several_layers_may_be_left_out_whole(on_meta, record_of, figure):
     from torchvision.models import alexnet, mobilenet_v3_small, vgg11
 
