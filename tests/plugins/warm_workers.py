@@ -146,8 +146,14 @@ def _opened() -> tuple[socket.socket, subprocess.Popen[bytes]]:
     own = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     command = [sys.executable, "-c", TEMPLATE, guard._ROOT]
     with theirs:
+        # It outlives the test, whose standard error may be a terminal that has to close.
         template = subprocess.Popen(
-            command, stdin=theirs, stdout=subprocess.DEVNULL, env=own, start_new_session=True
+            command,
+            stdin=theirs,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=own,
+            start_new_session=True,
         )
 
     def end() -> None:
