@@ -13,6 +13,7 @@ import os
 import signal
 import struct
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=gc.freeze)
 
+_INTERRUPTS = ("SIGINT", "SIGHUP")
 _LEAST_SHARE = {"light": 0.5, "crop": 0.08, "auto": 0.08}
 
 
@@ -220,7 +222,12 @@ def loader(
     """torch's loader over these batches of images; with 0 ``workers`` this process decodes."""
     from torch.utils.data import DataLoader
 
-    return DataLoader(
+    class Uninterrupted(DataLoader[TrainBatch]):
+        def __iter__(self) -> Any:
+            with _no_interrupt():
+                return super().__iter__()
+
+    return Uninterrupted(
         images,  # type: ignore[arg-type]
         batch_sampler=batches,
         num_workers=workers,
@@ -233,6 +240,19 @@ def loader(
 
 def _leave_interrupts(worker: int) -> None:
     """A terminal interrupts every process; this one decodes until the training has ended it."""
-    for name in ("SIGINT", "SIGHUP"):
+    for name in _INTERRUPTS:
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
+
+
+@contextmanager
+def _no_interrupt() -> Iterator[None]:
+    """A process that is begun within it is not interrupted before it leaves interrupts alone."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {getattr(signal, n) for n in _INTERRUPTS})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
