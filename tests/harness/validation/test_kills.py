@@ -7,7 +7,7 @@ import random
 import signal
 import time
 
-KILLS = 6
+KILLS = 10
 CLAIM = {"Top 1 Accuracy": "80.00%"}
 
 
